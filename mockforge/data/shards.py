@@ -1,0 +1,228 @@
+"""One shard of a dataset: an HDF5 file that is complete, checksummed and readable alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mockforge.batch import Batch
+from mockforge.data.columns import unit_of
+from mockforge.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    import h5py
+
+DTYPES = (
+    *("float16", "float32", "float64", "bool"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"),
+)
+"""What an array can be saved as."""
+
+SMALL = 4096
+"""Arrays of fewer bytes a sample (z_in, sky_rms) are one contiguous block, not chunks."""
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """What the manifest knows of a shard."""
+
+    name: str
+    """File name in the folder `shards`, e.g. `00003.h5`."""
+    sha256: str
+    bytes: int
+    samples: int
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Table -> number of its rows."""
+    splits: Mapping[str, int] = field(default_factory=dict)
+    """Split -> number of samples in this shard."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain values for `json.dumps`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ShardRecord:
+        """The record `to_json` wrote; KeyError or TypeError where it is not one."""
+        return cls(
+            name=str(value["name"]),
+            sha256=str(value["sha256"]),
+            bytes=int(value["bytes"]),
+            samples=int(value["samples"]),
+            rows={str(k): int(n) for k, n in value["rows"].items()},
+            splits={str(k): int(n) for k, n in value.get("splits", {}).items()},
+        )
+
+
+def write_shard(
+    path: str | Path, batch: Batch, save: Mapping[str, str], attributes: Mapping[str, Any]
+) -> ShardRecord:
+    """Write a Batch as one HDF5 file; equal batches give equal bytes.
+
+    `save` maps each array to save to its type on disk, e.g. `{"image": "float32"}`; tables are
+    all saved, as `/<table>/<column>`. Root attributes are the batch's, `attributes` and
+    `mockforge_version`. Arrays are chunked by sample, so that one sample is one read; floats
+    are uncompressed (noise does not compress), integers are shuffled and gzipped. The file is
+    written beside its final name, flushed to disk, hashed and only then renamed.
+
+    Raises InputError for an unknown array or type, and where a type cannot hold the values.
+    """
+    import h5py
+
+    arrays = {name: _as_saved(name, batch, dtype) for name, dtype in save.items()}
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        with h5py.File(part, "w", track_order=False) as file:
+            write_attributes(file, {**batch.attributes, **attributes})
+            unit = str(batch.attributes.get("unit", "nJy"))
+            file.create_dataset("sample", data=np.asarray(batch.sample, dtype=np.int64))
+            width = max(8, *(len(str(s).encode()) for s in (*batch.splits, *batch.split.tolist())))
+            file.create_dataset("split", data=fixed_bytes(batch.split, width))
+            for name in sorted(arrays):
+                _write_array(file, name, arrays[name], unit_of(name, unit))
+            for table in sorted(batch.tables):
+                group = file.create_group(table, track_order=True)  # keeps the columns' order
+                for column in batch.tables[table]:
+                    values = storable(f"{table}.{column}", np.asarray(batch.tables[table][column]))
+                    write_column(group, column, values, unit_of(column, unit))
+        digest = file_sha256(part, sync=True)
+        size = part.stat().st_size
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+    names, counts = np.unique(batch.split.astype(str), return_counts=True)
+    return ShardRecord(
+        name=path.name,
+        sha256=digest,
+        bytes=size,
+        samples=len(batch),
+        rows={name: _length(batch.tables[name]) for name in sorted(batch.tables)},
+        splits={str(n): int(c) for n, c in zip(names, counts, strict=True)},
+    )
+
+
+def write_attributes(file: h5py.File, attributes: Mapping[str, Any]) -> None:
+    """Root attributes in one fixed order: numbers, text, lists of either; the rest as JSON."""
+    import mockforge
+
+    values = {"mockforge_version": mockforge.__version__, **attributes}
+    for name in sorted(values):
+        value = values[name]
+        if value is None:
+            continue
+        if isinstance(value, Mapping):
+            value = json.dumps(value, sort_keys=True)
+        if isinstance(value, (list, tuple, np.ndarray)) and all(isinstance(v, str) for v in value):
+            import h5py
+
+            file.attrs.create(name, list(value), dtype=h5py.string_dtype(), shape=(len(value),))
+        else:
+            file.attrs[name] = value
+
+
+def write_column(group: h5py.Group, name: str, values: np.ndarray, unit: str) -> None:
+    """One column of a table, whole, with its unit as an attribute."""
+    dataset = group.create_dataset(name, data=values)
+    if unit:
+        dataset.attrs["unit"] = unit
+
+
+def file_sha256(path: str | Path, *, sync: bool = False) -> str:
+    """sha256 of a file's bytes, as hexadecimal; `sync` first forces them to the disk."""
+    if sync:
+        with open(path, "r+b") as file:
+            os.fsync(file.fileno())
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a rename in `folder` to the disk, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def fixed_bytes(text: np.ndarray, width: int = 1) -> np.ndarray:
+    """Strings as UTF-8 in fixed-length bytes at least `width` long."""
+    encoded = np.char.encode(np.asarray(text).astype(str), "utf-8")
+    return encoded.astype(f"S{max(width, encoded.dtype.itemsize)}")
+
+
+def storable(what: str, values: np.ndarray) -> np.ndarray:
+    """Values of a column as HDF5 keeps them: strings as fixed-length bytes, the rest as it is."""
+    if values.dtype.kind in "US":
+        return (
+            fixed_bytes(values) if values.dtype.kind == "U" else values.astype(f"S{max(1, values.itemsize)}")
+        )
+    if values.dtype.kind == "O" and all(isinstance(v, str) for v in values.ravel()):
+        return fixed_bytes(values)
+    if values.dtype.kind not in "biuf":
+        raise InputError(
+            f"column {what}: found values of type {values.dtype}; numbers, booleans or text can be saved"
+        )
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _write_array(file: h5py.File, name: str, values: np.ndarray, unit: str) -> None:
+    options: dict[str, Any] = {}
+    if len(values) and values[0].nbytes >= SMALL:
+        options["chunks"] = (1, *values.shape[1:])
+        if values.dtype.kind in "biu":
+            options.update(compression="gzip", compression_opts=4, shuffle=values.itemsize > 1)
+    dataset = file.create_dataset(name, data=values, **options)
+    if unit:
+        dataset.attrs["unit"] = unit
+
+
+def _as_saved(name: str, batch: Batch, dtype: str) -> np.ndarray:
+    """The array as `dtype`, or an InputError where that would change what it says."""
+    where = f"save: {{{name}: {dtype}}}"
+    if name not in batch.arrays:
+        raise InputError(f"{where}: no stage made the array {name!r}{nearest(name, batch.arrays)}")
+    if dtype not in DTYPES:
+        raise InputError(f"{where}: unknown type {dtype!r}{nearest(dtype, DTYPES)}")
+    values = np.asarray(batch.arrays[name])
+    if len(values) != len(batch):
+        raise InputError(f"{where}: found {len(values)} rows for {len(batch)} samples")
+    target = np.dtype(dtype)
+    if target == values.dtype:
+        return np.ascontiguousarray(values)
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast = values.astype(target)
+    if target.kind == "f":
+        lost = np.isinf(cast) & np.isfinite(values)
+    else:
+        lost = cast.astype(values.dtype) != values
+        if values.dtype.kind in "iu":  # a wrapped int32 -> uint32 comes back unchanged
+            lost |= (cast < 0) != (values < 0)
+    if lost.any():
+        value = values[lost].flat[0]
+        raise InputError(
+            f"{where}: {int(lost.sum())} of {values.size} values do not fit, the first is {value:g} "
+            f"({values.dtype}); save it as {_fitting(values)}"
+        )
+    return cast
+
+
+def _fitting(values: np.ndarray) -> str:
+    if values.dtype.kind != "f":
+        return str(values.dtype)
+    return "float32" if np.abs(values[np.isfinite(values)]).max(initial=0) < 3e38 else "float64"
+
+
+def _length(table: Mapping[str, np.ndarray]) -> int:
+    return len(next(iter(table.values()))) if table else 0

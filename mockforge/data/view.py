@@ -1,0 +1,153 @@
+"""dataset.h5: one file to open, a view over all shards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mockforge.data.hdf5 import attributes, dataset, names, subgroup
+from mockforge.data.manifest import SHARDS, VIEW
+from mockforge.data.shards import ShardRecord, sync_folder, write_attributes
+from mockforge.errors import MockforgeError
+
+if TYPE_CHECKING:
+    import h5py
+
+
+@dataclass
+class _Layout:
+    """What the shards hold: array -> (dtype, shape of a sample); table -> column -> the same."""
+
+    arrays: dict[str, tuple[np.dtype, tuple[int, ...]]] = field(default_factory=dict)
+    tables: dict[str, dict[str, tuple[np.dtype, tuple[int, ...]]]] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def write_view(folder: str | Path, records: Sequence[ShardRecord]) -> None:
+    """Write `dataset.h5` over the shards `records` names, in their order.
+
+    Arrays are virtual datasets whose sources are named relative to the file, so the folder can
+    be moved. `sample`, `split` and the tables are small and are copied: they are whole even
+    when a shard is missing, where a virtual dataset silently reads as zeros. Root attributes
+    are those of the first shard.
+
+    Raises MockforgeError where the shards do not fit together.
+    """
+    import h5py
+
+    folder = Path(folder)
+    part, path = folder / f"{VIEW}.part", folder / VIEW
+    layout = _survey(folder, records)
+    try:
+        with h5py.File(part, "w") as file:
+            write_attributes(file, layout.attributes)
+            for name in sorted(layout.arrays):
+                if name not in ("sample", "split"):
+                    _write_virtual(file, name, layout, records)
+            _copy_tables(file, folder, layout, records)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(folder)
+
+
+def _survey(folder: Path, records: Sequence[ShardRecord]) -> _Layout:
+    """Open every shard once and find what they hold together."""
+    import h5py
+
+    layout = _Layout()
+    for i, record in enumerate(records):
+        path = folder / SHARDS / record.name
+        with h5py.File(path, "r") as file:
+            if i == 0:
+                layout.attributes = attributes(file)
+            arrays, groups = names(file)
+            if i and (set(arrays) != set(layout.arrays) or set(groups) != set(layout.tables)):
+                raise MockforgeError(
+                    f"{path}: holds {sorted([*arrays, *groups])}, the first shard holds "
+                    f"{sorted([*layout.arrays, *layout.tables])}; build the dataset again"
+                )
+            for name in arrays:
+                _merge(layout.arrays, name, dataset(file, name), path, layout.units)
+            for name in groups:
+                group = subgroup(file, name)
+                table = layout.tables.setdefault(name, {})
+                if i and set(group) != set(table):
+                    raise MockforgeError(
+                        f"{path}: table {name!r} has columns {list(group)}, "
+                        f"the first shard {list(table)}; build the dataset again"
+                    )
+                for column in table if i else group.keys():
+                    _merge(table, column, dataset(group, column), path, layout.units, f"{name}/")
+    return layout
+
+
+def _merge(
+    known: dict[str, tuple[np.dtype, tuple[int, ...]]],
+    name: str,
+    item: h5py.Dataset,
+    path: Path,
+    units: dict[str, str],
+    prefix: str = "",
+) -> None:
+    dtype, shape = known.get(name, (item.dtype, item.shape[1:]))
+    if item.shape[1:] != shape:
+        raise MockforgeError(
+            f"{path}: {prefix}{name} has samples of shape {item.shape[1:]}, "
+            f"the first shard {shape}; build the dataset again"
+        )
+    known[name] = (np.promote_types(dtype, item.dtype), shape)
+    if "unit" in item.attrs:
+        units[prefix + name] = str(item.attrs["unit"])
+
+
+def _write_virtual(file: h5py.File, name: str, layout: _Layout, records: Sequence[ShardRecord]) -> None:
+    import h5py
+
+    dtype, shape = layout.arrays[name]
+    virtual = h5py.VirtualLayout(shape=(sum(r.samples for r in records), *shape), dtype=dtype)
+    at = 0
+    for record in records:
+        source = h5py.VirtualSource(
+            f"{SHARDS}/{record.name}", name, shape=(record.samples, *shape), dtype=dtype
+        )
+        virtual[at : at + record.samples] = source
+        at += record.samples
+    file.create_virtual_dataset(name, virtual)
+    if name in layout.units:
+        file[name].attrs["unit"] = layout.units[name]
+
+
+def _copy_tables(file: h5py.File, folder: Path, layout: _Layout, records: Sequence[ShardRecord]) -> None:
+    """Copy the small columns shard by shard, so that memory holds one shard's at a time."""
+    import h5py
+
+    total = sum(r.samples for r in records)
+    for name in ("sample", "split"):
+        file.create_dataset(name, shape=(total,), dtype=layout.arrays[name][0])
+    for table, columns in layout.tables.items():
+        rows = sum(r.rows.get(table, 0) for r in records)
+        group = file.create_group(table, track_order=True)
+        for column, (dtype, shape) in columns.items():
+            item = group.create_dataset(column, shape=(rows, *shape), dtype=dtype)
+            if (unit := layout.units.get(f"{table}/{column}")) is not None:
+                item.attrs["unit"] = unit
+    at = dict.fromkeys(("", *layout.tables), 0)
+    for record in records:
+        with h5py.File(folder / SHARDS / record.name, "r") as shard:
+            for name in ("sample", "split"):
+                dataset(file, name)[at[""] : at[""] + record.samples] = dataset(shard, name)[()]
+            at[""] += record.samples
+            for table, columns in layout.tables.items():
+                n = record.rows.get(table, 0)
+                for column in columns if n else ():
+                    path = f"{table}/{column}"
+                    dataset(file, path)[at[table] : at[table] + n] = dataset(shard, path)[()]
+                at[table] += n
