@@ -1,0 +1,267 @@
+"""The skeleton of a FITS file, read block by block before anything is allocated.
+
+A header may claim any size. This walk reads the few structural cards of each header and holds
+them against the length of the file, so that a truncated file or an absurd header is a sentence
+and not a crash, a hang or a request for a terabyte. Pence et al. 2010, A&A 524, A42.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import math
+import os
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from mockforge.errors import InputError
+
+_BLOCK = 2880
+_LONGEST_HEADER = 4000
+"""Blocks; the longest header in the wild has a few hundred."""
+_BITPIX = (8, 16, 32, 64, -32, -64)
+_MOST_EXPANSION = 5000
+"""Uncompressed bytes per stored byte; deflate reaches 1032."""
+
+
+@dataclass(frozen=True)
+class Hdu:
+    """One header and data unit: where it is, what it is called, the shape of its image."""
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    """Axes in array order (y, x), (plane, y, x); () where the unit holds no image."""
+    scaled: bool
+    """Whether BSCALE, BZERO or BLANK ask for a conversion (then the file cannot be mapped)."""
+
+    def __str__(self) -> str:
+        size = " x ".join(str(n) for n in reversed(self.shape)) or "no image"
+        return f"{self.index}{f' {self.name!r}' if self.name else ''} ({size})"
+
+
+def walk(path: Path) -> list[Hdu]:
+    """The units of a FITS file (plain, .gz or .bz2).
+
+    Raises InputError where the file is missing, not FITS, truncated, or a header is impossible.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, a FITS file is wanted")
+    try:
+        with open(path, "rb") as plain:
+            start = plain.read(10)
+        size = os.path.getsize(path)
+        if start[:2] == b"\x1f\x8b":
+            with gzip.open(path) as stream:
+                return list(_units(path, stream, size * _MOST_EXPANSION))
+        if start[:3] == b"BZh":
+            with bz2.open(path) as stream:
+                return list(_units(path, stream, size * _MOST_EXPANSION))
+        with open(path, "rb") as stream:
+            return list(_units(path, stream, size))
+    except PermissionError as error:
+        raise InputError(f"{path}: may not be read ({error.strerror})") from error
+    except (EOFError, zlib.error, OSError) as error:
+        raise InputError(f"{path}: damaged or truncated compressed file ({error})") from error
+
+
+def _units(path: Path, stream: IO[Any], length: int) -> Iterator[Hdu]:
+    index, position = 0, 0
+    while True:
+        cards = _header(path, stream, index)
+        if cards is None:
+            return
+        position = stream.tell()
+        _check_scaling(path, index, cards)
+        shape = _shape(path, index, cards, "")
+        stored = _stored_bytes(path, index, cards, shape)
+        if position + stored > length:
+            asked = " x ".join(str(n) for n in reversed(shape))
+            raise InputError(
+                f"{path}: truncated, or its header is wrong: extension {index} is to hold {asked} values"
+                f" = {stored:,} bytes, and {max(length - position, 0):,} bytes are there."
+                " Fetch the file again, or mend NAXIS1 and NAXIS2"
+            )
+        yield _unit(path, index, cards, shape, stored)
+        last = position + stored
+        stream.seek(last - 1 if stored else last)
+        if stored and not stream.read(1):
+            raise InputError(f"{path}: truncated inside the data of extension {index}; fetch it again")
+        stream.seek(position + -(-stored // _BLOCK) * _BLOCK)
+        index += 1
+
+
+def _header(path: Path, stream: IO[Any], index: int) -> dict[str, str] | None:
+    """The structural cards of the next header, or None where the file ends."""
+    cards: dict[str, str] = {}
+    for block_number in range(_LONGEST_HEADER):
+        block = stream.read(_BLOCK)
+        if block_number == 0:
+            if index == 0 and block[:9] != b"SIMPLE  =":
+                kind = "is empty" if not block else f"starts with {block[:8]!r}"
+                raise InputError(f"{path}: not a FITS file ({kind}; FITS starts with 'SIMPLE  =')")
+            if index > 0 and block[:8] != b"XTENSION":
+                return None  # the end, or the free-form records the standard allows after it
+        for at in range(0, len(block) - 79, 80):
+            card = block[at : at + 80].decode("latin-1")
+            key = card[:8].strip()
+            if key == "END":
+                return cards
+            if card[8] == "=":
+                cards.setdefault(key, _value(card[9:]))
+        if len(block) < _BLOCK:
+            break
+    raise InputError(
+        f"{path}: truncated or damaged: the header of extension {index} has no END card; fetch it again"
+    )
+
+
+def _value(text: str) -> str:
+    text = text.strip()
+    if text.startswith("'"):
+        return text[1:].split("'")[0].strip()
+    return text.split("/")[0].strip()
+
+
+def _check_scaling(path: Path, index: int, cards: dict[str, str]) -> None:
+    for key in ("BSCALE", "BZERO"):
+        if key in cards:
+            try:
+                value = float(cards[key].replace("D", "E"))
+            except ValueError:
+                value = math.nan
+            if not math.isfinite(value) or (key == "BSCALE" and value == 0):
+                raise InputError(
+                    f"{path}: extension {index}: {key} = {cards[key]}, a finite number"
+                    f"{' other than 0' if key == 'BSCALE' else ''} is wanted"
+                )
+
+
+def _shape(path: Path, index: int, cards: dict[str, str], prefix: str) -> tuple[int, ...]:
+    def whole(key: str, low: int, high: int) -> int:
+        text = cards.get(key, "missing")
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise InputError(
+                f"{path}: extension {index}: {key} = {text}, a whole number from {low} to {high} is wanted;"
+                " the header is damaged"
+            )
+        return value
+
+    if whole(f"{prefix}BITPIX", -64, 64) not in _BITPIX:
+        raise InputError(
+            f"{path}: extension {index}: {prefix}BITPIX = {cards[f'{prefix}BITPIX']},"
+            f" one of {', '.join(map(str, _BITPIX))} is wanted"
+        )
+    axes = whole(f"{prefix}NAXIS", 0, 999)
+    return tuple(whole(f"{prefix}NAXIS{i}", 0, 2**40) for i in range(axes, 0, -1))
+
+
+def _number(cards: dict[str, str], key: str, default: int) -> int:
+    try:
+        return int(cards.get(key, default))
+    except ValueError:
+        return -1
+
+
+def _stored_bytes(path: Path, index: int, cards: dict[str, str], shape: tuple[int, ...]) -> int:
+    if not shape:
+        return 0
+    pcount, gcount = _number(cards, "PCOUNT", 0), _number(cards, "GCOUNT", 1)
+    if pcount < 0 or gcount < 0:
+        raise InputError(f"{path}: extension {index}: PCOUNT and GCOUNT should be whole numbers >= 0")
+    if cards.get("GROUPS") == "T" and shape[-1] == 0:
+        shape = shape[:-1]
+    return abs(int(cards["BITPIX"])) // 8 * gcount * (pcount + math.prod(shape))
+
+
+def _unit(path: Path, index: int, cards: dict[str, str], shape: tuple[int, ...], stored: int) -> Hdu:
+    kind = cards.get("XTENSION", "IMAGE")
+    compressed = kind == "BINTABLE" and cards.get("ZIMAGE") == "T"
+    if compressed:
+        shape = _compressed_shape(path, index, cards, shape, stored)
+    elif kind != "IMAGE" or cards.get("GROUPS") == "T":
+        shape = ()
+    if 0 in shape:
+        shape = ()
+    scaled = compressed or any(key in cards for key in ("BSCALE", "BZERO", "BLANK"))
+    return Hdu(index, cards.get("EXTNAME", ""), shape, scaled)
+
+
+def _compressed_shape(
+    path: Path, index: int, cards: dict[str, str], table: tuple[int, ...], stored: int
+) -> tuple[int, ...]:
+    shape = _shape(path, index, cards, "Z")
+    n = len(shape)
+    tile = [_number(cards, f"ZTILE{n - i}", shape[i] if i == n - 1 else 1) for i in range(n)]
+    tiles = math.prod(-(-size // max(t, 1)) for size, t in zip(shape, tile, strict=True))
+    rows = table[0] if table else 0
+    size = math.prod(shape) * abs(int(cards["ZBITPIX"])) // 8
+    if tiles != rows or size > stored * _MOST_EXPANSION:
+        asked = " x ".join(str(v) for v in reversed(shape))
+        raise InputError(
+            f"{path}: extension {index}: the header asks for a compressed image of {asked} in {tiles}"
+            f" tiles, and the file holds {rows} tiles in {stored:,} bytes; the header is damaged"
+        )
+    return shape
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Astropy's warnings and log lines about odd headers kept from the user: what matters is checked here."""
+    from astropy import log
+
+    level = log.level
+    log.setLevel("ERROR")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+@contextlib.contextmanager
+def opened(path: Path, memmap: bool = False) -> Iterator[Any]:
+    """The file's HDUList; whatever astropy raises over it becomes an InputError naming the file."""
+    from astropy.io import fits
+
+    with quiet():
+        try:
+            with fits.open(path, memmap=memmap) as units:
+                yield units
+        except (InputError, KeyboardInterrupt):
+            raise
+        except Exception as error:  # astropy raises of every kind over damaged files
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise InputError(f"{path}: cannot be read as FITS: {reason}") from error
+
+
+def cards_of(units: Any, index: int) -> Callable[[str], Any]:
+    """A lookup in the header of one extension, then in the primary; None where absent or unreadable."""
+    from astropy.io.fits import VerifyError
+    from astropy.io.fits.card import Undefined
+
+    headers = [units[index].header] + ([units[0].header] if index else [])
+
+    def card(key: str) -> Any:
+        for header in headers:
+            try:
+                value = header.get(key)
+            except (VerifyError, ValueError):
+                continue
+            if value is not None and not isinstance(value, Undefined):
+                return value
+        return None
+
+    return card
