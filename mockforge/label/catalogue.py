@@ -1,0 +1,290 @@
+"""The catalogue: what is measured of every object, and which rows belong to a tile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mockforge.label.detect import Detection
+
+KRON_FACTOR = 2.5
+"""Kron apertures reach this many Kron radii (Kron 1980, ApJS 43, 305)."""
+SMALLEST_KRON = 1.75
+"""Pixels; a smaller Kron aperture is replaced by a circle of this radius."""
+
+DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
+    "sample": ("", "number of the sample"),
+    "label": ("", "value of the object's pixels in the instance mask"),
+    "x": ("pix", "flux-weighted centre, first pixel = 0"),
+    "y": ("pix", "flux-weighted centre, first pixel = 0"),
+    "ra": ("deg", "right ascension of the centre, NaN without WCS"),
+    "dec": ("deg", "declination of the centre, NaN without WCS"),
+    "bbox_x0": ("pix", "first column with a pixel of the object in the tile"),
+    "bbox_y0": ("pix", "first row with a pixel of the object in the tile"),
+    "bbox_x1": ("pix", "one after the last column"),
+    "bbox_y1": ("pix", "one after the last row"),
+    "area": ("pix2", "pixels of the object in the tile"),
+    "flux": ("flux", "flux in the Kron aperture, neighbours masked"),
+    "flux_err": ("flux", "its error from the sky noise"),
+    "flux_iso": ("flux", "flux in the object's pixels"),
+    "flux_iso_err": ("flux", "its error from the sky noise"),
+    "flux_aper": ("flux", "flux in the circular aperture"),
+    "flux_aper_err": ("flux", "its error from the sky noise"),
+    "mag": ("mag", "AB magnitude of the Kron flux, NaN where that is not positive"),
+    "true_flux_iso": ("flux", "noiseless flux in the object's pixels"),
+    "a": ("pix", "rms length of the major axis on the detection image"),
+    "b": ("pix", "rms length of the minor axis"),
+    "theta": ("deg", "position angle of the major axis from +x towards +y"),
+    "theta_sky": ("deg", "position angle of the major axis, east of north, NaN without WCS"),
+    "flux_radius": ("pix", "radius of half the Kron flux on the detection image"),
+    "kron_radius": ("", "Kron radius in units of a and b"),
+    "snr": ("", "isophotal flux over its error on the detection image"),
+    "flags": ("", "sep's flags: 1 blended, 2 truncated, 8 singular, 16 aperture truncated, 32 masked pixels"),
+    "blended": ("", "was separated from a neighbour"),
+    "truncated": ("", "touches the edge of the image it was found on, or a masked pixel"),
+    "cut": ("", "has pixels outside the tile"),
+}
+"""Unit and meaning of the columns; per-band ones without `_<band>`. "flux" is the image's unit."""
+
+
+def measure(
+    images: Sequence[np.ndarray],
+    noises: Sequence[np.ndarray],
+    chosen: np.ndarray,
+    noise: np.ndarray,
+    objects: np.ndarray,
+    instances: np.ndarray,
+    bands: Sequence[str],
+    mask: np.ndarray | None,
+    *,
+    aperture_pixels: float,
+    zeropoint_ab: float | None,
+    truth: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Catalogue columns of the objects sep found.
+
+    `images`, `noises` per band and `chosen`, `noise` of the detection image are (y, x), the
+    background subtracted; `objects` and `instances` are sep's. Errors are those of the sky
+    noise taken as white; Poisson noise of the object is not in them.
+    """
+    n = len(objects)
+    pixels = np.flatnonzero(instances)
+    owner = instances.ravel()[pixels]
+    shape = Shape(chosen, noise, objects, instances, owner, pixels, mask)
+    out: dict[str, np.ndarray] = {
+        "label": np.arange(1, n + 1, dtype=np.int32),
+        "x": objects["x"].astype(np.float64),
+        "y": objects["y"].astype(np.float64),
+        "ra": np.full(n, math.nan),
+        "dec": np.full(n, math.nan),
+        **_boxes(owner, pixels, instances.shape[1], n),
+    }
+    flags = objects["flag"].astype(np.int32)
+    for i, band in enumerate(bands):
+        kron, kron_err, kron_flag = shape.kron_flux(images[i], noises[i])
+        iso, iso_err = shape.iso_flux(images[i], noises[i])
+        aper, aper_err = shape.aperture_flux(images[i], noises[i], aperture_pixels)
+        flags |= kron_flag
+        columns = {
+            "flux": kron, "flux_err": kron_err, "flux_iso": iso, "flux_iso_err": iso_err,
+            "flux_aper": aper, "flux_aper_err": aper_err, "mag": _magnitude(kron, zeropoint_ab),
+        }  # fmt: skip
+        if truth is not None:
+            columns["true_flux_iso"] = shape.total(truth[i])
+        out |= {_column(name, band): value.astype(np.float32) for name, value in columns.items()}
+    iso, iso_err = shape.iso_flux(chosen, noise)
+    out |= {
+        "a": shape.a.astype(np.float32),
+        "b": shape.b.astype(np.float32),
+        "theta": np.degrees(shape.theta).astype(np.float32),
+        "theta_sky": np.full(n, math.nan, dtype=np.float32),
+        "flux_radius": shape.half_light_radius().astype(np.float32),
+        "kron_radius": shape.kron.astype(np.float32),
+        "snr": (iso / np.maximum(iso_err, 1e-30)).astype(np.float32),
+        "flags": flags,
+        "blended": (objects["flag"] & 1).astype(bool),
+        "truncated": _truncated(out, instances, mask),
+        "cut": np.zeros(n, dtype=bool),
+    }
+    return out
+
+
+class Shape:
+    """Apertures of the objects, set on the detection image and used in every band."""
+
+    def __init__(
+        self,
+        chosen: np.ndarray,
+        noise: np.ndarray,
+        objects: np.ndarray,
+        instances: np.ndarray,
+        owner: np.ndarray,
+        pixels: np.ndarray,
+        mask: np.ndarray | None,
+    ) -> None:
+        import sep
+
+        self.n, self.owner, self.pixels = len(objects), owner, pixels
+        self.chosen, self.noise = chosen, noise
+        self.x, self.y = objects["x"], objects["y"]
+        self.a, self.b = np.maximum(objects["a"], 0.3), np.maximum(objects["b"], 0.3)  # singular ones too
+        self.theta = np.clip(np.nan_to_num(objects["theta"]), -math.pi / 2, math.pi / 2)
+        self.how = {"mask": mask, "segmap": instances, "seg_id": np.arange(1, self.n + 1, dtype=np.int32)}
+        self.kron = np.zeros(self.n)
+        if self.n:
+            self.kron, _ = sep.kron_radius(
+                chosen, self.x, self.y, self.a, self.b, self.theta, 6.0, **self.how
+            )
+            self.kron = np.nan_to_num(self.kron, nan=0.0, posinf=0.0, neginf=0.0)
+        self.circle = ~(KRON_FACTOR * self.kron * np.sqrt(self.a * self.b) >= SMALLEST_KRON)
+
+    def kron_flux(self, image: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Flux, error and sep's flags in the Kron ellipse, or the smallest circle."""
+        import sep
+
+        if not self.n:
+            return np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int32)
+        a = np.where(self.circle, SMALLEST_KRON, self.a)
+        b = np.where(self.circle, SMALLEST_KRON, self.b)
+        reach = np.where(self.circle, 1.0, KRON_FACTOR * self.kron)
+        flux, error, flag = sep.sum_ellipse(
+            image, self.x, self.y, a, b, self.theta, reach, err=noise, subpix=5, **self.how
+        )
+        return flux, error, flag.astype(np.int32)
+
+    def aperture_flux(
+        self, image: np.ndarray, noise: np.ndarray, radius: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Flux and error in a circle of `radius` pixels, neighbours not masked."""
+        import sep
+
+        if not self.n:
+            return np.zeros(0), np.zeros(0)
+        flux, error, _ = sep.sum_circle(
+            image, self.x, self.y, radius, err=noise, mask=self.how["mask"], subpix=5
+        )
+        return flux, error
+
+    def iso_flux(self, image: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Flux and error in the object's own pixels."""
+        return self.total(image), np.sqrt(self.total(noise, power=2))
+
+    def total(self, image: np.ndarray, power: int = 1) -> np.ndarray:
+        """Sum over the pixels of each object."""
+        values = image.ravel()[self.pixels].astype(np.float64) ** power
+        return np.bincount(self.owner, weights=values, minlength=self.n + 1)[1:]
+
+    def half_light_radius(self) -> np.ndarray:
+        """Radius of half the Kron flux on the detection image, pixels; NaN where it has none."""
+        import sep
+
+        if not self.n:
+            return np.zeros(0)
+        flux, _, _ = self.kron_flux(self.chosen, self.noise)
+        safe = np.where(flux > 0, flux, 1.0)
+        reach = np.maximum(6.0 * self.a, 2.0 * SMALLEST_KRON)
+        radius, _ = sep.flux_radius(
+            self.chosen, self.x, self.y, reach, 0.5, normflux=safe, subpix=5, **self.how
+        )
+        return np.where(flux > 0, radius, math.nan)
+
+
+def tile_rows(found: Detection, margin: int, sample: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Instances and catalogue of the tile inside a window with `margin` pixels on each side.
+
+    Instances (whole window) are dense 1..n over the objects with a pixel in the tile, and 0
+    elsewhere; boxes and areas are those inside the tile, positions count from its first pixel,
+    fluxes and shapes are of the whole object.
+    """
+    m, whole = margin, found.instances
+    core = whole[m : whole.shape[0] - m, m : whole.shape[1] - m]
+    n = len(found.table["label"])
+    there = np.bincount(core.ravel(), minlength=n + 1)[: n + 1] > 0
+    there[0] = False
+    number = np.where(there, np.cumsum(there), 0).astype(np.int32)
+    instances, rows = number[whole], there[1:]
+    table = {name: column[rows] for name, column in found.table.items()}
+    inside = np.ascontiguousarray(number[core])
+    pixels = np.flatnonzero(inside)
+    kept = int(there.sum())
+    area = table["area"]
+    table |= _boxes(inside.ravel()[pixels], pixels, inside.shape[1], kept)
+    table |= {
+        "label": np.arange(1, kept + 1, dtype=np.int32),
+        "x": table["x"] - m,
+        "y": table["y"] - m,
+        "cut": table["area"] < area,
+    }
+    return instances, {"sample": np.full(kept, sample, dtype=np.int64), **table}
+
+
+def joined(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Tables of equal columns, one below the other."""
+    return {name: np.concatenate([t[name] for t in tables]) for name in tables[0]} if tables else {}
+
+
+def with_sky(table: dict[str, np.ndarray], wcs: Any, x0: float = 0.0, y0: float = 0.0) -> dict[str, np.ndarray]:
+    """The table with ra, dec and theta_sky from a WCS in which its first pixel is (x0, y0)."""
+    if len(table["x"]) == 0:
+        return table
+    x, y = table["x"] + x0, table["y"] + y0
+    angle = np.radians(table["theta"].astype(np.float64))
+    ra, dec = (np.asarray(v) for v in wcs.pixel_to_world_values(x, y))
+    ra1, dec1 = (np.asarray(v) for v in wcs.pixel_to_world_values(x + np.cos(angle), y + np.sin(angle)))
+    east = ((ra1 - ra + 180.0) % 360.0 - 180.0) * np.cos(np.radians(dec))
+    turned = np.degrees(np.arctan2(east, dec1 - dec)) % 180.0
+    return {**table, "ra": ra % 360.0, "dec": dec, "theta_sky": turned.astype(np.float32)}
+
+
+def wcs_from_text(text: str) -> Any:
+    """The WCS of the FITS header cards in `text`."""
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+    from mockforge.fits_check import quiet
+
+    with quiet():
+        return WCS(fits.Header.fromstring(text)).celestial
+
+
+def _column(name: str, band: str) -> str:
+    """`flux_err` of band g is `flux_err_g`; `flux_iso_err` is `flux_iso_err_g`."""
+    return f"{name}_{band}"
+
+
+def _magnitude(flux: np.ndarray, zeropoint: float | None) -> np.ndarray:
+    out = np.full(flux.shape, math.nan)
+    if zeropoint is not None:
+        np.log10(flux, out=out, where=flux > 0)
+        out = zeropoint - 2.5 * out
+    return out
+
+
+def _boxes(owner: np.ndarray, pixels: np.ndarray, width: int, n: int) -> dict[str, np.ndarray]:
+    """Bounding boxes [x0, x1) x [y0, y1) and areas of the objects 1..n."""
+    y, x = np.divmod(pixels, width)
+    out = {}
+    for name, values in (("x", x), ("y", y)):
+        low, high = np.full(n + 1, 2**30), np.full(n + 1, -1)
+        np.minimum.at(low, owner, values)
+        np.maximum.at(high, owner, values)
+        out[f"bbox_{name}0"], out[f"bbox_{name}1"] = low[1:].astype(np.int32), high[1:].astype(np.int32) + 1
+    area = np.bincount(owner, minlength=n + 1)[1:].astype(np.int32)
+    return {k: out[k] for k in ("bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1")} | {"area": area}
+
+
+def _truncated(table: Mapping[str, np.ndarray], instances: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    ny, nx = instances.shape
+    out = (table["bbox_x0"] == 0) | (table["bbox_y0"] == 0) | (table["bbox_x1"] == nx) | (table["bbox_y1"] == ny)
+    if mask is not None:
+        wide = np.pad(mask, 1)
+        near = np.zeros_like(mask)
+        for dy in range(3):
+            for dx in range(3):
+                near |= wide[dy : dy + ny, dx : dx + nx]
+        touching = np.unique(instances[near])
+        out = out | np.isin(table["label"], touching[touching > 0])
+    return out

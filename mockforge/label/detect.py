@@ -1,0 +1,196 @@
+"""Detection on one multi-band image, as SExtractor does it (`sep`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mockforge.errors import InputError, MockforgeError
+
+if TYPE_CHECKING:
+    from mockforge.label.stage import Detect
+
+_MOST_PIXELS = 50_000_000
+"""Largest pixel buffer sep is given; some 2 GB."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What was found on one image."""
+
+    instances: np.ndarray
+    """(y, x) int32: 0 = sky, 1..n = objects; row i of `table` is object i + 1."""
+    sky_rms: np.ndarray
+    """(band,) float32: rms of the sky, in the image's unit."""
+    table: dict[str, np.ndarray]
+    """Columns of the catalogue without `sample`; positions in pixels of this image."""
+    bands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sky:
+    """Background level and noise of one image, both (y, x) float32, and the rms of the whole."""
+
+    level: np.ndarray
+    rms: np.ndarray
+    global_rms: float
+
+
+def detect(
+    image: np.ndarray,
+    rule: Detect,
+    *,
+    bands: Sequence[str] | None = None,
+    mask: np.ndarray | None = None,
+    truth: np.ndarray | None = None,
+    pixel_scale_arcsec: float | None = None,
+    psf_fwhm_arcsec: Sequence[float] | None = None,
+    zeropoint_ab: float | None = None,
+) -> Detection:
+    """Find, separate and measure the objects of an image.
+
+    Parameters: `image` (band, y, x) flux; `mask` (y, x), true where a pixel must not be used;
+    `truth` the noiseless image, same shape as `image`; `psf_fwhm_arcsec` per band, for the
+    matched filter; `zeropoint_ab`, without which magnitudes are NaN.
+    Raises InputError where the image cannot be measured (all masked, no noise), MockforgeError
+    where sep fails.
+    """
+    from mockforge.label.catalogue import measure
+
+    image = np.ascontiguousarray(image, dtype=np.float32)
+    unusable = ~np.isfinite(image).all(axis=0)
+    if mask is not None:
+        unusable |= np.asarray(mask, dtype=bool)
+    if unusable.all():
+        raise InputError("no pixel is usable; every one is masked or NaN")
+    if unusable.any():
+        image = np.where(unusable, np.float32(0), image)
+    hidden = unusable if unusable.any() else None
+    names = tuple(bands) if bands is not None else tuple(f"band{i + 1}" for i in range(len(image)))
+    skies = [sky_of(band, rule, hidden, name) for band, name in zip(image, names, strict=True)]
+    rms = np.array([s.global_rms for s in skies], dtype=np.float32)
+    chosen, sky = _detection_image(image, skies, rms, rule, hidden)
+    error = sky.rms if rule.local_rms else np.float32(sky.global_rms)
+    kernel = _kernel(rule, pixel_scale_arcsec, psf_fwhm_arcsec)
+    objects, instances = _extract(chosen, error, rule, hidden, kernel)
+    table = measure(
+        [band - s.level for band, s in zip(image, skies, strict=True)],
+        [s.rms for s in skies],
+        chosen,
+        sky.rms,
+        objects,
+        instances,
+        names,
+        hidden,
+        aperture_pixels=rule.aperture_radius_arcsec / pixel_scale_arcsec if pixel_scale_arcsec else 5.0,
+        zeropoint_ab=zeropoint_ab,
+        truth=truth,
+    )
+    return Detection(instances, rms, table, names)
+
+
+def sky_of(band: np.ndarray, rule: Detect, mask: np.ndarray | None, name: str) -> Sky:
+    """Background and noise of one band on a mesh (Bertin & Arnouts 1996, section 3).
+
+    Raises InputError where there is no noise, against which nothing can be significant.
+    """
+    import sep
+
+    mesh = min(rule.background_mesh, *band.shape)
+    with _explained():
+        found = sep.Background(
+            np.ascontiguousarray(band),
+            mask=mask,
+            bw=mesh,
+            bh=mesh,
+            fw=rule.background_filter,
+            fh=rule.background_filter,
+        )
+        level, rms, whole = found.back(), found.rms(), float(found.globalrms)
+    if not np.isfinite(whole) or whole <= 0:
+        positive = rms[np.isfinite(rms) & (rms > 0)]
+        if positive.size == 0:
+            raise InputError(
+                f"{name}: the sky has no noise (rms 0), so nothing can be so many sigma above it; add noise"
+                " before detection, or check the image"
+            )
+        whole = float(np.median(positive))
+    rms = np.where(np.isfinite(rms) & (rms > 0), rms, np.float32(whole))
+    return Sky(level, np.ascontiguousarray(rms, dtype=np.float32), whole)
+
+
+def _detection_image(
+    image: np.ndarray, skies: list[Sky], rms: np.ndarray, rule: Detect, mask: np.ndarray | None
+) -> tuple[np.ndarray, Sky]:
+    """The image objects are found on, its background subtracted, and its sky."""
+    if len(image) == 1:
+        return image[0] - skies[0].level, skies[0]
+    weight = 1.0 / rms.astype(np.float64) ** 2 if rule.detection_image == "weighted" else np.ones(len(rms))
+    weight /= weight.sum()
+    mean = np.einsum("b,byx->yx", weight.astype(np.float32), image)
+    sky = sky_of(mean, rule, mask, "detection image")
+    return mean - sky.level, sky
+
+
+def _kernel(rule: Detect, scale: float | None, fwhm: Sequence[float] | None) -> np.ndarray | None:
+    """A Gaussian of the PSF's width for the matched filter, float32, odd side."""
+    if not rule.matched_filter:
+        return None
+    width = rule.filter_fwhm_pixels
+    if width is None:
+        width = float(np.mean(fwhm)) / scale if scale and fwhm is not None and len(fwhm) else 3.0
+    sigma = width / 2.3548
+    half = max(1, round(2.5 * sigma))
+    r2 = np.add.outer(np.arange(-half, half + 1) ** 2, np.arange(-half, half + 1) ** 2)
+    kernel = np.exp(-0.5 * r2 / sigma**2)
+    return np.ascontiguousarray(kernel / kernel.sum(), dtype=np.float32)
+
+
+def _extract(
+    chosen: np.ndarray,
+    error: np.ndarray | np.float32,
+    rule: Detect,
+    mask: np.ndarray | None,
+    kernel: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    import sep
+
+    sep.set_extract_pixstack(int(min(max(300_000, chosen.size), _MOST_PIXELS)))
+    sep.set_sub_object_limit(16_384)
+    with _explained():
+        objects, instances = sep.extract(
+            np.ascontiguousarray(chosen, dtype=np.float32),
+            rule.threshold,
+            err=error if isinstance(error, np.ndarray) else float(error),
+            mask=mask,
+            minarea=rule.min_pixels,
+            filter_kernel=kernel,
+            deblend_nthresh=rule.deblend_levels,
+            deblend_cont=rule.deblend_contrast,
+            clean=rule.clean,
+            clean_param=rule.clean_parameter,
+            segmentation_map=True,
+        )
+    return objects, np.ascontiguousarray(instances, dtype=np.int32)
+
+
+@contextmanager
+def _explained() -> Iterator[Any]:
+    """sep raises bare Exceptions; say what to do about them."""
+    try:
+        yield
+    except MemoryError as error:
+        raise MockforgeError("detection ran out of memory; cut the image into smaller ones") from error
+    except Exception as error:
+        text = str(error)
+        advice = "check the image"
+        if "pixel buffer full" in text or "deblend" in text or "overflow" in text:
+            advice = (
+                "too many pixels lie above the threshold: raise `threshold`, use a smaller `background_mesh`,"
+                " or mask the brightest sources"
+            )
+        raise MockforgeError(f"sep failed ({text}); {advice}") from error
