@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -105,9 +104,9 @@ class Field:
             part = path.with_name(path.name + ".part")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with open(part, "wb") as stream:
+                with part.open("wb") as stream:
                     units.writeto(stream)
-                os.replace(part, path)
+                part.replace(path)
             except OSError as error:
                 part.unlink(missing_ok=True)
                 raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -135,7 +134,8 @@ class Field:
 def _set_card(header: Any, key: str, value: Any) -> None:
     """Put one card into a header; values no FITS header can hold become text."""
     value, comment = value if isinstance(value, tuple) else (value, None)
-    key = key.upper() if len(key) <= 8 and key.replace("_", "").replace("-", "").isalnum() else f"HIERARCH {key}"
+    short = len(key) <= 8 and key.replace("_", "").replace("-", "").isalnum()
+    key = key.upper() if short else f"HIERARCH {key}"
     if isinstance(value, np.generic):
         value = value.item()
     if not isinstance(value, (bool, int, str)) and not (isinstance(value, float) and math.isfinite(value)):

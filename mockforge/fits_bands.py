@@ -21,6 +21,8 @@ _BESIDE = re.compile(
     r"SEGMENTATION|INSTANCES|TRUTH_.*|VAR_.*|.*_(ERR|RMS|WHT|MASK|PSF|VAR|IVAR|WEIGHT|NOISE))$"
 )
 """Names of extensions that stand beside an image: weights, masks, PSFs."""
+_MEANINGLESS = ("", "SCI", "IMAGE", "PRIMARY", "COMPRESSED_IMAGE")
+"""Names of extensions that name no band."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,7 @@ class Plane:
     plane: int | None
 
 
-def find_planes(
-    paths: Sequence[str | Path], extensions: Any, bands: Sequence[str] | None
-) -> list[Plane]:
+def find_planes(paths: Sequence[str | Path], extensions: Any, bands: Sequence[str] | None) -> list[Plane]:
     """The bands in the files, in order; see `fits_in.read_field`."""
     wanted = [extensions] if isinstance(extensions, (int, str)) else list(extensions or [])
     planes: list[Plane] = []
@@ -44,13 +44,15 @@ def find_planes(
         asked = own or wanted
         if not own and len(paths) > 1 and wanted:
             if len(wanted) not in (1, len(paths)):
-                raise InputError(f"extensions: {len(wanted)} for {len(paths)} files; give one, or one per file")
+                raise InputError(
+                    f"extensions: {len(wanted)} for {len(paths)} files; give one, or one per file"
+                )
             asked = [wanted[0] if len(wanted) == 1 else wanted[i]]
         chosen = [_named(path, units, e) for e in asked] or _chosen(path, units, len(paths), bands)
         planes += [p for unit in chosen for p in _of_unit(path, unit)]
     if len(planes) > _MOST_BANDS:
         raise InputError(
-            f"{paths[0]}: {len(planes)} planes, at most {_MOST_BANDS} bands are wanted; is it a spectral cube?"
+            f"{paths[0]}: {len(planes)} planes, at most {_MOST_BANDS} are wanted; is it a spectral cube?"
         )
     return planes
 
@@ -143,7 +145,7 @@ def _band_name(plane: Plane, i: int, n: int) -> str:
             value = str(card(key) or "").strip()
             if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", value) and not value.upper().startswith("CLEAR"):
                 return value
-    name = plane.hdu.name if plane.hdu.name.upper() not in ("", "SCI", "IMAGE", "PRIMARY", "COMPRESSED_IMAGE") else ""
+    name = "" if plane.hdu.name.upper() in _MEANINGLESS else plane.hdu.name
     stem = re.sub(r"\.(fits?|fz|gz|bz2)$", "", re.sub(r"\.(fz|gz|bz2)$", "", plane.path.name))
     return re.sub(r"[^A-Za-z0-9_.+-]+", "_", name or stem).strip("_.+-") or f"band{i + 1 if n > 1 else ''}"
 

@@ -11,7 +11,6 @@ import bz2
 import contextlib
 import gzip
 import math
-import os
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -55,16 +54,16 @@ def walk(path: Path) -> list[Hdu]:
     if path.is_dir():
         raise InputError(f"{path}: is a folder, a FITS file is wanted")
     try:
-        with open(path, "rb") as plain:
+        with path.open("rb") as plain:
             start = plain.read(10)
-        size = os.path.getsize(path)
+        size = path.stat().st_size
         if start[:2] == b"\x1f\x8b":
             with gzip.open(path) as stream:
                 return list(_units(path, stream, size * _MOST_EXPANSION))
         if start[:3] == b"BZh":
             with bz2.open(path) as stream:
                 return list(_units(path, stream, size * _MOST_EXPANSION))
-        with open(path, "rb") as stream:
+        with path.open("rb") as stream:
             return list(_units(path, stream, size))
     except PermissionError as error:
         raise InputError(f"{path}: may not be read ({error.strerror})") from error

@@ -92,7 +92,7 @@ def read_field(
         raise InputError(f"{planes[0].path}: no pixel is usable in all bands; every one is masked or NaN")
     image[:, mask] = 0.0
     truth = _truth(planes, names, factors)
-    scale = pixel_scale_arcsec or facts[0].scale
+    scale = pixel_scale_arcsec or next((f.scale for f in facts if f.scale), None)
     fwhm = tuple(f.psf_fwhm for f in facts)
     return Field(
         image=image,
@@ -103,7 +103,7 @@ def read_field(
         zeropoint_ab=ZEROPOINT_NJY if known else None,
         mask=mask if mask.any() else None,
         truth=truth,
-        wcs=facts[0].wcs,
+        wcs=next((f.wcs for f in facts if f.wcs is not None), None),
         header=facts[0].provenance,
     )
 
@@ -123,9 +123,7 @@ def _given(zeropoint: float | Sequence[float] | None, i: int, n: int) -> float |
 # --- one band ---------------------------------------------------------------------------------
 
 
-def _read_plane(
-    plane: Plane, given: float | None, scale: float | None
-) -> tuple[np.ndarray, _Fact]:
+def _read_plane(plane: Plane, given: float | None, scale: float | None) -> tuple[np.ndarray, _Fact]:
     """The raw pixels and what the headers say."""
     path, hdu = plane.path, plane.hdu
     mapped = not hdu.scaled and path.suffix not in (".gz", ".bz2")
@@ -138,6 +136,8 @@ def _read_plane(
                 f"{path}: pixel scale {scale:g} arcsec was given and the WCS says {wcs_scale:g}; leave it out"
                 " or mend the WCS"
             )
+        if header_scale and wcs_scale and abs(header_scale / wcs_scale - 1) < 1e-4:
+            wcs_scale = header_scale  # the round number rather than the one through degrees
         known_scale = scale or wcs_scale or header_scale
         area = math.radians(known_scale / 3600) ** 2 if known_scale else None
         zeropoint = given if given is not None else zeropoint_of(card, f"{path}[{hdu.index}]", area)

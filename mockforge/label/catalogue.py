@@ -226,7 +226,9 @@ def joined(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([t[name] for t in tables]) for name in tables[0]} if tables else {}
 
 
-def with_sky(table: dict[str, np.ndarray], wcs: Any, x0: float = 0.0, y0: float = 0.0) -> dict[str, np.ndarray]:
+def with_sky(
+    table: dict[str, np.ndarray], wcs: Any, x0: float = 0.0, y0: float = 0.0
+) -> dict[str, np.ndarray]:
     """The table with ra, dec and theta_sky from a WCS in which its first pixel is (x0, y0)."""
     if len(table["x"]) == 0:
         return table
@@ -278,7 +280,12 @@ def _boxes(owner: np.ndarray, pixels: np.ndarray, width: int, n: int) -> dict[st
 
 def _truncated(table: Mapping[str, np.ndarray], instances: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     ny, nx = instances.shape
-    out = (table["bbox_x0"] == 0) | (table["bbox_y0"] == 0) | (table["bbox_x1"] == nx) | (table["bbox_y1"] == ny)
+    out = (
+        (table["bbox_x0"] == 0)
+        | (table["bbox_y0"] == 0)
+        | (table["bbox_x1"] == nx)
+        | (table["bbox_y1"] == ny)
+    )
     if mask is not None:
         wide = np.pad(mask, 1)
         near = np.zeros_like(mask)

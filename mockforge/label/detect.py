@@ -62,7 +62,7 @@ def detect(
     from mockforge.label.catalogue import measure
 
     image = np.ascontiguousarray(image, dtype=np.float32)
-    unusable = ~np.isfinite(image).all(axis=0)
+    unusable: np.ndarray = np.asarray(~np.isfinite(image).all(axis=0))
     if mask is not None:
         unusable |= np.asarray(mask, dtype=bool)
     if unusable.all():

@@ -100,7 +100,7 @@ def _place(batch: Batch) -> Any:
     text, tiles = batch.attributes.get("wcs"), batch.tables.get("tile")
     if not text or tiles is None or "sky_x0" not in tiles:
         return lambda table, i: table
-    from mockforge.label.catalogue import with_sky, wcs_from_text
+    from mockforge.label.catalogue import wcs_from_text, with_sky
 
     wcs = wcs_from_text(str(text))
     where = {int(s): k for k, s in enumerate(tiles["sample"])}

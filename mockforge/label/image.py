@@ -1,0 +1,217 @@
+"""`mockforge label`: the objects of a real image as files that DS9, TOPCAT and Python open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.field import Field
+from mockforge.label.catalogue import DESCRIPTIONS, KRON_FACTOR, SMALLEST_KRON, with_sky
+from mockforge.label.detect import Detection, detect
+from mockforge.label.stage import Detect
+
+_LARGEST_PICTURE = 4096
+"""Pixels; the overlay of a larger image is thinned."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What `label_image` found and wrote."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    objects: int
+    blended: int
+    bands: tuple[str, ...]
+    unit: str
+    sky_rms: tuple[float, ...]
+    notes: tuple[str, ...]
+    """Sentences the user should read, e.g. that the flux unit is unknown."""
+
+
+def label_image(
+    files: Sequence[str | Path] | str | Path,
+    out: str | Path,
+    config: Detect | None = None,
+    *,
+    bands: Sequence[str] | None = None,
+    extensions: Sequence[int | str] | int | str | None = None,
+    zeropoint: float | Sequence[float] | None = None,
+    pixel_scale_arcsec: float | None = None,
+    psf_fwhm_arcsec: Sequence[float] | None = None,
+) -> Labelled:
+    """Label an image: bands as files, extensions or planes, as `fits_in.read_field` reads them.
+
+    Writes into `out`: `segmentation.fits` (int32, 0 = sky), `catalogue.ecsv`, `catalogue.fits`,
+    `regions.reg` (DS9, Kron ellipses) and `overlay.png`. All of them appear, or none. An image
+    without a zeropoint is labelled in its own units: magnitudes are NaN and the files say so.
+
+    Raises InputError where the image cannot be read or `out` not written, MockforgeError where
+    detection fails.
+    """
+    rule, out = config or Detect(), Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; a folder for the labels is wanted")
+    from mockforge.fits_in import read_field
+
+    field = read_field(
+        files, bands=bands, extensions=extensions, zeropoint=zeropoint, pixel_scale_arcsec=pixel_scale_arcsec
+    )
+    fwhm = tuple(psf_fwhm_arcsec) if psf_fwhm_arcsec is not None else field.psf_fwhm_arcsec
+    first = files if isinstance(files, (str, Path)) else files[0]
+    try:
+        found = detect(
+            field.image,
+            rule,
+            bands=field.bands,
+            mask=field.mask,
+            truth=field.truth,
+            pixel_scale_arcsec=field.pixel_scale_arcsec,
+            psf_fwhm_arcsec=fwhm,
+            zeropoint_ab=field.zeropoint_ab,
+        )
+    except InputError as error:
+        raise InputError(f"{first}: {error}") from error
+    columns = found.table if field.wcs is None else with_sky(found.table, field.wcs)
+    notes = _notes(field, found)
+    about = _about(field, rule, notes, files)
+    writers = {
+        "segmentation.fits": lambda part: _write_segmentation(part, found, field, about),
+        "catalogue.ecsv": lambda part: _table(columns, field, about).write(part, format="ascii.ecsv"),
+        "catalogue.fits": lambda part: _write_fits_table(part, columns, field, about),
+        "regions.reg": lambda part: part.write_text(regions(columns), encoding="ascii"),
+        "overlay.png": lambda part: _write_overlay(part, field, found),
+    }
+    written = _write_all(out, writers)
+    blended = int(np.count_nonzero(columns["blended"]))
+    rms = tuple(float(v) for v in found.sky_rms)
+    return Labelled(out, written, len(columns["label"]), blended, field.bands, field.unit, rms, notes)
+
+
+def regions(columns: dict[str, np.ndarray]) -> str:
+    """DS9 regions in image coordinates (first pixel = 1): the Kron ellipse of every object.
+
+    Blended objects are yellow, those cut by an edge or a mask red, the others green.
+    """
+    lines = ["# Region file format: DS9 version 4.1", "global color=green width=1 select=1", "image"]
+    kron = KRON_FACTOR * columns["kron_radius"].astype(np.float64)
+    major, minor = kron * columns["a"], kron * columns["b"]
+    small = ~(np.sqrt(major * minor) >= SMALLEST_KRON)
+    major, minor = np.where(small, SMALLEST_KRON, major), np.where(small, SMALLEST_KRON, minor)
+    for i, label in enumerate(columns["label"]):
+        colour = "red" if columns["truncated"][i] else "yellow" if columns["blended"][i] else "green"
+        x, y = columns["x"][i] + 1.0, columns["y"][i] + 1.0
+        ellipse = f"ellipse({x:.3f},{y:.3f},{major[i]:.3f},{minor[i]:.3f},{columns['theta'][i]:.2f})"
+        lines.append(f"{ellipse} # color={colour} text={{{label}}}")
+    return "\n".join(lines) + "\n"
+
+
+def _notes(field: Field, found: Detection) -> tuple[str, ...]:
+    notes = []
+    if field.zeropoint_ab is None:
+        notes.append(
+            "no zeropoint is known: fluxes are in the image's own units and magnitudes are NaN; give the AB"
+            " magnitude of pixel value 1 with --zeropoint for nJy and magnitudes"
+        )
+    if field.wcs is None:
+        notes.append("no WCS: ra, dec and theta_sky are NaN")
+    if field.pixel_scale_arcsec is None:
+        notes.append("no pixel scale is known: the aperture is 5 pixels in radius")
+    if not len(found.table["label"]):
+        notes.append("no object was found")
+    return tuple(notes)
+
+
+def _about(field: Field, rule: Detect, notes: tuple[str, ...], files: Any) -> dict[str, Any]:
+    """What every written table and image says of itself: keyword of 8 letters -> value."""
+    from mockforge import __version__
+
+    names = [files] if isinstance(files, (str, Path)) else list(files)
+    about: dict[str, Any] = {"CREATOR": f"mockforge {__version__}", "BANDS": ",".join(field.bands)}
+    about["FLUXUNIT"] = field.unit
+    if field.zeropoint_ab is not None:
+        about["MAGZERO"] = field.zeropoint_ab
+    if field.pixel_scale_arcsec is not None:
+        about["PIXSCALE"] = field.pixel_scale_arcsec
+    about |= {f"FILE{i + 1}": Path(name).name for i, name in enumerate(names[:99])}
+    about |= {f"NOTE{i + 1}": note for i, note in enumerate(notes)}
+    about |= {f"RULE{i + 1}": f"{k} = {v}" for i, (k, v) in enumerate(asdict(rule).items())}
+    return about
+
+
+def _table(columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]) -> Any:
+    from astropy.table import Table
+
+    table = Table({name: column for name, column in columns.items() if name != "cut"}, meta=dict(about))
+    for name in table.colnames:
+        stem, band = name, ""
+        for candidate in field.bands:
+            if name not in DESCRIPTIONS and name.endswith(f"_{candidate}"):
+                stem, band = name.removesuffix(f"_{candidate}"), candidate
+        unit, text = DESCRIPTIONS.get(stem, ("", ""))
+        unit = {"flux": field.unit if field.unit != "native" else ""}.get(unit, unit)
+        if unit:
+            table[name].unit = unit
+        table[name].description = f"{band}: {text}" if band else text
+    return table
+
+
+def _write_fits_table(
+    part: Path, columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]
+) -> None:
+    from mockforge.fits_check import quiet
+
+    table = _table(columns, field, about)
+    with quiet():
+        table.write(part, format="fits", overwrite=True)
+
+
+def _write_segmentation(part: Path, found: Detection, field: Field, about: dict[str, Any]) -> None:
+    from astropy.io import fits
+
+    from mockforge.fits_check import quiet
+
+    with quiet():
+        header = fits.Header() if field.wcs is None else field.wcs.to_header(relax=True)
+        for key, value in about.items():
+            header[key] = value
+        header["NOBJECTS"] = (len(found.table["label"]), "largest label; 0 is sky")
+        unit = fits.PrimaryHDU(found.instances, header=header)
+        unit.add_checksum(when="on writing")
+        with part.open("wb") as stream:
+            fits.HDUList([unit]).writeto(stream)
+
+
+def _write_overlay(part: Path, field: Field, found: Detection) -> None:
+    from PIL import Image
+
+    from mockforge.picture import asinh_rgb, outline
+
+    step = -(-max(field.shape[1:]) // _LARGEST_PICTURE)
+    rgb = asinh_rgb(field.image[:, ::step, ::step])
+    picture = outline(rgb, found.instances[::step, ::step])
+    Image.fromarray(picture).save(part, format="PNG")
+
+
+def _write_all(out: Path, writers: dict[str, Any]) -> tuple[Path, ...]:
+    """Every file under a temporary name first, then all renamed."""
+    parts: list[Path] = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, write in writers.items():
+            part = out / f"{name}.part"
+            part.unlink(missing_ok=True)
+            parts.append(part)
+            write(part)
+        for part in parts:
+            part.replace(part.with_suffix(""))
+    except OSError as error:
+        for part in parts:
+            part.unlink(missing_ok=True)
+        raise InputError(f"{out}: cannot be written ({error.strerror or error})") from error
+    return tuple(out / name for name in writers)
