@@ -1,0 +1,386 @@
+"""The command `mockforge`: one short function per command. Heavy libraries are imported in them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mockforge.errors import InputError, MockforgeError
+
+app = typer.Typer(
+    name="mockforge",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # the same plain text on a terminal and in a pipe
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors only.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show where in the program an error arose.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...", help="Values to use instead of the recipe's.", show_default=False
+    ),
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", show_default=False)]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", "-w", min=1, show_default=False, help="Processes at work at once; default one a CPU."
+    ),
+]
+
+
+def main() -> None:
+    """Entry point of the command `mockforge`."""
+    app(prog_name="mockforge")
+
+
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    """Errors of a command as sentences on stderr: exit 2 for bad input, 1 for failed work."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except (typer.Exit, typer.Abort):
+            raise
+        except KeyboardInterrupt as error:
+            _fail(str(error) or "interrupted", 1)
+        except BrokenPipeError:  # the reader of our output has left, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except Exception as error:
+            if kwargs.get("verbose"):
+                import traceback
+
+                traceback.print_exc()
+            if isinstance(error, MockforgeError):
+                _fail(str(error), 2 if isinstance(error, InputError) else 1)
+            hint = "" if kwargs.get("verbose") else "; run it with -v and report what it prints"
+            _fail(f"unexpected {type(error).__name__}: {error}{hint}", 1)
+
+    return run
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"mockforge: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from mockforge import __version__
+
+        print(f"mockforge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def mockforge(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Training sets for finding galaxies in deep images and for predicting them at another redshift.
+
+    \b
+    A first dataset, and what is in it:
+      mockforge recipes
+      mockforge build segmentation samples=64 --out datasets/small
+      mockforge info datasets/small
+
+    \b
+    Fields from a trained network, and the labels of a real image:
+      mockforge generate --model kids-viking --size 1024 -n 4 --seed 1 --out fields
+      mockforge label g.fits r.fits Z.fits --out labels
+
+    \b
+    In Python:
+      train = mockforge.load("datasets/small", split="train")    # a torch Dataset
+
+    `mockforge COMMAND --help` explains each. Exit codes: 0 done, 1 failed, 2 bad input.
+    """
+
+
+@app.command()
+@_command
+def build(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or a bundled recipe's name.")],
+    overrides: Overrides = None,
+    out: Out = None,
+    workers: Workers = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace another recipe's dataset in DIR.")
+    ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Build the dataset of a recipe, or finish one that was stopped.
+
+    \b
+      mockforge build recipes/segmentation.yaml
+      mockforge build segmentation samples=64 --out datasets/small --workers 2
+      mockforge build my.yaml stages.detect.threshold=4 splits='{train: 1}'
+      mockforge build my.yaml 'stages.sersic_sed.z_in={uniform: [0.1, 0.3]}'
+
+    The dataset goes to DIR, by default datasets/<name of the recipe>. When a build is stopped,
+    by whatever, the same command finishes it with the same bytes. The number of workers changes
+    no byte. A key is written with dots; a stage goes by its name.
+    """
+    from mockforge.build import build as build_dataset
+    from mockforge.info import dataset_lines
+
+    folder = build_dataset(recipe, out, overrides or (), workers, overwrite=overwrite, quiet=int(quiet))
+    _print(dataset_lines(folder)[:6] if quiet else dataset_lines(folder))
+
+
+@app.command()
+@_command
+def verify(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of a dataset.")],
+    repair: Annotated[bool, typer.Option("--repair", help="Make exactly the bad shards again.")] = False,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Re-hash a dataset; with --repair, make its bad shards again.
+
+    \b
+      mockforge verify datasets/small
+      mockforge verify datasets/small --repair
+
+    A repaired shard is put in place only when its sha256 is the recorded one. Exit code 1 where
+    a file is bad and stays so.
+    """
+    from mockforge.build import verify as verify_dataset
+
+    bad = verify_dataset(dataset, repair, workers, quiet=int(quiet))
+    for shard in bad:
+        print(f"{shard.name}: {shard.reason}" + ("; made again, sha256 as recorded" if repair else ""))
+    if bad and not repair:
+        _fail(f"{dataset}: {len(bad)} bad; `mockforge verify {dataset} --repair` makes them again", 1)
+    if not bad and not quiet:
+        print(f"{dataset}: every file is as recorded")
+
+
+@app.command()
+@_command
+def train(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A training recipe, or a bundled one's name.")
+    ],
+    overrides: Overrides = None,
+    out: Out = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in DIR.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a network on a real field of aligned FITS bands.
+
+    \b
+      mockforge train train_kids_viking --out runs/kids
+      mockforge train my_field.yaml train.steps=2000 train.device=cuda
+      mockforge train my_field.yaml --resume
+
+    The run goes to DIR, by default runs/<name of the recipe>: checkpoints, log, previews, and
+    the model (NAME.safetensors and NAME.json) that `generate` and the stage `sgan` take.
+    """
+    from mockforge.progress import Progress
+    from mockforge.recipe import load_training
+    from mockforge.sgan.training import train as train_network
+
+    made, text = load_training(recipe, overrides or ())
+    folder = Path("runs", made.name) if out is None else out
+    with Progress(made.train.steps, made.name, "steps", int(quiet)) as progress:
+        path = train_network(
+            made, folder, resume=resume, recipe_text=text, report=lambda step, _: progress.reach(step)
+        )
+    print(path)
+
+
+@app.command()
+@_command
+def generate(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A bundled model's name, or its file.")
+    ] = "kids-viking",
+    size: Annotated[str, typer.Option(help="Side in pixels, or HEIGHTxWIDTH.")] = "1024",
+    n: Annotated[int, typer.Option("-n", min=1, help="Number of fields.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal fields.")] = 1,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Paint fields with a trained network: FITS in nJy and PNG.
+
+    \b
+      mockforge generate --model kids-viking --size 3232 -n 4 --seed 1 --out fields
+      mockforge generate --model runs/kids/kids.json --size 1024x2048 --out fields
+
+    The headers hold WCS, pixel scale, zeropoint, PSF, seed and the model's hash.
+    """
+    from mockforge.sgan.generate import generate as generate_fields
+
+    for path in generate_fields(model, _size(size), n, seed, out, quiet=int(quiet)):
+        print(path)
+
+
+@app.command()
+@_command
+def label(
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="FITS: a file a band, or one file.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")],
+    bands: Annotated[str | None, typer.Option(help="Names of the bands: g,r,Z.", show_default=False)] = None,
+    extensions: Annotated[
+        str | None,
+        typer.Option(help="Extensions to read, by name or number: SCI or 1,2,3.", show_default=False),
+    ] = None,
+    zeropoint: Annotated[
+        str | None, typer.Option(help="AB magnitude of pixel value 1, one or one a band.", show_default=False)
+    ] = None,
+    pixel_scale: Annotated[
+        float | None, typer.Option(help="arcsec, if no WCS says it.", show_default=False)
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Detection threshold, sigma [5].", show_default=False)
+    ] = None,
+    min_pixels: Annotated[
+        int | None, typer.Option(help="Pixels a source has at least [5].", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any setting of the stage `detect`.", show_default=False
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find and measure the sources of a real image.
+
+    \b
+      mockforge label g.fits r.fits Z.fits --out labels
+      mockforge label field.fits --extensions SCI --zeropoint 25.94 --out labels
+      mockforge label field.fits --threshold 3 --set background_mesh=128 --out labels
+
+    Writes segmentation.fits, catalogue.ecsv, catalogue.fits, regions.reg (DS9), overlay.png.
+    Without a zeropoint, in the header or given, fluxes stay in the image's own unit.
+    """
+    from mockforge.label.image import label_image
+    from mockforge.recipe import load_stage
+
+    given = {"threshold": threshold, "min_pixels": min_pixels}
+    words = [f"{key}={value}" for key, value in given.items() if value is not None]
+    files = label_image(
+        images,
+        out,
+        load_stage("detect", [*words, *(settings or ())]),
+        bands=_words(bands),
+        extensions=[int(e) if e.isdecimal() else e for e in _words(extensions) or ()] or None,
+        zeropoint=_numbers("--zeropoint", zeropoint),
+        pixel_scale_arcsec=pixel_scale,
+    )
+    _print(str(f) for f in files)
+
+
+@app.command()
+@_command
+def info(
+    thing: Annotated[
+        str, typer.Argument(metavar="THING", help="A dataset, a model's name or file, or a FITS file.")
+    ],
+    verbose: Verbose = False,
+) -> None:
+    """What is in a dataset, a model or a FITS image.
+
+    \b
+      mockforge info datasets/small
+      mockforge info kids-viking
+      mockforge info field.fits
+    """
+    from mockforge.info import about
+
+    _print(about(thing))
+
+
+@app.command()
+@_command
+def recipes(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Print this one.", show_default=False)
+    ] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy it here, to change it.")] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="PATH", help="Copy it to this file or folder.", show_default=False),
+    ] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of recipes.")] = False,
+    training: Annotated[bool, typer.Option("--training", help="With --schema: of training recipes.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """List, print or copy the bundled recipes; their JSON Schema.
+
+    \b
+      mockforge recipes
+      mockforge recipes segmentation
+      mockforge recipes segmentation --copy
+      mockforge recipes --schema > recipe.schema.json
+
+    An editor completes and checks a recipe that starts with the line
+      # yaml-language-server: $schema=recipe.schema.json
+    """
+    from mockforge.bundled import bundled_recipes, copy_recipe, first_comment
+    from mockforge.errors import nearest
+
+    known = bundled_recipes()
+    if schema:
+        import json
+
+        from mockforge.recipe_schema import schema as recipe_schema
+
+        print(json.dumps(recipe_schema(training), indent=1))
+    elif name is None:
+        width = max((len(n) for n in known), default=0)
+        _print(f"{n:<{width}}  {first_comment(path)}" for n, path in known.items())
+    elif name.removesuffix(".yaml") not in known:
+        raise InputError(f"no bundled recipe {name!r}{nearest(name, known)}")
+    else:
+        path = known[name.removesuffix(".yaml")]
+        if not copy and to is None:
+            print(path.read_text(encoding="utf-8"), end="")
+        else:
+            print(copy_recipe(path, to or Path()))
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.lower().split("x")
+    if len(sides) in (1, 2) and all(s.isdecimal() and int(s) > 0 for s in sides):
+        return int(sides[0]), int(sides[-1])
+    raise InputError(f"--size: should be 3232 or 1024x2048 (height x width), found {text!r}")
+
+
+def _words(text: str | None) -> list[str] | None:
+    return None if text is None else [word.strip() for word in text.split(",")]
+
+
+def _numbers(option: str, text: str | None) -> list[float] | None:
+    try:
+        return None if text is None else [float(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(f"{option}: should be a number, or numbers with commas, found {text!r}") from None
+
+
+def _print(lines: Sequence[str] | Any) -> None:
+    for line in lines:
+        print(line)

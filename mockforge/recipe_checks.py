@@ -1,0 +1,139 @@
+"""What a recipe must be as a whole: its stages, what flows between them, splits, what is saved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mockforge.batch import Stage
+from mockforge.errors import InputError, nearest
+from mockforge.recipe_errors import read, read_without_faults
+from mockforge.recipe_yaml import Document, Key, show
+from mockforge.stages import SOURCES, STAGES, TABLES, stage_class
+
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""What names of datasets, stages and splits are made of."""
+
+
+@dataclass(frozen=True)
+class NamedStage:
+    """A stage of a recipe: its name there, its name in the registry, and its configuration."""
+
+    name: str
+    kind: str
+    stage: Stage
+
+
+def read_stages(items: Any, given: bool, document: Document) -> list[NamedStage | None]:
+    """The stages of a recipe, None where one cannot be read."""
+    if not isinstance(items, list) or not items:
+        found = f"found {show(items)}" if given else "is missing"
+        document.problem(("stages",), f"should be a list of stages such as `- detect: {{}}`; {found}")
+        return [None]
+    out: list[NamedStage | None] = []
+    names: dict[str, int] = {}
+    for i, item in enumerate(items):
+        entry = _stage(item, ("stages", i), document)
+        if entry is not None and entry.name in names:
+            document.problem(
+                ("stages", i),
+                f"{entry.name!r} is also the name of stages[{names[entry.name]}]; "
+                f"give this one its own, such as `name: {entry.name}_2` beside `{entry.kind}:`",
+            )
+        elif entry is not None:
+            names[entry.name] = i
+        out.append(entry)
+    return out
+
+
+def _stage(item: Any, at: Key, document: Document) -> NamedStage | None:
+    if not isinstance(item, dict):
+        hint = f"write `- {item}: {{}}`" if item in STAGES else "such as `- detect: {threshold: 5.0}`"
+        document.problem(at, f"should be one stage with its settings, {hint} (found {show(item)})")
+        return None
+    kinds = [k for k in item if k != "name"]
+    for kind in kinds:
+        if kind not in STAGES:
+            document.problem((*at, kind), f"unknown stage{nearest(kind, STAGES)}")
+    if len(kinds) != 1:
+        found = ", ".join(kinds) or "none"
+        document.problem(at, f"an item of stages has one stage (and a `name:` at most), found {found}")
+        return None
+    kind = kinds[0]
+    if kind not in STAGES:
+        return None
+    name = item.get("name", kind)
+    if not isinstance(name, str) or not WORD.fullmatch(name) or name.isdecimal():
+        document.problem((*at, "name"), f"should be a word (found {show(name)})")
+        return None
+    settings = {} if item[kind] is None else item[kind]
+    cls = stage_class(kind)
+    stage = read(cls, settings, document, (*at, kind))
+    if stage is None:
+        stage = read_without_faults(cls, settings)
+    return None if stage is None else NamedStage(name, kind, stage)
+
+
+def check_flow(stages: Sequence[NamedStage | None], document: Document) -> set[str] | None:
+    """Check that the first stage is the only source and that what is read was written before.
+
+    Returns what the stages write, or None where one of them is not known.
+    """
+    written: set[str] = set()
+    sure = True
+    for i, entry in enumerate(stages):
+        if entry is None:
+            sure = False  # what it would have written is not known
+            continue
+        at: Key = ("stages", i, entry.kind)
+        try:
+            reads, writes = entry.stage.reads(), entry.stage.writes()
+        except InputError as error:  # such as a model that is not there
+            document.problem(at, str(error))
+            sure = False
+            continue
+        if i == 0 and reads:
+            document.problem(
+                at, f"cannot be first, it reads {_list(reads)}; start with a source: {', '.join(SOURCES)}"
+            )
+        elif i > 0 and not reads:
+            document.problem(at, "is a source, and only the first stage can be one; take it out")
+        for name in sorted(reads - written) if sure and i > 0 else ():
+            document.problem(
+                at, f"reads {name!r}, which no earlier stage writes (written so far: {_list(written)})"
+            )
+        written |= writes
+    return written if sure else None
+
+
+def check_save(save: Any, written: set[str] | None, document: Document) -> None:
+    """Check that every saved array is one that a stage writes; None = not known."""
+    if not isinstance(save, dict):
+        return
+    if not save:
+        document.problem(("save",), "should name at least one array, such as {image: float32}")
+    for name in save:
+        if name in TABLES:
+            document.problem(("save", name), "is a table, and tables are always saved; leave it out")
+        elif written is not None and name not in written:
+            hint = nearest(name, sorted(written - TABLES))
+            document.problem(("save", name), f"no stage writes an array {name!r}{hint}")
+
+
+def check_splits(splits: Any, document: Document) -> None:
+    """Check the splits' names and that their shares sum to 1."""
+    if not isinstance(splits, dict):
+        return
+    numbers = [v for v in splits.values() if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    if len(numbers) == len(splits) and abs(sum(numbers) - 1) > 1e-6:
+        found = " + ".join(f"{v:g}" for v in numbers) or "none"
+        document.problem(("splits",), f"the shares should sum to 1, found {found} = {sum(numbers):g}")
+    for name in splits:
+        if not WORD.fullmatch(name):
+            document.problem(("splits", name), "should be a word such as train")
+
+
+def _list(names: Any) -> str:
+    return ", ".join(repr(n) for n in sorted(names)) or "nothing"

@@ -1,0 +1,34 @@
+"""The registry of stages: every name a recipe may use, and where its class lives.
+
+Explicit and closed: a recipe names a stage, never a module. A class is imported when a recipe
+uses it, so `mockforge --help` and a recipe of Sersic galaxies never import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from mockforge.errors import InputError, nearest
+
+STAGES: dict[str, tuple[str, str]] = {
+    "sgan": ("mockforge.sgan.stage", "Sgan"),
+    "image": ("mockforge.label.tiles", "ImageTiles"),
+    "sersic_sed": ("mockforge.sky.pairs", "SersicSed"),
+    "detect": ("mockforge.label.stage", "Detect"),
+    "select": ("mockforge.label.select", "Select"),
+}
+"""Stage name -> (module, class). The class is a `mockforge.config.config` dataclass and a Stage."""
+
+SOURCES = ("sgan", "image", "sersic_sed")
+"""The stages a recipe can start with: they read nothing and make samples."""
+
+TABLES = frozenset({"catalogue", "galaxy", "tile"})
+"""What stages write that is a table: saved always, and never named in `save`."""
+
+
+def stage_class(name: str) -> type:
+    """The class of the stage called `name` in recipes; InputError with the nearest name."""
+    if name not in STAGES:
+        raise InputError(f"unknown stage {name!r}{nearest(name, STAGES)}")
+    module, attribute = STAGES[name]
+    return getattr(import_module(module), attribute)

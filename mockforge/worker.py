@@ -1,0 +1,198 @@
+"""Making one shard: the loop over a recipe's stages, in a process of its own.
+
+A shard is a pure function of (recipe, shard number). A worker computes with one thread, so that
+sums are added in one order whatever the machine and the number of workers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.batch import Batch, concatenate
+from mockforge.build_lock import hold_as_worker
+from mockforge.errors import InputError, MockforgeError
+from mockforge.recipe import NamedStage, Recipe
+from mockforge.rng import Stream
+
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")}
+"""Set while workers are started, so that every numerical library reads it when it loads."""
+
+_FRUITLESS = 100
+"""Attempts in a row that may add no sample to a shard."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know once."""
+
+    recipe: Recipe
+    digest: str
+    folder: Path
+    """The folder that gets `shards/`."""
+    lock_folder: Path
+
+
+_job: Job | None = None  # of this worker process; set once by `start`
+
+
+def start(job: Job, alive: Connection) -> None:
+    """Make this process a worker that ends as soon as its build does."""
+    global _job
+    _job = job
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the build decides
+    hold_as_worker(job.lock_folder)
+    threading.Thread(target=_end_with_build, args=(alive,), daemon=True).start()
+
+
+def _end_with_build(alive: Connection) -> None:
+    try:
+        alive.recv()
+    except (EOFError, OSError):
+        os._exit(1)  # at once, also from within a long computation
+
+
+def work(number: int) -> dict[str, Any]:
+    """Make, write and record shard `number` of this worker's job; the record as plain values."""
+    from mockforge.data.manifest import write_text
+    from mockforge.data.shards import write_shard
+
+    if _job is None:
+        raise MockforgeError("a worker was asked for a shard before it was started")
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    recipe = _job.recipe
+    batch = make_batch(recipe, number)
+    path = _job.folder / "shards" / shard_name(number)
+    try:
+        record = write_shard(path, batch, recipe.save, {"recipe": recipe.text()}).to_json()
+        write_text(path.with_suffix(".json"), to_record(record, _job.digest))
+    except (OSError, RuntimeError) as error:  # h5py reports a full disk as either
+        raise MockforgeError(
+            f"shard {number}: cannot write {path}: {error}; the finished shards are kept, and the same "
+            "command goes on from them"
+        ) from error
+    return record
+
+
+def to_record(record: Mapping[str, Any], digest: str) -> str:
+    """The text of a finished shard's record."""
+    import json
+
+    return json.dumps({"digest": digest, **record})
+
+
+def shard_name(number: int) -> str:
+    """File name of a shard: `00003.h5`."""
+    return f"{number:05d}.h5"
+
+
+def make_batch(recipe: Recipe, number: int) -> Batch:
+    """The finished samples of shard `number`, in order, without margins.
+
+    Samples that a stage drops are made again under a new draw until the shard is full.
+    Raises MockforgeError where a hundred attempts in a row add no sample.
+    """
+    first = number * recipe.shard_size
+    missing = np.arange(first, min(first + recipe.shard_size, recipe.samples), dtype=np.int64)
+    pieces: list[Batch] = []
+    attempt = fruitless = 0
+    while len(missing):
+        made = _attempt(recipe, number, attempt, missing)
+        if made is None:
+            fruitless += 1
+        else:
+            fruitless = 0
+            pieces.append(made)
+            missing = np.setdiff1d(missing, made.sample)
+        if fruitless >= _FRUITLESS:
+            raise MockforgeError(
+                f"shard {number}: {fruitless} attempts in a row gave no sample that passed; "
+                f"{len(missing)} are missing; loosen what drops samples (`select`) and run this again"
+            )
+        attempt += 1
+    return _in_order(concatenate(pieces))
+
+
+def _attempt(recipe: Recipe, number: int, attempt: int, sample: np.ndarray) -> Batch | None:
+    split = sample_splits(recipe.seed, recipe.samples, tuple(recipe.splits.items()))
+    batch = Batch(
+        sample=sample, draw=sample + attempt * recipe.samples, split=split[sample], splits=recipe.splits
+    )
+    stream = Stream(recipe.seed, ("shard", number, "attempt", attempt))
+    for entry in recipe.stages:
+        batch = _run(entry, batch, stream.child(entry.name), number)
+        if len(batch) == 0:
+            return None
+    batch = batch.trimmed()
+    for name in recipe.save:
+        array = batch.arrays.get(name)
+        if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise MockforgeError(f"shard {number}: {name!r} holds NaN or infinity; nothing of it was written")
+    return batch
+
+
+def _run(entry: NamedStage, batch: Batch, stream: Stream, number: int) -> Batch:
+    where = f"shard {number}: stage {entry.name!r}"
+    try:
+        out = entry.stage(batch, stream)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    except MockforgeError as error:
+        raise MockforgeError(f"{where}: {error}") from error
+    except Exception as error:
+        raise MockforgeError(f"{where} failed: {type(error).__name__}: {error}") from error
+    for name, array in out.arrays.items():
+        if len(array) != len(out):
+            raise MockforgeError(f"{where} made {len(array)} rows of {name!r} for {len(out)} samples")
+    absent = [n for n in entry.stage.writes() if n not in out.arrays and n not in out.tables]
+    if absent:
+        raise MockforgeError(f"{where} should have made {', '.join(map(repr, sorted(absent)))} and did not")
+    return out
+
+
+def _in_order(batch: Batch) -> Batch:
+    order = np.argsort(batch.sample, kind="stable")
+    tables = {}
+    for name, table in batch.tables.items():
+        rows = np.argsort(table["sample"], kind="stable")
+        tables[name] = {column: values[rows] for column, values in table.items()}
+    return replace(
+        batch,
+        sample=batch.sample[order],
+        draw=batch.draw[order],
+        split=batch.split[order],
+        arrays={name: array[order] for name, array in batch.arrays.items()},
+        tables=tables,
+    )
+
+
+@lru_cache(maxsize=4)
+def sample_splits(seed: int, samples: int, shares: tuple[tuple[str, float], ...]) -> np.ndarray:
+    """(samples,) str: the split of every sample, in random order with exact shares.
+
+    Shares are rounded by largest remainder; where there are enough samples, every split gets
+    at least one.
+    """
+    names = np.array([name for name, _ in shares])
+    exact = np.array([share for _, share in shares], dtype=np.float64) * samples
+    counts = np.floor(exact + 1e-9).astype(np.int64)
+    for i in np.argsort(-(exact - counts), kind="stable")[: samples - counts.sum()]:
+        counts[i] += 1
+    while samples >= len(names) and (counts == 0).any():
+        counts[np.argmin(counts)] += 1
+        counts[np.argmax(counts)] -= 1
+    order = np.argsort(Stream(seed, ("splits",)).numpy().random(samples), kind="stable")
+    out = np.empty(samples, dtype=names.dtype)
+    out[order] = np.repeat(names, counts)
+    return out

@@ -1,0 +1,133 @@
+"""Cheap stages for tests of the engine; spawned workers import them by this module's name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+
+from mockforge.batch import Batch
+from mockforge.config import Count, Fraction, Limit, NonNegative, Varying, config, fixed
+from mockforge.errors import InputError
+from mockforge.rng import Stream
+
+STAGES = {
+    "noise": ("tiny_stages", "Noise"),
+    "bright": ("tiny_stages", "Bright"),
+    "drop": ("tiny_stages", "Drop"),
+    "stop": ("tiny_stages", "Stop"),
+}
+
+
+@config
+class Shape:
+    """Size of a tile."""
+
+    height: Count = 4
+    """pixels"""
+    width: Count = 4
+    """pixels"""
+
+
+@config
+class Noise:
+    """White noise with a margin, and a table of what was drawn."""
+
+    level: Annotated[Varying, Limit(gt=0)] = fixed(1.0)
+    """rms of the noise, nJy"""
+    shape: Shape = Shape()
+    margin: int = 1
+    model: str = "good"
+
+    def __post_init__(self) -> None:
+        if self.model != "good":
+            raise InputError(f"no model {self.model!r}")
+
+    def reads(self) -> frozenset[str]:
+        return frozenset()
+
+    def writes(self) -> frozenset[str]:
+        return frozenset({"image", "galaxy"})
+
+    def fingerprint(self) -> dict[str, str]:
+        return {"good": "abc"}
+
+    def __call__(self, batch: Batch, stream: Stream) -> Batch:
+        level = self.level.draw(stream.child("level").numpy(), len(batch))
+        m = 2 * self.margin
+        shape = (len(batch), 3, self.shape.height + m, self.shape.width + m)
+        image = stream.numpy().normal(size=shape) * level[:, None, None, None]
+        out = batch.with_arrays(image=image.astype(np.float32))
+        table = {"sample": batch.sample, "draw": batch.draw, "level": level}
+        out = out.with_attributes(
+            bands=("g", "r", "z"),
+            pixel_scale_arcsec=0.2,
+            unit="nJy",
+            zeropoint_ab=31.4,
+            psf_fwhm_arcsec=(1.0,) * 3,
+        )
+        return Batch(**{**vars(out.with_table("galaxy", table)), "margin": self.margin})
+
+
+@config
+class Bright:
+    """Marks bright pixels."""
+
+    threshold: NonNegative = 1.0
+    """nJy"""
+    detection_image: Literal["mean", "weighted"] = "mean"
+
+    def reads(self) -> frozenset[str]:
+        return frozenset({"image"})
+
+    def writes(self) -> frozenset[str]:
+        return frozenset({"instances"})
+
+    def __call__(self, batch: Batch, stream: Stream) -> Batch:
+        return batch.with_arrays(instances=(batch.arrays["image"].mean(1) > self.threshold).astype(np.int32))
+
+
+@config
+class Drop:
+    """Drops a share of the samples at random."""
+
+    share: Fraction = 0.5
+
+    def reads(self) -> frozenset[str]:
+        return frozenset({"image"})
+
+    def writes(self) -> frozenset[str]:
+        return frozenset()
+
+    def __call__(self, batch: Batch, stream: Stream) -> Batch:
+        return batch.keep(stream.numpy().random(len(batch)) >= self.share)
+
+
+@config
+class Stop:
+    """Holds up, kills or fails the shard that starts at a sample."""
+
+    at: int = -1
+    """first sample of the shard"""
+    how: Literal["wait", "kill", "fail"] = "wait"
+    unless: str = ""
+    """go on as if nothing were when this file is there"""
+
+    def reads(self) -> frozenset[str]:
+        return frozenset({"image"})
+
+    def writes(self) -> frozenset[str]:
+        return frozenset()
+
+    def __call__(self, batch: Batch, stream: Stream) -> Batch:
+        if batch.sample[0] == self.at and not Path(self.unless).is_file():
+            if self.how == "fail":
+                raise ZeroDivisionError("one over nothing")
+            if self.how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(60)
+        return batch
