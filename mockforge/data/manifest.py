@@ -149,11 +149,11 @@ def versions() -> dict[str, str]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     part = path.with_name(path.name + ".part")
-    with open(part, "w", encoding="utf-8") as file:
+    with part.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(part, path)
+    part.replace(path)
     sync_folder(path.parent)
 
 

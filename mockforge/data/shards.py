@@ -41,7 +41,7 @@ class ShardRecord:
     rows: Mapping[str, int] = field(default_factory=dict)
     """Table -> number of its rows."""
     splits: Mapping[str, int] = field(default_factory=dict)
-    """Split -> number of samples in this shard."""
+    """Every split of the dataset, in its order -> number of samples in this shard."""
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain values for `json.dumps`."""
@@ -95,19 +95,21 @@ def write_shard(
                     write_column(group, column, values, unit_of(column, unit))
         digest = file_sha256(part, sync=True)
         size = part.stat().st_size
-        os.replace(part, path)
+        part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
-    names, counts = np.unique(batch.split.astype(str), return_counts=True)
+    splits = dict.fromkeys([*batch.splits, *batch.split.tolist()], 0)
+    for split in batch.split.tolist():
+        splits[split] += 1
     return ShardRecord(
         name=path.name,
         sha256=digest,
         bytes=size,
         samples=len(batch),
         rows={name: _length(batch.tables[name]) for name in sorted(batch.tables)},
-        splits={str(n): int(c) for n, c in zip(names, counts, strict=True)},
+        splits=splits,
     )
 
 
@@ -139,10 +141,11 @@ def write_column(group: h5py.Group, name: str, values: np.ndarray, unit: str) ->
 
 def file_sha256(path: str | Path, *, sync: bool = False) -> str:
     """sha256 of a file's bytes, as hexadecimal; `sync` first forces them to the disk."""
+    path = Path(path)
     if sync:
-        with open(path, "r+b") as file:
+        with path.open("r+b") as file:
             os.fsync(file.fileno())
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

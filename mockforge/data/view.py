@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +50,7 @@ def write_view(folder: str | Path, records: Sequence[ShardRecord]) -> None:
                 if name not in ("sample", "split"):
                     _write_virtual(file, name, layout, records)
             _copy_tables(file, folder, layout, records)
-        os.replace(part, path)
+        part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise

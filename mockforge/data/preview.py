@@ -1,0 +1,164 @@
+"""preview.png: what a person looks at first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.data.card import kind
+from mockforge.data.describe import plain
+from mockforge.data.manifest import Manifest, read_manifest
+from mockforge.data.reader import Reader
+from mockforge.picture import asinh_rgb, mosaic, outline, save_png, sky_rms
+
+PREVIEW = "preview.png"
+SIDE = 256
+"""Tiles are shown at up to this many pixels a side: larger ones cropped, small ones enlarged."""
+PAGE = (16, 18, 24)
+INK = (225, 228, 235)
+FAINT = (140, 146, 160)
+GAP = 6
+
+
+def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
+    """Write `preview.png` of a dataset.
+
+    Segmentation: tiles as asinh colour (Lupton et al. 2004), each with its outlined copy and
+    its noiseless truth beside it where there is one. Pairs: columns of galaxies, the input
+    above the target, with their redshifts. Other datasets: their first image array.
+    Needs the shards and the joined view, and the manifest file unless `manifest` is given.
+    """
+    with Reader(folder, manifest or read_manifest(folder)) as reader:
+        draw = {"segmentation": _segmentation, "pairs": _pairs}.get(kind(reader), _plain)
+        save_png(Path(folder) / PREVIEW, draw(reader))
+
+
+def _segmentation(reader: Reader) -> np.ndarray:
+    """Six tiles: image, outlines and truth side by side, two tiles a row."""
+    names = [name for name in ("image", "instances", "truth") if name in reader.arrays]
+    samples = [reader.read(i, names) for i in _spread(reader, 6)]
+    stretch = _stretch([s["image"] for s in samples])
+    panels = []
+    for sample in samples:
+        cut = {name: _window(values) for name, values in sample.items()}
+        rgb = asinh_rgb(cut["image"], stretch)
+        row = [rgb, outline(rgb, cut["instances"])]
+        if "truth" in cut:
+            row.append(asinh_rgb(cut["truth"], stretch))
+        panels.append(mosaic([_enlarged(p) for p in row], len(row), gap=2))
+    titles = ["image", "labels", *(["truth, without noise"] if "truth" in names else [])]
+    columns = 2 if len(panels) > 1 else 1
+    return _page(reader, panels, columns, titles * columns, "one stretch for all tiles")
+
+
+def _pairs(reader: Reader) -> np.ndarray:
+    """Up to twelve galaxies in two bands of six, target below input."""
+    names = [name for name in ("input", "target", "z_in", "z_out") if name in reader.arrays]
+    panels = []
+    for i in _spread(reader, 12):
+        sample = reader.read(i, names)
+        pair = []
+        for image, z in (("input", "z_in"), ("target", "z_out")):
+            picture = _enlarged(asinh_rgb(_window(sample[image]), _peak_stretch(sample[image])), 176)
+            words = f"{z} = {float(sample[z]):.2f}" if z in sample else image
+            pair.append(_written(picture, words))
+        panels.append(mosaic(pair, 1, gap=2))
+    columns = min(6, len(panels))
+    return _page(reader, panels, columns, [], "input above, target below; each with its own stretch")
+
+
+def _plain(reader: Reader) -> np.ndarray:
+    images = [name for name in reader.arrays if len(reader.shapes[name]) == 3]
+    maps = [name for name in reader.arrays if len(reader.shapes[name]) == 2]
+    if not images and not maps:
+        return _page(reader, [np.full((SIDE, SIDE, 3), 40, np.uint8)], 1, [], "no image to show")
+    name = (images or maps)[0]
+    arrays = [reader.read(i, [name])[name].reshape(-1, *reader.shapes[name][-2:]) for i in _spread(reader, 8)]
+    stretch = _stretch(arrays)
+    panels = [_enlarged(asinh_rgb(_window(a), stretch)) for a in arrays]
+    return _page(reader, panels, min(4, len(panels)), [], f"array {name}")
+
+
+def _spread(reader: Reader, n: int) -> list[int]:
+    """Up to n samples spread over the dataset, so that every preview of it shows the same."""
+    return np.unique(np.linspace(0, len(reader) - 1, n).round().astype(int)).tolist()
+
+
+def _stretch(images: list[np.ndarray]) -> float | None:
+    """Six times the median sky rms of the band mean; None where there is no noise."""
+    rms = float(np.median([sky_rms(image.mean(axis=0, keepdims=True))[0] for image in images]))
+    return 6.0 * rms if rms > 0 else None
+
+
+def _peak_stretch(image: np.ndarray) -> float:
+    """A stretch for a galaxy that may have no noise: its core just below white."""
+    mean = image.mean(axis=0)
+    noise = 3.0 * float(sky_rms(mean[None])[0])
+    return max(float(np.percentile(mean, 99.9)) / 8.0, min(noise, float(mean.max()) / 8.0), 1e-30)
+
+
+def _window(values: np.ndarray) -> np.ndarray:
+    """The middle of an array of a large tile."""
+    height, width = values.shape[-2:]
+    y, x = max(0, height - SIDE) // 2, max(0, width - SIDE) // 2
+    return values[..., y : y + SIDE, x : x + SIDE]
+
+
+def _enlarged(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """Small tiles repeated a whole number of times, up to `side`; pixels stay square and sharp."""
+    times = max(1, side // max(picture.shape[:2]))
+    return picture.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _font(size: int) -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size=size)
+
+
+def _written(picture: np.ndarray, words: str) -> np.ndarray:
+    """The picture with words in its lower left corner, on a shadow that keeps them legible."""
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    place = (6, image.height - 20)
+    draw.text(place, words, font=_font(13), fill=(255, 255, 255), stroke_width=2, stroke_fill=(0, 0, 0))
+    return np.asarray(image)
+
+
+def _page(reader: Reader, panels: list[np.ndarray], columns: int, titles: list[str], note: str) -> np.ndarray:
+    """Panels on a dark page below the dataset's name and a line that says what a pixel is."""
+    from PIL import Image, ImageDraw
+
+    height, width = panels[0].shape[:2]
+    rows = -(-len(panels) // columns)
+    top = 62 + (20 if titles else 0)
+    size = (columns * (width + GAP) + GAP, top + rows * (height + GAP) + GAP)
+    name = reader.manifest.name
+    words = _caption(reader, note)
+    least = int(max(_font(13).getlength(words), _font(20).getlength(name))) + 24
+    left = max(0, least - size[0]) // 2
+    page = Image.new("RGB", (max(size[0], least), size[1]), PAGE)
+    draw = ImageDraw.Draw(page)
+    draw.text((12, 10), name, font=_font(20), fill=INK)
+    draw.text((12, 38), words, font=_font(13), fill=FAINT)
+    each = (width + GAP) * columns / max(1, len(titles))
+    for i, title in enumerate(titles):
+        draw.text((left + GAP + i * each + 2, 62), title, font=_font(13), fill=INK)
+    for i, panel in enumerate(panels):
+        at = (left + GAP + (i % columns) * (width + GAP), top + (i // columns) * (height + GAP))
+        page.paste(Image.fromarray(panel), at)
+    return np.asarray(page)
+
+
+def _caption(reader: Reader, note: str) -> str:
+    about = reader.attributes
+    parts = [f"{len(reader)} samples"]
+    if "bands" in about:
+        parts.append(f"bands {plain(about['bands'])}")
+    if "pixel_scale_arcsec" in about:
+        parts.append(f'{plain(about["pixel_scale_arcsec"])}" per pixel')
+    return "   |   ".join([*parts, note])

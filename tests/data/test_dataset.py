@@ -1,0 +1,115 @@
+"""mockforge.load: samples, splits, tables, workers, errors."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+import mockforge
+from mockforge.errors import InputError
+from tests.data.conftest import blobs, pairs
+
+
+def doubled(sample: dict) -> dict:
+    return {**sample, "image": 2 * sample["image"]}
+
+
+def test_samples_of_a_split(segmentation: Path) -> None:
+    train = mockforge.load(segmentation, split="train")
+    assert len(train) == 6
+    sample = train[3]
+    assert sample["sample"] == 5
+    np.testing.assert_array_equal(sample["image"].numpy(), blobs(1).arrays["image"][1])
+    assert sample["image"].dtype == torch.float32
+    assert sample["instances"].dtype == torch.int64
+    assert sample["sky_rms"].shape == (3,)
+    assert train[-1]["sample"] == 9
+    with pytest.raises(IndexError):
+        train[6]
+    assert len(mockforge.load(segmentation / "dataset.h5")) == 12
+    assert train.attributes["bands"] == ("g", "r", "Z")
+    assert "blobs" in repr(train)
+
+
+def test_transform_sees_the_dict(segmentation: Path) -> None:
+    plain, twice = mockforge.load(segmentation), mockforge.load(segmentation, transform=doubled)
+    assert torch.equal(twice[2]["image"], 2 * plain[2]["image"])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_workers_read_the_same(segmentation: Path, workers: int, context: str) -> None:
+    train = mockforge.load(segmentation, split="train")
+    first = train[0]  # leaves a file open in this process
+    kind = context if workers else None
+    loader = DataLoader(train, batch_size=3, num_workers=workers, multiprocessing_context=kind)
+    batches = list(loader)
+    assert torch.cat([b["sample"] for b in batches]).tolist() == [0, 1, 4, 5, 8, 9]
+    assert torch.equal(batches[0]["image"][0], first["image"])
+    assert torch.equal(batches[1]["instances"][2], train[5]["instances"])
+
+
+def test_pickles_with_files_open_and_after_close(segmentation: Path) -> None:
+    train = mockforge.load(segmentation, split="val")
+    before = train[1]["image"]
+    again = pickle.loads(pickle.dumps(train))
+    train.close()
+    assert torch.equal(again[1]["image"], before)
+    assert torch.equal(train[1]["image"], before)
+
+
+def test_tables_have_units_and_only_this_split(segmentation: Path) -> None:
+    table = mockforge.load(segmentation, split="val").table("catalogue")
+    assert set(table["sample"]) == {2, 6, 10}
+    assert str(table["flux_r"].unit) == "nJy"
+    assert str(table["x"].unit) == "pix"
+    assert set(table["sed"]) == {"Sbc", "elliptical"}
+    assert len(mockforge.load(segmentation).table("catalogue")) == 27
+    with pytest.raises(InputError, match="did you mean 'catalogue'"):
+        mockforge.load(segmentation).table("catalog")
+
+
+def test_pairs(redshift: Path) -> None:
+    data = mockforge.load(redshift, split="test").as_pairs()
+    source, target, z_in, z_out = data[1]
+    batch = pairs(1)
+    np.testing.assert_array_equal(source.numpy(), batch.arrays["input"][3])
+    np.testing.assert_array_equal(target.numpy(), batch.arrays["target"][3])
+    assert float(z_in) == batch.arrays["z_in"][3]
+    assert z_out > z_in
+    batched = next(iter(DataLoader(data, batch_size=3)))
+    assert batched[0].shape == (3, 3, 32, 32)
+    assert batched[3].shape == (3,)
+    with pytest.raises(InputError, match="missing image, instances"):
+        mockforge.load(redshift).as_detection()
+
+
+def test_errors_say_what_to_do(segmentation: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="did you mean 'train'"):
+        mockforge.load(segmentation, split="trian")
+    with pytest.raises(InputError, match="missing input, target"):
+        mockforge.load(segmentation).as_pairs()
+    copy = Path(shutil.copytree(segmentation, tmp_path / "copy"))
+    shard = copy / "shards" / "00001.h5"
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"00001\.h5 has .* bytes, should have .*verify --repair"):
+        mockforge.load(copy)
+    shard.unlink()
+    with pytest.raises(InputError, match=r"00001\.h5 missing"):
+        mockforge.load(copy)
+    (copy / "manifest.json").unlink()
+    with pytest.raises(InputError, match="unfinished build"):
+        mockforge.load(copy)
+
+
+def test_more_shards_than_may_be_open(segmentation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mockforge.data.reader.MAX_OPEN", 1)
+    data = mockforge.load(segmentation)
+    assert [data[i]["sample"] for i in (0, 11, 5, 1)] == [0, 11, 5, 1]
+    assert len(data._reader._open) == 1

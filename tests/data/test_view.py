@@ -1,0 +1,107 @@
+"""The joined view, the manifest and verification."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mockforge.data.manifest import read_manifest
+from mockforge.data.shards import write_shard
+from mockforge.data.verify import bad_shards
+from mockforge.data.view import write_view
+from mockforge.errors import InputError, MockforgeError
+from tests.data.conftest import SAVE, blobs
+
+
+@pytest.fixture
+def copy(segmentation: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(segmentation, tmp_path / "moved"))
+
+
+def test_the_view_joins_the_shards_and_may_be_moved(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    batches = [blobs(k) for k in range(3)]
+    with h5py.File(copy / "dataset.h5") as file:
+        for name in SAVE:
+            expected = np.concatenate([b.arrays[name] for b in batches])
+            np.testing.assert_array_equal(file[name][()], expected)
+            assert file[name].is_virtual
+        flux = np.concatenate([b.tables["catalogue"]["flux_r"] for b in batches])
+        np.testing.assert_array_equal(file["catalogue/flux_r"][()], flux)
+        assert file["catalogue/flux_r"].attrs["unit"] == "nJy"
+        assert list(file["sample"]) == list(range(12))
+        assert list(file["split"][:4]) == [b"train", b"train", b"val", b"test"]
+        assert list(file.attrs["bands"]) == ["g", "r", "Z"]
+        assert file.attrs["mockforge_version"]
+
+
+def test_shards_with_an_empty_table_join(tmp_path: Path) -> None:
+    full = blobs(0)
+    none = {name: column[:0] for name, column in full.tables["catalogue"].items()}
+    empty = blobs(1).with_table("catalogue", none)
+    records = [
+        write_shard(tmp_path / "shards" / f"{k:05d}.h5", b, SAVE, {}) for k, b in enumerate((empty, full))
+    ]
+    write_view(tmp_path, records)
+    with h5py.File(tmp_path / "dataset.h5") as file:
+        assert len(file["catalogue/sed"]) == 9
+        assert file["catalogue/sed"][1] == b"elliptical"
+
+
+def test_shards_that_differ_do_not_join(tmp_path: Path) -> None:
+    records = [
+        write_shard(tmp_path / "shards" / f"{k:05d}.h5", blobs(k, side=48 + 8 * k), SAVE, {})
+        for k in range(2)
+    ]
+    with pytest.raises(MockforgeError, match=r"00001\.h5: .* has samples of shape"):
+        write_view(tmp_path, records)
+    assert not list(tmp_path.glob("dataset.h5*"))
+
+
+def test_verify_finds_what_is_wrong(copy: Path) -> None:
+    assert bad_shards(copy) == []
+    path = copy / "shards" / "00001.h5"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    (copy / "shards" / "00002.h5").unlink()
+    (copy / "dataset.h5").unlink()
+    found = {bad.name: bad.reason for bad in bad_shards(copy)}
+    assert set(found) == {"00001.h5", "00002.h5", "dataset.h5"}
+    assert found["00001.h5"].startswith("sha256 is")
+    assert found["00002.h5"] == found["dataset.h5"] == "missing"
+    (copy / "manifest.json").unlink()
+    assert [bad.name for bad in bad_shards(copy)] == ["manifest.json"]
+
+
+def test_a_damaged_view_is_found(copy: Path) -> None:
+    (copy / "dataset.h5").write_bytes(b"not hdf5")
+    assert [bad.name for bad in bad_shards(copy)] == ["dataset.h5"]
+
+
+def test_manifest_reads_back_and_says_what_is_wrong(copy: Path) -> None:
+    manifest = read_manifest(copy)
+    assert manifest.samples == 12
+    assert manifest.splits == {"train": 6, "val": 3, "test": 3}
+    assert manifest.rows() == {"catalogue": 27}
+    assert "numpy" in manifest.versions
+    (copy / "manifest.json").write_text('{"format": 1}')
+    with pytest.raises(InputError, match="missing key 'name'"):
+        read_manifest(copy)
+    (copy / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match="not a manifest"):
+        read_manifest(copy)
+    (copy / "manifest.json").unlink()
+    with pytest.raises(InputError, match=r"unfinished build: .*3 shard.*mockforge build"):
+        read_manifest(copy)
+    with pytest.raises(InputError, match="no such dataset folder"):
+        read_manifest(copy / "nowhere")
+    with pytest.raises(InputError, match="not a dataset"):
+        read_manifest(copy / "shards")
