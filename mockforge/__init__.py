@@ -1,0 +1,37 @@
+"""mockforge: training sets for finding galaxies and for predicting them at another redshift.
+
+>>> import mockforge
+>>> train = mockforge.load("datasets/segmentation", split="train")   # a torch Dataset
+>>> sky = mockforge.Sky("kids-viking", seed=7)                       # an endless field
+>>> sky[0:512, 0:512].write("tile.fits")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Field", "Sky", "__version__", "build", "load"]
+
+if TYPE_CHECKING:
+    from mockforge.build import build
+    from mockforge.data.dataset import load
+    from mockforge.field import Field
+    from mockforge.sgan.sky import Sky
+
+_HOMES = {
+    "build": "mockforge.build",
+    "load": "mockforge.data.dataset",
+    "Field": "mockforge.field",
+    "Sky": "mockforge.sgan.sky",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that `import mockforge` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mockforge' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,115 @@
+"""Batch: the samples a stage works on; Stage: what turns one Batch into the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from mockforge.rng import Stream
+
+Table = Mapping[str, np.ndarray]
+"""A table is its columns, all of one length; the column `sample` says whose row it is."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples on their way through a recipe.
+
+    Every array has the sample axis first. An array of three or more axes ends in (y, x) and,
+    while `margin` is not 0, holds `margin` extra pixels on each side of the tile; `trimmed`
+    takes them off. Tables hold positions in tile pixels (after trimming).
+    """
+
+    sample: np.ndarray
+    """(N,) int64: the number of each sample in the dataset."""
+    draw: np.ndarray
+    """(N,) int64: a number no other attempt at any sample of the dataset has."""
+    split: np.ndarray
+    """(N,) str: the split of each sample."""
+    splits: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0})
+    """Every split of the dataset and its share of the samples, in order."""
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """What holds for the whole dataset: bands, pixel_scale_arcsec, unit, zeropoint_ab, ..."""
+    margin: int = 0
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+    def with_arrays(self, **arrays: np.ndarray) -> Batch:
+        """The batch with these arrays added or replaced."""
+        return replace(self, arrays={**self.arrays, **arrays})
+
+    def with_table(self, name: str, table: Table) -> Batch:
+        """The batch with this table added or replaced."""
+        return replace(self, tables={**self.tables, name: table})
+
+    def with_attributes(self, **attributes: Any) -> Batch:
+        """The batch with these attributes added or replaced."""
+        return replace(self, attributes={**self.attributes, **attributes})
+
+    def keep(self, chosen: np.ndarray) -> Batch:
+        """The samples where the boolean `chosen` (N,) is true, with their table rows."""
+        kept = set(self.sample[chosen].tolist())
+        return replace(
+            self,
+            sample=self.sample[chosen],
+            draw=self.draw[chosen],
+            split=self.split[chosen],
+            arrays={k: v[chosen] for k, v in self.arrays.items()},
+            tables={k: _rows(t, [s in kept for s in t["sample"].tolist()]) for k, t in self.tables.items()},
+        )
+
+    def trimmed(self) -> Batch:
+        """The batch without its margin."""
+        m = self.margin
+        if m == 0:
+            return self
+        cut = {k: v[..., m:-m, m:-m] if v.ndim >= 3 else v for k, v in self.arrays.items()}
+        return replace(self, arrays=cut, margin=0)
+
+
+def concatenate(batches: Sequence[Batch]) -> Batch:
+    """One batch of all samples, in the order given; attributes are the first one's."""
+    first = batches[0]
+    tables = {
+        name: {c: np.concatenate([b.tables[name][c] for b in batches]) for c in first.tables[name]}
+        for name in first.tables
+    }
+    return replace(
+        first,
+        sample=np.concatenate([b.sample for b in batches]),
+        draw=np.concatenate([b.draw for b in batches]),
+        split=np.concatenate([b.split for b in batches]),
+        arrays={k: np.concatenate([b.arrays[k] for b in batches]) for k in first.arrays},
+        tables=tables,
+    )
+
+
+def _rows(table: Table, chosen: list[bool]) -> Table:
+    mask = np.asarray(chosen, dtype=bool)
+    return {name: column[mask] for name, column in table.items()}
+
+
+class Stage(Protocol):
+    """One step of a recipe: a frozen configuration that is called on a Batch.
+
+    `reads` and `writes` name arrays as `image` and tables as `catalogue`; a source reads
+    nothing. They are checked for the whole recipe before any work starts.
+    """
+
+    def reads(self) -> frozenset[str]:
+        """Names of arrays and tables that must be there."""
+        ...
+
+    def writes(self) -> frozenset[str]:
+        """Names of arrays and tables that are there afterwards."""
+        ...
+
+    def __call__(self, batch: Batch, stream: Stream) -> Batch:
+        """The batch after this step; draws only from `stream`."""
+        ...

@@ -1,0 +1,1 @@
+"""How the sky is observed: redshift, PSF, noise."""

@@ -1,0 +1,1 @@
+"""Spatial GANs: networks, the instrument, training, and endless skies."""

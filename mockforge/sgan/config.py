@@ -1,0 +1,168 @@
+"""What a SGAN is made of, as data: two networks, their discriminators, the instrument, the losses."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated, Any, Literal
+
+from mockforge.config import Count, Fraction, Index, Limit, NonNegative, Positive, config
+
+
+@config
+class Forge:
+    """The `forge` generator: paints the noiseless sky; every layer is free of padding.
+
+    z lives on a lattice of one cell per 16 pixels. Three doublings by `widths`, then one more
+    to full resolution, each a bilinear (anti-aliased) upsampling and a 3 x 3 convolution.
+    """
+
+    z_channels: Count = 32
+    """Channels of N(0, 1) per z cell."""
+    cell_layers: Count = 3
+    """3 x 3 convolutions at the resolution of z; each widens the receptive field by 32 pixels."""
+    widths: tuple[Count, Count, Count, Count, Count] = (96, 64, 48, 24, 16)
+    """Filters at 16, 8, 4, 2 and 1 pixels per element."""
+    y_low: float = -1.5
+    """Lowest value of y, where flux = 2 rms sinh(y): how far below the sky a pixel may go."""
+    y_high: float = 7.5
+    """Highest value of y: the brightest pixel is 2 rms sinh(y_high)."""
+
+
+@config
+class Smith2019:
+    """The published generator and discriminator (Smith & Geach 2019), with observed pixels out."""
+
+    z_channels: Count = 50
+    """Channels of N(0, 1) per z cell."""
+    widths: tuple[Count, Count, Count, Count] = (256, 128, 64, 32)
+    """Filters at 8, 4, 2 and 1 pixels per element."""
+    unit_layers: Index = 2
+    """Unit-stride layers after each doubling; the paper's text has 3, its released code 2."""
+
+
+@config
+class Network:
+    """Exactly one of the networks, e.g. `{forge: {}}`."""
+
+    forge: Forge | None = None
+    """Noiseless sky, seen through the measured instrument."""
+    smith2019: Smith2019 | None = None
+    """The published SGAN: paints the noise as well."""
+
+    def __post_init__(self) -> None:
+        one_of(self)
+
+    @property
+    def chosen(self) -> Forge | Smith2019:
+        """The network that was named."""
+        return self.forge or self.smith2019  # type: ignore[return-value]
+
+
+@config
+class PatchCritic:
+    """A logit per patch at several scales; the image is averaged down before its asinh."""
+
+    widths: tuple[Count, ...] = (32, 64, 128)
+    """Filters of the k4 s2 convolutions."""
+    scales: tuple[Count, ...] = (1, 4)
+    """Averaging factors: a critic each. Averaging lowers the noise, so faint sources show."""
+    packed: Count = 1
+    """Samples of one class stacked on the channel axis."""
+    spectral_norm: bool = True
+    """Spectral normalisation of every convolution (Miyato et al. 2018)."""
+
+
+@config
+class PackedCritic:
+    """The published discriminator: packed samples, k4 s2, global average pool, one logit."""
+
+    widths: tuple[Count, ...] = (32, 64, 128, 256)
+    """Filters of the k4 s2 convolutions; the paper's text has five layers, its code four."""
+    packed: Count = 2
+    """Samples of one class stacked on the channel axis."""
+
+
+@config
+class Critic:
+    """Exactly one of the discriminators, e.g. `{patch: {}}`."""
+
+    patch: PatchCritic | None = None
+    """A logit per patch, several scales."""
+    packed: PackedCritic | None = None
+    """The published one."""
+
+    def __post_init__(self) -> None:
+        one_of(self)
+
+    @property
+    def chosen(self) -> PatchCritic | PackedCritic:
+        """The discriminator that was named."""
+        return self.patch or self.packed  # type: ignore[return-value]
+
+
+@config
+class Loss:
+    """The adversarial game."""
+
+    kind: Literal["hinge", "relativistic", "non_saturating"] = "hinge"
+    """hinge; relativistic average (Jolicoeur-Martineau 2018); non-saturating logistic."""
+    r1: NonNegative = 0.0
+    """Weight of the gradient penalty on real images (Mescheder et al. 2018); 0 = none."""
+
+
+@config
+class Adam:
+    """Adam, one for each of the two networks."""
+
+    rate_generator: Positive = 2e-4
+    """Learning rate of the generator."""
+    rate_critic: Positive = 4e-4
+    """Learning rate of the discriminator."""
+    beta1: Annotated[float, Limit(ge=0, lt=1)] = 0.0
+    """Decay of the first moment."""
+    beta2: Annotated[float, Limit(ge=0, lt=1)] = 0.9
+    """Decay of the second moment."""
+
+
+@config
+class Crops:
+    """What the discriminator sees: one crop size per batch, chosen by weight."""
+
+    sizes: tuple[Annotated[int, Limit(ge=32)], ...] = (96,)
+    """Side of the crops in pixels; multiples of 16."""
+    batch: Count = 16
+    """Crops in a batch of the smallest size; larger crops get fewer, so that pixels stay equal."""
+    equal_pixels: bool = True
+    """Whether larger crops get fewer samples; off = always `batch` samples, as published."""
+
+    def __post_init__(self) -> None:
+        wrong = [s for s in self.sizes if s % 16]
+        if wrong:
+            raise ValueError(f"crop sizes should be multiples of 16, found {wrong}")
+
+    def samples(self, size: int, multiple: int = 1) -> int:
+        """Samples in a batch of crops of `size`, a multiple of `multiple`."""
+        n = self.batch * min(self.sizes) ** 2 // size**2 if self.equal_pixels else self.batch
+        return max(multiple, n // multiple * multiple)
+
+
+@config
+class InstrumentChoice:
+    """How the instrument between the clean sky and the discriminator is found."""
+
+    psf: Literal["measured", "none"] = "measured"
+    """A Gaussian of the stars' FWHM in each band, or no PSF."""
+    psf_fraction: Fraction = 0.9
+    """FWHM of the fixed PSF over the measured one; below 1 the network never has to sharpen."""
+    noise_lags: Annotated[int, Limit(ge=0, le=16)] = 4
+    """Pixels to which the noise's autocorrelation is measured."""
+    electrons_per_njy: NonNegative = 0.0
+    """Detected electrons per nJy for the sources' shot noise; 0 = none added (gain not known)."""
+
+
+def one_of(choice: Any) -> None:
+    """Check that exactly one field of a choice is given."""
+    given = [f.name for f in fields(choice) if getattr(choice, f.name) is not None]
+    if len(given) != 1:
+        names = ", ".join(f.name for f in fields(choice))
+        raise ValueError(f"needs exactly one of {names}; found {', '.join(given) or 'none'}")

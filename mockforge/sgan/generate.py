@@ -1,0 +1,55 @@
+"""`mockforge generate`: fields of an endless sky as FITS files, with a picture of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mockforge.errors import InputError
+from mockforge.picture import asinh_rgb, save_png
+from mockforge.sgan.sky import TILE, Sky
+
+
+def generate(
+    model: str | Path,
+    size: tuple[int, int],
+    n: int,
+    seed: int,
+    out: str | Path,
+    *,
+    device: str = "cpu",
+    progress: Callable[[int], None] | None = None,
+) -> list[Path]:
+    """Write `n` fields of `size` (rows, columns) pixels in nJy; field k is a sky of its own seed, seed + k.
+
+    Each is `NAME-SEED.fits`, a multi-extension file (a band an extension, then the noiseless
+    bands where the network gives them), and `NAME-SEED.png`. `progress` is called with the
+    pixels done. Returns the paths of the FITS files. Raises InputError for a size that is not
+    positive, an unknown model or an `out` that cannot be made.
+    """
+    if min(size) < 1 or n < 1:
+        raise InputError(f"size {size[0]}x{size[1]} and n {n} should be at least 1")
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be made ({error.strerror}); choose another --out") from error
+    written = []
+    sky = Sky(model, seed, device=device)
+    for k in range(n):
+        sky = sky if k == 0 else Sky(sky.model, seed + k, device=device)
+        written.append(_write(sky, size, out, progress))
+    return written
+
+
+def _write(sky: Sky, size: tuple[int, int], out: Path, progress: Callable[[int], None] | None) -> Path:
+    if progress is not None:  # paint row by row of tiles, so that the bar moves; the tiles are kept
+        sky.kept_tiles = (size[0] // TILE + 2) * (size[1] // TILE + 2)
+        for y in range(0, size[0], TILE):
+            height = min(TILE, size[0] - y)
+            sky.pixels(y, y + height, 0, size[1])
+            progress(height * size[1])
+    field = sky[0 : size[0], 0 : size[1]]
+    path = field.write(out / f"{sky.model.name}-{sky.seed}.fits")
+    save_png(path.with_suffix(".png"), asinh_rgb(field.image))
+    return path

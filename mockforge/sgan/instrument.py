@@ -1,0 +1,120 @@
+"""The instrument between the clean sky and what is observed: PSF, noise, saturation.
+
+A fixed, differentiable forward model (AmbientGAN: Bora et al. 2018): observed = clip(psf * sky + noise).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """Numbers that describe an instrument, per band; nJy and pixels.
+
+    `noise_kernel` turns white noise of rms 1 into noise of rms 1 with the measured
+    autocorrelation. `rms_levels` are joint draws of the sky rms over the training field,
+    relative to `rms_njy`, so that the discriminator cannot tell by depth alone.
+    """
+
+    rms_njy: tuple[float, ...]
+    psf_fwhm_pix: tuple[float, ...]
+    noise_kernel: tuple[tuple[tuple[float, ...], ...], ...]
+    rms_levels: tuple[tuple[float, ...], ...] = ()
+    electrons_per_njy: tuple[float, ...] = ()
+    saturation_njy: tuple[float, ...] = ()
+
+    @property
+    def psf_radius(self) -> int:
+        """Pixels the PSF reaches: 4 sigma of the broadest band."""
+        widest = max(self.psf_fwhm_pix, default=0.0)
+        return math.ceil(4.0 * widest / FWHM_PER_SIGMA) if widest > 0 else 0
+
+    @property
+    def noise_radius(self) -> int:
+        """Pixels the noise kernel reaches."""
+        return len(self.noise_kernel[0]) // 2
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers as JSON takes them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Instrument:
+        """The inverse of `to_json`."""
+        return cls(**{k: _tuples(v) for k, v in found.items()})
+
+    def tensors(self, device: torch.device | str = "cpu") -> Optics:
+        """The same numbers as tensors, ready to be applied."""
+        return Optics(self, device)
+
+
+class Optics:
+    """An Instrument on a device: `blur` and `observe` on batches of flux (B, bands, y, x)."""
+
+    def __init__(self, instrument: Instrument, device: torch.device | str = "cpu") -> None:
+        def column(values: tuple[float, ...], empty: float) -> Tensor:
+            filled = values or (empty,) * len(instrument.rms_njy)
+            return torch.tensor(filled, dtype=torch.float32, device=device)[None, :, None, None]
+
+        self.instrument = instrument
+        self.bands = len(instrument.rms_njy)
+        self.rms = column(instrument.rms_njy, 0.0)
+        self.electrons = column(instrument.electrons_per_njy, 0.0)
+        self.saturation = column(instrument.saturation_njy, math.inf)
+        self.psf = _gaussians(instrument.psf_fwhm_pix, instrument.psf_radius).to(device)
+        self.kernel = torch.tensor(instrument.noise_kernel, dtype=torch.float32, device=device)[:, None]
+
+    def blur(self, flux: Tensor) -> Tensor:
+        """Convolve with the PSF; the result is `psf_radius` pixels smaller on each side."""
+        if self.instrument.psf_radius == 0:
+            return flux
+        across = F.conv2d(flux, self.psf[:, None, None, :], groups=self.bands)
+        return F.conv2d(across, self.psf[:, None, :, None], groups=self.bands)
+
+    def correlate(self, white: Tensor) -> Tensor:
+        """White noise of rms 1 to noise of rms 1 with the measured autocorrelation.
+
+        `noise_radius` pixels smaller on each side.
+        """
+        return F.conv2d(white, self.kernel, groups=self.bands)
+
+    def observe(self, truth: Tensor, white: Tensor, shot: Tensor | None = None, level: Tensor | None = None) -> Tensor:
+        """What the instrument records of the blurred, noiseless `truth` (B, bands, y, x) in nJy.
+
+        `white` N(0,1), larger by `noise_radius` on each side; `shot` N(0,1) of truth's shape for
+        the sources' photon noise (used where the gain is known); `level` (B, bands, 1, 1)
+        multiplies the sky rms.
+        """
+        rms = self.rms if level is None else self.rms * level
+        seen = truth + rms * self.correlate(white)
+        if shot is not None and bool((self.electrons > 0).any()):
+            variance = truth.clamp_min(0.0) / self.electrons.clamp_min(1e-30)
+            seen = seen + shot * torch.where(self.electrons > 0, variance, torch.zeros_like(variance)).sqrt()
+        return torch.minimum(seen, self.saturation)
+
+
+def _gaussians(fwhm_pix: tuple[float, ...], radius: int) -> Tensor:
+    """One normalised Gaussian per band (bands, 2 radius + 1), integrated over pixels."""
+    edges = torch.arange(-radius, radius + 2, dtype=torch.float64) - 0.5
+    rows = []
+    for fwhm in fwhm_pix:
+        if fwhm <= 0:
+            row = torch.zeros(2 * radius + 1, dtype=torch.float64)
+            row[radius] = 1.0
+        else:
+            row = torch.erf(edges * FWHM_PER_SIGMA / fwhm / math.sqrt(2.0)).diff()
+        rows.append(row / row.sum())
+    return torch.stack(rows).float()
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

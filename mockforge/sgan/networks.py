@@ -1,0 +1,29 @@
+"""From configuration to networks: the two tables of what exists."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from mockforge.sgan.config import Forge, PackedCritic, PatchCritic, Smith2019
+from mockforge.sgan.forge import ForgeGenerator
+from mockforge.sgan.patch import PatchDiscriminator
+from mockforge.sgan.smith2019 import PackedDiscriminator, Smith2019Generator
+
+Generator = ForgeGenerator | Smith2019Generator
+_GENERATORS = {Forge: ForgeGenerator, Smith2019: Smith2019Generator}
+_CRITICS = {PatchCritic: PatchDiscriminator, PackedCritic: PackedDiscriminator}
+
+
+def make_generator(spec: Forge | Smith2019, bands: int) -> Generator:
+    """The generator a configuration describes, with fresh weights."""
+    return _GENERATORS[type(spec)](spec, bands)  # type: ignore[arg-type, return-value]
+
+
+def make_critic(spec: PatchCritic | PackedCritic, bands: int) -> PatchDiscriminator | PackedDiscriminator:
+    """The discriminator a configuration describes, with fresh weights."""
+    return _CRITICS[type(spec)](spec, bands)  # type: ignore[arg-type, return-value]
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Number of trainable numbers."""
+    return sum(p.numel() for p in network.parameters())

@@ -1,0 +1,71 @@
+"""Painter: a generator with its scaling, from z to flux in nJy, whatever the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mockforge.sgan.forge import CELL
+from mockforge.sgan.instrument import Instrument, Optics
+from mockforge.sgan.networks import Generator
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """From what a network puts out to nJy; one entry a band.
+
+    `forge`: flux = 2 rms sinh(y). `smith2019`: flux = low + (high - low) y.
+    """
+
+    low_njy: tuple[float, ...] = ()
+    high_njy: tuple[float, ...] = ()
+
+    def to_flux(self, y: Tensor, rms: Tensor) -> Tensor:
+        """Network output (B, band, y, x) to nJy; `rms` (1, band, 1, 1) in nJy."""
+        if not self.low_njy:
+            return 2.0 * rms * torch.sinh(y)
+        low, high = (torch.tensor(v, device=y.device)[None, :, None, None] for v in (self.low_njy, self.high_njy))
+        return low + (high - low) * y
+
+    def from_flux(self, flux: Tensor) -> Tensor:
+        """nJy to the published scaling's 0..1, clipped at the top."""
+        low, high = (torch.tensor(v, device=flux.device)[None, :, None, None] for v in (self.low_njy, self.high_njy))
+        return ((flux - low) / (high - low)).clamp(0.0, 1.0)
+
+
+class Painter:
+    """Paints windows: z in, flux out, seen through the instrument where the network has one."""
+
+    def __init__(self, generator: Generator, scaling: Scaling, instrument: Instrument) -> None:
+        self.generator = generator
+        self.scaling = scaling
+        self.instrument = instrument
+        self.clean = not scaling.low_njy
+        """Whether the network paints the sky without noise."""
+        self.optics: Optics = instrument.tensors()
+        self.reach = instrument.psf_radius if self.clean else 0
+        """Pixels that the PSF takes off each side."""
+
+    def to(self, device: torch.device | str) -> None:
+        """Move network and instrument to `device`."""
+        self.generator.to(device)
+        self.optics = self.instrument.tensors(device)
+
+    def cells(self, size: int) -> int:
+        """z cells on a side to paint `size` pixels."""
+        return -(-(size + 2 * self.reach) // CELL) + 2 * self.generator.halo
+
+    def flux(self, z: Tensor, size: int) -> Tensor:
+        """Paint (B, bands, size, size) in nJy from z of `cells(size)` on a side.
+
+        The window begins `reach` pixels inside the cell after the halo. Noiseless and blurred
+        by the PSF where the network paints the sky clean, observed pixels otherwise.
+        """
+        y = self.generator(z)
+        skip = (self.generator.halo - self.generator.removed) * CELL
+        side = size + 2 * self.reach
+        y = y[..., skip : skip + side, skip : skip + side].float()
+        flux = self.scaling.to_flux(y, self.optics.rms)
+        return self.optics.blur(flux) if self.clean else flux

@@ -1,0 +1,45 @@
+"""White noise on an endless plane: any window, any order, the same numbers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+
+from mockforge.rng import Stream
+
+
+class NoisePlane:
+    """N(0,1) numbers at every integer (channel, y, x), y and x of any sign.
+
+    Numbers come in square blocks, each from its own stream, so that they depend on the position
+    alone. The blocks used last are kept.
+    """
+
+    def __init__(self, stream: Stream, channels: int, block: int, kept: int = 64) -> None:
+        self.stream, self.channels, self.block, self.kept = stream, channels, block, kept
+        self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
+
+    def window(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        """The numbers of a window, (channels, y1 - y0, x1 - x0) float32."""
+        out = np.empty((self.channels, y1 - y0, x1 - x0), dtype=np.float32)
+        b = self.block
+        for by in range(y0 // b, (y1 - 1) // b + 1):
+            for bx in range(x0 // b, (x1 - 1) // b + 1):
+                top, bottom = max(y0, by * b), min(y1, (by + 1) * b)
+                left, right = max(x0, bx * b), min(x1, (bx + 1) * b)
+                out[:, top - y0 : bottom - y0, left - x0 : right - x0] = self._block(by, bx)[
+                    :, top - by * b : bottom - by * b, left - bx * b : right - bx * b
+                ]
+        return out
+
+    def _block(self, by: int, bx: int) -> np.ndarray:
+        if (by, bx) in self._blocks:
+            self._blocks.move_to_end((by, bx))
+            return self._blocks[by, bx]
+        rng = self.stream.child(by, bx).numpy()
+        made = rng.standard_normal((self.channels, self.block, self.block), dtype=np.float32)
+        self._blocks[by, bx] = made
+        if len(self._blocks) > self.kept:
+            self._blocks.popitem(last=False)
+        return made

@@ -1,0 +1,176 @@
+"""From a real field to what a SGAN trains on: sky-subtracted pixels, a mask, the instrument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+from mockforge.config import Index, Limit, Positive, config
+from mockforge.errors import InputError
+from mockforge.observe.measure import core_fwhm, noise_autocorrelation, noise_kernel, stars
+from mockforge.sgan.config import InstrumentChoice
+from mockforge.sgan.instrument import Instrument
+
+
+@config
+class Cut:
+    """Which part of a field is trained on."""
+
+    rotate_deg: float = 0.0
+    """Turn the field by this angle, counter-clockwise, before anything else is cut."""
+    rows: tuple[Index, Index] | None = None
+    """First and last-plus-one row to train on, the rest is held out; none = all."""
+    columns: tuple[Index, Index] | None = None
+    """First and last-plus-one column to train on; none = all."""
+    masked_columns: tuple[tuple[Index, Index], ...] = ()
+    """Ranges of columns (first, last plus one) to leave out: a seam, a bad amplifier."""
+    mask_peaks_above: Positive | None = None
+    """Objects whose peak exceeds this in any band (field unit) are masked: saturated stars."""
+    mask_grow: Index = 12
+    """Pixels by which those masks are grown."""
+    background_mesh: Annotated[int, Limit(ge=16)] = 128
+    """Side in pixels of the mesh of the background that is subtracted."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A field ready for training: `image` (band, y, x), `mask` (y, x), the instrument."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    instrument: Instrument
+    psf_fwhm_pix: tuple[float, ...]
+    """Per band, FWHM of the stars' cores; NaN where there are too few stars."""
+    clip: tuple[tuple[float, float], ...]
+    """Per band, the minimum and the 99.99th percentile: the published scaling."""
+
+
+def prepare(image: np.ndarray, mask: np.ndarray | None, cut: Cut, choice: InstrumentChoice) -> Prepared:
+    """Subtract the background, mask what must not be learned, measure noise and PSF.
+
+    `image` (band, y, x) float32, `mask` (y, x) bool or None. Uses `sep` (Bertin & Arnouts
+    1996). Raises InputError where the field leaves nothing to train on.
+    """
+    mask = np.zeros(image.shape[1:], dtype=bool) if mask is None else mask
+    if cut.rotate_deg:
+        image, mask = _rotate(image, mask, cut.rotate_deg)
+    window = _window(cut, image.shape[1:])
+    image = np.ascontiguousarray(image[(slice(None), *window)], dtype=np.float32)
+    mask = mask[window].copy()
+    first = window[1].start
+    for left, right in cut.masked_columns:
+        mask[:, max(left - first, 0) : max(right - first, 0)] = True
+    if mask.mean() > 0.95:
+        raise InputError(f"{mask.mean():.0%} of the field is masked: nothing is left to train on")
+    flat, meshes = _subtract_background(image, mask, cut.background_mesh)
+    sources, labels, rms = _sources(flat, mask)
+    if cut.mask_peaks_above is not None:
+        mask |= _peaks(flat, sources, labels, cut)
+    free = ~_grow(labels > 0, 3) & ~mask
+    fwhm = _psf(flat, mask, sources, rms)
+    return Prepared(
+        image=flat,
+        mask=mask,
+        instrument=_instrument(flat, free, fwhm, meshes, choice),
+        psf_fwhm_pix=fwhm,
+        clip=tuple((float(b[~mask].min()), float(np.percentile(b[~mask], 99.99))) for b in flat),
+    )
+
+
+def _window(cut: Cut, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    out = []
+    for name, ends, size in (("rows", cut.rows, shape[0]), ("columns", cut.columns, shape[1])):
+        first, last = ends or (0, size)
+        if first >= last or last > size:
+            raise InputError(f"{name} [{first}, {last}]: the field has {name} 0 to {size}; first < last is wanted")
+        out.append(slice(first, last))
+    return out[0], out[1]
+
+
+def _rotate(image: np.ndarray, mask: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
+    """The field turned about its centre, on a canvas that holds all of it; what is new is masked."""
+    from skimage.transform import rotate
+
+    turned = [rotate(band, angle, resize=True, order=3, preserve_range=True) for band in image]
+    hidden = rotate(mask.astype(np.float32), angle, resize=True, order=1, cval=1.0) > 1e-3
+    return np.stack(turned).astype(np.float32), hidden
+
+
+def _subtract_background(image: np.ndarray, mask: np.ndarray, mesh: int) -> tuple[np.ndarray, np.ndarray]:
+    """The image less its background, and the rms at every unmasked mesh (meshes, band)."""
+    import sep
+
+    rms = []
+    flat = np.empty_like(image)
+    for i, band in enumerate(image):
+        background = sep.Background(band, mask=mask, bw=mesh, bh=mesh)
+        flat[i] = band - background.back(dtype=np.float32)
+        rms.append(background.rms(dtype=np.float32)[mesh // 2 :: mesh, mesh // 2 :: mesh])
+    used = ~mask[mesh // 2 :: mesh, mesh // 2 :: mesh]
+    return flat, np.stack([r[used] for r in rms], axis=1)
+
+
+def _sources(flat: np.ndarray, mask: np.ndarray) -> tuple[Any, np.ndarray, float]:
+    """Everything above 1.5 sigma on the mean of the bands: table, label image, rms."""
+    import sep
+
+    mean = np.ascontiguousarray(flat.mean(axis=0))
+    rms = float(1.4826 * np.median(np.abs(mean[~mask])))
+    sep.set_extract_pixstack(max(300_000, mean.size // 4))
+    table, labels = sep.extract(
+        mean, 1.5, err=rms, mask=mask, minarea=5, deblend_nthresh=8, deblend_cont=0.05, segmentation_map=True
+    )
+    return table, labels, rms
+
+
+def _peaks(flat: np.ndarray, sources: Any, labels: np.ndarray, cut: Cut) -> np.ndarray:
+    peak = np.zeros(len(sources) + 1, dtype=np.float32)
+    np.maximum.at(peak, labels.ravel(), flat.max(axis=0).ravel())
+    peak[0] = 0.0
+    return _grow(peak[labels] > (cut.mask_peaks_above or np.inf), cut.mask_grow)
+
+
+def _grow(mask: np.ndarray, pixels: int) -> np.ndarray:
+    from skimage.morphology import dilation, disk
+
+    return dilation(mask, disk(pixels, decomposition="sequence")) if pixels else mask
+
+
+def _psf(flat: np.ndarray, mask: np.ndarray, sources: Any, rms: float) -> tuple[float, ...]:
+    import sep
+
+    round_ones = (sources["flag"] == 0) & (sources["a"] < 1.5 * np.maximum(sources["b"], 0.1))
+    chosen = sources[round_ones]
+    x, y = chosen["x"], chosen["y"]
+    out = []
+    for band in flat:
+        flux, error, _ = sep.sum_circle(band, x, y, 5.0, err=rms, mask=mask)
+        radius, _ = sep.flux_radius(band, x, y, 6.0 * chosen["a"], 0.5, mask=mask)
+        found = stars(radius, flux / np.maximum(error, 1e-30))
+        out.append(core_fwhm(band, x[found], y[found]))
+    return tuple(out)
+
+
+def _instrument(
+    flat: np.ndarray, free: np.ndarray, fwhm: tuple[float, ...], meshes: np.ndarray, choice: InstrumentChoice
+) -> Instrument:
+    kernels, rms = [], []
+    for band in flat:
+        sigma = float(1.4826 * np.median(np.abs(band[free] - np.median(band[free]))))
+        sky = free & (np.abs(band) < 4.0 * sigma)
+        rms.append(sigma)
+        kernels.append(noise_kernel(noise_autocorrelation(band, sky, choice.noise_lags)))
+    known = [f for f in fwhm if np.isfinite(f)]
+    fixed = [0.0] * len(fwhm)
+    if choice.psf == "measured" and known:
+        fixed = [choice.psf_fraction * (f if np.isfinite(f) else float(np.median(known))) for f in fwhm]
+    levels = np.clip(meshes / np.median(meshes, axis=0), 0.5, 2.0)
+    return Instrument(
+        rms_njy=tuple(rms),
+        psf_fwhm_pix=tuple(fixed),
+        noise_kernel=tuple(tuple(tuple(float(v) for v in row) for row in k) for k in kernels),
+        rms_levels=tuple(tuple(float(v) for v in row) for row in levels),
+        electrons_per_njy=(choice.electrons_per_njy,) * len(flat) if choice.electrons_per_njy else (),
+    )

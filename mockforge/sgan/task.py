@@ -1,0 +1,118 @@
+"""The SGAN as a task of the training loop: two networks that play against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mockforge.picture import asinh_rgb, mosaic
+from mockforge.rng import Stream
+from mockforge.sgan.config import Adam, Crops, Loss
+from mockforge.sgan.crops import Crops as FieldCrops
+from mockforge.sgan.crops import turned
+from mockforge.sgan.losses import critic_loss, generator_loss, gradient_penalty
+from mockforge.sgan.model import Model
+from mockforge.train.task import Phase
+
+
+@dataclass
+class SganTask:
+    """What the loop asks of a SGAN; see `mockforge.train.task.Task`."""
+
+    model: Model
+    critic: nn.Module
+    field: FieldCrops
+    crops: Crops
+    loss: Loss
+    adam: Adam
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.painter = self.model.painter()
+        self.networks: Mapping[str, nn.Module] = {"critic": self.critic, "generator": self.painter.generator}
+        a = self.adam
+        self.phases = (
+            Phase("critic", "critic", a.rate_critic, a.beta1, a.beta2),
+            Phase("generator", "generator", a.rate_generator, a.beta1, a.beta2),
+        )
+        self.averaged = ("generator",)
+        self.levels = torch.tensor(self.model.instrument.rms_levels or ((1.0,) * len(self.model.bands),))
+        self.device = torch.device("cpu")
+
+    def to(self, device: Any) -> None:
+        """Move the field and the instrument to `device`."""
+        self.device = torch.device(device)
+        self.painter.to(device)
+        self.field.to(device)
+        self.levels = self.levels.to(device)
+
+    def losses(self, phase: str, stream: Stream) -> Mapping[str, Tensor]:
+        """Named losses of one batch; one crop size a batch, drawn at random."""
+        size = int(stream.child("size").numpy().choice(self.crops.sizes))
+        n = self.crops.samples(size, self.critic.packed)  # type: ignore[arg-type]
+        if phase == "critic":
+            with torch.no_grad():
+                fake = self.fakes(size, n, stream)
+            real = self.reals(size, n, stream)
+            penalised = self.loss.r1 > 0
+            real_logits = self.critic(real.requires_grad_(penalised))
+            out = {"loss/critic": critic_loss(self.loss.kind, real_logits, self.critic(fake))}
+            if penalised:
+                out["loss/r1"] = 0.5 * self.loss.r1 * gradient_penalty(real, real_logits)
+            return out
+        real_logits = None
+        if self.loss.kind == "relativistic":
+            with torch.no_grad():
+                real_logits = self.critic(self.reals(size, n, stream))
+        return {"loss/generator": generator_loss(self.loss.kind, self.critic(self.fakes(size, n, stream)), real_logits)}
+
+    def reals(self, size: int, n: int, stream: Stream) -> Tensor:
+        """Real crops as the discriminator sees them."""
+        return self._seen(self.field.draw(size, n, stream.child("real")))
+
+    def fakes(self, size: int, n: int, stream: Stream) -> Tensor:
+        """Generated crops as the discriminator sees them."""
+        source = stream.child("fake").torch(self.device)
+        cells = self.painter.cells(size)
+        z = torch.randn(n, self.painter.generator.z_channels, cells, cells, generator=source, device=self.device)
+        flux = self.painter.flux(z, size)
+        if self.painter.clean:
+            flux = self._observe(flux, source)
+        turns = stream.child("turn").numpy().integers(0, 8, n).tolist()
+        return self._seen(torch.stack([turned(f, t) for f, t in zip(flux, turns, strict=True)]))
+
+    def _observe(self, truth: Tensor, source: torch.Generator) -> Tensor:
+        n, bands, height, width = truth.shape
+        r = self.model.instrument.noise_radius
+        white = torch.randn(n, bands, height + 2 * r, width + 2 * r, generator=source, device=self.device)
+        chosen = torch.randint(len(self.levels), (n,), generator=source, device=self.device)
+        shot = None
+        if self.model.instrument.electrons_per_njy:
+            shot = torch.randn(truth.shape, generator=source, device=self.device)
+        return self.painter.optics.observe(truth, white, shot, self.levels[chosen][:, :, None, None])
+
+    def _seen(self, flux: Tensor) -> Tensor:
+        """Flux in units of the sky rms, or the published 0..1 scaling."""
+        if self.painter.clean:
+            return flux / self.painter.optics.rms
+        return self.model.scaling.from_flux(flux)
+
+    @torch.no_grad()
+    def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray:
+        """Three generated windows above three real ones, 256 pixels or the largest crop."""
+        size, stream = max(self.crops.sizes), Stream(self.seed, ("preview",))
+        live, self.painter.generator = self.painter.generator, averages["generator"]  # type: ignore[assignment]
+        fake, real = self.fakes(size, 6, stream), self.reals(size, 6, stream)
+        self.painter.generator = live
+        pictures = [asinh_rgb(x.cpu().numpy(), stretch=None) for x in (*fake, *real)]
+        return mosaic(pictures, columns=6)
+
+    def export(self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any]) -> None:
+        """Write the model: NAME.safetensors, NAME.json and its card NAME.md."""
+        self.model.trained(averages["generator"], history).save(folder)

@@ -1,0 +1,156 @@
+"""`mockforge train` of a SGAN: the recipe's root, and from a user's field to trained weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import torch
+
+from mockforge.config import Index, Limit, Positive, config
+from mockforge.errors import InputError
+from mockforge.field import Field
+from mockforge.rng import Stream
+from mockforge.sgan.config import Adam, Critic, Crops, Forge, InstrumentChoice, Loss, Network, PatchCritic
+from mockforge.sgan.crops import Crops as FieldCrops
+from mockforge.sgan.model import Model
+from mockforge.sgan.networks import make_critic
+from mockforge.sgan.painter import Scaling
+from mockforge.sgan.prepare import Cut, Prepared, prepare
+from mockforge.sgan.task import SganTask
+from mockforge.train.config import TrainConfig
+from mockforge.train.loop import Report, fit
+
+
+@config
+class TrainingField:
+    """The real field to learn: aligned bands, as files, extensions or planes."""
+
+    files: tuple[str, ...]
+    """One FITS file a band, from blue to red; or one file with all bands."""
+    folder: str = "."
+    """Where the files are; relative paths start from here."""
+    bands: tuple[str, ...] | None = None
+    """Names of the bands, in the order of the files."""
+    extensions: tuple[int | str, ...] | None = None
+    """Extension of each file (or of each band in the one file); by default the first image."""
+    zeropoint: float | tuple[float, ...] | None = None
+    """AB magnitude of one count, for all bands or each; needed where the headers do not say."""
+    sha256: tuple[str, ...] | None = None
+    """Digests of the files, checked before they are read, so that a run is of known data."""
+    pixel_scale_arcsec: Positive | None = None
+    """Pixel scale where the headers hold no WCS."""
+    cut: Cut = Cut()
+    """What of it to use."""
+
+
+@config
+class TrainSgan:
+    """A recipe for `mockforge train`: a SGAN from a real field."""
+
+    name: Annotated[str, Limit()]
+    """Name of the model; its files are NAME.safetensors and NAME.json."""
+    seed: Index = 0
+    """Seed of every random number of the run."""
+    field: TrainingField
+    """The real field."""
+    instrument: InstrumentChoice = InstrumentChoice()
+    """How PSF and noise are measured (network `forge`)."""
+    network: Network = Network(forge=Forge())
+    """The generator."""
+    critic: Critic = Critic(patch=PatchCritic())
+    """The discriminator."""
+    crops: Crops = Crops()
+    """Crop sizes and batch."""
+    loss: Loss = Loss()
+    """The adversarial loss."""
+    adam: Adam = Adam()
+    """Learning rates."""
+    train: TrainConfig = TrainConfig()
+    """The loop: steps, precision, checkpoints."""
+
+
+def train(
+    recipe: TrainSgan, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None
+) -> Path:
+    """Train the recipe's SGAN into `out`; returns the model's JSON file.
+
+    `report(step, losses)` is called after each step. Raises InputError where the field cannot
+    be used or `out` holds another run, LossNotFinite where training breaks.
+    """
+    if (out / "checkpoint.pt").exists() and not resume:
+        raise InputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+    found = read_training_field(recipe.field)
+    ready = prepare(found.image, found.mask, recipe.field.cut, recipe.instrument)
+    digest = hashlib.sha256(recipe_text.encode()).hexdigest()
+    notes = {"field": ", ".join(recipe.field.files), "recipe_sha256": digest} if recipe_text else {}
+    task = make_task(recipe, ready, found.bands, found.pixel_scale_arcsec, notes)
+    out.mkdir(parents=True, exist_ok=True)
+    if recipe_text:
+        (out / "recipe.yaml").write_text(recipe_text)
+    fit(task, recipe.train, recipe.seed, out, resume=resume, report=report)
+    return out / f"{recipe.name}.json"
+
+
+def read_training_field(spec: TrainingField) -> Field:
+    """The recipe's field in nJy."""
+    from mockforge.fits_in import read_field
+
+    paths = [Path(spec.folder).expanduser() / name for name in spec.files]
+    _check_digests(paths, spec.sha256 or ())
+    zeropoint = list(spec.zeropoint) if isinstance(spec.zeropoint, tuple) else spec.zeropoint
+    return read_field(
+        paths,
+        bands=spec.bands,
+        extensions=spec.extensions,
+        zeropoint=zeropoint,
+        pixel_scale_arcsec=spec.pixel_scale_arcsec,
+        require_njy=True,
+    )
+
+
+def _check_digests(paths: list[Path], wanted: tuple[str, ...]) -> None:
+    if wanted and len(wanted) != len(paths):
+        raise InputError(f"field.sha256 has {len(wanted)} digests for {len(paths)} files; give one each")
+    for path, digest in zip(paths, wanted, strict=False):
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != digest.lower():
+            raise InputError(f"{path}: sha256 is {found}, field.sha256 says {digest}; download it again")
+
+
+def make_task(
+    recipe: TrainSgan, ready: Prepared, bands: tuple[str, ...], pixel_scale_arcsec: float | None,
+    notes: Mapping[str, object] | None = None,
+) -> SganTask:  # fmt: skip
+    """The training task: fresh networks (weights from the recipe's seed), field, losses."""
+    known = pixel_scale_arcsec and all(f == f for f in ready.psf_fwhm_pix)
+    scaling = Scaling()
+    if recipe.network.smith2019 is not None:
+        scaling = Scaling(tuple(c[0] for c in ready.clip), tuple(c[1] for c in ready.clip))
+    with torch.random.fork_rng(devices=[]):  # layers draw their first weights from the global stream
+        torch.random.default_generator.manual_seed(Stream(recipe.seed, ("weights",)).torch().initial_seed())
+        model = Model(
+            name=recipe.name,
+            network=recipe.network.chosen,
+            bands=bands,
+            instrument=ready.instrument,
+            scaling=scaling,
+            pixel_scale_arcsec=pixel_scale_arcsec,
+            psf_fwhm_arcsec=tuple(f * pixel_scale_arcsec for f in ready.psf_fwhm_pix) if known else None,  # type: ignore[operator]
+            training=dict(notes or {}),
+        )
+        critic = make_critic(recipe.critic.chosen, len(bands))
+        return SganTask(
+            model=model,
+            critic=critic,
+            field=FieldCrops(ready.image, ready.mask, recipe.crops.sizes),
+            crops=recipe.crops,
+            loss=recipe.loss,
+            adam=recipe.adam,
+            seed=recipe.seed,
+        )

@@ -1,0 +1,1 @@
+"""The GPU training core: one loop for every network of the project."""

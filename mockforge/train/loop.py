@@ -1,0 +1,174 @@
+"""The training loop: owns device, precision, accumulation, averages, schedule, checkpoints, logs."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mockforge.errors import InputError, MockforgeError
+from mockforge.rng import Stream
+from mockforge.train.checkpoint import State
+from mockforge.train.config import TrainConfig
+from mockforge.train.log import Log
+from mockforge.train.parallel import World, join
+from mockforge.train.task import Phase, Task
+
+Report = Callable[[int, Mapping[str, float]], None]
+"""Called with the step and the means of its losses."""
+
+
+class LossNotFinite(MockforgeError):
+    """A loss or a gradient became NaN or infinite; the last good checkpoint is kept."""
+
+
+def fit(
+    task: Task, settings: TrainConfig, seed: int, folder: Path, *, resume: bool = False, report: Report | None = None
+) -> State:
+    """Train `task` and export its averaged networks into `folder`.
+
+    Writes `checkpoint.pt`, `log.csv`, `previews/`, TensorBoard events and what the task
+    exports. With `resume` the run goes on from `folder/checkpoint.pt` with the losses it would
+    have had without the stop. Under torchrun every process works on its own batches and the
+    gradients are averaged. Returns the final state.
+
+    Raises LossNotFinite, naming the loss, when one is not finite, and InputError when there is
+    nothing to resume from.
+    """
+    world, device = join(settings.device)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    task.to(device)
+    state = _start(task, device, world)
+    checkpoint = folder / "checkpoint.pt"
+    if resume:
+        if not checkpoint.exists():
+            raise InputError(f"{checkpoint}: not found, nothing to resume; train without --resume")
+        state.restore(checkpoint, device)
+    if world.leads:
+        folder.mkdir(parents=True, exist_ok=True)
+    log = Log(folder, state.step) if world.leads else None
+    try:
+        _run(task, settings, Stream(seed, ("train",)), state, world, device, checkpoint, log, report)
+        if world.leads:
+            state.save(checkpoint)
+            task.export(folder, state.averages, _history(state, settings, device, world))
+    finally:
+        if log is not None:
+            log.close()
+        world.leave()
+    return state
+
+
+def _start(task: Task, device: torch.device, world: World) -> State:
+    networks = {name: network.to(device).train() for name, network in task.networks.items()}
+    world.share(networks.values())
+    averages = {name: copy.deepcopy(networks[name]).eval().requires_grad_(False) for name in task.averaged}
+    optimisers: dict[str, torch.optim.Optimizer] = {
+        phase.name: torch.optim.Adam(
+            networks[phase.network].parameters(), lr=phase.rate, betas=(phase.beta1, phase.beta2)
+        )
+        for phase in task.phases
+    }
+    return State(networks, averages, optimisers)
+
+
+def _run(
+    task: Task, settings: TrainConfig, stream: Stream, state: State, world: World, device: torch.device,
+    checkpoint: Path, log: Log | None, report: Report | None,
+) -> None:  # fmt: skip
+    began, before = time.monotonic(), state.seconds
+    saved = began
+    while state.step < settings.steps:
+        step = state.step
+        values: dict[str, float] = {}
+        for phase in task.phases:
+            values |= _phase(task, phase, settings, stream.child(step), state, world, device)
+        _average(state, settings.ema_decay, step)
+        state.step = step + 1
+        now = time.monotonic()
+        state.seconds = before + now - began
+        if report is not None:
+            report(state.step, values)
+        if log is not None:
+            if state.step % settings.log_steps == 0 or state.step == 1:
+                log.scalars(state.step, values)
+            if settings.preview_steps and state.step % settings.preview_steps == 0:
+                picture = task.preview(state.averages)
+                if picture is not None:
+                    log.picture(state.step, picture)
+            if now - saved > 60.0 * settings.checkpoint_minutes:
+                state.save(checkpoint)
+                saved = now
+        out_of_time = settings.minutes is not None and now - began > 60.0 * settings.minutes
+        if world.any(out_of_time, device) if settings.minutes is not None else False:
+            break
+
+
+def _phase(
+    task: Task, phase: Phase, settings: TrainConfig, stream: Stream, state: State, world: World, device: torch.device
+) -> dict[str, float]:
+    """One optimiser step of one network; the means of its losses."""
+    network, optimiser = state.networks[phase.network], state.optimisers[phase.name]
+    for group in optimiser.param_groups:
+        group["lr"] = phase.rate * settings.schedule.factor(state.step, settings.steps)
+    for other in state.networks.values():
+        other.requires_grad_(other is network)
+    optimiser.zero_grad(set_to_none=True)
+    sums: dict[str, torch.Tensor] = {}
+    for part in range(settings.accumulate):
+        draw = stream.child(phase.name, part * world.size + world.rank)
+        with torch.autocast(device.type, torch.bfloat16, enabled=_bfloat16(settings.precision, device)):
+            losses = task.losses(phase.name, draw)
+        torch.stack(list(losses.values())).sum().div(settings.accumulate).backward()
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + value.detach().float() / settings.accumulate
+    world.average_gradients(network)
+    norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm or float("inf"))
+    means = {name: float(world.mean(value)) for name, value in sums.items()}
+    _guard({**means, f"gradient of {phase.network}": float(norm)}, state.step)
+    optimiser.step()
+    return means
+
+
+def _guard(values: Mapping[str, float], step: int) -> None:
+    bad = [f"{name} = {value}" for name, value in values.items() if not abs(value) < float("inf")]
+    if bad:
+        raise LossNotFinite(
+            f"step {step}: {', '.join(bad)}; training stopped before the weights changed. "
+            "The last checkpoint is good: resume it with a lower learning rate or clip_norm"
+        )
+
+
+def _average(state: State, decay: float, step: int) -> None:
+    """Move each running average towards its network; the decay warms up with the step."""
+    decay = min(decay, (1.0 + step) / (10.0 + step))
+    with torch.no_grad():
+        for name, average in state.averages.items():
+            current = state.networks[name].state_dict()
+            for key, tensor in average.state_dict().items():
+                if tensor.is_floating_point():
+                    tensor.lerp_(current[key].to(tensor.dtype), 1.0 - decay)
+                else:
+                    tensor.copy_(current[key])
+
+
+def _bfloat16(precision: str, device: torch.device) -> bool:
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return precision == "bfloat16"
+
+
+def _history(state: State, settings: TrainConfig, device: torch.device, world: World) -> dict[str, object]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    return {
+        "steps": state.step,
+        "hours": round(state.seconds / 3600.0, 3),
+        "device": f"{world.size} x {name}" if world.size > 1 else name,
+        "precision": "bfloat16" if _bfloat16(settings.precision, device) else "float32",
+        "torch": torch.__version__.split("+")[0],
+    }

@@ -1,0 +1,155 @@
+"""From a user's FITS bands to a trained model."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mockforge.errors import InputError
+from mockforge.field import Field
+from mockforge.rng import Stream
+from mockforge.sgan.config import (
+    Adam, Critic, Crops, Forge, InstrumentChoice, Loss, Network, PackedCritic, PatchCritic, Smith2019,
+)  # fmt: skip
+from mockforge.sgan.crops import Crops as FieldCrops
+from mockforge.sgan.crops import turned
+from mockforge.sgan.model import load_model
+from mockforge.sgan.prepare import Cut, prepare
+from mockforge.sgan.sky import Sky
+from mockforge.sgan.training import TrainingField, TrainSgan, train
+from mockforge.train.config import TrainConfig
+
+FWHM = (3.0, 4.0)
+RMS = (10.0, 20.0)
+
+
+def starfield(size: int = 400) -> np.ndarray:
+    """Stars of known FWHM on white noise of known rms, two bands."""
+    rng = Stream(4, ("stars",)).numpy()
+    image = np.stack([rng.normal(0, rms, (size, size)) for rms in RMS])
+    y, x = np.mgrid[:size, :size]
+    for xc, yc in rng.uniform(15, size - 15, (50, 2)):
+        flux = rng.uniform(1e4, 6e4)
+        near = np.s_[max(int(yc) - 14, 0) : int(yc) + 15, max(int(xc) - 14, 0) : int(xc) + 15]
+        for band, fwhm in zip(image, FWHM, strict=True):
+            s = fwhm / 2.3548
+            r2 = (x[near] - xc) ** 2 + (y[near] - yc) ** 2
+            band[near] += flux / (2 * np.pi * s * s) * np.exp(-r2 / (2 * s * s))
+    return image.astype(np.float32) + 50.0
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """Two aligned bands in one FITS file, with an unusable corner."""
+    folder = tmp_path_factory.mktemp("field")
+    mask = np.zeros((400, 400), dtype=bool)
+    mask[:40, :40] = True
+    Field(starfield(), ("g", "r"), pixel_scale_arcsec=0.2, mask=mask).write(folder / "field.fits")
+    return folder
+
+
+def recipe(files: Path, **changes) -> TrainSgan:
+    made = TrainSgan(
+        name="tiny",
+        seed=1,
+        field=TrainingField(files=("field.fits",), folder=str(files), cut=Cut(rows=(0, 300))),
+        network=Network(forge=Forge(z_channels=4, widths=(8, 8, 8, 8, 8))),
+        critic=Critic(patch=PatchCritic(widths=(8, 8))),
+        crops=Crops(sizes=(32, 64), batch=4),
+        train=TrainConfig(steps=3, device="cpu", log_steps=1, preview_steps=2),
+    )
+    return replace(made, **changes)
+
+
+def test_noise_psf_and_background_of_a_field_are_measured():
+    found = prepare(starfield(), None, Cut(), InstrumentChoice(psf_fraction=1.0))
+    assert found.instrument.rms_njy == pytest.approx(RMS, rel=0.03)
+    assert found.psf_fwhm_pix == pytest.approx(FWHM, rel=0.05)
+    assert abs(np.median(found.image)) < 0.5
+    centre = [k[4][4] for k in found.instrument.noise_kernel]
+    assert centre == pytest.approx([1.0, 1.0], abs=0.01)  # white
+
+
+def test_cut_holds_out_rows_masks_columns_and_saturated_stars():
+    image = starfield()
+    found = prepare(image, None, Cut(rows=(50, 350), masked_columns=((100, 120),)), InstrumentChoice())
+    assert found.image.shape == (2, 300, 400)
+    assert found.mask[:, 100:120].all()
+    masked = prepare(image, None, Cut(mask_peaks_above=3000.0, mask_grow=4), InstrumentChoice())
+    kept = np.where(masked.mask, 0.0, masked.image)
+    assert image.max() > 3000 > kept.max()
+    turned_by = prepare(image, None, Cut(rotate_deg=30.0), InstrumentChoice())
+    assert turned_by.image.shape[1] > 500
+    assert 0.3 < turned_by.mask.mean() < 0.6
+    with pytest.raises(InputError, match="rows"):
+        prepare(image, None, Cut(rows=(0, 900)), InstrumentChoice())
+
+
+def test_crops_avoid_masked_pixels_and_come_in_every_orientation():
+    image = np.arange(100 * 80, dtype=np.float32).reshape(1, 100, 80)
+    mask = np.zeros((100, 80), dtype=bool)
+    mask[50, 40] = True
+    crops = FieldCrops(np.where(mask, -1e9, image), mask, (32,))
+    drawn = crops.draw(32, 200, Stream(1))
+    assert drawn.min() >= 0
+    assert {int(d[0, 0, 1] - d[0, 0, 0]) for d in drawn} == {1, -1, 80, -80}
+    with pytest.raises(InputError, match="smaller than crops"):
+        FieldCrops(image, mask, (96,))
+    with pytest.raises(InputError, match="free of masked"):
+        FieldCrops(image, np.ones_like(mask), (32,))
+
+
+def test_the_eight_orientations_differ():
+    import torch
+
+    image = torch.arange(9).reshape(3, 3)
+    assert len({tuple(turned(image, t).flatten().tolist()) for t in range(8)}) == 8
+
+
+def test_training_ends_in_a_model_a_sky_can_use(files, tmp_path):
+    path = train(recipe(files), tmp_path / "run", recipe_text="# a recipe\n")
+    model = load_model(path)
+    assert model.bands == ("g", "r")
+    assert model.psf_fwhm_arcsec == pytest.approx([f * 0.2 for f in FWHM], rel=0.1)
+    assert model.training["steps"] == 3
+    assert Sky(path, 1)[0:64, 0:64].truth.shape == (2, 64, 64)
+    assert (tmp_path / "run" / "recipe.yaml").read_text() == "# a recipe\n"
+    with pytest.raises(InputError, match="--resume"):
+        train(recipe(files), tmp_path / "run")
+
+
+def test_a_resumed_gan_is_the_uninterrupted_one(files, tmp_path):
+    whole = load_model(train(recipe(files), tmp_path / "whole"))
+    train(recipe(files, train=replace(recipe(files).train, steps=1)), tmp_path / "parts")
+    parts = load_model(train(recipe(files), tmp_path / "parts", resume=True))
+    assert parts.sha256 == whole.sha256
+    assert (tmp_path / "parts/log.csv").read_text() == (tmp_path / "whole/log.csv").read_text()
+
+
+@pytest.mark.parametrize("kind", ["relativistic", "non_saturating"])
+def test_the_published_network_trains_too(files, tmp_path, kind):
+    published = recipe(
+        files,
+        network=Network(smith2019=Smith2019(z_channels=4, widths=(8, 8, 8, 8))),
+        critic=Critic(packed=PackedCritic(widths=(8, 8))),
+        loss=Loss(kind=kind, r1=1.0),
+        adam=Adam(rate_generator=2e-4, rate_critic=2e-4, beta1=0.5, beta2=0.999),
+        crops=Crops(sizes=(64,), batch=4, equal_pixels=False),
+    )
+    model = load_model(train(published, tmp_path / "run"))
+    assert not model.clean
+    field = Sky(model, 1)[0:64, 0:64]
+    assert field.truth is None
+    for band, low, high in zip(field.image, model.scaling.low_njy, model.scaling.high_njy, strict=True):
+        assert low <= band.min() < band.max() <= high
+
+
+def test_what_cannot_be_trained_on_is_an_input_error(files, tmp_path):
+    spec = recipe(files).field
+    with pytest.raises(InputError, match="no such file"):
+        train(recipe(files, field=replace(spec, files=("none.fits",), sha256=("0" * 64,))), tmp_path / "a")
+    with pytest.raises(InputError, match="download it again"):
+        train(recipe(files, field=replace(spec, sha256=("0" * 64,))), tmp_path / "a")
+    with pytest.raises(InputError, match="smaller than crops"):
+        train(recipe(files, crops=Crops(sizes=(512,))), tmp_path / "a")
+    assert not (tmp_path / "a").exists()
