@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ def build(
     if workers is not None and workers < 1:
         raise InputError(f"workers should be 1 or more, found {workers}")
     folder = Path("datasets", made.name) if out is None else Path(out)
+    new = not folder.exists()
     try:
         _check_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,6 +65,10 @@ def build(
                 say(f"{folder}: already finished: this recipe built it", quiet)
                 return folder
             _build(folder, made, workers, quiet)
+    except InputError:  # in what a stage reads, such as an image: leave nothing behind
+        if new and not any(folder.glob("shards/*.json")):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     except OSError as error:
         raise MockforgeError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return folder
@@ -202,12 +208,14 @@ def _build(folder: Path, recipe: Recipe, workers: int | None, quiet: int) -> Non
     with Progress(recipe.samples, recipe.name, "samples", quiet) as progress:
         progress.start_at(sum(record.samples for record in kept.values()))
         try:
-            for number, record in make_shards(job, missing, workers):
-                kept[number] = record
-                progress.advance(record.samples)
+            with closing(make_shards(job, missing, workers)) as made:
+                for number, record in made:
+                    kept[number] = record
+                    progress.advance(record.samples)
         except KeyboardInterrupt:
+            done = len(list((folder / SHARDS).glob("*.json")))
             raise KeyboardInterrupt(
-                f"interrupted: {len(kept)} of {recipe.shards} shards are finished in {folder}; "
+                f"interrupted: {done} of {recipe.shards} shards are finished in {folder}; "
                 "the same command goes on from there"
             ) from None
     wanted = {shard_name(k) for k in range(recipe.shards)}
@@ -288,8 +296,11 @@ def _repair(folder: Path, manifest: Manifest, bad: set[str], workers: int | None
     shutil.rmtree(aside, ignore_errors=True)
     try:
         job = Job(recipe, recipe.digest(), aside, folder)
-        with Progress(len(numbers), f"repair of {folder}", "shards", quiet) as progress:
-            for number, record in make_shards(job, numbers, workers):
+        with (
+            Progress(len(numbers), f"repair of {folder}", "shards", quiet) as progress,
+            closing(make_shards(job, numbers, workers)) as made,
+        ):
+            for number, record in made:
                 name = shard_name(number)
                 if record.sha256 != recorded[name].sha256:
                     raise MockforgeError(

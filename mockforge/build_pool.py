@@ -6,7 +6,7 @@ import os
 import sys
 import types
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mockforge.data.shards import ShardRecord
 
 
-def make_shards(job: Job, numbers: Sequence[int], workers: int | None) -> Iterator[tuple[int, ShardRecord]]:
+def make_shards(
+    job: Job, numbers: Sequence[int], workers: int | None
+) -> Generator[tuple[int, ShardRecord], None, None]:
     """Have worker processes make these shards; yields each as it is finished.
 
     Every worker listens on `ours`: it ends at once when this process closes it or is killed.

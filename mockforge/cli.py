@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -228,10 +228,15 @@ def generate(
 
     The headers hold WCS, pixel scale, zeropoint, PSF, seed and the model's hash.
     """
+    from mockforge.progress import Progress
     from mockforge.sgan.generate import generate as generate_fields
+    from mockforge.sgan.model import load_model
 
-    for path in generate_fields(model, _size(size), n, seed, out, quiet=int(quiet)):
-        print(path)
+    height, width = _size(size)
+    load_model(model)  # before anything is made on disk
+    with Progress(n * height * width, f"{n} of {height} x {width}", "pixels", int(quiet)) as progress:
+        paths = generate_fields(model, (height, width), n, seed, out, progress=progress.advance)
+    _print(paths)
 
 
 @app.command()
@@ -282,7 +287,7 @@ def label(
 
     given = {"threshold": threshold, "min_pixels": min_pixels}
     words = [f"{key}={value}" for key, value in given.items() if value is not None]
-    files = label_image(
+    found = label_image(
         images,
         out,
         load_stage("detect", [*words, *(settings or ())]),
@@ -291,7 +296,12 @@ def label(
         zeropoint=_numbers("--zeropoint", zeropoint),
         pixel_scale_arcsec=pixel_scale,
     )
-    _print(str(f) for f in files)
+    if not quiet:
+        rms = ", ".join(f"{band} {value:.4g}" for band, value in zip(found.bands, found.sky_rms, strict=True))
+        unit = "the image's own unit" if found.unit == "native" else found.unit
+        print(f"{found.objects} objects, {found.blended} of them blended; sky rms {rms} ({unit})")
+        _print(f"note: {note}" for note in found.notes)
+    _print(found.files)
 
 
 @app.command()
@@ -381,6 +391,6 @@ def _numbers(option: str, text: str | None) -> list[float] | None:
         raise InputError(f"{option}: should be a number, or numbers with commas, found {text!r}") from None
 
 
-def _print(lines: Sequence[str] | Any) -> None:
+def _print(lines: Iterable[Any]) -> None:
     for line in lines:
         print(line)

@@ -23,9 +23,9 @@ from mockforge.recipe_yaml import Document, apply_overrides, parse_document, rea
 from mockforge.stages import stage_class
 
 Dtype = Literal[
-    *("float16", "float32", "float64", "bool"),
-    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"),
-]
+    "float16", "float32", "float64", "bool",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
+]  # fmt: skip
 
 
 @config
@@ -200,11 +200,17 @@ def _recipe(document: Document) -> Recipe:
             if entry is None:
                 continue
             try:
-                weights |= getattr(entry.stage, "fingerprint", dict)()
-                cards |= getattr(entry.stage, "model_cards", dict)()
+                reads_files = getattr(entry.stage, "fingerprint", dict)()
+                card = getattr(entry.stage, "card", str)()
             except InputError as error:
                 document.problem(("stages", i, entry.kind), str(error))
+                continue
+            weights |= reads_files
+            if card:
+                cards[next(iter(reads_files), entry.name).removeprefix("model ")] = card
     document.raise_problems()
+    if head is None:
+        raise InputError(f"{document.where}: cannot be read")
     return Recipe(
         **{f: getattr(head, f) for f in ("name", "seed", "samples", "shard_size")},
         splits=dict(head.splits),

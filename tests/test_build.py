@@ -152,6 +152,22 @@ def test_a_stage_that_fails_is_named() -> None:
         build("tiny.yaml", "out", ["stages.stop={at: 0, how: fail}"], workers=1, quiet=1)
 
 
+def test_bad_input_that_a_stage_finds_leaves_nothing_behind() -> None:
+    with pytest.raises(InputError, match=r"shard 0: stage 'stop': a.fits: is truncated"):
+        build("tiny.yaml", "out", ["stages.stop={at: 0, how: input}"], workers=1, quiet=1)
+    assert not Path("out").exists()
+
+
+def test_a_script_without_a_main_guard_builds() -> None:
+    start = PROGRAM.format(here=HERE).replace("from mockforge.cli import app\napp(sys.argv[1:])\n", "")
+    Path("script.py").write_text(
+        start + "import mockforge\nprint(mockforge.build('tiny.yaml', 'out', workers=2))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(HERE).parent)}
+    done = subprocess.run([sys.executable, "script.py"], env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
+
+
 def test_a_changed_recipe_is_refused_and_says_what_changed(whole: Path) -> None:
     before = hashes(whole)
     with pytest.raises(InputError) as caught:

@@ -113,7 +113,7 @@ class Stop:
 
     at: int = -1
     """first sample of the shard"""
-    how: Literal["wait", "kill", "fail"] = "wait"
+    how: Literal["wait", "kill", "fail", "input"] = "wait"
     unless: str = ""
     """go on as if nothing were when this file is there"""
 
@@ -127,6 +127,8 @@ class Stop:
         if batch.sample[0] == self.at and not Path(self.unless).is_file():
             if self.how == "fail":
                 raise ZeroDivisionError("one over nothing")
+            if self.how == "input":
+                raise InputError("a.fits: is truncated")
             if self.how == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(60)

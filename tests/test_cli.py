@@ -1,0 +1,144 @@
+"""The command line: help, exit codes, plain output."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import mockforge
+from mockforge.bundled import bundled_recipes
+from mockforge.cli import app
+from mockforge.errors import MockforgeError
+from mockforge.progress import Progress
+
+COMMANDS = ("build", "train", "generate", "label", "info", "verify", "recipes")
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def test_help_is_quick_and_teaches() -> None:
+    best = 9.0
+    for _ in range(3):
+        start = time.monotonic()
+        env = {**os.environ, "PYTHONPATH": str(Path(mockforge.__file__).parent.parent)}
+        words = [sys.executable, "-m", "mockforge", "--help"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, env=env)
+        best = min(best, time.monotonic() - start)
+    assert best < 0.5
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+    assert "mockforge build segmentation samples=64" in done.stdout and "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_examples(command: str) -> None:
+    result = call(command, "--help")
+    assert result.exit_code == 0 and f"  mockforge {command}" in result.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "{'torch', 'astropy', 'galsim', 'h5py', 'pydantic', 'ruamel', 'sep'}"
+    program = f"import sys, mockforge.cli; print(sorted({heavy} & set(sys.modules)))"
+    env = {**os.environ, "PYTHONPATH": str(Path(mockforge.__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_version() -> None:
+    assert call("--version").stdout == f"mockforge {mockforge.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nosuch",),
+        ("build",),
+        ("build", "nosuch.yaml"),
+        ("build", "nosuch.yaml", "--workers", "0"),
+        ("verify", "nosuch"),
+        ("info", "nosuch"),
+        ("train", "nosuch.yaml"),
+        ("recipes", "nosuch"),
+        ("generate", "--out", "x", "--size", "big"),
+        ("generate", "--out", "x", "--model", "nosuch"),
+        ("label", "nosuch.fits", "--out", "x"),
+        ("label", "nosuch.fits", "--out", "x", "--zeropoint", "bright"),
+        ("label", "nosuch.fits", "--out", "x", "--threshold", "-1"),
+        ("label", "nosuch.fits", "--out", "x", "--set", "thresold=1"),
+    ],
+)
+def test_bad_input_exits_2_and_writes_nothing(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call(*words)
+    assert result.exit_code == 2, result.output
+    assert result.stderr and "Traceback" not in result.stderr and not result.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (MockforgeError("the disk is full"), 1, "mockforge: the disk is full\n"),
+        (
+            ZeroDivisionError("oh"),
+            1,
+            "mockforge: unexpected ZeroDivisionError: oh; run it with -v and report",
+        ),
+        (KeyboardInterrupt(), 1, "mockforge: interrupted\n"),
+    ],
+)
+def test_failed_work_exits_1(
+    error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("mockforge.build.verify", fail)
+    result = call("verify", str(tmp_path))
+    assert result.exit_code == code and result.stderr.startswith(said) and "Traceback" not in result.stderr
+    verbose = call("verify", str(tmp_path), "-v")
+    assert ("Traceback" in verbose.stderr) == isinstance(error, Exception)
+
+
+def test_recipes_are_listed_printed_and_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "segmentation  " in call("recipes").stdout
+    text = bundled_recipes()["segmentation"].read_text()
+    assert call("recipes", "segmentation").stdout == text
+    assert call("recipes", "segmentation", "--copy").stdout == "segmentation.yaml\n"
+    assert Path("segmentation.yaml").read_text() == text
+    assert call("recipes", "segmentation", "--to", "segmentation.yaml").exit_code == 2
+    assert "did you mean 'segmentation'" in call("recipes", "segmentatoin").stderr
+
+
+def test_the_schema_is_printed_as_json() -> None:
+    made = json.loads(call("recipes", "--schema").stdout)
+    stages = {item["title"] for item in made["properties"]["stages"]["items"]["oneOf"]}
+    assert stages == {"sgan", "image", "sersic_sed", "detect", "select"}
+    training = json.loads(call("recipes", "--schema", "--training").stdout)
+    assert "field" in training["required"]
+
+
+def test_progress_is_plain_lines_when_piped(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    monkeypatch.setattr("mockforge.progress._EVERY", 0.0)
+    with Progress(4, "work", "samples") as progress:
+        progress.advance(1)
+        progress.advance(3)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("work: 1/4 samples, ") and lines[0].endswith(" left")
+    assert lines[1].startswith("work: 4/4 samples, ") and len(lines) == 2
+    with Progress(4, "work", "samples", quiet=1) as progress:
+        progress.advance(4)
+    assert capsys.readouterr().err == ""
