@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -89,7 +90,7 @@ class Field:
         primary.header["CREATOR"] = (f"mockforge {__version__}", "program that wrote this file")
         for key, value in self.header.items():
             _set_card(primary.header, key, value)
-        units = fits.HDUList([primary])
+        units: Any = fits.HDUList([primary])
         with quiet(), fits.conf.set_temp("extension_name_case_sensitive", True):
             for i, band in enumerate(self.bands):
                 units.append(self._unit(self.image[i], band, i))
@@ -108,7 +109,8 @@ class Field:
                     units.writeto(stream)
                 part.replace(path)
             except OSError as error:
-                part.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
                 raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
         return path
 

@@ -71,7 +71,7 @@ def walk(path: Path) -> list[Hdu]:
         raise InputError(f"{path}: damaged or truncated compressed file ({error})") from error
 
 
-def _units(path: Path, stream: IO[Any], length: int) -> Iterator[Hdu]:
+def _units(path: Path, stream: IO[Any] | gzip.GzipFile, length: int) -> Iterator[Hdu]:
     index, position = 0, 0
     while True:
         cards = _header(path, stream, index)
@@ -97,7 +97,7 @@ def _units(path: Path, stream: IO[Any], length: int) -> Iterator[Hdu]:
         index += 1
 
 
-def _header(path: Path, stream: IO[Any], index: int) -> dict[str, str] | None:
+def _header(path: Path, stream: IO[Any] | gzip.GzipFile, index: int) -> dict[str, str] | None:
     """The structural cards of the next header, or None where the file ends."""
     cards: dict[str, str] = {}
     for block_number in range(_LONGEST_HEADER):

@@ -259,11 +259,13 @@ def _beside(planes: list[Plane], name: str) -> np.ndarray | None:
     path, shape = planes[0].path, planes[0].hdu.shape[-2:]
     if any(p.path != path for p in planes):
         return None
-    found = next((u for u in walk(path) if u.name.upper() == name.upper() and u.shape == shape), None)
+    units = [u for u in walk(path) if u.shape == shape]
+    exact = [u for u in units if u.name == name]
+    found = next(iter(exact or [u for u in units if u.name.upper() == name.upper()]), None)
     if found is None:
         return None
-    with opened(path) as units:
-        return np.array(units[found.index].data)
+    with opened(path) as hdus:
+        return np.array(hdus[found.index].data)
 
 
 def _truth(planes: list[Plane], names: list[str], factors: list[float]) -> np.ndarray | None:

@@ -111,15 +111,15 @@ def sky_of(band: np.ndarray, rule: Detect, mask: np.ndarray | None, name: str) -
             fh=rule.background_filter,
         )
         level, rms, whole = found.back(), found.rms(), float(found.globalrms)
-    if not np.isfinite(whole) or whole <= 0:
-        positive = rms[np.isfinite(rms) & (rms > 0)]
-        if positive.size == 0:
-            raise InputError(
-                f"{name}: the sky has no noise (rms 0), so nothing can be so many sigma above it; add noise"
-                " before detection, or check the image"
-            )
-        whole = float(np.median(positive))
-    rms = np.where(np.isfinite(rms) & (rms > 0), rms, np.float32(whole))
+    noisy = np.isfinite(rms) & (rms > 0)
+    if not noisy.any():
+        raise InputError(
+            f"{name}: the sky has no noise (rms 0), so nothing can be so many sigma above it; add noise"
+            " before detection, or check the image"
+        )
+    if noisy.mean() <= 0.5:  # most meshes are flat, for which sep puts 1.0, a number without meaning
+        whole = float(np.median(rms[noisy]))
+    rms = np.where(noisy, rms, np.float32(whole))
     return Sky(level, np.ascontiguousarray(rms, dtype=np.float32), whole)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -147,7 +148,7 @@ def _about(field: Field, rule: Detect, notes: tuple[str, ...], files: Any) -> di
 def _table(columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]) -> Any:
     from astropy.table import Table
 
-    table = Table({name: column for name, column in columns.items() if name != "cut"}, meta=dict(about))
+    table: Any = Table({name: column for name, column in columns.items() if name != "cut"}, meta=dict(about))
     for name in table.colnames:
         stem, band = name, ""
         for candidate in field.bands:
@@ -211,7 +212,15 @@ def _write_all(out: Path, writers: dict[str, Any]) -> tuple[Path, ...]:
         for part in parts:
             part.replace(part.with_suffix(""))
     except OSError as error:
-        for part in parts:
-            part.unlink(missing_ok=True)
+        _remove(parts)
         raise InputError(f"{out}: cannot be written ({error.strerror or error})") from error
+    except BaseException:
+        _remove(parts)
+        raise
     return tuple(out / name for name in writers)
+
+
+def _remove(parts: list[Path]) -> None:
+    for part in parts:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)

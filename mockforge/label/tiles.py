@@ -127,8 +127,8 @@ def row_bands(
     if nx < side or ny < side * len(shares):
         raise InputError(
             f"{where}: the field is {nx} x {ny} pixels; {len(shares)} split(s) of windows of {side} pixels"
-            f" (tile and two margins) need at least {side} x {side * len(shares)}: make tile or margin smaller,"
-            " or use fewer splits"
+            f" (tile and two margins) need at least {side} x {side * len(shares)}: make tile or margin"
+            " smaller, or use fewer splits"
         )
     low: set[str] = set()
     while True:  # those that would be too low get one window; the others share what is left

@@ -1,0 +1,79 @@
+"""`mockforge label`: files that other programs open, all or none."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from PIL import Image
+
+from mockforge.errors import InputError
+from mockforge.field import Field, tan_wcs
+from mockforge.label.image import label_image
+
+NAMES = ["catalogue.ecsv", "catalogue.fits", "overlay.png", "regions.reg", "segmentation.fits"]
+
+
+@pytest.fixture
+def field() -> Field:
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:120, :150]
+    image = rng.normal(0, 5, (2, 120, 150))
+    for cx, cy in ((30, 30), (100, 80), (60, 90), (66, 93)):
+        image += 900 * np.exp(-0.5 * ((x - cx) ** 2 + (y - cy) ** 2) / 6)
+    return Field(image.astype(np.float32), ("g", "Z"), 0.2, wcs=tan_wcs((120, 150), 0.2))
+
+
+def test_all_files_are_there_and_agree(field: Field, tmp_path: Path) -> None:
+    done = label_image(field.write(tmp_path / "field.fits"), tmp_path / "labels")
+    assert sorted(p.name for p in (tmp_path / "labels").iterdir()) == NAMES
+    assert done.unit == "nJy" and done.objects == 4 and done.blended == 2 and done.notes == ()
+    with fits.open(tmp_path / "labels" / "segmentation.fits", checksum=True) as units:
+        labels = units[0].data
+        assert units[0].header["CTYPE1"] == "RA---TAN" and labels.dtype.kind == "i"
+        assert labels.max() == units[0].header["NOBJECTS"] == 4
+    text, binary = (Table.read(tmp_path / "labels" / f"catalogue.{kind}") for kind in ("ecsv", "fits"))
+    assert text.colnames == binary.colnames and len(text) == 4
+    assert str(text["flux_g"].unit) == "nJy" and "Kron" in text["flux_g"].description
+    np.testing.assert_allclose(text["flux_Z"], binary["flux_Z"])
+    np.testing.assert_allclose(text["ra"], field.wcs.pixel_to_world_values(text["x"], text["y"])[0])
+    assert "threshold = 5.0" in text.meta.values()
+    for row in text:
+        assert labels[round(row["y"]), round(row["x"])] == row["label"]
+    regions = (tmp_path / "labels" / "regions.reg").read_text().splitlines()
+    assert regions[2] == "image" and sum(line.startswith("ellipse(") for line in regions) == 4
+    assert f"ellipse({text['x'][0] + 1:.3f},{text['y'][0] + 1:.3f}," in regions[3]
+    with Image.open(tmp_path / "labels" / "overlay.png") as picture:
+        assert picture.size == (150, 120)
+
+
+def test_without_zeropoint_the_output_says_so(field: Field, tmp_path: Path) -> None:
+    path = replace(field, unit="native", zeropoint_ab=None, wcs=None).write(tmp_path / "field.fits")
+    done = label_image(path, tmp_path / "labels")
+    assert done.unit == "native" and any("no zeropoint" in note for note in done.notes)
+    table = Table.read(tmp_path / "labels" / "catalogue.ecsv")
+    assert np.isnan(table["mag_g"]).all() and table["flux_g"].unit is None and np.isnan(table["ra"]).all()
+    assert "no zeropoint" in table.meta["NOTE1"]
+    assert "no zeropoint" in fits.getheader(tmp_path / "labels" / "segmentation.fits")["NOTE1"]
+    known = label_image(path, tmp_path / "known", zeropoint=25.0)
+    assert known.unit == "nJy"
+
+
+def test_bad_input_writes_nothing(field: Field, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        label_image(tmp_path / "no.fits", tmp_path / "labels")
+    assert not (tmp_path / "labels").exists()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="is a file"):
+        label_image(field.write(tmp_path / "field.fits"), tmp_path / "file")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["field.fits", "file"]
+
+
+def test_repeated_runs_give_equal_bytes(field: Field, tmp_path: Path) -> None:
+    path = field.write(tmp_path / "field.fits")
+    for name in ("a", "b"):
+        label_image(path, tmp_path / name)
+    for name in NAMES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
