@@ -205,7 +205,8 @@ def _malformed(folder: Path) -> dict[str, tuple[list[Path], str]]:
 CASES = (
     "missing", "folder", "not FITS", "empty file", "truncated", "truncated header", "truncated gzip",
     "no image", "one axis", "four axes", "spectral cube", "all NaN", "constant", "too small", "other shape",
-    "negative axis", "huge axis", "no number", "bitpix", "compressed, huge", "bscale", "bad wcs", "zeropoint card",
+    "negative axis", "huge axis", "no number", "bitpix", "compressed, huge", "bscale", "bad wcs",
+    "zeropoint card",
 )  # fmt: skip
 
 
