@@ -129,7 +129,8 @@ def _detection_image(
     """The image objects are found on, its background subtracted, and its sky."""
     if len(image) == 1:
         return image[0] - skies[0].level, skies[0]
-    weight = 1.0 / rms.astype(np.float64) ** 2 if rule.detection_image == "weighted" else np.ones(len(rms))
+    power = {"mean": 0, "weighted": -2, "snr": -1}[rule.detection_image]
+    weight = rms.astype(np.float64) ** power
     weight /= weight.sum()
     mean = np.einsum("b,byx->yx", weight.astype(np.float32), image)
     sky = sky_of(mean, rule, mask, "detection image")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ def label_image(
     )
     fwhm = tuple(psf_fwhm_arcsec) if psf_fwhm_arcsec is not None else field.psf_fwhm_arcsec
     first = files if isinstance(files, (str, Path)) else files[0]
+    if field.zeropoint_ab is None and len(field.bands) > 1 and rule.detection_image != "snr":
+        rule = replace(rule, detection_image="snr")  # a mean of unlike units means nothing
     try:
         found = detect(
             field.image,
@@ -119,6 +121,8 @@ def _notes(field: Field, found: Detection) -> tuple[str, ...]:
             "no zeropoint is known: fluxes are in the image's own units and magnitudes are NaN; give the AB"
             " magnitude of pixel value 1 with --zeropoint for nJy and magnitudes"
         )
+        if len(field.bands) > 1:
+            notes.append("the bands may differ in unit: objects were found on the mean of band / sky rms")
     if field.wcs is None:
         notes.append("no WCS: ra, dec and theta_sky are NaN")
     if field.pixel_scale_arcsec is None:

@@ -31,8 +31,9 @@ class Detect:
     """Side of the median filter over the background mesh, in meshes."""
     local_rms: bool = True
     """Measure sigma in each mesh; false: one sigma for the image, as SExtractor does by default."""
-    detection_image: Literal["mean", "weighted"] = "mean"
-    """Detect on the mean of the bands, or on their mean weighted by 1 / rms squared."""
+    detection_image: Literal["mean", "weighted", "snr"] = "mean"
+    """Detect on the mean of the bands, on their mean weighted by 1 / rms squared, or, for bands in
+    different units, on the mean of each band over its rms."""
     matched_filter: bool = False
     """Detect on the image convolved with a Gaussian PSF; the mask grows by about a PSF."""
     filter_fwhm_pixels: Positive | None = None

@@ -170,6 +170,13 @@ def test_options_change_what_they_say() -> None:
     assert len(detect(image, Detect(clean=True)).table["x"]) <= default
 
 
+def test_bands_in_different_units_count_alike() -> None:
+    image, _ = sky(6)
+    unlike = image * np.array([1.0, 1e-9, 1e6])[:, None, None]
+    rule = Detect(detection_image="snr")
+    np.testing.assert_array_equal(detect(unlike, rule).instances > 0, detect(image, rule).instances > 0)
+
+
 def test_an_empty_sky_has_an_empty_catalogue() -> None:
     image = np.random.default_rng(0).normal(0, 1, (2, 64, 64))
     found = detect(image, Detect(threshold=9.0))

@@ -57,6 +57,7 @@ def test_without_zeropoint_the_output_says_so(field: Field, tmp_path: Path) -> N
     assert np.isnan(table["mag_g"]).all() and table["flux_g"].unit is None and np.isnan(table["ra"]).all()
     assert "no zeropoint" in table.meta["NOTE1"]
     assert "no zeropoint" in fits.getheader(tmp_path / "labels" / "segmentation.fits")["NOTE1"]
+    assert "detection_image = snr" in table.meta.values()
     known = label_image(path, tmp_path / "known", zeropoint=25.0)
     assert known.unit == "nJy"
 
