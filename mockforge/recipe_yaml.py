@@ -52,6 +52,11 @@ class Document:
                 return
             if line is None and key[:n] in self.lines:
                 line = self.lines[key[:n]]
+            if n == len(key) and line is None:  # not in the file: an override of something below made it
+                below = next((o for k, o in self.overrides.items() if k[:n] == key), None)
+                if below is not None:
+                    self.problems.append((1 << 30, f"override {below!r}: {said}"))
+                    return
         self.problems.append((line or 1, f"{self.where}:{line or 1}: {said}"))
 
     def raise_problems(self) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,7 @@ def start(job: Job, alive: Connection) -> None:
     global _job
     _job = job
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the build decides
+    _quieten_h5py()
     hold_as_worker(job.lock_folder)
     threading.Thread(target=_end_with_build, args=(alive,), daemon=True).start()
 
@@ -79,10 +81,35 @@ def work(number: int) -> dict[str, Any]:
         write_text(path.with_suffix(".json"), to_record(record, _job.digest))
     except (OSError, RuntimeError) as error:  # h5py reports a full disk as either
         raise MockforgeError(
-            f"shard {number}: cannot write {path}: {error}; the finished shards are kept, and the same "
-            "command goes on from them"
+            f"shard {number}: cannot write {path}: {_reason(error)}; the finished shards are kept, and "
+            "the same command goes on from them"
         ) from error
     return record
+
+
+def _reason(error: Exception) -> str:
+    """Why a file could not be written, in the system's words where it gave a number."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error).splitlines()[0]
+
+
+def _quieten_h5py() -> None:
+    """Leave out what h5py prints while it drops a file on a full disk: `work` reports the cause.
+
+    It cannot raise there, so it calls both hooks, once an object. What is raised in a worker
+    goes to the build through its future, and through neither hook.
+    """
+    full_disk = (OSError, RuntimeError)
+
+    def unraisable(found: sys.UnraisableHookArgs) -> None:
+        if not isinstance(found.exc_value, full_disk):
+            sys.__unraisablehook__(found)
+
+    def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not isinstance(error, full_disk):
+            sys.__excepthook__(kind, error, trace)
+
+    sys.unraisablehook, sys.excepthook = unraisable, uncaught
 
 
 def to_record(record: Mapping[str, Any], digest: str) -> str:
