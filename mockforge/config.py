@@ -104,9 +104,7 @@ class Varying:
         if not self.values:
             raise ValueError(f"{self.kind} needs at least one number")
         if wanted and len(self.values) != len(wanted):
-            raise ValueError(
-                f"{self.kind} needs [{', '.join(wanted)}], found {len(self.values)} number(s)"
-            )
+            raise ValueError(f"{self.kind} needs [{', '.join(wanted)}], found {len(self.values)} number(s)")
         if not all(math.isfinite(v) for v in self.values):
             raise ValueError(f"{self.kind} needs finite numbers, found {list(self.values)}")
         low = self.values[0]
@@ -163,12 +161,12 @@ class Varying:
         if isinstance(value, Varying):
             return value
         if isinstance(value, bool) or not isinstance(value, (int, float, dict)):
-            raise ValueError(f"should be a number or a distribution such as {{uniform: [a, b]}}")
+            raise ValueError("should be a number or a distribution such as {uniform: [a, b]}")
         if isinstance(value, (int, float)):
             return cls("fixed", (float(value),))
         if len(value) != 1:
             raise ValueError("a distribution has one key, such as {uniform: [a, b]}")
-        (kind, numbers), = value.items()
+        ((kind, numbers),) = value.items()
         if kind not in (*_ARGUMENTS, "choice"):
             from mockforge.errors import nearest
 

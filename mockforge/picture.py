@@ -16,9 +16,7 @@ def sky_rms(image: np.ndarray) -> np.ndarray:
     return 1.4826 * np.nanmedian(np.abs(flat - middle), axis=1)
 
 
-def asinh_rgb(
-    image: np.ndarray, stretch: float | None = None, softening: float = 8.0
-) -> np.ndarray:
+def asinh_rgb(image: np.ndarray, stretch: float | None = None, softening: float = 8.0) -> np.ndarray:
     """A colour picture of a flux image with bands ordered from blue to red.
 
     Parameters: `image` (band, y, x), any flux unit; `stretch` in that unit, by default six

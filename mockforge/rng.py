@@ -37,9 +37,7 @@ class Stream:
 
     def numpy(self) -> np.random.Generator:
         """A NumPy generator (Philox, counter-based), at its start."""
-        return np.random.Generator(
-            np.random.Philox(key=int.from_bytes(self.digest(), "little"))
-        )
+        return np.random.Generator(np.random.Philox(key=int.from_bytes(self.digest(), "little")))
 
     def torch(self, device: torch.device | str = "cpu") -> torch.Generator:
         """A torch generator on `device`, at its start."""

@@ -77,17 +77,21 @@ class Optics:
         """Convolve with the PSF; the result is `psf_radius` pixels smaller on each side."""
         if self.instrument.psf_radius == 0:
             return flux
-        across = F.conv2d(flux, self.psf[:, None, None, :], groups=self.bands)
-        return F.conv2d(across, self.psf[:, None, :, None], groups=self.bands)
+        with full_precision(flux):
+            across = F.conv2d(flux, self.psf[:, None, None, :], groups=self.bands)
+            return F.conv2d(across, self.psf[:, None, :, None], groups=self.bands)
 
     def correlate(self, white: Tensor) -> Tensor:
         """White noise of rms 1 to noise of rms 1 with the measured autocorrelation.
 
         `noise_radius` pixels smaller on each side.
         """
-        return F.conv2d(white, self.kernel, groups=self.bands)
+        with full_precision(white):
+            return F.conv2d(white, self.kernel, groups=self.bands)
 
-    def observe(self, truth: Tensor, white: Tensor, shot: Tensor | None = None, level: Tensor | None = None) -> Tensor:
+    def observe(
+        self, truth: Tensor, white: Tensor, shot: Tensor | None = None, level: Tensor | None = None
+    ) -> Tensor:
         """What the instrument records of the blurred, noiseless `truth` (B, bands, y, x) in nJy.
 
         `white` N(0,1), larger by `noise_radius` on each side; `shot` N(0,1) of truth's shape for
@@ -100,6 +104,11 @@ class Optics:
             variance = truth.clamp_min(0.0) / self.electrons.clamp_min(1e-30)
             seen = seen + shot * torch.where(self.electrons > 0, variance, torch.zeros_like(variance)).sqrt()
         return torch.minimum(seen, self.saturation)
+
+
+def full_precision(flux: Tensor) -> torch.autocast:
+    """Autocast switched off: bfloat16 would round every flux to 1 part in 256."""
+    return torch.autocast(flux.device.type, enabled=False)
 
 
 def _gaussians(fwhm_pix: tuple[float, ...], radius: int) -> Tensor:

@@ -17,7 +17,9 @@ def critic_loss(kind: str, real: Logits, fake: Logits) -> Tensor:
 def generator_loss(kind: str, fake: Logits, real: Logits | None = None) -> Tensor:
     """The generator's loss; `relativistic` needs the real logits too."""
     real = real if real is not None else fake
-    return torch.stack([_generator(kind, f.float(), r.float()) for f, r in zip(fake, real, strict=True)]).mean()
+    return torch.stack(
+        [_generator(kind, f.float(), r.float()) for f, r in zip(fake, real, strict=True)]
+    ).mean()
 
 
 def _critic(kind: str, real: Tensor, fake: Tensor) -> Tensor:

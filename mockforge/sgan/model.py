@@ -95,9 +95,12 @@ class Model:
             "network": f"{kind}, {n:,} parameters",
             "bands": ", ".join(self.bands),
             "paints": "the noiseless sky, then the instrument" if self.clean else "observed pixels",
-            "sky rms": ", ".join(f"{b} {r:.4g} nJy" for b, r in zip(self.bands, self.instrument.rms_njy, strict=True)),
+            "sky rms": ", ".join(
+                f"{b} {r:.4g} nJy" for b, r in zip(self.bands, self.instrument.rms_njy, strict=True)
+            ),
             "pixel scale": f"{self.pixel_scale_arcsec:g} arcsec" if self.pixel_scale_arcsec else "not known",
-            "PSF FWHM": ", ".join(f"{b} {f:.2f} arcsec" for b, f in zip(self.bands, known, strict=False)) or "not known",
+            "PSF FWHM": ", ".join(f"{b} {f:.2f} arcsec" for b, f in zip(self.bands, known, strict=False))
+            or "not known",
         }
         rows |= {str(k).replace("_", " "): str(v) for k, v in self.training.items()}
         return rows | {"sha256": self.sha256}

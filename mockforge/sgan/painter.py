@@ -26,12 +26,16 @@ class Scaling:
         """Network output (B, band, y, x) to nJy; `rms` (1, band, 1, 1) in nJy."""
         if not self.low_njy:
             return 2.0 * rms * torch.sinh(y)
-        low, high = (torch.tensor(v, device=y.device)[None, :, None, None] for v in (self.low_njy, self.high_njy))
+        low, high = (
+            torch.tensor(v, device=y.device)[None, :, None, None] for v in (self.low_njy, self.high_njy)
+        )
         return low + (high - low) * y
 
     def from_flux(self, flux: Tensor) -> Tensor:
         """nJy to the published scaling's 0..1, clipped at the top."""
-        low, high = (torch.tensor(v, device=flux.device)[None, :, None, None] for v in (self.low_njy, self.high_njy))
+        low, high = (
+            torch.tensor(v, device=flux.device)[None, :, None, None] for v in (self.low_njy, self.high_njy)
+        )
         return ((flux - low) / (high - low)).clamp(0.0, 1.0)
 
 

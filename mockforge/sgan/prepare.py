@@ -84,7 +84,9 @@ def _window(cut: Cut, shape: tuple[int, ...]) -> tuple[slice, slice]:
     for name, ends, size in (("rows", cut.rows, shape[0]), ("columns", cut.columns, shape[1])):
         first, last = ends or (0, size)
         if first >= last or last > size:
-            raise InputError(f"{name} [{first}, {last}]: the field has {name} 0 to {size}; first < last is wanted")
+            raise InputError(
+                f"{name} [{first}, {last}]: the field has {name} 0 to {size}; first < last is wanted"
+            )
         out.append(slice(first, last))
     return out[0], out[1]
 

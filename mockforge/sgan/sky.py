@@ -30,7 +30,9 @@ class Sky:
     `model` is a bundled model's name, a path, or a Model; `seed` chooses one of endless skies.
     """
 
-    def __init__(self, model: str | Path | Model, seed: int = 0, device: str = "cpu", kept_tiles: int = 64) -> None:
+    def __init__(
+        self, model: str | Path | Model, seed: int = 0, device: str = "cpu", kept_tiles: int = 64
+    ) -> None:
         self.model = model if isinstance(model, Model) else load_model(model)
         self.seed, self.device, self.kept_tiles = seed, torch.device(device), kept_tiles
         self.painter = self.model.painter()
@@ -110,7 +112,9 @@ class Sky:
         before = painter.generator.halo + -(-painter.reach // CELL)
         spare = -painter.reach % CELL
         side = painter.cells(TILE + spare)
-        z = self._z.window(ty * cells - before, ty * cells - before + side, tx * cells - before, tx * cells - before + side)
+        z = self._z.window(
+            ty * cells - before, ty * cells - before + side, tx * cells - before, tx * cells - before + side
+        )
         shaped = torch.from_numpy(z)[None].to(self.device, memory_format=torch.channels_last)
         flux = painter.flux(shaped, TILE + spare)[..., spare:, spare:]
         if not painter.clean:
@@ -118,7 +122,11 @@ class Sky:
         r = self.model.instrument.noise_radius
         y, x = ty * TILE, tx * TILE
         white = self._noise(self._white, y - r, y + TILE + r, x - r, x + TILE + r)
-        shot = self._noise(self._shot, y, y + TILE, x, x + TILE) if self.model.instrument.electrons_per_njy else None
+        shot = (
+            self._noise(self._shot, y, y + TILE, x, x + TILE)
+            if self.model.instrument.electrons_per_njy
+            else None
+        )
         seen = painter.optics.observe(flux, white, shot)
         return seen[0].cpu().numpy(), flux[0].cpu().numpy()
 

@@ -63,7 +63,10 @@ class Sgan:
         sky = _sky(self.model, stream.seed)
         y0, x0 = self.corners(batch)
         m, side = self.margin, self.tile + self.margin
-        cut = [sky.pixels(y - m, y + side, x - m, x + side) for y, x in zip(y0.tolist(), x0.tolist(), strict=True)]
+        cut = [
+            sky.pixels(y - m, y + side, x - m, x + side)
+            for y, x in zip(y0.tolist(), x0.tolist(), strict=True)
+        ]
         arrays = {"image": np.stack([image for image, _ in cut])}
         if sky.painter.clean:
             arrays["truth"] = np.stack([truth for _, truth in cut if truth is not None])
@@ -79,7 +82,10 @@ class Sgan:
             margin=self.margin,
         )
         return out.with_attributes(
-            bands=model.bands, unit="nJy", zeropoint_ab=31.4, **{k: v for k, v in known.items() if v is not None}
+            bands=model.bands,
+            unit="nJy",
+            zeropoint_ab=31.4,
+            **{k: v for k, v in known.items() if v is not None},
         )
 
     def corners(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:

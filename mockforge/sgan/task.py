@@ -41,7 +41,7 @@ class SganTask:
             Phase("critic", "critic", a.rate_critic, a.beta1, a.beta2),
             Phase("generator", "generator", a.rate_generator, a.beta1, a.beta2),
         )
-        self.averaged = ("generator",)
+        self.averaged: tuple[str, ...] = ("generator",)
         self.levels = torch.tensor(self.model.instrument.rms_levels or ((1.0,) * len(self.model.bands),))
         self.device = torch.device("cpu")
 
@@ -70,7 +70,11 @@ class SganTask:
         if self.loss.kind == "relativistic":
             with torch.no_grad():
                 real_logits = self.critic(self.reals(size, n, stream))
-        return {"loss/generator": generator_loss(self.loss.kind, self.critic(self.fakes(size, n, stream)), real_logits)}
+        return {
+            "loss/generator": generator_loss(
+                self.loss.kind, self.critic(self.fakes(size, n, stream)), real_logits
+            )
+        }
 
     def reals(self, size: int, n: int, stream: Stream) -> Tensor:
         """Real crops as the discriminator sees them."""
@@ -80,7 +84,9 @@ class SganTask:
         """Generated crops as the discriminator sees them."""
         source = stream.child("fake").torch(self.device)
         cells = self.painter.cells(size)
-        z = torch.randn(n, self.painter.generator.z_channels, cells, cells, generator=source, device=self.device)
+        z = torch.randn(
+            n, self.painter.generator.z_channels, cells, cells, generator=source, device=self.device
+        )
         flux = self.painter.flux(z, size)
         if self.painter.clean:
             flux = self._observe(flux, source)

@@ -27,7 +27,13 @@ class LossNotFinite(MockforgeError):
 
 
 def fit(
-    task: Task, settings: TrainConfig, seed: int, folder: Path, *, resume: bool = False, report: Report | None = None
+    task: Task,
+    settings: TrainConfig,
+    seed: int,
+    folder: Path,
+    *,
+    resume: bool = False,
+    report: Report | None = None,
 ) -> State:
     """Train `task` and export its averaged networks into `folder`.
 
@@ -110,7 +116,13 @@ def _run(
 
 
 def _phase(
-    task: Task, phase: Phase, settings: TrainConfig, stream: Stream, state: State, world: World, device: torch.device
+    task: Task,
+    phase: Phase,
+    settings: TrainConfig,
+    stream: Stream,
+    state: State,
+    world: World,
+    device: torch.device,
 ) -> dict[str, float]:
     """One optimiser step of one network; the means of its losses."""
     network, optimiser = state.networks[phase.network], state.optimisers[phase.name]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from mockforge.observe.measure import core_fwhm, noise_autocorrelation, noise_kernel
 from mockforge.rng import Stream
 from mockforge.sgan.instrument import Instrument
@@ -37,12 +38,18 @@ def test_noise_has_the_measured_rms_and_correlation():
 
 def test_shot_noise_grows_with_flux_and_bright_pixels_saturate():
     instrument = Instrument(
-        rms_njy=(1e-6,), psf_fwhm_pix=(0.0,), noise_kernel=(((1.0,),),), electrons_per_njy=(0.25,), saturation_njy=(500.0,)
+        rms_njy=(1e-6,),
+        psf_fwhm_pix=(0.0,),
+        noise_kernel=(((1.0,),),),
+        electrons_per_njy=(0.25,),
+        saturation_njy=(500.0,),
     )
     truth = torch.full((1, 1, 300, 300), 100.0)
     seen = instrument.tensors().observe(truth, white(1, 1, 300, 300), white(1, 1, 300, 300) * 1.0)
     assert seen.std().item() == pytest.approx(20.0, rel=0.02)
-    assert instrument.tensors().observe(9 * truth, white(1, 1, 300, 300), white(1, 1, 300, 300)).max() == 500.0
+    assert (
+        instrument.tensors().observe(9 * truth, white(1, 1, 300, 300), white(1, 1, 300, 300)).max() == 500.0
+    )
 
 
 def test_kernel_of_a_measured_autocorrelation_gives_it_back():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from mockforge.sgan.config import Forge, PackedCritic, PatchCritic, Smith2019
 from mockforge.sgan.forge import CELL
 from mockforge.sgan.networks import count_parameters, make_critic, make_generator

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from mockforge.batch import Batch
 from mockforge.errors import InputError
 from mockforge.rng import Stream

@@ -5,11 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from mockforge.errors import InputError
 from mockforge.field import Field
 from mockforge.rng import Stream
 from mockforge.sgan.config import (
-    Adam, Critic, Crops, Forge, InstrumentChoice, Loss, Network, PackedCritic, PatchCritic, Smith2019,
+    Adam,
+    Critic,
+    Crops,
+    Forge,
+    InstrumentChoice,
+    Loss,
+    Network,
+    PackedCritic,
+    PatchCritic,
+    Smith2019,
 )  # fmt: skip
 from mockforge.sgan.crops import Crops as FieldCrops
 from mockforge.sgan.crops import turned

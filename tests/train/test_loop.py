@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.train.config import Schedule, TrainConfig
