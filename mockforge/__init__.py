@@ -15,13 +15,13 @@ __version__ = "0.1.0"
 __all__ = ["Field", "Sky", "__version__", "build", "load"]
 
 if TYPE_CHECKING:
-    from mockforge.build import build
+    from mockforge.engine.build import build
     from mockforge.data.dataset import load
     from mockforge.field import Field
     from mockforge.sgan.sky import Sky
 
 _HOMES = {
-    "build": "mockforge.build",
+    "build": "mockforge.engine.build",
     "load": "mockforge.data.dataset",
     "Field": "mockforge.field",
     "Sky": "mockforge.sgan.sky",

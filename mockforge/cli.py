@@ -136,7 +136,7 @@ def build(
     by whatever, the same command finishes it with the same bytes. The number of workers changes
     no byte. A key is written with dots; a stage goes by its name.
     """
-    from mockforge.build import build as build_dataset
+    from mockforge.engine.build import build as build_dataset
     from mockforge.info import dataset_lines
 
     folder = build_dataset(recipe, out, overrides or (), workers, overwrite=overwrite, quiet=int(quiet))
@@ -161,7 +161,7 @@ def verify(
     A repaired shard is put in place only when its sha256 is the recorded one. Exit code 1 where
     a file is bad and stays so.
     """
-    from mockforge.build import verify as verify_dataset
+    from mockforge.engine.build import verify as verify_dataset
 
     bad = verify_dataset(dataset, repair, workers, quiet=int(quiet))
     for shard in bad:
@@ -195,7 +195,7 @@ def train(
     the model (NAME.safetensors and NAME.json) that `generate` and the stage `sgan` take.
     """
     from mockforge.progress import Progress
-    from mockforge.recipe import load_training
+    from mockforge.recipe.read import load_training
     from mockforge.sgan.training import train as train_network
 
     made, text = load_training(recipe, overrides or ())
@@ -283,7 +283,7 @@ def label(
     Without a zeropoint, in the header or given, fluxes stay in the image's own unit.
     """
     from mockforge.label.image import label_image
-    from mockforge.recipe import load_stage
+    from mockforge.recipe.read import load_stage
 
     given = {"threshold": threshold, "min_pixels": min_pixels}
     words = [f"{key}={value}" for key, value in given.items() if value is not None]
@@ -350,14 +350,14 @@ def recipes(
     An editor completes and checks a recipe that starts with the line
       # yaml-language-server: $schema=recipe.schema.json
     """
-    from mockforge.bundled import bundled_recipes, copy_recipe, first_comment
+    from mockforge.recipe.bundled import bundled_recipes, copy_recipe, first_comment
     from mockforge.errors import nearest
 
     known = bundled_recipes()
     if schema:
         import json
 
-        from mockforge.recipe_schema import schema as recipe_schema
+        from mockforge.recipe.schema import schema as recipe_schema
 
         print(json.dumps(recipe_schema(training), indent=1))
     elif name is None:

@@ -68,8 +68,8 @@ class Field:
 
     @classmethod
     def read(cls, files: str | Path | Sequence[str | Path], **how: Any) -> Field:
-        """Read aligned FITS bands; see `mockforge.fits_in.read_field` for the keywords and errors."""
-        from mockforge.fits_in import read_field
+        """Read aligned FITS bands; see `mockforge.fits.read.read_field` for the keywords and errors."""
+        from mockforge.fits.read import read_field
 
         return read_field(files, **how)
 
@@ -83,7 +83,7 @@ class Field:
         from astropy.io import fits
 
         from mockforge import __version__
-        from mockforge.fits_check import quiet
+        from mockforge.fits.check import quiet
 
         path = Path(path)
         primary = fits.PrimaryHDU()

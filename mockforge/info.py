@@ -45,7 +45,7 @@ def dataset_lines(folder: str | Path) -> list[str]:
 
 
 def _field_lines(path: Path) -> list[str]:
-    from mockforge.fits_in import read_field
+    from mockforge.fits.read import read_field
     from mockforge.picture import sky_rms
 
     field = read_field([path])

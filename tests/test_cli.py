@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import mockforge
-from mockforge.bundled import bundled_recipes
+from mockforge.recipe.bundled import bundled_recipes
 from mockforge.cli import app
 from mockforge.errors import MockforgeError
 from mockforge.progress import Progress
@@ -105,7 +105,7 @@ def test_failed_work_exits_1(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("mockforge.build.verify", fail)
+    monkeypatch.setattr("mockforge.engine.build.verify", fail)
     result = call("verify", str(tmp_path))
     assert result.exit_code == code and result.stderr.startswith(said) and "Traceback" not in result.stderr
     verbose = call("verify", str(tmp_path), "-v")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mockforge.cli import app
 from mockforge.errors import InputError
-from mockforge.recipe import bundled_recipes, load, load_stage, loads
+from mockforge.recipe.read import bundled_recipes, load, load_stage, loads
 from mockforge.stages import STAGES
 
 sys.path.insert(0, str(Path(__file__).parent))  # spawned workers inherit it and import tiny_stages
@@ -253,7 +253,7 @@ def test_settings_of_one_stage() -> None:
 def test_the_schema_knows_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     import tiny_stages
 
-    from mockforge import recipe_schema
+    from mockforge.recipe import schema as recipe_schema
 
     monkeypatch.setattr(recipe_schema, "STAGES", tiny_stages.STAGES)
     made = json.loads(json.dumps(recipe_schema.schema()))

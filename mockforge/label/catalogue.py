@@ -246,7 +246,7 @@ def wcs_from_text(text: str) -> Any:
     from astropy.io import fits
     from astropy.wcs import WCS
 
-    from mockforge.fits_check import quiet
+    from mockforge.fits.check import quiet
 
     with quiet():
         return WCS(fits.Header.fromstring(text)).celestial

@@ -58,7 +58,7 @@ def label_image(
     rule, out = config or Detect(), Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; a folder for the labels is wanted")
-    from mockforge.fits_in import read_field
+    from mockforge.fits.read import read_field
 
     field = read_field(
         files, bands=bands, extensions=extensions, zeropoint=zeropoint, pixel_scale_arcsec=pixel_scale_arcsec
@@ -169,7 +169,7 @@ def _table(columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]) 
 def _write_fits_table(
     part: Path, columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]
 ) -> None:
-    from mockforge.fits_check import quiet
+    from mockforge.fits.check import quiet
 
     table = _table(columns, field, about)
     with quiet():
@@ -179,7 +179,7 @@ def _write_fits_table(
 def _write_segmentation(part: Path, found: Detection, field: Field, about: dict[str, Any]) -> None:
     from astropy.io import fits
 
-    from mockforge.fits_check import quiet
+    from mockforge.fits.check import quiet
 
     with quiet():
         header = fits.Header() if field.wcs is None else field.wcs.to_header(relax=True)

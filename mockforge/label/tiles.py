@@ -159,7 +159,7 @@ def _read(
     scale: float | None,
 ) -> Field:
     """Read once per process: every shard cuts from the same field. `stamps` tells changed files."""
-    from mockforge.fits_in import read_field
+    from mockforge.fits.read import read_field
 
     return read_field(
         files, bands=bands, extensions=extensions, zeropoint=zeropoint, pixel_scale_arcsec=scale

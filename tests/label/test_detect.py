@@ -11,7 +11,7 @@ from astropy.io import fits
 from scipy import ndimage
 
 from mockforge.errors import InputError
-from mockforge.fits_in import read_field
+from mockforge.fits.read import read_field
 from mockforge.label.detect import detect
 from mockforge.label.stage import Detect
 

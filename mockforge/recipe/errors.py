@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mockforge.errors import nearest
-from mockforge.recipe_yaml import Document, Key, show
+from mockforge.recipe.yaml import Document, Key, show
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from mockforge.batch import Batch, concatenate
-from mockforge.build_lock import hold_as_worker
+from mockforge.engine.lock import hold_as_worker
 from mockforge.errors import InputError, MockforgeError
-from mockforge.recipe import NamedStage, Recipe
+from mockforge.recipe.read import NamedStage, Recipe
 from mockforge.rng import Stream
 
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")}

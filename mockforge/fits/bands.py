@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.errors import InputError, nearest
-from mockforge.fits_check import Hdu, cards_of, opened, walk
+from mockforge.fits.check import Hdu, cards_of, opened, walk
 
 SMALLEST_SIDE = 16
 """Pixels; a smaller image has no sky to speak of."""

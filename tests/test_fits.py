@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from mockforge.errors import InputError
 from mockforge.field import tan_wcs
-from mockforge.fits_in import read_field
+from mockforge.fits.read import read_field
 
 
 def noise(seed: int = 0, shape: tuple[int, ...] = (32, 48)) -> np.ndarray:

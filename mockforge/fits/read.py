@@ -12,9 +12,9 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY, Field
-from mockforge.fits_bands import Plane, band_names, check_shapes, find_planes
-from mockforge.fits_check import cards_of, opened, quiet, walk
-from mockforge.fits_units import zeropoint_of
+from mockforge.fits.bands import Plane, band_names, check_shapes, find_planes
+from mockforge.fits.check import cards_of, opened, quiet, walk
+from mockforge.fits.units import zeropoint_of
 
 _SCALES = ("PIXSCALE", "PIXSCAL1", "SECPIX", "SECPIX1", "PIXSCL")
 

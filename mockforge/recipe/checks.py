@@ -9,8 +9,8 @@ from typing import Any
 
 from mockforge.batch import Stage
 from mockforge.errors import InputError, nearest
-from mockforge.recipe_errors import read, read_without_faults
-from mockforge.recipe_yaml import Document, Key, show
+from mockforge.recipe.errors import read, read_without_faults
+from mockforge.recipe.yaml import Document, Key, show
 from mockforge.stages import SOURCES, STAGES, TABLES, stage_class
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mockforge.errors import MockforgeError
-from mockforge.worker import ONE_THREAD, Job, start, work
+from mockforge.engine.worker import ONE_THREAD, Job, start, work
 
 if TYPE_CHECKING:
     from mockforge.data.shards import ShardRecord

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mockforge.build import build, changes, verify
-from mockforge.build_lock import only_build
+from mockforge.engine.build import build, changes, verify
+from mockforge.engine.lock import only_build
 from mockforge.errors import InputError, MockforgeError
-from mockforge.recipe import load
+from mockforge.recipe.read import load
 from mockforge.stages import STAGES
-from mockforge.worker import make_batch, sample_splits
+from mockforge.engine.worker import make_batch, sample_splits
 
 HERE = str(Path(__file__).parent)
 sys.path.insert(0, HERE)  # spawned workers inherit it and import tiny_stages

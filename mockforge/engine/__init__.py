@@ -1,0 +1,1 @@
+"""The build engine: plan, shards, publish."""

@@ -1,0 +1,1 @@
+"""Reading anyone's FITS images: headers checked, bands found, units turned into nJy."""
