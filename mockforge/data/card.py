@@ -75,7 +75,7 @@ def _what(manifest: Manifest, reader: Reader) -> str:
         "pairs": f"pairs of pictures{in_bands} of one galaxy, at redshift z_in and at z_out",
     }.get(kind(reader), f"samples{in_bands}")
     return (
-        f"{len(reader)} {task}, made with [mockforge](https://pypi.org/project/mockforge) "
+        f"{len(reader)} {task}, made with mockforge "
         f"{manifest.versions.get('mockforge', '')} on {manifest.made}. Splits: {counts(manifest.splits)}."
     )
 
@@ -108,8 +108,7 @@ def _contents(manifest: Manifest, reader: Reader) -> str:
     parts = ["## What it holds", "\n".join(splits), "\n".join(arrays), "\n".join(pixel)]
     parts.append(
         "Images are channel-first `(band, y, x)`; pixel centres are integers, x to the right, y upwards. "
-        "Fluxes in nJy have the AB zeropoint 31.4. `split` and `sample` give the split and the number of "
-        "every sample."
+        "`split` and `sample` give the split and the number of every sample."
     )
     for table, rows in manifest.rows().items():
         columns, units = reader.table(table)
@@ -148,8 +147,8 @@ def _limits(manifest: Manifest) -> str:
 def _cite(manifest: Manifest) -> str:
     return (
         f"Cite it as: *{manifest.name}*, made with mockforge {manifest.versions.get('mockforge', '')}, "
-        f"recipe digest {manifest.recipe_digest[:16]}. The method of generated skies: Smith & Geach 2019, "
-        "MNRAS 490, 4985."
+        f"recipe digest {manifest.recipe_digest[:16]}."
+        + (" Generated skies: Smith & Geach 2019, MNRAS 490, 4985." if manifest.weights else "")
     )
 
 

@@ -11,7 +11,7 @@ from mockforge.data.card import kind
 from mockforge.data.describe import plain
 from mockforge.data.manifest import Manifest, read_manifest
 from mockforge.data.reader import Reader
-from mockforge.picture import asinh_rgb, mosaic, outline, save_png, sky_rms
+from mockforge.picture import asinh_rgb, outline, save_png, sky_rms
 
 PREVIEW = "preview.png"
 SIDE = 256
@@ -19,7 +19,12 @@ SIDE = 256
 PAGE = (16, 18, 24)
 INK = (225, 228, 235)
 FAINT = (140, 146, 160)
+COLOURS = ((255, 205, 60), (90, 215, 255), (255, 120, 170), (130, 240, 130), (255, 150, 60), (190, 160, 255))
 GAP = 6
+STRETCH = 6.0
+"""In units of the sky rms of a band."""
+DARKER = 0.08
+"""Of the stretch."""
 
 
 def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
@@ -39,18 +44,18 @@ def _segmentation(reader: Reader) -> np.ndarray:
     """Six tiles: image, outlines and truth side by side, two tiles a row."""
     names = [name for name in ("image", "instances", "truth") if name in reader.arrays]
     samples = [reader.read(i, names) for i in _spread(reader, 6)]
-    stretch = _stretch([s["image"] for s in samples])
+    rms = _common_rms([s["image"] for s in samples])
     panels = []
     for sample in samples:
         cut = {name: _window(values) for name, values in sample.items()}
-        rgb = asinh_rgb(cut["image"], stretch)
-        row = [rgb, outline(rgb, cut["instances"])]
+        rgb = _picture(cut["image"] / rms, STRETCH)
+        row = [rgb, _labelled(rgb, cut["instances"])]
         if "truth" in cut:
-            row.append(asinh_rgb(cut["truth"], stretch))
-        panels.append(mosaic([_enlarged(p) for p in row], len(row), gap=2))
+            row.append(_picture(cut["truth"] / rms, STRETCH))
+        panels.append(_joined([_enlarged(p) for p in row], axis=1))
     titles = ["image", "labels", *(["truth, without noise"] if "truth" in names else [])]
     columns = 2 if len(panels) > 1 else 1
-    return _page(reader, panels, columns, titles * columns, "one stretch for all tiles")
+    return _page(reader, panels, columns, titles * columns, "bands balanced by their noise")
 
 
 def _pairs(reader: Reader) -> np.ndarray:
@@ -61,10 +66,11 @@ def _pairs(reader: Reader) -> np.ndarray:
         sample = reader.read(i, names)
         pair = []
         for image, z in (("input", "z_in"), ("target", "z_out")):
-            picture = _enlarged(asinh_rgb(_window(sample[image]), _peak_stretch(sample[image])), 176)
+            rgb = _picture(_window(sample[image]), _peak_stretch(sample[image]))
+            picture = _enlarged(rgb, 176)
             words = f"{z} = {float(sample[z]):.2f}" if z in sample else image
             pair.append(_written(picture, words))
-        panels.append(mosaic(pair, 1, gap=2))
+        panels.append(_joined(pair, axis=0))
     columns = min(6, len(panels))
     return _page(reader, panels, columns, [], "input above, target below; each with its own stretch")
 
@@ -76,8 +82,8 @@ def _plain(reader: Reader) -> np.ndarray:
         return _page(reader, [np.full((SIDE, SIDE, 3), 40, np.uint8)], 1, [], "no image to show")
     name = (images or maps)[0]
     arrays = [reader.read(i, [name])[name].reshape(-1, *reader.shapes[name][-2:]) for i in _spread(reader, 8)]
-    stretch = _stretch(arrays)
-    panels = [_enlarged(asinh_rgb(_window(a), stretch)) for a in arrays]
+    rms = _common_rms(arrays)
+    panels = [_enlarged(_picture(_window(a) / rms, STRETCH)) for a in arrays]
     return _page(reader, panels, min(4, len(panels)), [], f"array {name}")
 
 
@@ -86,15 +92,39 @@ def _spread(reader: Reader, n: int) -> list[int]:
     return np.unique(np.linspace(0, len(reader) - 1, n).round().astype(int)).tolist()
 
 
-def _stretch(images: list[np.ndarray]) -> float | None:
-    """Six times the median sky rms of the band mean; None where there is no noise."""
-    rms = float(np.median([sky_rms(image.mean(axis=0, keepdims=True))[0] for image in images]))
-    return 6.0 * rms if rms > 0 else None
+def _common_rms(images: list[np.ndarray]) -> np.ndarray:
+    """(C,1,1) median sky rms of each band; a band without noise gets a 30th of its peak."""
+    rms = np.median([sky_rms(image) for image in images], axis=0)
+    peak = np.max([np.abs(image).max(axis=(1, 2)) for image in images], axis=0)
+    return np.where(rms > 0, rms, np.maximum(peak / 30, 1e-30))[:, None, None]
+
+
+def _picture(image: np.ndarray, stretch: float) -> np.ndarray:
+    """Asinh colour with the sky a little darker than `asinh_rgb` alone shows it."""
+    return asinh_rgb(image - DARKER * stretch, stretch)
+
+
+def _labelled(rgb: np.ndarray, instances: np.ndarray) -> np.ndarray:
+    """The picture in dim grey with every object outlined; neighbours mostly in other colours."""
+    grey = (0.55 * rgb.mean(axis=2, keepdims=True)).astype(np.uint8).repeat(3, axis=2)
+    for k, colour in enumerate(COLOURS):
+        chosen = (instances > 0) & (instances % len(COLOURS) == k)
+        grey = outline(grey, np.where(chosen, instances, 0), colour)
+    return grey
+
+
+def _joined(pictures: list[np.ndarray], axis: int, gap: int = 2) -> np.ndarray:
+    """Pictures side by side (axis 1) or below each other (axis 0) on the page's colour."""
+    shape = list(pictures[0].shape)
+    shape[axis] = gap
+    space = np.broadcast_to(np.array(PAGE, dtype=np.uint8), shape)
+    parts = [part for picture in pictures for part in (picture, space)]
+    return np.concatenate(parts[:-1], axis=axis)
 
 
 def _peak_stretch(image: np.ndarray) -> float:
     """A stretch for a galaxy that may have no noise: its core just below white."""
-    mean = image.mean(axis=0)
+    mean = image.mean(axis=0, dtype=np.float64)
     noise = 3.0 * float(sky_rms(mean[None])[0])
     return max(float(np.percentile(mean, 99.9)) / 8.0, min(noise, float(mean.max()) / 8.0), 1e-30)
 

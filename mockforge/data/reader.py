@@ -51,7 +51,7 @@ class Reader:
                 f"{path}: damaged dataset: {shown}{more}; run `mockforge verify --repair {path}` to mend it"
             )
         self._ends = np.cumsum([record.samples for record in self.manifest.shards])
-        self._open: OrderedDict[int, h5py.File] = OrderedDict()
+        self._open: OrderedDict[int, dict[str, h5py.Dataset]] = OrderedDict()
         self._process = os.getpid()
         with self._view() as file:
             self.attributes: dict[str, Any] = attributes(file)
@@ -70,8 +70,8 @@ class Reader:
         """Arrays of one sample, by name; all of them unless `arrays` names some."""
         shard = int(np.searchsorted(self._ends, index, side="right"))
         row = index - (int(self._ends[shard - 1]) if shard else 0)
-        file = self._shard(shard)
-        return {name: np.asarray(file[name][row]) for name in arrays or self.arrays}  # type: ignore[index]
+        datasets = self._shard(shard)
+        return {name: np.asarray(datasets[name][row]) for name in arrays or self.arrays}
 
     def table(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Columns of a table for all samples, and their units. InputError for an unknown name."""
@@ -86,8 +86,8 @@ class Reader:
     def close(self) -> None:
         """Close the files; the next read opens what it needs."""
         if self._process == os.getpid():
-            for file in self._open.values():
-                file.close()
+            for datasets in self._open.values():
+                _close(datasets)
         self._open = OrderedDict()
 
     def __enter__(self) -> Self:
@@ -110,8 +110,8 @@ class Reader:
                 f"run `mockforge verify --repair {self.folder}` to mend it"
             ) from error
 
-    def _shard(self, number: int) -> h5py.File:
-        """An open shard of this process; handles from before a fork are left to the parent."""
+    def _shard(self, number: int) -> dict[str, h5py.Dataset]:
+        """The arrays of a shard, open in this process; handles from before a fork are left to the parent."""
         import h5py
 
         if self._process != os.getpid():
@@ -126,7 +126,13 @@ class Reader:
             raise InputError(
                 f"{path}: unreadable ({error}); run `mockforge verify {self.folder}` to see which are"
             ) from error
-        self._open[number] = file
+        self._open[number] = {name: dataset(file, name) for name in self.arrays}
         if len(self._open) > MAX_OPEN:
-            self._open.popitem(last=False)[1].close()
-        return file
+            _close(self._open.popitem(last=False)[1])
+        return self._open[number]
+
+
+def _close(datasets: dict[str, h5py.Dataset]) -> None:
+    for item in datasets.values():
+        if item:  # the first one closes the file, and with it the others
+            item.file.close()
