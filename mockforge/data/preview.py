@@ -61,18 +61,26 @@ def _segmentation(reader: Reader) -> np.ndarray:
 def _pairs(reader: Reader) -> np.ndarray:
     """Up to twelve galaxies in two bands of six, target below input."""
     names = [name for name in ("input", "target", "z_in", "z_out") if name in reader.arrays]
+    samples = [reader.read(i, names) for i in _spread(reader, 12)]
+    balance = _common_peak([s[image] for s in samples for image in ("input", "target")])
     panels = []
-    for i in _spread(reader, 12):
-        sample = reader.read(i, names)
+    for sample in samples:
         pair = []
         for image, z in (("input", "z_in"), ("target", "z_out")):
-            rgb = _picture(_window(sample[image]), _peak_stretch(sample[image]))
+            flux = _window(sample[image]) / balance
+            rgb = _picture(flux, _peak_stretch(flux))
             picture = _enlarged(rgb, 176)
             words = f"{z} = {float(sample[z]):.2f}" if z in sample else image
             pair.append(_written(picture, words))
         panels.append(_joined(pair, axis=0))
     columns = min(6, len(panels))
-    return _page(reader, panels, columns, [], "input above, target below; each with its own stretch")
+    return _page(
+        reader,
+        panels,
+        columns,
+        [],
+        "input above, target below; bands balanced, each picture with its own stretch",
+    )
 
 
 def _plain(reader: Reader) -> np.ndarray:
@@ -97,6 +105,12 @@ def _common_rms(images: list[np.ndarray]) -> np.ndarray:
     rms = np.median([sky_rms(image) for image in images], axis=0)
     peak = np.max([np.abs(image).max(axis=(1, 2)) for image in images], axis=0)
     return np.where(rms > 0, rms, np.maximum(peak / 30, 1e-30))[:, None, None]
+
+
+def _common_peak(images: list[np.ndarray]) -> np.ndarray:
+    """(C,1,1) median brightness of the galaxies' cores in each band, 1 where there is none."""
+    peak = np.median([np.percentile(image, 99.5, axis=(1, 2)) for image in images], axis=0)
+    return np.where(peak > 0, peak, 1.0)[:, None, None]
 
 
 def _picture(image: np.ndarray, stretch: float) -> np.ndarray:
