@@ -15,8 +15,8 @@ __version__ = "0.1.0"
 __all__ = ["Field", "Sky", "__version__", "build", "load"]
 
 if TYPE_CHECKING:
-    from mockforge.engine.build import build
     from mockforge.data.dataset import load
+    from mockforge.engine.build import build
     from mockforge.field import Field
     from mockforge.sgan.sky import Sky
 

@@ -350,8 +350,8 @@ def recipes(
     An editor completes and checks a recipe that starts with the line
       # yaml-language-server: $schema=recipe.schema.json
     """
-    from mockforge.recipe.bundled import bundled_recipes, copy_recipe, first_comment
     from mockforge.errors import nearest
+    from mockforge.recipe.bundled import bundled_recipes, copy_recipe, first_comment
 
     known = bundled_recipes()
     if schema:

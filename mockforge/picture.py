@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+BLACK, STRETCH, WHITE = -0.5, 12.0, 60.0
+"""Of a colour picture, in sky rms of a band: what is black, where asinh bends, what is white."""
+
 
 def sky_rms(image: np.ndarray) -> np.ndarray:
     """Robust rms of each band: 1.4826 times the median absolute deviation, (band,), same unit."""
@@ -16,38 +19,36 @@ def sky_rms(image: np.ndarray) -> np.ndarray:
     return 1.4826 * np.nanmedian(np.abs(flat - middle), axis=1)
 
 
-def asinh_rgb(image: np.ndarray, stretch: float | None = None, softening: float = 8.0) -> np.ndarray:
+def asinh_rgb(image: np.ndarray, rms: np.ndarray | None = None, softening: float = 8.0) -> np.ndarray:
     """A colour picture of a flux image with bands ordered from blue to red.
 
-    Parameters: `image` (band, y, x), any flux unit; `stretch` in that unit, by default six
-    times the sky rms of the band mean; `softening` is Lupton's Q. One band gives grey, two give
+    Parameters: `image` (band, y, x), any flux unit; `rms` (band,), the sky rms that balances the
+    bands and sets the stretch, by default the image's own (give that of the observed image to
+    show its noiseless truth alike); `softening` is Lupton's Q. One band gives grey, two give
     their mean as green, more than three use the first, middle and last.
     Returns uint8 (y, x, 3) with y up, so that the first row is the top of the picture.
     Lupton et al. 2004, PASP 116, 133, equation 2.
     """
-    filled = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-    chosen = _three(filled)
-    mean = chosen.mean(axis=0)
-    if stretch is None:
-        rms = float(sky_rms(mean[None])[0])
-        stretch = 6.0 * rms if rms > 0 else max(float(np.abs(mean).max()), 1e-30) / 30
-    floor = -0.15 * stretch
-    above = np.clip(mean - floor, 0.0, None)
-    gain = np.arcsinh(softening * above / stretch) / softening
-    ratio = np.divide(gain, above, out=np.zeros_like(gain), where=above > 0)
-    rgb = np.clip(chosen - floor, 0.0, None) * ratio / (np.arcsinh(softening * 8.0) / softening)
-    peak = rgb.max(axis=0, keepdims=True)
-    rgb = np.where(peak > 1.0, rgb / np.maximum(peak, 1e-30), rgb)  # keeps colour where bright
-    return (255.0 * rgb[:, ::-1]).astype(np.uint8).transpose(1, 2, 0)
+    filled = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
+    rms = sky_rms(filled) if rms is None else np.asarray(rms, dtype=np.float32)
+    peak = np.abs(filled).max(axis=(1, 2))
+    rms = np.where(rms > 0, rms, np.maximum(peak / 30, 1e-30)).astype(np.float32)
+    chosen = _three(filled / rms[:, None, None]) - BLACK
+    mean = chosen.mean(axis=0).clip(0.0, None)
+    gain = np.arcsinh(softening * mean / STRETCH) / np.arcsinh(softening * WHITE / STRETCH)
+    rgb = chosen.clip(0.0, None) * np.divide(gain, mean, out=np.zeros_like(gain), where=mean > 0)
+    rgb /= rgb.max(axis=0, keepdims=True).clip(1.0, None)  # keeps the colour where it is bright
+    return (255.0 * rgb[::-1, ::-1]).astype(np.uint8).transpose(1, 2, 0)
 
 
 def _three(image: np.ndarray) -> np.ndarray:
+    """Blue, green and red."""
     n = image.shape[0]
     if n == 1:
         return np.repeat(image, 3, axis=0)
     if n == 2:
-        return np.stack([image[1], image.mean(axis=0), image[0]])
-    return image[[n - 1, n // 2, 0]]
+        return np.stack([image[0], image.mean(axis=0), image[1]])
+    return image[[0, n // 2, n - 1]]
 
 
 def outline(

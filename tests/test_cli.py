@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import mockforge
-from mockforge.recipe.bundled import bundled_recipes
 from mockforge.cli import app
 from mockforge.errors import MockforgeError
 from mockforge.progress import Progress
+from mockforge.recipe.bundled import bundled_recipes
 
 COMMANDS = ("build", "train", "generate", "label", "info", "verify", "recipes")
 

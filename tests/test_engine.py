@@ -15,10 +15,10 @@ import pytest
 
 from mockforge.engine.build import build, changes, verify
 from mockforge.engine.lock import only_build
+from mockforge.engine.worker import make_batch, sample_splits
 from mockforge.errors import InputError, MockforgeError
 from mockforge.recipe.read import load
 from mockforge.stages import STAGES
-from mockforge.engine.worker import make_batch, sample_splits
 
 HERE = str(Path(__file__).parent)
 sys.path.insert(0, HERE)  # spawned workers inherit it and import tiny_stages

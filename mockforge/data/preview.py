@@ -11,7 +11,7 @@ from mockforge.data.card import kind
 from mockforge.data.describe import plain
 from mockforge.data.manifest import Manifest, read_manifest
 from mockforge.data.reader import Reader
-from mockforge.picture import asinh_rgb, outline, save_png, sky_rms
+from mockforge.picture import WHITE, asinh_rgb, outline, save_png, sky_rms
 
 PREVIEW = "preview.png"
 SIDE = 256
@@ -21,10 +21,6 @@ INK = (225, 228, 235)
 FAINT = (140, 146, 160)
 COLOURS = ((255, 205, 60), (90, 215, 255), (255, 120, 170), (130, 240, 130), (255, 150, 60), (190, 160, 255))
 GAP = 6
-STRETCH = 6.0
-"""In units of the sky rms of a band."""
-DARKER = 0.08
-"""Of the stretch."""
 
 
 def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
@@ -48,10 +44,10 @@ def _segmentation(reader: Reader) -> np.ndarray:
     panels = []
     for sample in samples:
         cut = {name: _window(values) for name, values in sample.items()}
-        rgb = _picture(cut["image"] / rms, STRETCH)
+        rgb = asinh_rgb(cut["image"], rms)
         row = [rgb, _labelled(rgb, cut["instances"])]
         if "truth" in cut:
-            row.append(_picture(cut["truth"] / rms, STRETCH))
+            row.append(asinh_rgb(cut["truth"], rms))
         panels.append(_joined([_enlarged(p) for p in row], axis=1))
     titles = ["image", "labels", *(["truth, without noise"] if "truth" in names else [])]
     columns = 2 if len(panels) > 1 else 1
@@ -68,7 +64,7 @@ def _pairs(reader: Reader) -> np.ndarray:
         pair = []
         for image, z in (("input", "z_in"), ("target", "z_out")):
             flux = _window(sample[image]) / balance
-            rgb = _picture(flux, _peak_stretch(flux))
+            rgb = asinh_rgb(flux, np.full(len(flux), _unit_of_picture(flux)))
             picture = _enlarged(rgb, 176)
             words = f"{z} = {float(sample[z]):.2f}" if z in sample else image
             pair.append(_written(picture, words))
@@ -91,7 +87,7 @@ def _plain(reader: Reader) -> np.ndarray:
     name = (images or maps)[0]
     arrays = [reader.read(i, [name])[name].reshape(-1, *reader.shapes[name][-2:]) for i in _spread(reader, 8)]
     rms = _common_rms(arrays)
-    panels = [_enlarged(_picture(_window(a) / rms, STRETCH)) for a in arrays]
+    panels = [_enlarged(asinh_rgb(_window(a), rms)) for a in arrays]
     return _page(reader, panels, min(4, len(panels)), [], f"array {name}")
 
 
@@ -101,21 +97,16 @@ def _spread(reader: Reader, n: int) -> list[int]:
 
 
 def _common_rms(images: list[np.ndarray]) -> np.ndarray:
-    """(C,1,1) median sky rms of each band; a band without noise gets a 30th of its peak."""
+    """(C,) median sky rms of each band; a band without noise gets a 30th of its peak."""
     rms = np.median([sky_rms(image) for image in images], axis=0)
     peak = np.max([np.abs(image).max(axis=(1, 2)) for image in images], axis=0)
-    return np.where(rms > 0, rms, np.maximum(peak / 30, 1e-30))[:, None, None]
+    return np.where(rms > 0, rms, np.maximum(peak / 30, 1e-30))
 
 
 def _common_peak(images: list[np.ndarray]) -> np.ndarray:
     """(C,1,1) median brightness of the galaxies' cores in each band, 1 where there is none."""
     peak = np.median([np.percentile(image, 99.5, axis=(1, 2)) for image in images], axis=0)
     return np.where(peak > 0, peak, 1.0)[:, None, None]
-
-
-def _picture(image: np.ndarray, stretch: float) -> np.ndarray:
-    """Asinh colour with the sky a little darker than `asinh_rgb` alone shows it."""
-    return asinh_rgb(image - DARKER * stretch, stretch)
 
 
 def _labelled(rgb: np.ndarray, instances: np.ndarray) -> np.ndarray:
@@ -136,11 +127,12 @@ def _joined(pictures: list[np.ndarray], axis: int, gap: int = 2) -> np.ndarray:
     return np.concatenate(parts[:-1], axis=axis)
 
 
-def _peak_stretch(image: np.ndarray) -> float:
-    """A stretch for a galaxy that may have no noise: its core just below white."""
+def _unit_of_picture(image: np.ndarray) -> float:
+    """What stands for the sky rms of a galaxy that may have no noise: its core just below white."""
     mean = image.mean(axis=0, dtype=np.float64)
-    noise = 3.0 * float(sky_rms(mean[None])[0])
-    return max(float(np.percentile(mean, 99.9)) / 8.0, min(noise, float(mean.max()) / 8.0), 1e-30)
+    noise = float(sky_rms(mean[None])[0])
+    bright = float(np.percentile(mean, 99.9)) / WHITE
+    return max(bright, min(noise, float(mean.max()) / WHITE), 1e-30)
 
 
 def _window(values: np.ndarray) -> np.ndarray:

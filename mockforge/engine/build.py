@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from mockforge.engine.lock import LOCK, WORKERS, only_build
 from mockforge.engine.pool import make_shards
+from mockforge.engine.worker import Job, shard_name
 from mockforge.errors import InputError, MockforgeError
 from mockforge.progress import Progress, say
 from mockforge.recipe.read import Recipe, load, loads
-from mockforge.engine.worker import Job, shard_name
 
 if TYPE_CHECKING:
     from mockforge.data.manifest import Manifest

@@ -10,8 +10,8 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mockforge.errors import MockforgeError
 from mockforge.engine.worker import ONE_THREAD, Job, start, work
+from mockforge.errors import MockforgeError
 
 if TYPE_CHECKING:
     from mockforge.data.shards import ShardRecord

@@ -73,7 +73,7 @@ def core_fwhm(image: np.ndarray, x: np.ndarray, y: np.ndarray, half: int = 6) ->
     """
     found = []
     for xc, yc in zip(x, y, strict=True):
-        x0, y0 = int(round(xc)) - half, int(round(yc)) - half
+        x0, y0 = round(float(xc)) - half, round(float(yc)) - half
         stamp = image[max(y0, 0) : y0 + 2 * half + 1, max(x0, 0) : x0 + 2 * half + 1]
         if stamp.shape != (2 * half + 1, 2 * half + 1) or stamp.max() <= 0:
             continue

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from mockforge.recipe.bundled import bundled_recipes
 from mockforge.config import Count, Index, Limit, Varying, config
 from mockforge.errors import InputError, nearest
+from mockforge.recipe.bundled import bundled_recipes
 from mockforge.recipe.checks import WORD, NamedStage, check_flow, check_save, check_splits, read_stages
 from mockforge.recipe.errors import read
 from mockforge.recipe.yaml import Document, apply_overrides, parse_document, read_document, show

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mockforge.recipe.read import Head
 from mockforge.recipe.errors import adapter
+from mockforge.recipe.read import Head
 from mockforge.stages import STAGES, stage_class
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -28,11 +29,12 @@ class ForgeGenerator(nn.Module):
         self.cells = nn.ModuleList(cells)
         self.ups = nn.ModuleList(nn.Conv2d(a, b, 3) for a, b in zip(w[:-1], w[1:], strict=True))
         self.last = nn.Conv2d(w[-1], bands, 3)
-        for layer in (*self.cells, *self.ups):
-            nn.init.kaiming_normal_(layer.weight, a=0.2)
-            nn.init.zeros_(layer.bias)
-        nn.init.normal_(self.last.weight, std=0.02)
-        nn.init.zeros_(self.last.bias)
+        with torch.no_grad():
+            for layer in (*self.cells, *self.ups, self.last):
+                if isinstance(layer, nn.Conv2d):
+                    nn.init.kaiming_normal_(layer.weight, a=0.2)
+                    layer.bias.zero_()  # type: ignore[union-attr]
+            nn.init.normal_(self.last.weight, std=0.02)
 
     @property
     def lost(self) -> int:

@@ -30,7 +30,7 @@ class Model:
     network: Forge | Smith2019
     bands: tuple[str, ...]
     instrument: Instrument
-    scaling: Scaling = Scaling()
+    scaling: Scaling = field(default_factory=Scaling)
     pixel_scale_arcsec: float | None = None
     psf_fwhm_arcsec: tuple[float, ...] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -57,12 +57,12 @@ class Model:
 
     def save(self, folder: Path) -> Path:
         """Write `NAME.safetensors` and `NAME.json` into `folder`; returns the latter's path."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.safetensors"
         part = path.with_name(path.name + ".part")
-        save_file(dict(self.weights), part)
+        part.write_bytes(save(dict(self.weights)))
         part.replace(path)
         kind = "forge" if self.clean else "smith2019"
         found = {
@@ -155,7 +155,7 @@ def _load(path: Path, _changed: int) -> Model:
         if digest != found["sha256"]:
             raise InputError(
                 f"{path.with_suffix('.safetensors')}: sha256 is {digest[:12]}..., {path.name} says "
-                f"{found['sha256'][:12]}...; the weights are damaged or of another run: fetch or export them again"
+                f"{found['sha256'][:12]}...; the weights are damaged or of another run: export them again"
             )
         fwhm = found["psf_fwhm_arcsec"]
         return Model(

@@ -96,7 +96,7 @@ def _rotate(image: np.ndarray, mask: np.ndarray, angle: float) -> tuple[np.ndarr
     from skimage.transform import rotate
 
     turned = [rotate(band, angle, resize=True, order=3, preserve_range=True) for band in image]
-    hidden = rotate(mask.astype(np.float32), angle, resize=True, order=1, cval=1.0) > 1e-3
+    hidden = rotate(mask.astype(np.float32), angle, resize=True, order=1, cval=1) > 1e-3
     return np.stack(turned).astype(np.float32), hidden
 
 
@@ -141,18 +141,20 @@ def _grow(mask: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def _psf(flat: np.ndarray, mask: np.ndarray, sources: Any, rms: float) -> tuple[float, ...]:
+    """FWHM of each band on the same stars, found where the seeing parts them best from galaxies."""
     import sep
 
     round_ones = (sources["flag"] == 0) & (sources["a"] < 1.5 * np.maximum(sources["b"], 0.1))
     chosen = sources[round_ones]
     x, y = chosen["x"], chosen["y"]
-    out = []
+    found = []
     for band in flat:
         flux, error, _ = sep.sum_circle(band, x, y, 5.0, err=rms, mask=mask)
         radius, _ = sep.flux_radius(band, x, y, 6.0 * chosen["a"], 0.5, mask=mask)
-        found = stars(radius, flux / np.maximum(error, 1e-30))
-        out.append(core_fwhm(band, x[found], y[found]))
-    return tuple(out)
+        which = stars(radius, flux / np.maximum(error, 1e-30))
+        found.append((float(np.median(radius[which])) if len(which) else np.inf, which))
+    which = min(found, key=lambda pair: pair[0])[1]
+    return tuple(core_fwhm(band, x[which], y[which]) for band in flat)
 
 
 def _instrument(

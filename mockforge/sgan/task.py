@@ -111,12 +111,13 @@ class SganTask:
 
     @torch.no_grad()
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray:
-        """Three generated windows above three real ones, 256 pixels or the largest crop."""
+        """Six generated windows above six real ones, of the largest crop."""
         size, stream = max(self.crops.sizes), Stream(self.seed, ("preview",))
         live, self.painter.generator = self.painter.generator, averages["generator"]  # type: ignore[assignment]
         fake, real = self.fakes(size, 6, stream), self.reals(size, 6, stream)
         self.painter.generator = live
-        pictures = [asinh_rgb(x.cpu().numpy(), stretch=None) for x in (*fake, *real)]
+        rms = np.ones(len(self.model.bands)) if self.painter.clean else None
+        pictures = [asinh_rgb(x.cpu().numpy(), rms) for x in (*fake, *real)]
         return mosaic(pictures, columns=6)
 
     def export(self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any]) -> None:

@@ -96,7 +96,7 @@ def train(
 
 def read_training_field(spec: TrainingField) -> Field:
     """The recipe's field in nJy."""
-    from mockforge.fits_in import read_field
+    from mockforge.fits.read import read_field
 
     paths = [Path(spec.folder).expanduser() / name for name in spec.files]
     _check_digests(paths, spec.sha256 or ())
@@ -133,7 +133,7 @@ def make_task(
     if recipe.network.smith2019 is not None:
         scaling = Scaling(tuple(c[0] for c in ready.clip), tuple(c[1] for c in ready.clip))
     with torch.random.fork_rng(devices=[]):  # layers draw their first weights from the global stream
-        torch.random.default_generator.manual_seed(Stream(recipe.seed, ("weights",)).torch().initial_seed())
+        torch.set_rng_state(Stream(recipe.seed, ("weights",)).torch().get_state())
         model = Model(
             name=recipe.name,
             network=recipe.network.chosen,
