@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -56,6 +57,11 @@ class ImageTiles:
     def writes(self) -> frozenset[str]:
         """Arrays and tables this source gives."""
         return frozenset({"image", "mask", "tile"})
+
+    def fingerprint(self) -> dict[str, str]:
+        """The sha256 of every file: a changed field makes another dataset."""
+        files = (self.files,) if isinstance(self.files, str) else self.files
+        return {f"file {Path(name).name}": _sha256(_file(name), _stamp(_file(name))) for name in files}
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch with `image`, `mask` (N, y, x) and the table `tile` of where each was cut.
@@ -164,6 +170,21 @@ def _read(
     return read_field(
         files, bands=bands, extensions=extensions, zeropoint=zeropoint, pixel_scale_arcsec=scale
     )
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: str, stamp: tuple[int, int]) -> str:
+    """Digest of a file, taken once while its stamp stays."""
+    try:
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _file(name: str) -> str:
+    """The file of `name.fits[SCI]`."""
+    return name if Path(name).exists() or not name.endswith("]") else name.rsplit("[", 1)[0]
 
 
 def _stamp(name: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from mockforge.errors import InputError, nearest
+from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.networks import count_parameters, make_generator
@@ -56,7 +57,7 @@ class Model:
         return replace(self, weights=weights, training={**self.training, **history})
 
     def save(self, folder: Path) -> Path:
-        """Write `NAME.safetensors` and `NAME.json` into `folder`; returns the latter's path."""
+        """Write `NAME.safetensors`, `NAME.json` and the card `NAME.md`; returns the JSON's path."""
         from safetensors.torch import save
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +84,7 @@ class Model:
         part = out.with_name(out.name + ".part")
         part.write_text(json.dumps(found, indent=1) + "\n")
         part.replace(out)
+        out.with_suffix(".md").write_text(model_card(self))
         return out
 
     def describe(self) -> dict[str, str]:

@@ -52,6 +52,8 @@ class TrainSgan:
 
     name: Annotated[str, Limit()]
     """Name of the model; its files are NAME.safetensors and NAME.json."""
+    source: str = ""
+    """Where the field comes from and on whose terms, in words, for the model's card."""
     seed: Index = 0
     """Seed of every random number of the run."""
     field: TrainingField
@@ -85,7 +87,9 @@ def train(
     found = read_training_field(recipe.field)
     ready = prepare(found.image, found.mask, recipe.field.cut, recipe.instrument)
     digest = hashlib.sha256(recipe_text.encode()).hexdigest()
-    notes = {"field": ", ".join(recipe.field.files), "recipe_sha256": digest} if recipe_text else {}
+    notes = {"source": recipe.source, "files": ", ".join(recipe.field.files), "seed": recipe.seed}
+    if recipe_text:
+        notes["recipe_sha256"] = digest
     task = make_task(recipe, ready, found.bands, found.pixel_scale_arcsec, notes)
     out.mkdir(parents=True, exist_ok=True)
     if recipe_text:
