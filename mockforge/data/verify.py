@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from mockforge.data.hdf5 import dataset, names
+import numpy as np
+
+from mockforge.data.hdf5 import dataset, names, subgroup
 from mockforge.data.manifest import MANIFEST, SHARDS, VIEW, Manifest, read_manifest
 from mockforge.data.shards import ShardRecord, file_sha256
 
@@ -35,7 +38,7 @@ def bad_shards(folder: str | Path) -> list[BadShard]:
         for record in manifest.shards
         if (fault := shard_fault(folder, record)) is not None
     ]
-    if (fault := view_fault(folder, manifest)) is not None:
+    if (fault := view_fault(folder, manifest, {b.name for b in bad})) is not None:
         bad.append(BadShard(VIEW, fault))
     return bad
 
@@ -59,8 +62,12 @@ def size_fault(folder: str | Path, record: ShardRecord) -> str | None:
     return None if size == record.bytes else f"has {size} bytes, should have {record.bytes}"
 
 
-def view_fault(folder: str | Path, manifest: Manifest) -> str | None:
-    """What is wrong with the joined view, or None."""
+def view_fault(folder: str | Path, manifest: Manifest, bad: Collection[str] = ()) -> str | None:
+    """What is wrong with the joined view, or None; `bad` are the shards known to be damaged.
+
+    What it copies from the shards (`sample`, `split`, the tables) is compared with the good
+    ones, value by value; the arrays it leads to are in the shards, and hashed there.
+    """
     import h5py
 
     path = Path(folder) / VIEW
@@ -80,6 +87,28 @@ def view_fault(folder: str | Path, manifest: Manifest) -> str | None:
                 item = dataset(file, name)
                 if item.is_virtual and [s.file_name for s in item.virtual_sources()] != wanted:
                     return f"array {name!r} does not lead to the shards of the manifest"
-    except (OSError, KeyError) as error:
+            columns = ["sample", "split", *(f"{t}/{c}" for t in tables for c in subgroup(file, t))]
+            return _copy_fault(folder, manifest, {c: dataset(file, c)[()] for c in columns}, bad)
+    except (OSError, KeyError, ValueError) as error:  # ValueError: h5py's, for a damaged type
         return f"unreadable: {error}"
+
+
+def _copy_fault(
+    folder: str | Path, manifest: Manifest, copied: dict[str, np.ndarray], bad: Collection[str]
+) -> str | None:
+    """Where the columns of the view differ from those of the good shards, or None."""
+    import h5py
+
+    at = dict.fromkeys(copied, 0)
+    for record in manifest.shards:
+        rows = {c: record.rows.get(c.partition("/")[0], 0) if "/" in c else record.samples for c in copied}
+        if record.name not in bad:
+            with h5py.File(Path(folder) / SHARDS / record.name, "r") as shard:
+                for column, values in copied.items():
+                    mine = values[at[column] : at[column] + rows[column]]
+                    theirs = dataset(shard, column)[()]
+                    if not np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f"):
+                        return f"{column} is not that of {record.name}"
+        for column, n in rows.items():
+            at[column] += n
     return None

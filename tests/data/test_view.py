@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import h5py
@@ -105,3 +106,24 @@ def test_manifest_reads_back_and_says_what_is_wrong(copy: Path) -> None:
         read_manifest(copy / "nowhere")
     with pytest.raises(InputError, match="not a dataset"):
         read_manifest(copy / "shards")
+
+
+def test_a_changed_copy_in_the_view_is_found_and_the_shards_are_not_blamed(copy: Path) -> None:
+    for column in ("catalogue/flux_r", "catalogue/sed", "sample", "split"):
+        kept = (copy / "dataset.h5").read_bytes()
+        with h5py.File(copy / "dataset.h5", "r+") as file:
+            file[column][7] = file[column][2]
+        assert [(b.name, b.reason) for b in bad_shards(copy)] == [
+            ("dataset.h5", f"{column} is not that of 0000{0 if '/' in column else 1}.h5")
+        ]
+        (copy / "dataset.h5").write_bytes(kept)
+    with h5py.File(copy / "shards" / "00001.h5", "r+") as file:
+        file["catalogue/flux_r"][0] = -1
+    assert [b.name for b in bad_shards(copy)] == ["00001.h5"]
+
+
+def test_equal_shards_give_an_equal_view(copy: Path) -> None:
+    before = (copy / "dataset.h5").read_bytes()
+    time.sleep(1.1)  # HDF5 keeps times in whole seconds
+    write_view(copy, read_manifest(copy).shards)
+    assert (copy / "dataset.h5").read_bytes() == before
