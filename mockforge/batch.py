@@ -54,15 +54,14 @@ class Batch:
 
     def keep(self, chosen: np.ndarray) -> Batch:
         """The samples where the boolean `chosen` (N,) is true, with their table rows."""
-        kept = set(self.sample[chosen].tolist())
-        return replace(
-            self,
-            sample=self.sample[chosen],
-            draw=self.draw[chosen],
-            split=self.split[chosen],
-            arrays={k: v[chosen] for k, v in self.arrays.items()},
-            tables={k: _rows(t, [s in kept for s in t["sample"].tolist()]) for k, t in self.tables.items()},
-        )
+        kept = self.sample[chosen]
+        tables = {name: _rows(t, np.isin(t["sample"], kept)) for name, t in self.tables.items()}
+        return replace(self._taken(chosen), tables=tables)
+
+    def in_order(self) -> Batch:
+        """The batch and its tables sorted by sample; rows of one sample keep their order."""
+        tables = {name: _rows(t, np.argsort(t["sample"], kind="stable")) for name, t in self.tables.items()}
+        return replace(self._taken(np.argsort(self.sample, kind="stable")), tables=tables)
 
     def trimmed(self) -> Batch:
         """The batch without its margin."""
@@ -71,6 +70,16 @@ class Batch:
             return self
         cut = {k: v[..., m:-m, m:-m] if v.ndim >= 3 else v for k, v in self.arrays.items()}
         return replace(self, arrays=cut, margin=0)
+
+    def _taken(self, which: np.ndarray) -> Batch:
+        """The samples that `which` names or marks, with the tables as they are."""
+        return replace(
+            self,
+            sample=self.sample[which],
+            draw=self.draw[which],
+            split=self.split[which],
+            arrays={name: array[which] for name, array in self.arrays.items()},
+        )
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
@@ -90,9 +99,8 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
     )
 
 
-def _rows(table: Table, chosen: list[bool]) -> Table:
-    mask = np.asarray(chosen, dtype=bool)
-    return {name: column[mask] for name, column in table.items()}
+def _rows(table: Table, which: np.ndarray) -> Table:
+    return {name: column[which] for name, column in table.items()}
 
 
 class Stage(Protocol):

@@ -21,7 +21,7 @@ Key = str | int
 
 @dataclass(frozen=True)
 class Stream:
-    """A place in the tree of random numbers, e.g. `Stream(seed, "shard", 3, "detect")`."""
+    """A place in the tree of random numbers, e.g. `Stream(seed, ("shard", 3, "detect"))`."""
 
     seed: int
     key: tuple[Key, ...] = ()

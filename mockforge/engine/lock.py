@@ -3,6 +3,7 @@ when it is killed, so a killed build never leaves a folder locked."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -14,6 +15,7 @@ from mockforge.errors import MockforgeError
 
 LOCK = ".lock"
 WORKERS = ".workers"
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 _PATIENCE = 60.0
 """Seconds to wait for the workers of a killed build; they end when they see it is gone."""
 
@@ -27,7 +29,7 @@ def only_build(folder: Path) -> Iterator[None]:
     path = folder / LOCK
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not _try(handle, fcntl.LOCK_EX) or not _same(handle, path):
+        if not _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB) or not _same(handle, path):
             raise MockforgeError(f"{folder}: another mockforge build is working here; wait for it to end")
         _wait_for_workers(folder)
         try:
@@ -42,7 +44,7 @@ def only_build(folder: Path) -> Iterator[None]:
 def hold_as_worker(folder: Path) -> int:
     """Show that a worker is at work in `folder`, until the process ends."""
     handle = os.open(folder / WORKERS, os.O_RDWR | os.O_CREAT, 0o644)
-    fcntl.flock(handle, fcntl.LOCK_SH)
+    _lock(handle, fcntl.LOCK_SH)
     return handle
 
 
@@ -50,7 +52,7 @@ def _wait_for_workers(folder: Path) -> None:
     handle = os.open(folder / WORKERS, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         end = time.monotonic() + _PATIENCE
-        while not _try(handle, fcntl.LOCK_EX):
+        while not _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if time.monotonic() > end:
                 raise MockforgeError(
                     f"{folder}: a worker of an earlier build is still running; end it, then run this again"
@@ -60,11 +62,15 @@ def _wait_for_workers(folder: Path) -> None:
         os.close(handle)
 
 
-def _try(handle: int, kind: int) -> bool:
+def _lock(handle: int, kind: int) -> bool:
+    """Whether the lock is ours; also where the file system has no locks at all (some clusters')."""
     try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
     return True
 
 

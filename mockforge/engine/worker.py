@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -148,7 +148,7 @@ def make_batch(recipe: Recipe, number: int) -> Batch:
                 f"{len(missing)} are missing; loosen what drops samples (`select`) and run this again"
             )
         attempt += 1
-    return _in_order(concatenate(pieces))
+    return concatenate(pieces).in_order()
 
 
 def _attempt(recipe: Recipe, number: int, attempt: int, sample: np.ndarray) -> Batch | None:
@@ -186,22 +186,6 @@ def _run(entry: NamedStage, batch: Batch, stream: Stream, number: int) -> Batch:
     if absent:
         raise MockforgeError(f"{where} should have made {', '.join(map(repr, sorted(absent)))} and did not")
     return out
-
-
-def _in_order(batch: Batch) -> Batch:
-    order = np.argsort(batch.sample, kind="stable")
-    tables = {}
-    for name, table in batch.tables.items():
-        rows = np.argsort(table["sample"], kind="stable")
-        tables[name] = {column: values[rows] for column, values in table.items()}
-    return replace(
-        batch,
-        sample=batch.sample[order],
-        draw=batch.draw[order],
-        split=batch.split[order],
-        arrays={name: array[order] for name, array in batch.arrays.items()},
-        tables=tables,
-    )
 
 
 @lru_cache(maxsize=4)
