@@ -25,7 +25,7 @@ def test_card_tells_what_a_user_needs(segmentation: Path, redshift: Path) -> Non
         "image-segmentation",
         'mockforge.load("blobs", split="train").as_detection()',
         "| `image` | 3 x 48 x 48 | float32 | nJy | observed image |",
-        "| `flux_r` | float64 | nJy | flux |",
+        "| `flux_r` | float64 | nJy | flux in the Kron aperture |",
         "- image: {files: [a.fits]}",
         "### Tiny",
         "Labels come from a detection rule",
