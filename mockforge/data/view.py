@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mockforge.data.hdf5 import attributes, dataset, names, subgroup
-from mockforge.data.manifest import SHARDS, VIEW
-from mockforge.data.shards import ShardRecord, sync_folder, write_attributes
+from mockforge.data.manifest import SHARDS, VIEW, write_bytes
+from mockforge.data.shards import ShardRecord, write_attributes
 from mockforge.errors import MockforgeError
 
 if TYPE_CHECKING:
@@ -41,20 +41,17 @@ def write_view(folder: str | Path, records: Sequence[ShardRecord]) -> None:
     import h5py
 
     folder = Path(folder)
-    part, path = folder / f"{VIEW}.part", folder / VIEW
     layout = _survey(folder, records)
-    try:
-        with h5py.File(part, "w") as file:
-            write_attributes(file, layout.attributes)
-            for name in sorted(layout.arrays):
-                if name not in ("sample", "split"):
-                    _write_virtual(file, name, layout, records)
-            _copy_tables(file, folder, layout, records)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    sync_folder(folder)
+    # Made in memory and written by Python: HDF5 ends the process where the disk is full.
+    with h5py.File(VIEW, "w", driver="core", backing_store=False) as file:
+        write_attributes(file, layout.attributes)
+        for name in sorted(layout.arrays):
+            if name not in ("sample", "split"):
+                _write_virtual(file, name, layout, records)
+        _copy_tables(file, folder, layout, records)
+        file.flush()
+        image = file.id.get_file_image()
+    write_bytes(folder / VIEW, image)
 
 
 def _survey(folder: Path, records: Sequence[ShardRecord]) -> _Layout:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -127,3 +129,23 @@ def test_equal_shards_give_an_equal_view(copy: Path) -> None:
     time.sleep(1.1)  # HDF5 keeps times in whole seconds
     write_view(copy, read_manifest(copy).shards)
     assert (copy / "dataset.h5").read_bytes() == before
+
+
+def test_a_full_disk_is_an_error_and_leaves_the_old_view(copy: Path) -> None:
+    """In a process that may write no more than 4 kB to a file."""
+    before = (copy / "dataset.h5").read_bytes()
+    code = (
+        "import resource, sys\n"
+        "from mockforge.data.manifest import read_manifest\n"
+        "from mockforge.data.view import write_view\n"
+        "shards = read_manifest(sys.argv[1]).shards\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n    write_view(sys.argv[1], shards)\n"
+        "except OSError as error:\n    print(error.strerror)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(copy)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "File too large\n", "")
+    assert (copy / "dataset.h5").read_bytes() == before
+    assert not list(copy.glob("*.part"))
