@@ -11,6 +11,7 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, uniform
 from mockforge.errors import InputError
+from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.redshift import Cosmology, arcsec_per_kpc, flux_factor, size_factor
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import BandName
@@ -181,7 +182,7 @@ class SersicSed:
                 bands=self.bands,
                 pixel_scale_arcsec=self.pixel_scale_arcsec,
                 unit="nJy",
-                zeropoint_ab=31.4,
+                zeropoint_ab=ZEROPOINT_NJY,
                 psf_fwhm_arcsec=(0.0,) * len(self.bands),
             )
         )
@@ -260,7 +261,7 @@ def _spectra(cfg: SersicSed, drawn: _Drawn) -> tuple[np.ndarray, np.ndarray, tup
     if cfg.magnitude_kind == "absolute":
         brightness = 10.0 ** (-0.4 * (magnitude - TABLE_MAGNITUDE))
     else:
-        brightness = 10.0 ** (-0.4 * (magnitude - 31.4)) / flux_in[:, -1]
+        brightness = 10.0 ** (-0.4 * (magnitude - ZEROPOINT_NJY)) / flux_in[:, -1]
     change = flux_factor(
         drawn.z_in, drawn.z_out, cfg.cosmology, angular_size=cfg.angular_size, dimming=cfg.dimming
     ) / flux_factor(drawn.z_in, seen, cfg.cosmology)

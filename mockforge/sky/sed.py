@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from mockforge.errors import InputError, nearest
+from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.redshift import luminosity_distance
 from mockforge.sky.bandpass import curve
 
@@ -31,9 +32,6 @@ SEDS: dict[str, str] = {
 
 TABLE_MAGNITUDE = -20.0
 """Absolute AB magnitude, in the rest frame of the reference band, of every spectrum of a table."""
-
-_ZEROPOINT = 31.4
-"""AB magnitude of 1 nJy."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def sed_table(
     """
     z = np.asarray(redshifts, dtype=np.float64)
     names, weights = mixtures(tuple(seds), steps)
-    unit = 10.0 ** (0.4 * (_ZEROPOINT - TABLE_MAGNITUDE)) * (1e-5 / luminosity_distance(z, cosmology)) ** 2
+    unit = 10.0 ** (0.4 * (ZEROPOINT_NJY - TABLE_MAGNITUDE)) * (1e-5 / luminosity_distance(z, cosmology)) ** 2
     templates = []
     for name in seds:
         wave, flux = spectrum(name)
