@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import signal
@@ -212,6 +214,22 @@ def test_one_build_a_folder() -> None:
         pytest.raises(MockforgeError, match="another mockforge build is working here"),
     ):
         build("tiny.yaml", "out", quiet=1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "goes_on"), [(errno.ENOLCK, True), (errno.ENOSYS, True), (errno.EIO, False)]
+)
+def test_a_file_system_without_locks_is_no_obstacle(
+    fault: int, goes_on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(handle: int, kind: int) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    entered = False
+    with contextlib.suppress(OSError), only_build(Path()):
+        entered = True
+    assert entered == goes_on
 
 
 def test_verify_repairs_exactly_the_bad_shards(whole: Path) -> None:

@@ -42,6 +42,7 @@ def test_transform_sees_the_dict(segmentation: Path) -> None:
     assert torch.equal(twice[2]["image"], 2 * plain[2]["image"])
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # of fork
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_workers_read_the_same(segmentation: Path, workers: int, context: str) -> None:
