@@ -13,7 +13,9 @@ def model_card(model: Model) -> str:
     known = model.psf_fwhm_arcsec or (None,) * len(model.bands)
     radius = model.instrument.noise_radius
     lines = [f"# {model.name}", "", _what(model), ""]
-    lines += ["| band | sky rms (nJy) | PSF FWHM of the stars (arcsec) | noise correlation to the next pixel |"]
+    lines += [
+        "| band | sky rms (nJy) | PSF FWHM of the stars (arcsec) | noise correlation to the next pixel |"
+    ]
     lines += ["|---|---|---|---|"]
     for band, rms, fwhm, kernel in zip(
         model.bands, model.instrument.rms_njy, known, model.instrument.noise_kernel, strict=True

@@ -18,6 +18,8 @@ class Forge:
 
     z_channels: Count = 32
     """Channels of N(0, 1) per z cell."""
+    fine_channels: tuple[Index, Index] = (8, 4)
+    """Further channels of N(0, 1) per 8 and per 4 pixels: what places a source within its cell."""
     cell_layers: Count = 3
     """3 x 3 convolutions at the resolution of z; each widens the receptive field by 32 pixels."""
     widths: tuple[Count, Count, Count, Count, Count] = (96, 64, 48, 24, 16)

@@ -48,7 +48,13 @@ class Model:
         """The network with these weights (fresh ones where there are none), on the CPU."""
         generator = make_generator(self.network, len(self.bands))
         if self.weights:
-            generator.load_state_dict(dict(self.weights))
+            try:
+                generator.load_state_dict(dict(self.weights))
+            except RuntimeError as error:
+                reason = str(error).splitlines()[-1].strip()
+                raise InputError(
+                    f"model {self.name}: the weights do not fit its network: {reason}"
+                ) from error
         return Painter(generator, self.scaling, self.instrument)
 
     def trained(self, generator: nn.Module, history: Mapping[str, Any]) -> Model:

@@ -32,13 +32,13 @@ def test_depth_of_the_published_networks_is_configuration():
 @pytest.mark.parametrize("spec", [SMALL, Forge(z_channels=4, cell_layers=1, widths=(8, 8, 8, 8, 8))])
 def test_forge_loses_what_it_says(spec):
     generator = make_generator(spec, 2)
-    z = torch.randn(1, spec.z_channels, 2 * generator.halo + 3, 2 * generator.halo + 2)
+    z = torch.randn(1, generator.z_channels, 2 * generator.halo + 3, 2 * generator.halo + 2)
     assert generator(z).shape == (1, 2, 3 * CELL, 2 * CELL)
 
 
 def test_forge_pixels_depend_on_position_and_not_on_the_window():
     generator = make_generator(SMALL, 2).double().eval()
-    z = torch.randn(1, 8, 16, 16, dtype=torch.float64)
+    z = torch.randn(1, generator.z_channels, 16, 16, dtype=torch.float64)
     whole = _paint(generator, z)
     part = _paint(generator, z[:, :, 2:13, 3:14])
     n = part.shape[-1]
@@ -49,11 +49,11 @@ def test_forge_pixels_depend_on_position_and_not_on_the_window():
 def test_forge_reaches_no_further_than_its_halo():
     generator = make_generator(SMALL, 1).eval()
     h = generator.halo
-    z = torch.randn(1, 8, 2 * h + 1, 2 * h + 1)
+    z = torch.randn(1, generator.z_channels, 2 * h + 1, 2 * h + 1)
     moved = z.clone()
     moved[:, :, h, h] += 1.0
     assert not torch.equal(generator(z), generator(moved))
-    wide = torch.randn(1, 8, 2 * h + 3, 2 * h + 3)
+    wide = torch.randn(1, generator.z_channels, 2 * h + 3, 2 * h + 3)
     far = wide.clone()
     far[:, :, 0, 0] += 1.0  # beyond the halo of the last cell
     assert torch.equal(generator(wide)[..., -CELL:, -CELL:], generator(far)[..., -CELL:, -CELL:])
