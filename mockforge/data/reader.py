@@ -67,11 +67,20 @@ class Reader:
         return len(self.sample)
 
     def read(self, index: int, arrays: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        """Arrays of one sample, by name; all of them unless `arrays` names some."""
+        """Arrays of one sample, by name; all of them unless `arrays` names some.
+
+        Raises InputError where its shard cannot be read.
+        """
         shard = int(np.searchsorted(self._ends, index, side="right"))
         row = index - (int(self._ends[shard - 1]) if shard else 0)
-        datasets = self._shard(shard)
-        return {name: np.asarray(datasets[name][row]) for name in arrays or self.arrays}
+        try:
+            datasets = self._shard(shard)
+            return {name: np.asarray(datasets[name][row]) for name in arrays or self.arrays}
+        except (OSError, KeyError) as error:
+            path = self.folder / SHARDS / self.manifest.shards[shard].name
+            raise InputError(
+                f"{path}: unreadable ({error}); run `mockforge verify --repair {self.folder}` to mend it"
+            ) from error
 
     def table(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Columns of a table for all samples, and their units. InputError for an unknown name."""
@@ -119,13 +128,7 @@ class Reader:
         if number in self._open:
             self._open.move_to_end(number)
             return self._open[number]
-        path = self.folder / SHARDS / self.manifest.shards[number].name
-        try:
-            file = h5py.File(path, "r")
-        except OSError as error:
-            raise InputError(
-                f"{path}: unreadable ({error}); run `mockforge verify {self.folder}` to see which are"
-            ) from error
+        file = h5py.File(self.folder / SHARDS / self.manifest.shards[number].name, "r")
         self._open[number] = {name: dataset(file, name) for name in self.arrays}
         if len(self._open) > MAX_OPEN:
             _close(self._open.popitem(last=False)[1])

@@ -47,7 +47,10 @@ def shard_fault(folder: str | Path, record: ShardRecord) -> str | None:
     """What is wrong with a shard, or None; hashes it only where its size is right."""
     if (fault := size_fault(folder, record)) is not None:
         return fault
-    digest = file_sha256(Path(folder) / SHARDS / record.name)
+    try:
+        digest = file_sha256(Path(folder) / SHARDS / record.name)
+    except OSError as error:  # a disk that fails is what a check is for
+        return f"unreadable: {error.strerror}"
     if digest != record.sha256:
         return f"sha256 is {digest[:12]}..., should be {record.sha256[:12]}..."
     return None
@@ -59,6 +62,8 @@ def size_fault(folder: str | Path, record: ShardRecord) -> str | None:
         size = (Path(folder) / SHARDS / record.name).stat().st_size
     except FileNotFoundError:
         return "missing"
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
     return None if size == record.bytes else f"has {size} bytes, should have {record.bytes}"
 
 

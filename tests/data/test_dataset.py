@@ -6,6 +6,7 @@ import pickle
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -114,3 +115,21 @@ def test_more_shards_than_may_be_open(segmentation: Path, monkeypatch: pytest.Mo
     data = mockforge.load(segmentation)
     assert [data[i]["sample"] for i in (0, 11, 5, 1)] == [0, 11, 5, 1]
     assert len(data._reader._open) == 1
+
+
+def test_a_shard_damaged_under_its_size_is_named(segmentation: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(segmentation, tmp_path / "copy"))
+    shard = copy / "shards" / "00001.h5"
+    raw = bytearray(shard.read_bytes())
+    with h5py.File(shard, "r") as file:
+        at = file["instances"].id.get_chunk_info(2)  # the gzipped labels of the shard's third sample
+    raw[at.byte_offset : at.byte_offset + at.size] = bytes(at.size)
+    shard.write_bytes(raw)
+    data = mockforge.load(copy)
+    assert data[5]["sample"] == 5
+    with pytest.raises(InputError, match=r"00001\.h5: unreadable .*verify --repair"):
+        data[6]
+    data.close()
+    shard.write_bytes(bytes(len(raw)))
+    with pytest.raises(InputError, match=r"00001\.h5: unreadable .*verify --repair"):
+        data[5]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -82,6 +84,17 @@ def test_verify_finds_what_is_wrong(copy: Path) -> None:
     assert found["00002.h5"] == found["dataset.h5"] == "missing"
     (copy / "manifest.json").unlink()
     assert [bad.name for bad in bad_shards(copy)] == ["manifest.json"]
+
+
+def test_a_disk_that_fails_is_a_finding(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(path: Path) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("mockforge.data.verify.file_sha256", failing)
+    assert {bad.reason for bad in bad_shards(copy)} == {"unreadable: Input/output error"}
+    (copy / "shards").rename(copy / "gone")
+    (copy / "shards").write_text("a file")
+    assert {bad.reason for bad in bad_shards(copy)} == {"unreadable: Not a directory"}
 
 
 def test_a_damaged_view_is_found(copy: Path) -> None:
