@@ -11,20 +11,16 @@ if TYPE_CHECKING:
 def model_card(model: Model) -> str:
     """Markdown; everything in it is read from the model."""
     known = model.psf_fwhm_arcsec or (None,) * len(model.bands)
-    radius = model.instrument.noise_radius
     lines = [f"# {model.name}", "", _what(model), ""]
-    lines += [
-        "| band | sky rms (nJy) | PSF FWHM of the stars (arcsec) | noise correlation to the next pixel |"
-    ]
+    lines += ["| band | sky rms (nJy) | PSF FWHM of the stars (arcsec) | noise correlation at 1 pixel |"]
     lines += ["|---|---|---|---|"]
+    instrument = model.instrument
     for band, rms, fwhm, kernel in zip(
-        model.bands, model.instrument.rms_njy, known, model.instrument.noise_kernel, strict=True
+        model.bands, instrument.rms_njy, known, instrument.noise_kernel, strict=True
     ):
-        next_one = sum(
-            a * b for row in kernel for a, b in zip(row[:-1], row[1:], strict=True)
-        ) if radius else 0.0  # fmt: skip
-        lines.append(f"| {band} | {rms:.4g} | {fwhm:.2f} | {next_one:+.2f} |" if fwhm else
-                     f"| {band} | {rms:.4g} | not known | {next_one:+.2f} |")  # fmt: skip
+        seeing = f"{fwhm:.2f}" if fwhm else "not known"
+        next_pixel = sum(a * b for row in kernel for a, b in zip(row[:-1], row[1:], strict=True))
+        lines.append(f"| {band} | {rms:.4g} | {seeing} | {next_pixel:+.2f} |")
     lines += ["", "## Training", ""]
     lines += [f"- {str(key).replace('_', ' ')}: {value}" for key, value in model.training.items()]
     lines += ["", "## Limits", "", *(f"- {text}" for text in _limits(model)), ""]

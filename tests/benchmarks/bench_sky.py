@@ -5,6 +5,7 @@ Run: pytest tests/benchmarks/bench_sky.py --benchmark-columns=min,median,rounds
 
 import pytest
 import torch
+
 from mockforge.sgan.config import Smith2019
 from mockforge.sgan.model import Model, load_model
 from mockforge.sgan.painter import Scaling

@@ -8,8 +8,8 @@ import pytest
 
 PROGRAM = """
 import sys
-missing = ("astropy", "galsim", "pydantic", "pydantic_core", "ruamel", "sep", "skimage", "h5py", "typer", "rich", "tensorboard")
-for name in missing:
+missing = "astropy galsim pydantic pydantic_core ruamel sep skimage h5py typer rich tensorboard"
+for name in missing.split():
     sys.modules[name] = None  # importing it now raises ImportError
 import numpy as np
 from pathlib import Path
@@ -22,7 +22,8 @@ from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 
 recipe = TrainSgan(
-    name="bare", field=TrainingField(files=()), network=Network(forge=Forge(z_channels=4, widths=(8, 8, 8, 8, 8))),
+    name="bare", field=TrainingField(files=()),
+    network=Network(forge=Forge(z_channels=4, widths=(8, 8, 8, 8, 8))),
     critic=Critic(patch=PatchCritic(widths=(8,))), crops=Crops(sizes=(32,), batch=2),
 )
 noise = np.random.default_rng(1).normal(0, 5, (1, 64, 64)).astype(np.float32)
@@ -46,6 +47,7 @@ def test_training_and_painting_need_neither_astropy_nor_pydantic(tmp_path):
 def test_a_sky_on_a_gpu_is_the_sky_on_the_cpu_to_float_precision(tmp_path):
     import numpy as np
     import torch
+
     from mockforge.sgan.sky import Sky
 
     assert torch.cuda.is_available()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from mockforge.errors import InputError
 from mockforge.field import Field
 from mockforge.recipe.bundled import bundled_recipes
