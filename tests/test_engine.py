@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 
 from mockforge.engine.build import build, changes, verify
 from mockforge.engine.lock import only_build
-from mockforge.engine.worker import make_batch, sample_splits
+from mockforge.engine.worker import Job, make_batch, sample_splits, work
 from mockforge.errors import InputError, MockforgeError
 from mockforge.recipe.read import load
 from mockforge.stages import STAGES
@@ -258,6 +259,15 @@ def test_a_shard_is_whole_and_in_order_after_refills() -> None:
     assert (table["draw"] >= 10).any()  # some were drawn again
     again = make_batch(recipe, 1)
     assert np.array_equal(batch.arrays["image"], again.arrays["image"])
+
+
+def test_a_file_that_changes_during_a_build_is_not_mixed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = replace(load("tiny.yaml"), weights={"good": "another sha256"})
+    job = Job(planned, planned.digest(), Path("out"), Path("out"))
+    monkeypatch.setattr("mockforge.engine.worker._job", job)
+    with pytest.raises(MockforgeError, match="shard 1: good changed while the dataset was being built"):
+        work(1)
+    assert not Path("out").exists()
 
 
 def test_an_endless_refill_is_an_error() -> None:

@@ -74,6 +74,7 @@ def work(number: int) -> dict[str, Any]:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     recipe = _job.recipe
+    _check_files(recipe, number)
     batch = make_batch(recipe, number)
     path = _job.folder / "shards" / shard_name(number)
     try:
@@ -85,6 +86,17 @@ def work(number: int) -> dict[str, Any]:
             "the same command goes on from them"
         ) from error
     return record
+
+
+def _check_files(recipe: Recipe, number: int) -> None:
+    """MockforgeError where a file that the recipe reads is no longer the one it was planned with."""
+    for entry in recipe.stages:
+        for name, digest in getattr(entry.stage, "fingerprint", dict)().items():
+            if recipe.weights.get(name) != digest:
+                raise MockforgeError(
+                    f"shard {number}: {name} changed while the dataset was being built; the finished shards "
+                    "are of the old one: put it back and run this again, or start anew with --overwrite"
+                )
 
 
 def _reason(error: Exception) -> str:
