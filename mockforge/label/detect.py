@@ -115,7 +115,7 @@ def sky_of(band: np.ndarray, rule: Detect, mask: np.ndarray | None, name: str) -
     if not noisy.any():
         raise InputError(
             f"{name}: the sky has no noise (rms 0), so nothing can be so many sigma above it; add noise"
-            " before detection, or check the image"
+            " before detection, check the image, or use a larger `background_mesh`"
         )
     if noisy.mean() <= 0.5:  # most meshes are flat, for which sep puts 1.0, a number without meaning
         whole = float(np.median(rms[noisy]))

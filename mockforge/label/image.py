@@ -18,6 +18,8 @@ from mockforge.label.stage import Detect
 
 _LARGEST_PICTURE = 4096
 """Pixels; the overlay of a larger image is thinned."""
+_SMALLEST_PICTURE = 900
+"""Pixels; that of a smaller one is enlarged, up to four times, so that outlines hide less."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def label_image(
     pixel_scale_arcsec: float | None = None,
     psf_fwhm_arcsec: Sequence[float] | None = None,
 ) -> Labelled:
-    """Label an image: bands as files, extensions or planes, as `fits_in.read_field` reads them.
+    """Label an image: bands as files, extensions or planes, as `read_field` reads them.
 
     Writes into `out`: `segmentation.fits` (int32, 0 = sky), `catalogue.ecsv`, `catalogue.fits`,
     `regions.reg` (DS9, Kron ellipses) and `overlay.png`. All of them appear, or none. An image
@@ -88,7 +90,7 @@ def label_image(
         "catalogue.ecsv": lambda part: _table(columns, field, about).write(part, format="ascii.ecsv"),
         "catalogue.fits": lambda part: _write_fits_table(part, columns, field, about),
         "regions.reg": lambda part: part.write_text(regions(columns), encoding="ascii"),
-        "overlay.png": lambda part: _write_overlay(part, field, found),
+        "overlay.png": lambda part: _write_overlay(part, field, found, rule),
     }
     written = _write_all(out, writers)
     blended = int(np.count_nonzero(columns["blended"]))
@@ -169,11 +171,19 @@ def _table(columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]) 
 def _write_fits_table(
     part: Path, columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]
 ) -> None:
+    from astropy.io import fits
+
     from mockforge.fits.check import quiet
 
     table = _table(columns, field, about)
     with quiet():
         table.write(part, format="fits", overwrite=True)
+        with fits.open(part, mode="update", memmap=False) as units:
+            unit: Any = units[1]
+            unit.name = "CATALOGUE"
+            for i, name in enumerate(table.colnames):  # TOPCAT reads these; astropy its own comments
+                unit.header.set(f"TCOMM{i + 1}", table[name].description, after=f"TFORM{i + 1}")
+            unit.add_checksum(when="checksum")
 
 
 def _write_segmentation(part: Path, found: Detection, field: Field, about: dict[str, Any]) -> None:
@@ -187,25 +197,36 @@ def _write_segmentation(part: Path, found: Detection, field: Field, about: dict[
             header[key] = value
         header["NOBJECTS"] = (len(found.table["label"]), "largest label; 0 is sky")
         unit = fits.PrimaryHDU(found.instances, header=header)
-        unit.add_checksum(when="on writing")
+        unit.add_checksum(when="checksum")
         with part.open("wb") as stream:
             fits.HDUList([unit]).writeto(stream)
 
 
-def _write_overlay(part: Path, field: Field, found: Detection) -> None:
+def _write_overlay(part: Path, field: Field, found: Detection, rule: Detect) -> None:
     from PIL import Image
 
+    from mockforge.label.detect import sky_of
     from mockforge.picture import asinh_rgb, outline
 
-    step = -(-max(field.shape[1:]) // _LARGEST_PICTURE)
-    rgb = asinh_rgb(field.image[:, ::step, ::step])
-    picture = outline(rgb, found.instances[::step, ::step])
-    Image.fromarray(picture).save(part, format="PNG")
+    longest = max(field.shape[1:])
+    step, times = -(-longest // _LARGEST_PICTURE), max(1, min(4, _SMALLEST_PICTURE // longest))
+    flat = np.stack(
+        [
+            (band - sky_of(band, rule, field.mask, name).level)[::step, ::step]
+            for band, name in zip(field.image, field.bands, strict=True)
+        ]
+    )
+    if field.mask is not None:
+        flat[:, field.mask[::step, ::step]] = 0.0
+    rgb = asinh_rgb(flat, found.sky_rms)
+    large = [a.repeat(times, axis=0).repeat(times, axis=1) for a in (rgb, found.instances[::step, ::step])]
+    Image.fromarray(outline(*large)).save(part, format="PNG")
 
 
 def _write_all(out: Path, writers: dict[str, Any]) -> tuple[Path, ...]:
     """Every file under a temporary name first, then all renamed."""
     parts: list[Path] = []
+    new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, write in writers.items():
@@ -216,15 +237,18 @@ def _write_all(out: Path, writers: dict[str, Any]) -> tuple[Path, ...]:
         for part in parts:
             part.replace(part.with_suffix(""))
     except OSError as error:
-        _remove(parts)
+        _remove(parts, out if new else None)
         raise InputError(f"{out}: cannot be written ({error.strerror or error})") from error
     except BaseException:
-        _remove(parts)
+        _remove(parts, out if new else None)
         raise
     return tuple(out / name for name in writers)
 
 
-def _remove(parts: list[Path]) -> None:
+def _remove(parts: list[Path], folder: Path | None) -> None:
     for part in parts:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+    if folder is not None:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

@@ -34,8 +34,12 @@ def test_all_files_are_there_and_agree(field: Field, tmp_path: Path) -> None:
         labels = units[0].data
         assert units[0].header["CTYPE1"] == "RA---TAN" and labels.dtype.kind == "i"
         assert labels.max() == units[0].header["NOBJECTS"] == 4
+    with fits.open(tmp_path / "labels" / "catalogue.fits", checksum=True) as units:
+        head = units["CATALOGUE"].header
+        assert head["TTYPE2"] == "x" and head["TUNIT2"] == "pix" and "centre" in head["TCOMM2"]
     text, binary = (Table.read(tmp_path / "labels" / f"catalogue.{kind}") for kind in ("ecsv", "fits"))
     assert text.colnames == binary.colnames and len(text) == 4
+    assert binary["flux_err_g"].description == "g: error of the Kron flux, from the sky noise"
     assert str(text["flux_g"].unit) == "nJy" and "Kron" in text["flux_g"].description
     np.testing.assert_allclose(text["flux_Z"], binary["flux_Z"])
     np.testing.assert_allclose(text["ra"], field.wcs.pixel_to_world_values(text["x"], text["y"])[0])
@@ -46,7 +50,7 @@ def test_all_files_are_there_and_agree(field: Field, tmp_path: Path) -> None:
     assert regions[2] == "image" and sum(line.startswith("ellipse(") for line in regions) == 4
     assert f"ellipse({text['x'][0] + 1:.3f},{text['y'][0] + 1:.3f}," in regions[3]
     with Image.open(tmp_path / "labels" / "overlay.png") as picture:
-        assert picture.size == (150, 120)
+        assert picture.size == (600, 480)  # four times as large, to see more than outlines
 
 
 def test_without_zeropoint_the_output_says_so(field: Field, tmp_path: Path) -> None:
@@ -60,6 +64,24 @@ def test_without_zeropoint_the_output_says_so(field: Field, tmp_path: Path) -> N
     assert "detection_image = snr" in table.meta.values()
     known = label_image(path, tmp_path / "known", zeropoint=25.0)
     assert known.unit == "nJy"
+
+
+def test_the_overlay_has_a_dark_sky_where_the_sky_is_bright(field: Field, tmp_path: Path) -> None:
+    ramp = np.linspace(5000, 9000, 150, dtype=np.float32)
+    path = replace(field, image=field.image + ramp).write(tmp_path / "field.fits")
+    label_image(path, tmp_path / "labels")
+    with Image.open(tmp_path / "labels" / "overlay.png") as picture:
+        assert np.median(np.asarray(picture)) < 60
+
+
+def test_a_failure_leaves_no_folder(field: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mockforge.label.image._write_overlay", full)
+    with pytest.raises(InputError, match="No space left"):
+        label_image(field.write(tmp_path / "field.fits"), tmp_path / "labels")
+    assert not (tmp_path / "labels").exists()
 
 
 def test_bad_input_writes_nothing(field: Field, tmp_path: Path) -> None:
