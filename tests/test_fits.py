@@ -69,6 +69,15 @@ def test_without_zeropoint_the_unit_is_native(tmp_path: Path) -> None:
         read_field(path, require_njy=True)
 
 
+def test_a_band_twice_and_a_scale_of_nothing_are_refused(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.fits", noise())
+    with pytest.raises(InputError, match="given twice"):
+        read_field([path, path])
+    for scale in (0.0, -0.2, float("nan")):
+        with pytest.raises(InputError, match="pixel scale"):
+            read_field(path, pixel_scale_arcsec=scale)
+
+
 def test_extensions_planes_and_compression(tmp_path: Path) -> None:
     units = [fits.PrimaryHDU(), fits.ImageHDU(noise(1), name="G"), fits.CompImageHDU(noise(2), name="R")]
     units += [
@@ -114,10 +123,10 @@ def test_nan_and_footprints_are_masked(tmp_path: Path) -> None:
     one, two = noise(1), noise(2)
     one[:, :10] = 0
     two[:, :10] = 0
-    two[20, 20], one[21, 21] = np.nan, np.inf
+    two[20, 20], one[21, 21], one[22, 22] = np.nan, np.inf, 1e31
     field = read_field([put(tmp_path / "a.fits", one), put(tmp_path / "b.fits", two)], zeropoint=31.4)
     assert field.mask is not None
-    assert field.mask[:, :10].all() and field.mask.sum() == 32 * 10 + 2
+    assert field.mask[:, :10].all() and field.mask.sum() == 32 * 10 + 3
     assert np.isfinite(field.image).all() and (field.image[:, field.mask] == 0).all()
     mock = np.where(noise(3) > 1, np.float32(5), np.float32(0))  # a noiseless mock keeps its zeros
     assert read_field(put(tmp_path / "c.fits", mock), zeropoint=31.4).mask is None

@@ -35,11 +35,11 @@ class Plane:
 
 
 def find_planes(paths: Sequence[str | Path], extensions: Any, bands: Sequence[str] | None) -> list[Plane]:
-    """The bands in the files, in order; see `fits_in.read_field`."""
+    """The bands in the files, in order; see `read_field`."""
     wanted = [extensions] if isinstance(extensions, (int, str)) else list(extensions or [])
     planes: list[Plane] = []
     for i, given in enumerate(paths):
-        path, own = _split(given)
+        path, own = split_name(given)
         units = walk(path)
         asked = own or wanted
         if not own and len(paths) > 1 and wanted:
@@ -52,12 +52,16 @@ def find_planes(paths: Sequence[str | Path], extensions: Any, bands: Sequence[st
         planes += [p for unit in chosen for p in _of_unit(path, unit)]
     if len(planes) > _MOST_BANDS:
         raise InputError(
-            f"{paths[0]}: {len(planes)} planes, at most {_MOST_BANDS} are wanted; is it a spectral cube?"
+            f"{paths[0]}: {len(planes)} images, at most {_MOST_BANDS} bands are wanted; is it a stack of"
+            f" stamps or a spectral cube? Name the bands' extensions, as {Path(paths[0]).name}[1]"
         )
+    for i, plane in enumerate(planes):
+        if plane in planes[:i]:
+            raise InputError(f"{plane.path}: extension {plane.hdu} is given twice; every band once is wanted")
     return planes
 
 
-def _split(given: str | Path) -> tuple[Path, list[int | str]]:
+def split_name(given: str | Path) -> tuple[Path, list[int | str]]:
     """`name.fits[SCI]` or `name.fits[1]` as the file and the extension."""
     match = re.match(r"^(.+)\[([^\[\]]+)\]$", str(given))
     if match and not Path(given).exists():
@@ -165,7 +169,7 @@ def check_shapes(planes: list[Plane], names: list[str]) -> None:
             f"{planes[0].path}: {first[1]} x {first[0]} pixels is too small; at least {SMALLEST_SIDE} x"
             f" {SMALLEST_SIDE} are wanted"
         )
-    needed, there = 4 * len(planes) * math.prod(first), _memory()
+    needed, there = 4 * len(planes) * math.prod(first), memory()
     if needed > 0.8 * there:
         raise InputError(
             f"{planes[0].path}: {len(planes)} bands of {first[1]} x {first[0]} pixels need"
@@ -173,7 +177,7 @@ def check_shapes(planes: list[Plane], names: list[str]) -> None:
         )
 
 
-def _memory() -> float:
+def memory() -> float:
     """Bytes of memory of this machine; infinite where it does not say."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

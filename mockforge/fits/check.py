@@ -136,10 +136,10 @@ def _check_scaling(path: Path, index: int, cards: dict[str, str]) -> None:
                 value = float(cards[key].replace("D", "E"))
             except ValueError:
                 value = math.nan
-            if not math.isfinite(value) or (key == "BSCALE" and value == 0):
+            if not abs(value) < 1e30 or (key == "BSCALE" and value == 0):
                 raise InputError(
-                    f"{path}: extension {index}: {key} = {cards[key]}, a finite number"
-                    f"{' other than 0' if key == 'BSCALE' else ''} is wanted"
+                    f"{path}: extension {index}: {key} = {cards[key]}, a number below 1e30"
+                    f"{' and other than 0' if key == 'BSCALE' else ''} is wanted; mend the card"
                 )
 
 
@@ -243,6 +243,11 @@ def opened(path: Path, memmap: bool = False) -> Iterator[Any]:
             raise
         except Exception as error:  # astropy raises of every kind over damaged files
             reason = " ".join(str(error).split())[:200] or type(error).__name__
+            if "missing END card" in reason:
+                reason = (
+                    "what follows the data is no header; BITPIX or NAXIS are wrong, or the file is damaged:"
+                    " fetch it again"
+                )
             raise InputError(f"{path}: cannot be read as FITS: {reason}") from error
 
 

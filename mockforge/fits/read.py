@@ -16,6 +16,8 @@ from mockforge.fits.bands import Plane, band_names, check_shapes, find_planes
 from mockforge.fits.check import cards_of, opened, quiet, walk
 from mockforge.fits.units import zeropoint_of
 
+_BEYOND = 1e30
+"""Flux that no pixel has; SExtractor's mark of a bad one."""
 _SCALES = ("PIXSCALE", "PIXSCAL1", "SECPIX", "SECPIX1", "PIXSCL")
 
 
@@ -52,8 +54,8 @@ def read_field(
     - `pixel_scale_arcsec`: where neither WCS nor header gives it.
     - `require_njy`: raise where the flux unit of a band is unknown.
 
-    NaN, infinite and BLANK pixels of any band, pixels of an extension MASK other than 0, and
-    exact zeros around a noisy footprint, become `mask`; the image is 0 there.
+    NaN, infinite and BLANK pixels of any band, values beyond 1e30, pixels of an extension MASK
+    other than 0, and exact zeros around a noisy footprint, become `mask`; the image is 0 there.
 
     Raises InputError: missing, truncated or damaged file, no image, wrong dimensions, bands of
     different shape or not aligned, all NaN, constant, too small, unusable zeropoint or WCS.
@@ -61,6 +63,8 @@ def read_field(
     paths = [files] if isinstance(files, (str, Path)) else list(files)
     if not paths:
         raise InputError("no FITS file was given; name one file per band, or one file with all bands")
+    if pixel_scale_arcsec is not None and not _positive(pixel_scale_arcsec):
+        raise InputError(f"pixel scale: {pixel_scale_arcsec:g}, arcsec a pixel above 0 are wanted")
     planes = find_planes(paths, extensions, bands)
     names = band_names(planes, bands)
     check_shapes(planes, names)
@@ -75,8 +79,8 @@ def read_field(
         lacking = ", ".join(n for n, z in zip(names, zeropoints, strict=True) if z is None)
         raise InputError(
             f"{planes[0].path}: the flux unit of {lacking} is unknown (no BUNIT, no MAGZERO) and nJy is"
-            " needed: give the AB magnitude of pixel value 1, one for all bands or one per band, with"
-            " `--zeropoint` on the command line or `zeropoint:` in a recipe"
+            " needed: give the AB magnitude of pixel value 1, one for all bands or one per band, as"
+            " `zeropoint` of the field in a recipe or with `--zeropoint`"
         )
     known = None not in zeropoints
     factors = [10 ** (0.4 * (ZEROPOINT_NJY - z)) if known and z is not None else 1.0 for z in zeropoints]
@@ -89,7 +93,9 @@ def read_field(
     if beside is not None:
         mask |= beside != 0
     if mask.all():
-        raise InputError(f"{planes[0].path}: no pixel is usable in all bands; every one is masked or NaN")
+        raise InputError(
+            f"{planes[0].path}: no pixel is usable in all bands; every one is masked, NaN or beyond 1e30"
+        )
     image[:, mask] = 0.0
     truth = _truth(planes, names, factors)
     scale = pixel_scale_arcsec or next((f.scale for f in facts if f.scale), None)
@@ -195,7 +201,7 @@ def _wcs(path: Path, units: Any, index: int) -> tuple[Any, float | None]:
             f"{path}: the WCS of extension {index} is unusable (pixel scale {scales.tolist()} arcsec); mend"
             " or delete its CTYPE, CRVAL, CRPIX, CD or CDELT cards"
         )
-    return wcs, float(np.sqrt(scales.prod()))
+    return wcs, float(f"{np.sqrt(scales.prod()):.10g}")  # 0.1, not 0.100000000000008
 
 
 def _provenance(units: Any) -> dict[str, Any]:
@@ -235,7 +241,7 @@ def _check_aligned(planes: list[Plane], facts: list[_Fact], names: list[str]) ->
 
 
 def _mask(image: np.ndarray) -> np.ndarray:
-    """Pixels without a value: not finite in any band, or outside a footprint filled with zeros.
+    """Pixels without a value: NaN or absurd in any band, or outside a footprint filled with zeros.
 
     Mosaics are often 0 outside their footprint. Exact zeros in all bands count as outside where
     they are more than a hundredth of the image and the rest has noise about the sky (is negative
@@ -245,7 +251,7 @@ def _mask(image: np.ndarray) -> np.ndarray:
     blank = np.ones(image.shape[1:], dtype=bool)
     negative = 0
     for band in image:
-        mask |= ~np.isfinite(band)
+        mask |= ~(np.abs(band) < _BEYOND)
         blank &= band == 0
         negative += int(np.count_nonzero(band < 0))
     used = image.size - image.shape[0] * int(blank.sum())
