@@ -101,7 +101,7 @@ class Field:
                 units.append(fits.ImageHDU(self.mask.astype(np.uint8), name="MASK"))
                 units[-1].header["COMMENT"] = "1 = pixel must not be used"
             for unit in units:
-                unit.add_checksum(when="on writing")  # a date here would change the bytes
+                unit.add_checksum(when="checksum")  # a date here would change the bytes
             part = path.with_name(path.name + ".part")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,9 @@ def _set_card(header: Any, key: str, value: Any) -> None:
         value = str(value)
     if isinstance(value, str):
         value = " ".join(value.encode("ascii", "replace").decode().split())
-    header[key] = value if comment is None else (value, comment)
+    header[key] = value
+    if comment is not None and len(header.cards[key].image.rstrip()) + len(comment) + 3 <= 80:
+        header.comments[key] = comment  # a longer one would be cut in the middle of a word
 
 
 def tan_wcs(
