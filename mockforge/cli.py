@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mockforge.arguments import check_folder, check_memory, numbers_of, size_of, words_of
 from mockforge.errors import InputError, MockforgeError
 
 app = typer.Typer(
@@ -26,15 +27,18 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and er
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show where in the program an error arose.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[KEY=VALUE]...", help="Values to use instead of the recipe's.", show_default=False
-    ),
+    typer.Argument(metavar="KEY=VALUE", help="Values to use instead of the recipe's.", show_default=False),
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", show_default=False)]
+Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the result.")]
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", "-w", min=1, show_default=False, help="Processes at work at once; default one a CPU."
+        "--workers",
+        "-w",
+        min=1,
+        metavar="N",
+        show_default=False,
+        help="Processes at work at once; default one a CPU.",
     ),
 ]
 
@@ -140,7 +144,7 @@ def build(
     from mockforge.info import dataset_lines
 
     folder = build_dataset(recipe, out, overrides or (), workers, overwrite=overwrite, quiet=int(quiet))
-    _print(dataset_lines(folder)[:6] if quiet else dataset_lines(folder))
+    _print([folder] if quiet else dataset_lines(folder))
 
 
 @app.command()
@@ -187,9 +191,10 @@ def train(
     """Train a network on a real field of aligned FITS bands.
 
     \b
-      mockforge train train_kids_viking --out runs/kids
+      mockforge train train_field field.files='[g.fits, r.fits, i.fits]' --out runs/mine
       mockforge train my_field.yaml train.steps=2000 train.device=cuda
       mockforge train my_field.yaml --resume
+      mockforge train train_field network='{smith2019: {}}' critic='{packed: {}}'
 
     The run goes to DIR, by default runs/<name of the recipe>: checkpoints, log, previews, and
     the model (NAME.safetensors and NAME.json) that `generate` and the stage `sgan` take.
@@ -200,6 +205,7 @@ def train(
 
     made, text = load_training(recipe, overrides or ())
     folder = Path("runs", made.name) if out is None else out
+    check_folder(folder)
     with Progress(made.train.steps, made.name, "steps", int(quiet)) as progress:
         path = train_network(
             made, folder, resume=resume, recipe_text=text, report=lambda step, _: progress.reach(step)
@@ -212,11 +218,13 @@ def train(
 def generate(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files.")],
     model: Annotated[
-        str, typer.Option("--model", "-m", help="A bundled model's name, or its file.")
+        str, typer.Option("--model", "-m", metavar="NAME", help="A bundled model, or a model's file.")
     ] = "kids-viking",
-    size: Annotated[str, typer.Option(help="Side in pixels, or HEIGHTxWIDTH.")] = "1024",
-    n: Annotated[int, typer.Option("-n", min=1, help="Number of fields.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal fields.")] = 1,
+    size: Annotated[str, typer.Option(metavar="SIZE", help="Side in pixels, or HEIGHTxWIDTH.")] = "1024",
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Number of fields.")] = 1,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Of the first field; equal seeds give equal fields.")
+    ] = 1,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -232,9 +240,10 @@ def generate(
     from mockforge.sgan.generate import generate as generate_fields
     from mockforge.sgan.model import load_model
 
-    height, width = _size(size)
-    load_model(model)  # before anything is made on disk
-    with Progress(n * height * width, f"{n} of {height} x {width}", "pixels", int(quiet)) as progress:
+    height, width = size_of(size)
+    check_memory(height, width, len(load_model(model).bands))  # before anything is made on disk
+    check_folder(out)
+    with Progress(n * height * width, f"{height} x {width}", "pixels", int(quiet)) as progress:
         paths = generate_fields(model, (height, width), n, seed, out, progress=progress.advance)
     _print(paths)
 
@@ -242,26 +251,32 @@ def generate(
 @app.command()
 @_command
 def label(
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="FITS: a file a band, or one file.")
-    ],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")],
-    bands: Annotated[str | None, typer.Option(help="Names of the bands: g,r,Z.", show_default=False)] = None,
+    bands: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Names of the bands: g,r,Z.", show_default=False)
+    ] = None,
     extensions: Annotated[
         str | None,
-        typer.Option(help="Extensions to read, by name or number: SCI or 1,2,3.", show_default=False),
+        typer.Option(
+            metavar="LIST", help="Extensions to read, by name or number: SCI or 1,2,3.", show_default=False
+        ),
     ] = None,
     zeropoint: Annotated[
-        str | None, typer.Option(help="AB magnitude of pixel value 1, one or one a band.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="MAG", help="AB magnitude of pixel value 1, one or one a band.", show_default=False
+        ),
     ] = None,
     pixel_scale: Annotated[
-        float | None, typer.Option(help="arcsec, if no WCS says it.", show_default=False)
+        float | None,
+        typer.Option(metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Detection threshold, sigma [5].", show_default=False)
+        float | None, typer.Option(metavar="SIGMA", help="Detection threshold [5].", show_default=False)
     ] = None,
     min_pixels: Annotated[
-        int | None, typer.Option(help="Pixels a source has at least [5].", show_default=False)
+        int | None, typer.Option(metavar="N", help="Pixels a source has at least [5].", show_default=False)
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -291,9 +306,9 @@ def label(
         images,
         out,
         load_stage("detect", [*words, *(settings or ())]),
-        bands=_words(bands),
-        extensions=[int(e) if e.isdecimal() else e for e in _words(extensions) or ()] or None,
-        zeropoint=_numbers("--zeropoint", zeropoint),
+        bands=words_of(bands),
+        extensions=[int(e) if e.isdecimal() else e for e in words_of(extensions) or ()] or None,
+        zeropoint=numbers_of("--zeropoint", zeropoint),
         pixel_scale_arcsec=pixel_scale,
     )
     if not quiet:
@@ -328,7 +343,7 @@ def info(
 @_command
 def recipes(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Print this one.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="Print this one.", show_default=False)
     ] = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy it here, to change it.")] = False,
     to: Annotated[
@@ -347,6 +362,7 @@ def recipes(
       mockforge recipes segmentation --copy
       mockforge recipes --schema > recipe.schema.json
 
+    \b
     An editor completes and checks a recipe that starts with the line
       # yaml-language-server: $schema=recipe.schema.json
     """
@@ -354,6 +370,10 @@ def recipes(
     from mockforge.recipe.bundled import bundled_recipes, copy_recipe, first_comment
 
     known = bundled_recipes()
+    if name is None and (copy or to is not None):
+        raise InputError(f"--copy and --to want the name of a recipe: {', '.join(known)}")
+    if training and not schema:
+        raise InputError("--training goes with --schema")
     if schema:
         import json
 
@@ -371,24 +391,6 @@ def recipes(
             print(path.read_text(encoding="utf-8"), end="")
         else:
             print(copy_recipe(path, to or Path()))
-
-
-def _size(text: str) -> tuple[int, int]:
-    sides = text.lower().split("x")
-    if len(sides) in (1, 2) and all(s.isdecimal() and int(s) > 0 for s in sides):
-        return int(sides[0]), int(sides[-1])
-    raise InputError(f"--size: should be 3232 or 1024x2048 (height x width), found {text!r}")
-
-
-def _words(text: str | None) -> list[str] | None:
-    return None if text is None else [word.strip() for word in text.split(",")]
-
-
-def _numbers(option: str, text: str | None) -> list[float] | None:
-    try:
-        return None if text is None else [float(word) for word in text.split(",")]
-    except ValueError:
-        raise InputError(f"{option}: should be a number, or numbers with commas, found {text!r}") from None
 
 
 def _print(lines: Iterable[Any]) -> None:

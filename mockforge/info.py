@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mockforge.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from mockforge.field import Field
 
 _FITS = (".fits", ".fit", ".fts", ".fz", ".gz", ".bz2")
 _MODEL = (".json", ".safetensors")
@@ -16,23 +20,30 @@ def about(thing: str) -> list[str]:
 
     Raises InputError where it is none of these, with the nearest name of a model.
     """
+    from mockforge.fits.bands import split_name
     from mockforge.sgan.model import bundled_models, describe
 
-    path = Path(thing)
+    path = split_name(thing)[0]
     if thing in bundled_models():
         return _lines(describe(thing))
-    if path.name == "dataset.h5":
+    if path.name in ("dataset.h5", "manifest.json"):
         return dataset_lines(path.parent)
     if path.is_dir():
         if any(path.glob("*.safetensors")):
             return _lines(describe(thing))
         return dataset_lines(path)
     if not path.exists():
+        from mockforge.recipe.bundled import bundled_recipes
+
+        if thing in bundled_recipes():
+            raise InputError(f"{thing}: is a recipe; `mockforge recipes {thing}` prints it")
         raise InputError(f"{thing}: no such dataset, model or FITS file{nearest(thing, bundled_models())}")
     if path.suffix in _MODEL:
         return _lines(describe(thing))
     if path.suffix.lower() in _FITS or _starts_as_fits(path):
-        return _field_lines(path)
+        return _field_lines(thing)
+    if path.suffix == ".h5" and path.resolve().parent.name == "shards":
+        raise InputError(f"{thing}: is a shard; name the dataset's folder, {path.parent.parent}")
     raise InputError(f"{thing}: neither a dataset's folder, nor a model (.json, .safetensors), nor FITS")
 
 
@@ -44,15 +55,15 @@ def dataset_lines(folder: str | Path) -> list[str]:
     return _lines({**describe(folder), "look at": str(Path(folder) / "preview.png"), "in Python": load})
 
 
-def _field_lines(path: Path) -> list[str]:
+def _field_lines(name: str) -> list[str]:
     from mockforge.fits.read import read_field
     from mockforge.picture import sky_rms
 
-    field = read_field([path])
+    field = read_field([name])
     _, height, width = field.shape
     rms = sky_rms(field.image)
     facts = {
-        "image": str(path),
+        "image": name,
         "bands": ", ".join(field.bands),
         "size": f"{width} x {height} pixels (x, y)",
         "unit": field.unit if field.unit != "native" else "its own, no zeropoint is known",
@@ -68,9 +79,20 @@ def _field_lines(path: Path) -> list[str]:
     if field.mask is not None:
         facts["masked"] = f"{field.mask.mean():.2%} of the pixels"
     if field.truth is not None:
-        facts["truth"] = "the noiseless image is there"
-    facts |= {key: _value(value) for key, value in field.header.items()}
-    return _lines(facts)
+        facts["truth"] = "the noiseless image is in the file too"
+    return _lines(facts | _painted(field))
+
+
+def _painted(field: Field) -> dict[str, str]:
+    """Where a painted field comes from, in words, then its other cards."""
+    words = {
+        "MFMODEL": "model",
+        "MFSHA256": "weights",
+        "MFSEED": "seed",
+        "MFY0": "first row",
+        "MFX0": "first column",
+    }
+    return {words.get(key, key): _value(value) for key, value in field.header.items()}
 
 
 def _starts_as_fits(path: Path) -> bool:
@@ -84,4 +106,4 @@ def _value(card: object) -> str:
 
 def _lines(facts: Mapping[str, str]) -> list[str]:
     width = max((len(key) for key in facts), default=0)
-    return [f"{key + ':':<{width + 2}}{value}" for key, value in facts.items()]
+    return [f"{key + ':':<{width + 2}}{value}" for key, value in facts.items() if value]

@@ -34,7 +34,7 @@ class Progress:
             self._bar = _bar(self.unit)
         if self._bar is not None:
             self._bar.start()
-            self._task = self._bar.add_task(self.what, total=self.total, rate="")
+            self._task = self._bar.add_task(self.what, total=self.total, rate="", clock="left")
         return self
 
     def __exit__(
@@ -59,7 +59,8 @@ class Progress:
         """`done` units are done."""
         self.done = done
         if self._bar is not None:
-            self._bar.update(self._task, completed=self.done, rate=self._rate())
+            clock = "left" if self.done < self.total else "in"  # the clock stops at the time spent
+            self._bar.update(self._task, completed=self.done, rate=self._rate(), clock=clock)
         elif time.monotonic() - self._said >= _EVERY and self.done < self.total:
             spent, made = time.monotonic() - self._start, max(self.done - self._first, 1)
             left = spent / made * (self.total - self.done)
@@ -74,11 +75,11 @@ class Progress:
 
     def _rate(self) -> str:
         rate = (self.done - self._first) / max(time.monotonic() - self._start, 1e-6)
-        return f"{rate:.3g} {self.unit}/s" if rate >= 1 else f"{60 * rate:.3g} {self.unit}/min"
+        return f"{_number(rate)} {self.unit}/s" if rate >= 1 else f"{_number(60 * rate)} {self.unit}/min"
 
     def _line(self, end: str) -> None:
         self._said = time.monotonic()
-        say(f"{self.what}: {self.done}/{self.total} {self.unit}, {self._rate()}, {end}", self.quiet)
+        say(f"{self.what}: {self.done:,}/{self.total:,} {self.unit}, {self._rate()}, {end}", self.quiet)
 
 
 def say(text: str, quiet: int = 0) -> None:
@@ -96,13 +97,17 @@ def _bar(unit: str) -> Any:
     return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TextColumn(unit, markup=False),
+        progress.TextColumn("{task.completed:,}/{task.total:,} " + unit, markup=False),
         progress.TextColumn("{task.fields[rate]}", markup=False),
-        progress.TextColumn("left"),
+        progress.TextColumn("{task.fields[clock]}"),
         progress.TimeRemainingColumn(elapsed_when_finished=True),
         console=Console(stderr=True),
     )
+
+
+def _number(value: float) -> str:
+    """Three digits, never a power of ten."""
+    return f"{value:.3g}" if value < 1000 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def _duration(seconds: float) -> str:

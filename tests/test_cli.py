@@ -69,6 +69,10 @@ def test_version() -> None:
         ("info", "nosuch"),
         ("train", "nosuch.yaml"),
         ("recipes", "nosuch"),
+        ("recipes", "--copy"),
+        ("recipes", "--training"),
+        ("info", "segmentation"),
+        ("generate", "--out", "x", "--size", "9999999x9999999"),
         ("generate", "--out", "x", "--size", "big"),
         ("generate", "--out", "x", "--model", "nosuch"),
         ("label", "nosuch.fits", "--out", "x"),
@@ -139,6 +143,9 @@ def test_progress_is_plain_lines_when_piped(capsys: pytest.CaptureFixture[str], 
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("work: 1/4 samples, ") and lines[0].endswith(" left")
     assert lines[1].startswith("work: 4/4 samples, ") and len(lines) == 2
+    with Progress(480_000, "work", "pixels") as progress:
+        progress.advance(480_000)
+    assert "work: 480,000/480,000 pixels, " in (line := capsys.readouterr().err) and "e+" not in line
     with Progress(4, "work", "samples", quiet=1) as progress:
         progress.advance(4)
     assert capsys.readouterr().err == ""
