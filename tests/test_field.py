@@ -55,6 +55,14 @@ def test_headers_say_the_unit_and_checksums_hold(field: Field, tmp_path: Path) -
         assert all("CHECKSUM" in u.header and "DATASUM" in u.header for u in units)
 
 
+def test_comments_of_cards_are_whole_or_not_there(field: Field, tmp_path: Path) -> None:
+    cards = {"DIGEST": ("a" * 64, "sha256 of the weights"), "SEED": (7, "seed of the sky")}
+    path = Field(image=field.image, bands=field.bands, header=cards).write(tmp_path / "field.fits")
+    head = fits.getheader(path)
+    assert (head["DIGEST"], head.comments["DIGEST"]) == ("a" * 64, "")
+    assert head.comments["SEED"] == "seed of the sky"
+
+
 def test_equal_fields_give_equal_bytes(field: Field, tmp_path: Path) -> None:
     first = field.write(tmp_path / "a.fits").read_bytes()
     time.sleep(1.1)  # a date in the header would show

@@ -219,8 +219,9 @@ def _write_overlay(part: Path, field: Field, found: Detection, rule: Detect) -> 
     if field.mask is not None:
         flat[:, field.mask[::step, ::step]] = 0.0
     rgb = asinh_rgb(flat, found.sky_rms)
-    large = [a.repeat(times, axis=0).repeat(times, axis=1) for a in (rgb, found.instances[::step, ::step])]
-    Image.fromarray(outline(*large)).save(part, format="PNG")
+    labels = found.instances[::step, ::step]
+    rgb, labels = (a.repeat(times, axis=0).repeat(times, axis=1) for a in (rgb, labels))
+    Image.fromarray(outline(rgb, labels)).save(part, format="PNG")
 
 
 def _write_all(out: Path, writers: dict[str, Any]) -> tuple[Path, ...]:
