@@ -26,7 +26,7 @@ class ForgeGenerator(nn.Module):
     def __init__(self, spec: Forge, bands: int) -> None:
         super().__init__()
         self.spec = spec
-        self.fine = dict(zip((2, 4), spec.fine_channels, strict=True))
+        self.fine: dict[int, int] = dict(zip((2, 4), spec.fine_channels, strict=True))
         self.z_channels = spec.z_channels + sum(n * k * k for k, n in self.fine.items())
         w = spec.widths
         extra = (*spec.fine_channels, 0, 0)

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from mockforge.errors import InputError, nearest
+from mockforge.field import ZEROPOINT_NJY
 from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.instrument import Instrument
@@ -78,7 +79,7 @@ class Model:
             "network": {kind: asdict(self.network)},
             "bands": list(self.bands),
             "unit": "nJy",
-            "zeropoint_ab": 31.4,
+            "zeropoint_ab": ZEROPOINT_NJY,
             "pixel_scale_arcsec": self.pixel_scale_arcsec,
             "psf_fwhm_arcsec": self.psf_fwhm_arcsec,
             "scaling": asdict(self.scaling),

@@ -9,6 +9,7 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.config import Index, Limit, config
+from mockforge.field import ZEROPOINT_NJY
 from mockforge.rng import Stream
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Sgan:
         return out.with_attributes(
             bands=model.bands,
             unit="nJy",
-            zeropoint_ab=31.4,
+            zeropoint_ab=ZEROPOINT_NJY,
             **{k: v for k, v in known.items() if v is not None},
         )
 
