@@ -61,7 +61,7 @@ class ImageTiles:
     def fingerprint(self) -> dict[str, str]:
         """The sha256 of every file: a changed field makes another dataset."""
         files = (self.files,) if isinstance(self.files, str) else self.files
-        return {f"file {Path(name).name}": _sha256(_file(name), _stamp(_file(name))) for name in files}
+        return {f"file {name}": _sha256(_file(name), _stamp(_file(name))) for name in files}
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch with `image`, `mask` (N, y, x) and the table `tile` of where each was cut.

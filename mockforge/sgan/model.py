@@ -179,10 +179,13 @@ def _load(path: Path, _changed: int) -> Model:
             weights=load_tensors(raw),
             sha256=digest,
         )
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a mockforge model ({type(error).__name__}: {error})") from error
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        missing = f"no key {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{path}: not a mockforge model ({missing})") from error
 
 
 def describe(name: str | Path) -> dict[str, str]:

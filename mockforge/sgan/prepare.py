@@ -85,7 +85,8 @@ def _window(cut: Cut, shape: tuple[int, ...]) -> tuple[slice, slice]:
         first, last = ends or (0, size)
         if first >= last or last > size:
             raise InputError(
-                f"{name} [{first}, {last}]: the field has {name} 0 to {size}; first < last is wanted"
+                f"field.cut.{name} [{first}, {last}]: the field has {name} 0 to {size}; "
+                "first < last is wanted"
             )
         out.append(slice(first, last))
     return out[0], out[1]
@@ -111,6 +112,8 @@ def _subtract_background(image: np.ndarray, mask: np.ndarray, mesh: int) -> tupl
         flat[i] = band - background.back(dtype=np.float32)
         rms.append(background.rms(dtype=np.float32)[mesh // 2 :: mesh, mesh // 2 :: mesh])
     used = ~mask[mesh // 2 :: mesh, mesh // 2 :: mesh]
+    if not used.any():  # a field of less than a mesh, or masked at every mesh's centre
+        return flat, np.ones((1, len(image)), dtype=np.float32)
     return flat, np.stack([r[used] for r in rms], axis=1)
 
 

@@ -19,9 +19,11 @@ from mockforge.sgan.model import Model
 from mockforge.sgan.networks import make_critic
 from mockforge.sgan.painter import Scaling
 from mockforge.sgan.prepare import Cut, Prepared, prepare
+from mockforge.sgan.run_record import check_run, record_run
 from mockforge.sgan.task import SganTask
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import Report, fit
+from mockforge.train.parallel import usable
 
 
 @config
@@ -82,8 +84,8 @@ def train(
     `report(step, losses)` is called after each step. Raises InputError where the field cannot
     be used or `out` holds another run, LossNotFinite where training breaks.
     """
-    if (out / "checkpoint.pt").exists() and not resume:
-        raise InputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+    usable(recipe.train.device)
+    check_run(recipe, out, resume)
     found = read_training_field(recipe.field)
     ready = prepare(found.image, found.mask, recipe.field.cut, recipe.instrument)
     digest = hashlib.sha256(recipe_text.encode()).hexdigest()
@@ -91,9 +93,7 @@ def train(
     if recipe_text:
         notes["recipe_sha256"] = digest
     task = make_task(recipe, ready, found.bands, found.pixel_scale_arcsec, notes)
-    out.mkdir(parents=True, exist_ok=True)
-    if recipe_text:
-        (out / "recipe.yaml").write_text(recipe_text)
+    record_run(recipe, out, recipe_text)
     fit(task, recipe.train, recipe.seed, out, resume=resume, report=report)
     return out / f"{recipe.name}.json"
 
@@ -120,7 +120,7 @@ def _check_digests(paths: list[Path], wanted: tuple[str, ...]) -> None:
         raise InputError(f"field.sha256 has {len(wanted)} digests for {len(paths)} files; give one each")
     for path, digest in zip(paths, wanted, strict=False):
         if not path.is_file():
-            raise InputError(f"{path}: no such file")
+            raise InputError(f"{path}: no such file; see field.files and field.folder")
         with path.open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
         if found != digest.lower():

@@ -60,8 +60,9 @@ def fit(
     log = Log(folder, state.step) if world.leads else None
     try:
         _run(task, settings, Stream(seed, ("train",)), state, world, device, checkpoint, log, report)
-        if world.leads:
+        if world.leads and log is not None:
             state.save(checkpoint)
+            _preview(task, state, log)
             task.export(folder, state.averages, _history(state, settings, device, world))
     finally:
         if log is not None:
@@ -104,15 +105,19 @@ def _run(
             if state.step % settings.log_steps == 0 or state.step == 1:
                 log.scalars(state.step, values)
             if settings.preview_steps and state.step % settings.preview_steps == 0:
-                picture = task.preview(state.averages)
-                if picture is not None:
-                    log.picture(state.step, picture)
+                _preview(task, state, log)
             if now - saved > 60.0 * settings.checkpoint_minutes:
                 state.save(checkpoint)
                 saved = now
         out_of_time = settings.minutes is not None and now - began > 60.0 * settings.minutes
         if world.any(out_of_time, device) if settings.minutes is not None else False:
             break
+
+
+def _preview(task: Task, state: State, log: Log) -> None:
+    picture = task.preview(state.averages)
+    if picture is not None:
+        log.picture(state.step, picture)
 
 
 def _phase(

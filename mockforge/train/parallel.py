@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from mockforge.errors import InputError
+
 
 @dataclass(frozen=True)
 class World:
@@ -61,14 +63,24 @@ class World:
             dist.destroy_process_group()
 
 
+def usable(device: str) -> torch.device:
+    """The device a configuration names; InputError where this machine lacks it."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+        return torch.device(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"train.device={device}: not usable here ({reason}); use auto or cpu") from error
+
+
 def join(device: str) -> tuple[World, torch.device]:
     """Join the run that torchrun started, if any, and choose this process's device."""
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and size > 1:
-        device = f"cuda:{int(os.environ.get('LOCAL_RANK', '0'))}"
-    chosen = torch.device(device)
+    chosen = usable(device)
+    if chosen == torch.device("cuda") and size > 1:
+        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     if size > 1:
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
         if chosen.type == "cuda":

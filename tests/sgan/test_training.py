@@ -163,3 +163,26 @@ def test_what_cannot_be_trained_on_is_an_input_error(files, tmp_path):
     with pytest.raises(InputError, match="smaller than crops"):
         train(recipe(files, crops=Crops(sizes=(512,))), tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_a_resume_with_another_recipe_says_what_changed(files, tmp_path):
+    made = recipe(files)
+    with pytest.raises(InputError, match="nothing to resume"):
+        train(made, tmp_path / "none", resume=True)
+    assert not (tmp_path / "none").exists()
+    train(made, tmp_path / "run")
+    other = replace(made, crops=replace(made.crops, batch=3), train=replace(made.train, steps=5, log_steps=2))
+    with pytest.raises(InputError, match=r"\(crops.batch: 4 -> 3\)"):
+        train(other, tmp_path / "run", resume=True)
+
+
+def test_a_device_this_machine_lacks_is_an_input_error(files, tmp_path):
+    absent = replace(recipe(files).train, device="cuda:99")
+    with pytest.raises(InputError, match="use auto or cpu"):
+        train(recipe(files, train=absent), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_field_smaller_than_a_mesh_can_be_learned(files):
+    found = prepare(starfield()[:, :60, :60], None, Cut(), InstrumentChoice())
+    assert found.instrument.rms_levels == ((1.0, 1.0),)

@@ -1,0 +1,68 @@
+"""The record of a training run: what it was asked, so that a resume cannot quietly become another run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mockforge.errors import InputError
+
+RECORD = "run.json"
+_MAY_CHANGE = (
+    "field.folder",
+    *(f"train.{key}" for key in ("steps", "minutes", "device", "threads")),
+    *(f"train.{key}" for key in ("checkpoint_minutes", "preview_steps", "log_steps")),
+)
+"""What a resumed run may be asked differently: it changes no loss, only where, when and how long."""
+
+
+def check_run(recipe: Any, out: Path, resume: bool) -> None:
+    """InputError where `out` holds a run and is not to be resumed, or one of another recipe.
+
+    `recipe` is a configuration dataclass. Nothing is written.
+    """
+    begun = (out / "checkpoint.pt").exists()
+    if begun and not resume:
+        raise InputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+    if resume and not begun:
+        raise InputError(f"{out / 'checkpoint.pt'}: not found, nothing to resume; train without --resume")
+    record = out / RECORD
+    if resume and record.exists():
+        old, new = flat(json.loads(record.read_text())), flat(_plain(recipe))
+        changed = [
+            f"{key}: {old.get(key)} -> {new.get(key)}"
+            for key in sorted({*old, *new})
+            if old.get(key) != new.get(key) and not key.startswith(_MAY_CHANGE)
+        ]
+        if changed:
+            raise InputError(
+                f"{out}: the run was begun with another recipe ({'; '.join(changed)}); "
+                "resume it as it was, or choose another --out"
+            )
+
+
+def record_run(recipe: Any, out: Path, recipe_text: str) -> None:
+    """Write what the run is asked, overrides included, and the recipe's text with its comments."""
+    out.mkdir(parents=True, exist_ok=True)
+    part = out / f"{RECORD}.part"
+    part.write_text(json.dumps(_plain(recipe), indent=1) + "\n")
+    part.replace(out / RECORD)
+    if recipe_text:
+        (out / "recipe.yaml").write_text(recipe_text)
+
+
+def flat(tree: Any, above: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined by dots."""
+    if not isinstance(tree, dict):
+        return {above: tree}
+    rows: dict[str, Any] = {}
+    for key, value in tree.items():
+        rows |= flat(value, f"{above}.{key}" if above else str(key))
+    return rows
+
+
+def _plain(recipe: Any) -> Any:
+    """The configuration as JSON gives it back: tuples as lists."""
+    return json.loads(json.dumps(asdict(recipe)))
