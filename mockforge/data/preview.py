@@ -110,8 +110,8 @@ def _common_peak(images: list[np.ndarray]) -> np.ndarray:
 
 
 def _labelled(rgb: np.ndarray, instances: np.ndarray) -> np.ndarray:
-    """The picture in dim grey with every object outlined; neighbours mostly in other colours."""
-    grey = (0.55 * rgb.mean(axis=2, keepdims=True)).astype(np.uint8).repeat(3, axis=2)
+    """The picture in grey with every object outlined; neighbours mostly in other colours."""
+    grey = (0.9 * rgb.mean(axis=2, keepdims=True)).astype(np.uint8).repeat(3, axis=2)
     for k, colour in enumerate(COLOURS):
         chosen = (instances > 0) & (instances % len(COLOURS) == k)
         grey = outline(grey, np.where(chosen, instances, 0), colour)
