@@ -202,15 +202,16 @@ def train(
     from mockforge.progress import Progress
     from mockforge.recipe.read import load_training
     from mockforge.sgan.training import train as train_network
+    from mockforge.train.parallel import leads
 
     made, text = load_training(recipe, overrides or ())
     folder = Path("runs", made.name) if out is None else out
     check_folder(folder)
-    with Progress(made.train.steps, made.name, "steps", int(quiet)) as progress:
-        path = train_network(
-            made, folder, resume=resume, recipe_text=text, report=lambda step, _: progress.reach(step)
-        )
-    print(path)
+    with Progress(made.train.steps, made.name, "steps", int(quiet or not leads())) as progress:
+        watch = lambda step, losses: (progress.reach if losses else progress.start_at)(step)  # noqa: E731
+        path = train_network(made, folder, resume=resume, recipe_text=text, report=watch)
+    if leads():
+        print(path)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from mockforge.sgan.run_record import check_run, record_run
 from mockforge.sgan.task import SganTask
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import Report, fit
-from mockforge.train.parallel import usable
+from mockforge.train.parallel import leads, usable
 
 
 @config
@@ -81,8 +81,8 @@ def train(
 ) -> Path:
     """Train the recipe's SGAN into `out`; returns the model's JSON file.
 
-    `report(step, losses)` is called after each step. Raises InputError where the field cannot
-    be used or `out` holds another run, LossNotFinite where training breaks.
+    `report(step, losses)` is called once before (no losses) and after each step. Raises InputError
+    where the field cannot be used or `out` holds another run, LossNotFinite where training breaks.
     """
     usable(recipe.train.device)
     check_run(recipe, out, resume)
@@ -93,7 +93,8 @@ def train(
     if recipe_text:
         notes["recipe_sha256"] = digest
     task = make_task(recipe, ready, found.bands, found.pixel_scale_arcsec, notes)
-    record_run(recipe, out, recipe_text)
+    if leads():
+        record_run(recipe, out, recipe_text)
     fit(task, recipe.train, recipe.seed, out, resume=resume, report=report)
     return out / f"{recipe.name}.json"
 

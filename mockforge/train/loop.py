@@ -19,7 +19,7 @@ from mockforge.train.parallel import World, join
 from mockforge.train.task import Phase, Task
 
 Report = Callable[[int, Mapping[str, float]], None]
-"""Called with the step and the means of its losses."""
+"""Called with the step and the means of its losses; once before the first step, without losses."""
 
 
 class LossNotFinite(MockforgeError):
@@ -88,6 +88,8 @@ def _run(
     task: Task, settings: TrainConfig, stream: Stream, state: State, world: World, device: torch.device,
     checkpoint: Path, log: Log | None, report: Report | None,
 ) -> None:  # fmt: skip
+    if report is not None:
+        report(state.step, {})
     began, before = time.monotonic(), state.seconds
     saved = began
     while state.step < settings.steps:

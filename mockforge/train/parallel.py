@@ -63,6 +63,11 @@ class World:
             dist.destroy_process_group()
 
 
+def leads() -> bool:
+    """Whether this process is the first of those torchrun started, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def usable(device: str) -> torch.device:
     """The device a configuration names; InputError where this machine lacks it."""
     if device == "auto":
