@@ -22,7 +22,7 @@ def model_card(model: Model) -> str:
         next_pixel = sum(a * b for row in kernel for a, b in zip(row[:-1], row[1:], strict=True))
         lines.append(f"| {band} | {rms:.4g} | {seeing} | {next_pixel:+.2f} |")
     lines += ["", "## Training", ""]
-    lines += [f"- {str(key).replace('_', ' ')}: {value}" for key, value in model.training.items()]
+    lines += [f"- {str(key).replace('_', ' ')}: {value}" for key, value in model.training.items() if value]
     lines += ["", "## Limits", "", *(f"- {text}" for text in _limits(model)), ""]
     return "\n".join(lines)
 
