@@ -116,7 +116,7 @@ def test_the_card_says_what_the_model_was_measured_to_be(forge, tmp_path):
     card = replace(forge, training={"steps": 7, "source": ""}).save(tmp_path).with_suffix(".md").read_text()
     assert "| g | 3 | 0.70 | +0.20 |" in card  # twice 0.1 x 0.98: the kernel's autocorrelation
     assert "- steps: 7" in card
-    assert "source" not in card
+    assert "- source" not in card
 
 
 def test_an_unknown_model_names_the_nearest(monkeypatch, forge, tmp_path):
