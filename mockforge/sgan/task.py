@@ -16,6 +16,7 @@ from mockforge.rng import Stream
 from mockforge.sgan.config import Adam, Crops, Loss
 from mockforge.sgan.crops import Crops as FieldCrops
 from mockforge.sgan.crops import turned
+from mockforge.sgan.forge import CELL
 from mockforge.sgan.losses import critic_loss, generator_loss, gradient_penalty
 from mockforge.sgan.model import Model
 from mockforge.train.task import Phase
@@ -83,13 +84,15 @@ class SganTask:
     def fakes(self, size: int, n: int, stream: Stream) -> Tensor:
         """Generated crops as the discriminator sees them."""
         source = stream.child("fake").torch(self.device)
-        cells = self.painter.cells(size)
+        # The published network is trained as published: z of 4 for 64 pixels, zeros at the border.
+        cells = self.painter.cells(size) if self.painter.clean else size // CELL
         z = torch.randn(
             n, self.painter.generator.z_channels, cells, cells, generator=source, device=self.device
         )
-        flux = self.painter.flux(z, size)
         if self.painter.clean:
-            flux = self._observe(flux, source)
+            flux = self._observe(self.painter.flux(z, size), source)
+        else:
+            flux = self.model.scaling.to_flux(self.painter.generator(z), self.painter.optics.rms)
         turns = stream.child("turn").numpy().integers(0, 8, n).tolist()
         return self._seen(torch.stack([turned(f, t) for f, t in zip(flux, turns, strict=True)]))
 

@@ -26,7 +26,7 @@ from mockforge.sgan.crops import turned
 from mockforge.sgan.model import load_model
 from mockforge.sgan.prepare import Cut, prepare
 from mockforge.sgan.sky import Sky
-from mockforge.sgan.training import TrainingField, TrainSgan, train
+from mockforge.sgan.training import TrainingField, TrainSgan, make_task, train
 from mockforge.train.config import TrainConfig
 
 FWHM = (3.0, 4.0)
@@ -154,6 +154,22 @@ def test_the_published_network_trains_too(files, tmp_path, kind):
         assert low <= band.min() < band.max() <= high
 
 
+def test_the_published_network_is_trained_on_the_published_z(files):
+    made = recipe(
+        files,
+        network=Network(smith2019=Smith2019(z_channels=4, widths=(8, 8, 8, 8))),
+        critic=Critic(packed=PackedCritic(widths=(8, 8))),
+        crops=Crops(sizes=(64,), batch=4, equal_pixels=False),
+    )
+    ready = prepare(starfield(), None, Cut(), InstrumentChoice())
+    task = make_task(made, ready, ("g", "r"), 0.2)
+    seen = []
+    task.painter.generator.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
+    for size, cells in ((64, 4), (128, 8), (256, 16)):
+        assert task.fakes(size, 2, Stream(1)).shape == (2, 2, size, size)
+        assert seen[-1] == (2, 4, cells, cells)
+
+
 def test_what_cannot_be_trained_on_is_an_input_error(files, tmp_path):
     spec = recipe(files).field
     with pytest.raises(InputError, match="no such file"):
@@ -181,6 +197,24 @@ def test_a_device_this_machine_lacks_is_an_input_error(files, tmp_path):
     with pytest.raises(InputError, match="use auto or cpu"):
         train(recipe(files, train=absent), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["train_field", "train_kids_viking", "train_smith2019", "train_xdf"])
+def test_every_bundled_training_recipe_takes_a_step(name, tmp_path):
+    """With its own networks and losses, on a small field in place of the real one."""
+    from mockforge.recipe.bundled import bundled_recipes
+    from mockforge.recipe.read import load_training
+
+    field = np.concatenate([starfield(160), starfield(160)[:1]])
+    for i, band in enumerate(field):
+        Field(band[None], (f"b{i}",), pixel_scale_arcsec=0.2).write(tmp_path / f"b{i}.fits")
+    cut = "{rows: null, columns: null, masked_columns: [], rotate_deg: 0, background_mesh: 64}"
+    made, _ = load_training(
+        bundled_recipes()[name],
+        [f"field.folder={tmp_path}", "field.files=[b0.fits, b1.fits, b2.fits]", f"field.cut={cut}",
+         "crops.sizes=[64]", "crops.batch=2", "train.steps=1", "train.device=cpu"],
+    )  # fmt: skip
+    assert load_model(train(made, tmp_path / "run")).training["steps"] == 1
 
 
 def test_a_field_smaller_than_a_mesh_can_be_learned(files):
