@@ -226,6 +226,7 @@ def generate(
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="Of the first field; equal seeds give equal fields.")
     ] = 1,
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -233,19 +234,19 @@ def generate(
 
     \b
       mockforge generate --model kids-viking --size 3232 -n 4 --seed 1 --out fields
-      mockforge generate --model runs/kids/kids.json --size 1024x2048 --out fields
+      mockforge generate --model runs/kids/kids.json --size 1024x2048 --device cuda --out fields
 
     The headers hold WCS, pixel scale, zeropoint, PSF, seed and the model's hash.
     """
     from mockforge.progress import Progress
-    from mockforge.sgan.generate import generate as generate_fields
+    from mockforge.sgan.generate import generate as paint
     from mockforge.sgan.model import load_model
 
     height, width = size_of(size)
     check_memory(height, width, len(load_model(model).bands))  # before anything is made on disk
     check_folder(out)
     with Progress(n * height * width, f"{height} x {width}", "pixels", int(quiet)) as progress:
-        paths = generate_fields(model, (height, width), n, seed, out, progress=progress.advance)
+        paths = paint(model, (height, width), n, seed, out, device=device, progress=progress.advance)
     _print(paths)
 
 

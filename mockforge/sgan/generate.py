@@ -8,6 +8,7 @@ from pathlib import Path
 from mockforge.errors import InputError
 from mockforge.picture import asinh_rgb, save_png
 from mockforge.sgan.sky import TILE, Sky
+from mockforge.train.parallel import usable
 
 
 def generate(
@@ -25,19 +26,20 @@ def generate(
     Each is `NAME-SEED.fits`, a multi-extension file (a band an extension, then the noiseless
     bands where the network gives them), and `NAME-SEED.png`. `progress` is called with the
     pixels done. Returns the paths of the FITS files. Raises InputError for a size that is not
-    positive, an unknown model or an `out` that cannot be made.
+    positive, an unknown model, a device this machine lacks or an `out` that cannot be made.
     """
     if min(size) < 1 or n < 1:
         raise InputError(f"size {size[0]}x{size[1]} and n {n} should be at least 1")
+    chosen = str(usable(device))
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out}: cannot be made ({error.strerror}); choose another --out") from error
     written = []
-    sky = Sky(model, seed, device=device)
+    sky = Sky(model, seed, device=chosen)
     for k in range(n):
-        sky = sky if k == 0 else Sky(sky.model, seed + k, device=device)
+        sky = sky if k == 0 else Sky(sky.model, seed + k, device=chosen)
         written.append(_write(sky, size, out, progress))
     return written
 

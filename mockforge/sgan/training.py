@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
 import torch
 
-from mockforge.config import Index, Limit, Positive, config
+from mockforge.config import Index, Positive, config
 from mockforge.errors import InputError
 from mockforge.field import Field
 from mockforge.rng import Stream
@@ -52,7 +51,7 @@ class TrainingField:
 class TrainSgan:
     """A recipe for `mockforge train`: a SGAN from a real field."""
 
-    name: Annotated[str, Limit()]
+    name: str
     """Name of the model; its files are NAME.safetensors and NAME.json."""
     source: str = ""
     """Where the field comes from and on whose terms, in words, for the model's card."""

@@ -77,7 +77,7 @@ def usable(device: str) -> torch.device:
         return torch.device(device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"train.device={device}: not usable here ({reason}); use auto or cpu") from error
+        raise InputError(f"device {device!r}: not usable here ({reason}); use auto or cpu") from error
 
 
 def join(device: str) -> tuple[World, torch.device]:

@@ -150,6 +150,12 @@ def test_source_cuts_windows_that_share_no_pixel(forge, tmp_path):
     )
 
 
+def test_generate_on_a_device_this_machine_lacks_writes_nothing(forge, tmp_path):
+    with pytest.raises(InputError, match="device 'cuda:99': not usable here"):
+        generate(forge.save(tmp_path / "model"), (16, 16), 1, 1, tmp_path / "out", device="cuda:99")
+    assert not (tmp_path / "out").exists()
+
+
 def test_generate_writes_fields_that_say_what_they_are(forge, tmp_path):
     from astropy.io import fits
 
