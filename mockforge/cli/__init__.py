@@ -1,0 +1,11 @@
+"""The command `mockforge`: one short function per command. Heavy libraries are imported in them."""
+
+from mockforge.cli import datasets, images, networks
+from mockforge.cli.program import app
+
+__all__ = ["app", "datasets", "images", "main", "networks"]
+
+
+def main() -> None:
+    """Entry point of the command `mockforge`."""
+    app(prog_name="mockforge")

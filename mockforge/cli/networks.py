@@ -1,0 +1,85 @@
+"""The commands `train` and `generate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mockforge.arguments import check_folder, check_memory, size_of
+from mockforge.cli.program import Out, Overrides, Quiet, Verbose, app, command, print_lines
+
+
+@app.command()
+@command
+def train(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A training recipe, or a bundled one's name.")
+    ],
+    overrides: Overrides = None,
+    out: Out = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in DIR.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a network on a real field of aligned FITS bands.
+
+    \b
+      mockforge train train_field field.files='[g.fits, r.fits, i.fits]' --out runs/mine
+      mockforge train my_field.yaml train.steps=2000 train.device=cuda
+      mockforge train my_field.yaml --resume
+      mockforge train train_field network='{smith2019: {}}' critic='{packed: {}}'
+
+    The run goes to DIR, by default runs/<name of the recipe>: checkpoints, log, previews, and
+    the model (NAME.safetensors and NAME.json) that `generate` and the stage `sgan` take.
+    """
+    from mockforge.progress import Progress
+    from mockforge.recipe.read import load_training
+    from mockforge.sgan.training import train as train_network
+    from mockforge.train.parallel import leads
+
+    made, text = load_training(recipe, overrides or ())
+    folder = Path("runs", made.name) if out is None else out
+    check_folder(folder)
+    with Progress(made.train.steps, made.name, "steps", int(quiet or not leads())) as progress:
+        watch = lambda step, losses: (progress.reach if losses else progress.start_at)(step)  # noqa: E731
+        path = train_network(made, folder, resume=resume, recipe_text=text, report=watch)
+    if leads():
+        print(path)
+
+
+@app.command()
+@command
+def generate(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="NAME", help="A bundled model, or a model's file.")
+    ] = "kids-viking",
+    size: Annotated[str, typer.Option(metavar="SIZE", help="Side in pixels, or HEIGHTxWIDTH.")] = "1024",
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Number of fields.")] = 1,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Of the first field; equal seeds give equal fields.")
+    ] = 1,
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Paint fields with a trained network: FITS in nJy and PNG.
+
+    \b
+      mockforge generate --model kids-viking --size 3232 -n 4 --seed 1 --out fields
+      mockforge generate --model runs/kids/kids.json --size 1024x2048 --device cuda --out fields
+
+    The headers hold WCS, pixel scale, zeropoint, PSF, seed and the model's hash.
+    """
+    from mockforge.progress import Progress
+    from mockforge.sgan.generate import generate as paint
+    from mockforge.sgan.model import load_model
+
+    height, width = size_of(size)
+    check_memory(height, width, len(load_model(model).bands))  # before anything is made on disk
+    check_folder(out)
+    with Progress(n * height * width, f"{height} x {width}", "pixels", int(quiet)) as progress:
+        paths = paint(model, (height, width), n, seed, out, device=device, progress=progress.advance)
+    print_lines(paths)

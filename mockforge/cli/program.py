@@ -1,0 +1,116 @@
+"""The command `mockforge`: its options, its errors as sentences, its exit codes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mockforge.errors import InputError, MockforgeError
+
+app = typer.Typer(
+    name="mockforge",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # the same plain text on a terminal and in a pipe
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors only.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show where in the program an error arose.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Values to use instead of the recipe's.", show_default=False),
+]
+Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the result.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        "-w",
+        min=1,
+        metavar="N",
+        show_default=False,
+        help="Processes at work at once; default one a CPU.",
+    ),
+]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Errors of a command as sentences on stderr: exit 2 for bad input, 1 for failed work."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except (typer.Exit, typer.Abort):
+            raise
+        except KeyboardInterrupt as error:
+            fail(str(error) or "interrupted", 1)
+        except BrokenPipeError:  # the reader of our output has left, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except Exception as error:
+            if kwargs.get("verbose"):
+                import traceback
+
+                traceback.print_exc()
+            if isinstance(error, MockforgeError):
+                fail(str(error), 2 if isinstance(error, InputError) else 1)
+            hint = "" if kwargs.get("verbose") else "; run it with -v and report what it prints"
+            fail(f"unexpected {type(error).__name__}: {error}{hint}", 1)
+
+    return run
+
+
+def fail(message: str, code: int) -> None:
+    """Leave with the exit code and a sentence on stderr."""
+    print(f"mockforge: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from mockforge import __version__
+
+        print(f"mockforge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def mockforge(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Training sets for finding galaxies in deep images and for predicting them at another redshift.
+
+    \b
+    A first dataset, and what is in it:
+      mockforge recipes
+      mockforge build segmentation samples=64 --out datasets/small
+      mockforge info datasets/small
+
+    \b
+    Fields from a trained network, and the labels of a real image:
+      mockforge generate --model kids-viking --size 1024 -n 4 --seed 1 --out fields
+      mockforge label g.fits r.fits Z.fits --out labels
+
+    \b
+    In Python:
+      train = mockforge.load("datasets/small", split="train")    # a torch Dataset
+
+    `mockforge COMMAND --help` explains each. Exit codes: 0 done, 1 failed, 2 bad input.
+    """
+
+
+def print_lines(lines: Iterable[Any]) -> None:
+    """Print a line each."""
+    for line in lines:
+        print(line)
