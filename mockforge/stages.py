@@ -16,6 +16,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "sersic_sed": ("mockforge.sky.pairs", "SersicSed"),
     "detect": ("mockforge.label.stage", "Detect"),
     "select": ("mockforge.label.select", "Select"),
+    "observe": ("mockforge.observe.stage", "Observe"),
 }
 """Stage name -> (module, class). The class is a `mockforge.config.config` dataclass and a Stage."""
 

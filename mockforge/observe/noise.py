@@ -1,0 +1,212 @@
+"""Noise: what a detector and a sky add to a noiseless image, per band and per pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+
+from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, fixed
+from mockforge.errors import InputError
+from mockforge.field import ZEROPOINT_NJY
+from mockforge.observe.correlation import Correlation, autocorrelation_of, kernel_of, one_of
+from mockforge.observe.depth import electrons_per_njy, rms_of_depth
+from mockforge.observe.pixels import PixelNoise
+
+PerBand = float | tuple[float, ...]
+"""One number for every band, or one number a band in the order of the bands."""
+
+
+@config
+class Depth:
+    """A limiting magnitude: how bright a source is measured at `sigma`."""
+
+    magnitude: PerBand
+    """AB magnitude of the limit."""
+    sigma: Positive = 5.0
+    """Flux over its error at that magnitude."""
+    aperture_arcsec: Positive | None = None
+    """Diameter of the aperture the limit is for; null: a point source, weighted by its PSF."""
+    total: bool = False
+    """With an aperture: the magnitude is a point source's total one, not the flux in the aperture."""
+    fwhm_arcsec: PerBand | None = None
+    """FWHM of the PSF the limit is for; null: that of the image."""
+
+
+@config
+class Ccd:
+    """A detector under a sky: its noise is the Poisson noise of everything it counts, and its read noise."""
+
+    sky_mag_arcsec2: PerBand
+    """Brightness of the sky, AB magnitude in a square arcsec."""
+    zeropoint_e: PerBand
+    """AB magnitude of a source that gives one electron a second."""
+    exposure_s: PerBand
+    """Time of all exposures together, seconds."""
+    exposures: Count = 1
+    """How many times it is read out."""
+    read_noise_e: NonNegative = 0.0
+    """Rms of one read-out of a pixel, electrons."""
+    dark_e_s: NonNegative = 0.0
+    """Dark current of a pixel, electrons a second."""
+
+
+@config
+class Noise:
+    """The noise of an image: exactly one of `rms_njy`, `depth`, `ccd`, `survey`, and what goes with it.
+
+    A pixel's variance is rms^2 + flux / gain, where the gain is known. Above `poisson_below`
+    electrons of variance it is Gaussian; below, counts are drawn from Poisson's law.
+    """
+
+    rms_njy: PerBand | None = None
+    """Rms of the sky in a pixel, nJy."""
+    depth: Depth | None = None
+    """A limiting magnitude."""
+    ccd: Ccd | None = None
+    """A detector: sky brightness, exposure, zeropoint, read noise."""
+    survey: str | None = None
+    """A survey by name, or the path of a YAML file of one: noise per area as it has, in pixels of
+    the image's size, and its gain where it is known."""
+    survey_bands: tuple[str, ...] | None = None
+    """The survey's bands that stand for the image's, in order; null: those of the same names."""
+    electrons_per_njy: PerBand | None = None
+    """Gain: electrons counted for one nJy. Without it, sources add no shot noise to `rms_njy` and
+    `depth`; a `ccd` has its own, and a survey may."""
+    shot: bool = True
+    """Sources add shot noise where the gain is known."""
+    background: Literal["subtracted", "added"] = "subtracted"
+    """Whether the sky's mean brightness is taken off or stays in the pixels (`ccd` only)."""
+    correlation: Correlation | None = None
+    """How the noise of neighbouring pixels hangs together; null: not at all. The rms stays."""
+    rms_factor: Annotated[Varying, Limit(gt=0)] = fixed(1.0)
+    """Times the rms of the sky, a draw for each sample: surveys are not equally deep everywhere.
+    Not with `ccd`, whose sky sets its rms."""
+    poisson_below: NonNegative = 100.0
+    """Pixels with a variance of fewer electrons are counted by Poisson's law exactly; correlated
+    noise is Gaussian everywhere."""
+
+    def __post_init__(self) -> None:
+        one_of(self, ("rms_njy", "depth", "ccd", "survey"))
+        if self.background == "added" and self.ccd is None:
+            raise ValueError("background: added needs `ccd`, which says how bright the sky is")
+        if self.survey_bands is not None and self.survey is None:
+            raise ValueError("survey_bands needs `survey`")
+        if self.ccd is not None and self.electrons_per_njy is not None:
+            raise ValueError(
+                "electrons_per_njy follows from the zeropoint_e and exposure_s of `ccd`; take it out"
+            )
+        if self.ccd is not None and self.rms_factor != fixed(1.0):
+            raise ValueError("rms_factor is not for `ccd`, whose sky_mag_arcsec2 sets the rms; take it out")
+
+
+def pixel_noise(
+    noise: Noise,
+    bands: Sequence[str],
+    pixel_scale_arcsec: float,
+    psf_fwhm_arcsec: Sequence[float] | None = None,
+) -> PixelNoise:
+    """What `noise` comes to in pixels of this size.
+
+    `psf_fwhm_arcsec` (C,) is that of the image, pixel included: a `depth` of point sources needs
+    it. Raises InputError where the numbers do not fit the bands, a band is not in the survey,
+    or the PSF is needed and unknown.
+    """
+    correlation = None if noise.correlation is None else autocorrelation_of(noise.correlation)
+    electrons, sky = _per_band(noise.electrons_per_njy, bands, "electrons_per_njy"), None
+    if noise.ccd is not None:
+        rms, electrons, sky = _ccd(noise.ccd, bands, pixel_scale_arcsec)
+    elif noise.depth is not None:
+        rms = _depth(noise.depth, bands, pixel_scale_arcsec, psf_fwhm_arcsec, correlation)
+    elif noise.survey is not None:
+        rms, gain = _survey(noise, bands, pixel_scale_arcsec, correlation)
+        electrons = gain if electrons is None else electrons
+    else:
+        rms = _per_band(noise.rms_njy, bands, "rms_njy", least=0.0)
+        assert rms is not None  # __post_init__ has seen to it
+    return PixelNoise(
+        rms=rms,
+        electrons=electrons if noise.shot else None,
+        sky=sky,
+        keeps_sky=noise.background == "added",
+        kernel=None if correlation is None else kernel_of(correlation),
+        poisson_below=0.0 if correlation is not None else noise.poisson_below,
+    )
+
+
+def _ccd(ccd: Ccd, bands: Sequence[str], scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rms (nJy), electrons for a nJy, sky in a pixel (nJy): the CCD equation of an empty pixel."""
+    names = ("sky_mag_arcsec2", "zeropoint_e", "exposure_s")
+    magnitude, zeropoint, exposure = (_required(getattr(ccd, n), bands, f"ccd.{n}") for n in names)
+    if (exposure <= 0).any():
+        raise InputError(f"noise: ccd.exposure_s should be > 0, found {exposure.tolist()}")
+    gain = electrons_per_njy(zeropoint, exposure)
+    sky = 10.0 ** (-0.4 * (magnitude - ZEROPOINT_NJY)) * scale**2
+    variance = sky * gain + ccd.dark_e_s * exposure + ccd.exposures * ccd.read_noise_e**2
+    return np.sqrt(variance) / gain, gain, sky
+
+
+def _depth(
+    depth: Depth,
+    bands: Sequence[str],
+    scale: float,
+    image_fwhm: Sequence[float] | None,
+    correlation: np.ndarray | None,
+) -> np.ndarray:
+    magnitude = _required(depth.magnitude, bands, "depth.magnitude")
+    fwhm = _per_band(depth.fwhm_arcsec, bands, "depth.fwhm_arcsec")
+    if fwhm is None and image_fwhm is not None:
+        fwhm = np.asarray(image_fwhm, dtype=np.float64)
+    needed = depth.aperture_arcsec is None or depth.total
+    if needed and (fwhm is None or not (fwhm > 0).all()):
+        found = "it is unknown" if fwhm is None else f"it is {fwhm.tolist()} arcsec"
+        raise InputError(
+            f"noise: depth is for point sources, which needs the FWHM of the PSF, and {found}; "
+            "give depth.fwhm_arcsec, or an aperture_arcsec, or a PSF to the images"
+        )
+    widths = np.zeros(len(bands)) if fwhm is None else fwhm
+    limits = zip(magnitude, widths, strict=True)
+    how = {"sigma": depth.sigma, "aperture": depth.aperture_arcsec, "total": depth.total}
+    return np.array([rms_of_depth(m, scale, fwhm=f, autocorrelation=correlation, **how) for m, f in limits])
+
+
+def _survey(
+    noise: Noise, bands: Sequence[str], scale: float, correlation: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rms in pixels of `scale`, and electrons for a nJy where the survey has them for every band."""
+    from mockforge.observe.surveys import survey
+
+    chosen = survey(str(noise.survey))
+    names = noise.survey_bands or tuple(bands)
+    if len(names) != len(bands):
+        raise InputError(
+            f"noise: survey_bands has {len(names)} names and the images {len(bands)} bands: {', '.join(bands)}"
+        )
+    rms = np.array([chosen.rms_njy(name, scale, correlation) for name in names])
+    gains = [chosen.band(name).electrons_per_njy for name in names]
+    return rms, None if None in gains else np.array(gains, dtype=np.float64)
+
+
+def _required(value: PerBand, bands: Sequence[str], key: str) -> np.ndarray:
+    out = _per_band(value, bands, key, least=None)
+    assert out is not None
+    return out
+
+
+def _per_band(
+    value: PerBand | None, bands: Sequence[str], key: str, least: float | None = 1e-30
+) -> np.ndarray | None:
+    """One number for each band, (C,) float64; InputError where the count is another."""
+    if value is None:
+        return None
+    out = np.asarray(value, dtype=np.float64)
+    if out.ndim and len(out) != len(bands):
+        raise InputError(
+            f"noise: {key} has {len(out)} numbers and the images {len(bands)} bands ({', '.join(bands)}); "
+            "give one number, or one for each band"
+        )
+    if not np.isfinite(out).all() or (least is not None and (out < least).any()):
+        wanted = "numbers" if least is None else f"numbers {'>=' if least == 0 else '>'} 0"
+        raise InputError(f"noise: {key} should be {wanted}, found {out.tolist()}")
+    return np.broadcast_to(out, (len(bands),)).copy()

@@ -1,0 +1,193 @@
+"""Surveys as data: pixel scale, PSF, depth and gain per band, each number with its source.
+
+A survey is a YAML file: those in `presets/` by name, a user's own by path, all of one form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.config import NonNegative, Positive, config
+from mockforge.errors import InputError, nearest
+from mockforge.observe.depth import rms_of_depth
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+@config
+class SurveyBand:
+    """One band of a survey."""
+
+    depth_ab: float
+    """Limiting magnitude, of the kind the survey's `depth` says."""
+    fwhm_arcsec: Positive
+    """FWHM of the PSF in the survey's images, pixel included."""
+    zeropoint_e: float | None = None
+    """AB magnitude of a source that gives one electron a second."""
+    exposure_s: Positive | None = None
+    """Time of all exposures of a place together, seconds."""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.depth_ab):
+            raise ValueError("depth_ab should be a number")
+
+    @property
+    def electrons_per_njy(self) -> float | None:
+        """Electrons counted for one nJy; None where it is not known."""
+        if self.zeropoint_e is None or self.exposure_s is None:
+            return None
+        from mockforge.observe.depth import electrons_per_njy
+
+        return float(electrons_per_njy(self.zeropoint_e, self.exposure_s))
+
+
+@config
+class DepthKind:
+    """What the limiting magnitudes of a survey are."""
+
+    sigma: Positive = 5.0
+    """Flux over its error at the limit."""
+    aperture_arcsec: Positive | None = None
+    """Diameter of the aperture; null: a point source weighted by its PSF."""
+    total: bool = False
+    """With an aperture: total magnitudes of point sources, not the flux in the aperture."""
+
+
+@config
+class Survey:
+    """A survey's images."""
+
+    title: str
+    """What it is called."""
+    pixel_scale_arcsec: Positive
+    """Size of its own pixels."""
+    bands: dict[str, SurveyBand]
+    """Its bands, from blue to red."""
+    sources: dict[str, str]
+    """Where the numbers come from: kind of number -> paper or page."""
+    depth: DepthKind = DepthKind()
+    """What `depth_ab` means."""
+    moffat_beta: float | None = None
+    """Index of the Moffat profile of its PSF; null: a Gaussian."""
+    telescope_m: NonNegative | None = None
+    """Diameter of the mirror, for an Airy pattern."""
+    obscuration: NonNegative | None = None
+    """Diameter of the shadow in the mirror over that of the mirror."""
+
+    def __post_init__(self) -> None:
+        if not self.bands:
+            raise ValueError("bands should name at least one band")
+        if self.moffat_beta is not None and self.moffat_beta <= 1:
+            raise ValueError(f"moffat_beta should be > 1, found {self.moffat_beta:g}")
+        if not self.sources:
+            raise ValueError("sources should say where the numbers come from")
+
+    def band(self, name: str) -> SurveyBand:
+        """One band; InputError with the nearest name."""
+        if name not in self.bands:
+            raise InputError(f"{self.title}: no band {name!r}{nearest(name, self.bands)}")
+        return self.bands[name]
+
+    def rms_njy(
+        self, name: str, pixel_scale_arcsec: float | None = None, autocorrelation: np.ndarray | None = None
+    ) -> float:
+        """Rms of the sky, nJy, in a pixel of this size (by default the survey's own).
+
+        The noise of an area is the survey's, so the rms goes with the side of a pixel.
+        """
+        band = self.band(name)
+        return rms_of_depth(
+            band.depth_ab,
+            pixel_scale_arcsec or self.pixel_scale_arcsec,
+            sigma=self.depth.sigma,
+            aperture=self.depth.aperture_arcsec,
+            total=self.depth.total,
+            fwhm=band.fwhm_arcsec,
+            beta=self.moffat_beta,
+            autocorrelation=autocorrelation,
+        )
+
+
+def names() -> tuple[str, ...]:
+    """The surveys that come with the package."""
+    return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
+
+
+def is_file(name: str) -> bool:
+    """Whether `name` is a path of a survey's file, not the name of a preset."""
+    return name not in names()
+
+
+def survey(name: str) -> Survey:
+    """A survey by name, or read from the YAML file of that path.
+
+    InputError names the nearest survey, or every wrong line of the file.
+    """
+    path = _path(name)
+    return _read(str(path), path.stat().st_mtime_ns)
+
+
+def digest(name: str) -> str:
+    """sha256 of a survey's file."""
+    return hashlib.sha256(_path(name).read_bytes()).hexdigest()
+
+
+def _path(name: str) -> Path:
+    if name in names():
+        return PRESETS / f"{name}.yaml"
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        raise InputError(
+            f"{name}: no such file; give the path of a survey's YAML, or one of {', '.join(names())}"
+        )
+    raise InputError(
+        f"unknown survey {name!r}{nearest(name, names())}; or the path of a YAML file of your own"
+    )
+
+
+@cache
+def _read(path: str, changed: int) -> Survey:
+    """The survey in a file; `changed` makes a file that was edited be read again."""
+    from pydantic import TypeAdapter, ValidationError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        document = YAML(typ="rt").load(Path(path).read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise InputError(
+            f"{path}: should be the fields of a survey: title, pixel_scale_arcsec, bands, sources"
+        )
+    try:
+        return TypeAdapter(Survey).validate_python(document)
+    except ValidationError as error:
+        lines = [f"{path}{_line(document, e['loc'])}: {_problem(e)}" for e in error.errors()]
+        raise InputError("\n".join(lines)) from error
+
+
+def _line(document: Any, loc: tuple[int | str, ...]) -> str:
+    """`:7` where the faulty key, or the part of the file it should be in, is in line 7."""
+    line: int = 0
+    for key in loc:
+        if not hasattr(document, "lc") or key not in document:
+            break
+        line, document = document.lc.key(key)[0] + 1, document[key]
+    return f":{line}" if line else ""
+
+
+def _problem(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    found = error.get("input")
+    what = error["msg"].removeprefix("Value error, ")
+    shown = f" (found {found!r})" if isinstance(found, (str, int, float)) else ""
+    return f"{place}: {what[:1].lower() + what[1:]}{shown}" if place else what
