@@ -78,3 +78,17 @@ def curve(name: str, step: float = 5.0) -> tuple[np.ndarray, np.ndarray]:
     fine = [np.linspace(a, b, k, endpoint=False) for a, b, k in zip(wave, wave[1:], pieces, strict=False)]
     dense = np.concatenate([*fine, wave[-1:]])
     return dense, np.interp(dense, wave, throughput)
+
+
+@cache
+def band_curve(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Throughput of a band at its own points: wavelength in Angstrom and fraction of photons, float64.
+
+    Linear between the points; without the stretches of zero at both ends.
+    """
+    band = bandpass(name)
+    wave = 10.0 * np.asarray(band.wave_list, dtype=np.float64)
+    throughput = np.asarray(band(wave / 10.0), dtype=np.float64)
+    seen = np.flatnonzero(throughput > 0)
+    ends = slice(max(seen[0] - 1, 0), seen[-1] + 2)
+    return wave[ends], throughput[ends]

@@ -9,26 +9,35 @@ ultraviolet of E is too blue: at z = 1.5 its F435W - F606W is 1.2 where an old p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from pathlib import Path
-from typing import Literal
+from functools import lru_cache
 
 import numpy as np
 
-from mockforge.errors import InputError, nearest
+from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.redshift import luminosity_distance
 from mockforge.sky.bandpass import curve
+from mockforge.sky.photometry import TEN_PC_MPC, absolute_njy, njy_per_luminosity
+from mockforge.sky.projection import Projection, nodes
+from mockforge.sky.spectra import Igm, Populations, SedName, Spectra, SpectrumFiles, Templates
+from mockforge.sky.spectrum_set import SpectrumSet
+from mockforge.sky.templates import SEDS, mixtures, template_set
+from mockforge.sky.templates import template as spectrum
 
-SedName = Literal["E", "Sbc", "Scd", "Im"]
-
-SEDS: dict[str, str] = {
-    "E": "CWW_E_ext.sed",
-    "Sbc": "CWW_Sbc_ext.sed",
-    "Scd": "CWW_Scd_ext.sed",
-    "Im": "CWW_Im_ext.sed",
-}
-"""Name -> file in galsim's `share/SEDs` (wavelength in Angstrom, f_lambda in any unit)."""
+__all__ = [
+    "SEDS",
+    "SedName",
+    "SpectrumSet",
+    "absolute_fluxes",
+    "band_flux",
+    "cached_table",
+    "k_correction",
+    "mixtures",
+    "sed_fluxes",
+    "sed_table",
+    "spectrum",
+    "spectrum_set",
+]
 
 TABLE_MAGNITUDE = -20.0
 """Absolute AB magnitude, in the rest frame of the reference band, of every spectrum of a table."""
@@ -48,16 +57,150 @@ class SedTable:
     names: tuple[str, ...]
 
 
-@cache
-def spectrum(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A template by name: rest-frame wavelength in Angstrom, f_lambda in an arbitrary unit."""
-    if name not in SEDS:
-        raise InputError(f"unknown SED {name!r}{nearest(name, SEDS)}")
-    import galsim
+_MOST_CACHED = 2048
+"""Redshifts and spectra kept in a process: about 20 MB each."""
 
-    path = Path(galsim.meta_data.share_dir) / "SEDs" / SEDS[name]
-    wave, flux = np.loadtxt(path, unpack=True, dtype=np.float64)
-    return wave, flux
+_CHUNK = 256
+"""Galaxies at once: their spectra then take a few MB."""
+
+
+def spectrum_set(spectra: Spectra, cosmology: str = "Planck18") -> SpectrumSet:
+    """The spectra that a configuration names; made once in a process.
+
+    `cosmology` sets the ages of populations. InputError for a file that cannot be used.
+    """
+    return _made(spectra.chosen, cosmology)
+
+
+@lru_cache(maxsize=16)
+def _made(chosen: Templates | SpectrumFiles | Populations, cosmology: str) -> SpectrumSet:
+    if isinstance(chosen, Templates):
+        return template_set(chosen)
+    raise InputError(f"no spectra of this kind yet: {type(chosen).__name__}")
+
+
+class _Seen:
+    """One set through one tuple of bands: keeps the weights of redshifts and spectra on the nodes."""
+
+    def __init__(self, found: SpectrumSet, bands: tuple[str, ...], igm: Igm, cosmology: str) -> None:
+        self.found, self.cosmology = found, cosmology
+        self.wave = nodes(found.wave, igm)
+        self.seen = Projection(self.wave, bands, igm)
+        self._weights: dict[float, tuple[np.ndarray, np.ndarray, float]] = {}
+        self._rows: dict[tuple[float, int], np.ndarray] = {}
+
+    def fluxes(self, z_population: np.ndarray, z_seen: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
+        """(P, C) nJy; each row is the same whatever the others are."""
+        known = self._weights_of(z_seen)
+        first = np.stack([known[z][0] for z in z_seen.tolist()])
+        weight = np.stack([known[z][1] for z in z_seen.tolist()])
+        unit = np.array([known[z][2] for z in z_seen.tolist()])
+        light = np.stack(
+            [self._row(z, m) for z, m in zip(z_population.tolist(), spectrum.tolist(), strict=True)]
+        )
+        light = np.take_along_axis(light, self.seen.index(first), axis=1)
+        return np.add.reduceat(light * weight, self.seen.starts, axis=1) * unit[:, None]
+
+    def _weights_of(self, z_seen: np.ndarray) -> dict[float, tuple[np.ndarray, np.ndarray, float]]:
+        new = [z for z in np.unique(z_seen).tolist() if z not in self._weights]
+        if len(self._weights) + len(new) > _MOST_CACHED:
+            self._weights.clear()
+            new = np.unique(z_seen).tolist()
+        if new:
+            z = np.array(new)
+            first, weight = self.seen.weights(z)
+            unit = njy_per_luminosity(luminosity_distance(z, self.cosmology))
+            for i, value in enumerate(new):
+                self._weights[value] = (first[i], weight[i], float(unit[i]))
+        return self._weights
+
+    def _row(self, z: float, m: int) -> np.ndarray:
+        """One spectrum on the nodes, solar luminosities per Angstrom."""
+        key = (z if self.found.evolves else 0.0, m)
+        if key not in self._rows:
+            if len(self._rows) >= _MOST_CACHED:
+                self._rows.clear()
+            self._rows[key] = np.interp(self.wave, self.found.wave, self.found.row(z, m))
+        return self._rows[key]
+
+
+@lru_cache(maxsize=16)
+def _seen(spectra: Spectra, bands: tuple[str, ...], igm: Igm, cosmology: str) -> _Seen:
+    return _Seen(spectrum_set(spectra, cosmology), bands, igm, cosmology)
+
+
+def sed_fluxes(
+    spectra: Spectra,
+    bands: tuple[str, ...],
+    z_population: np.ndarray,
+    z_seen: np.ndarray,
+    spectrum: np.ndarray,
+    *,
+    cosmology: str = "Planck18",
+    igm: Igm = "inoue2014",
+) -> np.ndarray:
+    """Flux (P, C) in nJy, float64, of P galaxies through the bands.
+
+    Galaxy p has the spectrum `spectrum[p]` (a row of `spectrum_set`) with its stars as they are at
+    redshift `z_population[p]`, and is seen at `z_seen[p]` (above 0): for a population that does not
+    evolve between two images, `z_population` is the same for both. Flux falls with the square of
+    the luminosity distance; `igm` takes away what hydrogen absorbs on the way. A row does not
+    depend on the other rows. Hogg et al. 2002, astro-ph/0210394, eq. 5 and 6.
+
+    InputError for an unknown band, or one that a redshifted spectrum does not cover.
+    """
+    z_population, z_seen, spectrum = np.broadcast_arrays(
+        np.asarray(z_population, dtype=np.float64), np.asarray(z_seen, dtype=np.float64), np.asarray(spectrum)
+    )
+    through = _seen(spectra, tuple(bands), igm, cosmology)
+    out = np.empty((len(z_seen), len(bands)))
+    for i in range(0, len(z_seen), _CHUNK):
+        part = slice(i, i + _CHUNK)
+        out[part] = through.fluxes(z_population[part], z_seen[part], spectrum[part])
+    return out
+
+
+def absolute_fluxes(
+    spectra: Spectra,
+    band: str,
+    z_population: np.ndarray,
+    spectrum: np.ndarray,
+    *,
+    cosmology: str = "Planck18",
+) -> np.ndarray:
+    """Flux (P,) in nJy at 10 pc through a rest-frame band, of the galaxies of `sed_fluxes`.
+
+    The absolute AB magnitude is 31.4 - 2.5 lg of it. InputError as `sed_fluxes`.
+    """
+    found = spectrum_set(spectra, cosmology)
+    z_population, spectrum = np.broadcast_arrays(
+        np.asarray(z_population, dtype=np.float64), np.asarray(spectrum)
+    )
+    pairs = np.stack([z_population if found.evolves else np.zeros(len(spectrum)), spectrum], axis=1)
+    different, which = np.unique(pairs, axis=0, return_inverse=True)
+    light = np.stack([found.row(float(z), int(m)) for z, m in different])
+    return absolute_njy(found.wave, light, band)[which.reshape(-1)]
+
+
+def k_correction(
+    spectra: Spectra,
+    rest_band: str,
+    band: str,
+    z_population: np.ndarray,
+    z_seen: np.ndarray,
+    spectrum: np.ndarray,
+    *,
+    cosmology: str = "Planck18",
+    igm: Igm = "inoue2014",
+) -> np.ndarray:
+    """K-correction (P,) in magnitudes from `band` as observed to `rest_band`: m = M + DM + K.
+
+    Hogg et al. 2002, astro-ph/0210394, eq. 2; arguments and errors as `sed_fluxes`.
+    """
+    seen = sed_fluxes(spectra, (band,), z_population, z_seen, spectrum, cosmology=cosmology, igm=igm)[:, 0]
+    absolute = absolute_fluxes(spectra, rest_band, z_population, spectrum, cosmology=cosmology)
+    nearness = (TEN_PC_MPC / luminosity_distance(z_seen, cosmology)) ** 2
+    return -2.5 * np.log10(seen / (absolute * nearness))
 
 
 def band_flux(
@@ -82,21 +225,6 @@ def band_flux(
     for r, z in enumerate(redshifts):
         out[r] = np.add.reduceat(np.interp(seen / (1.0 + z), wave, flux) * weight, starts) / (1.0 + z)
     return out
-
-
-def mixtures(seds: tuple[str, ...], steps: int) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names and weights (m, template) of the templates and the mixtures between neighbours.
-
-    Neighbours in the order given are joined in `steps` equal steps: 4 templates and 4 steps give
-    13 spectra. A weight is the fraction of the light in the rest-frame reference band.
-    """
-    names, rows = [], []
-    for i in range(len(seds) - 1):
-        for k in range(steps):
-            t = k / steps
-            names.append(seds[i] if k == 0 else f"{1 - t:.2f}{seds[i]}+{t:.2f}{seds[i + 1]}")
-            rows.append((1 - t) * np.eye(len(seds))[i] + t * np.eye(len(seds))[i + 1])
-    return (*names, seds[-1]), np.array([*rows, np.eye(len(seds))[-1]])
 
 
 def sed_table(

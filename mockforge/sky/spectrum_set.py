@@ -1,0 +1,58 @@
+"""A set of spectra that a configuration resolves to: names, parameters, luminosities."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+SUN_ERG_S = 3.826e33
+"""The solar luminosity of Bruzual & Charlot 2003, erg/s."""
+
+
+@dataclass(frozen=True)
+class SpectrumSet:
+    """M spectra on one rest-frame wavelength grid.
+
+    Luminosities are in solar luminosities per Angstrom. `parameters` are numeric columns (M,)
+    for a table of galaxies. `row(z_population, m)` gives one spectrum (W,) as its stars are at
+    z_population; where `evolves` is false every redshift gives the same.
+    """
+
+    names: tuple[str, ...]
+    parameters: Mapping[str, np.ndarray]
+    wave: np.ndarray
+    evolves: bool
+    row: Callable[[float, int], np.ndarray]
+    content: str
+
+    def luminosity(self, z_population: float) -> np.ndarray:
+        """Every spectrum, (M, W), as its stars are at `z_population`."""
+        return np.stack([self.row(float(z_population), m) for m in range(len(self.names))])
+
+    def digest(self) -> str:
+        """sha256 of what the set is made from; equal digests give equal luminosities."""
+        return self.content
+
+
+def digest_of(*parts: object) -> str:
+    """sha256 over arrays (bytes, shape, type) and anything else (its repr)."""
+    found = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            found.update(repr((part.shape, part.dtype.str)).encode())
+            found.update(np.ascontiguousarray(part).tobytes())
+        else:
+            found.update(repr(part).encode())
+    return found.hexdigest()
+
+
+def fixed_set(
+    names: tuple[str, ...], wave: np.ndarray, luminosity: np.ndarray, parameters: Mapping[str, np.ndarray]
+) -> SpectrumSet:
+    """A set that does not evolve: `luminosity` (M, W) at every redshift."""
+    luminosity.flags.writeable = False
+    content = digest_of(names, wave, luminosity)
+    return SpectrumSet(names, parameters, wave, False, lambda z, m: luminosity[m], content)
