@@ -1,0 +1,284 @@
+"""Point spread functions: Gaussian, Moffat, Airy or an image, per band, as what draws with them needs.
+
+A PSF is its transfer function, T(k) = sum of psf(r) exp(-i k.r), known at any frequency. `transfer`
+samples it for one stamp: on the grid of the padded stamp and in the zones beyond its Nyquist
+frequency that fold back on it. The bands share a few principal PSFs, so that a galaxy is
+convolved with those and not with every band's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+
+from mockforge.config import Limit, Positive, config
+from mockforge.errors import InputError
+from mockforge.observe.psf_models import Model, Rings, airy, gaussian, image, moffat, read_image
+
+_SHARED = 1e-4
+"""Principal PSFs are kept until all bands are this near theirs, relative to the central value."""
+_OUTSIDE = 0.01
+"""The padding round a stamp reaches as far as the circle that leaves this much of a PSF outside."""
+_ZONES = 2
+"""Multiples of the sampling frequency on each side that are folded back."""
+
+
+@config
+class Gaussian:
+    """A Gaussian PSF."""
+
+    fwhm_arcsec: Positive | tuple[Positive, ...]
+    """Full width at half maximum: one for all bands, or one per band."""
+
+
+@config
+class Moffat:
+    """A Moffat PSF (Moffat 1969), I = (1 + (r / alpha)^2)^-beta."""
+
+    fwhm_arcsec: Positive | tuple[Positive, ...]
+    """Full width at half maximum: one for all bands, or one per band."""
+    beta: Annotated[float, Limit(gt=1.1, le=100)] = 3.5
+    """Slope of the wings; 2.5 to 4.8 on the ground."""
+
+
+@config
+class Airy:
+    """Diffraction of a round aperture, each band at its wavelength."""
+
+    diameter_m: Positive
+    """Diameter of the aperture."""
+    obscuration: Annotated[float, Limit(ge=0, lt=1)] = 0.0
+    """Diameter of the central obscuration over that of the aperture."""
+    wavelength_um: tuple[Positive, ...] | None = None
+    """Wavelength per band; null for the pivot wavelength of each band."""
+
+
+@config
+class PsfImage:
+    """PSFs from FITS images, centred on the middle of the image, brought to a sum of 1."""
+
+    files: tuple[str, ...]
+    """One file for all bands, or one per band."""
+    folder: str = "."
+    """Folder of the files."""
+    pixel_scale_arcsec: Positive | tuple[Positive, ...] | None = None
+    """Size of a pixel of the PSF images, one or one per band; null for what their headers say."""
+    extensions: tuple[int | str, ...] | None = None
+    """Extension of each file, or of the one file per band; null for the first image."""
+    includes_pixel: bool = True
+    """The image is already integrated over its pixels, as PSFs measured on stars are."""
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise ValueError("files should name one FITS file, or one per band")
+
+
+@config
+class Psf:
+    """Exactly one kind of PSF, e.g. `{gaussian: {fwhm_arcsec: 0.15}}`."""
+
+    gaussian: Gaussian | None = None
+    """A Gaussian."""
+    moffat: Moffat | None = None
+    """A Moffat function."""
+    airy: Airy | None = None
+    """Diffraction of a round aperture."""
+    image: PsfImage | None = None
+    """FITS images."""
+    survey: str | None = None
+    """That of a survey's preset, by name."""
+
+    def __post_init__(self) -> None:
+        given = [key for key, value in vars(self).items() if value is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"exactly one of {', '.join(vars(self))} should be given, found {', '.join(given) or 'none'}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """The PSFs of all bands, sampled for stamps of one shape and pixel scale.
+
+    Frequencies are those of a real transform of `grid` pixels: all along y, half along x.
+    `zones` are the multiples (gy, gx) of the sampling frequency that matter, (0, 0) first.
+    """
+
+    shape: tuple[int, int]
+    """Height and width of a stamp, pixels."""
+    grid: tuple[int, int]
+    """Height and width of the padded stamp, pixels."""
+    fwhm_arcsec: np.ndarray
+    """(C,) full width at half maximum, measured on each PSF without the pixel."""
+    mix: np.ndarray
+    """(C, J) float32: each band's PSF in terms of the principal ones."""
+    zones: tuple[tuple[int, int], ...]
+    """(gy, gx): frequencies k + 2 pi g."""
+    basis: np.ndarray
+    """(Z, J, grid y, grid x // 2 + 1) complex64: the principal PSFs' transfer in each zone."""
+    _on: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def on(self, device: Any) -> tuple[Any, Any]:
+        """`mix` and `basis` as torch tensors on a device, made once."""
+        import torch
+
+        key = str(device)
+        if key not in self._on:
+            self._on[key] = tuple(torch.from_numpy(v).to(device) for v in (self.mix, self.basis))
+        return self._on[key]
+
+
+def transfer(psf: Psf, bands: Sequence[str], pixel_scale_arcsec: float, shape: tuple[int, int]) -> Transfer:
+    """The transfer functions of `psf` in `bands`, for stamps of `shape` (height, width).
+
+    Made once for equal arguments and unchanged files. InputError: a PSF image that cannot be
+    read or is not finite or has no positive sum, no pixel scale, a number of widths, files or
+    wavelengths that is not that of the bands, an unknown band or survey.
+    """
+    stamps = _stamps(psf.image) if psf.image is not None else ()
+    return _transfer(psf, tuple(bands), float(pixel_scale_arcsec), (int(shape[0]), int(shape[1])), stamps)
+
+
+def _stamps(image: PsfImage) -> tuple[tuple[str, int, int], ...]:
+    """Time and size of each file, so that a file that changed is read again."""
+    out = []
+    for name in image.files:
+        path = Path(image.folder) / name
+        if not path.is_file():
+            raise InputError(
+                f"PSF image {path}: there is no such file; `folder` is where `files` are looked for"
+            )
+        out.append((str(path), path.stat().st_mtime_ns, path.stat().st_size))
+    return tuple(out)
+
+
+@lru_cache(maxsize=32)
+def _transfer(
+    psf: Psf, bands: tuple[str, ...], scale: float, shape: tuple[int, int], stamps: tuple[Any, ...]
+) -> Transfer:
+    made = models(psf, bands)
+    rings = [Rings.of(model) for model in made]
+    reach = max(ring.reach(_OUTSIDE, 0.5 * max(shape) * scale) for ring in rings) / scale
+    grid = (_fast(shape[0] + 2 * math.ceil(reach)), _fast(shape[1] + 2 * math.ceil(reach)))
+    order = range(-_ZONES, _ZONES + 1)
+    zones = tuple(sorted(((gy, gx) for gy in order for gx in order), key=lambda g: (g != (0, 0), g)))
+    turn = 2 * math.pi / scale
+    ky = turn * (np.fft.fftfreq(grid[0])[:, None] + np.array([g[0] for g in zones])[:, None, None])
+    kx = turn * (np.fft.rfftfreq(grid[1])[None, :] + np.array([g[1] for g in zones])[:, None, None])
+    mix, basis = _principal(np.stack([model.at(kx, ky) for model in made]))
+    fwhm = np.array([ring.fwhm() for ring in rings])
+    return Transfer(shape, grid, fwhm, mix, zones, np.ascontiguousarray(basis.swapaxes(0, 1)))
+
+
+def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
+    """The transfer function of each band. InputError as `transfer`."""
+    if psf.gaussian is not None:
+        return [gaussian(w) for w in _each(psf.gaussian.fwhm_arcsec, bands, "fwhm_arcsec")]
+    if psf.moffat is not None:
+        widths = _each(psf.moffat.fwhm_arcsec, bands, "fwhm_arcsec")
+        return [moffat(w, psf.moffat.beta) for w in widths]
+    if psf.airy is not None:
+        given = psf.airy.wavelength_um or tuple(_pivot_um(band) for band in bands)
+        waves = _each(given, bands, "wavelength_um")
+        return [airy(psf.airy.diameter_m, psf.airy.obscuration, w) for w in waves]
+    if psf.image is not None:
+        return _images(psf.image, bands)
+    return _survey(str(psf.survey), bands)
+
+
+def _survey(name: str, bands: Sequence[str]) -> list[Model]:
+    """A survey's PSFs, Moffat or Gaussian, without its pixel.
+
+    A preset's FWHM includes the survey's own pixel; its second moment, side^2 / 12, comes off
+    that of the Gaussian core, and the pixel drawn is added instead.
+    """
+    from mockforge.observe.surveys import survey
+
+    found = survey(name)
+    pixel = math.sqrt(8 * math.log(2) / 12) * found.pixel_scale_arcsec
+    out = []
+    for band in bands:
+        width = found.band(band).fwhm_arcsec
+        if width <= 1.05 * pixel:
+            raise InputError(
+                f"survey {name}: a FWHM of {width:g} arcsec in {band} is not wider than a pixel of"
+                f" {found.pixel_scale_arcsec:g} arcsec; give the PSF as gaussian, moffat, airy or image"
+            )
+        width = math.sqrt(width**2 - pixel**2)
+        out.append(gaussian(width) if found.moffat_beta is None else moffat(width, found.moffat_beta))
+    return out
+
+
+def _pivot_um(band: str) -> float:
+    """Pivot wavelength of a band in micrometres (Bessell & Murphy 2012, PASP 124, 140, equation A16)."""
+    from mockforge.sky.bandpass import curve
+
+    wave, throughput = curve(band)
+    return 1e-4 * math.sqrt(np.trapezoid(throughput * wave, wave) / np.trapezoid(throughput / wave, wave))
+
+
+def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:
+    count = max(len(psf.files), len(psf.extensions or ()))
+    extensions = psf.extensions or (None,)
+    scales = (
+        psf.pixel_scale_arcsec if isinstance(psf.pixel_scale_arcsec, tuple) else (psf.pixel_scale_arcsec,)
+    )
+    for key, values in (("files", psf.files), ("extensions", extensions), ("pixel_scale_arcsec", scales)):
+        if len(values) not in (1, count):
+            raise InputError(
+                f"PSF images: {len(values)} `{key}` for {count} images; give one, or one per band"
+            )
+    out = []
+    for i in range(count):
+        path = Path(psf.folder) / psf.files[i % len(psf.files)]
+        pixels, header = read_image(path, extensions[i % len(extensions)])
+        scale = scales[i % len(scales)] or header
+        if scale is None:
+            raise InputError(f"PSF image {path}: the header gives no pixel scale; set `pixel_scale_arcsec`")
+        out.append(image(pixels, scale, psf.includes_pixel))
+    return list(_each(tuple(out), bands, "files"))
+
+
+def _each(values: Any, bands: Sequence[str], key: str) -> tuple[Any, ...]:
+    """One value per band, from one or from that many."""
+    values = values if isinstance(values, tuple) else (values,)
+    if len(values) not in (1, len(bands)):
+        raise InputError(
+            f"psf: {len(values)} values of `{key}` for {len(bands)} bands ({', '.join(bands)});"
+            " give one, or one per band"
+        )
+    return values * len(bands) if len(values) == 1 else values
+
+
+def _principal(each: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(C, Z, Y, X) as (C, J) times (J, Z, Y, X): as few J as hold every band to `_SHARED`."""
+    flat = np.concatenate(
+        [np.real(each).reshape(len(each), -1), np.imag(each).reshape(len(each), -1)], axis=1
+    )
+    u, s, v = np.linalg.svd(flat, full_matrices=False)
+    j = next(
+        j
+        for j in range(1, len(s) + 1)
+        if abs((u[:, :j] * s[:j]) @ v[:j] - flat).max() < _SHARED or j == len(s)
+    )
+    half = v.shape[1] // 2
+    basis = (v[:j, :half] + 1j * v[:j, half:]).reshape(j, *each.shape[1:])
+    return (u[:, :j] * s[:j]).astype(np.float32), basis.astype(np.complex64)
+
+
+def _fast(n: int) -> int:
+    """The next even size that Fourier transforms are fast at: factors 2, 3 and 5."""
+    while True:
+        rest = n
+        for p in (2, 3, 5):
+            while rest % p == 0:
+                rest //= p
+        if rest == 1 and n % 2 == 0:
+            return n
+        n += 1

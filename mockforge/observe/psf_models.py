@@ -1,0 +1,183 @@
+"""Transfer functions of the kinds of PSF, and how wide a PSF is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.fits.bands import Plane, find_planes
+from mockforge.fits.check import cards_of, opened, quiet
+
+_SMALLEST = 1e-6
+"""A transfer function is nothing beyond the frequency where it falls to this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One band's PSF of sum 1, centred on the origin."""
+
+    at: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    """T(kx, ky) for frequencies in radians per arcsec that broadcast."""
+    highest: float
+    """The |k| beyond which T is nothing."""
+
+
+def gaussian(fwhm: float) -> Model:
+    """A Gaussian of this full width at half maximum in arcsec."""
+    sigma = fwhm / math.sqrt(8 * math.log(2))
+    return Model(
+        lambda kx, ky: np.exp(-0.5 * sigma**2 * (kx**2 + ky**2)),
+        math.sqrt(-2 * math.log(_SMALLEST)) / sigma,
+    )
+
+
+def moffat(fwhm: float, beta: float) -> Model:
+    """A Moffat function: T = 2 (t/2)^(beta-1) K_(beta-1)(t) / Gamma(beta-1) with t = alpha k.
+
+    The transform of (1 + (r/alpha)^2)^-beta in two dimensions (Abramowitz & Stegun 9.6.25).
+    """
+    from scipy.special import gammaln, kve
+
+    alpha = 0.5 * fwhm / math.sqrt(2 ** (1 / beta) - 1)
+
+    def at(kx: np.ndarray, ky: np.ndarray) -> np.ndarray:
+        t = np.maximum(alpha * np.hypot(kx, ky), 1e-8)
+        log = math.log(2) + (beta - 1) * np.log(t / 2) - gammaln(beta - 1) - t
+        return np.exp(log) * kve(beta - 1, t)
+
+    k = np.geomspace(0.01, 1e3, 4000) / alpha
+    return Model(at, float(k[np.flatnonzero(at(k, np.zeros(1)) > _SMALLEST)[-1]]))
+
+
+def airy(diameter_m: float, obscuration: float, wavelength_um: float) -> Model:
+    """Diffraction of an annulus: the autocorrelation of the aperture (O'Neill 1956, JOSA 46, 285)."""
+    unit = wavelength_um * 1e-6 / (math.pi * diameter_m) * (648_000 / math.pi)  # 1 / k in arcsec
+
+    def lens(d: np.ndarray, a: float, b: float) -> np.ndarray:
+        """Area that circles of radii a >= b share at the distance d."""
+        inside, apart = d <= a - b, d >= a + b
+        x = np.where(inside | apart, a, d)
+        far = np.clip((x**2 + a**2 - b**2) / (2 * x * a), -1, 1)
+        near = np.clip((x**2 + b**2 - a**2) / (2 * x * max(b, 1e-12)), -1, 1)
+        wedge = (-x + a + b) * (x + a - b) * (x - a + b) * (x + a + b)
+        area = a**2 * np.arccos(far) + b**2 * np.arccos(near) - 0.5 * np.sqrt(np.maximum(wedge, 0))
+        return np.where(inside, math.pi * b**2, np.where(apart, 0.0, area))
+
+    def at(kx: np.ndarray, ky: np.ndarray) -> np.ndarray:
+        d = np.hypot(kx, ky) * unit
+        shared = lens(d, 1.0, 1.0) - 2 * lens(d, 1.0, obscuration) + lens(d, obscuration, obscuration)
+        return shared / (math.pi * (1 - obscuration**2))
+
+    return Model(at, 2 / unit)
+
+
+def image(pixels: np.ndarray, scale: float, includes_pixel: bool) -> Model:
+    """An image (y, x) of sum 1 with pixels of `scale` arcsec, centred on its middle.
+
+    Band-limited: nothing beyond the Nyquist frequency of its own pixels, and between the samples
+    the one smooth curve through them. `includes_pixel`: what the integration over its pixels took
+    away is given back (a factor below 1.6 at most along an axis).
+    """
+    y, x = ((np.arange(n) - (n - 1) / 2) * scale for n in pixels.shape)
+    nyquist = math.pi / scale
+
+    def at(kx: np.ndarray, ky: np.ndarray) -> np.ndarray:
+        fy, row = np.unique(ky, return_inverse=True)
+        fx, column = np.unique(kx, return_inverse=True)
+        if fy.size * fx.size <= 4 * np.broadcast(kx, ky).size:  # a grid
+            table = np.exp(-1j * np.outer(fy, y)) @ pixels @ np.exp(-1j * np.outer(x, fx))
+            out = table[row.reshape(ky.shape), column.reshape(kx.shape)]
+        else:
+            across = np.exp(-1j * kx[..., None] * x)
+            out = ((np.exp(-1j * ky[..., None] * y) @ pixels) * across).sum(axis=-1)
+        if includes_pixel:
+            fy, fx = (np.minimum(abs(f), nyquist) * scale / (2 * math.pi) for f in (ky, kx))
+            out = out / (np.sinc(fy) * np.sinc(fx))
+        return np.where((abs(ky) <= nyquist) & (abs(kx) <= nyquist), out, 0)
+
+    return Model(at, math.sqrt(2) * nyquist)
+
+
+def read_image(path: Path, extension: int | str | None) -> tuple[np.ndarray, float | None]:
+    """The pixels of a PSF image, of sum 1, float64, and the pixel scale its header gives in arcsec.
+
+    InputError where it cannot be read, is no single image, is not finite or has no positive sum.
+    """
+    planes = find_planes([path], extension, None)
+    where = f"PSF image {path}" + ("" if extension is None else f"[{extension}]")
+    if len(planes) != 1:
+        raise InputError(f"{where}: {len(planes)} images, one is wanted; name it with `extensions`")
+    plane = planes[0]
+    with opened(plane.path) as units:
+        data = np.array(units[plane.hdu.index].data, dtype=np.float64)
+        scale = _scale(plane, units)
+    data = data.reshape(-1, *data.shape[-2:])[plane.plane or 0]
+    bad = int((~np.isfinite(data)).sum())
+    if bad:
+        raise InputError(f"{where}: {bad} of {data.size} pixels are not finite; mend them first, e.g. with 0")
+    total = float(data.sum())
+    if not total > 0:
+        raise InputError(f"{where}: the pixels add up to {total:g}, a sum above 0 is wanted")
+    return data / total, scale
+
+
+def _scale(plane: Plane, units: list) -> float | None:  # type: ignore[type-arg]
+    from astropy.wcs import WCS
+    from astropy.wcs.utils import proj_plane_pixel_scales
+
+    card = cards_of(units, plane.hdu.index)
+    for key in ("PIXSCALE", "PIXELSCL", "SECPIX", "SECPIX1"):
+        value = card(key)
+        if isinstance(value, (int, float)) and value > 0:
+            return float(value)
+    with quiet():
+        wcs = WCS(units[plane.hdu.index].header).celestial
+        return float(proj_plane_pixel_scales(wcs)[0]) * 3600 if wcs.naxis == 2 and wcs.has_celestial else None
+
+
+@dataclass(frozen=True)
+class Rings:
+    """A PSF averaged over all directions, through its transfer function at |k| = `k`."""
+
+    k: np.ndarray
+    t: np.ndarray
+
+    @classmethod
+    def of(cls, model: Model) -> Rings:
+        """Averaged over 16 directions."""
+        k = (np.arange(1200) + 0.5) * model.highest / 1200
+        angle = np.arange(16) * math.pi / 16 + 0.05
+        t = model.at(k * np.cos(angle)[:, None], k * np.sin(angle)[:, None])
+        return cls(k, np.real(t).mean(axis=0))
+
+    def brightness(self, r: np.ndarray) -> np.ndarray:
+        """Surface brightness at radius r arcsec, per square arcsec."""
+        from scipy.special import j0
+
+        return (self.t * self.k * j0(np.multiply.outer(r, self.k))).sum(-1) * self.k[0] / math.pi
+
+    def inside(self, r: np.ndarray) -> np.ndarray:
+        """Fraction of the flux inside radius r arcsec."""
+        from scipy.special import j1
+
+        return np.multiply(r, (self.t * j1(np.multiply.outer(r, self.k))).sum(-1) * 2 * self.k[0])
+
+    def fwhm(self) -> float:
+        """Full width at half maximum in arcsec."""
+        r = np.linspace(0, 6 / self.k.mean(), 400)
+        for _ in range(3):
+            value = self.brightness(r)
+            i = int(np.flatnonzero(value < 0.5 * self.brightness(np.zeros(1)))[0])
+            r = np.linspace(r[i - 1], r[i], 20)
+        return float(r[0] + r[-1])
+
+    def reach(self, outside: float, farthest: float) -> float:
+        """Smallest radius in arcsec with at most this fraction of the flux outside, up to `farthest`."""
+        r = np.linspace(0, farthest, 200)
+        wide = np.flatnonzero(1 - self.inside(r) > outside)
+        return float(r[min(wide[-1] + 1, 199)]) if len(wide) else 0.0
