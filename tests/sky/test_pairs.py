@@ -9,15 +9,15 @@ import pydantic
 import pytest
 
 from mockforge.batch import Batch
-from mockforge.config import Varying
 from mockforge.errors import InputError
-from mockforge.observe.redshift import angular_diameter_distance, flux_factor
+from mockforge.observe.redshift import angular_diameter_distance, flux_factor, luminosity_distance
+from mockforge.recipe.read import plain
 from mockforge.rng import Stream
 from mockforge.sky.pairs import SersicSed
-from mockforge.sky.sed import sed_table
+from mockforge.sky.sed import absolute_fluxes, sed_fluxes
 
 STREAM = Stream(11, ("shard", 3, "sersic_sed"))
-SMALL = {"stamp": 24, "bands": ["F606W", "F814W", "F160W"]}
+SMALL = {"stamp": 24, "bands": ["F606W", "F814W", "F160W"], "spectra": {"templates": {}}}
 
 
 def config(**keys) -> SersicSed:
@@ -35,7 +35,7 @@ def test_shapes_units_and_attributes():
     made = stage(batch(10), STREAM)
     assert set(made.arrays) | set(made.tables) == stage.writes()
     assert made.arrays["input"].shape == made.arrays["target"].shape == (10, 3, 24, 24)
-    assert made.arrays["profile_out"].shape == (10, 24, 24)
+    assert made.arrays["profile_out"].shape == (10, 1, 24, 24)
     assert {v.dtype for v in made.arrays.values()} == {np.dtype("f4")}
     assert made.attributes["bands"] == ("F606W", "F814W", "F160W")
     assert made.attributes["unit"] == "nJy"
@@ -45,21 +45,83 @@ def test_shapes_units_and_attributes():
 
 
 @pytest.mark.parametrize("grid", [{"low": 0.1, "high": 2.0, "count": 39}, None])
-def test_flux_is_profile_sum_times_table_entry(grid):
+def test_flux_is_profile_sum_times_spectrum(grid):
     stage = config(redshift_grid=grid)
     made = stage(batch(64), STREAM)
     galaxy = made.tables["galaxy"]
-    brightness = 10 ** (-0.4 * (galaxy["absolute_magnitude"] + 20))
-    for image, profile, z in (("input", "profile_in", "z_in"), ("target", "profile_out", "z_out")):
-        table = sed_table(galaxy[z], stage.bands)
-        entry = table.flux[np.arange(64), :, galaxy["sed"]] * brightness[:, None]
-        part = made.arrays[profile].sum(axis=(1, 2), dtype=np.float64)
+    rest = absolute_fluxes(stage.spectra, "lsst_r", galaxy["z_in"], galaxy["sed"])
+    brightness = 10 ** (0.4 * (31.4 - galaxy["absolute_magnitude_in"])) / rest
+    for image, end in (("input", "in"), ("target", "out")):
+        entry = sed_fluxes(stage.spectra, stage.bands, galaxy["z_in"], galaxy[f"z_{end}"], galaxy["sed"])
+        entry = entry * brightness[:, None]
+        part = made.arrays[f"profile_{end}"].sum(axis=(1, 2, 3), dtype=np.float64)
         flux = made.arrays[image].sum(axis=(2, 3), dtype=np.float64)
         np.testing.assert_allclose(flux, part[:, None] * entry, rtol=1e-5)
-        written = np.stack([galaxy[f"flux_{z[2:]}_{b}"] for b in stage.bands], axis=1)
+        written = np.stack([galaxy[f"flux_{end}_{b}"] for b in stage.bands], axis=1)
         np.testing.assert_allclose(written, entry, rtol=1e-6)
-        np.testing.assert_allclose(galaxy[f"fraction_{z[2:]}"], part, rtol=1e-6)
+        np.testing.assert_allclose(galaxy[f"fraction_{end}"], part, rtol=1e-5)
         assert (part < 1 + 1e-5).all()
+
+
+def test_parts_add_up_to_the_galaxy():
+    stage = config(bulge={}, companions={"most": 2}, knots={}, asymmetry={})
+    made = stage(batch(24), STREAM)
+    galaxy = made.tables["galaxy"]
+    assert made.arrays["profile_in"].shape == (24, 5, 24, 24)
+    share = np.stack([galaxy[k] for k in ("bulge_fraction", "companion_0_fraction", "companion_1_fraction")])
+    assert (share.sum(axis=0) + galaxy["knots_fraction"] <= 1 + 1e-9).all()
+    parts = [
+        absolute_fluxes(stage.spectra, "lsst_r", galaxy["z_in"], galaxy[f"{p}sed"]) for p in ("", "bulge_")
+    ]
+    assert all((p > 0).all() for p in parts)
+    # the disk's and the bulge's colours differ, so the galaxy's colour differs from place to place
+    image, lit = made.arrays["input"], galaxy["bulge_fraction"] > 0.3
+    colour = image[:, 0] / image[:, 2]
+    assert (np.ptp(colour[lit].reshape(lit.sum(), -1), axis=1) > 1e-3 * colour[lit].mean(axis=(1, 2))).all()
+
+
+def test_evolving_populations_are_younger_farther_away():
+    keys = {"z_in": 0.1, "z_out": 1.5, "magnitude": -21.0, "spectra": {"populations": {}}}
+    still = config(**keys)(batch(48), STREAM).tables["galaxy"]
+    young = config(population="evolving", **keys)(batch(48), STREAM).tables["galaxy"]
+    np.testing.assert_array_equal(still["flux_in_F814W"], young["flux_in_F814W"])
+    np.testing.assert_allclose(still["absolute_magnitude_out"], still["absolute_magnitude_in"])
+    assert np.median(young["flux_out_F814W"] / still["flux_out_F814W"]) > 1.2  # rest-frame ultraviolet
+    z = np.full(48, 1.5)
+    rest = [absolute_fluxes(SersicSed().spectra, "lsst_r", at, young["sed"]) for at in (young["z_in"], z)]
+    change = -2.5 * np.log10(rest[1] / rest[0])
+    found = young["absolute_magnitude_out"] - young["absolute_magnitude_in"]
+    np.testing.assert_allclose(found, change, atol=1e-6)
+
+
+def test_k_correction_closes_the_sum():
+    spectra = {"populations": {"a_v": [0.5]}}
+    made = config(population="evolving", luminosity_evolution=-0.5, spectra=spectra)(
+        batch(32), STREAM
+    ).tables["galaxy"]
+    for end in ("in", "out"):
+        seen = 31.4 - 2.5 * np.log10(made[f"flux_{end}_F160W"])
+        modulus = 5 * np.log10(luminosity_distance(made[f"z_{end}"])) + 25
+        wanted = made[f"absolute_magnitude_{end}"] + modulus + made[f"k_correction_{end}_F160W"]
+        np.testing.assert_allclose(seen, wanted, atol=1e-6)
+
+
+def test_ferengis_evolution_terms():
+    plain = config()(batch(16), STREAM).tables["galaxy"]
+    made = config(size_evolution=-1.0, luminosity_evolution=-1.0)(batch(16), STREAM).tables["galaxy"]
+    z_in, z_out = plain["z_in"], plain["z_out"]
+    np.testing.assert_allclose(made["r_e_out"] / plain["r_e_out"], (1 + z_in) / (1 + z_out))
+    np.testing.assert_allclose(made["flux_out_F814W"] / plain["flux_out_F814W"], 10 ** (0.4 * (z_out - z_in)))
+
+
+def test_a_psf_on_both_ends():
+    psf = {"gaussian": {"fwhm_arcsec": 0.2}}, {"moffat": {"fwhm_arcsec": 0.4}}
+    made = config(psf_in=psf[0], psf_out=psf[1])(batch(6), STREAM)
+    assert np.shares_memory(made.arrays["input"], made.arrays["input_psf"])
+    assert made.attributes["psf_fwhm_in_arcsec"] == pytest.approx((0.2,) * 3, rel=0.01)
+    assert made.attributes["psf_fwhm_out_arcsec"] == pytest.approx((0.4,) * 3, rel=0.01)
+    for end in ("input", "target"):
+        assert (made.arrays[f"{end}_psf"].max((2, 3)) < made.arrays[f"{end}_clean"].max((2, 3))).all()
 
 
 def test_surface_brightness_and_size_follow_the_closed_form():
@@ -124,6 +186,8 @@ def test_z_out_is_above_z_in(keys):
         ({"cosmology": "Einstein"}, "Planck18"),
         ({"colour": 1}, "colour"),
         ({"redshift_grid": {"low": 2.0, "high": 1.0}}, "should be below high"),
+        ({"psf_in": {"gaussian": {"fwhm_arcsec": 0.1}}}, "go together"),
+        ({"population": "evolving", "spectra": {"templates": {}}}, "templates have no age"),
     ],
 )
 def test_what_cannot_hold_is_refused(keys, message):
@@ -164,11 +228,9 @@ def test_the_bundled_recipe_is_this_stage():
 
     path = Path(__file__).parents[2] / "recipes" / "redshift_pairs.yaml"
     recipe = YAML(typ="safe").load(path.read_text())
-    stage = pydantic.TypeAdapter(SersicSed).validate_python(recipe["stages"][0]["sersic_sed"])
-    for key, given in vars(stage).items():  # the recipe spells out the defaults, every one
-        assert key in recipe["stages"][0]["sersic_sed"]
-        default = getattr(SersicSed(), key)
-        if isinstance(given, Varying):
-            given, default = (given.kind, given.values), (default.kind, default.values)
-        assert given == default
-    assert set(recipe["save"]) <= stage.writes()
+    given = recipe["stages"][0]["sersic_sed"]
+    stage = pydantic.TypeAdapter(SersicSed).validate_python(given)
+    assert set(given) == set(vars(stage))  # the recipe spells out every key
+    for key in ("bands", "stamp", "pixel_scale_arcsec", "z_in", "redshift_grid", "magnitude", "r_e"):
+        assert plain(getattr(stage, key)) == plain(getattr(SersicSed(), key))
+    assert stage.spectra.chosen == SersicSed().spectra.chosen
