@@ -9,7 +9,6 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, uniform
-from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.psf import Psf
 from mockforge.observe.redshift import Cosmology, arcsec_per_kpc, size_factor

@@ -192,7 +192,10 @@ def _companions(
 def _knots(
     knots: Knots | None, n: np.ndarray, axis_ratio: np.ndarray, position_angle: np.ndarray, stream: Stream
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Places (N, J), weights (N, J; sum 1 or all 0), size (N,) in r_e, share of the main body's light (N, 1)."""
+    """Places and weights (N, J), size (N,) in r_e, share of the main body's light (N, 1).
+
+    Weights of a galaxy sum to 1, or are all 0 where it has no knots.
+    """
     count = len(n)
     if knots is None:
         return *(np.zeros((count, 0)) for _ in range(3)), np.zeros(count), np.zeros((count, 1))
