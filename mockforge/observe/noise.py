@@ -31,7 +31,7 @@ class Depth:
     total: bool = False
     """With an aperture: the magnitude is a point source's total one, not the flux in the aperture."""
     fwhm_arcsec: PerBand | None = None
-    """FWHM of the PSF the limit is for; null: that of the image."""
+    """FWHM of the PSF the limit is for, pixel included; null: the PSF of the image, in its pixels."""
 
 
 @config
@@ -109,8 +109,8 @@ def pixel_noise(
 ) -> PixelNoise:
     """What `noise` comes to in pixels of this size.
 
-    `psf_fwhm_arcsec` (C,) is that of the image, pixel included: a `depth` of point sources needs
-    it. Raises InputError where the numbers do not fit the bands, a band is not in the survey,
+    `psf_fwhm_arcsec` (C,) is that of the image's PSF without its pixel: a `depth` of point sources
+    needs it. Raises InputError where the numbers do not fit the bands, a band is not in the survey,
     or the PSF is needed and unknown.
     """
     correlation = None if noise.correlation is None else autocorrelation_of(noise.correlation)
@@ -155,19 +155,16 @@ def _depth(
     correlation: np.ndarray | None,
 ) -> np.ndarray:
     magnitude = _required(depth.magnitude, bands, "depth.magnitude")
-    fwhm = _per_band(depth.fwhm_arcsec, bands, "depth.fwhm_arcsec")
+    fwhm, pixel = _per_band(depth.fwhm_arcsec, bands, "depth.fwhm_arcsec"), 0.0
     if fwhm is None and image_fwhm is not None:
-        fwhm = np.asarray(image_fwhm, dtype=np.float64)
-    needed = depth.aperture_arcsec is None or depth.total
-    if needed and (fwhm is None or not (fwhm > 0).all()):
-        found = "it is unknown" if fwhm is None else f"it is {fwhm.tolist()} arcsec"
+        fwhm, pixel = np.asarray(image_fwhm, dtype=np.float64), scale
+    if fwhm is None and (depth.aperture_arcsec is None or depth.total):
         raise InputError(
-            f"noise: depth is for point sources, which needs the FWHM of the PSF, and {found}; "
-            "give depth.fwhm_arcsec, or an aperture_arcsec, or a PSF to the images"
+            "noise: depth is for point sources, and the PSF of the images is not known; "
+            "give depth.fwhm_arcsec, or depth.aperture_arcsec without total"
         )
-    widths = np.zeros(len(bands)) if fwhm is None else fwhm
-    limits = zip(magnitude, widths, strict=True)
-    how = {"sigma": depth.sigma, "aperture": depth.aperture_arcsec, "total": depth.total}
+    limits = zip(magnitude, np.zeros(len(bands)) if fwhm is None else fwhm, strict=True)
+    how = {"sigma": depth.sigma, "aperture": depth.aperture_arcsec, "total": depth.total, "pixel": pixel}
     return np.array([rms_of_depth(m, scale, fwhm=f, autocorrelation=correlation, **how) for m, f in limits])
 
 
@@ -181,7 +178,7 @@ def _survey(
     names = noise.survey_bands or tuple(bands)
     if len(names) != len(bands):
         raise InputError(
-            f"noise: survey_bands has {len(names)} names and the images {len(bands)} bands: {', '.join(bands)}"
+            f"noise: survey_bands names {len(names)} bands, the images have {len(bands)}: {', '.join(bands)}"
         )
     rms = np.array([chosen.rms_njy(name, scale, correlation) for name in names])
     gains = [chosen.band(name).electrons_per_njy for name in names]

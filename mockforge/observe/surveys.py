@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mockforge.config import NonNegative, Positive, config
+from mockforge.config import Positive, config
 from mockforge.errors import InputError, nearest
-from mockforge.observe.depth import rms_of_depth
+from mockforge.observe.depth import electrons_per_njy, rms_of_depth, with_pixel
+
+if TYPE_CHECKING:
+    from mockforge.observe.psf import Psf
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -26,8 +30,8 @@ class SurveyBand:
 
     depth_ab: float
     """Limiting magnitude, of the kind the survey's `depth` says."""
-    fwhm_arcsec: Positive
-    """FWHM of the PSF in the survey's images, pixel included."""
+    fwhm_arcsec: Positive | None = None
+    """FWHM of the PSF in the survey's images."""
     zeropoint_e: float | None = None
     """AB magnitude of a source that gives one electron a second."""
     exposure_s: Positive | None = None
@@ -42,8 +46,6 @@ class SurveyBand:
         """Electrons counted for one nJy; None where it is not known."""
         if self.zeropoint_e is None or self.exposure_s is None:
             return None
-        from mockforge.observe.depth import electrons_per_njy
-
         return float(electrons_per_njy(self.zeropoint_e, self.exposure_s))
 
 
@@ -75,10 +77,8 @@ class Survey:
     """What `depth_ab` means."""
     moffat_beta: float | None = None
     """Index of the Moffat profile of its PSF; null: a Gaussian."""
-    telescope_m: NonNegative | None = None
-    """Diameter of the mirror, for an Airy pattern."""
-    obscuration: NonNegative | None = None
-    """Diameter of the shadow in the mirror over that of the mirror."""
+    fwhm_includes_pixel: bool = True
+    """Whether `fwhm_arcsec` was measured on pixels, or is that of the light before them."""
 
     def __post_init__(self) -> None:
         if not self.bands:
@@ -87,6 +87,10 @@ class Survey:
             raise ValueError(f"moffat_beta should be > 1, found {self.moffat_beta:g}")
         if not self.sources:
             raise ValueError("sources should say where the numbers come from")
+        if self.depth.aperture_arcsec is None or self.depth.total:
+            unknown = [name for name, band in self.bands.items() if band.fwhm_arcsec is None]
+            if unknown:
+                raise ValueError(f"depths of point sources need fwhm_arcsec; missing: {', '.join(unknown)}")
 
     def band(self, name: str) -> SurveyBand:
         """One band; InputError with the nearest name."""
@@ -102,13 +106,14 @@ class Survey:
         The noise of an area is the survey's, so the rms goes with the side of a pixel.
         """
         band = self.band(name)
+        fwhm = band.fwhm_arcsec or 0.0
         return rms_of_depth(
             band.depth_ab,
             pixel_scale_arcsec or self.pixel_scale_arcsec,
             sigma=self.depth.sigma,
             aperture=self.depth.aperture_arcsec,
             total=self.depth.total,
-            fwhm=band.fwhm_arcsec,
+            fwhm=fwhm if self.fwhm_includes_pixel else with_pixel(fwhm, self.pixel_scale_arcsec),
             beta=self.moffat_beta,
             autocorrelation=autocorrelation,
         )
@@ -131,6 +136,28 @@ def survey(name: str) -> Survey:
     """
     path = _path(name)
     return _read(str(path), path.stat().st_mtime_ns)
+
+
+def survey_psf(name: str, bands: Sequence[str]) -> Psf:
+    """The PSF of a survey in its `bands`, before the pixel: a Gaussian, or its Moffat profile.
+
+    InputError where the survey lacks a band or the width of its PSF.
+    """
+    from mockforge.observe.psf import Gaussian, Moffat, Psf
+
+    chosen = survey(name)
+    widths = []
+    for band in bands:
+        fwhm = chosen.band(band).fwhm_arcsec
+        if fwhm is None:
+            raise InputError(
+                f"{chosen.title}: the width of its PSF in {band} is not known; give a PSF of your own"
+            )
+        own = chosen.pixel_scale_arcsec
+        widths.append(with_pixel(fwhm, own, -1) if chosen.fwhm_includes_pixel else fwhm)
+    if chosen.moffat_beta is not None:
+        return Psf(moffat=Moffat(fwhm_arcsec=tuple(widths), beta=chosen.moffat_beta))
+    return Psf(gaussian=Gaussian(fwhm_arcsec=tuple(widths)))
 
 
 def digest(name: str) -> str:
