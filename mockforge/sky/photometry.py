@@ -26,6 +26,5 @@ def absolute_njy(wave: np.ndarray, luminosity: np.ndarray, band: str) -> np.ndar
 
     InputError where the spectrum does not cover the band.
     """
-    seen = Projection(wave, (band,), "none")
-    first, weight = seen.weights(np.zeros(1))
-    return (luminosity[:, seen.index(first)[0]] * weight[0]).sum(axis=1) * njy_per_luminosity(TEN_PC_MPC)
+    (seen,) = Projection(wave, (band,), "none").at(np.zeros(1))
+    return seen.of(luminosity)[:, 0] * njy_per_luminosity(TEN_PC_MPC)

@@ -1,8 +1,8 @@
-"""A band seen from the rest frame: weights that turn a spectrum on its nodes into a band's flux."""
+"""Bands seen from the rest frame: weights that turn a spectrum on its nodes into fluxes."""
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,48 +13,65 @@ from mockforge.sky.igm import breaks, transmission
 _JUMP = 1e-7
 """Half the relative width of the step by which a node pair stands for a jump."""
 
+_APART = 1e8
+"""Angstrom between the bands where one search serves all; beyond any wavelength."""
 
-class BandIntegrals:
-    """Cumulative integrals of a band's throughput S, linear between its points.
+
+@dataclass(frozen=True)
+class Seen:
+    """One redshift's sum over nodes: flux of band c = sum of luminosity[index] * weight from starts[c] on."""
+
+    index: np.ndarray
+    weight: np.ndarray
+    starts: np.ndarray
+
+    def of(self, luminosity: np.ndarray) -> np.ndarray:
+        """Mean f_nu (..., C) of spectra (..., W) on the nodes, in their unit times Angstrom^2."""
+        return np.add.reduceat(luminosity[..., self.index] * self.weight, self.starts, axis=-1)
+
+
+class Throughputs:
+    """Cumulative integrals of the throughputs S of bands, each linear between its points.
 
     `photons` is the integral of S lambda, `moment` that of S lambda (lambda - centre), from the blue
-    end up to a wavelength; `norm` that of S / lambda over the whole band.
+    end of the band up to a wavelength; `norm` (C,) that of S / lambda over the whole band. The
+    segments of all bands lie one after another.
     """
 
-    def __init__(self, wave: np.ndarray, throughput: np.ndarray) -> None:
-        self.wave, self.centre = wave, 0.5 * (wave[0] + wave[-1])
-        self.value = throughput[:-1]
-        self.slope = np.diff(throughput) / np.diff(wave)
-        self._photons = np.zeros(len(wave) - 1)
-        self._moment = np.zeros(len(wave) - 1)
-        photons, moment = self._within(np.arange(len(wave) - 1), np.diff(wave))
-        self._photons[1:] = np.cumsum(photons)[:-1]
-        self._moment[1:] = np.cumsum(moment)[:-1]
-        low, high = wave[:-1], wave[1:]
-        log = (self.value - self.slope * low) * np.log(high / low)
-        self.norm = float((np.diff(throughput) + log).sum())
+    def __init__(self, curves: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        self.low = np.array([wave[0] for wave, _ in curves])
+        self.high = np.array([wave[-1] for wave, _ in curves])
+        self.centre = 0.5 * (self.low + self.high)
+        self._band = np.repeat(np.arange(len(curves)), [len(wave) - 1 for wave, _ in curves])
+        self._wave = np.concatenate([wave[:-1] for wave, _ in curves])
+        self._value = np.concatenate([s[:-1] for _, s in curves])
+        step = np.concatenate([np.diff(wave) for wave, _ in curves])
+        rise = np.concatenate([np.diff(s) for _, s in curves])
+        self._slope = rise / step
+        self._before = np.zeros((2, len(step)))
+        whole = self._within(np.arange(len(step)), step)
+        for row, part in zip(self._before, whole, strict=True):
+            sums = np.cumsum(part) - part
+            row[:] = sums - sums[np.searchsorted(self._band, self._band)]
+        log = (self._value - self._slope * self._wave) * np.log1p(step / self._wave)
+        self.norm = np.bincount(self._band, rise + log)
 
     def _within(self, segment: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Both integrals over the first `step` of a segment, plus those up to its start."""
-        s, m, low = self.value[segment], self.slope[segment], self.wave[segment]
-        d = low - self.centre
+        """Photons and moment up to `step` behind the start of a segment."""
+        s, m, low = self._value[segment], self._slope[segment], self._wave[segment]
+        d = low - self.centre[self._band[segment]]
         photons = step * (s * low + step * (0.5 * (s + m * low) + step * (m / 3.0)))
         second = 0.5 * (s * (low + d) + m * low * d)
         third = (s + m * (low + d)) / 3.0
         moment = step * (s * low * d + step * (second + step * (third + step * (0.25 * m))))
-        return photons + self._photons[segment], moment + self._moment[segment]
+        return photons + self._before[0, segment], moment + self._before[1, segment]
 
-    def up_to(self, wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Photons and moment up to `wave`, Angstrom; constant outside the band."""
-        wave = np.clip(wave, self.wave[0], self.wave[-1])
-        segment = np.clip(np.searchsorted(self.wave, wave, side="right") - 1, 0, len(self.value) - 1)
-        return self._within(segment, wave - self.wave[segment])
-
-
-@cache
-def band_integrals(band: str) -> BandIntegrals:
-    """Those of a band by name, made once."""
-    return BandIntegrals(*band_curve(band))
+    def up_to(self, wave: np.ndarray, band: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Photons and moment of `band` (index) up to `wave`, Angstrom; constant outside the band."""
+        wave = np.minimum(np.maximum(wave, self.low[band]), self.high[band])
+        keys = self._band * _APART + self._wave
+        segment = np.searchsorted(keys, band * _APART + wave, side="right") - 1
+        return self._within(segment, wave - self._wave[segment])
 
 
 def nodes(wave: np.ndarray, igm: str) -> np.ndarray:
@@ -65,72 +82,63 @@ def nodes(wave: np.ndarray, igm: str) -> np.ndarray:
 
 
 class Projection:
-    """The bands of a recipe over one set of nodes.
-
-    `weights(z)` gives, for each redshift, the first node that each band sees (Z, C) and the weights
-    (Z, K) of the nodes from there on, all bands one after another, `starts` being where each begins.
-    """
+    """Bands over one set of nodes (W,), rest-frame Angstrom."""
 
     def __init__(self, wave: np.ndarray, bands: tuple[str, ...], igm: str) -> None:
         self.wave, self.bands, self.igm = wave, bands, igm
-        self._bands = [band_integrals(band) for band in bands]
-        self._sizes = [_most_nodes(wave, band.wave) for band in self._bands]
-        self.starts = np.cumsum([0, *self._sizes[:-1]])
-        self._offsets = np.concatenate([np.arange(n) for n in self._sizes])
-        self._band_of = np.repeat(np.arange(len(bands)), self._sizes)
+        self._through = Throughputs([band_curve(band) for band in bands])
 
-    def weights(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First nodes (Z, C) int and weights (Z, K) float64; InputError where a band is not covered.
+    def at(self, z: np.ndarray) -> list[Seen]:
+        """The sums of each redshift (Z,); InputError where a redshifted spectrum does not cover a band.
 
-        A band's mean f_nu is the sum of weight times luminosity per Angstrom, in that unit times
-        Angstrom^2 (over the speed of light): photon counting, integral of f_lambda lambda S over
-        integral of S / lambda, with f_lambda of the redshifted spectrum L(lambda / (1 + z)) / (1 + z).
-        Hogg et al. 2002, astro-ph/0210394, eq. 5 and 6. Exact for spectra and throughputs that
-        are linear between their points.
+        Photon counting: integral of f_lambda lambda S over integral of S / lambda, with f_lambda of
+        the redshifted spectrum L(lambda / (1 + z)) / (1 + z), less what hydrogen absorbs; over the
+        speed of light it is f_nu. Hogg et al. 2002, astro-ph/0210394, eq. 5 and 6. Exact for
+        spectra and throughputs that are linear between their points.
         """
         one_z = 1.0 + np.asarray(z, dtype=np.float64)[:, None]
-        first = np.empty((len(one_z), len(self.bands)), dtype=np.int64)
-        parts = []
-        for c, (band, size) in enumerate(zip(self._bands, self._sizes, strict=True)):
-            self._check_cover(c, one_z[:, 0] - 1.0)
-            first[:, c] = np.searchsorted(self.wave, band.wave[0] / one_z[:, 0], side="right") - 1
-            index = np.minimum(first[:, c, None] + np.arange(size), len(self.wave) - 1)
-            parts.append(_hat_weights(self.wave[index] * one_z, band))
-        weight = np.concatenate(parts, axis=1)
-        weight *= transmission(self.wave[self.index(first)], one_z - 1.0, self.igm) / one_z
-        return first, weight
+        self._check_cover(one_z)
+        first = np.searchsorted(self.wave, self._through.low / one_z, side="right") - 1
+        last = np.searchsorted(self.wave, self._through.high / one_z, side="left")
+        count = (last - first + 1).ravel()
+        ends = np.cumsum(count)
+        index = np.arange(ends[-1]) + np.repeat(first.ravel() - (ends - count), count)
+        band = np.repeat(np.tile(np.arange(len(self.bands)), len(one_z)), count)
+        stretch = np.repeat(one_z[:, 0], count.reshape(first.shape).sum(axis=1))
+        weight = self._hats(self.wave[index] * stretch, band, ends[:-1])
+        weight *= transmission(self.wave[index], stretch - 1.0, self.igm) / (
+            stretch * self._through.norm[band]
+        )
 
-    def index(self, first: np.ndarray) -> np.ndarray:
-        """Nodes (P, K) that the weights of `first` (P, C) belong to."""
-        return np.minimum(first[:, self._band_of] + self._offsets, len(self.wave) - 1)
+        starts = np.cumsum(count.reshape(first.shape), axis=1) - count.reshape(first.shape)
+        cuts = ends.reshape(first.shape)[:-1, -1]
+        return [
+            Seen(*parts) for parts in zip(np.split(index, cuts), np.split(weight, cuts), starts, strict=True)
+        ]
 
-    def _check_cover(self, c: int, z: np.ndarray) -> None:
-        seen, wave = self._bands[c].wave, self.wave
-        low, high = seen[0] / (1.0 + z), seen[-1] / (1.0 + z)
-        outside = (low < wave[0]) | (high > wave[-1])
+    def _hats(self, seen: np.ndarray, band: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+        """Integral of S lambda times the hat of each node; a run of nodes ends before each of `cuts`."""
+        photons, moment = (np.diff(sums) for sums in self._through.up_to(seen, band))
+        step = np.diff(seen)
+        right = (moment - (seen[:-1] - self._through.centre[band[:-1]]) * photons) / step
+        left = photons - right
+        left[cuts - 1] = 0.0
+        right[cuts - 1] = 0.0
+        weight = np.zeros(len(seen))
+        weight[:-1] = left
+        weight[1:] += right
+        return weight
+
+    def _check_cover(self, one_z: np.ndarray) -> None:
+        low, high = self._through.low / one_z, self._through.high / one_z
+        outside = (low < self.wave[0]) | (high > self.wave[-1])
         if outside.any():
-            bad = z[outside]
+            c = int(np.flatnonzero(outside.any(axis=0))[0])
+            bad = outside[:, c]
+            z = one_z[bad, 0] - 1.0
             raise InputError(
-                f"band {self.bands[c]} ({seen[0]:.0f} to {seen[-1]:.0f} Angstrom) at z = {bad.min():g} to "
-                f"{bad.max():g} sees {low[outside].min():.0f} to {high[outside].max():.0f} Angstrom of the "
-                f"rest frame, and the spectrum covers {wave[0]:.0f} to {wave[-1]:.0f}; leave the band or "
-                "these redshifts out"
+                f"band {self.bands[c]} ({self._through.low[c]:.0f} to {self._through.high[c]:.0f} Angstrom) at "
+                f"z = {z.min():g} to {z.max():g} sees {low[bad, c].min():.0f} to {high[bad, c].max():.0f} "
+                f"Angstrom of the rest frame, and the spectrum covers {self.wave[0]:.0f} to "
+                f"{self.wave[-1]:.0f}; leave the band or these redshifts out"
             )
-
-
-def _hat_weights(seen: np.ndarray, band: BandIntegrals) -> np.ndarray:
-    """Integral of S lambda times the hat of each node, over the band's norm; `seen` (Z, n) Angstrom."""
-    photons, moment = band.up_to(seen)
-    photons, moment = np.diff(photons, axis=1), np.diff(moment, axis=1)
-    step = np.diff(seen, axis=1)
-    right = (moment - (seen[:, :-1] - band.centre) * photons) / np.where(step > 0, step, 1.0)
-    weight = np.zeros(seen.shape)
-    weight[:, :-1] = photons - right
-    weight[:, 1:] += right
-    return weight / band.norm
-
-
-def _most_nodes(wave: np.ndarray, band: np.ndarray) -> int:
-    """Most nodes, with one beyond either end, that a band can see at any redshift."""
-    ends = np.searchsorted(wave, wave * (band[-1] / band[0]), side="right")
-    return int((ends - np.arange(len(wave))).max()) + 2

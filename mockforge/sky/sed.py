@@ -18,7 +18,8 @@ from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.redshift import luminosity_distance
 from mockforge.sky.bandpass import curve
 from mockforge.sky.photometry import TEN_PC_MPC, absolute_njy, njy_per_luminosity
-from mockforge.sky.projection import Projection, nodes
+from mockforge.sky.populations import population_set
+from mockforge.sky.projection import Projection, Seen, nodes
 from mockforge.sky.spectra import Igm, Populations, SedName, Spectra, SpectrumFiles, Templates
 from mockforge.sky.spectrum_set import SpectrumSet
 from mockforge.sky.templates import SEDS, mixtures, template_set
@@ -57,11 +58,8 @@ class SedTable:
     names: tuple[str, ...]
 
 
-_MOST_CACHED = 2048
-"""Redshifts and spectra kept in a process: about 20 MB each."""
-
-_CHUNK = 256
-"""Galaxies at once: their spectra then take a few MB."""
+_MOST_KEPT = 4096
+"""Redshifts and spectra kept in a process: about 50 MB each."""
 
 
 def spectrum_set(spectra: Spectra, cosmology: str = "Planck18") -> SpectrumSet:
@@ -76,57 +74,54 @@ def spectrum_set(spectra: Spectra, cosmology: str = "Planck18") -> SpectrumSet:
 def _made(chosen: Templates | SpectrumFiles | Populations, cosmology: str) -> SpectrumSet:
     if isinstance(chosen, Templates):
         return template_set(chosen)
+    if isinstance(chosen, Populations):
+        return population_set(chosen, cosmology)
     raise InputError(f"no spectra of this kind yet: {type(chosen).__name__}")
 
 
-class _Seen:
-    """One set through one tuple of bands: keeps the weights of redshifts and spectra on the nodes."""
+class _Through:
+    """One set through one tuple of bands: keeps what redshifts see, and spectra on the nodes."""
 
     def __init__(self, found: SpectrumSet, bands: tuple[str, ...], igm: Igm, cosmology: str) -> None:
         self.found, self.cosmology = found, cosmology
         self.wave = nodes(found.wave, igm)
-        self.seen = Projection(self.wave, bands, igm)
-        self._weights: dict[float, tuple[np.ndarray, np.ndarray, float]] = {}
+        self.projection = Projection(self.wave, bands, igm)
+        self._seen: dict[float, tuple[Seen, float]] = {}
         self._rows: dict[tuple[float, int], np.ndarray] = {}
 
     def fluxes(self, z_population: np.ndarray, z_seen: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
         """(P, C) nJy; each row is the same whatever the others are."""
-        known = self._weights_of(z_seen)
-        first = np.stack([known[z][0] for z in z_seen.tolist()])
-        weight = np.stack([known[z][1] for z in z_seen.tolist()])
-        unit = np.array([known[z][2] for z in z_seen.tolist()])
-        light = np.stack(
-            [self._row(z, m) for z, m in zip(z_population.tolist(), spectrum.tolist(), strict=True)]
-        )
-        light = np.take_along_axis(light, self.seen.index(first), axis=1)
-        return np.add.reduceat(light * weight, self.seen.starts, axis=1) * unit[:, None]
+        self._see(z_seen)
+        out = np.empty((len(z_seen), len(self.projection.bands)))
+        galaxies = zip(z_population.tolist(), z_seen.tolist(), spectrum.tolist(), strict=True)
+        for p, (z_stars, z, m) in enumerate(galaxies):
+            seen, unit = self._seen[z]
+            out[p] = seen.of(self._row(z_stars, m)) * unit
+        return out
 
-    def _weights_of(self, z_seen: np.ndarray) -> dict[float, tuple[np.ndarray, np.ndarray, float]]:
-        new = [z for z in np.unique(z_seen).tolist() if z not in self._weights]
-        if len(self._weights) + len(new) > _MOST_CACHED:
-            self._weights.clear()
-            new = np.unique(z_seen).tolist()
-        if new:
-            z = np.array(new)
-            first, weight = self.seen.weights(z)
-            unit = njy_per_luminosity(luminosity_distance(z, self.cosmology))
-            for i, value in enumerate(new):
-                self._weights[value] = (first[i], weight[i], float(unit[i]))
-        return self._weights
+    def _see(self, z_seen: np.ndarray) -> None:
+        wanted = np.unique(z_seen)
+        new = np.array([z for z in wanted.tolist() if z not in self._seen])
+        if len(self._seen) + len(new) > _MOST_KEPT:
+            self._seen.clear()
+            new = wanted
+        if len(new):
+            unit = njy_per_luminosity(luminosity_distance(new, self.cosmology)).tolist()
+            self._seen.update(zip(new.tolist(), zip(self.projection.at(new), unit, strict=True), strict=True))
 
     def _row(self, z: float, m: int) -> np.ndarray:
         """One spectrum on the nodes, solar luminosities per Angstrom."""
         key = (z if self.found.evolves else 0.0, m)
         if key not in self._rows:
-            if len(self._rows) >= _MOST_CACHED:
+            if len(self._rows) >= _MOST_KEPT:
                 self._rows.clear()
             self._rows[key] = np.interp(self.wave, self.found.wave, self.found.row(z, m))
         return self._rows[key]
 
 
 @lru_cache(maxsize=16)
-def _seen(spectra: Spectra, bands: tuple[str, ...], igm: Igm, cosmology: str) -> _Seen:
-    return _Seen(spectrum_set(spectra, cosmology), bands, igm, cosmology)
+def _through(spectra: Spectra, bands: tuple[str, ...], igm: Igm, cosmology: str) -> _Through:
+    return _Through(spectrum_set(spectra, cosmology), bands, igm, cosmology)
 
 
 def sed_fluxes(
@@ -152,12 +147,7 @@ def sed_fluxes(
     z_population, z_seen, spectrum = np.broadcast_arrays(
         np.asarray(z_population, dtype=np.float64), np.asarray(z_seen, dtype=np.float64), np.asarray(spectrum)
     )
-    through = _seen(spectra, tuple(bands), igm, cosmology)
-    out = np.empty((len(z_seen), len(bands)))
-    for i in range(0, len(z_seen), _CHUNK):
-        part = slice(i, i + _CHUNK)
-        out[part] = through.fluxes(z_population[part], z_seen[part], spectrum[part])
-    return out
+    return _through(spectra, tuple(bands), igm, cosmology).fluxes(z_population, z_seen, spectrum)
 
 
 def absolute_fluxes(

@@ -1,0 +1,110 @@
+"""Composite stellar populations: histories, metallicities and dust over a grid of simple ones."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.sky.dust import CLOUD_LIFE_YR, attenuation
+from mockforge.sky.population_grid import SOLAR, PopulationGrid, bundled_grid, ised_grid
+from mockforge.sky.sfh import AgeNodes
+from mockforge.sky.spectra import Burst, Constant, Delayed, Populations, Sfh
+from mockforge.sky.spectrum_set import SpectrumSet, digest_of
+
+FORMED_SUNS = 1e10
+"""Mass that every population has formed by z = 0, solar masses."""
+
+
+_FARTHEST = 60.0
+"""Redshift to which ages are known."""
+
+
+def population_set(config: Populations, cosmology: str, grid: PopulationGrid | None = None) -> SpectrumSet:
+    """Every history x metallicity x A_V, in this order, as one set that evolves with redshift.
+
+    The age of the oldest stars at z is the age of the Universe less that at `z_form`; at or above
+    `z_form` there is no light. `grid` is read from the configuration where it is not given.
+    InputError for a grid that cannot be read, or a metallicity outside it.
+    """
+    grid = grid or (bundled_grid() if config.grid == "bundled" else ised_grid(Path(config.grid).expanduser()))
+    parts = list(product(config.sfh, config.metallicity, config.a_v))
+    simple = {z: grid.at(z * SOLAR).astype(np.float32) for z in config.metallicity}
+    ages = AgeNodes.of(grid.age_yr, CLOUD_LIFE_YR)
+    newest_old = int(np.searchsorted(grid.age_yr, CLOUD_LIFE_YR, side="right"))
+    leaves = {a: attenuation(grid.wave, a) for a in config.a_v}
+    today = population_age(0.0, config.z_form, cosmology)
+    content = digest_of(config.sfh, config.metallicity, config.a_v, config.z_form, cosmology, grid.digest())
+
+    def row(z: float, m: int) -> np.ndarray:
+        sfh, metallicity, a_v = parts[m]
+        mass = ages.weights(sfh, population_age(z, config.z_form, cosmology), today).astype(np.float32)
+        young, old = leaves[a_v]
+        light = simple[metallicity]
+        # Young stars have no mass above the first age past the split, old ones none below the last before it.
+        out = young * (mass[0, : newest_old + 1] @ light[: newest_old + 1])
+        return FORMED_SUNS * (out + old * (mass[1, newest_old - 1 :] @ light[newest_old - 1 :]))
+
+    names = tuple(f"{sfh_name(sfh)}_Z{metallicity:g}_Av{a_v:g}" for sfh, metallicity, a_v in parts)
+    return SpectrumSet(names, _parameters(parts), grid.wave, True, row, content)
+
+
+def population_age(z: float, z_form: float, cosmology: str) -> float:
+    """Gyr since the first stars; below 0 before them."""
+    return _age(z, cosmology) - _age(z_form, cosmology)
+
+
+def _age(z: float, cosmology: str) -> float:
+    """Age of the Universe, Gyr: cubic between knots in x = ln(1 + z), where d age / dx = -1 / H."""
+    knots, age, slope = _ages(cosmology)
+    x = np.log1p(z)
+    if x > knots[-1]:
+        raise InputError(f"z = {z:g}: populations are followed to z = {np.expm1(knots[-1]):.0f}")
+    i = min(int(x / knots[1]), len(knots) - 2)
+    h, t = knots[1], x / knots[1] - i
+    ends = age[i] * (1 + 2 * t) * (1 - t) ** 2 + age[i + 1] * t**2 * (3 - 2 * t)
+    return float(ends + h * t * (1 - t) * (slope[i] * (1 - t) - slope[i + 1] * t))
+
+
+@lru_cache(maxsize=8)
+def _ages(cosmology: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    import astropy.cosmology
+
+    universe = getattr(astropy.cosmology, cosmology)
+    knots = np.linspace(0.0, np.log1p(_FARTHEST), 800)
+    z = np.expm1(knots)
+    return knots, universe.age(z).to_value("Gyr"), -(1.0 / universe.H(z)).to_value("Gyr")
+
+
+def sfh_name(sfh: Sfh) -> str:
+    """A short name, such as `dpl_a3_b1_t1` (slopes and Gyr), `delayed_t1`, `const`, `burst`."""
+    chosen = sfh.chosen
+    if isinstance(chosen, Burst):
+        return "burst" if chosen.time_gyr == 0 else f"burst_t{chosen.time_gyr:g}"
+    if isinstance(chosen, Constant):
+        return "const" if chosen.duration_gyr is None else f"const_t{chosen.duration_gyr:g}"
+    if isinstance(chosen, Delayed):
+        return f"delayed_t{chosen.tau_gyr:g}"
+    return f"dpl_a{chosen.alpha:g}_b{chosen.beta:g}_t{chosen.tau_gyr:g}"
+
+
+def _parameters(parts: list[tuple[Sfh, float, float]]) -> dict[str, np.ndarray]:
+    """Columns for a table of galaxies; what a history does not have is nan."""
+
+    def of(key: str) -> np.ndarray:
+        found = [getattr(sfh.chosen, key, None) for sfh, _, _ in parts]
+        return np.array([np.nan if v is None else v for v in found], dtype=np.float64)
+
+    columns = {
+        "metallicity": np.array([z for _, z, _ in parts]),
+        "a_v": np.array([a for _, _, a in parts]),
+        "sfh_alpha": of("alpha"),
+        "sfh_beta": of("beta"),
+        "sfh_tau_gyr": of("tau_gyr"),
+        "sfh_time_gyr": of("time_gyr"),
+        "sfh_duration_gyr": of("duration_gyr"),
+    }
+    return {key: column for key, column in columns.items() if not np.isnan(column).all()}
