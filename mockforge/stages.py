@@ -27,6 +27,19 @@ TABLES = frozenset({"catalogue", "galaxy", "tile"})
 """What stages write that is a table: saved always, and never named in `save`."""
 
 
+TRAININGS: dict[str, tuple[str, str]] = {
+    "field": ("mockforge.sgan.training", "TrainSgan"),
+    "dataset": ("mockforge.redshifter.training", "TrainRedshifter"),
+}
+"""The key only its recipes have -> (module, class) of what `mockforge train` trains."""
+
+
+def training_class(key: str) -> type:
+    """The class of the training recipes that have the key `key`, one of TRAININGS."""
+    module, attribute = TRAININGS[key]
+    return getattr(import_module(module), attribute)
+
+
 def stage_class(name: str) -> type:
     """The class of the stage called `name` in recipes; InputError with the nearest name."""
     if name not in STAGES:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mockforge.cli import app
 from mockforge.errors import InputError
-from mockforge.recipe.read import bundled_recipes, load, load_stage, loads
+from mockforge.recipe.read import bundled_recipes, load, load_stage, load_training, loads
 from mockforge.stages import STAGES
 
 sys.path.insert(0, str(Path(__file__).parent))  # spawned workers inherit it and import tiny_stages
@@ -268,3 +268,46 @@ def test_the_schema_knows_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", [n for n in bundled_recipes() if not n.startswith("train_")])
 def test_bundled_recipes_are_good(name: str) -> None:
     assert load(name).samples > 0
+
+
+TRAINING = """\
+name: mine
+dataset: datasets/pairs
+network:
+  unet: {widths: [8, 16]}
+"""
+
+
+def test_a_training_recipe_is_of_the_network_its_keys_are_of() -> None:
+    made, text = load_training(write(TRAINING), ["batch=4"])
+    assert (type(made).__name__, made.batch, made.network.chosen.widths) == ("TrainRedshifter", 4, (8, 16))
+    assert load_training(write(text))[0] == made
+    assert type(load_training("train_field")[0]).__name__ == "TrainSgan"
+    assert type(load_training("train_redshifter")[0]).__name__ == "TrainRedshifter"
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (("dataset: datasets/pairs", "field: {files: [a.fits]}\ndataset: x"), "x.yaml:3: dataset: a recipe"),
+        (("dataset: datasets/pairs", "split: train"), "x.yaml:1: dataset: is missing: Folder of a built"),
+        (("unet", "unte"), "x.yaml:4: network.unte: unknown key; did you mean 'unet'?"),
+        (("[8, 16]", "[8, 0]"), "x.yaml:4: network.unet.widths[1]: should be >= 1"),
+        (("  unet: {widths: [8, 16]}", "  unet: {}\n  cvae: {}"), "x.yaml:3: network: needs exactly one of"),
+        (("name: mine", "name: mine\nstages: []"), "x.yaml:2: stages: this is a recipe for `mock"),
+    ],
+)  # fmt: skip
+def test_a_faulty_training_recipe_is_refused(change: tuple[str, str], wanted: str) -> None:
+    assert change[0] in TRAINING
+    with pytest.raises(InputError) as caught:
+        load_training(write(TRAINING.replace(*change)))
+    assert wanted in str(caught.value)
+
+
+def test_the_schema_of_training_recipes_has_every_root() -> None:
+    from mockforge.recipe.schema import schema
+
+    made = json.loads(json.dumps(schema(training=True)))
+    roots = [made["$defs"][one["$ref"].rsplit("/", 1)[-1]] for one in made["oneOf"]]
+    assert [{"field", "dataset"} & set(root["required"]) for root in roots] == [{"field"}, {"dataset"}]
+    assert all(root["additionalProperties"] is False for root in roots)

@@ -71,6 +71,11 @@ class Dataset(torch.utils.data.Dataset[Any]):
         return self._reader.attributes
 
     @property
+    def splits(self) -> dict[str, int]:
+        """Every split of the dataset -> its samples."""
+        return dict(self._reader.manifest.splits)
+
+    @property
     def arrays(self) -> dict[str, tuple[int, ...]]:
         """Array -> shape of one sample."""
         return dict(self._reader.shapes)

@@ -20,7 +20,7 @@ from mockforge.recipe.bundled import bundled_recipes
 from mockforge.recipe.checks import WORD, NamedStage, check_flow, check_save, check_splits, read_stages
 from mockforge.recipe.errors import read
 from mockforge.recipe.yaml import Document, apply_overrides, parse_document, read_document, show
-from mockforge.stages import stage_class
+from mockforge.stages import TRAININGS, stage_class, training_class
 
 Dtype = Literal[
     "float16", "float32", "float64", "bool",
@@ -101,16 +101,33 @@ def loads(text: str, where: str) -> Recipe:
 
 
 def load_training(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, str]:
-    """Read and check a training recipe: (a `TrainSgan`, the resolved recipe as YAML text)."""
-    from mockforge.sgan.training import TrainSgan
+    """Read and check a training recipe: (its configuration, the resolved recipe as YAML text).
 
+    The configuration is a `TrainSgan`, for a recipe with the key `field`, or a `TrainRedshifter`,
+    for one with the key `dataset`; either has `run(out, resume=, recipe_text=, report=)`.
+    """
     document = _open(path, overrides)
     if isinstance(document.data, dict) and "stages" in document.data:
         document.problem(("stages",), "this is a recipe for `mockforge build`, not for `mockforge train`")
         document.raise_problems()
-    made = read(TrainSgan, _mapping(document), document, ())
+    data = _mapping(document)
+    made = read(training_class(_training_kind(data, document)), data, document, ())
     document.raise_problems()
     return made, to_yaml(plain(made))
+
+
+def _training_kind(data: dict[str, Any], document: Document) -> str:
+    """The key that says which network a training recipe is about."""
+    given = [key for key in TRAININGS if key in data]
+    if len(given) > 1:
+        document.problem(
+            (given[1],), f"a recipe trains from one of {', '.join(TRAININGS)}, found {' and '.join(given)}"
+        )
+        document.raise_problems()
+    if given:
+        return given[0]
+    # None: the recipe whose keys are most like these says what is missing.
+    return max(TRAININGS, key=lambda kind: len({f.name for f in fields(training_class(kind))} & set(data)))
 
 
 def load_stage(kind: str, settings: Sequence[str] = ()) -> Any:

@@ -6,53 +6,72 @@ from typing import Any
 
 from mockforge.recipe.errors import adapter
 from mockforge.recipe.read import Head
-from mockforge.stages import STAGES, stage_class
+from mockforge.stages import STAGES, TRAININGS, stage_class, training_class
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema(training: bool = False) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of recipes, or of training recipes, for editors."""
+    return _training() if training else _building()
+
+
+def _training() -> dict[str, Any]:
+    """One of the roots that `mockforge train` takes, told apart by a key that only it has."""
     from pydantic import TypeAdapter
 
-    root: Any = Head
-    if training:
-        from mockforge.sgan.training import TrainSgan as root
-    classes = {} if training else {name: stage_class(name) for name in STAGES}
-    keyed = [(name, "validation", adapter(cls)) for name, cls in (("", root), *classes.items())]
+    keyed = [(key, "validation", adapter(training_class(key))) for key in TRAININGS]
+    made, defs = TypeAdapter.json_schemas(keyed)  # type: ignore[arg-type]
+    return {
+        "$schema": _DRAFT,
+        "title": "mockforge training recipe",
+        "description": "What `mockforge train` trains: a SGAN (key field) or a redshifter (key dataset).",
+        "type": "object",
+        "oneOf": [made[(key, "validation")] for key in TRAININGS],
+        "$defs": defs.get("$defs", {}),
+    }
+
+
+def _building() -> dict[str, Any]:
+    """The head of a recipe and, as its `stages`, every stage of the registry."""
+    from pydantic import TypeAdapter
+
+    classes = {name: stage_class(name) for name in STAGES}
+    keyed = [(name, "validation", adapter(cls)) for name, cls in (("", Head), *classes.items())]
     made, defs = TypeAdapter.json_schemas(keyed)  # type: ignore[arg-type]
     definitions = defs.get("$defs", {})
     out = dict(_resolved(made[("", "validation")], definitions))
-    out = {"$schema": "https://json-schema.org/draft/2020-12/schema", **out, "title": "mockforge recipe"}
-    if not training:
-        items = []
-        for name in classes:
-            ref = made[(name, "validation")]
-            own = _resolved(ref, definitions)
-            value = ref if own.get("required") else {"anyOf": [ref, {"type": "null"}]}
-            items.append(
-                {
-                    "type": "object",
-                    "title": name,
-                    "description": own.get("description", ""),
-                    "properties": {
-                        name: value,
-                        "name": {"type": "string", "description": "needed where a stage is used twice"},
-                    },
-                    "required": [name],
-                    "additionalProperties": False,
-                }
-            )
-        out["properties"] = {
-            **out["properties"],
-            "stages": {
-                "type": "array",
-                "minItems": 1,
-                "description": "The steps, in order; the first is a source.",
-                "items": {"oneOf": items},
-            },
-        }
-        out["required"] = [*out["required"], "stages"]
-        out["description"] = "How a dataset is made: a seed, how many samples, the stages, what to save."
-    return {**out, "$defs": definitions}
+    stages = {
+        "type": "array",
+        "minItems": 1,
+        "description": "The steps, in order; the first is a source.",
+        "items": {"oneOf": [_item(name, made[(name, "validation")], definitions) for name in classes]},
+    }
+    return {
+        "$schema": _DRAFT,
+        **out,
+        "title": "mockforge recipe",
+        "description": "How a dataset is made: a seed, how many samples, the stages, what to save.",
+        "properties": {**out["properties"], "stages": stages},
+        "required": [*out["required"], "stages"],
+        "$defs": definitions,
+    }
+
+
+def _item(name: str, ref: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """One entry of `stages`: a stage's name with its settings, or null where it needs none."""
+    own = _resolved(ref, definitions)
+    return {
+        "type": "object",
+        "title": name,
+        "description": own.get("description", ""),
+        "properties": {
+            name: ref if own.get("required") else {"anyOf": [ref, {"type": "null"}]},
+            "name": {"type": "string", "description": "needed where a stage is used twice"},
+        },
+        "required": [name],
+        "additionalProperties": False,
+    }
 
 
 def _resolved(one: Any, definitions: dict[str, Any]) -> dict[str, Any]:

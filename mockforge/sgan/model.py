@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -12,15 +10,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mockforge.errors import InputError, nearest
+from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
 from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.networks import count_parameters, make_generator
 from mockforge.sgan.painter import Painter, Scaling
+from mockforge.train.model_files import bundled_models, model_path, read_model, write_model
 
-BUNDLED = Path(__file__).parent.parent / "models"
+__all__ = ["Model", "bundled_models", "describe", "load_model", "model_path"]
 _SPECS = {"forge": Forge, "smith2019": Smith2019}
 
 
@@ -65,17 +64,8 @@ class Model:
 
     def save(self, folder: Path) -> Path:
         """Write `NAME.safetensors`, `NAME.json` and the card `NAME.md`; returns the JSON's path."""
-        from safetensors.torch import save
-
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.name}.safetensors"
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(save(dict(self.weights)))
-        part.replace(path)
         kind = "forge" if self.clean else "smith2019"
         found = {
-            "format": 1,
-            "name": self.name,
             "network": {kind: asdict(self.network)},
             "bands": list(self.bands),
             "unit": "nJy",
@@ -85,14 +75,8 @@ class Model:
             "scaling": asdict(self.scaling),
             "instrument": self.instrument.to_json(),
             "training": dict(self.training),
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         }
-        out = folder / f"{self.name}.json"
-        part = out.with_name(out.name + ".part")
-        part.write_text(json.dumps(found, indent=1) + "\n")
-        part.replace(out)
-        out.with_suffix(".md").write_text(model_card(self))
-        return out
+        return write_model(folder, self.name, self.weights, found, model_card(self))
 
     def describe(self) -> dict[str, str]:
         """What `mockforge info` prints of a model."""
@@ -115,32 +99,6 @@ class Model:
         return rows | {"sha256": self.sha256}
 
 
-def bundled_models() -> dict[str, Path]:
-    """Names of the models that come with mockforge, and their JSON files."""
-    return {path.stem: path for path in sorted(BUNDLED.glob("*.json"))}
-
-
-def model_path(name: str | Path) -> Path:
-    """The JSON file of a bundled model's name, of a path to it, to its weights or to its folder.
-
-    Raises InputError where there is none, with the nearest name.
-    """
-    known = bundled_models()
-    if str(name) in known:
-        return known[str(name)]
-    path = Path(name)
-    if path.is_dir():
-        found = [p for p in sorted(path.glob("*.json")) if p.with_suffix(".safetensors").exists()]
-        if len(found) == 1:
-            return found[0]
-        raise InputError(f"{path}: holds {len(found)} models (NAME.json beside NAME.safetensors), wanted one")
-    if path.suffix in (".json", ".safetensors"):
-        if path.with_suffix(".json").exists():
-            return path.with_suffix(".json")
-        raise InputError(f"{path.with_suffix('.json')}: no such file")
-    raise InputError(f"no model {str(name)!r}{nearest(name, known)} (a bundled name, or a path to NAME.json)")
-
-
 def load_model(name: str | Path) -> Model:
     """A model by name or path, weights checked against their recorded sha256.
 
@@ -152,40 +110,25 @@ def load_model(name: str | Path) -> Model:
 
 @lru_cache(maxsize=4)
 def _load(path: Path, _changed: int) -> Model:
-    from safetensors import SafetensorError
-    from safetensors.torch import load as load_tensors
+    return read_model(path, _make)
 
-    try:
-        found = json.loads(path.read_text())
-        ((kind, spec),) = found["network"].items()
-        network = _SPECS[kind](**{k: tuple(v) if isinstance(v, list) else v for k, v in spec.items()})
-        raw = path.with_suffix(".safetensors").read_bytes()
-        digest = hashlib.sha256(raw).hexdigest()
-        if digest != found["sha256"]:
-            raise InputError(
-                f"{path.with_suffix('.safetensors')}: sha256 is {digest[:12]}..., {path.name} says "
-                f"{found['sha256'][:12]}...; the weights are damaged or of another run: export them again"
-            )
-        fwhm = found["psf_fwhm_arcsec"]
-        return Model(
-            name=found["name"],
-            network=network,
-            bands=tuple(found["bands"]),
-            instrument=Instrument.from_json(found["instrument"]),
-            scaling=Scaling(**{k: tuple(v) for k, v in found["scaling"].items()}),
-            pixel_scale_arcsec=found["pixel_scale_arcsec"],
-            psf_fwhm_arcsec=tuple(fwhm) if fwhm else None,
-            training=found["training"],
-            weights=load_tensors(raw),
-            sha256=digest,
-        )
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
-        missing = f"no key {error}" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{path}: not a mockforge model ({missing})") from error
+
+def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Model:
+    ((kind, spec),) = found["network"].items()
+    network = _SPECS[kind](**{k: tuple(v) if isinstance(v, list) else v for k, v in spec.items()})
+    fwhm = found["psf_fwhm_arcsec"]
+    return Model(
+        name=found["name"],
+        network=network,
+        bands=tuple(found["bands"]),
+        instrument=Instrument.from_json(found["instrument"]),
+        scaling=Scaling(**{k: tuple(v) for k, v in found["scaling"].items()}),
+        pixel_scale_arcsec=found["pixel_scale_arcsec"],
+        psf_fwhm_arcsec=tuple(fwhm) if fwhm else None,
+        training=found["training"],
+        weights=weights,
+        sha256=digest,
+    )
 
 
 def describe(name: str | Path) -> dict[str, str]:

@@ -18,11 +18,11 @@ from mockforge.sgan.model import Model
 from mockforge.sgan.networks import make_critic
 from mockforge.sgan.painter import Scaling
 from mockforge.sgan.prepare import Cut, Prepared, prepare
-from mockforge.sgan.run_record import check_run, record_run
 from mockforge.sgan.task import SganTask
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import Report, fit
 from mockforge.train.parallel import leads, usable
+from mockforge.train.run_record import check_run, record_run
 
 
 @config
@@ -73,6 +73,12 @@ class TrainSgan:
     """Learning rates."""
     train: TrainConfig = TrainConfig()
     """The loop: steps, precision, checkpoints."""
+
+    def run(
+        self, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None
+    ) -> Path:
+        """Train it into `out`: see `train` below."""
+        return train(self, out, resume=resume, recipe_text=recipe_text, report=report)
 
 
 def train(

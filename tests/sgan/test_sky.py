@@ -120,7 +120,7 @@ def test_the_card_says_what_the_model_was_measured_to_be(forge, tmp_path):
 
 
 def test_an_unknown_model_names_the_nearest(monkeypatch, forge, tmp_path):
-    monkeypatch.setattr("mockforge.sgan.model.BUNDLED", tmp_path)
+    monkeypatch.setattr("mockforge.train.model_files.BUNDLED", tmp_path)
     replace(forge, name="kids-viking").save(tmp_path)
     with pytest.raises(InputError, match="did you mean 'kids-viking'"):
         load_model("kids-vikin")

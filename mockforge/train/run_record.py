@@ -12,6 +12,7 @@ from mockforge.errors import InputError
 RECORD = "run.json"
 _MAY_CHANGE = (
     "field.folder",
+    "dataset",
     *(f"train.{key}" for key in ("steps", "minutes", "device", "threads")),
     *(f"train.{key}" for key in ("checkpoint_minutes", "preview_steps", "log_steps")),
 )

@@ -1,0 +1,168 @@
+"""A trained redshifter as two small files: weights (safetensors) and what they mean (JSON).
+
+>>> model = load_redshifter("runs/redshifter")
+>>> predict(model, image, z_in, z_out)        # (N,C,H,W) nJy in, the same at z_out out
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mockforge.errors import InputError
+from mockforge.field import ZEROPOINT_NJY
+from mockforge.redshifter.card import redshifter_card
+from mockforge.redshifter.config import Cvae, Loss, Unet
+from mockforge.redshifter.geometry import Geometry
+from mockforge.train.model_files import model_path, read_model, write_model
+
+_SPECS: dict[str, type[Unet] | type[Cvae]] = {"unet": Unet, "cvae": Cvae}
+
+
+@dataclass(frozen=True)
+class Redshifter:
+    """A redshifter's configuration, bands, stamp and weights."""
+
+    name: str
+    network: Unet | Cvae
+    bands: tuple[str, ...]
+    geometry: Geometry
+    shape: tuple[int, int]
+    """Height and width of the stamps it learned from, pixels."""
+    pixel_scale_arcsec: float | None = None
+    redshifts: tuple[float, float] = (0.0, 0.0)
+    """Lowest and highest redshift it learned from."""
+    loss: Loss = field(default_factory=Loss)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+    sha256: str = ""
+    """Digest of the weights file."""
+
+    @property
+    def kind(self) -> str:
+        """unet or cvae."""
+        return next(kind for kind, spec in _SPECS.items() if isinstance(self.network, spec))
+
+    def network_with_weights(self) -> nn.Module:
+        """The network with these weights (fresh ones where there are none), on the CPU."""
+        from mockforge.redshifter.cvae import CvaeRedshifter
+        from mockforge.redshifter.unet import UnetRedshifter
+
+        if isinstance(self.network, Unet):
+            made: nn.Module = UnetRedshifter(self.network, len(self.bands), self.geometry, self.loss)
+        else:
+            made = CvaeRedshifter(self.network, len(self.bands), self.geometry, self.shape)
+        if self.weights:
+            try:
+                made.load_state_dict(dict(self.weights))
+            except RuntimeError as error:
+                reason = str(error).splitlines()[-1].strip()
+                raise InputError(
+                    f"model {self.name}: the weights do not fit its network: {reason}"
+                ) from error
+        return made
+
+    def trained(self, network: nn.Module, history: Mapping[str, Any]) -> Redshifter:
+        """This model with the weights of `network` and a record of how they came about."""
+        weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+        return replace(self, weights=weights, training={**self.training, **history})
+
+    def save(self, folder: Path) -> Path:
+        """Write `NAME.safetensors`, `NAME.json` and the card `NAME.md`; returns the JSON's path."""
+        found = {
+            "network": {self.kind: asdict(self.network)},
+            "bands": list(self.bands),
+            "unit": "nJy",
+            "zeropoint_ab": ZEROPOINT_NJY,
+            "geometry": asdict(self.geometry),
+            "shape": list(self.shape),
+            "pixel_scale_arcsec": self.pixel_scale_arcsec,
+            "redshifts": list(self.redshifts),
+            "loss": asdict(self.loss),
+            "training": dict(self.training),
+        }
+        return write_model(folder, self.name, self.weights, found, redshifter_card(self))
+
+    def describe(self) -> dict[str, str]:
+        """What `mockforge info` prints of a redshifter."""
+        n = sum(p.numel() for p in self.network_with_weights().parameters())
+        rows = {
+            "model": self.name,
+            "network": f"{self.kind}, {n:,} parameters",
+            "predicts": "a galaxy's image at another redshift, in nJy",
+            "bands": ", ".join(self.bands),
+            "stamp": f"{self.shape[0]} x {self.shape[1]} pixels",
+            "pixel scale": f"{self.pixel_scale_arcsec:g} arcsec" if self.pixel_scale_arcsec else "not known",
+            "redshifts": f"{self.redshifts[0]:g} to {self.redshifts[1]:g}",
+            "cosmology": self.geometry.cosmology,
+        }
+        rows |= {str(k).replace("_", " "): str(v) for k, v in self.training.items()}
+        return rows | {"sha256": self.sha256}
+
+
+def load_redshifter(name: str | Path) -> Redshifter:
+    """A redshifter by path, weights checked against their recorded sha256.
+
+    Raises InputError where a file is missing, unreadable, damaged or of another kind.
+    """
+    path = model_path(name).resolve()
+    return _load(path, path.stat().st_mtime_ns)
+
+
+@torch.no_grad()
+def predict(
+    model: Redshifter, image: Any, z_in: Any, z_out: Any, *, device: str = "cpu", batch: int = 64
+) -> np.ndarray:
+    """Each galaxy at its `z_out`: (N,C,H,W) float32 nJy from `image` (N,C,H,W) nJy.
+
+    `z_in` and `z_out` are (N,) or numbers above 0. Deterministic. InputError where the image does
+    not have the model's bands, or (a cvae) not its size.
+    """
+    image = torch.as_tensor(np.asarray(image, dtype=np.float32))
+    wanted = (len(model.bands), *(model.shape if model.kind == "cvae" else image.shape[2:]))
+    if image.ndim != 4 or tuple(image.shape[1:]) != wanted:
+        raise InputError(
+            f"model {model.name} takes images of shape (galaxy, {', '.join(map(str, wanted))}) "
+            f"in {', '.join(model.bands)}; found {tuple(image.shape)}"
+        )
+    redshifts = [
+        torch.as_tensor(np.broadcast_to(np.asarray(z, np.float32), len(image)).copy()) for z in (z_in, z_out)
+    ]
+    if any(not bool((z > 0).all()) for z in redshifts):
+        raise InputError("redshifts should be above 0")
+    network = model.network_with_weights().to(device).eval()
+    parts = zip(*(v.split(batch) for v in (image, *redshifts)), strict=True)
+    return torch.cat([network(*(v.to(device) for v in part)).cpu() for part in parts]).numpy()
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, _changed: int) -> Redshifter:
+    return read_model(path, _make)
+
+
+def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Redshifter:
+    ((kind, spec),) = found["network"].items()
+    if kind not in _SPECS:
+        raise ValueError(f"it is a {kind}, wanted a redshifter: {' or '.join(_SPECS)}")
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in spec.items()}
+    network = _SPECS[kind](**values)
+    return Redshifter(
+        name=found["name"],
+        network=network,
+        bands=tuple(found["bands"]),
+        geometry=Geometry(tuple(found["geometry"]["wavelength"]), found["geometry"]["cosmology"]),
+        shape=tuple(found["shape"]),
+        pixel_scale_arcsec=found["pixel_scale_arcsec"],
+        redshifts=tuple(found["redshifts"]),
+        loss=Loss(**found["loss"]),
+        training=found["training"],
+        weights=weights,
+        sha256=digest,
+    )

@@ -1,0 +1,90 @@
+"""The redshifter as a task of the training loop: one network, pairs of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mockforge.picture import asinh_rgb, mosaic
+from mockforge.redshifter.config import Adam
+from mockforge.redshifter.model import Redshifter
+from mockforge.redshifter.pairs import Pairs, turned
+from mockforge.rng import Stream
+from mockforge.train.task import Phase
+
+_SHOWN = 6
+
+
+@dataclass
+class RedshifterTask:
+    """What the loop asks of a redshifter; see `mockforge.train.task.Task`."""
+
+    model: Redshifter
+    pairs: Pairs
+    held_out: Pairs | None
+    """Pairs for previews and the loss on what was not trained on."""
+    batch: int
+    turns: bool
+    adam: Adam
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.network = self.model.network_with_weights()
+        self.networks: Mapping[str, nn.Module] = {"redshifter": self.network}
+        a = self.adam
+        self.phases = (Phase("redshifter", "redshifter", a.rate, a.beta1, a.beta2),)
+        self.averaged: tuple[str, ...] = ("redshifter",)
+
+    def to(self, device: Any) -> None:
+        """Move the pairs to `device`."""
+        for pairs in (self.pairs, self.held_out):
+            if pairs is not None:
+                pairs.to(torch.device(device))
+
+    def losses(self, phase: str, stream: Stream) -> Mapping[str, Tensor]:
+        """Named losses of one batch, drawn with replacement and turned at random."""
+        rng = stream.child("rows").numpy()
+        image, target, z_in, z_out = self.pairs.batch(rng.integers(0, len(self.pairs), self.batch))
+        if self.turns:
+            turns = torch.from_numpy(rng.integers(0, 8, self.batch)).to(image.device)
+            image, target = turned(image, turns), turned(target, turns)
+        source = stream.child("noise").torch(image.device)
+        return self.network.losses(image, target, z_in, z_out, source)  # type: ignore[operator]
+
+    @torch.no_grad()
+    def validation(self, network: nn.Module) -> dict[str, float]:
+        """Mean losses over the pairs held out; the same noise each time."""
+        sums: dict[str, float] = {}
+        count = len(self.held_out) if self.held_out is not None else 0
+        for start in range(0, count, 64):
+            rows = np.arange(start, min(start + 64, count))
+            batch = self.held_out.batch(rows)  # type: ignore[union-attr]
+            source = Stream(self.seed, ("validation", start)).torch(batch[0].device)
+            for name, value in network.losses(*batch, source).items():  # type: ignore[operator]
+                sums[name] = sums.get(name, 0.0) + float(value) * len(rows) / count
+        return {name.replace("loss/", "validation "): round(value, 5) for name, value in sums.items()}
+
+    @torch.no_grad()
+    def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray | None:
+        """Inputs, predictions and targets, a row each; a column has the stretch of its target."""
+        pairs = self.held_out or self.pairs
+        image, target, z_in, z_out = pairs.batch(np.arange(min(_SHOWN, len(pairs))))
+        made = averages["redshifter"](image, z_in, z_out)
+        scale = target.abs().amax(dim=(2, 3)).cpu().numpy() / 100
+        rows = [
+            asinh_rgb(picture.cpu().numpy(), rms)
+            for row in (image, made, target)
+            for picture, rms in zip(row, scale, strict=True)
+        ]
+        return mosaic(rows, columns=len(image))
+
+    def export(self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any]) -> None:
+        """Write the model: NAME.safetensors, NAME.json and its card NAME.md."""
+        network = averages["redshifter"]
+        self.model.trained(network, {**history, **self.validation(network)}).save(folder)

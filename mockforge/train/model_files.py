@@ -1,0 +1,103 @@
+"""Trained networks on disk: NAME.safetensors, NAME.json that says what it is, and a card NAME.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from mockforge.errors import InputError, nearest
+
+BUNDLED = Path(__file__).parent.parent / "models"
+T = TypeVar("T")
+
+
+def write_model(
+    folder: Path, name: str, weights: Mapping[str, Tensor], found: Mapping[str, Any], card: str
+) -> Path:
+    """Write weights, description and card; returns the JSON's path. Each file appears whole.
+
+    `found` is what the JSON says besides `format` and the digest of the weights.
+    """
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = save(dict(weights))
+    _write(folder / f"{name}.safetensors", raw)
+    out = folder / f"{name}.json"
+    whole = {"format": 1, "name": name, **found, "sha256": hashlib.sha256(raw).hexdigest()}
+    _write(out, (json.dumps(whole, indent=1) + "\n").encode())
+    _write(out.with_suffix(".md"), card.encode())
+    return out
+
+
+def bundled_models() -> dict[str, Path]:
+    """Names of the models that come with mockforge, and their JSON files."""
+    return {path.stem: path for path in sorted(BUNDLED.glob("*.json"))}
+
+
+def model_path(name: str | Path) -> Path:
+    """The JSON file of a bundled model's name, of a path to it, to its weights or to its folder.
+
+    Raises InputError where there is none, with the nearest name.
+    """
+    known = bundled_models()
+    if str(name) in known:
+        return known[str(name)]
+    path = Path(name)
+    if path.is_dir():
+        found = [p for p in sorted(path.glob("*.json")) if p.with_suffix(".safetensors").exists()]
+        if len(found) == 1:
+            return found[0]
+        raise InputError(f"{path}: holds {len(found)} models (NAME.json beside NAME.safetensors), wanted one")
+    if path.suffix in (".json", ".safetensors"):
+        if path.with_suffix(".json").exists():
+            return path.with_suffix(".json")
+        raise InputError(f"{path.with_suffix('.json')}: no such file")
+    raise InputError(f"no model {str(name)!r}{nearest(name, known)} (a bundled name, or a path to NAME.json)")
+
+
+def network_kind(path: Path) -> str:
+    """The word that says what network a model's JSON describes, "" where it says none."""
+    try:
+        return next(iter(json.loads(path.read_text())["network"]), "")
+    except (OSError, KeyError, TypeError, ValueError):
+        return ""
+
+
+def read_model(path: Path, make: Callable[[dict[str, Any], dict[str, Tensor], str], T]) -> T:
+    """`make(description, weights, sha256)` of the model at `path` (its JSON).
+
+    Raises InputError where a file is missing, unreadable or damaged, or `make` finds it is of
+    another kind (a KeyError, TypeError or ValueError).
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load as load_tensors
+
+    try:
+        found = json.loads(path.read_text())
+        raw = path.with_suffix(".safetensors").read_bytes()
+        digest = hashlib.sha256(raw).hexdigest()
+        if digest != found["sha256"]:
+            raise InputError(
+                f"{path.with_suffix('.safetensors')}: sha256 is {digest[:12]}..., {path.name} says "
+                f"{found['sha256'][:12]}...; the weights are damaged or of another run: export them again"
+            )
+        return make(found, load_tensors(raw), digest)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        missing = f"no key {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{path}: not a mockforge model ({missing})") from error
+
+
+def _write(path: Path, raw: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(raw)
+    part.replace(path)

@@ -1,0 +1,70 @@
+"""A small dataset of redshift pairs: Sersic galaxies with template spectra, made without a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mockforge.batch import Batch
+from mockforge.data.manifest import Manifest, write_manifest
+from mockforge.data.shards import write_shard
+from mockforge.data.view import write_view
+from mockforge.observe.redshift import arcsec_per_kpc
+from mockforge.rng import Stream
+from mockforge.sky.sed import sed_fluxes
+from mockforge.sky.sersic import sersic
+from mockforge.sky.spectra import Spectra, Templates
+
+BANDS = ("F606W", "F814W", "F125W")
+SCALE = 0.1
+SPECTRA = Spectra(templates=Templates(steps=1))
+SAVE = {name: "float32" for name in ("input", "target", "z_in", "z_out")}
+
+
+def galaxies(shard: int, n: int, side: int, noise: float) -> Batch:
+    """n pairs; with `noise` (nJy, rms) on both images the truth is in `target_clean`."""
+    rng = Stream(3, ("shard", shard)).numpy()
+    z_in = rng.uniform(0.3, 0.8, n).astype(np.float32)
+    z_out = (z_in + rng.uniform(0.2, 0.9, n)).astype(np.float32)
+    spectrum = rng.integers(0, 4, n)
+    x, y = (side - 1) / 2 + rng.uniform(-0.5, 0.5, (2, n))
+    kpc, index, q = rng.uniform(2, 4, n), rng.uniform(0.8, 2.5, n), rng.uniform(0.4, 1, n)
+    angle = rng.uniform(0, 180, n)
+    images = {}
+    for name, z in (("input", z_in), ("target", z_out)):
+        flux = sed_fluxes(SPECTRA, BANDS, z_in, z, spectrum)
+        parameters = (x, y, kpc * arcsec_per_kpc(z) / SCALE, index, q, angle)
+        profile = sersic(*(torch.from_numpy(np.asarray(v, np.float64)) for v in parameters), (side, side))
+        images[name] = (profile.numpy()[:, None] * flux[:, :, None, None]).astype(np.float32)
+    arrays = {**images, "z_in": z_in, "z_out": z_out}
+    if noise:
+        for name, image in images.items():
+            arrays[f"{name}_clean"] = image
+            arrays[name] = image + rng.normal(0, noise, image.shape).astype(np.float32)
+            arrays[f"{name}_rms"] = np.full(image.shape[:2], noise, np.float32)
+    sample = np.arange(n) + shard * n
+    return Batch(
+        sample=sample,
+        draw=sample,
+        split=np.array(["train", "train", "val", "test"])[sample % 4],
+        splits={"train": 0.5, "val": 0.25, "test": 0.25},
+        arrays=arrays,
+        tables={"galaxy": {"sample": sample, "x": x, "y": y, "z_in": z_in, "z_out": z_out}},
+        attributes={"bands": BANDS, "pixel_scale_arcsec": SCALE, "unit": "nJy", "zeropoint_ab": 31.4},
+    )
+
+
+def publish(folder: Path, n: int = 16, side: int = 32, noise: float = 0.0) -> Path:
+    """A finished dataset of 2 shards in `folder`: half of it train, a quarter val, a quarter test."""
+    save = SAVE | ({k: "float32" for k in ("target_clean", "input_rms", "target_rms")} if noise else {})
+    about = {"recipe": "made by hand"}
+    records = [
+        write_shard(folder / "shards" / f"{k:05d}.h5", galaxies(k, n // 2, side, noise), save, about)
+        for k in range(2)
+    ]
+    write_view(folder, records)
+    manifest = Manifest(name=folder.name, recipe="", recipe_digest="0" * 64, shards=tuple(records), made="")
+    write_manifest(folder, manifest)
+    return folder
