@@ -10,7 +10,7 @@ import numpy as np
 from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, fixed
 from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
-from mockforge.observe.correlation import Correlation, autocorrelation_of, kernel_of, one_of
+from mockforge.observe.correlation import Correlation, autocorrelation_of, checked, one_of
 from mockforge.observe.depth import electrons_per_njy, rms_of_depth
 from mockforge.observe.pixels import PixelNoise
 
@@ -113,7 +113,7 @@ def pixel_noise(
     needs it. Raises InputError where the numbers do not fit the bands, a band is not in the survey,
     or the PSF is needed and unknown.
     """
-    correlation = None if noise.correlation is None else autocorrelation_of(noise.correlation)
+    correlation = None if noise.correlation is None else checked(autocorrelation_of(noise.correlation))
     electrons, sky = _per_band(noise.electrons_per_njy, bands, "electrons_per_njy"), None
     if noise.ccd is not None:
         rms, electrons, sky = _ccd(noise.ccd, bands, pixel_scale_arcsec)
@@ -130,7 +130,7 @@ def pixel_noise(
         electrons=electrons if noise.shot else None,
         sky=sky,
         keeps_sky=noise.background == "added",
-        kernel=None if correlation is None else kernel_of(correlation),
+        autocorrelation=correlation,
         poisson_below=0.0 if correlation is not None else noise.poisson_below,
     )
 

@@ -24,8 +24,8 @@ class PixelNoise:
     """nJy of sky in a pixel, counted with the sources; the rest of rms^2 is Gaussian."""
     keeps_sky: bool = False
     """Whether the sky's mean stays in the pixels."""
-    kernel: np.ndarray | None = None
-    """(K, K), squares sum to 1: what correlates white noise; None: it stays white."""
+    autocorrelation: np.ndarray | None = None
+    """(2L+1, 2L+1), 1 at the centre: of the noise; None: it is white."""
     poisson_below: float = 100.0
     """Electrons of variance below which Poisson's law is exact."""
 
@@ -35,12 +35,14 @@ def add_noise(
     model: PixelNoise,
     generators: torch.Generator | Sequence[torch.Generator],
     factor: torch.Tensor | None = None,
+    out: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Noiseless images with noise.
 
     Parameters: `flux` (N,C,H,W) float32, nJy, on any device; `generators`, of that device: one
     for the batch, or one for each image, whose noise then does not depend on its company;
-    `factor` (N,) multiplies the rms of the sky. Returns a new tensor like `flux`.
+    `factor` (N,) multiplies the rms of the sky; `out`, where to put the result. Returns a tensor
+    like `flux`.
 
     The noise is Gaussian of variance rms^2 + flux / electrons, and where that is fewer than
     `poisson_below` electrons, Poisson counts of source and sky plus the Gaussian rest. torch
@@ -54,17 +56,16 @@ def add_noise(
     rms = column(model.rms)[None]
     if factor is not None:
         rms = rms * factor.to(flux).reshape(-1, 1, 1, 1)
-    noise = unit_noise(flux.shape, model.kernel, generators, flux.device)
+    noise = unit_noise(flux.shape, model.autocorrelation, generators, flux.device)
     if model.electrons is None:
-        out = noise.mul_(rms).add_(flux)
+        out = torch.addcmul(flux, noise, rms, out=out)
     else:
         gain = column(model.electrons)
-        variance = flux.clamp(min=0.0).mul_(1.0 / gain).add_(rms**2)
+        variance = flux.clamp(min=0.0).mul_(1.0 / gain).add_(rms**2)  # three times addcmul's speed
         few = _few(variance, gain, rms, model.poisson_below)
-        counts = None if few is None else _counted(flux, noise, rms, model, gain, few, generators)
-        out = variance.sqrt_().mul_(noise).add_(flux)
-        if few is not None and counts is not None:
-            out[few] = counts
+        out = torch.addcmul(flux, variance.sqrt_(), noise, out=out)
+        if few is not None:
+            out[few] = _counted(flux, noise, rms, model, gain, few, generators)
     if model.keeps_sky and model.sky is not None:
         out += column(model.sky)
     return out
@@ -72,31 +73,37 @@ def add_noise(
 
 def unit_noise(
     shape: Sequence[int],
-    kernel: np.ndarray | None,
+    autocorrelation: np.ndarray | None,
     generators: torch.Generator | Sequence[torch.Generator],
     device: torch.device | str = "cpu",
 ) -> torch.Tensor:
-    """Noise of mean 0 and variance 1, float32 (N,C,H,W), white or correlated by `kernel`.
+    """Noise of mean 0 and variance 1, float32 (N,C,H,W): white, or with this autocorrelation.
 
-    Correlated noise is made on a frame wider by the kernel, so that it does not wrap around.
+    Correlated noise is white noise times the root of the power spectrum, made periodic on a
+    frame wider by L pixels and cut: no lag in the image then reaches across the edge, and the
+    autocorrelation is exact (circulant embedding; Dietrich & Newsam 1997, SIAM J. Sci. Comput.
+    18, 1088).
     """
     import torch
 
-    reach = 0 if kernel is None else kernel.shape[0] // 2
     *first, height, width = shape
-    out = torch.empty((*first, height + 2 * reach, width + 2 * reach), device=device)
+    reach = 0 if autocorrelation is None else autocorrelation.shape[0] // 2
+    size = (height, width) if reach == 0 else (_fast(height + reach), _fast(width + reach))
+    out = torch.empty((*first, *size), device=device)
     if isinstance(generators, torch.Generator):
         out.normal_(generator=generators)
     else:
         for image, generator in zip(out, generators, strict=True):
             image.normal_(generator=generator)
-    if kernel is None or reach == 0:
+    if autocorrelation is None or reach == 0:
         return out
-    size = (_fast(height + 2 * reach), _fast(width + 2 * reach))
-    weights = torch.as_tensor(kernel, dtype=torch.float32, device=device)
-    product = torch.fft.rfft2(out, s=size) * torch.fft.rfft2(weights, s=size)
-    wide = torch.fft.irfft2(product, s=size)
-    return wide[..., 2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width].contiguous()
+    ring = np.zeros(size)
+    lags = np.arange(-reach, reach + 1)
+    np.add.at(ring, np.ix_(lags % size[0], lags % size[1]), autocorrelation)
+    power = np.fft.rfft2(ring).real.clip(0.0)
+    root = np.sqrt(power / np.fft.irfft2(power, s=size)[0, 0])
+    product = torch.fft.rfft2(out).mul_(torch.as_tensor(root, dtype=torch.float32, device=device))
+    return torch.fft.irfft2(product, s=size)[..., :height, :width].contiguous()
 
 
 def _fast(n: int) -> int:

@@ -143,5 +143,5 @@ def _observed(batch: Batch, end: str, noise: Noise, stream: Stream) -> tuple[np.
         part = slice(start, start + size)
         generators = [stream.child(int(draw)).torch() for draw in batch.draw[part]]
         images = torch.from_numpy(np.ascontiguousarray(flux[part], dtype=np.float32))
-        out[part] = add_noise(images, model, generators, torch.from_numpy(factor[part])).numpy()
+        add_noise(images, model, generators, torch.from_numpy(factor[part]), torch.from_numpy(out[part]))
     return out, (factor[:, None] * model.rms).astype(np.float32)
