@@ -93,6 +93,10 @@ class Noise:
             raise ValueError("background: added needs `ccd`, which says how bright the sky is")
         if self.survey_bands is not None and self.survey is None:
             raise ValueError("survey_bands needs `survey`")
+        if self.survey is not None:
+            from mockforge.observe.surveys import survey
+
+            survey(self.survey)  # a name that is wrong is found before any work starts
         if self.ccd is not None and self.electrons_per_njy is not None:
             raise ValueError(
                 "electrons_per_njy follows from the zeropoint_e and exposure_s of `ccd`; take it out"
