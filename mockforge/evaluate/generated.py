@@ -1,0 +1,99 @@
+"""Where generated pixels come from: a model's sky, a dataset's tiles, or a FITS file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.errors import InputError
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Generated images (band, y, x) of some bands in some unit, and where each lies on its sky."""
+
+    images: list[np.ndarray]
+    masks: list[np.ndarray | None]
+    bands: tuple[str, ...]
+    unit: str
+    offsets: np.ndarray
+    """(image, 2) int: y, x of pixel (0, 0) on the sky."""
+    what: str
+
+    def ordered(self, bands: tuple[str, ...], unit: str) -> Generated:
+        """The same with the reference's bands in its order.
+
+        Raises InputError where a band is missing or the unit differs.
+        """
+        missing = [b for b in bands if b not in self.bands]
+        if missing and len(bands) == len(self.bands):
+            raise InputError(
+                f"{self.what}: holds the bands {', '.join(self.bands)}, the reference {', '.join(bands)};"
+                f" name the reference's files alike, in order, with --bands {','.join(self.bands)}"
+            )
+        if missing:
+            raise InputError(
+                f"{self.what}: lacks the bands {', '.join(missing)}; it holds {', '.join(self.bands)}"
+            )
+        if unit != self.unit:
+            raise InputError(
+                f"{self.what}: pixels are in {self.unit}, the reference's in {unit};"
+                " give the reference's AB magnitude of pixel value 1 with --zeropoint"
+            )
+        order = [self.bands.index(b) for b in bands]
+        return Generated([i[order] for i in self.images], self.masks, bands, unit, self.offsets, self.what)
+
+
+def from_model(model: str | Path, height: int, width: int, seed: int, device: str) -> Generated:
+    """A window of a model's sky, its corner on the network's lattice."""
+    from mockforge.sgan.sky import Sky
+    from mockforge.train.parallel import usable
+
+    sky = Sky(model, seed, device=str(usable(device)), kept_tiles=0)
+    image, _ = sky.pixels(0, height, 0, width)
+    what = f"model {sky.model.name}, seed {seed}"
+    return Generated([image], [None], sky.model.bands, "nJy", np.zeros((1, 2), dtype=int), what)
+
+
+def from_field(path: Path, how: dict[str, Any]) -> Generated:
+    """A generated field as a FITS file with all bands."""
+    from mockforge.fits.read import read_field
+
+    field = read_field(path, **how)
+    offset = [int(field.header.get(k, 0) or 0) for k in ("MFY0", "MFX0")]
+    return Generated([field.image], [field.mask], field.bands, field.unit, np.array([offset]), str(path))
+
+
+def from_dataset(path: Path, pixels: int) -> Generated:
+    """Tiles of a dataset until they cover `pixels`; each is an image of its own."""
+    from mockforge.data.dataset import load
+
+    dataset = load(path)
+    dataset.needs(("image",), "evaluate")
+    tile = dataset.arrays["image"][-2:]
+    n = min(len(dataset), -(-pixels // (tile[0] * tile[1])))
+    samples = [dataset.sample(i, "image") for i in range(n)]
+    offsets = _corners(dataset, [s["sample"] for s in samples])
+    dataset.close()
+    bands = dataset.attributes.get("bands")
+    if bands is None:
+        raise InputError(f"{path}: does not say which bands its images hold")
+    images = [s["image"].numpy() for s in samples]
+    unit = str(dataset.attributes.get("unit", "nJy"))
+    return Generated(images, [None] * n, tuple(bands), unit, offsets, f"dataset {path}, {n} tiles")
+
+
+def _corners(dataset: Any, samples: Sequence[int]) -> np.ndarray:
+    """Where the tiles lie on their sky, (n, 2); zeros where the dataset does not say."""
+    if "tile" not in dataset.tables:
+        return np.zeros((len(samples), 2), dtype=int)
+    table = dataset.table("tile")
+    if "sky_y0" not in table.colnames:
+        return np.zeros((len(samples), 2), dtype=int)
+    where = {int(s): i for i, s in enumerate(table["sample"])}
+    rows = [where[s] for s in samples]
+    return np.stack([np.asarray(table[k])[rows] for k in ("sky_y0", "sky_x0")], axis=1).astype(int)
