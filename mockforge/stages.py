@@ -14,13 +14,14 @@ STAGES: dict[str, tuple[str, str]] = {
     "sgan": ("mockforge.sgan.stage", "Sgan"),
     "image": ("mockforge.label.tiles", "ImageTiles"),
     "sersic_sed": ("mockforge.sky.pairs", "SersicSed"),
+    "redshift_images": ("mockforge.sky.images", "RedshiftImages"),
     "detect": ("mockforge.label.stage", "Detect"),
     "select": ("mockforge.label.select", "Select"),
     "observe": ("mockforge.observe.stage", "Observe"),
 }
 """Stage name -> (module, class). The class is a `mockforge.config.config` dataclass and a Stage."""
 
-SOURCES = ("sgan", "image", "sersic_sed")
+SOURCES = ("sgan", "image", "sersic_sed", "redshift_images")
 """The stages a recipe can start with: they read nothing and make samples."""
 
 TABLES = frozenset({"catalogue", "galaxy", "tile"})

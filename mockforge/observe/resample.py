@@ -49,19 +49,6 @@ def fourier_frequencies(side: int) -> tuple[np.ndarray, np.ndarray]:
     return np.fft.fftfreq(side), np.fft.rfftfreq(side)
 
 
-def image_transfer(image: np.ndarray, fy: np.ndarray, fx: np.ndarray, step: float = 1.0) -> np.ndarray:
-    """Transfer function of a PSF image (y, x) of odd sides, centred on its middle pixel: (fy, fx).
-
-    Normalised to 1 at frequency 0. `step` is the side of a pixel of `image` in the pixels that
-    `fy`, `fx` count; beyond the image's own Nyquist frequency it is 0. Complex.
-    """
-    h, w = image.shape
-    y, x = (np.arange(h) - (h - 1) / 2) * step, (np.arange(w) - (w - 1) / 2) * step
-    along_y = np.exp(-2j * np.pi * np.outer(fy, y)) * (np.abs(fy * step) <= 0.5)[:, None]
-    along_x = np.exp(-2j * np.pi * np.outer(x, fx)) * (np.abs(fx * step) <= 0.5)
-    return along_y @ (image / image.sum(dtype=np.float64)) @ along_x
-
-
 def pixel_transfer(fy: np.ndarray, fx: np.ndarray, side: float = 1.0) -> np.ndarray:
     """Transfer function of a square pixel of `side`, in the pixels that `fy`, `fx` count: (fy, fx)."""
     return np.sinc(side * fy)[:, None] * np.sinc(side * fx)
@@ -101,4 +88,4 @@ def sampled(
     twice = np.where(fx > 0, 2.0, 1.0)[:, None]  # the negative frequencies of a real image
     along_x = twice * np.exp(2j * np.pi * np.outer(fx, x))
     along_y = np.exp(2j * np.pi * np.outer(y, fy))
-    return (along_y @ (coefficients @ along_x)).real * (step / side) ** 2
+    return np.real(along_y @ (coefficients @ along_x)) * (step / side) ** 2

@@ -1,0 +1,164 @@
+"""Galaxies on a user's own FITS images, with a catalogue of redshifts."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.config import Count, NonNegative, Positive, config
+from mockforge.errors import InputError
+from mockforge.field import Field
+from mockforge.observe.psf import Psf
+from mockforge.sky.bandpass import BandName
+from mockforge.sky.cutouts import Cleaning, Cutout, cleaned
+from mockforge.sky.galaxy_catalogue import (
+    NEAREST,
+    Photometry,
+    column,
+    fluxes,
+    get,
+    has,
+    numbers,
+    read_table,
+    stamp,
+    text,
+)
+
+
+@config
+class FileGalaxies:
+    """Galaxies on a user's FITS images: aligned bands, calibrated, with a catalogue of redshifts.
+
+    The catalogue (ECSV, FITS, CSV or plain columns with a header) has the columns `file` and `z`;
+    `file` may hold `{band}`, for a file a band. Optional: `x`, `y` (pixels, the first is 0) or
+    `ra`, `dec` (degrees) of the galaxy where it is not in the middle, and `name`. Rows without
+    a redshift above 0 are left out.
+    """
+
+    catalogue: str
+    """The table of galaxies."""
+    bands: tuple[BandName, ...]
+    """Bands of the images, in order."""
+    folder: str | None = None
+    """Where the files are; null for the catalogue's folder."""
+    extensions: tuple[int | str, ...] | None = None
+    """Extensions: one for all files, one per file, or the bands of one file."""
+    zeropoint: float | tuple[float, ...] | None = None
+    """AB magnitude of pixel value 1, one or per band; before units and zeropoints of the headers."""
+    pixel_scale_arcsec: Positive | None = None
+    """Side of a pixel, where the headers do not give it."""
+    side: Count | None = None
+    """Cut a square of so many pixels around each galaxy; null for whole images."""
+    psf: Psf | None = None
+    """PSF of the images; null for Gaussians of the headers' PSFFWHM."""
+    photometry: tuple[Photometry, ...] = ()
+    """Fluxes of the whole galaxy in further bands, for the fit of its spectrum."""
+    clean: Cleaning = Cleaning()
+    """Sky and neighbours."""
+    min_redshift: NonNegative = 0.0
+    """Leave out galaxies nearer than this."""
+
+
+class FileCatalogue:
+    """The galaxies of a `FileGalaxies`; see `mockforge.sky.cutouts.Galaxies`.
+
+    InputError where the catalogue lacks a column, or no row has a redshift.
+    """
+
+    def __init__(self, rule: FileGalaxies) -> None:
+        self.rule, path = rule, Path(rule.catalogue)
+        self.folder = Path(rule.folder) if rule.folder is not None else path.parent
+        table, self.where = read_table(path), str(path)
+        z = numbers(column(table, "z", self.where))
+        good = np.isfinite(z) & (z > max(NEAREST, rule.min_redshift))
+        if not good.any():
+            raise InputError(f"{path}: no row has a redshift above {max(0, rule.min_redshift):g} in column z")
+        self.names = [text(v) for v in np.asarray(column(table, "file", self.where))[good]]
+        self.redshifts, self.bands = z[good], rule.bands
+        self.place = {k: numbers(get(table, k))[good] for k in ("x", "y", "ra", "dec") if has(table, k)}
+        self.title = [text(v) for v in np.asarray(get(table, "name"))[good]] if has(table, "name") else None
+        self.photometry = tuple(p.band for p in rule.photometry)
+        self._flux = fluxes(rule.photometry, [table], self.where, good)
+        first = self._field(0)
+        if first.pixel_scale_arcsec is None:
+            raise InputError(f"{self._files(0)[0]}: no pixel scale in the header; give `pixel_scale_arcsec`")
+        self.pixel_scale_arcsec = first.pixel_scale_arcsec
+        if rule.psf is None and first.psf_fwhm_arcsec is None:
+            raise InputError(
+                f"{self._files(0)[0]}: no PSF is known (no PSFFWHM in its header); give `psf` of the images"
+            )
+
+    def _files(self, i: int) -> tuple[str, ...]:
+        name = str(self.folder / self.names[i])
+        return tuple(name.replace("{band}", b) for b in self.bands) if "{band}" in name else (name,)
+
+    def _field(self, i: int) -> Field:
+        return _read(self._files(i), tuple(stamp(f) for f in self._files(i)), self.rule)
+
+    def cutout(self, i: int) -> Cutout:
+        """The i-th galaxy, cleaned. InputError where its files cannot be used or do not hold it."""
+        field = self._field(i)
+        name = self.title[i] if self.title else self.names[i]
+        if not np.isclose(field.pixel_scale_arcsec or 0, self.pixel_scale_arcsec, rtol=1e-3):
+            raise InputError(
+                f"{name}: {field.pixel_scale_arcsec} arcsec a pixel, and the first galaxy has"
+                f" {self.pixel_scale_arcsec:g}; one pixel scale for all is wanted"
+            )
+        x, y = self._centre(i, field)
+        _, h, w = field.shape
+        if not (0 <= x <= w - 1 and 0 <= y <= h - 1):
+            raise InputError(f"{name}: its centre ({x:g}, {y:g}) is not on the image of {w} x {h} pixels")
+        y0, y1, x0, x1 = 0, h, 0, w
+        if self.rule.side is not None:
+            y0, x0 = (round(c - (self.rule.side - 1) / 2) for c in (y, x))
+            y0, y1, x0, x1 = max(y0, 0), min(y0 + self.rule.side, h), max(x0, 0), min(x0 + self.rule.side, w)
+        cut = field.cutout(y0, y1, x0, x1)
+        found = Cutout(
+            name=name,
+            image=cut.image.astype(np.float64),
+            centre=(x - x0, y - y0),
+            mask=np.zeros(cut.shape[1:], dtype=bool) if cut.mask is None else cut.mask,
+            psf_fwhm_arcsec=field.psf_fwhm_arcsec,
+            photometry={band: float(flux[i]) for band, flux in self._flux.items()},
+        )
+        return cleaned(found, self.rule.clean, self.pixel_scale_arcsec)
+
+    def _centre(self, i: int, field: Field) -> tuple[float, float]:
+        """(x, y) from the catalogue, else the middle."""
+        at = {k: float(v[i]) for k, v in self.place.items()}
+        if np.isfinite(at.get("x", np.nan)) and np.isfinite(at.get("y", np.nan)):
+            return at["x"], at["y"]
+        if field.wcs is not None and np.isfinite(at.get("ra", np.nan)) and np.isfinite(at.get("dec", np.nan)):
+            x, y = field.wcs.world_to_pixel_values(at["ra"], at["dec"])
+            return float(x), float(y)
+        return (field.shape[2] - 1) / 2, (field.shape[1] - 1) / 2
+
+    def files(self) -> list[Path]:
+        """Every file the galaxies come from."""
+        names = {re.sub(r"\[[^\[\]]+\]$", "", f) for i in range(len(self.names)) for f in self._files(i)}
+        return [Path(self.rule.catalogue), *(Path(n) for n in sorted(names))]
+
+
+@lru_cache(maxsize=8)
+def _cached_field(files: tuple[str, ...], stamps: tuple[Any, ...], how: tuple[Any, ...]) -> Field:
+    from mockforge.fits.read import read_field
+
+    bands, extensions, zeropoint, scale = how
+    return read_field(
+        files,
+        bands=bands,
+        extensions=extensions,
+        zeropoint=zeropoint,
+        pixel_scale_arcsec=scale,
+        require_njy=True,
+    )
+
+
+def _read(files: tuple[str, ...], stamps: tuple[Any, ...], rule: FileGalaxies) -> Field:
+    """A file's bands, kept for the galaxies that share it; `stamps` tells changed files."""
+    how = (rule.bands, rule.extensions, rule.zeropoint, rule.pixel_scale_arcsec)
+    return _cached_field(files, stamps, how)

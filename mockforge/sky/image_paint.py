@@ -1,0 +1,155 @@
+"""The pairs of `redshift_images` painted, and their table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mockforge.batch import Batch
+from mockforge.observe.psf import Psf, models, transfer
+from mockforge.observe.psf_models import Model, Rings, gaussian, image
+from mockforge.sky.cutouts import Cutout, Galaxies
+from mockforge.sky.image_draw import Drawn
+from mockforge.sky.image_pairs import Effective, Geometry, Moved, PixelFit, effective, factors, moved, one_psf
+from mockforge.sky.image_spectra import Fitted
+
+if TYPE_CHECKING:
+    from mockforge.sky.images import RedshiftImages
+
+
+@dataclass(frozen=True)
+class Optics:
+    """The PSFs of a source's images and of both ends of the pairs."""
+
+    bands: tuple[str, ...]
+    """Of the images."""
+    scale: float
+    """Pixel of the images, arcsec."""
+    own: Psf | None
+    """PSF of all images; None where each has its own."""
+    near: list[Effective] | None
+    """Of the input, a band each; None: as the images have it."""
+    far: list[Effective]
+    """Of the target."""
+    fwhm_in: tuple[float, ...]
+    fwhm_out: tuple[float, ...]
+
+    @classmethod
+    def of(cls, cfg: RedshiftImages, galaxies: Galaxies, own: Psf | None) -> Optics:
+        """The PSFs that a configuration asks for. InputError as `mockforge.observe.psf.transfer`."""
+        near = None if cfg.psf_in is None else _ends(cfg, cfg.psf_in)
+        if cfg.psf_in is not None:
+            fwhm = _fwhm(cfg, cfg.psf_in)
+        else:
+            nearest = [share.argmax() for share in _shares(cfg.bands, galaxies.bands)]
+            widths = [_width(m) for m in _models(galaxies.cutout(0), galaxies, own)]
+            fwhm = tuple(widths[b] for b in nearest)
+        far = _ends(cfg, cfg.psf_out)
+        scale = galaxies.pixel_scale_arcsec
+        return cls(galaxies.bands, scale, own, near, far, fwhm, _fwhm(cfg, cfg.psf_out))
+
+    def present(self, cutout: Cutout, turn: int) -> list[Effective]:
+        """PSF and pixel of a cutout's bands; `turn` is what was done to it."""
+        made = _cutout_models(cutout, self.bands, self.scale, self.own)
+        turned = 0 if cutout.psf is not None else turn  # a PSF of its own was turned with it
+        unique = {id(m): effective(m, self.scale, turned) for m in made}
+        return [unique[id(m)] for m in made]
+
+
+def painted(
+    cfg: RedshiftImages, optics: Optics, drawn: Drawn, cutouts: list[Cutout], light: Fitted
+) -> tuple[list[Moved], list[Moved]]:
+    """Input and target of every pair."""
+    pixel = (
+        PixelFit(cfg.fit.pixel_snr, cfg.fit.floor) if cfg.fit.by == "pixel" and cfg.spectrum is None else None
+    )
+    near, far = [], []
+    for i, cutout in enumerate(cutouts):
+        present = optics.present(cutout, int(drawn.turn[i]))
+        if pixel is not None and len(present) > 1 and len(cutout.rms):
+            cutout, broad = one_psf(cutout, optics.scale, present, cfg.psf_floor)
+            present = [present[broad]] * len(present)
+        stamp = Geometry((cfg.stamp, cfg.stamp), cfg.pixel_scale_arcsec, (drawn.x[i], drawn.y[i]))
+        here, there = factors(cutout, light.weights[i], light.spectrum[i], pixel)
+        floor = cfg.psf_floor
+        near.append(moved(cutout, optics.scale, here, present, optics.near, 1.0, stamp, floor))
+        far.append(moved(cutout, optics.scale, there, present, optics.far, light.size[i], stamp, floor))
+    return near, far
+
+
+def galaxy_table(
+    cfg: RedshiftImages, batch: Batch, drawn: Drawn, cutouts: list[Cutout], light: Fitted,
+    near: list[Moved], far: list[Moved],
+) -> dict[str, Any]:  # fmt: skip
+    """The table `galaxy`: a row a pair."""
+    from mockforge.sky.galaxy_table import scale_columns, spectrum_columns
+    from mockforge.sky.sed import spectrum_set
+
+    main = light.share.argmax(axis=1)
+    table: dict[str, Any] = {
+        "sample": batch.sample,
+        "galaxy": drawn.galaxy.astype(np.int32),
+        "name": np.array([c.name.encode("ascii", "replace")[-80:] for c in cutouts], dtype="S80"),
+        "z_in": drawn.z_in,
+        "z_out": drawn.z_out,
+        "x": drawn.x,
+        "y": drawn.y,
+        "turn": drawn.turn.astype(np.int32),
+        "size_factor": light.size,
+        **scale_columns(drawn.z_in, drawn.z_out, cfg.cosmology),
+        **spectrum_columns("", cfg.spectra, main, cfg.cosmology),
+        "sed_share": light.share.max(axis=1),
+        "sed_chi2": light.chi2,
+    }
+    found = spectrum_set(cfg.spectra, cfg.cosmology)
+    for key, values in found.parameters.items():  # of the light, not of the main spectrum alone
+        table[key] = light.share @ np.asarray(values, dtype=np.float64)
+    table |= {"absolute_magnitude": light.absolute[:, 0], "absolute_magnitude_out": light.absolute[:, 1]}
+    total = np.stack([m.total for m in near]), np.stack([m.total for m in far])
+    for c, band in enumerate(cfg.bands):
+        table |= {f"flux_in_{band}": total[0][:, c], f"flux_out_{band}": total[1][:, c]}
+        table |= {f"k_correction_in_{band}": light.k[:, 0, c], f"k_correction_out_{band}": light.k[:, 1, c]}
+    table["psf_sharpened"] = np.array([m.sharpened for m in far])
+    return table
+
+
+def _ends(cfg: RedshiftImages, psf: Psf) -> list[Effective]:
+    return [effective(m, cfg.pixel_scale_arcsec) for m in models(psf, cfg.bands)]
+
+
+def _fwhm(cfg: RedshiftImages, psf: Psf) -> tuple[float, ...]:
+    shape = (cfg.stamp, cfg.stamp)
+    return tuple(float(f) for f in transfer(psf, cfg.bands, cfg.pixel_scale_arcsec, shape).fwhm_arcsec)
+
+
+def _width(model: Model) -> float:
+    return Rings.of(model).fwhm()
+
+
+def _models(cutout: Cutout, galaxies: Galaxies, own: Psf | None) -> list[Model]:
+    return _cutout_models(cutout, galaxies.bands, galaxies.pixel_scale_arcsec, own)
+
+
+def _cutout_models(cutout: Cutout, bands: tuple[str, ...], scale: float, own: Psf | None) -> list[Model]:
+    """The PSF of each band of a cutout, without its pixel."""
+    if cutout.psf is not None:
+        return [image(cutout.psf / cutout.psf.sum(), scale, includes_pixel=True)] * len(bands)
+    if own is not None:
+        return _shared(own, bands)
+    assert cutout.psf_fwhm_arcsec is not None
+    return [gaussian(width) for width in cutout.psf_fwhm_arcsec]
+
+
+@lru_cache(maxsize=8)
+def _shared(psf: Psf, bands: tuple[str, ...]) -> list[Model]:
+    return models(psf, bands)
+
+
+def _shares(wanted: tuple[str, ...], present: tuple[str, ...]) -> np.ndarray:
+    from mockforge.observe.kcorrect import neighbours
+    from mockforge.sky.image_spectra import pivot
+
+    return neighbours(np.array([pivot(b) for b in wanted]), np.array([pivot(b) for b in present]))

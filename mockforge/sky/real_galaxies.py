@@ -1,0 +1,138 @@
+"""Galaxies in galsim's RealGalaxy format: HST images, each with its own PSF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.config import config
+from mockforge.errors import InputError
+from mockforge.field import ZEROPOINT_NJY
+from mockforge.sky.cutouts import Cleaning, Cutout, cleaned
+from mockforge.sky.galaxy_catalogue import NEAREST, Photometry, column, fluxes, has, numbers, read_table, text
+
+
+@config
+class RealGalaxies:
+    """Galaxies in galsim's RealGalaxy format, as the COSMOS HST samples have it.
+
+    The main catalogue names for every galaxy its image and its PSF (file and extension), BAND and
+    PIXEL_SCALE. Redshifts come from it or from the table of fits beside it, joined by IDENT.
+    Mandelbaum et al. 2012, MNRAS 420, 1518.
+    """
+
+    catalogue: str
+    """The main catalogue, FITS."""
+    folder: str | None = None
+    """Where images and PSFs are; null for the catalogue's folder."""
+    redshifts: str | None = None
+    """Table with IDENT and the redshift; null for the main catalogue, else `<catalogue>_fits.fits`."""
+    redshift_column: str = "zphot"
+    """Its column; upper and lower case do not matter."""
+    zeropoint: float = 25.94
+    """AB magnitude of pixel value 1; 25.94 for COSMOS in F814W."""
+    max_magnitude: float | None = None
+    """Leave out galaxies whose column MAG is above this."""
+    photometry: tuple[Photometry, ...] = ()
+    """Fluxes of the whole galaxy in further bands, for the fit of its spectrum."""
+    clean: Cleaning = Cleaning(subtract_sky=False, mask_neighbours=False)
+    """Sky and neighbours; those of COSMOS are gone, and its stamps are too tight to measure sky."""
+
+
+class RealCatalogue:
+    """The galaxies of a `RealGalaxies`; see `mockforge.sky.cutouts.Galaxies`.
+
+    InputError where a file is missing, or a column, or no galaxy has a redshift.
+    """
+
+    def __init__(self, rule: RealGalaxies) -> None:
+        self.path = Path(rule.catalogue)
+        self.folder = Path(rule.folder) if rule.folder is not None else self.path.parent
+        table, where = read_table(self.path), str(self.path)
+        get = {key: column(table, key, where) for key in _REAL}
+        if has(table, "NOISE_VARIANCE"):
+            get["NOISE_VARIANCE"] = column(table, "NOISE_VARIANCE", where)
+        z = self._redshifts(rule, table, np.asarray(get["IDENT"]))
+        good = np.isfinite(z) & (z > NEAREST)
+        if rule.max_magnitude is not None:
+            good &= np.asarray(column(table, "MAG", where), dtype=np.float64) <= rule.max_magnitude
+        if not good.any():
+            raise InputError(
+                f"{where}: no galaxy has a redshift above 0 in {rule.redshift_column!r}"
+                + ("" if rule.max_magnitude is None else f" and is brighter than {rule.max_magnitude:g}")
+            )
+        self.rows = {key: np.asarray(values)[good] for key, values in get.items()}
+        self.redshifts = z[good]
+        bands, scales = set(map(text, self.rows["BAND"])), set(self.rows["PIXEL_SCALE"].tolist())
+        if len(bands) > 1 or len(scales) > 1:
+            raise InputError(
+                f"{where}: BAND holds {sorted(bands)} and PIXEL_SCALE {sorted(scales)}; one of each is"
+                " wanted, split the catalogue"
+            )
+        self.bands, self.pixel_scale_arcsec = (bands.pop(),), float(scales.pop())
+        self.photometry = tuple(p.band for p in rule.photometry)
+        self._flux = fluxes(rule.photometry, [self._fits(rule), table], where, good)
+        self.clean = rule.clean
+        self._scale = 10 ** (0.4 * (ZEROPOINT_NJY - rule.zeropoint))
+
+    def _fits(self, rule: RealGalaxies) -> Any:
+        """The table of redshifts, where it is another file than the main one."""
+        path = self.path.with_name(f"{self.path.stem}_fits{self.path.suffix}")
+        if rule.redshifts is not None:
+            path = Path(rule.redshifts)
+        return read_table(path) if rule.redshifts is not None or path.exists() else {}
+
+    def _redshifts(self, rule: RealGalaxies, table: Any, ident: np.ndarray) -> np.ndarray:
+        other = self._fits(rule)
+        if not len(other) or (rule.redshifts is None and has(table, rule.redshift_column)):
+            return numbers(column(table, rule.redshift_column, str(self.path)))
+        where = rule.redshifts or f"{self.path.stem}_fits{self.path.suffix}"
+        theirs = np.asarray(column(other, "IDENT", where))
+        if not np.array_equal(theirs, ident):
+            raise InputError(
+                f"{where}: its IDENT are not those of {self.path.name}, row by row; join the tables first"
+            )
+        return numbers(column(other, rule.redshift_column, where))
+
+    def cutout(self, i: int) -> Cutout:
+        """The i-th galaxy with its PSF, cleaned. InputError where its image or PSF cannot be used."""
+        row = {key: values[i] for key, values in self.rows.items()}
+        where = f"{self.folder / text(row['GAL_FILENAME'])}[{int(row['GAL_HDU'])}]"
+        image = self._plane(text(row["GAL_FILENAME"]), int(row["GAL_HDU"])) * self._scale
+        psf = self._plane(text(row["PSF_FILENAME"]), int(row["PSF_HDU"]))
+        mask = ~np.isfinite(image)
+        if mask.all() or not np.isfinite(psf).all() or not psf.sum() > 0:
+            raise InputError(f"{where}: the image or its PSF holds no numbers that can be used")
+        h, w = image.shape
+        variance = float(row.get("NOISE_VARIANCE", np.nan)) * self._scale**2
+        found = Cutout(
+            name=text(row["IDENT"]),
+            image=np.where(mask, 0.0, image)[None],
+            centre=((w - 1) / 2, (h - 1) / 2),
+            mask=mask,
+            psf=psf,
+            rms=np.sqrt([variance]) if variance > 0 else np.zeros(0),
+            photometry={band: float(flux[i]) for band, flux in self._flux.items()},
+        )
+        return cleaned(found, self.clean, self.pixel_scale_arcsec)
+
+    def files(self) -> list[Path]:
+        """Every file the galaxies come from."""
+        names = {text(n) for key in ("GAL_FILENAME", "PSF_FILENAME") for n in self.rows[key]}
+        return [self.path, *(self.folder / name for name in sorted(names))]
+
+    def _plane(self, name: str, extension: int) -> np.ndarray:
+        from mockforge.fits.check import opened
+
+        path = self.folder / name
+        if not path.exists():
+            raise InputError(f"{path}: no such file, and {self.path.name} names it; give `folder`")
+        with opened(path) as units:
+            if not 0 <= extension < len(units) or units[extension].data is None:
+                raise InputError(f"{path}: no image in extension {extension}, which {self.path.name} names")
+            return np.array(units[extension].data, dtype=np.float64)
+
+
+_REAL = ("IDENT", "BAND", "GAL_FILENAME", "GAL_HDU", "PSF_FILENAME", "PSF_HDU", "PIXEL_SCALE")

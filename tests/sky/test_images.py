@@ -1,0 +1,398 @@
+"""The source `redshift_images`: conservation, closed forms, galsim's own drawing, and users' files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import galsim
+import numpy as np
+import pydantic
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from galaxy_files import PSF, drawn, galaxy, write_files, write_real
+
+from mockforge.batch import Batch
+from mockforge.errors import InputError
+from mockforge.observe.psf_models import image as image_model
+from mockforge.observe.redshift import flux_factor, size_factor
+from mockforge.rng import Stream
+from mockforge.sky.cutouts import Cleaning, Cutout, cleaned, mirrored, turned
+from mockforge.sky.image_draw import shared_out
+from mockforge.sky.image_pairs import effective
+from mockforge.sky.images import RedshiftImages, catalogue
+from mockforge.sky.sed import sed_fluxes
+from mockforge.sky.spectra import Spectra, Templates
+
+STREAM = Stream(11, ("shard", 3, "redshift_images"))
+TEMPLATES = Spectra(templates=Templates(steps=1))
+WIDE = galsim.Gaussian(fwhm=0.18)
+UNCLEANED = {"subtract_sky": False, "mask_neighbours": False}
+
+
+def config(galaxies: dict[str, Any], **keys) -> RedshiftImages:
+    """The configuration as a recipe gives it."""
+    small = {
+        "galaxies": galaxies,
+        "bands": ["F814W", "F160W"],
+        "stamp": 61,
+        "z_out": 1.5,
+        "jitter": 0,
+        "spectra": {"templates": {"steps": 1}},
+        "psf_out": {"gaussian": {"fwhm_arcsec": 0.18}},
+    }
+    return pydantic.TypeAdapter(RedshiftImages).validate_python({**small, **keys})
+
+
+def batch(n: int, splits: dict[str, float] | None = None) -> Batch:
+    """An empty batch of n samples, the splits in turn."""
+    splits = splits or {"train": 1.0}
+    names = np.array([list(splits)[i % len(splits)] for i in range(n)])
+    return Batch(np.arange(n) + 40, np.arange(n) + 40, names, splits=splits)
+
+
+def relative(found: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+
+
+def fluxes(bands, z: float, spectrum: int, seen: float | None = None) -> np.ndarray:
+    """(C,) nJy of one template, by the room of spectra."""
+    return sed_fluxes(TEMPLATES, tuple(bands), np.array([z]), np.array([seen or z]), np.array([spectrum]))[0]
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory) -> dict[str, Any]:
+    """Four HST galaxies, one of them too far for z_out and one without a redshift."""
+    folder = tmp_path_factory.mktemp("real")
+    return {"real": {"catalogue": str(write_real(folder, [0.5, 0.9, 3.0, -99.0]))}}
+
+
+def test_arrays_table_and_attributes(real):
+    stage = config(real, spectrum="Sbc")
+    made = stage(batch(6), STREAM)
+    assert set(made.arrays) | set(made.tables) == stage.writes()
+    assert made.arrays["input"].shape == made.arrays["target"].shape == (6, 2, 61, 61)
+    assert {v.dtype for v in made.arrays.values()} == {np.dtype("f4")}
+    assert (made.arrays["z_out"] > made.arrays["z_in"]).all()
+    assert {len(column) for column in made.tables["galaxy"].values()} == {6}
+    assert set(made.tables["galaxy"]["name"].tolist()) == {b"0", b"1"}
+    assert made.attributes["psf_fwhm_arcsec"] == pytest.approx((0.1, 0.1), rel=0.01)
+    assert made.attributes["psf_fwhm_target_arcsec"] == pytest.approx((0.18, 0.18), rel=0.01)
+
+
+def test_flux_scales_by_the_k_corrected_factor(real):
+    made = config(real, spectrum="Im")(batch(4), STREAM)
+    table = made.tables["galaxy"]
+    for i in range(4):
+        z = float(made.arrays["z_in"][i])
+        seen, there = fluxes(("F814W", "F160W"), z, 3), fluxes(("F814W", "F160W"), z, 3, 1.5)
+        assert table["flux_in_F814W"][i] == pytest.approx(5000, rel=2e-3)
+        for c, band in enumerate(("F814W", "F160W")):
+            assert table[f"flux_out_{band}"][i] / table["flux_in_F814W"][i] == pytest.approx(
+                there[c] / seen[0], rel=1e-6
+            )
+            total = made.arrays["target"][i, c].sum(dtype=np.float64)
+            assert total == pytest.approx(table[f"flux_out_{band}"][i], rel=1e-3)
+
+
+def test_k_corrections_close_the_magnitudes(real):
+    from mockforge.observe.redshift import luminosity_distance
+
+    table = config(real, spectrum="Sbc")(batch(4), STREAM).tables["galaxy"]
+    for end in ("in", "out"):
+        modulus = 5 * np.log10(luminosity_distance(table[f"z_{end}"]) * 1e5)
+        for band in ("F814W", "F160W"):
+            apparent = 31.4 - 2.5 * np.log10(table[f"flux_{end}_{band}"])
+            found = table["absolute_magnitude"] + modulus + table[f"k_correction_{end}_{band}"]
+            np.testing.assert_allclose(found, apparent, atol=1e-3)
+
+
+def test_a_galaxy_redshifted_is_the_galaxy_drawn_at_z_out(real):
+    """The stage on pixels against galsim's drawing of the same exponential at its new size."""
+    made = config(real, spectrum="Scd", turn=False)(batch(4), STREAM)
+    table = made.tables["galaxy"]
+    for i in range(4):
+        far = galaxy(int(table["galaxy"][i])).dilate(float(table["size_factor"][i]))
+        for c, band in enumerate(("F814W", "F160W")):
+            wanted = drawn(galsim.Convolve(far, WIDE) * float(table[f"flux_out_{band}"][i]), 61, 0.06)
+            assert relative(made.arrays["target"][i, c], wanted) < 5e-3
+
+
+def test_size_follows_the_angular_diameter_distance(tmp_path):
+    images = np.stack([[drawn(galsim.Convolve(galsim.Gaussian(sigma=0.3), PSF) * 1e4, 101, 0.05)]] * 2)
+    path = write_files(tmp_path, images, ["F814W"], [0.3, 0.8])
+    psf = {"gaussian": {"fwhm_arcsec": 0.1}}
+    files = {"files": {"catalogue": str(path), "bands": ["F814W"], "psf": psf, "clean": UNCLEANED}}
+    for keys, power in (({}, 0.0), ({"size_evolution": -1.0}, -1.0), ({"angular_size": False}, None)):
+        made = config(files, spectrum="Im", **keys)(batch(4), STREAM)
+        y, x = np.indices((61, 61)) - 30.0
+        pixel = 1 / 12 + (0.18 / 2.3548 / 0.06) ** 2  # variance of pixel and PSF, pixels^2
+        for z, stamp in zip(made.arrays["z_in"], made.arrays["target"][:, 0], strict=True):
+            sigma = 0.06 * np.sqrt((stamp * (x**2 + y**2)).sum() / stamp.sum() / 2 - pixel)
+            evolved = 1.0 if power is None else (2.5 / (1 + z)) ** power * size_factor(z, 1.5)
+            assert sigma == pytest.approx(0.3 * evolved, rel=0.01)
+
+
+def test_switches(real):
+    full = config(real, spectrum="Sbc", band_shift=False)(batch(4), STREAM)
+    z_in, z_out = (full.tables["galaxy"][k] for k in ("z_in", "z_out"))
+    change = full.tables["galaxy"]["flux_out_F814W"] / full.tables["galaxy"]["flux_in_F814W"]
+    np.testing.assert_allclose(change, flux_factor(z_in, z_out), rtol=1e-6)
+    switched: list[dict[str, Any]] = [{"dimming": False}, {"angular_size": False}]
+    for keys in switched:
+        made = config(real, spectrum="Sbc", **keys)(batch(4), STREAM).tables["galaxy"]
+        both = config(real, spectrum="Sbc")(batch(4), STREAM).tables["galaxy"]
+        ratio = made["flux_out_F160W"] / both["flux_out_F160W"]
+        np.testing.assert_allclose(ratio, flux_factor(z_in, z_out, **keys) / flux_factor(z_in, z_out))
+    brighter = config(real, spectrum="Sbc", luminosity_evolution=-1.0)(batch(4), STREAM).tables["galaxy"]
+    np.testing.assert_allclose(
+        brighter["flux_out_F160W"] / both["flux_out_F160W"], 10 ** (0.4 * (z_out - z_in)), rtol=1e-6
+    )
+
+
+# --- bulge and disk: colours differ from pixel to pixel -----------------------------------------
+
+SEEN = ("F435W", "F606W", "F814W", "F125W", "F160W")
+
+
+def two_parts(size: float, psf, scale: float, side: int, sed: np.ndarray) -> np.ndarray:
+    """A small red bulge in a blue disk: (C, y, x); `sed` (C, 2) nJy of bulge and disk."""
+    bulge = galsim.Exponential(half_light_radius=0.12 * size)
+    disk = galsim.Exponential(half_light_radius=0.5 * size).shear(q=0.6, beta=0.5 * galsim.radians)
+    parts = [drawn(galsim.Convolve(p, psf), side, scale) for p in (bulge, disk)]
+    return np.einsum("ck,kyx->cyx", sed, np.stack(parts))
+
+
+@pytest.fixture(scope="module")
+def chromatic(tmp_path_factory) -> tuple[dict[str, Any], np.ndarray]:
+    """Five HST bands of E bulge and Im disk at z = 0.4; what it is at 1.5 in F814W and F160W."""
+    part = np.array([1.0, 0.2])  # shares of the two templates, E and Im
+    z = float(np.float32(0.4))
+    here = np.stack([fluxes(SEEN, z, 0), fluxes(SEEN, z, 3)], axis=1) * part
+    unit = 3000.0 / here[2].sum()
+    there = np.stack([fluxes(("F814W", "F160W"), z, k, 1.5) for k in (0, 3)], axis=1) * part * unit
+    folder = tmp_path_factory.mktemp("chromatic")
+    image = two_parts(1.0, PSF, 0.05, 121, here * unit)
+    path = write_files(folder, [image], SEEN, [z])
+    psf = {"gaussian": {"fwhm_arcsec": 0.1}}
+    files = {"catalogue": str(path), "bands": SEEN, "psf": psf, "clean": UNCLEANED}
+    return {"files": files}, two_parts(float(size_factor(z, 1.5)), WIDE, 0.06, 61, there)
+
+
+def test_spectra_of_pixels_keep_the_colour_gradient(chromatic):
+    files, wanted = chromatic
+    found = {
+        by: config(files, fit={"by": by, "floor": 0.001}, turn=False)(batch(1), STREAM)
+        for by in ("galaxy", "pixel")
+    }
+    pixel, whole = (found[by].arrays["target"][0] for by in ("pixel", "galaxy"))
+    assert relative(pixel, wanted) < 0.01
+    assert relative(whole, wanted) > 3 * relative(pixel, wanted)  # one spectrum cannot have a gradient
+    np.testing.assert_allclose(whole.sum((1, 2)), wanted.sum((1, 2)), rtol=0.02)
+
+
+def test_the_mixture_of_spectra_is_recovered(chromatic):
+    table = config(chromatic[0], fit={"floor": 0.001})(batch(1), STREAM).tables["galaxy"]
+    assert table["sed_chi2"][0] < 1
+    part = np.array([1.0, 0.2]) * [fluxes(("F814W",), 1e-4, k)[0] for k in (0, 3)]
+    assert table["sed_share"][0] == pytest.approx(part.max() / part.sum(), abs=0.05)
+
+
+def test_a_band_that_the_images_have_passes_as_it_is(chromatic):
+    stage = config(
+        chromatic[0],
+        turn=False,
+        pixel_scale_arcsec=0.05,
+        stamp=121,
+        psf_out={"gaussian": {"fwhm_arcsec": 0.3}},
+    )
+    made = stage(batch(1), STREAM)
+    image = catalogue(stage.galaxies).cutout(0).image
+    np.testing.assert_allclose(made.arrays["input"][0, 1], image[4], atol=1e-4 * image[4].max())
+
+
+# --- orientation, sky and neighbours, splits ----------------------------------------------------
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_a_psf_turns_with_its_image(turn):
+    psf = np.random.default_rng(2).uniform(size=(7, 7))
+    psf /= psf.sum()
+    fy, fx = np.linspace(-3, 3, 9), np.linspace(-2, 4, 8)
+    found = effective(image_model(psf, 0.1, includes_pixel=True), 0.1, turn)(fy, fx)
+    wanted = effective(image_model(turned(psf, turn), 0.1, includes_pixel=True), 0.1)(fy, fx)
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+def test_turning_moves_the_galaxy_and_nothing_else(real):
+    fixed = config(real, spectrum="Im", turn=False)(batch(8), STREAM)
+    made = config(real, spectrum="Im")(batch(8), STREAM)
+    assert len(set(made.tables["galaxy"]["turn"].tolist())) > 3
+    np.testing.assert_allclose(
+        made.arrays["target"], fixed.arrays["target"], atol=2e-3 * fixed.arrays["target"].max()
+    )
+
+
+def test_sky_and_neighbours_are_taken_off():
+    rng = np.random.default_rng(4)
+    own = drawn(galsim.Convolve(galaxy(0), PSF) * 3000, 121, 0.05)
+    other = np.roll(own, (30, 25), (0, 1)) * 2
+    observed = own + other + 7.0 + rng.normal(0, 0.5, own.shape)
+    mask = np.zeros(own.shape, dtype=bool)
+    mask[60, 62] = True
+    observed[60, 62] = np.nan
+    cut = Cutout("one", observed[None], (60.0, 60.0), mask)
+    found = cleaned(cut, Cleaning(), 0.05)
+    assert found.body is not None
+    assert found.image[0, found.body].sum() == pytest.approx(own[found.body].sum(), rel=0.02)
+    assert abs(found.image[0, :20].mean()) < 0.03  # sky of 7, with noise of 0.5
+    assert found.rms == pytest.approx([0.5], rel=0.1)
+    assert np.hypot(found.centre[0] - 60, found.centre[1] - 60) < 0.2
+    assert (found.image[0] - own).std() < 0.53  # the noise alone is left
+
+
+def test_a_bad_pixel_takes_the_value_opposite():
+    image = np.arange(25.0).reshape(1, 5, 5)
+    bad = np.zeros((5, 5), dtype=bool)
+    bad[1, 1] = bad[0, 2] = bad[4, 2] = True
+    out = mirrored(image, bad, (2.0, 2.0))
+    assert out[0, 1, 1] == image[0, 3, 3]
+    assert out[0, 0, 2] == out[0, 4, 2] == 0.0  # both are bad
+
+
+def test_no_galaxy_is_in_two_splits(real):
+    splits = {"train": 0.5, "val": 0.5}
+    made = config(real, spectrum="Im")(batch(20, splits), STREAM)
+    names = made.tables["galaxy"]["name"]
+    assert not set(names[made.split == "train"]) & set(names[made.split == "val"])
+    parts = [shared_out(50, {"a": 0.8, "b": 0.1, "c": 0.1}, s, 3) for s in "abc"]
+    assert [len(p) for p in parts] == [40, 5, 5]
+    assert sorted(np.concatenate(parts)) == list(range(50))
+    assert len(shared_out(3, {"a": 0.98, "b": 0.01, "c": 0.01}, "b", 3)) == 1
+    with pytest.raises(InputError, match="2 galaxies for 3 splits"):
+        shared_out(2, {"a": 0.8, "b": 0.1, "c": 0.1}, "a", 3)
+
+
+def test_equal_streams_give_equal_pairs(real):
+    a, b = (config(real)(batch(5), STREAM) for _ in range(2))
+    for name in a.arrays:
+        np.testing.assert_array_equal(a.arrays[name], b.arrays[name])
+
+
+def test_a_sharper_target_is_told(real):
+    with pytest.warns(UserWarning, match="psf_out is sharper"):
+        made = config(real, spectrum="Im", psf_out={"gaussian": {"fwhm_arcsec": 0.05}})(batch(2), STREAM)
+    assert (made.tables["galaxy"]["psf_sharpened"] > 1.5).all()
+    assert np.isfinite(made.arrays["target"]).all()
+
+
+# --- painted skies and the HST stamps -----------------------------------------------------------
+
+
+def test_galaxies_of_a_painted_sky():
+    sky = {"sky": {"area": 256, "side": 40, "min_snr": 20}}
+    made = config(sky, bands=["lsst_g", "lsst_r"], pixel_scale_arcsec=0.2, stamp=40,
+                  psf_out={"gaussian": {"fwhm_arcsec": 1.0}})(batch(3), STREAM)  # fmt: skip
+    assert ((made.arrays["z_in"] >= 0.1) & (made.arrays["z_in"] <= 0.6)).all()
+    table = made.tables["galaxy"]
+    assert (made.arrays["target"].sum((2, 3)) < made.arrays["input"].sum((2, 3))).all()
+    assert table["flux_in_lsst_r"] == pytest.approx(made.arrays["input"][:, 1].sum((1, 2)), rel=0.1)
+
+
+def test_hst_stamps_with_photometry_of_another_telescope(shared_data):
+    path = shared_data / "cosmos_stamps" / "real_galaxy_catalog_26_extension_example.fits"
+    hsc = [{"column": f"HSC_{b}", "band": f"lsst_{b}"} for b in "grizy"]
+    stage = config({"real": {"catalogue": str(path), "max_magnitude": 24.0, "photometry": hsc}}, z_out=2.0)
+    made = stage(batch(6), STREAM)
+    assert np.isfinite(made.arrays["target"]).all()
+    for c in range(2):
+        assert (made.arrays["target"][:, c].sum((1, 2)) > 0).all()
+    assert (made.tables["galaxy"]["psf_sharpened"] < 2).all()
+
+
+# --- files of a user ----------------------------------------------------------------------------
+
+
+def plain(folder: Path, **columns) -> Path:
+    image = drawn(galsim.Convolve(galaxy(0), PSF) * 3000, 81, 0.05)
+    return write_files(folder, [image[None]] * 2, ["F814W"], [0.3, 0.6], noise=0.5, **columns)
+
+
+def files(path: Path, **keys) -> dict[str, Any]:
+    psf = {"gaussian": {"fwhm_arcsec": 0.1}}
+    return {"files": {"catalogue": str(path), "bands": ["F814W"], "psf": psf, **keys}}
+
+
+def test_a_file_a_band_and_a_place_on_a_larger_image(tmp_path):
+    path = plain(tmp_path, x=[40.0, 40.0], y=[40.0, 40.0])
+    for i in range(2):
+        (tmp_path / f"galaxy{i}.fits").rename(tmp_path / f"galaxy{i}_F814W.fits")
+    table = Table.read(path)
+    table["file"] = [f"galaxy{i}_{{band}}.fits" for i in range(2)]
+    table["X"] = table["x"] + 1  # a second column of that name in capitals does not matter
+    table.remove_column("X")
+    table.write(tmp_path / "t.csv")
+    cut = catalogue(config(files(tmp_path / "t.csv", side=31)).galaxies).cutout(1)
+    assert cut.image.shape == (1, 31, 31)
+    assert cut.centre == pytest.approx((15.0, 15.0), abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"file": ["galaxy0.fits", "nowhere.fits"]}, r"nowhere\.fits: no such file"),
+        ({"z": [-1.0, np.nan]}, "no row has a redshift"),
+        ({"x": [200.0, 200.0], "y": [3.0, 3.0]}, r"centre \(200, 3\) is not on the image"),
+    ],
+)
+def test_bad_rows_are_sentences(tmp_path, change, words):
+    path = plain(tmp_path)
+    table = Table.read(path)
+    for key, values in change.items():
+        table[key] = values
+    table.write(path, overwrite=True)
+    with pytest.raises(InputError, match=words):
+        config(files(path))(batch(6), STREAM)
+
+
+def test_bad_files_are_sentences(tmp_path, real):
+    with pytest.raises(InputError, match="no such catalogue"):
+        config(files(tmp_path / "nothing.csv"))(batch(1), STREAM)
+    path = plain(tmp_path)
+    table = Table.read(path)
+    table.rename_column("z", "redshift")
+    table.write(path, overwrite=True)
+    with pytest.raises(InputError, match="no column 'z'"):
+        config(files(path))(batch(1), STREAM)
+    (tmp_path / "text.csv").write_bytes(b"\x00\x01,\xff")
+    with pytest.raises(InputError, match="cannot be read as a table"):
+        config(files(tmp_path / "text.csv"))(batch(1), STREAM)
+    with pytest.raises(InputError, match="unknown spectrum 'Sb'; did you mean 'Sbc'"):
+        config(real, spectrum="Sb")(batch(1), STREAM)
+    with pytest.raises(InputError, match="no z_out is above a galaxy"):
+        config(real, spectrum="Im", z_out=0.2)(batch(1), STREAM)
+    with pytest.raises(pydantic.ValidationError, match="exactly one of real, files, sky"):
+        config({})
+
+
+def test_no_psf_and_no_unit_are_sentences(tmp_path):
+    path = plain(tmp_path)
+    with pytest.raises(InputError, match="no PSF is known"):
+        config(files(path, psf=None))(batch(1), STREAM)
+    for i in range(2):
+        fits.delval(tmp_path / f"galaxy{i}.fits", "BUNIT", ext=1)
+    with pytest.raises(InputError, match="zeropoint"):
+        config(files(path))(batch(1), STREAM)
+
+
+def test_digests_change_with_the_files(tmp_path):
+    path = plain(tmp_path)
+    stage = config(files(path))
+    before = stage.fingerprint()
+    assert len(before) == 3
+    fits.setval(tmp_path / "galaxy1.fits", "OBJECT", value="changed", ext=1)
+    assert sum(before[k] != v for k, v in stage.fingerprint().items()) == 1
