@@ -44,3 +44,18 @@ def numbers_of(option: str, text: str | None) -> list[float] | None:
         return None if text is None else [float(word) for word in text.split(",")]
     except ValueError:
         raise InputError(f"{option}: should be a number, or numbers with commas, found {text!r}") from None
+
+
+def range_of(option: str, text: str | None) -> tuple[int, int] | None:
+    """First and last + 1 of `1950:2600`."""
+    if text is None:
+        return None
+    ends = text.split(":")
+    if len(ends) == 2 and all(e.isdecimal() for e in ends) and int(ends[0]) < int(ends[1]):
+        return int(ends[0]), int(ends[1])
+    raise InputError(f"{option}: should be FIRST:END such as 1950:2600, found {text!r}")
+
+
+def names_of(text: str | None) -> list[int | str] | None:
+    """Extensions of a list with commas: a number is a place, a word a name."""
+    return [int(e) if e.isdecimal() else e for e in words_of(text) or ()] or None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mockforge.arguments import numbers_of, words_of
+from mockforge.arguments import names_of, numbers_of, words_of
 from mockforge.cli.program import Quiet, Verbose, app, command, print_lines
 
 
@@ -70,7 +70,7 @@ def label(
         out,
         load_stage("detect", [*words, *(settings or ())]),
         bands=words_of(bands),
-        extensions=[int(e) if e.isdecimal() else e for e in words_of(extensions) or ()] or None,
+        extensions=names_of(extensions),
         zeropoint=numbers_of("--zeropoint", zeropoint),
         pixel_scale_arcsec=pixel_scale,
     )

@@ -23,20 +23,21 @@ def train(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a network on a real field of aligned FITS bands.
+    """Train a network: a SGAN on a real field of aligned FITS bands, a redshifter on pairs.
 
     \b
       mockforge train train_field field.files='[g.fits, r.fits, i.fits]' --out runs/mine
       mockforge train my_field.yaml train.steps=2000 train.device=cuda
       mockforge train my_field.yaml --resume
       mockforge train train_field network='{smith2019: {}}' critic='{packed: {}}'
+      mockforge train train_redshifter dataset=datasets/redshift_pairs
 
     The run goes to DIR, by default runs/<name of the recipe>: checkpoints, log, previews, and
-    the model (NAME.safetensors and NAME.json) that `generate` and the stage `sgan` take.
+    the model (NAME.safetensors and NAME.json). `generate` and the stage `sgan` take a SGAN,
+    `evaluate` takes either.
     """
     from mockforge.progress import Progress
     from mockforge.recipe.read import load_training
-    from mockforge.sgan.training import train as train_network
     from mockforge.train.parallel import leads
 
     made, text = load_training(recipe, overrides or ())
@@ -44,7 +45,7 @@ def train(
     check_folder(folder)
     with Progress(made.train.steps, made.name, "steps", int(quiet or not leads())) as progress:
         watch = lambda step, losses: (progress.reach if losses else progress.start_at)(step)  # noqa: E731
-        path = train_network(made, folder, resume=resume, recipe_text=text, report=watch)
+        path = made.run(folder, resume=resume, recipe_text=text, report=watch)
     if leads():
         print(path)
 

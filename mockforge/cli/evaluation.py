@@ -1,0 +1,137 @@
+"""The command `evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mockforge.arguments import check_folder, names_of, numbers_of, range_of, words_of
+from mockforge.cli.program import Quiet, Verbose, app, command, print_lines
+from mockforge.errors import InputError
+
+
+@app.command()
+@command
+def evaluate(
+    more: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FITS", help="More files of the reference.", show_default=False),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", metavar="NAME", help="A network: its name, file or folder.", show_default=False
+        ),
+    ] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            "--dataset", metavar="DIR", help="A dataset: of tiles, or of pairs.", show_default=False
+        ),
+    ] = None,
+    field: Annotated[
+        Path | None, typer.Option("--field", metavar="FITS", help="A generated field.", show_default=False)
+    ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--reference", metavar="FITS...", help="The real field it is held against.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Write report.json and report.html.", show_default=False
+        ),
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(metavar="Y0:Y1", help="Rows of the reference that were held out.", show_default=False),
+    ] = None,
+    masked_columns: Annotated[
+        str | None,
+        typer.Option(metavar="X0:X1,...", help="Columns of the reference to leave out.", show_default=False),
+    ] = None,
+    mask_peaks_above: Annotated[
+        float | None,
+        typer.Option(metavar="NJY", help="Leave out real objects with brighter peaks.", show_default=False),
+    ] = None,
+    bands: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Names of the reference's bands.", show_default=False),
+    ] = None,
+    extensions: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Extensions to read: SCI or 1,2,3.", show_default=False)
+    ] = None,
+    zeropoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MAG", help="AB magnitude of pixel value 1, one or one a band.", show_default=False
+        ),
+    ] = None,
+    pixel_scale: Annotated[
+        float | None,
+        typer.Option(metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False),
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="NAME", help="Split of a dataset of pairs.")] = "test",
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Pairs to evaluate at most.")] = 512,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the painted sky.")] = 1,
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Hold generated skies against a real field, or a redshifter against what needs no network.
+
+    \b
+      mockforge evaluate --model kids-viking --reference g.fits r.fits Z.fits --zeropoint 0,0,30
+      mockforge evaluate --dataset datasets/segmentation --reference g.fits r.fits Z.fits --out report
+      mockforge evaluate --field painted.fits --reference g.fits r.fits Z.fits --rows 1950:2600
+      mockforge evaluate --model runs/redshifter --dataset datasets/redshift_pairs --out report
+
+    Skies: counts, colours, shapes, noise, places, memory and a classifier, each beside the same
+    measure of the real field against itself. Redshifters: fluxes and half-light radii beside
+    three baselines. Prints the tables; DIR gets report.json and report.html, pictures and all.
+    """
+    from mockforge.progress import say
+
+    if out is not None:
+        check_folder(out)
+    files = [*(reference or ()), *(more or ())]
+    if more and not reference:
+        raise InputError(f"{more[0]}: put --reference before the files of the real field")
+    if files:
+        from mockforge.evaluate.fields import evaluate_fields
+
+        report = evaluate_fields(
+            files,
+            model=model,
+            dataset=dataset,
+            field=field,
+            out=out,
+            seed=seed,
+            rows=range_of("--rows", rows),
+            masked_columns=[
+                r for w in words_of(masked_columns) or () if (r := range_of("--masked-columns", w))
+            ],
+            mask_peaks_above=mask_peaks_above,
+            bands=words_of(bands),
+            extensions=names_of(extensions),
+            zeropoint=numbers_of("--zeropoint", zeropoint),
+            pixel_scale_arcsec=pixel_scale,
+            device=device,
+            told=(lambda _: None) if quiet else say,
+        )
+    elif dataset is not None and field is None:
+        from mockforge.evaluate.redshifter import evaluate_redshifter
+
+        report = evaluate_redshifter(model, str(dataset), out, split=split, limit=limit, device=device)
+    else:
+        raise InputError(
+            "give the real field with --reference, or a redshifter's pairs with --dataset; "
+            "`mockforge evaluate --help` shows how"
+        )
+    print_lines(report.lines())
+    if out is not None:
+        print_lines(out / name for name in ("report.html", "report.json"))
