@@ -32,6 +32,7 @@ def population_set(config: Populations, cosmology: str, grid: PopulationGrid | N
     """
     grid = grid or (bundled_grid() if config.grid == "bundled" else ised_grid(Path(config.grid).expanduser()))
     parts = list(product(config.sfh, config.metallicity, config.a_v))
+    names = tuple(f"{sfh_name(sfh)}_Z{metallicity:g}_Av{a_v:g}" for sfh, metallicity, a_v in parts)
     simple = {z: grid.at(z * SOLAR).astype(np.float32) for z in config.metallicity}
     ages = AgeNodes.of(grid.age_yr, CLOUD_LIFE_YR)
     newest_old = int(np.searchsorted(grid.age_yr, CLOUD_LIFE_YR, side="right"))
@@ -42,13 +43,14 @@ def population_set(config: Populations, cosmology: str, grid: PopulationGrid | N
     def row(z: float, m: int) -> np.ndarray:
         sfh, metallicity, a_v = parts[m]
         mass = ages.weights(sfh, population_age(z, config.z_form, cosmology), today).astype(np.float32)
+        if not mass.any():
+            raise InputError(f"{names[m]} has no stars at z = {z:g}; let it start earlier, or stay below")
         young, old = leaves[a_v]
         light = simple[metallicity]
         # Young stars have no mass above the first age past the split, old ones none below the last before it.
         out = young * (mass[0, : newest_old + 1] @ light[: newest_old + 1])
         return FORMED_SUNS * (out + old * (mass[1, newest_old - 1 :] @ light[newest_old - 1 :]))
 
-    names = tuple(f"{sfh_name(sfh)}_Z{metallicity:g}_Av{a_v:g}" for sfh, metallicity, a_v in parts)
     return SpectrumSet(names, _parameters(parts), grid.wave, True, row, content)
 
 

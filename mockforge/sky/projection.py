@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.sky.bandpass import band_curve
+from mockforge.sky.bandpass import curve
 from mockforge.sky.igm import breaks, transmission
 
 _JUMP = 1e-7
@@ -85,10 +85,10 @@ class Throughputs:
         return self._sums(segment, wave - self._wave[segment])
 
 
-def nodes(wave: np.ndarray, igm: str) -> np.ndarray:
-    """`wave` with a pair of nodes about every jump of the transmission, Angstrom."""
-    jumps = breaks(igm)
-    jumps = jumps[(jumps > wave[0]) & (jumps < wave[-1])]
+def nodes(wave: np.ndarray) -> np.ndarray:
+    """`wave` with a pair of nodes about every jump that a transmission can have, Angstrom."""
+    jumps = np.concatenate([breaks("inoue2014"), breaks("madau1995")])
+    jumps = jumps[(jumps > wave[0] * (1.0 + _JUMP)) & (jumps < wave[-1] * (1.0 - _JUMP))]
     return np.unique(np.concatenate([wave, jumps * (1.0 - _JUMP), jumps * (1.0 + _JUMP)]))
 
 
@@ -97,7 +97,7 @@ class Projection:
 
     def __init__(self, wave: np.ndarray, bands: tuple[str, ...], igm: str) -> None:
         self.wave, self.bands, self.igm = wave, bands, igm
-        self._through = Throughputs([band_curve(band) for band in bands])
+        self._through = Throughputs([curve(band) for band in bands])
 
     def at(self, z: np.ndarray) -> list[Seen]:
         """The sums of each redshift (Z,); InputError where a redshifted spectrum does not cover a band.
@@ -150,9 +150,10 @@ class Projection:
             c = int(np.flatnonzero(outside.any(axis=0))[0])
             bad = outside[:, c]
             z = one_z[bad, 0] - 1.0
+            ends = f"{self._through.low[c]:.0f} to {self._through.high[c]:.0f} Angstrom"
             raise InputError(
-                f"band {self.bands[c]} ({self._through.low[c]:.0f} to {self._through.high[c]:.0f} Angstrom) at "
-                f"z = {z.min():g} to {z.max():g} sees {low[bad, c].min():.0f} to {high[bad, c].max():.0f} "
-                f"Angstrom of the rest frame, and the spectrum covers {self.wave[0]:.0f} to "
-                f"{self.wave[-1]:.0f}; leave the band or these redshifts out"
+                f"band {self.bands[c]} ({ends}) at z = {z.min():g} to {z.max():g} sees "
+                f"{low[bad, c].min():.0f} to {high[bad, c].max():.0f} Angstrom of the rest frame, and the "
+                f"spectrum covers {self.wave[0]:.0f} to {self.wave[-1]:.0f}; leave the band or these "
+                "redshifts out"
             )

@@ -1,93 +1,83 @@
-"""Spectral energy distributions: the table flux[r, c, m] of spectra seen through bands at redshifts.
-
-The spectra are those of Coleman, Wu & Weedman 1980 (ApJS 43, 393), extended below 1400 and above
-10000 Angstrom by Bolzonella et al. 2000 (A&A 363, 476), as galsim carries them. The rest-frame
-ultraviolet of E is too blue: at z = 1.5 its F435W - F606W is 1.2 where an old population gives
-3.1. Nothing absorbs between the galaxy and us, so bands below Lyman alpha are too bright.
-"""
+"""Spectra seen through bands at redshifts: flux[r, c, m], and the flux of each galaxy of a list."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.redshift import luminosity_distance
-from mockforge.sky.bandpass import curve
-from mockforge.sky.photometry import TEN_PC_MPC, absolute_njy, njy_per_luminosity
+from mockforge.sky.bandpass import CANDELS_GOODSS, curve
+from mockforge.sky.photometry import TEN_PC_MPC, njy_per_luminosity
 from mockforge.sky.populations import population_set
 from mockforge.sky.projection import Projection, Seen, nodes
-from mockforge.sky.spectra import Igm, Populations, SedName, Spectra, SpectrumFiles, Templates
-from mockforge.sky.spectrum_set import SpectrumSet
-from mockforge.sky.templates import SEDS, mixtures, template_set
-from mockforge.sky.templates import template as spectrum
+from mockforge.sky.spectra import Igm, Populations, Spectra, SpectrumFiles, Templates
+from mockforge.sky.spectrum_files import file_set
+from mockforge.sky.spectrum_set import SpectrumSet, digest_of, kept
+from mockforge.sky.table_cache import cached_array
+from mockforge.sky.templates import template_set
 
 __all__ = [
-    "SEDS",
-    "SedName",
+    "FluxTable",
     "SpectrumSet",
     "absolute_fluxes",
-    "band_flux",
-    "cached_table",
+    "flux_table",
     "k_correction",
-    "mixtures",
+    "reference_table",
     "sed_fluxes",
-    "sed_table",
-    "spectrum",
     "spectrum_set",
 ]
 
-TABLE_MAGNITUDE = -20.0
-"""Absolute AB magnitude, in the rest frame of the reference band, of every spectrum of a table."""
-
-
-@dataclass(frozen=True)
-class SedTable:
-    """`flux[r, c, m]` in nJy of spectrum m through band c at redshift r.
-
-    Every spectrum has the absolute AB magnitude -20 in the rest frame of the reference band;
-    flux falls with the square of the luminosity distance.
-    """
-
-    flux: np.ndarray
-    redshifts: np.ndarray
-    bands: tuple[str, ...]
-    names: tuple[str, ...]
-
+REFERENCE_REDSHIFTS = np.linspace(0.1, 2.0, 39)
+"""Redshifts of the reference table."""
 
 _MOST_KEPT = 4096
-"""Redshifts and spectra kept in a process: about 50 MB each."""
+"""Redshifts kept in a process for one tuple of bands: about 20 MB."""
 
 
 def spectrum_set(spectra: Spectra, cosmology: str = "Planck18") -> SpectrumSet:
-    """The spectra that a configuration names; made once in a process.
+    """The spectra that a configuration names; made once in a process, and anew when a file changes.
 
     `cosmology` sets the ages of populations. InputError for a file that cannot be used.
     """
-    return _made(spectra.chosen, cosmology)
+    chosen = spectra.chosen
+    return _made(chosen, cosmology, _stamps(chosen))
+
+
+def _stamps(chosen: Templates | SpectrumFiles | Populations) -> tuple[tuple[int, int], ...]:
+    """Time and size of the files that a set is made from, those that are there."""
+    paths: list[Path] = []
+    if isinstance(chosen, SpectrumFiles):
+        paths = [Path(chosen.folder).expanduser() / name for name in chosen.files]
+    elif isinstance(chosen, Populations) and chosen.grid != "bundled":
+        paths = sorted(Path(chosen.grid).expanduser().glob("*.ised"))
+    found = [path.stat() for path in paths if path.is_file()]
+    return tuple((stat.st_mtime_ns, stat.st_size) for stat in found)
 
 
 @lru_cache(maxsize=16)
-def _made(chosen: Templates | SpectrumFiles | Populations, cosmology: str) -> SpectrumSet:
+def _made(
+    chosen: Templates | SpectrumFiles | Populations, cosmology: str, stamps: tuple[tuple[int, int], ...]
+) -> SpectrumSet:
     if isinstance(chosen, Templates):
-        return template_set(chosen)
-    if isinstance(chosen, Populations):
-        return population_set(chosen, cosmology)
-    raise InputError(f"no spectra of this kind yet: {type(chosen).__name__}")
+        found = template_set(chosen)
+    elif isinstance(chosen, SpectrumFiles):
+        found = file_set(chosen)
+    else:
+        found = population_set(chosen, cosmology)
+    return kept(found, nodes(found.wave))
 
 
 class _Through:
-    """One set through one tuple of bands: keeps what redshifts see, and spectra on the nodes."""
+    """One set through one tuple of bands: keeps what each redshift sees."""
 
     def __init__(self, found: SpectrumSet, bands: tuple[str, ...], igm: Igm, cosmology: str) -> None:
         self.found, self.cosmology = found, cosmology
-        self.wave = nodes(found.wave, igm)
-        self.projection = Projection(self.wave, bands, igm)
+        self.projection = Projection(found.wave, bands, igm)
         self._seen: dict[float, tuple[Seen, float]] = {}
-        self._rows: dict[tuple[float, int], np.ndarray] = {}
 
     def fluxes(self, z_population: np.ndarray, z_seen: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
         """(P, C) nJy; each row is the same whatever the others are."""
@@ -96,7 +86,7 @@ class _Through:
         galaxies = zip(z_population.tolist(), z_seen.tolist(), spectrum.tolist(), strict=True)
         for p, (z_stars, z, m) in enumerate(galaxies):
             seen, unit = self._seen[z]
-            out[p] = seen.of(self._row(z_stars, m)) * unit
+            out[p] = seen.of(self.found.row(z_stars, m)) * unit
         return out
 
     def _see(self, z_seen: np.ndarray) -> None:
@@ -109,19 +99,24 @@ class _Through:
             unit = njy_per_luminosity(luminosity_distance(new, self.cosmology)).tolist()
             self._seen.update(zip(new.tolist(), zip(self.projection.at(new), unit, strict=True), strict=True))
 
-    def _row(self, z: float, m: int) -> np.ndarray:
-        """One spectrum on the nodes, solar luminosities per Angstrom."""
-        key = (z if self.found.evolves else 0.0, m)
-        if key not in self._rows:
-            if len(self._rows) >= _MOST_KEPT:
-                self._rows.clear()
-            self._rows[key] = np.interp(self.wave, self.found.wave, self.found.row(z, m))
-        return self._rows[key]
+
+@lru_cache(maxsize=32)
+def _through(found: SpectrumSet, bands: tuple[str, ...], igm: Igm, cosmology: str) -> _Through:
+    return _Through(found, bands, igm, cosmology)
 
 
-@lru_cache(maxsize=16)
-def _through(spectra: Spectra, bands: tuple[str, ...], igm: Igm, cosmology: str) -> _Through:
-    return _Through(spectrum_set(spectra, cosmology), bands, igm, cosmology)
+@lru_cache(maxsize=32)
+def _at_rest(found: SpectrumSet, band: str) -> Seen:
+    return Projection(found.wave, (band,), "none").at(np.zeros(1))[0]
+
+
+def _checked(found: SpectrumSet, spectrum: np.ndarray) -> np.ndarray:
+    spectrum = np.asarray(spectrum)
+    if spectrum.size and not 0 <= spectrum.min() <= spectrum.max() < len(found.names):
+        raise InputError(
+            f"spectrum {spectrum.min()} to {spectrum.max()}: there are {len(found.names)}, counted from 0"
+        )
+    return spectrum
 
 
 def sed_fluxes(
@@ -142,12 +137,16 @@ def sed_fluxes(
     the luminosity distance; `igm` takes away what hydrogen absorbs on the way. A row does not
     depend on the other rows. Hogg et al. 2002, astro-ph/0210394, eq. 5 and 6.
 
-    InputError for an unknown band, or one that a redshifted spectrum does not cover.
+    InputError for an unknown band, one that a redshifted spectrum does not cover, or a population
+    that has no stars yet.
     """
+    found = spectrum_set(spectra, cosmology)
     z_population, z_seen, spectrum = np.broadcast_arrays(
-        np.asarray(z_population, dtype=np.float64), np.asarray(z_seen, dtype=np.float64), np.asarray(spectrum)
+        np.asarray(z_population, dtype=np.float64),
+        np.asarray(z_seen, dtype=np.float64),
+        _checked(found, spectrum),
     )
-    return _through(spectra, tuple(bands), igm, cosmology).fluxes(z_population, z_seen, spectrum)
+    return _through(found, tuple(bands), igm, cosmology).fluxes(z_population, z_seen, spectrum)
 
 
 def absolute_fluxes(
@@ -164,12 +163,12 @@ def absolute_fluxes(
     """
     found = spectrum_set(spectra, cosmology)
     z_population, spectrum = np.broadcast_arrays(
-        np.asarray(z_population, dtype=np.float64), np.asarray(spectrum)
+        np.asarray(z_population, dtype=np.float64), _checked(found, spectrum)
     )
-    pairs = np.stack([z_population if found.evolves else np.zeros(len(spectrum)), spectrum], axis=1)
-    different, which = np.unique(pairs, axis=0, return_inverse=True)
-    light = np.stack([found.row(float(z), int(m)) for z, m in different])
-    return absolute_njy(found.wave, light, band)[which.reshape(-1)]
+    seen = _at_rest(found, band)
+    galaxies = zip(z_population.tolist(), spectrum.tolist(), strict=True)
+    flux = np.array([seen.of(found.row(z, m))[0] for z, m in galaxies])
+    return flux * njy_per_luminosity(TEN_PC_MPC)
 
 
 def k_correction(
@@ -193,82 +192,55 @@ def k_correction(
     return -2.5 * np.log10(seen / (absolute * nearness))
 
 
-def band_flux(
-    wave: np.ndarray, flux: np.ndarray, bands: tuple[str, ...], redshifts: np.ndarray
-) -> np.ndarray:
-    """Mean f_nu in each band of one spectrum, redshifted, at a fixed luminosity distance: (r, c).
+@dataclass(frozen=True)
+class FluxTable:
+    """`flux[r, c, m]` in nJy of spectrum m through band c at redshift r."""
 
-    `wave` in Angstrom in the rest frame, `flux` is f_lambda; the unit of the result is that of
-    f_lambda times Angstrom^2 (divide by the speed of light for f_nu). Photon counting:
-    integral of f_lambda lambda S over integral of S / lambda, with f_lambda of the redshifted
-    spectrum L_lambda(lambda / (1 + z)) / (1 + z). Hogg et al. 2002, astro-ph/0210394, eq. 5-6.
-    InputError where the redshifted spectrum does not cover a band.
-    """
-    redshifts = np.asarray(redshifts, dtype=np.float64)
-    grids = [curve(band) for band in bands]
-    for band, (seen, _) in zip(bands, grids, strict=True):
-        _check_cover(wave, band, seen, redshifts)
-    seen = np.concatenate([g[0] for g in grids])
-    weight = np.concatenate([_trapezoid(x) * s * x / (_trapezoid(x) @ (s / x)) for x, s in grids])
-    starts = np.cumsum([0, *(len(g[0]) for g in grids[:-1])])
-    out = np.empty((len(redshifts), len(bands)))
-    for r, z in enumerate(redshifts):
-        out[r] = np.add.reduceat(np.interp(seen / (1.0 + z), wave, flux) * weight, starts) / (1.0 + z)
-    return out
+    flux: np.ndarray
+    redshifts: np.ndarray
+    bands: tuple[str, ...]
+    names: tuple[str, ...]
 
 
-def sed_table(
+def flux_table(
+    spectra: Spectra,
+    bands: tuple[str, ...],
     redshifts: np.ndarray,
-    bands: tuple[str, ...],
-    seds: tuple[str, ...] = ("E", "Sbc", "Scd", "Im"),
-    steps: int = 4,
-    reference_band: str = "lsst_r",
+    *,
+    z_population: float | None = None,
     cosmology: str = "Planck18",
-) -> SedTable:
-    """The table of `seds` and their mixtures through `bands` at `redshifts` (any, above 0).
+    igm: Igm = "inoue2014",
+) -> FluxTable:
+    """Every spectrum through every band at every redshift (above 0).
 
-    InputError for an unknown name or a band that a redshifted spectrum does not cover.
+    Populations evolve along the table, or have the stars that they have at `z_population`. The table
+    is kept on disk under the hash of all that it is made from (see `table_cache`). InputError as
+    `sed_fluxes`.
     """
+    found = spectrum_set(spectra, cosmology)
     z = np.asarray(redshifts, dtype=np.float64)
-    names, weights = mixtures(tuple(seds), steps)
-    unit = 10.0 ** (0.4 * (ZEROPOINT_NJY - TABLE_MAGNITUDE)) * (1e-5 / luminosity_distance(z, cosmology)) ** 2
-    templates = []
-    for name in seds:
-        wave, flux = spectrum(name)
-        rest = band_flux(wave, flux, (reference_band,), np.zeros(1))[0, 0]
-        templates.append(band_flux(wave, flux, tuple(bands), z) / rest)
-    table = unit[:, None, None] * (np.stack(templates, axis=-1) @ weights.T)
-    return SedTable(table, z, tuple(bands), names)
+    curves = [part for band in bands for part in curve(band)]
+    key = digest_of("flux_table 1", found.digest(), *curves, z, z_population, cosmology, igm)
+    every = np.arange(len(found.names))
+
+    def make() -> np.ndarray:
+        through = _through(found, tuple(bands), igm, cosmology)
+        stars = z if z_population is None else np.full(len(z), z_population)
+        rows = [
+            through.fluxes(every * 0.0 + s, every * 0.0 + seen, every)
+            for s, seen in zip(stars, z, strict=True)
+        ]
+        return np.stack(rows).transpose(0, 2, 1)
+
+    return FluxTable(cached_array(key, make), z, tuple(bands), found.names)
 
 
-@lru_cache(maxsize=8)
-def cached_table(
-    redshifts: tuple[float, ...],
-    bands: tuple[str, ...],
-    seds: tuple[str, ...],
-    steps: int,
-    reference_band: str,
-    cosmology: str,
-) -> SedTable:
-    """`sed_table`, made once in a process for the same arguments; its flux is read-only."""
-    table = sed_table(np.asarray(redshifts), bands, seds, steps, reference_band, cosmology)
-    table.flux.flags.writeable = False
-    return table
+def reference_table() -> FluxTable:
+    """The bundled table: the default populations, evolving, at 39 redshifts from 0.1 to 2.
 
-
-def _trapezoid(x: np.ndarray) -> np.ndarray:
-    """Weights of the trapezium rule on the points `x`."""
-    step = np.diff(x)
-    return 0.5 * (np.concatenate([step, [0.0]]) + np.concatenate([[0.0], step]))
-
-
-def _check_cover(wave: np.ndarray, band: str, seen: np.ndarray, redshifts: np.ndarray) -> None:
-    low, high = seen[0] / (1.0 + redshifts), seen[-1] / (1.0 + redshifts)
-    outside = (low < wave[0]) | (high > wave[-1])
-    if outside.any():
-        z = redshifts[outside]
-        raise InputError(
-            f"band {band} ({seen[0]:.0f} to {seen[-1]:.0f} Angstrom) at z = {z.min():g} to {z.max():g} "
-            f"sees {low[outside].min():.0f} to {high[outside].max():.0f} Angstrom of the rest frame, and the "
-            f"spectrum covers {wave[0]:.0f} to {wave[-1]:.0f}; leave the band or these redshifts out"
-        )
+    Through the 17 bands of CANDELS GOODS-S, in Planck18, with the hydrogen of Inoue et al. 2014.
+    """
+    with np.load(Path(__file__).with_name("data") / "reference_table.npz", allow_pickle=False) as found:
+        flux = found["flux"].astype(np.float64)
+    names = spectrum_set(Spectra(populations=Populations())).names
+    return FluxTable(flux, REFERENCE_REDSHIFTS, CANDELS_GOODSS, names)

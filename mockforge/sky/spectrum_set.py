@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ SUN_ERG_S = 3.826e33
 """The solar luminosity of Bruzual & Charlot 2003, erg/s."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpectrumSet:
     """M spectra on one rest-frame wavelength grid.
 
@@ -35,6 +35,25 @@ class SpectrumSet:
     def digest(self) -> str:
         """sha256 of what the set is made from; equal digests give equal luminosities."""
         return self.content
+
+
+def kept(found: SpectrumSet, wave: np.ndarray, most: int = 4096) -> SpectrumSet:
+    """The same spectra on a finer grid, linear between their points; up to `most` rows stay in memory.
+
+    A row is made in the same way whether it is kept or not.
+    """
+    rows: dict[tuple[float, int], np.ndarray] = {}
+
+    def row(z: float, m: int) -> np.ndarray:
+        key = (z if found.evolves else 0.0, m)
+        if key not in rows:
+            if len(rows) >= most:
+                rows.clear()
+            rows[key] = np.interp(wave, found.wave, found.row(*key))
+            rows[key].flags.writeable = False
+        return rows[key]
+
+    return replace(found, wave=wave, row=row)
 
 
 def digest_of(*parts: object) -> str:

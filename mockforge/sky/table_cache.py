@@ -1,0 +1,36 @@
+"""Tables on disk, under the hash of what they are made from: `MOCKFORGE_CACHE` or ~/.cache/mockforge."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+
+def cache_folder() -> Path:
+    """Where tables are kept; it need not exist."""
+    named = os.environ.get("MOCKFORGE_CACHE")
+    return Path(named).expanduser() if named else Path.home() / ".cache" / "mockforge"
+
+
+def cached_array(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """The array kept under `key`, or that of `make`, which is then kept.
+
+    A file that cannot be read is made anew; where nothing can be written, nothing is kept.
+    """
+    path = cache_folder() / f"{key}.npy"
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        made = make()
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            np.save(file, made, allow_pickle=False)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+    return made
