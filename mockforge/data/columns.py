@@ -11,13 +11,21 @@ _EXACT: dict[str, tuple[str, str]] = {
     "truth": (FLUX, "the same sky without noise"),
     "input": (FLUX, "galaxy at redshift z_in"),
     "target": (FLUX, "the same galaxy at redshift z_out"),
+    "input_clean": (FLUX, "galaxy at z_in as its light arrives, without PSF and noise"),
+    "target_clean": (FLUX, "galaxy at z_out as its light arrives, without PSF and noise"),
+    "input_psf": (FLUX, "galaxy at z_in through the PSF, without noise"),
+    "target_psf": (FLUX, "galaxy at z_out through the PSF, without noise"),
+    "input_observed": (FLUX, "galaxy at z_in with noise"),
+    "target_observed": (FLUX, "galaxy at z_out with noise"),
+    "input_rms": (FLUX, "rms of empty sky in a pixel of input_observed, each band"),
+    "target_rms": (FLUX, "rms of empty sky in a pixel of target_observed, each band"),
     "instances": ("", "0 = sky, 1..n = objects of the sample"),
     "sky_rms": (FLUX, "rms of the sky in each band"),
     "z_in": ("", "redshift of input"),
     "z_out": ("", "redshift of target"),
     "split": ("", "train, val or test"),
-    "profile_in": ("", "light profile at z_in, sum 1 over all space"),
-    "profile_out": ("", "light profile at z_out, sum 1 over all space"),
+    "profile_in": ("", "light profile of each part at z_in, sum 1 over all space"),
+    "profile_out": ("", "light profile of each part at z_out, sum 1 over all space"),
     # tables
     "sample": ("", "number of the sample in the dataset"),
     "label": ("", "value of the object's pixels in instances"),
@@ -41,13 +49,32 @@ _EXACT: dict[str, tuple[str, str]] = {
     "r_e_in": ("arcsec", "half-light radius along the major axis at z_in"),
     "r_e_out": ("arcsec", "half-light radius along the major axis at z_out"),
     "r_e_kpc": ("kpc", "the same length in the galaxy"),
+    "r_e_kpc_in": ("kpc", "half-light radius along the major axis at z_in"),
+    "r_e_kpc_out": ("kpc", "half-light radius along the major axis at z_out"),
+    "kpc_per_arcsec_in": ("kpc/arcsec", "proper length seen under an arcsec at z_in"),
+    "kpc_per_arcsec_out": ("kpc/arcsec", "proper length seen under an arcsec at z_out"),
+    "size_factor": ("", "angular size at z_out over that at z_in"),
     "n": ("", "Sersic index"),
     "axis_ratio": ("", "minor over major axis"),
     "position_angle": ("deg", "of the major axis, from +x towards +y"),
     "magnitude": ("mag", "AB magnitude as drawn"),
     "absolute_magnitude": ("mag", "AB, rest frame"),
+    "absolute_magnitude_in": ("mag", "AB, rest frame, at z_in"),
+    "absolute_magnitude_out": ("mag", "AB, rest frame, at z_out"),
     "sed": ("", "number of the spectrum in its table"),
     "sed_name": ("", "name of the spectrum"),
+    "sed_share": ("", "share of the light in that spectrum, the largest"),
+    "sed_chi2": ("", "misfit of the spectra to the input's bands"),
+    "metallicity": ("", "metallicity of the stars, solar = 1"),
+    "a_v": ("mag", "dust attenuation of old stars in V"),
+    "companions": ("", "number of companions"),
+    "knots": ("", "number of star-forming knots"),
+    "asymmetry": ("", "s of the light's factor 1 - s cos(phi - phi_0)"),
+    "asymmetry_angle": ("deg", "phi_0, from the major axis, in the plane of round isophotes"),
+    "galaxy": ("", "number of the galaxy in the source's list"),
+    "name": ("", "name of the galaxy in its source"),
+    "turn": ("", "which of the square's eight symmetries the galaxy is turned by"),
+    "psf_sharpened": ("", "how much the matching of PSFs amplified a frequency, at most"),
     "fraction_in": ("", "share of the flux at z_in that falls on the tile"),
     "fraction_out": ("", "share of the flux at z_out that falls on the tile"),
     "sky_x0": ("pix", "first column of the tile on its sky"),
@@ -57,6 +84,7 @@ _EXACT: dict[str, tuple[str, str]] = {
 _BY_ENDING: tuple[tuple[str, str], ...] = (
     ("_arcsec", "arcsec"),
     ("_kpc", "kpc"),
+    ("_gyr", "Gyr"),
     ("_mpc", "Mpc"),
     ("_deg", "deg"),
     ("_njy", "nJy"),
@@ -65,12 +93,32 @@ _BY_ENDING: tuple[tuple[str, str], ...] = (
     ("_sky", "deg"),
 )
 
+_PARTS = (("bulge_", "bulge"), ("companion_", "companion"), ("knots_", "knots"))
+"""Start of the columns of a galaxy's further parts, and what the part is called."""
+
+_OF_PART: dict[str, tuple[str, str]] = {
+    "fraction": ("", "share of the galaxy's light"),
+    "r_e": ("", "effective radius over the main body's"),
+    "size": ("", "sigma over the main body's effective radius"),
+    "x": ("", "place in effective radii of the main body, from its centre to the right"),
+    "y": ("", "place in effective radii of the main body, from its centre upwards"),
+}
+"""Columns whose meaning in a part is another than in the main body."""
+
 _BY_START: tuple[tuple[str, str, str], ...] = (
     ("flux_err", FLUX, "error of the Kron flux"),
     ("flux_iso_err", FLUX, "error of the isophotal flux"),
     ("flux_iso", FLUX, "flux in the object's pixels"),
     ("flux_aper_err", FLUX, "error of the aperture flux"),
     ("flux_aper", FLUX, "flux in the circular aperture"),
+    (
+        "k_correction_in_",
+        "mag",
+        "K-correction at z_in from the rest-frame band of the magnitude (Hogg et al. 2002)",
+    ),
+    ("k_correction_out_", "mag", "K-correction at z_out from the rest-frame band of the magnitude"),
+    ("k_correction_", "mag", "K-correction (Hogg et al. 2002)"),
+    ("sfh_", "", "parameter of the star-formation history"),
     ("flux_in_", FLUX, "total flux at z_in"),
     ("flux_out_", FLUX, "total flux at z_out"),
     ("true_flux_iso", FLUX, "noiseless flux in the object's pixels"),
@@ -86,10 +134,7 @@ def unit_of(name: str, flux_unit: str = "nJy") -> str:
 
     `flux_unit` is the unit of the dataset's pixels: "nJy", or "native" when it is unknown.
     """
-    unit = _EXACT[name][0] if name in _EXACT else ""
-    if name not in _EXACT:
-        unit = next((u for start, u, _ in _BY_START if name.startswith(start)), "")
-        unit = next((u for end, u in _BY_ENDING if name.lower().endswith(end)), unit)
+    unit = _described(name)[0]
     if unit == FLUX:
         return "" if flux_unit == "native" else flux_unit
     return unit
@@ -97,6 +142,27 @@ def unit_of(name: str, flux_unit: str = "nJy") -> str:
 
 def meaning_of(name: str) -> str:
     """What an array or column is, in a few words; "" where only its stage knows."""
+    return _described(name)[1]
+
+
+def _described(name: str) -> tuple[str, str]:
+    """Unit and meaning by the whole name, as a part of a galaxy, or by how the name starts and ends."""
     if name in _EXACT:
-        return _EXACT[name][1]
-    return next((m for start, _, m in _BY_START if name.startswith(start)), "")
+        return _EXACT[name]
+    part = _part(name)
+    if part is not None:
+        called, rest = part
+        unit, meaning = _OF_PART.get(rest) or _described(rest)
+        return unit, f"{called}: {meaning}" if meaning else ""
+    unit, meaning = next((found for start, *found in _BY_START if name.startswith(start)), ("", ""))
+    return next((u for end, u in _BY_ENDING if name.lower().endswith(end)), unit), meaning
+
+
+def _part(name: str) -> tuple[str, str] | None:
+    """`("companion 0", "r_e")` of `companion_0_r_e`; None for the galaxy's own columns."""
+    for start, called in _PARTS:
+        if name.startswith(start):
+            rest = name.removeprefix(start)
+            number, _, after = rest.partition("_")
+            return (f"{called} {number}", after) if number.isdecimal() else (called, rest)
+    return None

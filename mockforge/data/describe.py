@@ -31,7 +31,15 @@ def describe(path: str | Path) -> dict[str, str]:
     return out
 
 
-KNOWN = ("bands", "pixel_scale_arcsec", "psf_fwhm_arcsec", "unit", "zeropoint_ab")
+KNOWN = (
+    "bands",
+    "pixel_scale_arcsec",
+    "psf_fwhm_arcsec",
+    "psf_fwhm_in_arcsec",
+    "psf_fwhm_out_arcsec",
+    "unit",
+    "zeropoint_ab",
+)
 """Root attributes that say what a pixel is."""
 
 

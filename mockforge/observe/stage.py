@@ -114,7 +114,9 @@ def exchanged(batch: Batch) -> Batch:
     def renamed(columns: Mapping[str, Any]) -> dict[str, Any]:
         return {_exchanged_name(name): values for name, values in columns.items()}
 
-    tables = {name: renamed(t) if name == "galaxy" else t for name, t in batch.tables.items()}
+    tables: dict[str, Any] = {name: renamed(t) if name == "galaxy" else t for name, t in batch.tables.items()}
+    if "size_factor" in tables.get("galaxy", ()):
+        tables["galaxy"]["size_factor"] = 1.0 / tables["galaxy"]["size_factor"]
     return replace(batch, arrays=renamed(batch.arrays), tables=tables, attributes=renamed(batch.attributes))
 
 

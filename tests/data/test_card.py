@@ -91,3 +91,13 @@ def test_units_by_name() -> None:
     assert unit_of("flux_radius") == "pix"
     assert unit_of("anything") == ""
     assert meaning_of("mag_err_g") == "error of the magnitude"
+
+
+def test_columns_of_a_galaxys_parts_are_read_from_their_names() -> None:
+    assert meaning_of("bulge_n") == "bulge: Sersic index"
+    assert meaning_of("companion_12_r_e") == "companion 12: effective radius over the main body's"
+    assert meaning_of("bulge_anything") == meaning_of("companion_0_anything") == ""
+    assert meaning_of("companions") == "number of companions"
+    units = {"bulge_r_e": "", "r_e_in": "arcsec", "companion_0_position_angle": "deg", "bulge_a_v": "mag"}
+    units |= {"bulge_sfh_tau_gyr": "Gyr", "k_correction_in_F606W": "mag", "target_rms": "nJy"}
+    assert {name: unit_of(name) for name in units} == units
