@@ -29,7 +29,7 @@ def redshifter_card(model: Redshifter) -> str:
         "",
         "## Limits",
         "",
-        f"- It learned redshifts from {low:g} to {high:g} and {model.geometry.cosmology}; beyond, it guesses.",
+        f"- It learned redshifts from {low:g} to {high:g} and {model.geometry.cosmology}; beyond it guesses.",
         "- Its galaxies are those of its dataset: other spectra, shapes, PSFs and depths it has never seen.",
         "- It predicts one image, the likely one; the spread of what is possible is not given.",
         "- Light beyond the reach of the input's bands is inferred from the spectra of the dataset.",

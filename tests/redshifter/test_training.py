@@ -53,7 +53,8 @@ def test_training_ends_in_a_model_that_predicts(kind, dataset, tmp_path):
     image, target, z_in, z_out = held_out(dataset)
     found = predict(model, image, z_in, z_out)
     assert found.shape == target.shape and np.isfinite(found).all()
-    assert np.array_equal(found[1:2], predict(model, image[1:2], z_in[1:2], z_out[1:2], batch=1))
+    alone = predict(model, image[1:2], z_in[1:2], z_out[1:2])
+    assert np.allclose(found[1:2], alone, atol=1e-5 * np.abs(alone).max())
     card = path.with_suffix(".md").read_text()
     assert "16 pairs of split train" in card and "Planck18" in card
     assert (tmp_path / "run" / "recipe.yaml").read_text() == "# a recipe\n"

@@ -1,0 +1,167 @@
+"""How well a redshifter predicts galaxies at another redshift, in absolute flux and in size."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.evaluate.radii import half_light_radii
+from mockforge.evaluate.redshift_baselines import BAND_SHIFT, IDENTITY, WHAT, baselines
+from mockforge.evaluate.redshift_figures import error_plot, gallery
+from mockforge.evaluate.redshift_truth import Pairs, read_pairs
+from mockforge.evaluate.report import Report, Row, Section, Verdict
+from mockforge.redshifter.model import load_redshifter, predict
+from mockforge.sky.spectra import Spectra
+
+_DARK = 1e-3
+"""A band whose true flux is below this fraction of the galaxy's brightest band is not scored."""
+_BINS = 4
+"""Bins of z_out, of equal numbers of pairs."""
+
+Errors = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""Method -> relative error of the total flux, and of the half-light radius, (N,C); NaN = not scored."""
+
+
+def evaluate_redshifter(
+    model: str | Path | None,
+    dataset: str,
+    out: Path | None = None,
+    *,
+    split: str = "test",
+    limit: int = 512,
+    spectra: Spectra | None = None,
+    device: str = "cpu",
+) -> Report:
+    """Compare a redshifter with what can be done without one, on a split of a dataset of pairs.
+
+    `model` is a redshifter's file or folder, or None for the baselines alone. The truth is the
+    target without noise, where the dataset has it; flux is the sum over the stamp, the radius is
+    that of the circle about the known centre that holds half the light, measured alike on truth
+    and predictions. `spectra` are those that the Sersic fit may use, by default the recipe's own.
+    With `out`, writes report.json and report.html there. InputError where model and dataset do
+    not fit together.
+    """
+    began = time.monotonic()
+    pairs = read_pairs(dataset, split, limit, spectra)
+    made: dict[str, np.ndarray] = {}
+    facts: Row = {
+        "dataset": str(dataset),
+        "split": split,
+        "pairs": len(pairs.image),
+        "truth": pairs.truth_name,
+    }
+    if model is not None:
+        loaded = load_redshifter(model)
+        if loaded.bands != pairs.bands:
+            raise InputError(
+                f"model {loaded.name} has the bands {', '.join(loaded.bands)}, "
+                f"{dataset} has {', '.join(pairs.bands)}; evaluate it on pairs in its own bands"
+            )
+        made[loaded.name] = predict(loaded, pairs.image, pairs.z_in, pairs.z_out, device=device)
+        facts |= {"model": loaded.name, "network": loaded.kind, "weights": loaded.sha256}
+    made |= baselines(pairs)
+    errors = _errors(pairs, made)
+    report = Report("Galaxies at another redshift", _sections(pairs, made, errors, model is not None), facts)
+    report.facts["seconds"] = round(time.monotonic() - began, 1)
+    if out is not None:
+        report.write(out)
+    return report
+
+
+def _errors(pairs: Pairs, made: Mapping[str, np.ndarray]) -> Errors:
+    flux = pairs.truth.sum(axis=(2, 3), dtype=np.float64)
+    radius = half_light_radii(pairs.truth, pairs.centre)
+    scored = (flux > _DARK * flux.max(axis=1, keepdims=True)) & (radius > 0)
+    found = {}
+    for name, image in made.items():
+        by_flux = image.sum(axis=(2, 3), dtype=np.float64) / np.where(scored, flux, np.nan) - 1
+        by_size = half_light_radii(image, pairs.centre) / np.where(scored, radius, np.nan) - 1
+        found[name] = (by_flux, by_size)
+    return found
+
+
+def _sections(pairs: Pairs, made: Mapping[str, np.ndarray], errors: Errors, judged: bool) -> list[Section]:
+    edges = np.quantile(pairs.z_out, np.linspace(0, 1, _BINS + 1))
+    bins = {
+        f"{low:.2f} to {high:.2f}": (pairs.z_out >= low) & ((pairs.z_out < high) | (high == edges[-1]))
+        for low, high in zip(edges, edges[1:], strict=False)
+    }
+    everyone = np.ones(len(pairs.z_out), dtype=bool)
+    all_bands = range(len(pairs.bands))
+    overall = Section("All bands and redshifts", _explained(pairs, errors))
+    overall.rows = [{"method": name, **_scores(e, everyone, all_bands)} for name, e in errors.items()]
+    overall.verdicts = _verdicts(errors) if judged else []
+    by_band = [
+        {"band": band, "method": name, **_scores(e, everyone, [c])}
+        for c, band in enumerate(pairs.bands)
+        for name, e in errors.items()
+    ]
+    by_redshift = [
+        {"z_out": label, "method": name, **_scores(e, chosen, all_bands)}
+        for label, chosen in bins.items()
+        for name, e in errors.items()
+    ]
+    everything = [
+        {"band": band, "z_out": label, "method": name, **_scores(e, chosen, [c])}
+        for c, band in enumerate(pairs.bands)
+        for label, chosen in bins.items()
+        for name, e in errors.items()
+    ]
+    shown = "Galaxies of the split in three bands, a row for each method, all in the stretch of the truth"
+    curves = "Error of total flux and of half-light radius against z_out: median and the middle 68%"
+    pictures = {shown: gallery(pairs, made), curves: error_plot(pairs, errors)}
+    return [
+        overall,
+        Section("Pictures", pictures=pictures),
+        Section("By band", rows=by_band),
+        Section("By redshift", rows=by_redshift),
+        Section("By band and redshift", rows=everything),
+    ]
+
+
+def _explained(pairs: Pairs, errors: Errors) -> str:
+    dark = float(np.isnan(next(iter(errors.values()))[0]).mean())
+    methods = "\n\n".join(f"{name}: {what}." for name, what in WHAT.items())
+    known = (
+        "The fit knows the recipe's spectra, hydrogen and PSF."
+        if pairs.made.known
+        else "The dataset's recipe does not say its spectra: the fit assumes our default ones."
+    )
+    return (
+        "Errors are relative, prediction over truth less one, in absolute flux (nJy): bias is their median, "
+        "scatter 1.4826 times the median absolute deviation from it, error the median absolute error. "
+        f"Bands with less than {_DARK:g} of a galaxy's brightest band are left out ({dark:.1%} of all).\n\n"
+        f"{methods}\n\n{known}"
+    )
+
+
+def _scores(errors: tuple[np.ndarray, np.ndarray], chosen: np.ndarray, bands: Sequence[int] | range) -> Row:
+    """Number, bias, scatter and median absolute error of flux and radius."""
+    out: Row = {}
+    for what, values in zip(("flux", "radius"), errors, strict=True):
+        found = values[chosen][:, list(bands)]
+        found = found[np.isfinite(found)]
+        out.setdefault("n", len(found))
+        if len(found):
+            bias = float(np.median(found))
+            out[f"{what} bias"] = bias
+            out[f"{what} scatter"] = 1.4826 * float(np.median(np.abs(found - bias)))
+            out[f"{what} error"] = float(np.median(np.abs(found)))
+    return out
+
+
+def _verdicts(errors: Errors) -> list[Verdict]:
+    """The model against nothing done and against the bands alone, in flux and in radius."""
+    model = next(iter(errors))
+    out = []
+    for k, what in enumerate(("total flux", "half-light radius")):
+        mine = float(np.nanmedian(np.abs(errors[model][k])))
+        for other in (IDENTITY, BAND_SHIFT):
+            theirs = float(np.nanmedian(np.abs(errors[other][k])))
+            rule = f"median absolute error {mine:.3g} < half of {theirs:.3g} ({other})"
+            out.append(Verdict(what, mine < 0.5 * theirs, rule))
+    return out

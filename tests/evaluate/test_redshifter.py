@@ -1,0 +1,150 @@
+"""The evaluation of redshifters: radii, fits and spectra against closed forms; the report."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import mockforge
+from mockforge.errors import InputError
+from mockforge.evaluate.radii import half_light_radii
+from mockforge.evaluate.redshift_baselines import BAND_SHIFT, GEOMETRY, IDENTITY, SERSIC, fluxes_at
+from mockforge.evaluate.redshift_truth import Made, read_pairs
+from mockforge.evaluate.redshifter import evaluate_redshifter
+from mockforge.evaluate.sersic_fit import fit_sersics, paint
+from mockforge.observe.psf import Gaussian, Psf, transfer
+from mockforge.redshifter.config import Unet
+from mockforge.redshifter.geometry import Geometry, pivot_wavelengths
+from mockforge.redshifter.model import Redshifter
+from mockforge.rng import Stream
+from mockforge.sky.sed import sed_fluxes
+from mockforge.sky.sersic import sersic
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import tiny_pairs
+from tiny_pairs import BANDS, SPECTRA
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory) -> Path:
+    return tiny_pairs.publish(tmp_path_factory.mktemp("pairs") / "clean", n=32)
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory) -> Path:
+    return tiny_pairs.publish(tmp_path_factory.mktemp("pairs") / "noisy", n=16, noise=2.0)
+
+
+def parameters(n: int = 6) -> np.ndarray:
+    rng = Stream(5, ("parameters",)).numpy()
+    e, angle = rng.uniform(0.05, 0.4, n), rng.uniform(0, np.pi, n)
+    columns = (
+        *rng.uniform(14.5, 16.5, (2, n)),
+        np.log(rng.uniform(2, 5, n)),
+        np.log(rng.uniform(0.8, 3.5, n)),
+    )
+    return np.stack([*columns, e * np.cos(2 * angle), e * np.sin(2 * angle)], axis=1)
+
+
+def test_the_half_light_radius_is_that_of_the_profile():
+    y, x = np.mgrid[:81, :81]
+    blob = np.exp(-((x - 40.3) ** 2 + (y - 39.6) ** 2) / (2 * 5.0**2))
+    one = torch.ones(1, dtype=torch.float64)
+    galaxy = sersic(40.3 * one, 39.6 * one, 4 * one, one, one, 0 * one, (81, 81))[0].numpy()
+    found = half_light_radii(np.stack([blob, galaxy, 0 * blob])[None], np.array([[39.6, 40.3]]))[0]
+    assert found[0] == pytest.approx(5.0 * np.sqrt(2 * np.log(2)), rel=0.005)
+    assert found[1] == pytest.approx(4.0, rel=0.01)
+    assert np.isnan(found[2])
+
+
+@pytest.mark.parametrize("seeing", [None, (0.25, 0.4, 0.3)])
+def test_a_fit_finds_the_sersic_profile_that_was_drawn(seeing):
+    psf = (
+        None if seeing is None else transfer(Psf(gaussian=Gaussian(fwhm_arcsec=seeing)), BANDS, 0.1, (32, 32))
+    )
+    true, flux = parameters(), np.array([[100.0, 300.0, 50.0]] * 6)
+    image = paint(true, flux, (32, 32), psf).astype(np.float64)
+    sigma = np.full((6, 3), 1e-3)
+    found = fit_sersics(image, sigma, np.full((6, 2), 15.5), np.full(6, 3.0), psf)
+    assert found.parameters == pytest.approx(true, abs=5e-3)
+    assert found.flux == pytest.approx(flux, rel=5e-3)
+
+
+def test_a_fit_of_a_noisy_galaxy_errs_as_it_says():
+    true, flux = np.repeat(parameters(1), 40, axis=0), np.tile([300.0, 300.0, 300.0], (40, 1))
+    noise = Stream(6).numpy().normal(0, 0.3, (40, 3, 32, 32))
+    image = paint(true, flux, (32, 32), None) + noise
+    found = fit_sersics(image, np.full((40, 3), 0.3), np.full((40, 2), 15.5), np.full(40, 3.0))
+    # The error is that with the profile known; a free profile adds what is common to the bands.
+    pull = (found.flux - found.flux.mean(axis=1, keepdims=True)) / found.error
+    assert pull.std() == pytest.approx(np.sqrt(2 / 3), rel=0.2)
+    assert np.median(np.abs(found.parameters[:, 2] - true[:, 2])) < 0.05
+
+
+def test_fitted_spectra_give_the_fluxes_at_the_other_redshift():
+    z_in, z_out, spectrum = np.array([0.3, 0.6, 0.5]), np.array([0.9, 1.1, 0.8]), np.array([0, 2, 3])
+    near, far = (sed_fluxes(SPECTRA, BANDS, z_in, z, spectrum) for z in (z_in, z_out))
+    made = Made(spectra=SPECTRA)
+    found = fluxes_at(7 * near, 0.01 * near, z_in, z_out, BANDS, made)
+    assert found == pytest.approx(7 * far, rel=1e-9)
+    other = (spectrum + 1) % 4
+    blend = [
+        sum(w * sed_fluxes(SPECTRA, BANDS, z_in, z, s) for w, s in ((1, spectrum), (0.3, other)))
+        for z in (z_in, z_out)
+    ]
+    found = fluxes_at(blend[0], 1e-3 * blend[0], z_in, z_out, BANDS, made)
+    assert found == pytest.approx(blend[1], rel=0.15)
+
+
+def rows(report, title: str) -> dict[str, dict]:
+    (section,) = [s for s in report.sections if s.title == title]
+    return {row["method"]: row for row in section.rows}
+
+
+def test_the_baselines_of_noiseless_pairs(clean, tmp_path):
+    report = evaluate_redshifter(None, str(clean), tmp_path / "out", split="train", spectra=SPECTRA)
+    overall = rows(report, "All bands and redshifts")
+    assert list(overall) == [IDENTITY, BAND_SHIFT, GEOMETRY, SERSIC]
+    assert overall[SERSIC]["flux error"] < 2e-3 and overall[SERSIC]["radius error"] < 2e-3
+    assert overall[GEOMETRY]["radius error"] < 0.05 < overall[IDENTITY]["radius error"]
+    assert overall[GEOMETRY]["flux error"] < 0.3 < overall[BAND_SHIFT]["flux error"]
+    pairs = mockforge.load(clean, split="train").as_pairs()
+    flux = [[float(image.sum()) for image in pair[:2]] for pair in pairs]
+    by_hand = [[(a.sum((1, 2)) / b.sum((1, 2)) - 1).numpy() for a, b, *_ in pairs]]
+    assert overall[IDENTITY]["flux bias"] == pytest.approx(np.median(by_hand), rel=1e-4)
+    assert len(flux) == report.facts["pairs"] and report.passed is None
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert found["facts"]["truth"] == "target"
+    assert "data:image/png;base64," in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_noisy_pairs_are_held_to_the_noiseless_truth(noisy):
+    pairs = read_pairs(str(noisy), "train")
+    assert pairs.truth_name == "target_clean"
+    assert pairs.sigma == pytest.approx(2.0)
+    overall = rows(
+        evaluate_redshifter(None, str(noisy), split="train", spectra=SPECTRA), "All bands and redshifts"
+    )
+    assert overall[SERSIC]["flux error"] < 0.3
+
+
+def test_a_fresh_model_scores_as_its_first_guess_and_bands_must_agree(clean, tmp_path):
+    made = Redshifter("fresh", Unet(widths=(4, 4)), BANDS, Geometry(pivot_wavelengths(BANDS)), (32, 32))
+    fresh = made.trained(made.network_with_weights(), {})
+    fresh.save(tmp_path / "fresh")
+    report = evaluate_redshifter(tmp_path / "fresh", str(clean), spectra=SPECTRA)
+    overall = rows(report, "All bands and redshifts")
+    for key in ("flux bias", "radius error"):
+        assert overall["fresh"][key] == pytest.approx(overall[GEOMETRY][key], abs=1e-4)
+    assert report.passed is True and len(report.sections[0].verdicts) == 4
+    assert {row["z_out"] for row in report.sections[3].rows} and len(report.sections[4].rows) == 3 * 4 * 5
+    replace(fresh, bands=("F435W", *BANDS[1:])).save(tmp_path / "other")
+    with pytest.raises(InputError, match="has the bands F435W, F814W, F125W"):
+        evaluate_redshifter(tmp_path / "other", str(clean))
+    with pytest.raises(InputError, match="no split 'tets'"):
+        evaluate_redshifter(None, str(clean), split="tets")
