@@ -11,6 +11,7 @@ import numpy as np
 from mockforge.config import Index, config
 from mockforge.errors import InputError
 from mockforge.label.stage import Detect
+from mockforge.rng import Stream
 
 _LEAST_SKY = 0.05
 """Share of a cutout's pixels that must be free of sources for its sky to be measured there."""
@@ -32,11 +33,16 @@ class Cutout:
     psf_fwhm_arcsec: tuple[float, ...] | None = None
     """What the headers say, (b,)."""
     rms: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    """(b,) rms of a pixel of the sky, where it was measured."""
+    """(b,) rms of a pixel of the sky; empty where it is not known."""
     body: np.ndarray | None = None
     """(y, x) bool, the galaxy's own pixels, where it was detected."""
     photometry: Mapping[str, float] = field(default_factory=dict)
     """Fluxes of the whole galaxy in further bands, nJy; NaN where not known."""
+
+    @property
+    def noise(self) -> np.ndarray:
+        """(b,) rms of a pixel of the sky; 0 where it is not known."""
+        return self.rms if len(self.rms) else np.zeros(len(self.image))
 
 
 class Galaxies(Protocol):
@@ -85,8 +91,7 @@ def cleaned(cutout: Cutout, rule: Cleaning, pixel_scale_arcsec: float) -> Cutout
     """
     bad, image = cutout.mask, np.where(cutout.mask, 0.0, cutout.image)
     if not rule.needed:
-        rms = cutout.rms if len(cutout.rms) else _sky(image, np.zeros_like(bad))[1]
-        return replace(cutout, image=mirrored(image, bad, cutout.centre), rms=rms)
+        return replace(cutout, image=mirrored(image, bad, cutout.centre))
     from skimage.segmentation import expand_labels
 
     from mockforge.label.detect import detect
@@ -126,6 +131,39 @@ def mirrored(image: np.ndarray, bad: np.ndarray, centre: tuple[float, float]) ->
     out = image.copy()
     out[:, y, x] = np.where(good, image[:, source[0], source[1]], 0.0)
     return out
+
+
+def on_wider_sky(cutout: Cutout, margin: int, stream: Stream) -> Cutout:
+    """The cutout with `margin` pixels of sky added on each side: noise like that of its edges.
+
+    Without it a stamp wider than the cutout would show where the noise ends. The noise has the
+    cutout's rms and, up to three pixels apart, the correlation of its outermost pixels. Nothing
+    but zeros is added where the rms is not known.
+    """
+    if margin <= 0:
+        return cutout
+    from mockforge.observe.measure import noise_autocorrelation, noise_kernel
+
+    h, w = cutout.mask.shape
+    edge = np.ones((h, w), dtype=bool)
+    rim = max(4, min(h, w) // 8)
+    edge[rim:-rim, rim:-rim] = False
+    wide = (h + 2 * margin, w + 2 * margin)
+    image = np.zeros((len(cutout.image), *wide))
+    for b, rms in enumerate(cutout.noise):
+        if rms > 0:
+            level = cutout.image[b] - np.median(cutout.image[b][edge])
+            calm = edge & ~cutout.mask & (np.abs(level) < 4 * rms)
+            kernel = noise_kernel(noise_autocorrelation(level, calm, 3))
+            white = stream.child(b).numpy().standard_normal(wide)
+            image[b] = rms * np.fft.irfft2(np.fft.rfft2(white) * np.fft.rfft2(kernel, wide), wide)
+    inner = (slice(margin, margin + h), slice(margin, margin + w))
+    image[:, *inner] = cutout.image
+    x, y = cutout.centre
+    grown = {"mask": np.pad(cutout.mask, margin)}
+    if cutout.body is not None:
+        grown["body"] = np.pad(cutout.body, margin)
+    return replace(cutout, image=image, centre=(x + margin, y + margin), **grown)
 
 
 def _sky(image: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.observe.psf import Psf, models, transfer
 from mockforge.observe.psf_models import Model, Rings, gaussian, image
-from mockforge.sky.cutouts import Cutout, Galaxies
+from mockforge.rng import Stream
+from mockforge.sky.cutouts import Cutout, Galaxies, on_wider_sky
 from mockforge.sky.image_draw import Drawn
 from mockforge.sky.image_pairs import Effective, Geometry, Moved, PixelFit, effective, factors, moved, one_psf
 from mockforge.sky.image_spectra import Fitted
@@ -60,24 +62,39 @@ class Optics:
 
 
 def painted(
-    cfg: RedshiftImages, optics: Optics, drawn: Drawn, cutouts: list[Cutout], light: Fitted
+    cfg: RedshiftImages,
+    optics: Optics,
+    drawn: Drawn,
+    cutouts: list[Cutout],
+    light: Fitted,
+    streams: list[Stream],
 ) -> tuple[list[Moved], list[Moved]]:
-    """Input and target of every pair."""
+    """Input and target of every pair; `streams` (N,) draw the sky beside the cutouts."""
     pixel = (
         PixelFit(cfg.fit.pixel_snr, cfg.fit.floor) if cfg.fit.by == "pixel" and cfg.spectrum is None else None
     )
     near, far = [], []
     for i, cutout in enumerate(cutouts):
         present = optics.present(cutout, int(drawn.turn[i]))
-        if pixel is not None and len(present) > 1 and len(cutout.rms):
+        margin = _margin(cutout, cfg, optics.scale, min(1.0, light.size[i])) if cfg.extend_sky else 0
+        within = np.pad(np.ones(cutout.mask.shape), max(margin, 0))
+        cutout = on_wider_sky(cutout, margin, streams[i])
+        if pixel is not None and len(present) > 1:
             cutout, broad = one_psf(cutout, optics.scale, present, cfg.psf_floor)
             present = [present[broad]] * len(present)
         stamp = Geometry((cfg.stamp, cfg.stamp), cfg.pixel_scale_arcsec, (drawn.x[i], drawn.y[i]))
         here, there = factors(cutout, light.weights[i], light.spectrum[i], pixel)
-        floor = cfg.psf_floor
-        near.append(moved(cutout, optics.scale, here, present, optics.near, 1.0, stamp, floor))
-        far.append(moved(cutout, optics.scale, there, present, optics.far, light.size[i], stamp, floor))
+        how = (stamp, cfg.psf_floor, within)
+        near.append(moved(cutout, optics.scale, here, present, optics.near, 1.0, *how))
+        far.append(moved(cutout, optics.scale, there, present, optics.far, float(light.size[i]), *how))
     return near, far
+
+
+def _margin(cutout: Cutout, cfg: RedshiftImages, scale: float, size: float) -> int:
+    """Pixels of sky that a cutout lacks on a side, at the smaller angular size, for its stamp to be full."""
+    half = (cfg.stamp / 2 + 2 + cfg.jitter) * cfg.pixel_scale_arcsec / (size * scale)
+    (x, y), (h, w) = cutout.centre, cutout.mask.shape
+    return math.ceil(half - min(x, y, w - 1 - x, h - 1 - y)) if len(cutout.rms) else 0
 
 
 def galaxy_table(
@@ -112,7 +129,7 @@ def galaxy_table(
     for c, band in enumerate(cfg.bands):
         table |= {f"flux_in_{band}": total[0][:, c], f"flux_out_{band}": total[1][:, c]}
         table |= {f"k_correction_in_{band}": light.k[:, 0, c], f"k_correction_out_{band}": light.k[:, 1, c]}
-    table["psf_sharpened"] = np.array([m.sharpened for m in far])
+        table[f"psf_sharpened_{band}"] = np.array([m.sharpened[c] for m in far])
     return table
 
 

@@ -86,9 +86,9 @@ class Moved:
     image: np.ndarray
     """(C, y, x) nJy"""
     total: np.ndarray
-    """(C,) the same light summed over the whole cutout, nJy."""
-    sharpened: float
-    """The largest factor on a frequency that matters; 1 where the wanted PSF is the broader one."""
+    """(C,) the same light summed over the cutout, nJy."""
+    sharpened: np.ndarray
+    """(C,) the largest factor on a frequency that matters; 1 where the wanted PSF is the broader one."""
 
 
 def factors(
@@ -105,11 +105,11 @@ def factors(
         return near, far
     shape = cutout.image.shape[1:]
     flux = cutout.image.reshape(len(cutout.image), -1).T
-    snr = np.sqrt(((np.maximum(flux, 0) / np.maximum(cutout.rms, 1e-30)) ** 2).sum(axis=1))
+    snr = np.sqrt(((np.maximum(flux, 0) / np.maximum(cutout.noise, 1e-30)) ** 2).sum(axis=1))
     bright = np.flatnonzero(snr >= fit.snr)
     if not len(bright):
         return near, far
-    error = np.hypot(cutout.rms, fit.floor * np.abs(flux[bright]).max(axis=1, keepdims=True))
+    error = np.hypot(cutout.noise, fit.floor * np.abs(flux[bright]).max(axis=1, keepdims=True))
     own = sed_weights(flux[bright], error, spectrum.present)
     lit = own.sum(axis=1) > 0
     out = []
@@ -132,12 +132,14 @@ def moved(
     size: float,
     stamp: Geometry,
     floor: float,
+    within: np.ndarray,
 ) -> Moved:
     """The cutout on a stamp: bands mixed by `factor`, angular size times `size`, PSF as wanted.
 
     `pixel_arcsec` is the cutout's pixel, `present` its bands' PSFs (all alike where `factor` is a
     map), `wanted` those of the stamp with its pixel; None keeps the PSF as it is, and only the
-    larger pixel of the stamp is added. `floor` is that of `resample.matching`.
+    larger pixel of the stamp is added. `floor` is that of `resample.matching`; `within` (y, x)
+    marks the pixels that the total is summed over.
     """
     image = cutout.image
     if factor.ndim == 4:  # the bands are mixed pixel by pixel: what comes out is one image a band
@@ -151,7 +153,7 @@ def moved(
     light = transform(image, side)
     asked = [w(fy / (size * pixel_arcsec), fx / (size * pixel_arcsec)) for w in wanted or ()]
     pixel = pixel_transfer(fy, fx, step) / pixel_transfer(fy, fx) if step > 1 else np.ones((1, 1))
-    out, sharpened = np.zeros((len(factor), *light.shape[-2:]), dtype=complex), 1.0
+    out, sharpened = np.zeros((len(factor), *light.shape[-2:]), dtype=complex), np.ones(len(factor))
     for b in np.flatnonzero(factor.any(axis=0)).tolist():
         seen = present[b](fy / pixel_arcsec, fx / pixel_arcsec) if asked else None
         for c in np.flatnonzero(factor[:, b]).tolist():
@@ -159,10 +161,10 @@ def moved(
             if seen is not None:
                 ratio = matching(asked[c], seen, floor)
                 held = np.abs(asked[c]) > _HOLDS
-                sharpened = max(sharpened, float(np.abs(ratio[held]).max(initial=1.0)))
+                sharpened[c] = np.abs(ratio[held]).max(initial=sharpened[c])
             out[c] += factor[c, b] * ratio * light[b]
     stamped = sampled(out, step, stamp.shape, cutout.centre, stamp.centre)
-    return Moved(stamped, factor @ image.sum(axis=(1, 2)), sharpened)
+    return Moved(stamped, factor @ (image * within).sum(axis=(1, 2)), sharpened)
 
 
 def one_psf(

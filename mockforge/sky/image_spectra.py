@@ -170,7 +170,7 @@ def _measured(cutout: Cutout, asked: Redshifted) -> tuple[np.ndarray, np.ndarray
     """Flux and error (B + P,) of the galaxy's own pixels; infinite error where not known."""
     body = np.ones(cutout.image.shape[1:], dtype=bool) if cutout.body is None else cutout.body
     flux = cutout.image[:, body].sum(axis=1)
-    noise = cutout.rms * np.sqrt(body.sum()) if len(cutout.rms) else np.zeros(len(flux))
+    noise = cutout.noise * np.sqrt(body.sum())
     more = np.array([cutout.photometry.get(b, np.nan) for b in asked.photometry])
     known = np.isfinite(more)
     flux = np.concatenate([flux, np.where(known, more, 0.0)])

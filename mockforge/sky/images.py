@@ -21,7 +21,8 @@ from mockforge.sky.galaxy_catalogue import digests
 from mockforge.sky.galaxy_files import FileCatalogue, FileGalaxies
 from mockforge.sky.image_draw import Drawn, draw
 from mockforge.sky.image_paint import Optics, galaxy_table, painted
-from mockforge.sky.image_spectra import Fit, Fitted, Redshifted, fitted
+from mockforge.sky.image_pairs import Moved
+from mockforge.sky.image_spectra import Fit, Redshifted, fitted
 from mockforge.sky.real_galaxies import RealCatalogue, RealGalaxies
 from mockforge.sky.sky_galaxies import SkyCatalogue, SkyGalaxies
 from mockforge.sky.spectra import Igm, Populations, Spectra
@@ -60,8 +61,8 @@ class RedshiftImages:
     flux follow the cosmology; the image is resampled in Fourier space, its PSF divided out and
     the target's put on in the same step, to a stamp in nJy.
 
-    An observed galaxy has noise, and it comes along: divided by the same factor as the light, so
-    that it is far below the target survey's noise, which the stage `observe` adds.
+    An observed galaxy has noise, and it comes along: scaled by the same factor as the light, so
+    that it is mostly far below the target survey's noise, which the stage `observe` adds.
     The galaxies are shared out among the splits; none is in two.
 
     Writes `input_psf`, `target_psf` (N,C,H,W) f4 in nJy, the same as `input`, `target`, `z_in`,
@@ -100,6 +101,9 @@ class RedshiftImages:
     """PSF of the target. It should be broader than that of the images at their new angular size."""
     psf_floor: Annotated[float, Limit(gt=0, lt=1)] = 0.01
     """Contrast below which the images' PSF has left nothing to restore."""
+    extend_sky: bool = True
+    """Around a cutout smaller than the stamp, go on with noise like that of its edges, where its
+    noise is known; if not, the stamp is 0 there."""
     jitter: NonNegative = 0.5
     """The centre lies within this many pixels of the stamp's centre in x and in y, uniformly."""
     turn: bool = True
@@ -140,7 +144,11 @@ class RedshiftImages:
         cutouts = [turned_cutout(_cut(self.galaxies, int(g)), int(t)) for g, t in
                    zip(drawn.galaxy, drawn.turn, strict=True)]  # fmt: skip
         light = fitted(self._redshifted(galaxies, drawn), cutouts, drawn.spectrum)
-        return _filled(self, batch, galaxies, drawn, cutouts, light)
+        streams = [stream.child("sky", int(d)) for d in batch.draw]
+        optics = Optics.of(self, galaxies, _psf_of(self.galaxies))
+        near, far = painted(self, optics, drawn, cutouts, light, streams)
+        table = galaxy_table(self, batch, drawn, cutouts, light, near, far)
+        return _filled(self, batch, optics, drawn, near, far).with_table("galaxy", table)
 
     def _redshifted(self, galaxies: Galaxies, drawn: Drawn) -> Redshifted:
         switches = (self.angular_size, self.dimming, self.band_shift)
@@ -198,35 +206,30 @@ def _psf_of(which: GalaxyImages) -> Psf | None:
 
 
 def _filled(
-    cfg: RedshiftImages, batch: Batch, galaxies: Galaxies, drawn: Drawn, cutouts: list[Cutout], light: Fitted
+    cfg: RedshiftImages, batch: Batch, optics: Optics, drawn: Drawn, near: list[Moved], far: list[Moved]
 ) -> Batch:
-    """The batch with its images, its table and what is true of all of them."""
-    optics = Optics.of(cfg, galaxies, _psf_of(cfg.galaxies))
-    near, far = painted(cfg, optics, drawn, cutouts, light)
+    """The batch with its images and what is true of all of them."""
     sharpened = np.array([m.sharpened for m in far])
     if (sharpened > _SHARP).any():
         warnings.warn(
             "redshift_images: psf_out is sharper than the PSF of some galaxies at their new angular size;"
-            " their noise is amplified (column psf_sharpened of the table galaxy): choose a broader psf_out",
+            " their noise is amplified (columns psf_sharpened_<band> of the table galaxy): choose a broader"
+            " psf_out",
             stacklevel=2,
         )
-    images = {name: np.stack([m.image for m in found]).astype(np.float32)
-              for name, found in (("input_psf", near), ("target_psf", far))}  # fmt: skip
-    return (
-        batch.with_arrays(
-            input=images["input_psf"],
-            target=images["target_psf"],
-            **images,
-            z_in=drawn.z_in.astype(np.float32),
-            z_out=drawn.z_out.astype(np.float32),
-        )
-        .with_table("galaxy", galaxy_table(cfg, batch, drawn, cutouts, light, near, far))
-        .with_attributes(
-            bands=cfg.bands,
-            pixel_scale_arcsec=cfg.pixel_scale_arcsec,
-            unit="nJy",
-            zeropoint_ab=ZEROPOINT_NJY,
-            psf_fwhm_arcsec=optics.fwhm_in,
-            psf_fwhm_target_arcsec=optics.fwhm_out,
-        )
+    seen, moved = (np.stack([m.image for m in found]).astype(np.float32) for found in (near, far))
+    return batch.with_arrays(
+        input=seen,
+        target=moved,
+        input_psf=seen,
+        target_psf=moved,
+        z_in=drawn.z_in.astype(np.float32),
+        z_out=drawn.z_out.astype(np.float32),
+    ).with_attributes(
+        bands=cfg.bands,
+        pixel_scale_arcsec=cfg.pixel_scale_arcsec,
+        unit="nJy",
+        zeropoint_ab=ZEROPOINT_NJY,
+        psf_fwhm_arcsec=optics.fwhm_in,
+        psf_fwhm_target_arcsec=optics.fwhm_out,
     )

@@ -21,7 +21,7 @@ from mockforge.errors import InputError
 from mockforge.observe.psf_models import image as image_model
 from mockforge.observe.redshift import flux_factor, size_factor
 from mockforge.rng import Stream
-from mockforge.sky.cutouts import Cleaning, Cutout, cleaned, mirrored, turned
+from mockforge.sky.cutouts import Cleaning, Cutout, cleaned, mirrored, on_wider_sky, turned
 from mockforge.sky.image_draw import shared_out
 from mockforge.sky.image_pairs import effective
 from mockforge.sky.images import RedshiftImages, catalogue
@@ -264,6 +264,24 @@ def test_a_bad_pixel_takes_the_value_opposite():
     assert out[0, 0, 2] == out[0, 4, 2] == 0.0  # both are bad
 
 
+def test_the_sky_goes_on_beyond_the_cutout():
+    from scipy.ndimage import gaussian_filter
+
+    noise = gaussian_filter(np.random.default_rng(1).normal(size=(2, 64, 64)), (0, 0.7, 0.7))
+    noise *= np.array([2.0, 5.0])[:, None, None] / noise.std(axis=(1, 2), keepdims=True)
+    cut = Cutout("one", noise, (30.0, 33.0), np.zeros((64, 64), dtype=bool), rms=np.array([2.0, 5.0]))
+    found = on_wider_sky(cut, 100, Stream(1))
+    np.testing.assert_array_equal(found.image[:, 100:164, 100:164], noise)
+    assert found.centre == (130.0, 133.0)
+    added = found.image[:, :99]
+    assert added.std(axis=(1, 2)) == pytest.approx([2.0, 5.0], rel=0.03)
+    for image in (noise, added):
+        lag = (image[:, :, 1:] * image[:, :, :-1]).mean(axis=(1, 2)) / image.var(axis=(1, 2))
+        assert lag == pytest.approx([0.6, 0.6], abs=0.1)
+    plain = Cutout("two", noise, (30.0, 33.0), np.zeros((64, 64), dtype=bool))
+    assert not on_wider_sky(plain, 5, Stream(1)).image[:, :5].any()
+
+
 def test_no_galaxy_is_in_two_splits(real):
     splits = {"train": 0.5, "val": 0.5}
     made = config(real, spectrum="Im")(batch(20, splits), STREAM)
@@ -286,7 +304,7 @@ def test_equal_streams_give_equal_pairs(real):
 def test_a_sharper_target_is_told(real):
     with pytest.warns(UserWarning, match="psf_out is sharper"):
         made = config(real, spectrum="Im", psf_out={"gaussian": {"fwhm_arcsec": 0.05}})(batch(2), STREAM)
-    assert (made.tables["galaxy"]["psf_sharpened"] > 1.5).all()
+    assert (made.tables["galaxy"]["psf_sharpened_F160W"] > 1.5).all()
     assert np.isfinite(made.arrays["target"]).all()
 
 
@@ -311,7 +329,7 @@ def test_hst_stamps_with_photometry_of_another_telescope(shared_data):
     assert np.isfinite(made.arrays["target"]).all()
     for c in range(2):
         assert (made.arrays["target"][:, c].sum((1, 2)) > 0).all()
-    assert (made.tables["galaxy"]["psf_sharpened"] < 2).all()
+    assert (made.tables["galaxy"]["psf_sharpened_F160W"] < 2).all()
 
 
 # --- files of a user ----------------------------------------------------------------------------
