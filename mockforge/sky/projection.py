@@ -134,6 +134,7 @@ class Projection:
         """Integral of S lambda times the hat of each node; a run of nodes ends before each of `cuts`."""
         photons, moment = (np.diff(sums) for sums in self._through.up_to(seen, band))
         step = np.diff(seen)
+        step[cuts - 1] = 1.0  # from one run to the next, where nothing is integrated
         right = (moment - (seen[:-1] - self._through.centre[band[:-1]]) * photons) / step
         left = photons - right
         left[cuts - 1] = 0.0

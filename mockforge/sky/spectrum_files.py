@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.sky.spectra import SpectrumFiles
 from mockforge.sky.spectrum_set import SpectrumSet, fixed_set
+
+_FITS = b"SIMPLE  =                    T"
 
 _ANGSTROM = {"Angstrom": 1.0, "nm": 10.0, "um": 1e4}
 
@@ -56,7 +59,7 @@ def read_spectrum(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; wanted is a spectrum in ASCII or FITS")
-    fits = path.read_bytes()[:9] == b"SIMPLE  ="
+    fits = path.read_bytes()[:30] == _FITS
     wave, flux = _from_fits(path) if fits else _from_text(path)
     if len(wave) < 2 or not np.isfinite(wave).all() or wave.min() <= 0:
         raise InputError(f"{path}: wanted are two or more wavelengths above 0")
@@ -91,7 +94,8 @@ def _from_fits(path: Path) -> tuple[np.ndarray, np.ndarray]:
     from astropy.io import fits
 
     try:
-        with fits.open(path, memmap=False) as found:
+        # What matters of a damaged file is said below, so astropy need not warn of it.
+        with path.open("rb") as raw, warnings.catch_warnings(action="ignore"), fits.open(raw) as found:
             for hdu in list(found):
                 data: Any = hdu.data  # type: ignore[attr-defined]
                 names = getattr(getattr(hdu, "columns", None), "names", [])[:2]

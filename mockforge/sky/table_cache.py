@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -32,5 +33,6 @@ def cached_array(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
             np.save(file, made, allow_pickle=False)
         os.replace(part, path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
     return made

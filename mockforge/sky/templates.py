@@ -2,7 +2,7 @@
 
 The spectra (ApJS 43, 393) are extended below 1400 and above 10000 Angstrom by Bolzonella et al.
 2000 (A&A 363, 476). The rest-frame ultraviolet of E is too blue: at z = 1.5 its F435W - F606W is
-1.2 where an old population gives 3.1; prefer populations there.
+1.2 where a solar population of 2 to 4 Gyr gives 2.8 to 2.4; prefer populations there.
 """
 
 from __future__ import annotations
