@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mockforge.batch import Batch
-from mockforge.config import config
+from mockforge.config import Varying, config
 from mockforge.errors import InputError
 from mockforge.observe.noise import Noise, pixel_noise
 from mockforge.rng import Stream
@@ -19,6 +19,8 @@ State = Literal["clean", "psf", "observed"]
 
 _CHUNK = 2**18
 """Pixels given noise at once: the work then stays in a core's cache."""
+_GPU_CHUNK = 2**28
+"""The same on a GPU: a gigabyte a copy."""
 _OTHER = {"in": "out", "out": "in", "input": "target", "target": "input"}
 
 
@@ -56,6 +58,9 @@ class Observe:
     """Noise of the image at z_out; null: none."""
     pairing: Pairing = Pairing()
     """What is learned from what."""
+    device: str = "cpu"
+    """Where noise is drawn: cpu, cuda, cuda:1, ... On a GPU the samples of a shard share a stream,
+    so that noise there depends on which samples are drawn together."""
 
     def __post_init__(self) -> None:
         for end, key, noise in self._ends():
@@ -88,7 +93,7 @@ class Observe:
         ends = (("input", self.noise_in), ("target", self.noise_out))
         for end, noise in ends:
             if noise is not None:
-                observed, rms = _observed(batch, end, noise, stream.child(end))
+                observed, rms = _observed(batch, end, noise, stream.child(end), self.device)
                 batch = batch.with_arrays(**{f"{end}_observed": observed, f"{end}_rms": rms})
         if not self._kept():
             batch = exchanged(batch)
@@ -124,11 +129,14 @@ def _exchanged_name(name: str) -> str:
     return "_".join(_OTHER.get(word, word) for word in name.split("_"))
 
 
-def _observed(batch: Batch, end: str, noise: Noise, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
+def _observed(
+    batch: Batch, end: str, noise: Noise, stream: Stream, device: str
+) -> tuple[np.ndarray, np.ndarray]:
     """One end's images with noise, and the rms of their sky (N,C)."""
     import torch
 
     from mockforge.observe.pixels import add_noise
+    from mockforge.train.parallel import usable
 
     flux, about = batch.arrays[end], batch.attributes
     bands, scale = about.get("bands"), about.get("pixel_scale_arcsec")
@@ -138,12 +146,26 @@ def _observed(batch: Batch, end: str, noise: Noise, stream: Stream) -> tuple[np.
         )
     fwhm = about.get(f"psf_fwhm_{'in' if end == 'input' else 'out'}_arcsec", about.get("psf_fwhm_arcsec"))
     model = pixel_noise(noise, tuple(bands), float(scale), fwhm)
-    factor = noise.rms_factor.draw(stream.child("rms_factor").numpy(), len(batch))
+    factor = _factors(noise.rms_factor, batch.draw, stream.child("rms_factor"))
+    chosen = usable(device)
+    alone = chosen.type == "cpu"
+    size = max(1, (_CHUNK if alone else _GPU_CHUNK) // int(np.prod(flux.shape[1:])))
     out = np.empty(flux.shape, dtype=np.float32)
-    size = max(1, _CHUNK // int(np.prod(flux.shape[1:])))
     for start in range(0, len(batch), size):
         part = slice(start, start + size)
-        generators = [stream.child(int(draw)).torch() for draw in batch.draw[part]]
-        images = torch.from_numpy(np.ascontiguousarray(flux[part], dtype=np.float32))
-        add_noise(images, model, generators, torch.from_numpy(factor[part]), torch.from_numpy(out[part]))
+        own = [stream.child(int(draw)) for draw in batch.draw[part]]
+        generators = [s.torch() for s in own] if alone else own[0].torch(chosen)
+        images = torch.from_numpy(np.ascontiguousarray(flux[part], dtype=np.float32)).to(chosen)
+        here = torch.from_numpy(out[part])
+        strength = torch.from_numpy(factor[part]).to(chosen)
+        noisy = add_noise(images, model, generators, strength, out=here if alone else None)
+        if not alone:
+            here.copy_(noisy)
     return out, (factor[:, None] * model.rms).astype(np.float32)
+
+
+def _factors(rms_factor: Varying, draw: np.ndarray, stream: Stream) -> np.ndarray:
+    """A factor for each sample, (N,) float64, from a stream of its own."""
+    if rms_factor.kind == "fixed":
+        return np.full(len(draw), rms_factor.values[0])
+    return np.array([rms_factor.draw(stream.child(int(d)).numpy(), 1)[0] for d in draw])

@@ -84,12 +84,13 @@ def test_high_to_low_exchanges_redshifts_and_columns() -> None:
 
 
 def test_noise_of_a_sample_does_not_depend_on_the_others() -> None:
-    stage = Observe(noise_in=Noise(rms_njy=1.0, electrons_per_njy=2.0), noise_out=QUIET)
+    noisy = Noise(rms_njy=1.0, electrons_per_njy=2.0, rms_factor=_lognormal(1.0, 0.3))
+    stage = Observe(noise_in=noisy, noise_out=QUIET)
     a, b = pairs(4), pairs(5, first=4)
     together = stage(concatenate([a, b]), Stream(3))
     for part, where in ((a, slice(0, 4)), (b, slice(4, 9))):
         alone = stage(part, Stream(3))
-        for name in ("input", "target"):
+        for name in ("input", "target", "input_rms"):
             np.testing.assert_array_equal(alone.arrays[name], together.arrays[name][where])
     values = together.arrays["input"] - concatenate([a, b]).arrays["input_psf"]
     assert np.abs(np.corrcoef(values.reshape(9, -1)) - np.eye(9)).max() < 0.2
@@ -151,6 +152,8 @@ def test_noise_from_a_depth_a_survey_and_a_detector() -> None:
 
 def test_what_does_not_fit_is_said() -> None:
     before = pairs()
+    with pytest.raises(InputError, match="gpu0"):
+        Observe(noise_in=QUIET, device="gpu0")(before, Stream(1))
     for noise, words in (
         (Noise(rms_njy=(1.0, 2.0, 3.0)), "rms_njy has 3 numbers and the images 2 bands"),
         (Noise(rms_njy=-1.0), "should be numbers >= 0"),
