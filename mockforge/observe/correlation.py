@@ -116,7 +116,7 @@ def checked(autocorrelation: np.ndarray) -> np.ndarray:
     power = np.fft.fft2(np.fft.ifftshift(padded)).real
     if power.min() < -0.02 * power.max():
         raise InputError(
-            "noise: correlation: no noise has this autocorrelation, its power spectrum falls to "
+            "correlation: no noise has this autocorrelation, its power spectrum falls to "
             f"{power.min() / power.max():.2g} of its peak; give every lag at which it is not 0"
         )
     return autocorrelation

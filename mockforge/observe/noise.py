@@ -144,7 +144,7 @@ def _ccd(ccd: Ccd, bands: Sequence[str], scale: float) -> tuple[np.ndarray, np.n
     names = ("sky_mag_arcsec2", "zeropoint_e", "exposure_s")
     magnitude, zeropoint, exposure = (_required(getattr(ccd, n), bands, f"ccd.{n}") for n in names)
     if (exposure <= 0).any():
-        raise InputError(f"noise: ccd.exposure_s should be > 0, found {exposure.tolist()}")
+        raise InputError(f"ccd.exposure_s should be > 0, found {exposure.tolist()}")
     gain = electrons_per_njy(zeropoint, exposure)
     sky = 10.0 ** (-0.4 * (magnitude - ZEROPOINT_NJY)) * scale**2
     variance = sky * gain + ccd.dark_e_s * exposure + ccd.exposures * ccd.read_noise_e**2
@@ -164,7 +164,7 @@ def _depth(
         fwhm, pixel = np.asarray(image_fwhm, dtype=np.float64), scale
     if fwhm is None and (depth.aperture_arcsec is None or depth.total):
         raise InputError(
-            "noise: depth is for point sources, and the PSF of the images is not known; "
+            "depth is for point sources, and the PSF of the images is not known; "
             "give depth.fwhm_arcsec, or depth.aperture_arcsec without total"
         )
     limits = zip(magnitude, np.zeros(len(bands)) if fwhm is None else fwhm, strict=True)
@@ -182,7 +182,7 @@ def _survey(
     names = noise.survey_bands or tuple(bands)
     if len(names) != len(bands):
         raise InputError(
-            f"noise: survey_bands names {len(names)} bands, the images have {len(bands)}: {', '.join(bands)}"
+            f"survey_bands names {len(names)} bands, the images have {len(bands)}: {', '.join(bands)}"
         )
     rms = np.array([chosen.rms_njy(name, scale, correlation) for name in names])
     gains = [chosen.band(name).electrons_per_njy for name in names]
@@ -204,10 +204,10 @@ def _per_band(
     out = np.asarray(value, dtype=np.float64)
     if out.ndim and len(out) != len(bands):
         raise InputError(
-            f"noise: {key} has {len(out)} numbers and the images {len(bands)} bands ({', '.join(bands)}); "
+            f"{key} has {len(out)} numbers and the images {len(bands)} bands ({', '.join(bands)}); "
             "give one number, or one for each band"
         )
     if not np.isfinite(out).all() or (least is not None and (out < least).any()):
         wanted = "numbers" if least is None else f"numbers {'>=' if least == 0 else '>'} 0"
-        raise InputError(f"noise: {key} should be {wanted}, found {out.tolist()}")
+        raise InputError(f"{key} should be {wanted}, found {out.tolist()}")
     return np.broadcast_to(out, (len(bands),)).copy()

@@ -145,7 +145,10 @@ def _observed(
             f"observe: needs the bands and the pixel scale of {end}, and no stage before gives them"
         )
     fwhm = about.get(f"psf_fwhm_{'in' if end == 'input' else 'out'}_arcsec", about.get("psf_fwhm_arcsec"))
-    model = pixel_noise(noise, tuple(bands), float(scale), fwhm)
+    try:
+        model = pixel_noise(noise, tuple(bands), float(scale), fwhm)
+    except InputError as error:
+        raise InputError(f"observe: noise_{'in' if end == 'input' else 'out'}: {error}") from error
     factor = _factors(noise.rms_factor, batch.draw, stream.child("rms_factor"))
     chosen = usable(device)
     alone = chosen.type == "cpu"

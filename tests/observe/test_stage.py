@@ -155,7 +155,7 @@ def test_what_does_not_fit_is_said() -> None:
     with pytest.raises(InputError, match="gpu0"):
         Observe(noise_in=QUIET, device="gpu0")(before, Stream(1))
     for noise, words in (
-        (Noise(rms_njy=(1.0, 2.0, 3.0)), "rms_njy has 3 numbers and the images 2 bands"),
+        (Noise(rms_njy=(1.0, 2.0, 3.0)), "observe: noise_in: rms_njy has 3 numbers and the images 2 bands"),
         (Noise(rms_njy=-1.0), "should be numbers >= 0"),
         (Noise(survey="lsst-10yr"), "no band 'F606W'"),
         (Noise(survey="lsst-10yr", survey_bands=("lsst_r",)), "names 1 bands, the images have 2"),
