@@ -1,10 +1,10 @@
 """Sersic profiles on a pixel grid: exact total flux, integrated over each pixel, in batches.
 
-A pixel holds the integral of the profile over its square. Three rules of increasing cost share
-the work, chosen pixel by pixel from a bound on the error:
+A pixel holds the integral of the profile over its square. Rules of increasing cost share
+the work, chosen by the elliptical radius from a bound on the error:
 
 - far out, the value at the centre plus its Laplacian over 24 (one exponential a pixel);
-- nearer, 4 x 4 Gauss-Legendre points;
+- nearer, 3 x 3 or 5 x 5 Gauss-Legendre points;
 - round the cusp, the divergence theorem. With E(R) the flux inside the elliptical radius R,
   a pixel holds the integral of E over the angle along its four edges, divided by 2 pi, so the
   cusp is never sampled and the pixels of a galaxy always add up.
@@ -18,14 +18,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mockforge.sky.sersic_tables import look_up, rows
+
 _TOLERANCE = 2e-4
 """Bound on the error of a pixel, relative to its value."""
 _FAINT = 1e-4
 """Below this fraction of the mean brightness inside r_e the bound is absolute."""
-_CORE = 0.36
+_CORE = 0.6
 """A pixel whose squared size over distance is above this is integrated along its edges."""
-_GRID = np.polynomial.legendre.leggauss(4)
-_EDGE = np.polynomial.legendre.leggauss(12)
+_FOURTH = 5500.0
+"""The rule of the centre is off by the fourth derivative over this, at most."""
+_RADII = np.geomspace(0.5, 2000, 48)
+"""Squares of elliptical radii at which the bound is looked at, in units of 1 + 1 / q^2."""
+_BLOCK = 2**16
+"""Pixels worked on at once where all are: they then stay in a core's cache."""
+_POINTS = {3: 4.96e-7, 5: 3.94e-13, 8: 1.7e-23}
+"""Gauss-Legendre points a side, and their error in terms of the derivative of twice that order."""
+_EDGE = np.polynomial.legendre.leggauss(10)
 
 
 def sersic_b(n: Tensor) -> Tensor:
@@ -59,6 +68,7 @@ def sersic(
     position_angle: Tensor,
     shape: tuple[int, int],
     dtype: torch.dtype = torch.float32,
+    asymmetry: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Sersic galaxies of total flux 1, (galaxy, y, x), each pixel the integral over its square.
 
@@ -68,12 +78,54 @@ def sersic(
     `position_angle` of the major axis in degrees from +x towards +y. `shape` is (height,
     width). The profile is not truncated: the sum over a stamp is the flux that falls on it.
     Sersic 1963; Graham & Driver 2005, PASA 22, 118, equations 1 and 2.
+
+    `asymmetry`, (s, phi_0): a factor (1 - s cos(phi - phi_0)), which keeps the flux of every
+    ellipse. phi is the azimuth in the ellipse made round, equal to the angle from +x towards +y
+    on the major axis; phi_0 in degrees.
     """
     form = _form(*(v.double() for v in (x, y, r_e, n, axis_ratio, position_angle)))
-    out, grid, edge = _smooth(form, shape, dtype)
-    out[grid] = _gauss(form, grid, dtype)
-    out[edge] = _edges(form, edge).to(dtype)
+    if asymmetry is not None:
+        form |= _lopsided(form, asymmetry[0].double(), asymmetry[1].double() - position_angle.double())
+    limits = _limits(form)
+    area = shape[0] * shape[1]
+    out = torch.empty((len(x), *shape), device=x.device, dtype=dtype)
+    places, rules = [], []
+    for i in range(0, len(x), size := max(1, _BLOCK // area)):
+        part = slice(i, i + size)
+        s = _smooth({k: v[part] for k, v in form.items()}, out[part])
+        place = torch.nonzero((s < limits[0, part, None, None].to(dtype)).view(-1))[:, 0]
+        s, place = s.view(-1)[place], place + i * area
+        galaxy = torch.div(place, area, rounding_mode="floor")
+        places.append(place)
+        rules.append((s < limits[1:, galaxy].to(dtype)).sum(dim=0))
+    place, rule = torch.cat(places), torch.cat(rules)
+    flat = out.view(-1)
+    for i, points in enumerate(_POINTS):
+        chosen = place[rule == i]
+        flat[chosen] = _gauss(form, _place(chosen, shape), points, dtype)
+    chosen = place[rule == len(_POINTS)]
+    flat[chosen] = _edges(form, _place(chosen, shape), dtype)
     return out
+
+
+def _place(index: Tensor, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Galaxy, row and column of a place in the flattened stamps."""
+    line = torch.div(index, shape[1], rounding_mode="floor")
+    galaxy = torch.div(line, shape[0], rounding_mode="floor")
+    return galaxy, line - galaxy * shape[0], index - line * shape[1]
+
+
+def _lopsided(form: dict[str, Tensor], s: Tensor, angle: Tensor) -> dict[str, Tensor]:
+    """s, and R cos(phi - phi_0) = bright_x dx + bright_y dy; `angle` is phi_0 from the major axis."""
+    along, across = torch.cos(torch.deg2rad(angle)), torch.sin(torch.deg2rad(angle))
+    cos, sin = form["major_x"], form["major_y"]
+    return {
+        "s": s,
+        "along": along,
+        "across": across,
+        "bright_x": along * cos - across * sin / form["q"],
+        "bright_y": along * sin + across * cos / form["q"],
+    }
 
 
 def _form(x: Tensor, y: Tensor, r_e: Tensor, n: Tensor, q: Tensor, angle: Tensor) -> dict[str, Tensor]:
@@ -85,6 +137,7 @@ def _form(x: Tensor, y: Tensor, r_e: Tensor, n: Tensor, q: Tensor, angle: Tensor
         "x": x,
         "y": y,
         "n": n,
+        "log_r_e": torch.log(r_e),
         "p": p,
         "log_b": torch.log(b) - 2 * p * torch.log(r_e),
         "log_peak": -log_area - torch.lgamma(2 * n),
@@ -98,54 +151,90 @@ def _form(x: Tensor, y: Tensor, r_e: Tensor, n: Tensor, q: Tensor, angle: Tensor
     }
 
 
-def _smooth(
-    form: dict[str, Tensor], shape: tuple[int, int], dtype: torch.dtype
-) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Every pixel by its centre and Laplacian; and the pixels that need Gauss points, or edges."""
-    g = {k: v.to(dtype)[:, None, None] for k, v in form.items()}
-    device = form["x"].device
-    dx = torch.arange(shape[1], device=device, dtype=dtype)[None, None, :] - g["x"]
-    dy = torch.arange(shape[0], device=device, dtype=dtype)[None, :, None] - g["y"]
-    gx, gy = g["xx"] * dx + g["xy"] * dy, g["xy"] * dx + g["yy"] * dy
-    s = (dx * gx + dy * gy).clamp_min(1e-6)
-    tau = torch.exp(g["log_b"] + g["p"] * torch.log(s))
-    f = torch.exp(g["log_peak"] - tau)
-    trace = g["xx"] + g["yy"]
-    w = tau * g["p"] / s  # -d ln f / d R^2
-    laplacian = 4 * w * (w + (1 - g["p"]) / s) * (gx * gx + gy * gy) - 2 * w * trace
-    out = f * (1 + laplacian / 24)
-
-    slope, near = 2 * s * w, trace / s  # -d ln f / d ln R; (pixel size / distance)^2
-    allowed = _TOLERANCE * torch.maximum(f, _FAINT * g["bright"])
-    fourth = slope * (slope + 1) * (slope + 2) * (slope + 3) * near**2
-    poor = fourth * f / 1920 > allowed
-    eighth = fourth * (slope + 4) * (slope + 5) * (slope + 6) * (slope + 7) * near**2
-    core = (near > _CORE) | (poor & (eighth * f * 5.6e-10 > allowed))
-    return out, torch.nonzero(poor & ~core, as_tuple=True), torch.nonzero(core, as_tuple=True)
+def _limits(form: dict[str, Tensor]) -> Tensor:
+    """R^2 of each galaxy beyond which each of the rules but the last will do, (rule, galaxy)."""
+    p = form["p"][:, None]
+    trace = 1 + 1 / form["q"][:, None] ** 2
+    s = trace * torch.as_tensor(_RADII, device=p.device)
+    tau = torch.exp(form["log_b"][:, None] + p * torch.log(s))
+    f = torch.exp(form["log_peak"][:, None] - tau)
+    slope, near = 2 * tau * p, trace / s  # -d ln f / d ln R; (pixel size / distance)^2
+    if "s" in form:
+        slope = slope + 1
+    allowed = _TOLERANCE * torch.maximum(f, _FAINT * form["bright"][:, None]) / f
+    core = near > _CORE
+    order, derivative = 0, torch.ones_like(s)  # f's derivative of this order, over f
+    out = []
+    for wanted, error in ((4, 1 / _FOURTH), *((2 * k, e) for k, e in _POINTS.items())):
+        for i in range(order, wanted):
+            derivative = derivative * (slope + i) * near**0.5
+        order = wanted
+        out.append((s * (core | (derivative * error > allowed))).amax(dim=1))
+    out[-1] = (s * core).amax(dim=1)  # most points: what is steep and faint cancels in the edges
+    return torch.stack(out) * (_RADII[1] / _RADII[0])  # it lies between two radii: the outer is safe
 
 
-def _gauss(form: dict[str, Tensor], pixels: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
-    """Chosen pixels by 4 x 4 Gauss-Legendre points."""
+def _smooth(form: dict[str, Tensor], out: Tensor) -> Tensor:
+    """Every pixel by its centre and Laplacian, into `out`; returns R^2.
+
+    With dx along the major axis and dy across, over q, brightness depends on R^2 = dx^2 + dy^2.
+    """
+    g = {k: v.to(out.dtype)[:, None, None] for k, v in form.items()}
+    x = torch.arange(out.shape[2], device=out.device, dtype=torch.float64) - form["x"][:, None]
+    y = torch.arange(out.shape[1], device=out.device, dtype=torch.float64) - form["y"][:, None]
+    cos, sin, q = (form[name][:, None] for name in ("major_x", "major_y", "q"))
+    x, y = x[:, None, :], y[:, :, None]
+    cos, sin, q = cos[..., None], sin[..., None], q[..., None]
+    dx = (x * cos).to(out.dtype) + (y * sin).to(out.dtype)
+    dy = (x * (-sin / q)).to(out.dtype) + (y * (cos / q)).to(out.dtype)
+    across = dy * dy
+    s = torch.addcmul(across, dx, dx).clamp_(min=1e-6)
+    tau = torch.log(s).mul_(g["p"]).add_(g["log_b"]).exp_()
+    torch.sub(g["log_peak"], tau, out=out).exp_()
+    spread = across.mul_(1 / g["q"] ** 2 - 1).add_(s)  # the square of half the gradient of R^2
+    inverse = torch.reciprocal(s)
+    w = tau.mul_(g["p"]).mul_(inverse)  # -d ln f / d R^2
+    bend = torch.addcmul(w, inverse, 1 - g["p"]).mul_(spread).mul_(2)
+    trace = 1 + 1 / g["q"] ** 2
+    bend.sub_(trace).mul_(w).mul_(1 / 12)  # the Laplacian over 24 f
+    factor = torch.addcmul(bend, bend, bend, value=0.3).add_(1)  # and what follows, were f exponential
+    if "s" in g:  # the same for f cos(phi - phi_0) = (f / R) (R cos)
+        u = -(w + 0.5 * inverse)  # d ln(f / R) / d R^2
+        second = u * u + (w * (1 - g["p"]) + 0.5 * inverse) * inverse
+        cosine = g["along"] * dx + g["across"] * dy
+        lap = cosine * (2 * u * trace + 4 * second * spread)
+        lap = lap + 4 * u * (g["along"] * dx + g["across"] * dy / g["q"] ** 2)
+        factor = factor - g["s"] * torch.rsqrt(s) * (cosine + lap / 24)
+    out.mul_(factor)
+    return s
+
+
+def _gauss(form: dict[str, Tensor], pixels: tuple[Tensor, ...], points: int, dtype: torch.dtype) -> Tensor:
+    """Chosen pixels by so many Gauss-Legendre points a side."""
     k, row, column = pixels
-    node = torch.as_tensor(_GRID[0] / 2, device=k.device, dtype=dtype)
-    weight = torch.as_tensor(_GRID[1] / 2, device=k.device, dtype=dtype)
-    g = {name: form[name].to(dtype)[k][:, None, None] for name in _POINT}
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    node = torch.as_tensor(nodes / 2, device=k.device, dtype=dtype)
+    weight = torch.as_tensor(weights / 2, device=k.device, dtype=dtype)
+    g = {name: form[name].to(dtype)[k][:, None, None] for name in _POINT if name in form}
     dx = (column.to(dtype)[:, None, None] - g["x"]) + node[None, None, :]
     dy = (row.to(dtype)[:, None, None] - g["y"]) + node[None, :, None]
     s = g["xx"] * dx * dx + 2 * g["xy"] * dx * dy + g["yy"] * dy * dy
     f = torch.exp(g["log_peak"] - torch.exp(g["log_b"] + g["p"] * torch.log(s)))
+    if "s" in g:
+        f = f * (1 - g["s"] * (g["bright_x"] * dx + g["bright_y"] * dy) * torch.rsqrt(s))
     return (f * (weight[:, None] * weight)).sum(dim=(1, 2))
 
 
-_POINT = ("x", "y", "xx", "xy", "yy", "log_peak", "log_b", "p")
+_POINT = ("x", "y", "xx", "xy", "yy", "log_peak", "log_b", "p", "s", "bright_x", "bright_y")
 
 
-def _edges(form: dict[str, Tensor], pixels: tuple[Tensor, ...]) -> Tensor:
-    """Chosen pixels by the divergence theorem along their four edges, float64.
+def _edges(form: dict[str, Tensor], pixels: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+    """Chosen pixels by the divergence theorem along their four edges.
 
     In coordinates where the isophotes are circles, an edge at the distance d from the centre
     gives the integral of E(R) over its angle. With the way along the edge d sinh(u) that is
-    the integral of E(d cosh u) / cosh u over u: smooth however near the edge passes.
+    the integral of E(d cosh u) / cosh u over u: smooth however near the edge passes. A factor
+    that depends on the angle alone is carried along unchanged.
     """
     k, row, column = pixels
     corner_x = torch.tensor([-0.5, 0.5, 0.5, -0.5], device=k.device, dtype=torch.float64)
@@ -158,25 +247,37 @@ def _edges(form: dict[str, Tensor], pixels: tuple[Tensor, ...]) -> Tensor:
     length = torch.hypot(bx - ax, by - ay)
     ex, ey = (bx - ax) / length, (by - ay) / length
     d = (ax * by - ay * bx) / length
-    floor = d.abs().clamp_min(1e-9)  # an edge through the centre gives nothing: its sign is 0
+    side = torch.sign(d)  # an edge through the centre gives nothing: its sign is 0
+    floor = d.abs().clamp_min(1e-9)
     start = torch.asinh((ax * ex + ay * ey) / floor)
     end = torch.asinh((bx * ex + by * ey) / floor)
-    galaxy = k[:, None].expand_as(d)
+    log_d = torch.log(floor) - form["log_r_e"][k][:, None]
+    edge = {"log_d": log_d, "galaxy": k[:, None].expand_as(d)}
+    if "s" in form:  # s cos(phi - phi_0) = (foot + slide sinh u) / cosh u
+        s, along, across = (form[name][k][:, None] for name in ("s", "along", "across"))
+        edge |= {"foot": s * side * (ey * along - ex * across), "slide": s * (ex * along + ey * across)}
+    table = rows("growth", form["n"], dtype)
     middle = torch.where((start < 0) & (end > 0), torch.zeros_like(end), end)
-    total = _angle(form, galaxy, floor, start, middle)
+    total = _angle(table, edge, start, middle, dtype)
     rest = torch.nonzero(middle < end, as_tuple=True)  # edges that pass their nearest point
-    total[rest] += _angle(form, galaxy[rest], floor[rest], middle[rest], end[rest])
-    flux = (torch.sign(d) * total).sum(dim=1) / (2 * math.pi)
+    edge = {name: value[rest] for name, value in edge.items()}
+    total[rest] += _angle(table, edge, middle[rest], end[rest], dtype)
+    flux = (side.to(dtype) * total).sum(dim=1) / (2 * math.pi)
     return flux.clamp_min(0.0)  # the edges of an empty pixel cancel to rounding only
 
 
-def _angle(form: dict[str, Tensor], k: Tensor, d: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """The integral of E(d cosh u) / cosh u from `start` to `end`."""
-    node = torch.as_tensor(_EDGE[0], device=k.device)
-    weight = torch.as_tensor(_EDGE[1], device=k.device)
-    half = (end - start)[..., None] / 2
-    cosh = torch.cosh((end + start)[..., None] / 2 + half * node)
-    n, p, log_b = (form[name][k][..., None] for name in ("n", "p", "log_b"))
-    tau = torch.exp(log_b + 2 * p * torch.log(d[..., None] * cosh))
-    inside = torch.special.gammainc(2 * n, tau)
-    return (half * weight * inside / cosh).sum(dim=-1)
+def _angle(table: Tensor, edge: dict[str, Tensor], start: Tensor, end: Tensor, dtype: torch.dtype) -> Tensor:
+    """The integral of E(d cosh u) / cosh u, times the asymmetry, from `start` to `end`."""
+    node = torch.as_tensor(_EDGE[0], device=start.device, dtype=dtype)
+    weight = torch.as_tensor(_EDGE[1], device=start.device, dtype=dtype)
+    half = ((end - start) / 2).to(dtype)[..., None]
+    u = ((end + start) / 2).to(dtype)[..., None] + half * node
+    grown = torch.exp(u)
+    cosh = 0.5 * (grown + 1 / grown)
+    log = edge["log_d"].to(dtype)[..., None] + torch.log(cosh)
+    inside = torch.exp(look_up(table, edge["galaxy"][..., None], log)) / cosh
+    if "foot" in edge:
+        sinh = 0.5 * (grown - 1 / grown)
+        foot, slide = (edge[name].to(dtype)[..., None] for name in ("foot", "slide"))
+        inside = inside * (1 - (foot + slide * sinh) / cosh)
+    return half[..., 0] * (inside * weight).sum(dim=-1)

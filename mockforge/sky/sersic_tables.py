@@ -1,0 +1,95 @@
+"""Functions of a Sersic profile that have no closed form, tabulated once in a process.
+
+Two variables remain once lengths are in units of r_e: the index n and the logarithm of a radius or
+a frequency. For each galaxy the table is first brought to its n (four-point Lagrange in log n);
+what is left is a cubic spline of one variable, whose intervals are a step of `_STEP` wide.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_N = np.exp(np.linspace(np.log(0.28), np.log(8.5), 72))
+"""The indices tabulated."""
+_LOW, _STEP, _COUNT = -8.0, 1 / 16, 256
+"""ln(R / r_e) or ln(k r_e) from -8 to 8."""
+
+
+@lru_cache(maxsize=16)
+def _table(kind: str, device: str, dtype: torch.dtype) -> Tensor:
+    """(n, interval, 4): cubic coefficients, the constant first, in units of the interval."""
+    from scipy.interpolate import CubicSpline
+
+    u = _LOW + _STEP * np.arange(_COUNT + 1)
+    values = _growth(u) if kind == "growth" else _hankel(u, 0 if kind == "hankel0" else 1)
+    c = CubicSpline(u, values, axis=1).c  # (4, interval, n), highest power first
+    c = c[::-1] * _STEP ** np.arange(4)[:, None, None]
+    return torch.from_numpy(np.ascontiguousarray(c.transpose(2, 1, 0))).to(device=device, dtype=dtype)
+
+
+def rows(kind: str, n: Tensor, dtype: torch.dtype) -> Tensor:
+    """A table brought to the index of each galaxy: (galaxy, interval, 4)."""
+    table = _table(kind, str(n.device), dtype)
+    step = float(np.log(_N[1] / _N[0]))
+    place = (torch.log(n.double()) - float(np.log(_N[0]))) / step
+    first = (place.floor().long() - 1).clamp(0, len(_N) - 4)
+    t = (place - first).to(dtype)
+    weight = torch.stack(
+        [
+            -(t - 1) * (t - 2) * (t - 3) / 6,
+            t * (t - 2) * (t - 3) / 2,
+            -t * (t - 1) * (t - 3) / 2,
+            t * (t - 1) * (t - 2) / 6,
+        ],
+        dim=-1,
+    )
+    out = sum(weight[:, i, None, None] * table[first + i] for i in range(4))
+    assert isinstance(out, Tensor)
+    return out
+
+
+def look_up(table: Tensor, galaxy: Tensor, u: Tensor) -> Tensor:
+    """The function at ln R or ln k = `u`; `galaxy` is the row of `table` for each, and broadcasts."""
+    place = ((u - _LOW) * (1 / _STEP)).clamp_(0, _COUNT - 1e-3)
+    interval = place.to(torch.int32)
+    t = place - interval
+    c = table.flatten(0, 1)[interval + galaxy * _COUNT]
+    return ((c[..., 3] * t + c[..., 2]) * t + c[..., 1]) * t + c[..., 0]
+
+
+def _growth(u: np.ndarray) -> np.ndarray:
+    """ln of the flux inside the radius, (radius, n) transposed: (n, radius)."""
+    from scipy.special import gammainc, gammaincinv, gammaln
+
+    n = _N[:, None]
+    b = gammaincinv(2 * n, 0.5)
+    tau = b * np.exp(u / n)
+    with np.errstate(divide="ignore"):
+        log = np.log(gammainc(2 * n, tau))
+    # where it underflows, its series: tau^a exp(-tau) / Gamma(a + 1) (1 + tau / (a + 1) + ...)
+    start = 2 * n * np.log(tau) - tau - gammaln(2 * n + 1) + np.log1p(tau / (2 * n + 1))
+    return np.where(tau < 1e-4, start, log)
+
+
+def _hankel(u: np.ndarray, order: int) -> np.ndarray:
+    """The transform 2 pi integral f(R) J_order(k R) R dR of a profile of flux 1, (n, frequency).
+
+    By Mellin and Parseval: the transforms of exp(-rho^(1/n)) and of the Bessel function are Gamma
+    functions (Gradshteyn & Ryzhik 6.561.14), and the integral along Re s = 3/4 converges
+    exponentially, so that equal steps give it to rounding.
+    """
+    from scipy.special import gammaincinv, loggamma
+
+    n = _N[:, None]
+    t = np.arange(0, 620) * (2 * np.pi / 48)
+    s = 0.75 + 1j * t
+    bessel = (s - 1) * np.log(2) + loggamma((order + s) / 2) - loggamma(1 + (order - s) / 2)
+    profile = loggamma(n * (2 - s)) - loggamma(2 * n) + s * n * np.log(gammaincinv(2 * n, 0.5))
+    kernel = np.exp(bessel + profile)
+    kernel[:, 0] *= 0.5
+    waves = np.exp(-np.outer(s, u))
+    return (kernel @ waves).real * 2 / 48
