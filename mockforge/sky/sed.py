@@ -72,21 +72,23 @@ def _made(
 
 
 class _Through:
-    """One set through one tuple of bands: keeps what each redshift sees."""
+    """Bands over one grid of wavelengths: keeps what each redshift sees; sets of one grid share it."""
 
-    def __init__(self, found: SpectrumSet, bands: tuple[str, ...], igm: Igm, cosmology: str) -> None:
-        self.found, self.cosmology = found, cosmology
-        self.projection = Projection(found.wave, bands, igm)
+    def __init__(self, wave: np.ndarray, bands: tuple[str, ...], igm: Igm, cosmology: str) -> None:
+        self.bands, self.cosmology = bands, cosmology
+        self._projection = Projection(wave, bands, igm)
         self._seen: dict[float, tuple[Seen, float]] = {}
 
-    def fluxes(self, z_population: np.ndarray, z_seen: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
+    def fluxes(
+        self, found: SpectrumSet, z_population: np.ndarray, z_seen: np.ndarray, spectrum: np.ndarray
+    ) -> np.ndarray:
         """(P, C) nJy; each row is the same whatever the others are."""
         self._see(z_seen)
-        out = np.empty((len(z_seen), len(self.projection.bands)))
+        out = np.empty((len(z_seen), len(self.bands)))
         galaxies = zip(z_population.tolist(), z_seen.tolist(), spectrum.tolist(), strict=True)
         for p, (z_stars, z, m) in enumerate(galaxies):
             seen, unit = self._seen[z]
-            out[p] = seen.of(self.found.row(z_stars, m)) * unit
+            out[p] = seen.of(found.row(z_stars, m)) * unit
         return out
 
     def _see(self, z_seen: np.ndarray) -> None:
@@ -97,12 +99,19 @@ class _Through:
             new = wanted
         if len(new):
             unit = njy_per_luminosity(luminosity_distance(new, self.cosmology)).tolist()
-            self._seen.update(zip(new.tolist(), zip(self.projection.at(new), unit, strict=True), strict=True))
+            self._seen.update(
+                zip(new.tolist(), zip(self._projection.at(new), unit, strict=True), strict=True)
+            )
 
 
 @lru_cache(maxsize=32)
-def _through(found: SpectrumSet, bands: tuple[str, ...], igm: Igm, cosmology: str) -> _Through:
-    return _Through(found, bands, igm, cosmology)
+def _through(wave: bytes, bands: tuple[str, ...], igm: Igm, cosmology: str) -> _Through:
+    return _Through(np.frombuffer(wave), bands, igm, cosmology)
+
+
+@lru_cache(maxsize=32)
+def _grid(found: SpectrumSet) -> bytes:
+    return found.wave.tobytes()
 
 
 @lru_cache(maxsize=32)
@@ -146,7 +155,8 @@ def sed_fluxes(
         np.asarray(z_seen, dtype=np.float64),
         _checked(found, spectrum),
     )
-    return _through(found, tuple(bands), igm, cosmology).fluxes(z_population, z_seen, spectrum)
+    through = _through(_grid(found), tuple(bands), igm, cosmology)
+    return through.fluxes(found, z_population, z_seen, spectrum)
 
 
 def absolute_fluxes(
@@ -224,10 +234,10 @@ def flux_table(
     every = np.arange(len(found.names))
 
     def make() -> np.ndarray:
-        through = _through(found, tuple(bands), igm, cosmology)
+        through = _through(_grid(found), tuple(bands), igm, cosmology)
         stars = z if z_population is None else np.full(len(z), z_population)
         rows = [
-            through.fluxes(every * 0.0 + s, every * 0.0 + seen, every)
+            through.fluxes(found, every * 0.0 + s, every * 0.0 + seen, every)
             for s, seen in zip(stars, z, strict=True)
         ]
         return np.stack(rows).transpose(0, 2, 1)

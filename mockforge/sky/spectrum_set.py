@@ -50,7 +50,7 @@ def kept(found: SpectrumSet, wave: np.ndarray, most: int = 4096) -> SpectrumSet:
             if len(rows) >= most:
                 rows.clear()
             rows[key] = np.interp(wave, found.wave, found.row(*key))
-            rows[key].flags.writeable = False
+            rows[key].flags.writeable = False  # it is handed out again
         return rows[key]
 
     return replace(found, wave=wave, row=row)
