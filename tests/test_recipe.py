@@ -265,7 +265,10 @@ def test_the_schema_knows_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     assert noise["properties"]["level"]["description"] == "rms of the noise, nJy"
 
 
-@pytest.mark.parametrize("name", [n for n in bundled_recipes() if not n.startswith("train_")])
+# that of real galaxies reads files, and is built in test_recipes_build
+@pytest.mark.parametrize(
+    "name", [n for n in bundled_recipes() if not n.startswith(("train_", "redshift_images"))]
+)
 def test_bundled_recipes_are_good(name: str) -> None:
     assert load(name).samples > 0
 

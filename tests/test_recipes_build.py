@@ -1,9 +1,15 @@
 """The bundled recipes as a user runs them, only smaller."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import mockforge
+
+sys.path.insert(0, str(Path(__file__).parent))
+from galaxy_files import write_real
 
 WORDS = {
     "segmentation": ["samples=6", "shard_size=3", "stages.sgan.tile=64"],
@@ -20,6 +26,18 @@ def test_a_bundled_recipe_builds_and_opens(name, tmp_path):
     assert tensors and all(v.isfinite().all() for v in tensors)
     for file in ("dataset.h5", "manifest.json", "README.md", "croissant.json", "preview.png"):
         assert (folder / file).stat().st_size > 0
+
+
+def test_the_recipe_of_real_galaxies_builds_from_files(tmp_path):
+    path = write_real(tmp_path, [0.3, 0.5, 0.7, 0.9])
+    real = "stages.redshift_images.galaxies.real"
+    words = ["samples=6", "shard_size=3", f"{real}.catalogue={path}", f"{real}.max_magnitude=null"]
+    folder = mockforge.build("redshift_images", tmp_path / "out", words, workers=1, quiet=1)
+    dataset = mockforge.load(folder)
+    noise = np.stack([(s["target"] - s["target_psf"]).numpy() for s in (dataset[i] for i in range(6))])
+    assert np.isfinite(noise).all()
+    assert noise.std() > 0
+    assert all(dataset[i]["z_out"] > dataset[i]["z_in"] for i in range(6))
 
 
 def test_the_observed_tile_is_its_truth_and_noise_of_the_measured_depth(tmp_path):

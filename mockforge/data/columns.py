@@ -74,7 +74,6 @@ _EXACT: dict[str, tuple[str, str]] = {
     "galaxy": ("", "number of the galaxy in the source's list"),
     "name": ("", "name of the galaxy in its source"),
     "turn": ("", "which of the square's eight symmetries the galaxy is turned by"),
-    "psf_sharpened": ("", "how much the matching of PSFs amplified a frequency, at most"),
     "fraction_in": ("", "share of the flux at z_in that falls on the tile"),
     "fraction_out": ("", "share of the flux at z_out that falls on the tile"),
     "sky_x0": ("pix", "first column of the tile on its sky"),
@@ -126,6 +125,7 @@ _BY_START: tuple[tuple[str, str, str], ...] = (
     ("mag_err", "mag", "error of the magnitude"),
     ("mag_", "mag", "AB magnitude"),
     ("bbox_", "pix", "bounding box"),
+    ("psf_sharpened_", "", "largest factor by which giving the target its PSF amplified a frequency"),
 )
 
 

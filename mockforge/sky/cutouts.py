@@ -137,8 +137,8 @@ def on_wider_sky(cutout: Cutout, margin: int, stream: Stream) -> Cutout:
     """The cutout with `margin` pixels of sky added on each side: noise like that of its edges.
 
     Without it a stamp wider than the cutout would show where the noise ends. The noise has the
-    cutout's rms and, up to three pixels apart, the correlation of its outermost pixels. Nothing
-    but zeros is added where the rms is not known.
+    cutout's rms, or that of its outermost pixels where that is far less, and up to three pixels
+    apart their correlation. Nothing but zeros is added where the rms is not known.
     """
     if margin <= 0:
         return cutout
@@ -153,6 +153,8 @@ def on_wider_sky(cutout: Cutout, margin: int, stream: Stream) -> Cutout:
     for b, rms in enumerate(cutout.noise):
         if rms > 0:
             level = cutout.image[b] - np.median(cutout.image[b][edge])
+            found = 1.4826 * float(np.median(np.abs(level[edge])))
+            rms = found if found < 0.7 * rms else rms  # catalogues are wrong at times
             calm = edge & ~cutout.mask & (np.abs(level) < 4 * rms)
             kernel = noise_kernel(noise_autocorrelation(level, calm, 3))
             white = stream.child(b).numpy().standard_normal(wide)

@@ -26,6 +26,7 @@ from mockforge.sky.image_draw import shared_out
 from mockforge.sky.image_pairs import effective
 from mockforge.sky.images import RedshiftImages, catalogue
 from mockforge.sky.sed import sed_fluxes
+from mockforge.sky.sky_galaxies import SkyCatalogue, SkyGalaxies
 from mockforge.sky.spectra import Spectra, Templates
 
 STREAM = Stream(11, ("shard", 3, "redshift_images"))
@@ -319,6 +320,18 @@ def test_galaxies_of_a_painted_sky():
     table = made.tables["galaxy"]
     assert (made.arrays["target"].sum((2, 3)) < made.arrays["input"].sum((2, 3))).all()
     assert table["flux_in_lsst_r"] == pytest.approx(made.arrays["input"][:, 1].sum((1, 2)), rel=0.1)
+
+
+def test_a_painted_galaxy_stands_alone():
+    rule = SkyGalaxies(area=256, side=40, min_snr=20)
+    found = SkyCatalogue(rule)
+    assert len(found.redshifts) >= 3
+    for i in range(len(found.redshifts)):
+        cut = found.cutout(i)
+        assert cut.body is not None
+        assert cut.body[20, 20]
+        outside = ~cut.body & ~cut.body[::-1, ::-1] & (cut.image != 0).any(axis=0)
+        assert outside.mean() < 0.05  # no light but its own, and its mirror image by half a pixel
 
 
 def test_hst_stamps_with_photometry_of_another_telescope(shared_data):
