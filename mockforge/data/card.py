@@ -26,6 +26,8 @@ _LIMITS = {
     "learned, there is no large-scale structure, rare objects (large, very bright) are coarse or missing.",
     "sersic_sed": "Galaxies are single Sersic profiles with one spectrum each: no bars, arms, clumps, dust "
     "lanes or colour gradients, and no evolution between the two redshifts.",
+    "observe": "Noise is that of a calibrated image without flaws: one PSF and one depth over a tile, no "
+    "neighbours, cosmic rays or residual sky.",
     "image": "Tiles are cut from real images: artefacts that are not masked there are here too.",
 }
 """Stage -> what its product is not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
@@ -14,8 +14,14 @@ from mockforge.observe.correlation import Correlation, autocorrelation_of, check
 from mockforge.observe.depth import electrons_per_njy, rms_of_depth
 from mockforge.observe.pixels import PixelNoise
 
+if TYPE_CHECKING:
+    from mockforge.observe.surveys import SurveyBand
+
 PerBand = float | tuple[float, ...]
 """One number for every band, or one number a band in the order of the bands."""
+
+
+_GAINS = ("electrons_per_njy", "zeropoint_e", "exposure_s")
 
 
 @config
@@ -72,8 +78,13 @@ class Noise:
     survey_bands: tuple[str, ...] | None = None
     """The survey's bands that stand for the image's, in order; null: those of the same names."""
     electrons_per_njy: PerBand | None = None
-    """Gain: electrons counted for one nJy. Without it, sources add no shot noise to `rms_njy` and
-    `depth`; a `ccd` has its own, and a survey may."""
+    """Gain: electrons counted for one nJy. Without it, and without the two below, sources add no
+    shot noise to `rms_njy` and `depth`; a `ccd` has its own, and a survey may."""
+    zeropoint_e: PerBand | None = None
+    """With `exposure_s`, the gain in other words: AB magnitude of a source that gives one electron
+    a second; null: the survey's."""
+    exposure_s: PerBand | None = None
+    """Time of all exposures together, seconds; null: the survey's."""
     shot: bool = True
     """Sources add shot noise where the gain is known."""
     background: Literal["subtracted", "added"] = "subtracted"
@@ -97,10 +108,16 @@ class Noise:
             from mockforge.observe.surveys import survey
 
             survey(self.survey)  # a name that is wrong is found before any work starts
-        if self.ccd is not None and self.electrons_per_njy is not None:
+        said = [key for key in _GAINS if getattr(self, key) is not None]
+        if self.ccd is not None and said:
+            raise ValueError(f"the gain follows from `ccd`; take {' and '.join(said)} out")
+        if len(said) > 1 and self.electrons_per_njy is not None:
             raise ValueError(
-                "electrons_per_njy follows from the zeropoint_e and exposure_s of `ccd`; take it out"
+                "electrons_per_njy follows from zeropoint_e and exposure_s; give it, or those two"
             )
+        if len(said) == 1 and self.electrons_per_njy is None and self.survey is None:
+            other = ({*_GAINS[1:]} - {*said}).pop()
+            raise ValueError(f"{said[0]} says no gain without {other}")
         if self.ccd is not None and self.rms_factor != fixed(1.0):
             raise ValueError("rms_factor is not for `ccd`, whose sky_mag_arcsec2 sets the rms; take it out")
 
@@ -118,14 +135,13 @@ def pixel_noise(
     or the PSF is needed and unknown.
     """
     correlation = None if noise.correlation is None else checked(autocorrelation_of(noise.correlation))
-    electrons, sky = _per_band(noise.electrons_per_njy, bands, "electrons_per_njy"), None
+    electrons, sky = _gain(noise, bands, None), None
     if noise.ccd is not None:
         rms, electrons, sky = _ccd(noise.ccd, bands, pixel_scale_arcsec)
     elif noise.depth is not None:
         rms = _depth(noise.depth, bands, pixel_scale_arcsec, psf_fwhm_arcsec, correlation)
     elif noise.survey is not None:
-        rms, gain = _survey(noise, bands, pixel_scale_arcsec, correlation)
-        electrons = gain if electrons is None else electrons
+        rms, electrons = _survey(noise, bands, pixel_scale_arcsec, correlation)
     else:
         rms = _per_band(noise.rms_njy, bands, "rms_njy", least=0.0)
         assert rms is not None  # __post_init__ has seen to it
@@ -185,8 +201,21 @@ def _survey(
             f"survey_bands names {len(names)} bands, the images have {len(bands)}: {', '.join(bands)}"
         )
     rms = np.array([chosen.rms_njy(name, scale, correlation) for name in names])
-    gains = [chosen.band(name).electrons_per_njy for name in names]
-    return rms, None if None in gains else np.array(gains, dtype=np.float64)
+    return rms, _gain(noise, bands, [chosen.band(name) for name in names])
+
+
+def _gain(noise: Noise, bands: Sequence[str], rows: Sequence[SurveyBand] | None) -> np.ndarray | None:
+    """Electrons for a nJy, (C,), by the noise's own numbers or else the survey's; None: not known."""
+    if noise.electrons_per_njy is not None:
+        return _per_band(noise.electrons_per_njy, bands, "electrons_per_njy")
+    found = {"zeropoint_e": noise.zeropoint_e, "exposure_s": noise.exposure_s}
+    for key in found:
+        if found[key] is None and rows is not None:
+            known = [getattr(row, key) for row in rows]
+            found[key] = None if None in known else tuple(known)
+    zeropoint = _per_band(found["zeropoint_e"], bands, "zeropoint_e", least=None)
+    exposure = _per_band(found["exposure_s"], bands, "exposure_s")
+    return None if zeropoint is None or exposure is None else electrons_per_njy(zeropoint, exposure)
 
 
 def _required(value: PerBand, bands: Sequence[str], key: str) -> np.ndarray:

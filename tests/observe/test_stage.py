@@ -141,6 +141,13 @@ def test_noise_from_a_depth_a_survey_and_a_detector() -> None:
     np.testing.assert_allclose(model.rms, [survey("lsst-10yr").rms_njy(b, 0.1) for b in ("lsst_r", "lsst_i")])
     np.testing.assert_allclose(model.electrons, [264.2, 196.8], rtol=1e-3)  # type: ignore[arg-type]
 
+    by_time = Noise(rms_njy=1.0, zeropoint_e=26.4, exposure_s=(100.0, 200.0))
+    np.testing.assert_allclose(pixel_noise(by_time, BANDS, 0.1).electrons, [1.0, 2.0])  # type: ignore[arg-type]
+    for exposure, electrons in ((None, None), (1000.0, 1000 * 10 ** (-0.4 * (31.4 - 26.51)))):
+        candels = Noise(survey="candels-goodss-deep", exposure_s=exposure)
+        found = pixel_noise(candels, ("F606W",), 0.06).electrons
+        assert found is None if electrons is None else found == pytest.approx(electrons)
+
     ccd = Ccd(sky_mag_arcsec2=21.4, zeropoint_e=26.4, exposure_s=100.0, exposures=4, read_noise_e=5.0)
     model = pixel_noise(Noise(ccd=ccd), BANDS, 0.2)
     sky_e = 100 * 100 * 0.04  # 5 mag below the zeropoint: 100 electrons a second in a square arcsec
@@ -175,6 +182,10 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
         Noise(survey="hsc-wid")
     with pytest.raises(ValueError, match="added needs `ccd`"):
         Noise(rms_njy=1.0, background="added")
+    with pytest.raises(ValueError, match="exposure_s says no gain without zeropoint_e"):
+        Noise(rms_njy=1.0, exposure_s=100.0)
+    with pytest.raises(ValueError, match="give it, or those two"):
+        Noise(rms_njy=1.0, exposure_s=100.0, electrons_per_njy=1.0)
     with pytest.raises(ValueError, match="input: observed needs noise_out"):
         Observe(noise_in=QUIET, pairing=Pairing(input="observed", direction="high_to_low"))
 
