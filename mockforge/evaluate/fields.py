@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.evaluate.counts import add_columns, completeness_limit, counts_section, shapes_section
-from mockforge.evaluate.floor import Settings, interleaved
+from mockforge.evaluate.floor import Settings
 from mockforge.evaluate.generated import Generated, from_dataset, from_field, from_model
 from mockforge.evaluate.report import Report, Section, Verdict
-from mockforge.evaluate.sample import PERIOD, Sample, Window, measure_sample
+from mockforge.evaluate.sample import PERIOD, Window, measure_sample
 from mockforge.field import Field
 from mockforge.rng import Stream
 
@@ -129,93 +128,16 @@ def evaluate_pixels(
     except InputError as error:
         report.sections = [Section("Detection", verdicts=[Verdict("generated pixels", False, str(error))])]
         return report
-    report.sections = _sections(one, two, real, settings, stream, told)
+    from mockforge.evaluate.sections import Evaluation, side_by_side
+
+    zeropoint = real.zeropoint_ab if real.zeropoint_ab is not None else 0.0
+    report.sections = list(Evaluation.of(one, two, zeropoint, settings, stream, told).sections())
+    if settings.pictures:
+        pictures, key = side_by_side(one, two, stream)
+        report.sections.insert(0, pictures)
+        report.facts["key to the shuffled grid, row by row from the top (R real, G generated)"] = key
     report.facts["seconds"] = round(time.monotonic() - start, 1)
     return report
-
-
-def _sections(
-    real: Sample, made: Sample, field: Field, settings: Settings, stream: Stream, told: Told
-) -> list[Section]:
-    from mockforge.evaluate import figures
-    from mockforge.evaluate.classifier import classifier_section
-    from mockforge.evaluate.memory import memory_section
-    from mockforge.evaluate.morphology import morphology_section
-    from mockforge.evaluate.noise import noise_of, noise_section
-    from mockforge.evaluate.spatial import spatial_section
-
-    for sample in (real, made):
-        add_columns(sample, field.zeropoint_ab if field.zeropoint_ab is not None else 0.0)
-    limits = {b: completeness_limit(real.table[f"mag_{b}"]) for b in real.bands}
-    rng = {
-        k: stream.child(k).numpy()
-        for k in ("splits", "counts", "noise", "spatial", "shapes", "memory", "grid")
-    }
-    splits = interleaved(real, made, settings, rng["splits"])
-
-    told("counts and colours")
-    counts = counts_section(real, splits, limits, settings, rng["counts"])
-    counts.pictures["Objects per magnitude; dotted: the completeness limit."] = figures.magnitude_histograms(
-        real, made, limits
-    )
-    sizes = shapes_section(splits, limits, settings, rng["counts"])
-    told("noise")
-    noise = noise_of(real, made)
-    noisy = noise_section(noise, splits, settings, rng["noise"])
-    noisy.pictures["Pixel histogram, noise autocorrelation, noise power ratio."] = figures.noise_plots(
-        noise, splits
-    )
-    noisy.pictures["Power of the noise in two dimensions (log): a lattice shows as dots."] = figures.spectra(
-        noise, splits
-    )
-    told("positions")
-    spatial, curves = spatial_section(real, made, splits, settings, rng["spatial"])
-    spatial.pictures["Two-point correlation; positions modulo the stride."] = figures.position_plots(
-        splits, curves
-    )
-    told("morphology")
-    morphology, shapes = morphology_section(real, made, settings, rng["shapes"])
-    if shapes:
-        morphology.pictures["Morphology of the bright objects."] = figures.distributions(shapes)
-    told("memorisation")
-    memory, nearest = memory_section(real, made, settings, rng["memory"])
-    if nearest is not None:
-        caption = "Above, the generated objects nearest to the training field; below, their nearest there."
-        memory.pictures[caption] = figures.closest_pairs(real, made, nearest)
-    sections = [_pictures(real, made, rng["grid"]), counts, sizes, morphology, noisy, spatial, memory]
-    if settings.classifier_blocks:
-        classifier, scores = classifier_section(
-            splits, settings, stream.child("classifier"), lambda n: told(f"classifier: {n}")
-        )
-        if scores is not None:
-            caption = (
-                "Above, the generated cutouts the classifier is surest of; below, those it takes for real."
-            )
-            classifier.pictures[caption] = figures.telling_cutouts(scores)
-        sections.append(classifier)
-    return sections
-
-
-def _pictures(real: Sample, made: Sample, rng: np.random.Generator) -> Section:
-    from mockforge.evaluate import figures
-
-    section = Section(
-        "Side by side", "Real left, generated right, in one colour stretch: that of the real sky's rms."
-    )
-    least = min(min(i.shape[1:]) for i in (*real.images, *made.images))
-    section.pictures["Real, generated."] = figures.side_by_side(real, made, min(640, least), 1)
-    section.pictures["Enlarged, with what was detected."] = figures.side_by_side(
-        real, made, min(160, least), 4, detections=True
-    )
-    grid = figures.source_grid(real, made, 50, rng)
-    if grid is not None:
-        section.pictures[
-            "Real and generated sources, shuffled, in one grey scale. The key stands at the end."
-        ] = grid[0]
-        section.text += (
-            f"\n\nKey to the shuffled grid (R real, G generated; row by row from the top): {grid[1]}"
-        )
-    return section
 
 
 def _one_source(model: Any, dataset: Any, field: Any) -> None:

@@ -12,7 +12,7 @@ from mockforge.evaluate.floor import Pick, Splits
 from mockforge.evaluate.memory import SIZE, Nearest
 from mockforge.evaluate.noise import BINS, LAGS, RINGS, Noise
 from mockforge.evaluate.sample import PERIOD, Sample, cut_stamp
-from mockforge.evaluate.spatial import SEPARATIONS, phase
+from mockforge.evaluate.spatial import SEPARATIONS, error, phase
 from mockforge.picture import asinh_rgb, mosaic, outline
 
 REAL, MADE = "#222222", "#c1440e"
@@ -65,16 +65,18 @@ def side_by_side(real: Sample, made: Sample, size: int, enlarged: int, detection
     return picture(mosaic(pair, 2, gap=8))
 
 
-def source_grid(real: Sample, made: Sample, each: int, rng: np.random.Generator) -> tuple[bytes, str] | None:
+def source_grid(real: Sample, made: Sample, each: int, rng: np.random.Generator) -> tuple[bytes, str]:
     """`each` real and generated sources shuffled in one grey scale, and the key: one letter per source."""
     size, pictures, key = 41, [], []
     for sample, letter in ((real, "R"), (made, "G")):
-        use = sample.reference[sample.table["block"]] & (sample.table["snr"] > 15)
+        use = (
+            sample.reference[sample.table["block"]] & (sample.table["snr"] > 15) & _inside(sample, size // 2)
+        )
         for row in rng.permutation(np.flatnonzero(use))[:each]:
             pictures.append(_grey(sample.stamp(int(row), size).mean(axis=0), float(np.mean(real.rms))))
             key.append(letter)
     if not pictures:
-        return None
+        return b"", ""
     order = rng.permutation(len(pictures))
     rows = ["".join(key[i] for i in order[k : k + 10]) for k in range(0, len(order), 10)]
     return picture(mosaic([pictures[i] for i in order], 10, gap=2)), " / ".join(rows)
@@ -171,8 +173,8 @@ def position_plots(splits: Splits, curves: Mapping[str, np.ndarray]) -> bytes:
     """Two-point correlation, and objects per pixel modulo 16 along x and y."""
     figure, axes = plots(3)
     middle = np.sqrt(SEPARATIONS[:-1] * SEPARATIONS[1:])
-    for (name, (w, error)), colour in zip(curves.items(), (REAL, MADE), strict=True):
-        axes[0].errorbar(middle, w, error, color=colour, label=name, marker="o")
+    for (name, found), colour in zip(curves.items(), (REAL, MADE), strict=True):
+        axes[0].errorbar(middle, found[0], error(found), color=colour, label=name, marker="o")
     axes[0].set(xscale="log", xlabel="separation (pixels)", ylabel="w")
     axes[0].legend(frameon=False)
     for axis, name in zip(axes[1:], "xy", strict=True):
@@ -227,6 +229,13 @@ def _grey(stamp: np.ndarray, rms: float) -> np.ndarray:
 
 def _rgb(sample: Sample, row: int, rms: np.ndarray) -> np.ndarray:
     return _large(asinh_rgb(sample.stamp(row, SIZE), rms), 4)
+
+
+def _inside(sample: Sample, border: int) -> np.ndarray:
+    """Which objects are farther than `border` pixels from the edges of their image."""
+    shapes = np.array([image.shape[1:] for image in sample.images])[sample.table["part"]]
+    at = np.stack([sample.table["y"], sample.table["x"]], axis=1)
+    return np.all((at >= border) & (at < shapes - border), axis=1)
 
 
 def _large(rgb: np.ndarray, times: int) -> np.ndarray:

@@ -33,8 +33,8 @@ class Settings:
     """Draws of blocks, with replacement, behind the error of a number."""
     margin: Positive = 1.5
     """A distance passes up to this many times the floor's 95th percentile."""
-    morphology_objects: Count = 100
-    """Most objects of each kind measured by statmorph, which takes 0.1 to 0.2 s for each."""
+    morphology_objects: Index = 100
+    """Most objects of each kind measured by statmorph, which takes 0.1 s for each; 0 leaves it out."""
     morphology_snr: Positive = 40.0
     """Least isophotal signal-to-noise of those objects."""
     memory_snr: Positive = 40.0
@@ -47,6 +47,8 @@ class Settings:
     """Parts of the cross-validation."""
     auc: Fraction = 0.70
     """The classifier's AUC passes up to this value."""
+    pictures: bool = True
+    """Draw the report's pictures."""
 
 
 @dataclass(frozen=True)

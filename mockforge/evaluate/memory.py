@@ -103,7 +103,7 @@ def _judge(section: Section, generated: Nearest, floor: Nearest) -> None:
     limit = float(np.percentile(real, 100 * _SHARE))
     share = float((made < limit).mean())
     most = _SHARE + 3 * float(np.sqrt(_SHARE * (1 - _SHARE) * (1 / len(made) + 1 / len(real))))
-    closest, allowed = float(made.min()), float(real.min()) - np.log(2.0)
+    closest, allowed = float(made.min()), float(real.min()) - np.log(3.0)
     for name, value, one in (
         ("objects", float(len(made)), float(len(real))),
         ("median distance", float(np.median(generated.distance)), float(np.median(floor.distance))),

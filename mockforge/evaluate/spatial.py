@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 from mockforge.evaluate.floor import Compared, Pick, Settings, Splits, compare
@@ -12,6 +14,7 @@ SEPARATIONS = np.array([4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])
 """Edges in pixels of the separations at which pairs are counted."""
 _RANDOMS = 10
 """Random points per detection."""
+_FEWEST_PAIRS = 5
 
 
 def modulo(position: np.ndarray, period: int = PERIOD) -> float:
@@ -33,30 +36,41 @@ def phase(pick: Pick, axis: str) -> np.ndarray:
 
 
 def clustering(points: list[np.ndarray], masks: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Two-point correlation in the bins of SEPARATIONS and its Poisson error, (2, bin).
+    """Two-point correlation in the bins of SEPARATIONS, and the pairs expected by chance, (2, bin).
 
     `points` (n, 2) as y, x per image, `masks` (y, x) true where nothing can be found. Landy &
-    Szalay 1993, ApJ 412, 64: w = (DD - 2 DR + RR) / RR with normalised pair counts. NaN where
-    there is no pair.
+    Szalay 1993, ApJ 412, 64: w = (DD - 2 DR + RR) / RR with normalised pair counts.
     """
-    random = [_random(mask, _RANDOMS * max(len(p), 20), rng) for p, mask in zip(points, masks, strict=True)]
+    random = [_random(mask, _RANDOMS * max(len(p), 100), rng) for p, mask in zip(points, masks, strict=True)]
     dd, nd = _pairs(points, points)
     dr, nx = _pairs(points, random)
     rr, nr = _pairs(random, random)
     if min(nd, nx, nr) <= 0:
-        return np.full((2, len(SEPARATIONS) - 1), np.nan)
+        return np.stack([np.full(len(dd), np.nan), np.zeros(len(dd))])
     with np.errstate(divide="ignore", invalid="ignore"):
-        w = np.where(dd > 0, (dd / nd - 2 * dr / nx + rr / nr) / (rr / nr), np.nan)
-        error = (1 + w) / np.sqrt(dd / 2)
-    return np.stack([w, np.where(dd > 0, error, np.nan)])
+        w = (dd / nd - 2 * dr / nx + rr / nr) / (rr / nr)
+    return np.stack([w, rr / nr * nd / 2])
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean over the bins of (w_a - w_b)^2 over the sum of their squared errors; inf without any bin."""
-    known = np.isfinite(a).all(axis=0) & np.isfinite(b).all(axis=0)
+    """chi^2 per bin of two correlations as `clustering` returns them; inf without any bin.
+
+    The variance is Poisson's, (1 + w) / expected pairs with the mean w of both, so that a bin
+    that happens to hold few pairs is not taken for a sure one. Bins with fewer than five
+    expected pairs on a side are left out.
+    """
+    known = np.isfinite(a[0]) & np.isfinite(b[0]) & (np.minimum(a[1], b[1]) >= _FEWEST_PAIRS)
     if not known.any():
         return float("inf")
-    return float((((a[0] - b[0]) ** 2) / (a[1] ** 2 + b[1] ** 2))[known].mean())
+    (wa, na), (wb, nb) = a[:, known], b[:, known]
+    mean = np.maximum(1 + (wa * na + wb * nb) / (na + nb), 1 / (na + nb))
+    return float(((wa - wb) ** 2 / (mean * (1 / na + 1 / nb))).mean())
+
+
+def error(correlation: np.ndarray) -> np.ndarray:
+    """Poisson errors of `clustering`'s w."""
+    w, pairs = correlation
+    return np.sqrt(np.maximum(1 + w, 1 / np.maximum(pairs, 1)) / np.maximum(pairs, 1e-9))
 
 
 def strips(sample: Sample, reference: bool) -> list[tuple[int, int, int, int, int]]:
@@ -98,14 +112,14 @@ def spatial_section(
     section = Section(
         "Positions",
         "Two-point correlation (Landy & Szalay 1993) of the detections from "
-        f"{SEPARATIONS[0]:.0f} to {SEPARATIONS[-1]:.0f} pixels: mean squared difference over Poisson errors; "
-        "its floor is the left against the right half of the reference and, where there is a rest of the "
-        f"field, its strips against the reference.\n\nPositions modulo {PERIOD} pixels: chi^2 per degree of "
-        "freedom against uniform, the fingerprint of a stride; here both columns are of one sample each.",
+        f"{SEPARATIONS[0]:.0f} to {SEPARATIONS[-1]:.0f} pixels: chi^2 per bin of the difference, with "
+        "Poisson errors; its floor are all pairs of halves of strips of the real field, each strip as high "
+        f"as the reference.\n\nPositions modulo {PERIOD} pixels: chi^2 per degree of freedom "
+        "against uniform, the fingerprint of a stride; here both columns are of one sample each.",
     )
     compared, curves = _two_point(real, made, rng)
     section.rows.append(compared.row("two-point correlation, chi^2 per bin"))
-    section.verdicts.append(compared.verdict("two-point correlation", settings.margin, 2.0))
+    section.verdicts.append(compared.verdict("two-point correlation", settings.margin, 2.5))
     for axis in "xy":
         found = compare(lambda a, b, k=axis: modulo(phase(b, k)), splits, settings, rng)
         section.rows.append(found.row(f"{axis} modulo {PERIOD}, chi^2 per degree of freedom"))
@@ -122,8 +136,9 @@ def _two_point(
     all_made = [(i, 0, m.shape[0], 0, m.shape[1]) for i, m in enumerate(made.masks)]
     one, two = clustering_in(real, reference, rng), clustering_in(made, all_made, rng)
     parts = [clustering_in(real, half, rng) for half in halves(reference)]
+    parts += [clustering_in(real, half, rng) for w in rest for half in halves([w])]
     others = [clustering_in(real, [w], rng) for w in rest]
-    floor = [difference(*parts), *(difference(one, w) for w in others)]
+    floor = [difference(a, b) for a, b in combinations(parts, 2)]
     finite = [f for f in floor if np.isfinite(f)] or [float("inf")]
     apart = float(np.median([difference(one, w) for w in others])) if others else float("nan")
     value = Compared(difference(one, two), float("nan"), np.array(finite), apart)
