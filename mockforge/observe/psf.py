@@ -8,9 +8,10 @@ convolved with those and not with every band's.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,12 +22,14 @@ from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError
 from mockforge.observe.psf_models import Model, Rings, airy, gaussian, image, moffat, read_image
 
-_SHARED = 1e-4
+_SHARED = 3e-4
 """Principal PSFs are kept until all bands are this near theirs, relative to the central value."""
-_OUTSIDE = 0.01
+_OUTSIDE = 0.02
 """The padding round a stamp reaches as far as the circle that leaves this much of a PSF outside."""
-_ZONES = 2
-"""Multiples of the sampling frequency on each side that are folded back."""
+_ZONES = 3
+"""Multiples of the sampling frequency on each side that may fold back."""
+_FOLDED = 1e-3
+"""Transfer functions, the pixel's included, below this are left out there."""
 
 
 @config
@@ -103,12 +106,22 @@ class Psf:
 
 
 @dataclass(frozen=True, eq=False)
-class Transfer:
-    """The PSFs of all bands, sampled for stamps of one shape and pixel scale.
+class Zone:
+    """Frequencies k + 2 pi g of a rectangle of the grid's, where a transfer function matters."""
 
-    Frequencies are those of a real transform of `grid` pixels: all along y, half along x.
-    `zones` are the multiples (gy, gx) of the sampling frequency that matter, (0, 0) first.
-    """
+    g: tuple[int, int]
+    """Multiples (y, x) of the sampling frequency."""
+    rows: slice
+    """Of the grid's frequencies along y."""
+    columns: slice
+    """Of the grid's frequencies along x, those of a real transform."""
+    basis: Any
+    """(J, rows, columns) complex64: the principal PSFs' transfer functions times the pixel's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """The PSFs of all bands, sampled for stamps of one shape and pixel scale, radians per pixel."""
 
     shape: tuple[int, int]
     """Height and width of a stamp, pixels."""
@@ -116,21 +129,23 @@ class Transfer:
     """Height and width of the padded stamp, pixels."""
     fwhm_arcsec: np.ndarray
     """(C,) full width at half maximum, measured on each PSF without the pixel."""
-    mix: np.ndarray
+    mix: Any
     """(C, J) float32: each band's PSF in terms of the principal ones."""
-    zones: tuple[tuple[int, int], ...]
-    """(gy, gx): frequencies k + 2 pi g."""
-    basis: np.ndarray
-    """(Z, J, grid y, grid x // 2 + 1) complex64: the principal PSFs' transfer in each zone."""
-    _on: dict[Any, Any] = field(default_factory=dict, repr=False)
+    basis: Any
+    """(J, grid y, grid x // 2 + 1) complex64: the principal PSFs at the grid's own frequencies."""
+    zones: tuple[Zone, ...]
+    """The grid's own frequencies, whole, then what folds back on them."""
+    _on: dict[str, Transfer] = field(default_factory=dict, repr=False)
 
-    def on(self, device: Any) -> tuple[Any, Any]:
-        """`mix` and `basis` as torch tensors on a device, made once."""
+    def on(self, device: Any) -> Transfer:
+        """The same with torch tensors on a device, made once."""
         import torch
 
         key = str(device)
         if key not in self._on:
-            self._on[key] = tuple(torch.from_numpy(v).to(device) for v in (self.mix, self.basis))
+            zones = tuple(replace(z, basis=torch.from_numpy(z.basis).to(device)) for z in self.zones)
+            mix, basis = (torch.from_numpy(v).to(device) for v in (self.mix, self.basis))
+            self._on[key] = replace(self, mix=mix, basis=basis, zones=zones)
         return self._on[key]
 
 
@@ -165,15 +180,32 @@ def _transfer(
     made = models(psf, bands)
     rings = [Rings.of(model) for model in made]
     reach = max(ring.reach(_OUTSIDE, 0.5 * max(shape) * scale) for ring in rings) / scale
-    grid = (_fast(shape[0] + 2 * math.ceil(reach)), _fast(shape[1] + 2 * math.ceil(reach)))
-    order = range(-_ZONES, _ZONES + 1)
-    zones = tuple(sorted(((gy, gx) for gy in order for gx in order), key=lambda g: (g != (0, 0), g)))
-    turn = 2 * math.pi / scale
-    ky = turn * (np.fft.fftfreq(grid[0])[:, None] + np.array([g[0] for g in zones])[:, None, None])
-    kx = turn * (np.fft.rfftfreq(grid[1])[None, :] + np.array([g[1] for g in zones])[:, None, None])
-    mix, basis = _principal(np.stack([model.at(kx, ky) for model in made]))
+    grid = (_fast(shape[0] + 2 * max(2, math.ceil(reach))), _fast(shape[1] + 2 * max(2, math.ceil(reach))))
     fwhm = np.array([ring.fwhm() for ring in rings])
-    return Transfer(shape, grid, fwhm, mix, zones, np.ascontiguousarray(basis.swapaxes(0, 1)))
+    turn = np.arange(-_ZONES, _ZONES + 1)
+    order = sorted(itertools.product(turn, turn), key=lambda g: (g != (0, 0), g))
+    ky, kx = (np.stack([f + g[i] for g in order]) for i, f in enumerate(_frequencies(grid)))
+    each = np.stack([model.at(2 * math.pi / scale * kx, 2 * math.pi / scale * ky) for model in made])
+    mix, basis = _principal(each)
+    pixel = np.sinc(ky) * np.sinc(kx)
+    zones = []
+    strength = abs(each * pixel).max(axis=0)
+    for i, g in enumerate(order):
+        seen, through = strength[i], basis[:, i] * pixel[i]
+        box = (slice(0, seen.shape[0]), slice(0, seen.shape[1]))
+        if g != (0, 0):
+            where = np.nonzero(seen > _FOLDED)
+            if not len(where[0]):
+                continue
+            box = tuple(slice(int(w.min()), int(w.max()) + 1) for w in where)
+        zones.append(Zone((int(g[0]), int(g[1])), *box, np.ascontiguousarray(through[:, *box], np.complex64)))
+    own = np.ascontiguousarray(basis[:, 0], np.complex64)
+    return Transfer(shape, grid, fwhm, mix.astype(np.float32), own, tuple(zones))
+
+
+def _frequencies(grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles per pixel along y and x of a real transform of the grid."""
+    return np.fft.fftfreq(grid[0])[:, None], np.fft.rfftfreq(grid[1])[None, :]
 
 
 def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
@@ -269,7 +301,7 @@ def _principal(each: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     )
     half = v.shape[1] // 2
     basis = (v[:j, :half] + 1j * v[:j, half:]).reshape(j, *each.shape[1:])
-    return (u[:, :j] * s[:j]).astype(np.float32), basis.astype(np.complex64)
+    return u[:, :j] * s[:j], basis
 
 
 def _fast(n: int) -> int:

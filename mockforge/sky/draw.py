@@ -8,10 +8,13 @@ import torch
 from torch import Tensor
 
 from mockforge.observe.psf import Transfer
+from mockforge.sky.seen import seen_knots, seen_sersics, spreads
 from mockforge.sky.sersic import sersic
 
-_CHUNK = 2**17
-"""Pixels worked on at once: they then stay in a core's cache."""
+_BATCH = 256
+"""Galaxies worked on together."""
+_BLOCK = 2**17
+"""Pixels of padded stamps transformed at once: they then stay in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,16 @@ def draw(
     `psf`, made by `mockforge.observe.psf.transfer` for this shape and these bands, the image
     through it as well; light from beyond the stamp comes in as far as the PSF reaches.
     """
-    size = max(1, _CHUNK // (shape[0] * shape[1]))
-    parts = [_draw(sersics, knots, sed, shape, psf, slice(i, i + size)) for i in range(0, sed.shape[0], size)]
+    s = {name: value.double() for name, value in vars(sersics).items()}
+    if not bool((sersics.asymmetry != 0).any()):
+        del s["asymmetry"], s["asymmetry_angle"]
+    if psf is not None and psf.shape != tuple(shape):
+        raise ValueError(f"the PSF is made for stamps of {psf.shape}, not {tuple(shape)}")
+    psf = psf if psf is None else psf.on(sed.device)
+    parts = [
+        _draw({name: value[i : i + _BATCH] for name, value in s.items()}, knots, sed, shape, psf, i)
+        for i in range(0, sed.shape[0], _BATCH)
+    ]
     return Drawn(
         torch.cat([p.clean for p in parts]),
         None if psf is None else torch.cat([p.psf for p in parts if p.psf is not None]),
@@ -82,45 +93,56 @@ def draw(
 
 
 def _draw(
-    sersics: Sersics,
+    s: dict[str, Tensor],
     knots: Knots | None,
     sed: Tensor,
     shape: tuple[int, int],
     psf: Transfer | None,
-    part: slice,
+    i: int,
 ) -> Drawn:
-    wide = shape if psf is None else psf.grid
-    top, left = (wide[0] - shape[0]) // 2, (wide[1] - shape[1]) // 2
-    s = {key: value[part] for key, value in vars(sersics).items()}
+    """The galaxies from number `i` on."""
     count, components = s["x"].shape
-    flat = {key: value.reshape(-1) for key, value in s.items()}
-    profile = sersic(
-        flat["x"] + left,
-        flat["y"] + top,
-        flat["r_e"],
-        flat["n"],
-        flat["axis_ratio"],
-        flat["position_angle"],
-        wide,
-    ).reshape(count, components, *wide)
-    if knots is not None:
-        profile = torch.cat([profile, _knots(knots, part, wide, top, left)[:, None]], dim=1)
-    weights = sed[part].float()
-    inner = profile[:, :, top : top + shape[0], left : left + shape[1]].contiguous()
-    clean = torch.bmm(weights, inner.flatten(2)).unflatten(2, shape)
+    flat = {name: value.reshape(-1) for name, value in s.items()}
+    weights = sed[i : i + count].float()
+    own = None if knots is None else {name: v[i : i + count].double() for name, v in vars(knots).items()}
+    profile = _pixels(flat, shape).unflatten(0, (count, components))
+    if own is not None:
+        profile = torch.cat([profile, _knots(own, shape)[:, None]], dim=1)
+    clean = torch.bmm(weights, profile.flatten(2)).unflatten(2, shape)
     if psf is None:
-        return Drawn(clean, None, inner)
-    mix, basis = psf.on(weights.device)
-    seen = torch.fft.irfft2(torch.fft.rfft2(profile)[:, :, None] * basis[0], s=wide)
-    seen = seen[..., top : top + shape[0], left : left + shape[1]].flatten(3).flatten(1, 2)
-    both = (weights[:, :, :, None] * mix[:, None, :]).flatten(2)
-    return Drawn(clean, torch.bmm(both, seen).unflatten(2, shape), inner)
+        return Drawn(clean, None, profile)
+    top, left = (psf.grid[0] - shape[0]) // 2, (psf.grid[1] - shape[1]) // 2
+    window = (..., slice(top, top + shape[0]), slice(left, left + shape[1]))
+    flat |= {"x": flat["x"] + left, "y": flat["y"] + top}
+    principal = psf.mix.shape[1]
+    seen = torch.empty((count * components, principal, *shape), device=sed.device)
+    wide = spreads(flat, psf)
+    for chosen, beyond in ((torch.nonzero(~wide)[:, 0], False), (torch.nonzero(wide)[:, 0], True)):
+        for some in chosen.split(max(1, _BLOCK // (psf.grid[0] * psf.grid[1]))):
+            if not len(some):
+                continue
+            part = {name: value[some] for name, value in flat.items()}
+            seen[some] = seen_sersics(part, psf, _pixels(part, psf.grid) if beyond else None)[window]
+    seen = seen.unflatten(0, (count, components))
+    if own is not None:
+        own |= {"x": own["x"] + left, "y": own["y"] + top}
+        seen = torch.cat([seen, seen_knots(own, psf)[window][:, None]], dim=1)
+    both = (weights[:, :, :, None] * psf.mix[:, None, :]).flatten(2)
+    return Drawn(clean, torch.bmm(both, seen.flatten(1, 2).flatten(2)).unflatten(2, shape), profile)
 
 
-def _knots(knots: Knots, part: slice, shape: tuple[int, int], top: int, left: int) -> Tensor:
+def _pixels(flat: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:
+    """Sersic components on a grid without PSF."""
+    lopsided = (flat["asymmetry"], flat["asymmetry_angle"]) if "asymmetry" in flat else None
+    names = ("x", "y", "r_e", "n", "axis_ratio", "position_angle")
+    x, y, r_e, n, q, angle = (flat[name] for name in names)
+    return sersic(x, y, r_e, n, q, angle, shape, asymmetry=lopsided)
+
+
+def _knots(knots: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:
     """The knots of each galaxy on a grid, (N, H, W), each pixel integrated."""
-    edge = [torch.arange(n + 1, device=knots.x.device, dtype=torch.float64) - 0.5 for n in shape]
-    scale = 0.5**0.5 / knots.sigma[part][..., None]
-    x = torch.erf((edge[1] - left - knots.x[part][..., None]) * scale).diff(dim=-1) / 2
-    y = torch.erf((edge[0] - top - knots.y[part][..., None]) * scale).diff(dim=-1) / 2
-    return torch.einsum("nj,njy,njx->nyx", knots.weight[part], y, x).float()
+    place = [torch.arange(n + 1, device=knots["x"].device, dtype=torch.float64) - 0.5 for n in shape]
+    scale = 0.5**0.5 / knots["sigma"][..., None]
+    x = torch.erf((place[1] - knots["x"][..., None]) * scale).diff(dim=-1) / 2
+    y = torch.erf((place[0] - knots["y"][..., None]) * scale).diff(dim=-1) / 2 * knots["weight"][..., None]
+    return torch.bmm(y.float().transpose(1, 2), x.float())

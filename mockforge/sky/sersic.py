@@ -26,7 +26,7 @@ _FAINT = 1e-4
 """Below this fraction of the mean brightness inside r_e the bound is absolute."""
 _CORE = 0.6
 """A pixel whose squared size over distance is above this is integrated along its edges."""
-_FOURTH = 5500.0
+_FOURTH = 4000.0
 """The rule of the centre is off by the fourth derivative over this, at most."""
 _RADII = np.geomspace(0.5, 2000, 48)
 """Squares of elliptical radii at which the bound is looked at, in units of 1 + 1 / q^2."""

@@ -19,37 +19,49 @@ _LOW, _STEP, _COUNT = -8.0, 1 / 16, 256
 """ln(R / r_e) or ln(k r_e) from -8 to 8."""
 
 
+_FINE = 4
+"""Linear interpolation takes this many times more points than cubic."""
+
+
 @lru_cache(maxsize=16)
 def _table(kind: str, device: str, dtype: torch.dtype) -> Tensor:
-    """(n, interval, 4): cubic coefficients, the constant first, in units of the interval."""
+    """(n, ...) growth: cubic coefficients of each interval, the constant first; else values."""
+    if kind != "growth":
+        u = _LOW + _STEP / _FINE * np.arange(_FINE * _COUNT + 1)
+        return torch.from_numpy(_hankel(u, int(kind[-1]))).to(device=device, dtype=dtype)
     from scipy.interpolate import CubicSpline
 
     u = _LOW + _STEP * np.arange(_COUNT + 1)
-    values = _growth(u) if kind == "growth" else _hankel(u, 0 if kind == "hankel0" else 1)
-    c = CubicSpline(u, values, axis=1).c  # (4, interval, n), highest power first
+    c = CubicSpline(u, _growth(u), axis=1).c  # (4, interval, n), highest power first
     c = c[::-1] * _STEP ** np.arange(4)[:, None, None]
     return torch.from_numpy(np.ascontiguousarray(c.transpose(2, 1, 0))).to(device=device, dtype=dtype)
 
 
 def rows(kind: str, n: Tensor, dtype: torch.dtype) -> Tensor:
-    """A table brought to the index of each galaxy: (galaxy, interval, 4)."""
+    """A table brought to the index of each galaxy.
+
+    `kind` "growth", ln of the flux inside: (galaxy, interval, 4) for `look_up`; "hankel0" or
+    "hankel1", transforms: (galaxy, interval) complex, value and step, for `transform`.
+    """
     table = _table(kind, str(n.device), dtype)
     step = float(np.log(_N[1] / _N[0]))
     place = (torch.log(n.double()) - float(np.log(_N[0]))) / step
     first = (place.floor().long() - 1).clamp(0, len(_N) - 4)
-    t = (place - first).to(dtype)
-    weight = torch.stack(
-        [
-            -(t - 1) * (t - 2) * (t - 3) / 6,
-            t * (t - 2) * (t - 3) / 2,
-            -t * (t - 1) * (t - 3) / 2,
-            t * (t - 1) * (t - 2) / 6,
-        ],
-        dim=-1,
-    )
-    out = sum(weight[:, i, None, None] * table[first + i] for i in range(4))
-    assert isinstance(out, Tensor)
-    return out
+    t = (place - first).to(dtype).view(-1, *[1] * (table.dim() - 1))
+    out = -(t - 1) * (t - 2) * (t - 3) / 6 * table[first]
+    out += t * (t - 2) * (t - 3) / 2 * table[first + 1]
+    out -= t * (t - 1) * (t - 3) / 2 * table[first + 2]
+    out += t * (t - 1) * (t - 2) / 6 * table[first + 3]
+    return out if kind == "growth" else torch.complex(out[:, :-1], out.diff(dim=1))
+
+
+def transform(table: Tensor, square: Tensor) -> Tensor:
+    """A transform at (k r_e)^2 = `square` (galaxy, ...), float32, linear between its values."""
+    place = torch.log(square).mul_(0.5 * _FINE / _STEP).sub_(_LOW * _FINE / _STEP)
+    place.clamp_(0, _FINE * _COUNT - 1e-2)
+    interval = place.long()
+    part = torch.view_as_real(torch.gather(table, 1, interval.flatten(1)).view(square.shape))
+    return torch.addcmul(part[..., 0], place.sub_(interval), part[..., 1])
 
 
 def look_up(table: Tensor, galaxy: Tensor, u: Tensor) -> Tensor:
