@@ -12,7 +12,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.evaluate.floor import Settings
-from mockforge.evaluate.generated import Generated, from_dataset, from_field, from_model
+from mockforge.evaluate.generated import Generated, band_order, from_dataset, from_field, from_model
 from mockforge.evaluate.report import Report, Section, Verdict
 from mockforge.evaluate.sample import PERIOD, Window, measure_sample
 from mockforge.field import Field
@@ -68,6 +68,9 @@ def evaluate_fields(
     first, last = _rows(rows, real.shape[1])
     told("generating")
     if model is not None:
+        from mockforge.sgan.model import load_model
+
+        band_order(f"model {model}", load_model(model).bands, "nJy", real.bands, real.unit)  # before painting
         generated = from_model(model, last - first, real.shape[2], seed, device)
     elif dataset is not None:
         generated = from_dataset(Path(dataset), (last - first) * real.shape[2])

@@ -29,23 +29,31 @@ class Generated:
 
         Raises InputError where a band is missing or the unit differs.
         """
-        missing = [b for b in bands if b not in self.bands]
-        if missing and len(bands) == len(self.bands):
-            raise InputError(
-                f"{self.what}: holds the bands {', '.join(self.bands)}, the reference {', '.join(bands)};"
-                f" name the reference's files alike, in order, with --bands {','.join(self.bands)}"
-            )
-        if missing:
-            raise InputError(
-                f"{self.what}: lacks the bands {', '.join(missing)}; it holds {', '.join(self.bands)}"
-            )
-        if unit != self.unit:
-            raise InputError(
-                f"{self.what}: pixels are in {self.unit}, the reference's in {unit};"
-                " give the reference's AB magnitude of pixel value 1 with --zeropoint"
-            )
-        order = [self.bands.index(b) for b in bands]
+        order = band_order(self.what, self.bands, self.unit, bands, unit)
         return Generated([i[order] for i in self.images], self.masks, bands, unit, self.offsets, self.what)
+
+
+def band_order(
+    what: str, found: tuple[str, ...], found_unit: str, bands: tuple[str, ...], unit: str
+) -> list[int]:
+    """Where each of the reference's `bands` is among those `found` in `what`.
+
+    Raises InputError where a band is missing or the unit differs.
+    """
+    missing = [b for b in bands if b not in found]
+    if missing and len(bands) == len(found):
+        raise InputError(
+            f"{what}: holds the bands {', '.join(found)}, the reference {', '.join(bands)};"
+            f" where its files are those bands, name them so, in their order: --bands {','.join(found)}"
+        )
+    if missing:
+        raise InputError(f"{what}: lacks the bands {', '.join(missing)}; it holds {', '.join(found)}")
+    if unit != found_unit:
+        raise InputError(
+            f"{what}: pixels are in {found_unit}, the reference's in {unit};"
+            " give the reference's AB magnitude of pixel value 1 with --zeropoint"
+        )
+    return [found.index(b) for b in bands]
 
 
 def from_model(model: str | Path, height: int, width: int, seed: int, device: str) -> Generated:
