@@ -15,16 +15,18 @@ STAGES: dict[str, tuple[str, str]] = {
     "image": ("mockforge.label.tiles", "ImageTiles"),
     "sersic_sed": ("mockforge.sky.pairs", "SersicSed"),
     "redshift_images": ("mockforge.sky.images", "RedshiftImages"),
+    "stamps": ("mockforge.sky.stamps", "Stamps"),
     "detect": ("mockforge.label.stage", "Detect"),
     "select": ("mockforge.label.select", "Select"),
     "observe": ("mockforge.observe.stage", "Observe"),
+    "degrade": ("mockforge.observe.degrade_stage", "Degrade"),
 }
 """Stage name -> (module, class). The class is a `mockforge.config.config` dataclass and a Stage."""
 
-SOURCES = ("sgan", "image", "sersic_sed", "redshift_images")
+SOURCES = ("sgan", "image", "sersic_sed", "redshift_images", "stamps")
 """The stages a recipe can start with: they read nothing and make samples."""
 
-TABLES = frozenset({"catalogue", "galaxy", "tile"})
+TABLES = frozenset({"catalogue", "galaxy", "objects", "tile"})
 """What stages write that is a table: saved always, and never named in `save`."""
 
 

@@ -28,6 +28,10 @@ _LIMITS = {
     "lanes or colour gradients, and no evolution between the two redshifts.",
     "observe": "Noise is that of a calibrated image without flaws: one PSF and one depth over a tile, no "
     "neighbours, cosmic rays or residual sky.",
+    "stamps": "Galaxies are single Sersic profiles with one spectrum each, at most two to a stamp: no bars, "
+    "arms, clumps, dust lanes or colour gradients, and no faint galaxies in the background.",
+    "degrade": "The coarse images have the survey's PSF, depth and noise as its preset gives them, the same "
+    "everywhere: no gaps, artefacts, saturation or error of the background.",
     "image": "Tiles are cut from real images: artefacts that are not masked there are here too.",
 }
 """Stage -> what its product is not."""
@@ -55,7 +59,11 @@ def write_card(folder: str | Path, manifest: Manifest) -> None:
 
 
 def _front_matter(manifest: Manifest, reader: Reader) -> str:
-    task = {"segmentation": "image-segmentation", "pairs": "image-to-image"}.get(kind(reader))
+    task = {
+        "segmentation": "image-segmentation",
+        "pairs": "image-to-image",
+        "degraded": "image-to-image",
+    }.get(kind(reader))
     size = next((name for limit, name in _SIZES if len(reader) < limit), "n>1M")
     lines = [
         f"pretty_name: {_quoted(manifest.name)}",
@@ -75,6 +83,7 @@ def _what(manifest: Manifest, reader: Reader) -> str:
     task = {
         "segmentation": f"images of the sky{in_bands} with every detected object outlined and measured",
         "pairs": f"pairs of pictures{in_bands} of one galaxy, at redshift z_in and at z_out",
+        "degraded": f"images{in_bands} as a coarser telescope sees them, with the fine ones they came from",
     }.get(kind(reader), f"samples{in_bands}")
     return (
         f"{len(reader)} {task}, made with mockforge "
@@ -155,8 +164,10 @@ def _cite(manifest: Manifest) -> str:
 
 
 def kind(reader: Reader) -> str:
-    """`segmentation`, `pairs` or `other`, from the arrays there are."""
+    """`segmentation`, `pairs`, `degraded` or `other`, from what there is."""
     names = set(reader.arrays)
+    if "image" in names and "truth_pixel_scale_arcsec" in reader.attributes:
+        return "degraded"
     if {"image", "instances"} <= names:
         return "segmentation"
     return "pairs" if {"input", "target"} <= names else "other"

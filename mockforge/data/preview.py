@@ -9,6 +9,7 @@ import numpy as np
 from mockforge.data.card import kind
 from mockforge.data.manifest import Manifest, read_manifest
 from mockforge.data.page import SIDE, enlarged, joined, page, spread, window
+from mockforge.data.preview_degraded import degraded
 from mockforge.data.preview_pairs import pairs
 from mockforge.data.reader import Reader
 from mockforge.picture import asinh_rgb, outline, save_png, sky_rms
@@ -23,11 +24,12 @@ def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
     Segmentation: tiles as asinh colour (Lupton et al. 2004), each with its outlined copy and
     its noiseless truth beside it where there is one. Pairs: galaxies, the input above the
     target, with their redshifts, and beside each other what was saved of their way: as the light
-    arrives, through the PSF, with noise. Other datasets: their first image array.
+    arrives, through the PSF, with noise. Degraded: the coarse image beside the fine one. Other datasets:
+    their first image array.
     Needs the shards and the joined view, and the manifest file unless `manifest` is given.
     """
     with Reader(folder, manifest or read_manifest(folder)) as reader:
-        draw = {"segmentation": _segmentation, "pairs": pairs}.get(kind(reader), _plain)
+        draw = {"segmentation": _segmentation, "pairs": pairs, "degraded": degraded}.get(kind(reader), _plain)
         save_png(Path(folder) / PREVIEW, draw(reader))
 
 

@@ -1,0 +1,99 @@
+"""Label maps and tables of a fine image on a coarser grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from mockforge.batch import Table
+from mockforge.data.columns import unit_of
+from mockforge.observe.degrade import Grid
+
+_PARTS = 5
+"""Points on each side of a coarse pixel at which the fine map is read, at least."""
+
+
+def coarse_labels(labels: np.ndarray, grid: Grid) -> np.ndarray:
+    """Label maps (..., H, W) on the coarse grid: the value with the largest part of each pixel.
+
+    0, the sky, counts as any other. Parts are measured at points evenly spread over the pixel,
+    two or more to a fine pixel; outside the map is sky. An object that nowhere has the largest
+    part is in no pixel.
+    """
+    parts = max(_PARTS, math.ceil(2 * grid.step))
+    offset = ((np.arange(parts) + 0.5) / parts - 0.5) * grid.step
+    index, inside = [], []
+    for size, count, start in zip(labels.shape[-2:], grid.shape, grid.start, strict=True):
+        at = np.rint(start + grid.step * np.arange(count)[:, None] + offset).astype(np.int64)
+        inside.append((at >= 0) & (at < size))
+        index.append(np.clip(at, 0, size - 1))
+    out = np.empty((*labels.shape[:-2], *grid.shape), dtype=labels.dtype)
+    for place in np.ndindex(*labels.shape[:-2]):
+        for row in range(grid.shape[0]):
+            points = labels[place][index[0][row]][:, index[1]]  # (parts, w, parts)
+            seen = inside[0][row][:, None, None] & inside[1]
+            values = np.where(seen, points, 0).transpose(1, 0, 2).reshape(grid.shape[1], -1)
+            out[(*place, row)] = _commonest(values)
+    return out
+
+
+def _commonest(values: np.ndarray) -> np.ndarray:
+    """The value that is most often in each row of (w, n); the smallest of equals."""
+    first = values[:, 0]
+    out = first.copy()
+    mixed = np.flatnonzero((values != first[:, None]).any(axis=1))
+    if len(mixed):
+        ordered = np.sort(values[mixed], axis=1)
+        same = (ordered[:, :, None] == ordered[:, None, :]).sum(axis=2)
+        out[mixed] = ordered[np.arange(len(mixed)), same.argmax(axis=1)]
+    return out
+
+
+def coarse_table(
+    table: Table, grid: Grid, labels: Mapping[int, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """A table of objects with its lengths and places in coarse pixels.
+
+    `x` and `y` move onto the grid, `bbox_*` and `area` are those of `labels` (sample -> coarse
+    map) where they are given, other columns in pixels are divided by the step. Fluxes stay.
+    """
+    out = {name: _moved(name, column, grid) for name, column in table.items()}
+    if labels is not None and {"label", "area"} <= set(table):
+        out |= _measured(out, labels)
+    return out
+
+
+def _moved(name: str, column: np.ndarray, grid: Grid) -> np.ndarray:
+    unit = unit_of(name)
+    if name == "y" or name.endswith("_y"):
+        return grid.y(column) if unit == "pix" else column
+    if name == "x" or name.endswith("_x"):
+        return grid.x(column) if unit == "pix" else column
+    if unit == "pix2" and column.dtype.kind == "f":
+        return column / grid.step**2
+    return (column / grid.step).astype(column.dtype) if unit == "pix" and column.dtype.kind == "f" else column
+
+
+def _measured(table: Table, labels: Mapping[int, np.ndarray]) -> dict[str, np.ndarray]:
+    """Area and bounding box of each row's object on its coarse map; all 0 where it has no pixel."""
+    rows, ys, xs = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for sample in np.unique(table["sample"]).tolist():
+        found = labels[sample]
+        mine = np.flatnonzero(table["sample"] == sample)
+        row_of = np.full(int(max(found.max(), table["label"][mine].max())) + 1, -1, dtype=np.int64)
+        row_of[table["label"][mine]] = mine
+        y, x = np.nonzero(found)
+        row = row_of[found[y, x]]
+        for kept, values in ((rows, row), (ys, y), (xs, x)):
+            kept.append(values[row >= 0])
+    row, count = np.concatenate(rows), len(table["label"])
+    area = np.bincount(row, minlength=count)
+    out = {"area": area}
+    for axis, values in (("x", np.concatenate(xs)), ("y", np.concatenate(ys))):
+        low, high = np.full(count, 2**30), np.zeros(count, dtype=np.int64)
+        np.minimum.at(low, row, values)
+        np.maximum.at(high, row, values + 1)
+        out |= {f"bbox_{axis}0": np.where(area > 0, low, 0), f"bbox_{axis}1": high}
+    return {name: column.astype(np.int32) for name, column in out.items() if name in table}
