@@ -21,16 +21,16 @@ def about(thing: str) -> list[str]:
     Raises InputError where it is none of these, with the nearest name of a model.
     """
     from mockforge.fits.bands import split_name
-    from mockforge.sgan.model import bundled_models, describe
+    from mockforge.train.model_files import bundled_models
 
     path = split_name(thing)[0]
     if thing in bundled_models():
-        return _lines(describe(thing))
+        return _lines(_model(thing))
     if path.name in ("dataset.h5", "manifest.json"):
         return dataset_lines(path.parent)
     if path.is_dir():
         if any(path.glob("*.safetensors")):
-            return _lines(describe(thing))
+            return _lines(_model(thing))
         return dataset_lines(path)
     if not path.exists():
         from mockforge.recipe.bundled import bundled_recipes
@@ -39,7 +39,7 @@ def about(thing: str) -> list[str]:
             raise InputError(f"{thing}: is a recipe; `mockforge recipes {thing}` prints it")
         raise InputError(f"{thing}: no such dataset, model or FITS file{nearest(thing, bundled_models())}")
     if path.suffix in _MODEL:
-        return _lines(describe(thing))
+        return _lines(_model(thing))
     if path.suffix.lower() in _FITS or _starts_as_fits(path):
         return _field_lines(thing)
     if path.suffix == ".h5" and path.resolve().parent.name == "shards":
@@ -53,6 +53,18 @@ def dataset_lines(folder: str | Path) -> list[str]:
 
     load = f"mockforge.load({str(folder)!r}, split='train')"
     return _lines({**describe(folder), "look at": str(Path(folder) / "preview.png"), "in Python": load})
+
+
+def _model(name: str) -> dict[str, str]:
+    from mockforge.train.model_files import model_path, network_kind
+
+    if network_kind(model_path(name)) in ("unet", "cvae"):
+        from mockforge.redshifter.model import load_redshifter
+
+        return load_redshifter(name).describe()
+    from mockforge.sgan.model import describe
+
+    return describe(name)
 
 
 def _field_lines(name: str) -> list[str]:

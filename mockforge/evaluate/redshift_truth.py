@@ -146,7 +146,7 @@ def _made(data: Dataset) -> Made:
 
 def _gaussian(attributes: dict[str, Any], end: str) -> Psf | None:
     """A Gaussian of the recorded widths; None where there is no PSF."""
-    keys = (f"psf_fwhm_{'target' if end == 'out' else 'input'}_arcsec", "psf_fwhm_arcsec")
+    keys = (f"psf_fwhm_{end}_arcsec", "psf_fwhm_arcsec")
     found = next((attributes[key] for key in keys if key in attributes), None)
     if found is None or not np.all(np.asarray(found) > 0):
         return None

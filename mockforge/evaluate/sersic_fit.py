@@ -17,6 +17,8 @@ _LOWEST = (-np.inf, -np.inf, np.log(0.3), np.log(0.35), -0.85, -0.85)
 _HIGHEST = (np.inf, np.inf, np.inf, np.log(7.5), 0.85, 0.85)
 _ROUND = 0.85
 """Largest ellipticity (1 - q) / (1 + q): an axis ratio of 0.08."""
+_GAIN = 1e-3
+"""A step that lowers chi squared by less ends the fit."""
 _CHUNK = 32
 """Galaxies fitted at once: their images and derivatives then stay in memory that is near."""
 
@@ -98,10 +100,10 @@ class _Problem:
             trial = _held(p[active] + step.clamp(-0.7, 0.7), self.shape)
             left = self.left(trial, active)
             good = left < best[active]
-            gain = torch.where(good, (best[active] - left) / self.power(active), torch.inf)
+            gain = torch.where(good, best[active] - left, torch.inf)
             p[active[good]], best[active[good]] = trial[good], left[good]
             damping[active] = torch.where(good, damping[active] * 0.2, damping[active] * 8).clamp_min(1e-7)
-            active = active[(gain > 1e-7) & (damping[active] < 1e6)]
+            active = active[(gain > _GAIN + 1e-9 * self.power(active)) & (damping[active] < 1e4)]
             if not len(active):
                 break
         return p, best

@@ -98,6 +98,10 @@ class FirstGuess(nn.Module):
 
     def forward(self, image: Tensor, z_in: Tensor, z_out: Tensor) -> Tensor:
         """The first guess, (N,C,H,W) float32 in the unit of `image` (N,C,H,W); z (N,)."""
+        with exactly(image):
+            return self._moved(image, z_in, z_out)
+
+    def _moved(self, image: Tensor, z_in: Tensor, z_out: Tensor) -> Tensor:
         size, flux = self.factors(z_in, z_out)
         mixed = torch.einsum("ncd,ndhw->nchw", self.band_shift(z_in, z_out).to(image.dtype), image)
         y, x = centroid(image).unbind(dim=1)
@@ -107,6 +111,11 @@ class FirstGuess(nn.Module):
         return flux.to(image.dtype)[:, None, None, None] * (
             rows[:, None] @ mixed @ columns[:, None].transpose(-1, -2)
         )
+
+
+def exactly(image: Tensor) -> torch.autocast:
+    """Where half precision is on, leave it: sums of flux keep the digits of float32."""
+    return torch.autocast(image.device.type, enabled=False)
 
 
 def overlap(count: int, centre: Tensor, size: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mockforge.redshifter.config import Loss, Unet
-from mockforge.redshifter.geometry import FirstGuess, Geometry
+from mockforge.redshifter.geometry import FirstGuess, Geometry, exactly
 
 _STEEPEST = 8.0
 """Largest change of a band's flux that the network can ask for, in e-folds."""
@@ -67,14 +67,20 @@ class UnetRedshifter(nn.Module):
 
     def forward(self, image: Tensor, z_in: Tensor, z_out: Tensor) -> Tensor:
         """The galaxy at `z_out`, (N,C,H,W) in the unit of `image` (N,C,H,W); z (N,)."""
+        half = torch.is_autocast_enabled(image.device.type)
+        with exactly(image):
+            return self._predicted(image, z_in, z_out, half)
+
+    def _predicted(self, image: Tensor, z_in: Tensor, z_out: Tensor, half: bool) -> Tensor:
         guess = self.guess(image, z_in, z_out)
         facts = torch.cat([self._redshifts(z_in, z_out), self._colours(image, guess)], dim=1)
-        gain = _STEEPEST * torch.tanh(self.spectrum(facts).float() / _STEEPEST)
+        gain = _STEEPEST * torch.tanh(self.spectrum(facts) / _STEEPEST)
         guess = guess * torch.exp(gain)[:, :, None, None]
         scale = self.spec.softening * band_scale(guess)
         seen = torch.asinh(image / (self.spec.softening * band_scale(image)))
         start = torch.asinh(guess / scale)
-        change = self._pixels(torch.cat([start, seen], dim=1), self.embed(facts)).float()
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=half):  # the convolutions alone
+            change = self._pixels(torch.cat([start, seen], dim=1), self.embed(facts)).float()
         return scale * torch.sinh((start + change).clamp(-_BRIGHTEST, _BRIGHTEST))
 
     def losses(
@@ -82,9 +88,10 @@ class UnetRedshifter(nn.Module):
     ) -> Mapping[str, Tensor]:
         """Named losses: of stretched pixels, and of the flux in each band."""
         made = self(image, z_in, z_out)
-        scale = self.loss.softening * band_scale(target, self.loss.faintest)
-        pixels = (torch.asinh(made / scale) - torch.asinh(target / scale)).abs().mean()
-        return {"loss/pixels": pixels, "loss/flux": self.loss.flux * self._flux_error(made, target)}
+        with exactly(image):
+            scale = self.loss.softening * band_scale(target, self.loss.faintest)
+            pixels = (torch.asinh(made / scale) - torch.asinh(target / scale)).abs().mean()
+            return {"loss/pixels": pixels, "loss/flux": self.loss.flux * self._flux_error(made, target)}
 
     def _flux_error(self, made: Tensor, target: Tensor) -> Tensor:
         """Mean error of the log flux of the stamp and of two windows; linear where a band is dark."""

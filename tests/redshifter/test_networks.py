@@ -49,6 +49,16 @@ def test_a_fresh_unet_is_the_first_guess():
     assert torch.allclose(network(image, z_in, z_out), wanted, atol=1e-5 * float(wanted.abs().max()))
 
 
+def test_half_precision_keeps_the_digits_of_the_first_guess():
+    image, z_in, z_out = sample()
+    network = UnetRedshifter(Unet(widths=(8, 12)), 2, GEOMETRY)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found = network(image, z_in, z_out)
+    wanted = network.guess(image, z_in, z_out)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, wanted, atol=1e-5 * float(wanted.abs().max()))
+
+
 @pytest.mark.parametrize("kind", ["unet", "cvae"])
 def test_absolute_flux_is_kept(kind):
     image, z_in, z_out = sample()

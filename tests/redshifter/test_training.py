@@ -11,6 +11,7 @@ import torch
 
 import mockforge
 from mockforge.errors import InputError
+from mockforge.recipe.read import load_training
 from mockforge.redshifter.config import Adam, Cvae, Network, Unet
 from mockforge.redshifter.model import load_redshifter, predict
 from mockforge.redshifter.training import TrainRedshifter
@@ -111,3 +112,21 @@ def test_a_model_refuses_what_it_cannot_redshift(dataset, tmp_path):
         predict(model, np.ones((1, 3, 32, 32)), 0.0, 1.0)
     with pytest.raises(InputError, match="wanted a redshifter"):
         load_redshifter("kids-viking")
+
+
+@pytest.mark.parametrize("network", ["{unet: {widths: [24, 48, 96]}}", "{cvae: {widths: [64, 64, 64, 128]}}"])
+def test_the_bundled_recipe_takes_a_step(network, dataset, tmp_path):
+    made, text = load_training(
+        "train_redshifter", [f"dataset={dataset}", f"network={network}", "train.steps=1", "train.device=cpu"]
+    )
+    path = made.run(tmp_path / "run", recipe_text=text)
+    assert load_redshifter(path).training["steps"] == 1
+
+
+def test_info_of_a_redshifter(dataset, tmp_path):
+    from mockforge.info import about
+
+    path = recipe(dataset, train=TrainConfig(steps=1, device="cpu", preview_steps=0)).run(tmp_path / "run")
+    for thing in (path, path.parent, path.with_suffix(".safetensors")):
+        lines = about(str(thing))
+        assert "model:" in lines[0] and any("unet, " in line for line in lines)
