@@ -26,6 +26,8 @@ from mockforge.sky.cutouts import Cutout
 Effective = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Transfer function of PSF and pixel at (fy, fx), in cycles per arcsec: (len(fy), len(fx))."""
 
+_REACH = 16.0
+"""Pixels of the stamp over which a target's PSF may spread light beyond its edges."""
 _HOLDS = 0.1
 """Frequencies where the wanted transfer function is above this tell how much it sharpens."""
 
@@ -146,7 +148,7 @@ def moved(
         image = np.einsum("cbyx,byx->cyx", factor, image)
         factor, present = np.eye(len(image)), [present[0]] * len(image)
     step = stamp.pixel_arcsec / (size * pixel_arcsec)
-    reach = 0.5 * max(image.shape[1:]) if wanted is not None else 4.0 * step
+    reach = _REACH * step if wanted is not None else 4.0 * step
     shape = (image.shape[1], image.shape[2])
     side = padded_side(shape, stamp.shape, step, cutout.centre, stamp.centre, reach)
     fy, fx = fourier_frequencies(side)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import fields
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from mockforge.observe.redshift import Cosmology
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import BandName
 from mockforge.sky.cutouts import Cutout, Galaxies, turned_cutout
-from mockforge.sky.galaxy_catalogue import digests
+from mockforge.sky.galaxy_catalogue import digests, stamp
 from mockforge.sky.galaxy_files import FileCatalogue, FileGalaxies
 from mockforge.sky.image_draw import Drawn, draw
 from mockforge.sky.image_paint import Optics, galaxy_table, painted
@@ -141,7 +142,7 @@ class RedshiftImages:
         """Draw, fit and move every galaxy of the batch. InputError where its files cannot be used."""
         galaxies = catalogue(self.galaxies)
         drawn = draw(self, galaxies, batch, stream)
-        cutouts = [turned_cutout(_cut(self.galaxies, int(g)), int(t)) for g, t in
+        cutouts = [turned_cutout(_cut(galaxies, int(g)), int(t)) for g, t in
                    zip(drawn.galaxy, drawn.turn, strict=True)]  # fmt: skip
         light = fitted(self._redshifted(galaxies, drawn), cutouts, drawn.spectrum)
         streams = [stream.child("sky", int(d)) for d in batch.draw]
@@ -174,9 +175,19 @@ class RedshiftImages:
 # --- galaxies -----------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4)
 def catalogue(which: GalaxyImages) -> Any:
-    """The galaxies, opened once in a process (`mockforge.sky.cutouts.Galaxies`)."""
+    """The galaxies, opened once in a process while their catalogue stays (`mockforge.sky.cutouts.Galaxies`).
+
+    InputError where it cannot be used.
+    """
+    given = which.real or which.files
+    return _opened(
+        which, None if given is None or not Path(given.catalogue).exists() else stamp(given.catalogue)
+    )
+
+
+@lru_cache(maxsize=4)
+def _opened(which: GalaxyImages, stamp: tuple[int, int] | None) -> Any:
     if which.real is not None:
         return RealCatalogue(which.real)
     if which.files is not None:
@@ -186,8 +197,8 @@ def catalogue(which: GalaxyImages) -> Any:
 
 
 @lru_cache(maxsize=_KEPT)
-def _cut(which: GalaxyImages, i: int) -> Cutout:
-    return catalogue(which).cutout(i)
+def _cut(galaxies: Galaxies, i: int) -> Cutout:
+    return galaxies.cutout(i)
 
 
 def _digests(which: GalaxyImages) -> dict[str, str]:

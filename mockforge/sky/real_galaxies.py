@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,17 @@ from mockforge.config import config
 from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
 from mockforge.sky.cutouts import Cleaning, Cutout, cleaned
-from mockforge.sky.galaxy_catalogue import NEAREST, Photometry, column, fluxes, has, numbers, read_table, text
+from mockforge.sky.galaxy_catalogue import (
+    NEAREST,
+    Photometry,
+    column,
+    fluxes,
+    has,
+    numbers,
+    read_table,
+    stamp,
+    text,
+)
 
 
 @config
@@ -124,15 +137,53 @@ class RealCatalogue:
         return [self.path, *(self.folder / name for name in sorted(names))]
 
     def _plane(self, name: str, extension: int) -> np.ndarray:
-        from mockforge.fits.check import opened
-
         path = self.folder / name
         if not path.exists():
-            raise InputError(f"{path}: no such file, and {self.path.name} names it; give `folder`")
+            raise InputError(
+                f"{path}: no such file, and {self.path.name} names it; give `folder` of the images"
+            )
+        places = _places(path, stamp(str(path)))
+        if not 0 <= extension < len(places) or places[extension] is None:
+            raise InputError(f"{path}: no image in extension {extension}, which {self.path.name} names")
+        place = places[extension]
+        assert place is not None
+        if place.offset is not None:
+            flat = np.fromfile(path, dtype=place.dtype, count=math.prod(place.shape), offset=place.offset)
+            return flat.reshape(place.shape).astype(np.float64)
+        from mockforge.fits.check import opened
+
         with opened(path) as units:
-            if not 0 <= extension < len(units) or units[extension].data is None:
-                raise InputError(f"{path}: no image in extension {extension}, which {self.path.name} names")
             return np.array(units[extension].data, dtype=np.float64)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where the image of an extension is in its file."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    offset: int | None
+    """Bytes; None where astropy has to read it (compressed or scaled)."""
+
+
+@lru_cache(maxsize=256)
+def _places(path: Path, stamp: tuple[int, int]) -> tuple[_Place | None, ...]:
+    """Of every extension: headers of a file of a thousand stamps are read once, not for each stamp."""
+    from mockforge.fits.check import opened
+
+    plain = path.suffix not in (".gz", ".bz2")
+    found: list[_Place | None] = []
+    with opened(path) as units:
+        for unit in units:
+            if not unit.is_image or len(unit.shape) != 2:
+                found.append(None)
+                continue
+            kind = _KINDS.get(unit.header.get("BITPIX"))
+            as_is = plain and kind is not None and not {"BSCALE", "BZERO", "ZIMAGE"} & set(unit.header)
+            as_is = as_is and type(unit).__name__ != "CompImageHDU"
+            found.append(_Place(unit.shape, kind or "", unit.fileinfo()["datLoc"] if as_is else None))
+    return tuple(found)
+
+
+_KINDS = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _REAL = ("IDENT", "BAND", "GAL_FILENAME", "GAL_HDU", "PSF_FILENAME", "PSF_HDU", "PIXEL_SCALE")

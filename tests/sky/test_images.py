@@ -358,6 +358,34 @@ def files(path: Path, **keys) -> dict[str, Any]:
     return {"files": {"catalogue": str(path), "bands": ["F814W"], "psf": psf, **keys}}
 
 
+@pytest.mark.parametrize("kind", ["plain", "gz", "scaled"])
+def test_stamps_of_any_storage_are_read(tmp_path, kind):
+    path = write_real(tmp_path, [0.5, 0.9])
+    wanted = [
+        catalogue(config({"real": {"catalogue": str(path)}}).galaxies).cutout(i).image for i in range(2)
+    ]
+    planes = [np.asarray(fits.getdata(tmp_path / "images.fits", ext=i), dtype="f4") for i in (1, 2)]
+    made: list[Any] = [fits.PrimaryHDU(), *(fits.ImageHDU(p) for p in planes)]
+    name = "new.fits.gz" if kind == "gz" else "new.fits"
+    if kind == "scaled":
+        made = [fits.PrimaryHDU()]
+        for plane in planes:
+            made.append(fits.ImageHDU(plane))
+            made[-1].scale("int32", bscale=plane.max() / 2e9)
+    fits.HDUList(made).writeto(tmp_path / name)
+    table = Table.read(path)
+    table["GAL_FILENAME"] = [name] * 2
+    table.write(tmp_path / "other.fits")
+    Table.read(tmp_path / "real_fits.fits").write(tmp_path / "other_fits.fits")
+    found = catalogue(config({"real": {"catalogue": str(tmp_path / "other.fits")}}).galaxies)
+    for i in range(2):
+        np.testing.assert_allclose(found.cutout(i).image, wanted[i], atol=1e-6 * wanted[i].max())
+    table["GAL_HDU"] = [7, 8]
+    table.write(tmp_path / "other.fits", overwrite=True)
+    with pytest.raises(InputError, match=r"no image in extension 7, which other\.fits names"):
+        catalogue(config({"real": {"catalogue": str(tmp_path / "other.fits")}}).galaxies).cutout(0)
+
+
 def test_a_file_a_band_and_a_place_on_a_larger_image(tmp_path):
     path = plain(tmp_path, x=[40.0, 40.0], y=[40.0, 40.0])
     for i in range(2):
