@@ -1,13 +1,16 @@
-"""Small catalogues of galaxies on disk, in both formats that are read, for tests."""
+"""Small catalogues of galaxies on disk, in both formats that are read, and a small `redshift_images`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import galsim
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
+
+from mockforge.batch import Batch
 
 PSF = galsim.Gaussian(fwhm=0.1)
 
@@ -51,3 +54,24 @@ def write_files(folder: Path, images, bands, redshifts, *, scale=0.05, noise=0.0
         names.append(f"galaxy{i}.fits")
     Table({"file": names, "z": np.asarray(redshifts), **columns}).write(folder / "galaxies.ecsv")
     return folder / "galaxies.ecsv"
+
+
+def small(galaxies: dict[str, Any], **keys) -> dict[str, Any]:
+    """Settings of a small `redshift_images` stage, as a recipe writes them."""
+    return {
+        "galaxies": galaxies,
+        "bands": ["F814W", "F160W"],
+        "stamp": 61,
+        "z_out": 1.5,
+        "jitter": 0,
+        "spectra": {"templates": {"steps": 1}},
+        "psf_out": {"gaussian": {"fwhm_arcsec": 0.18}},
+        **keys,
+    }
+
+
+def batch(n: int, splits: dict[str, float] | None = None) -> Batch:
+    """An empty batch of n samples, the splits in turn."""
+    splits = splits or {"train": 1.0}
+    names = np.array([list(splits)[i % len(splits)] for i in range(n)])
+    return Batch(np.arange(n) + 40, np.arange(n) + 40, names, splits=splits)
