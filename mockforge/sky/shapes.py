@@ -61,7 +61,7 @@ class Knots:
     """Knots a galaxy has at most; from none to this many, equally likely."""
     fraction: Annotated[Varying, Limit(ge=0, le=1)] = uniform(0.0, 0.3)
     """Share of the main body's light that is in knots, where there are any, in `magnitude_band`."""
-    size: Annotated[Varying, Limit(gt=0)] = uniform(0.02, 0.08)
+    size: Annotated[Varying, Limit(gt=0)] = uniform(0.03, 0.12)
     """Sigma of a knot in units of the main body's effective radius; one for a galaxy."""
     spectra: Spectra | None = None
     """Their spectrum, one for a galaxy; null for the spectra of the galaxy."""
