@@ -22,6 +22,7 @@ from mockforge.redshifter.card import redshifter_card
 from mockforge.redshifter.config import Cvae, Loss, Unet
 from mockforge.redshifter.geometry import Geometry
 from mockforge.train.model_files import model_path, read_model, write_model
+from mockforge.train.parallel import usable
 
 _SPECS: dict[str, type[Unet] | type[Cvae]] = {"unet": Unet, "cvae": Cvae}
 
@@ -122,8 +123,9 @@ def predict(
 ) -> np.ndarray:
     """Each galaxy at its `z_out`: (N,C,H,W) float32 nJy from `image` (N,C,H,W) nJy.
 
-    `z_in` and `z_out` are (N,) or numbers above 0. Deterministic. InputError where the image does
-    not have the model's bands, or (a cvae) not its size.
+    `z_in` and `z_out` are (N,) or numbers above 0; `device` is cpu, cuda, ... or auto.
+    Deterministic. InputError where the image does not have the model's bands, or (a cvae) not
+    its size, or the device is not there.
     """
     image = torch.as_tensor(np.asarray(image, dtype=np.float32))
     wanted = (len(model.bands), *(model.shape if model.kind == "cvae" else image.shape[2:]))
@@ -137,9 +139,10 @@ def predict(
     ]
     if any(not bool((z > 0).all()) for z in redshifts):
         raise InputError("redshifts should be above 0")
-    network = model.network_with_weights().to(device).eval()
+    place = usable(device)
+    network = model.network_with_weights().to(place).eval()
     parts = zip(*(v.split(batch) for v in (image, *redshifts)), strict=True)
-    return torch.cat([network(*(v.to(device) for v in part)).cpu() for part in parts]).numpy()
+    return torch.cat([network(*(v.to(place) for v in part)).cpu() for part in parts]).numpy()
 
 
 @lru_cache(maxsize=4)

@@ -108,6 +108,9 @@ def test_a_model_refuses_what_it_cannot_redshift(dataset, tmp_path):
     model = load_redshifter(tmp_path / "run" / "tiny.json")
     with pytest.raises(InputError, match=r"\(galaxy, 3, 32, 32\)"):
         predict(model, np.ones((1, 3, 30, 30)), 0.5, 1.0)
+    with pytest.raises(InputError, match="'nosuch'"):
+        predict(model, np.ones((1, 3, 32, 32)), 0.5, 1.0, device="nosuch")
+    assert predict(model, np.ones((1, 3, 32, 32)), 0.5, 1.0, device="auto").shape == (1, 3, 32, 32)
     with pytest.raises(InputError, match="above 0"):
         predict(model, np.ones((1, 3, 32, 32)), 0.0, 1.0)
     with pytest.raises(InputError, match="wanted a redshifter"):
