@@ -68,7 +68,6 @@ _EXACT: dict[str, tuple[str, str]] = {
     "axis_ratio": ("", "minor over major axis"),
     "position_angle": ("deg", "of the major axis, from +x towards +y"),
     "magnitude": ("mag", "AB magnitude as drawn"),
-    "absolute_magnitude": ("mag", "AB, rest frame"),
     "absolute_magnitude_in": ("mag", "AB, rest frame, at z_in"),
     "absolute_magnitude_out": ("mag", "AB, rest frame, at z_out"),
     "sed": ("", "number of the spectrum in its table"),
@@ -135,7 +134,7 @@ _BY_START: tuple[tuple[str, str, str], ...] = (
     ("mag_err", "mag", "error of the magnitude"),
     ("mag_", "mag", "AB magnitude"),
     ("bbox_", "pix", "bounding box"),
-    ("psf_sharpened_", "", "largest factor by which giving the target its PSF amplified a frequency"),
+    ("psf_sharpened_out_", "", "largest factor by which giving the target its PSF amplified a frequency"),
 )
 
 

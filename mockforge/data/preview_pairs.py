@@ -12,7 +12,7 @@ _ENDS = (("input", "z_in"), ("target", "z_out"))
 _STATES = {"clean": "as it arrives", "psf": "through the PSF", "observed": "with noise"}
 _SIDE = 184
 """Pixels of a picture at most."""
-_FAINTEST = 1 / 300
+_FAINTEST = 1 / 80
 """Of a picture without noise: the share of its core's brightness at which asinh bends."""
 
 

@@ -124,12 +124,12 @@ def galaxy_table(
     found = spectrum_set(cfg.spectra, cfg.cosmology)
     for key, values in found.parameters.items():  # of the light, not of the main spectrum alone
         table[key] = light.share @ np.asarray(values, dtype=np.float64)
-    table |= {"absolute_magnitude": light.absolute[:, 0], "absolute_magnitude_out": light.absolute[:, 1]}
+    table |= {"absolute_magnitude_in": light.absolute[:, 0], "absolute_magnitude_out": light.absolute[:, 1]}
     total = np.stack([m.total for m in near]), np.stack([m.total for m in far])
     for c, band in enumerate(cfg.bands):
         table |= {f"flux_in_{band}": total[0][:, c], f"flux_out_{band}": total[1][:, c]}
         table |= {f"k_correction_in_{band}": light.k[:, 0, c], f"k_correction_out_{band}": light.k[:, 1, c]}
-        table[f"psf_sharpened_{band}"] = np.array([m.sharpened[c] for m in far])
+        table[f"psf_sharpened_out_{band}"] = np.array([m.sharpened[c] for m in far])
     return table
 
 

@@ -224,7 +224,7 @@ def _filled(
     if (sharpened > _SHARP).any():
         warnings.warn(
             "redshift_images: psf_out is sharper than the PSF of some galaxies at their new angular size;"
-            " their noise is amplified (columns psf_sharpened_<band> of the table galaxy): choose a broader"
+            " their noise is amplified (columns psf_sharpened_out_<band> of the table galaxy): choose a broader"
             " psf_out",
             stacklevel=2,
         )
@@ -241,6 +241,6 @@ def _filled(
         pixel_scale_arcsec=cfg.pixel_scale_arcsec,
         unit="nJy",
         zeropoint_ab=ZEROPOINT_NJY,
-        psf_fwhm_arcsec=optics.fwhm_in,
-        psf_fwhm_target_arcsec=optics.fwhm_out,
+        psf_fwhm_in_arcsec=optics.fwhm_in,
+        psf_fwhm_out_arcsec=optics.fwhm_out,
     )

@@ -62,8 +62,8 @@ def test_arrays_table_and_attributes(real):
     assert (made.arrays["z_out"] > made.arrays["z_in"]).all()
     assert {len(column) for column in made.tables["galaxy"].values()} == {6}
     assert set(made.tables["galaxy"]["name"].tolist()) == {b"0", b"1"}
-    assert made.attributes["psf_fwhm_arcsec"] == pytest.approx((0.1, 0.1), rel=0.01)
-    assert made.attributes["psf_fwhm_target_arcsec"] == pytest.approx((0.18, 0.18), rel=0.01)
+    assert made.attributes["psf_fwhm_in_arcsec"] == pytest.approx((0.1, 0.1), rel=0.01)
+    assert made.attributes["psf_fwhm_out_arcsec"] == pytest.approx((0.18, 0.18), rel=0.01)
 
 
 def test_flux_scales_by_the_k_corrected_factor(real):
@@ -89,7 +89,7 @@ def test_k_corrections_close_the_magnitudes(real):
         modulus = 5 * np.log10(luminosity_distance(table[f"z_{end}"]) * 1e5)
         for band in ("F814W", "F160W"):
             apparent = 31.4 - 2.5 * np.log10(table[f"flux_{end}_{band}"])
-            found = table["absolute_magnitude"] + modulus + table[f"k_correction_{end}_{band}"]
+            found = table[f"absolute_magnitude_{end}"] + modulus + table[f"k_correction_{end}_{band}"]
             np.testing.assert_allclose(found, apparent, atol=1e-3)
 
 
@@ -286,7 +286,7 @@ def test_equal_streams_give_equal_pairs(real):
 def test_a_sharper_target_is_told(real):
     with pytest.warns(UserWarning, match="psf_out is sharper"):
         made = config(real, spectrum="Im", psf_out={"gaussian": {"fwhm_arcsec": 0.05}})(batch(2), STREAM)
-    assert (made.tables["galaxy"]["psf_sharpened_F160W"] > 1.5).all()
+    assert (made.tables["galaxy"]["psf_sharpened_out_F160W"] > 1.5).all()
     assert np.isfinite(made.arrays["target"]).all()
 
 
@@ -323,4 +323,4 @@ def test_hst_stamps_with_photometry_of_another_telescope(shared_data):
     assert np.isfinite(made.arrays["target"]).all()
     for c in range(2):
         assert (made.arrays["target"][:, c].sum((1, 2)) > 0).all()
-    assert (made.tables["galaxy"]["psf_sharpened_F160W"] < 2).all()
+    assert (made.tables["galaxy"]["psf_sharpened_out_F160W"] < 2).all()
