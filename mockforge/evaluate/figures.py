@@ -51,11 +51,15 @@ def png(figure) -> bytes:
 
 
 def side_by_side(real: Sample, made: Sample, size: int, enlarged: int, detections: bool = False) -> bytes:
-    """Real left, generated right, in one stretch; `size` pixels of each, at the clearest block."""
+    """Real left, generated right, in one stretch; `size` pixels of each.
+
+    At the block with most detections where these are outlined, else at the least masked one.
+    """
     pair = []
     for sample in (real, made):
         blocks = np.flatnonzero(sample.reference)
-        part, y, x = sample.blocks[blocks[np.argmax(sample.clear[blocks])]]
+        rank = [len(sample.rows[b]) for b in blocks] if detections else sample.clear[blocks]
+        part, y, x = sample.blocks[blocks[np.argmax(rank)]]
         height, width = sample.images[part].shape[1:]
         y, x = max(0, min(int(y), height - size)), max(0, min(int(x), width - size))
         rgb = asinh_rgb(cut_stamp(sample.images[part], y, x, size), real.rms)

@@ -126,7 +126,7 @@ def side_by_side(real: Sample, made: Sample, stream: Stream) -> tuple[Section, s
     )
     least = min(min(i.shape[1:]) for i in (*real.images, *made.images))
     section.pictures["Real, generated."] = figures.side_by_side(real, made, min(640, least), 1)
-    near = figures.side_by_side(real, made, min(160, least), 4, detections=True)
+    near = figures.side_by_side(real, made, min(240, least), 3, detections=True)
     section.pictures["Enlarged, with what was detected."] = near
     grid, key = figures.source_grid(real, made, 50, stream.child("grid").numpy())
     if key:
