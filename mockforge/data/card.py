@@ -24,8 +24,11 @@ _LIMITS = {
     "sky in `instances`, blends it cannot separate are one object, a peak of the noise can be an object.",
     "sgan": "The sky was painted by a network that learned one survey: its objects are samples of what it "
     "learned, there is no large-scale structure, rare objects (large, very bright) are coarse or missing.",
-    "sersic_sed": "Galaxies are single Sersic profiles with one spectrum each: no bars, arms, clumps, dust "
-    "lanes or colour gradients, and no evolution between the two redshifts.",
+    "sersic_sed": "Galaxies are Sersic profiles, with knots where asked, and spectra of stars without "
+    "emission lines: no bars, arms or dust lanes, and each parameter is drawn by itself, not as a survey "
+    "has them together.",
+    "redshift_images": "Galaxies are those of the images, with their selection, their neighbours' light and "
+    "some of their noise: the target shows only what the input was deep and sharp enough to show.",
     "observe": "Noise is that of a calibrated image without flaws: one PSF and one depth over a tile, no "
     "neighbours, cosmic rays or residual sky.",
     "stamps": "Galaxies are single Sersic profiles with one spectrum each, at most two to a stamp: no bars, "
