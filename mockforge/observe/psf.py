@@ -22,9 +22,9 @@ from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError
 from mockforge.observe.psf_models import Model, Rings, airy, gaussian, image, moffat, read_image
 
-_SHARED = 3e-4
+_SHARED = 5e-4
 """Principal PSFs are kept until all bands are this near theirs, relative to the central value."""
-_OUTSIDE = 0.02
+_OUTSIDE = 0.05
 """The padding round a stamp reaches as far as the circle that leaves this much of a PSF outside."""
 _ZONES = 3
 """Multiples of the sampling frequency on each side that may fold back."""
@@ -186,19 +186,20 @@ def _transfer(
     order = sorted(itertools.product(turn, turn), key=lambda g: (g != (0, 0), g))
     ky, kx = (np.stack([f + g[i] for g in order]) for i, f in enumerate(_frequencies(grid)))
     each = np.stack([model.at(2 * math.pi / scale * kx, 2 * math.pi / scale * ky) for model in made])
-    mix, basis = _principal(each)
     pixel = np.sinc(ky) * np.sinc(kx)
+    mix, basis = _principal(each, pixel)
     zones = []
     strength = abs(each * pixel).max(axis=0)
     for i, g in enumerate(order):
         seen, through = strength[i], basis[:, i] * pixel[i]
-        box = (slice(0, seen.shape[0]), slice(0, seen.shape[1]))
-        if g != (0, 0):
+        rows, columns = slice(0, seen.shape[0]), slice(0, seen.shape[1])
+        if i > 0:
             where = np.nonzero(seen > _FOLDED)
             if not len(where[0]):
                 continue
-            box = tuple(slice(int(w.min()), int(w.max()) + 1) for w in where)
-        zones.append(Zone((int(g[0]), int(g[1])), *box, np.ascontiguousarray(through[:, *box], np.complex64)))
+            rows, columns = (slice(int(w.min()), int(w.max()) + 1) for w in where)
+        through = np.ascontiguousarray(through[:, rows, columns], np.complex64)
+        zones.append(Zone((int(g[0]), int(g[1])), rows, columns, through))
     own = np.ascontiguousarray(basis[:, 0], np.complex64)
     return Transfer(shape, grid, fwhm, mix.astype(np.float32), own, tuple(zones))
 
@@ -221,30 +222,9 @@ def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
         return [airy(psf.airy.diameter_m, psf.airy.obscuration, w) for w in waves]
     if psf.image is not None:
         return _images(psf.image, bands)
-    return _survey(str(psf.survey), bands)
+    from mockforge.observe.surveys import survey_psf
 
-
-def _survey(name: str, bands: Sequence[str]) -> list[Model]:
-    """A survey's PSFs, Moffat or Gaussian, without its pixel.
-
-    A preset's FWHM includes the survey's own pixel; its second moment, side^2 / 12, comes off
-    that of the Gaussian core, and the pixel drawn is added instead.
-    """
-    from mockforge.observe.surveys import survey
-
-    found = survey(name)
-    pixel = math.sqrt(8 * math.log(2) / 12) * found.pixel_scale_arcsec
-    out = []
-    for band in bands:
-        width = found.band(band).fwhm_arcsec
-        if width <= 1.05 * pixel:
-            raise InputError(
-                f"survey {name}: a FWHM of {width:g} arcsec in {band} is not wider than a pixel of"
-                f" {found.pixel_scale_arcsec:g} arcsec; give the PSF as gaussian, moffat, airy or image"
-            )
-        width = math.sqrt(width**2 - pixel**2)
-        out.append(gaussian(width) if found.moffat_beta is None else moffat(width, found.moffat_beta))
-    return out
+    return models(survey_psf(str(psf.survey), bands), bands)
 
 
 def _pivot_um(band: str) -> float:
@@ -288,20 +268,18 @@ def _each(values: Any, bands: Sequence[str], key: str) -> tuple[Any, ...]:
     return values * len(bands) if len(values) == 1 else values
 
 
-def _principal(each: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(C, Z, Y, X) as (C, J) times (J, Z, Y, X): as few J as hold every band to `_SHARED`."""
-    flat = np.concatenate(
-        [np.real(each).reshape(len(each), -1), np.imag(each).reshape(len(each), -1)], axis=1
-    )
+def _principal(each: np.ndarray, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(C, Z, Y, X) as (C, J) times (J, Z, Y, X): as few J as hold every band to `_SHARED`.
+
+    `pixel` (Z, Y, X) is what the pixels leave of each frequency, and so how much it matters.
+    """
+    parts = (np.real(each * pixel), np.imag(each * pixel))
+    flat = np.concatenate([part.reshape(len(each), -1) for part in parts], axis=1)
     u, s, v = np.linalg.svd(flat, full_matrices=False)
-    j = next(
-        j
-        for j in range(1, len(s) + 1)
-        if abs((u[:, :j] * s[:j]) @ v[:j] - flat).max() < _SHARED or j == len(s)
-    )
-    half = v.shape[1] // 2
-    basis = (v[:j, :half] + 1j * v[:j, half:]).reshape(j, *each.shape[1:])
-    return u[:, :j] * s[:j], basis
+    j = 1
+    while j < len(s) and abs((u[:, :j] * s[:j]) @ v[:j] - flat).max() > _SHARED:
+        j += 1
+    return u[:, :j] * s[:j], np.tensordot(u[:, :j].T / s[:j, None], each, axes=1)
 
 
 def _fast(n: int) -> int:

@@ -60,10 +60,12 @@ def airy(diameter_m: float, obscuration: float, wavelength_um: float) -> Model:
 
     def lens(d: np.ndarray, a: float, b: float) -> np.ndarray:
         """Area that circles of radii a >= b share at the distance d."""
+        if b == 0:
+            return np.zeros_like(d)
         inside, apart = d <= a - b, d >= a + b
         x = np.where(inside | apart, a, d)
         far = np.clip((x**2 + a**2 - b**2) / (2 * x * a), -1, 1)
-        near = np.clip((x**2 + b**2 - a**2) / (2 * x * max(b, 1e-12)), -1, 1)
+        near = np.clip((x**2 + b**2 - a**2) / (2 * x * b), -1, 1)
         wedge = (-x + a + b) * (x + a - b) * (x - a + b) * (x + a + b)
         area = a**2 * np.arccos(far) + b**2 * np.arccos(near) - 0.5 * np.sqrt(np.maximum(wedge, 0))
         return np.where(inside, math.pi * b**2, np.where(apart, 0.0, area))

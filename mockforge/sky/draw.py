@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -81,54 +82,64 @@ def draw(
     if psf is not None and psf.shape != tuple(shape):
         raise ValueError(f"the PSF is made for stamps of {psf.shape}, not {tuple(shape)}")
     psf = psf if psf is None else psf.on(sed.device)
-    parts = [
-        _draw({name: value[i : i + _BATCH] for name, value in s.items()}, knots, sed, shape, psf, i)
-        for i in range(0, sed.shape[0], _BATCH)
-    ]
-    return Drawn(
-        torch.cat([p.clean for p in parts]),
-        None if psf is None else torch.cat([p.psf for p in parts if p.psf is not None]),
-        torch.cat([p.profile for p in parts]),
-    )
+    count, bands, components = sed.shape
+    empty = partial(torch.empty, device=sed.device)
+    clean = empty((count, bands, *shape))
+    drawn = Drawn(clean, None if psf is None else torch.empty_like(clean), empty((count, components, *shape)))
+    for i in range(0, count, _BATCH):
+        part = slice(i, i + _BATCH)
+        own = None if knots is None else {name: v[part].double() for name, v in vars(knots).items()}
+        weights = sed[part].float()
+        _draw({name: value[part] for name, value in s.items()}, own, weights, psf, _cut(drawn, part))
+    return drawn
+
+
+def _cut(drawn: Drawn, part: slice) -> Drawn:
+    """Some of the galaxies, as views."""
+    return Drawn(drawn.clean[part], None if drawn.psf is None else drawn.psf[part], drawn.profile[part])
 
 
 def _draw(
-    s: dict[str, Tensor],
-    knots: Knots | None,
-    sed: Tensor,
-    shape: tuple[int, int],
-    psf: Transfer | None,
-    i: int,
-) -> Drawn:
-    """The galaxies from number `i` on."""
+    s: dict[str, Tensor], knots: dict[str, Tensor] | None, weights: Tensor, psf: Transfer | None, out: Drawn
+) -> None:
+    """Some of the galaxies, into `out`."""
     count, components = s["x"].shape
+    shape = (out.profile.shape[2], out.profile.shape[3])
     flat = {name: value.reshape(-1) for name, value in s.items()}
-    weights = sed[i : i + count].float()
-    own = None if knots is None else {name: v[i : i + count].double() for name, v in vars(knots).items()}
-    profile = _pixels(flat, shape).unflatten(0, (count, components))
-    if own is not None:
-        profile = torch.cat([profile, _knots(own, shape)[:, None]], dim=1)
-    clean = torch.bmm(weights, profile.flatten(2)).unflatten(2, shape)
-    if psf is None:
-        return Drawn(clean, None, profile)
+    if psf is None or out.psf is None:
+        out.profile[:, :components] = _pixels(flat, shape).unflatten(0, (count, components))
+        if knots is not None:
+            out.profile[:, components] = _knots(knots, shape)
+        torch.bmm(weights, out.profile.flatten(2), out=out.clean.flatten(2))
+        return
     top, left = (psf.grid[0] - shape[0]) // 2, (psf.grid[1] - shape[1]) // 2
     window = (..., slice(top, top + shape[0]), slice(left, left + shape[1]))
-    flat |= {"x": flat["x"] + left, "y": flat["y"] + top}
-    principal = psf.mix.shape[1]
-    seen = torch.empty((count * components, principal, *shape), device=sed.device)
-    wide = spreads(flat, psf)
-    for chosen, beyond in ((torch.nonzero(~wide)[:, 0], False), (torch.nonzero(wide)[:, 0], True)):
-        for some in chosen.split(max(1, _BLOCK // (psf.grid[0] * psf.grid[1]))):
-            if not len(some):
-                continue
-            part = {name: value[some] for name, value in flat.items()}
-            seen[some] = seen_sersics(part, psf, _pixels(part, psf.grid) if beyond else None)[window]
+    padded = flat | {"x": flat["x"] + left, "y": flat["y"] + top}
+    profile = torch.empty((count * components, *shape), device=weights.device)
+    seen = torch.empty((count * components, psf.mix.shape[1], *shape), device=weights.device)
+    wide = spreads(padded, psf)
+    near, far = torch.nonzero(~wide)[:, 0], torch.nonzero(wide)[:, 0]
+    if len(near):
+        profile[near] = _pixels({name: value[near] for name, value in flat.items()}, shape)
+    pixels = _pixels({name: value[far] for name, value in padded.items()}, psf.grid) if len(far) else None
+    if pixels is not None:
+        profile[far] = pixels[window]
+    size = max(1, _BLOCK // (psf.grid[0] * psf.grid[1]))
+    for chosen, beyond in ((near, None), (far, pixels)):
+        for i in range(0, len(chosen), size):
+            some = chosen[i : i + size]
+            part = {name: value[some] for name, value in padded.items()}
+            through = seen_sersics(part, psf, None if beyond is None else beyond[i : i + size])
+            seen[some] = through[window]
+    out.profile[:, :components] = profile.unflatten(0, (count, components))
     seen = seen.unflatten(0, (count, components))
-    if own is not None:
-        own |= {"x": own["x"] + left, "y": own["y"] + top}
-        seen = torch.cat([seen, seen_knots(own, psf)[window][:, None]], dim=1)
+    if knots is not None:
+        out.profile[:, components] = _knots(knots, shape)
+        knots = knots | {"x": knots["x"] + left, "y": knots["y"] + top}
+        seen = torch.cat([seen, seen_knots(knots, psf)[window][:, None]], dim=1)
     both = (weights[:, :, :, None] * psf.mix[:, None, :]).flatten(2)
-    return Drawn(clean, torch.bmm(both, seen.flatten(1, 2).flatten(2)).unflatten(2, shape), profile)
+    torch.bmm(weights, out.profile.flatten(2), out=out.clean.flatten(2))
+    torch.bmm(both, seen.flatten(1, 2).flatten(2), out=out.psf.flatten(2))
 
 
 def _pixels(flat: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:

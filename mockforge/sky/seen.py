@@ -20,10 +20,14 @@ from mockforge.observe.psf import Transfer
 from mockforge.sky.sersic import flux_inside
 from mockforge.sky.sersic_tables import rows, transform
 
-_OUTSIDE = 1e-3
+_OUTSIDE = 3e-3
 """A galaxy with less light than this beyond the grid is drawn from its transform alone."""
 _PASS = 6.0
 """Lowest half-width of the low pass, in units of 1 / (distance from the centre to the edge)."""
+
+
+_NEAR = ((0, 0), *((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)))
+"""What of the profile's transform is folded into that of its pixels, up to little."""
 
 
 def spreads(part: dict[str, Tensor], psf: Transfer) -> Tensor:
@@ -54,7 +58,7 @@ def seen_sersics(part: dict[str, Tensor], psf: Transfer, pixels: Tensor | None) 
     zones = {zone.g: zone for zone in psf.zones}
     out = torch.zeros((), device=kx.device)
     folded, square = None, None
-    near = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)] if pixels is not None else []
+    near = _NEAR if pixels is not None else ()
     for at in sorted({*zones, *near}, key=lambda z: (z != (0, 0), z)):
         zone = zones.get(at)
         whole = at in near or zone is None or at == (0, 0)
@@ -75,11 +79,11 @@ def seen_sersics(part: dict[str, Tensor], psf: Transfer, pixels: Tensor | None) 
             inner = light[:, zone.rows, zone.columns] if whole else light
             out[:, :, zone.rows, zone.columns] += inner[:, None] * zone.basis
     phase = _phase(part, ky, kx)
-    out = out * phase[:, None]
+    out *= phase[:, None]
     if pixels is not None and folded is not None and square is not None:
         low = torch.exp(square * _width(part, psf)[:, None, None])
         rest = (torch.fft.rfft2(pixels) - folded * phase) * low
-        out = out + rest[:, None] * psf.basis
+        out += rest[:, None] * psf.basis
     return torch.fft.irfft2(out, s=psf.grid)
 
 

@@ -34,7 +34,7 @@ _BLOCK = 2**16
 """Pixels worked on at once where all are: they then stay in a core's cache."""
 _POINTS = {3: 4.96e-7, 5: 3.94e-13, 8: 1.7e-23}
 """Gauss-Legendre points a side, and their error in terms of the derivative of twice that order."""
-_EDGE = np.polynomial.legendre.leggauss(10)
+_EDGE = np.polynomial.legendre.leggauss(12)
 
 
 def sersic_b(n: Tensor) -> Tensor:
@@ -160,7 +160,7 @@ def _limits(form: dict[str, Tensor]) -> Tensor:
     f = torch.exp(form["log_peak"][:, None] - tau)
     slope, near = 2 * tau * p, trace / s  # -d ln f / d ln R; (pixel size / distance)^2
     if "s" in form:
-        slope = slope + 1
+        slope = slope + (form["s"] != 0)[:, None].double()
     allowed = _TOLERANCE * torch.maximum(f, _FAINT * form["bright"][:, None]) / f
     core = near > _CORE
     order, derivative = 0, torch.ones_like(s)  # f's derivative of this order, over f

@@ -15,8 +15,8 @@ from torch import Tensor
 
 _N = np.exp(np.linspace(np.log(0.28), np.log(8.5), 72))
 """The indices tabulated."""
-_LOW, _STEP, _COUNT = -8.0, 1 / 16, 256
-"""ln(R / r_e) or ln(k r_e) from -8 to 8."""
+_LOW, _STEP, _COUNT = -7.0, 1 / 20, 280
+"""ln(R / r_e) or ln(k r_e) from -7 to 7."""
 
 
 _FINE = 4
