@@ -162,6 +162,6 @@ def _verdicts(errors: Errors) -> list[Verdict]:
         mine = float(np.nanmedian(np.abs(errors[model][k])))
         for other in (IDENTITY, BAND_SHIFT):
             theirs = float(np.nanmedian(np.abs(errors[other][k])))
-            rule = f"median absolute error {mine:.3g} < half of {theirs:.3g} ({other})"
-            out.append(Verdict(what, mine < 0.5 * theirs, rule))
+            rule = f"median absolute error {mine:.3g} < {theirs:.3g} ({other})"
+            out.append(Verdict(what, mine < theirs, rule))
     return out

@@ -83,7 +83,7 @@ class Loss:
     """What the U-Net is held to; the CVAE has its own: summed squares and KL."""
 
     flux: NonNegative = 1.0
-    """Weight of the error of a band's flux, in the whole stamp and within a window."""
+    """Weight of the error of a band's flux, in the whole stamp and in four windows about its centre."""
     softening: Positive = 0.1
     """Where the stretch of the pixels bends, in rms of the target in its band."""
     faintest: Fraction = 0.003

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -16,6 +17,10 @@ _STEEPEST = 8.0
 """Largest change of a band's flux that the network can ask for, in e-folds."""
 _BRIGHTEST = 14.0
 """Largest stretched pixel: exp(14) times the scale."""
+_SEEN = (1 / 6, 1 / 16)
+"""Windows, in sides of the stamp, in which the network sees the fluxes of the bands."""
+_HELD = (math.inf, 1 / 6, 1 / 12, 1 / 24, 1 / 48)
+"""Windows in which its fluxes are held to the target's, from the stamp to a pixel or two."""
 _FAINTEST = 1e-3
 """A band's scale is never below this fraction of the brightest band's."""
 
@@ -95,8 +100,8 @@ class UnetRedshifter(nn.Module):
             return {"loss/pixels": pixels, "loss/flux": self.loss.flux * self._flux_error(made, target)}
 
     def _flux_error(self, made: Tensor, target: Tensor) -> Tensor:
-        """Mean error of the log flux of the stamp and of two windows; linear where a band is dark."""
-        windows = _windows(target.shape[2:], target.device)
+        """Mean error of the log flux of the stamp and of windows; linear where a band is dark."""
+        windows = _windows(target.shape[2:], target.device, _HELD)
         got, wanted = (torch.einsum("nchw,khw->nkc", v, windows) for v in (made, target))
         floor = self.loss.faintest * wanted.abs().amax(dim=2, keepdim=True).clamp_min(1e-30)
         return (torch.asinh(got / floor) - torch.asinh(wanted / floor)).abs().mean()
@@ -108,7 +113,7 @@ class UnetRedshifter(nn.Module):
 
     def _colours(self, image: Tensor, guess: Tensor) -> Tensor:
         """Flux of each band relative to the brightest: outer and inner input, and the first guess."""
-        windows = _windows(image.shape[2:], image.device)[1:]
+        windows = _windows(image.shape[2:], image.device, _SEEN)
         rows = [
             *torch.einsum("nchw,khw->nkc", image, windows).unbind(dim=1),
             torch.einsum("nchw,hw->nc", guess, windows[0]),
@@ -144,12 +149,12 @@ def band_scale(image: Tensor, faintest: float = _FAINTEST) -> Tensor:
     return torch.maximum(rms, faintest * rms.amax(dim=1, keepdim=True)).clamp_min(1e-30).detach()
 
 
-def _windows(shape: torch.Size, device: torch.device) -> Tensor:
-    """(3, H, W): the whole stamp, and Gaussians of a sixth and a sixteenth of its side about its centre."""
+def _windows(shape: torch.Size, device: torch.device, widths: tuple[float, ...]) -> Tensor:
+    """(K, H, W): Gaussians about the stamp's centre, their sigmas in units of its side."""
     y = torch.arange(shape[0], device=device)[:, None] - (shape[0] - 1) / 2
     x = torch.arange(shape[1], device=device)[None, :] - (shape[1] - 1) / 2
     square = (y**2 + x**2) / min(shape) ** 2
-    return torch.stack([torch.ones_like(square), *(torch.exp(-square / (2 * s**2)) for s in (1 / 6, 1 / 16))])
+    return torch.stack([torch.exp(-square / (2 * s**2)) for s in widths])
 
 
 def _blocks(wide_in: int, wide_out: int, count: int, embedding: int) -> nn.ModuleList:
