@@ -16,6 +16,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "sersic_sed": ("mockforge.sky.pairs", "SersicSed"),
     "redshift_images": ("mockforge.sky.images", "RedshiftImages"),
     "stamps": ("mockforge.sky.stamps", "Stamps"),
+    "scene": ("mockforge.sky.scene_stage", "SceneTiles"),
     "detect": ("mockforge.label.stage", "Detect"),
     "select": ("mockforge.label.select", "Select"),
     "observe": ("mockforge.observe.stage", "Observe"),
@@ -23,7 +24,7 @@ STAGES: dict[str, tuple[str, str]] = {
 }
 """Stage name -> (module, class). The class is a `mockforge.config.config` dataclass and a Stage."""
 
-SOURCES = ("sgan", "image", "sersic_sed", "redshift_images", "stamps")
+SOURCES = ("sgan", "image", "sersic_sed", "redshift_images", "scene", "stamps")
 """The stages a recipe can start with: they read nothing and make samples."""
 
 TABLES = frozenset({"catalogue", "galaxy", "objects", "tile"})

@@ -39,7 +39,7 @@ SPECTRA = Spectra(
 R_E_ARCSEC, INDEX, AXIS_RATIO, REDSHIFT = (0.02, 4.0), (0.3, 6.0), (0.08, 1.0), (0.03, 6.0)
 """Least and greatest values; a draw outside is put on the edge."""
 
-_TABLE = Path(__file__).with_name("data") / "hst_population.npz"
+TABLE = Path(__file__).with_name("data") / "hst_population.npz"
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def hst_population() -> Population:
     3D-HST COSMOS (Skelton et al. 2014, ApJS 214, 24; van der Wel et al. 2012, ApJS 203, 24),
     deepened with the HDF-North (Fernandez-Soto, Lanzetta & Yahil 1999, ApJ 513, 34).
     """
-    with np.load(_TABLE, allow_pickle=False) as found:
+    with np.load(TABLE, allow_pickle=False) as found:
         a = {key: found[key].astype(np.float64) for key in found.files}
     covariance = np.einsum("kij,klj->kil", a["root"], a["root"])
     return Population(

@@ -1,0 +1,101 @@
+"""What a parametric sky is: bands, instrument, population, stars, clustering, structure, shear."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from mockforge.config import Fraction, Index, Limit, NonNegative, Positive, config
+from mockforge.observe.noise import Noise
+from mockforge.observe.psf import Moffat, Psf
+from mockforge.sky.bandpass import BandName
+
+Magnitude = Annotated[float, Limit(ge=16, le=30.5)]
+
+
+@config
+class Stars:
+    """Stars, in numbers and magnitudes as in the population's table, with the colours of black bodies."""
+
+    factor: NonNegative = 1.0
+    """Times the counts of COSMOS; galactic latitude changes them."""
+    faintest: Magnitude = 26.0
+    """AB magnitude in F160W; most of the Galaxy's are brighter."""
+    temperature_k: tuple[Positive, Positive] = (3000.0, 6500.0)
+    """Coolest and hottest, spread evenly in their logarithm."""
+
+
+@config
+class Clustering:
+    """Galaxies in clumps, so that w(theta) = amplitude * (theta / arcsec)^-slope well inside `reach`.
+
+    A Poisson cluster process (Neyman & Scott 1952, ApJ 116, 144): clumps of density r^-(1 + slope/2)
+    hold a `share` of the galaxies, and their number follows from the amplitude.
+    """
+
+    amplitude: Positive = 0.4
+    """w at one arcsec."""
+    slope: Annotated[float, Limit(gt=0.1, lt=1.9)] = 0.8
+    """Exponent of the fall."""
+    reach_arcsec: Annotated[float, Limit(gt=1, le=30)] = 20.0
+    """Radius of a clump."""
+    share: Annotated[float, Limit(gt=0, le=1)] = 0.5
+    """Share of the galaxies that are in clumps."""
+
+
+@config
+class Structure:
+    """Parts of galaxies. Every galaxy keeps its half-light radius, and its flux in every band."""
+
+    bulges: bool = True
+    """Galaxies of index n > 1 are a disk and a de Vaucouleurs bulge with (n - 1) / 3 of the light,
+    at most 0.9, in an old population's colours; if not, single Sersic profiles."""
+    knots: Index = 8
+    """Most star-forming knots on a late type (n < 2); the number is even between 0 and this."""
+    knot_fraction: Fraction = 0.3
+    """Largest share of the disk's light in them, even from 0."""
+
+
+@config
+class SceneModel:
+    """A Hubble-like blank field of galaxies and stars whose every parameter is known.
+
+    The population is that of `mockforge.sky.population`. Noise is Gaussian of the variance of sky
+    and sources (no counting of single electrons).
+    """
+
+    bands: tuple[BandName, ...] = ("F606W", "F775W", "F814W")
+    """Bands of the images, in the order of the channel axis."""
+    pixel_scale_arcsec: Positive = 0.06
+    """Size of a pixel."""
+    psf: Psf | None = Psf(moffat=Moffat(fwhm_arcsec=(0.057, 0.071, 0.072), beta=1.61))
+    """PSF; the default is Hubble's ACS in the default bands: encircled energies within 0.04 of PSF
+    images from 0.09 to 2.4 arcsec (github.com/cschreib/egg, share/psfs). null for none."""
+    noise: Noise | None = None
+    """Noise; null for none."""
+    faintest: Magnitude = 29.5
+    """Faintest galaxies, total AB magnitude in F160W."""
+    brightest: Magnitude = 18.0
+    """Brightest galaxies and stars."""
+    density_factor: NonNegative = 1.0
+    """Times the number of galaxies."""
+    stars: Stars | None = Stars()
+    """Stars; null for none."""
+    clustering: Clustering | None = None
+    """Clumps; null for positions at random."""
+    structure: Structure = Structure()
+    """Bulges, disks, knots."""
+    shear: tuple[float, float] = (0.0, 0.0)
+    """Weak lensing: reduced shear g1, g2 of every galaxy (its shape; not its place or flux)."""
+    edge_mag_arcsec2: Annotated[float, Limit(ge=24, le=38)] = 32.0
+    """Surface brightness to which a galaxy or star is painted; farther out it has no light."""
+
+    def __post_init__(self) -> None:
+        if not self.bands or len(set(self.bands)) < len(self.bands):
+            raise ValueError(f"bands should be one or more different names, found {list(self.bands)}")
+        if self.brightest >= self.faintest:
+            raise ValueError(f"brightest {self.brightest:g} should be below faintest {self.faintest:g}")
+        if self.shear[0] ** 2 + self.shear[1] ** 2 >= 0.25:
+            raise ValueError(f"shear should be weak, below 0.5, found {list(self.shear)}")
+        low, high = (16.0, 30.5) if self.stars is None else self.stars.temperature_k
+        if low > high:
+            raise ValueError(f"stars: temperature_k: the coolest {low:g} is above the hottest {high:g}")

@@ -1,0 +1,42 @@
+"""Pixels of a scene's objects: noiseless stamps through the PSF."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mockforge.sky.scene_model import SceneModel
+from mockforge.sky.scene_objects import Objects
+
+
+def paint(model: SceneModel, made: Objects) -> np.ndarray:
+    """Stamps (N, C, S, S) float32 in nJy of objects that have one side S, through the PSF.
+
+    A stamp begins at `made.corner()`; its object has no light outside it.
+    """
+    import torch
+
+    from mockforge.observe.psf import transfer
+    from mockforge.sky.draw import Knots, Sersics, draw
+
+    side = int(made.side[0])
+    top, left = made.corner()
+    x, y, scale = made.x - left, made.y - top, model.pixel_scale_arcsec
+
+    def pair(values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(np.broadcast_to(values[:, None], (len(made), 2))))
+
+    zero = torch.zeros((len(made), 2), dtype=torch.float64)
+    sersics = Sersics(
+        x=pair(x), y=pair(y), r_e=torch.from_numpy(made.size / scale), n=torch.from_numpy(made.index),
+        axis_ratio=pair(made.axis_ratio), position_angle=pair(made.position_angle),
+        asymmetry=zero, asymmetry_angle=zero,
+    )  # fmt: skip
+    knots = Knots(
+        x=torch.from_numpy(x[:, None] + made.knots[..., 0] / scale),
+        y=torch.from_numpy(y[:, None] + made.knots[..., 1] / scale),
+        sigma=torch.from_numpy(made.knots[..., 2] / scale),
+        weight=torch.from_numpy(np.ascontiguousarray(made.knots[..., 3])),
+    )
+    seen = None if model.psf is None else transfer(model.psf, model.bands, scale, (side, side))
+    drawn = draw(sersics, knots, torch.from_numpy(made.sed), (side, side), seen)
+    return (drawn.clean if drawn.psf is None else drawn.psf).numpy()
