@@ -22,7 +22,7 @@ def fingerprint(things: Iterable[Spectra | Psf | None]) -> dict[str, str]:
         if isinstance(thing, Spectra):
             found |= digests(_spectra_files(thing))
         elif thing is not None and thing.image is not None:
-            found |= digests([Path(thing.image.folder) / name for name in thing.image.files])
+            found |= digests([Path(thing.image.folder).expanduser() / name for name in thing.image.files])
         elif thing is not None and thing.survey is not None and is_file(thing.survey):
             found[thing.survey] = digest(thing.survey)
     return found
@@ -31,7 +31,7 @@ def fingerprint(things: Iterable[Spectra | Psf | None]) -> dict[str, str]:
 def _spectra_files(spectra: Spectra) -> list[Path]:
     chosen = spectra.chosen
     if isinstance(chosen, SpectrumFiles):
-        return [Path(chosen.folder) / name for name in chosen.files]
+        return chosen.paths()
     if isinstance(chosen, Populations) and chosen.grid != "bundled":
         return sorted(Path(chosen.grid).glob("*.ised"))
     return []

@@ -51,7 +51,7 @@ def _stamps(chosen: Templates | SpectrumFiles | Populations) -> tuple[tuple[int,
     """Time and size of the files that a set is made from, those that are there."""
     paths: list[Path] = []
     if isinstance(chosen, SpectrumFiles):
-        paths = [Path(chosen.folder).expanduser() / name for name in chosen.files]
+        paths = chosen.paths()
     elif isinstance(chosen, Populations) and chosen.grid != "bundled":
         paths = sorted(Path(chosen.grid).expanduser().glob("*.ised"))
     found = [path.stat() for path in paths if path.is_file()]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 from itertools import product
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from mockforge.config import Count, Limit, NonNegative, Positive, config
+from mockforge.errors import InputError
 
 SedName = Literal["E", "Sbc", "Scd", "Im"]
 Igm = Literal["inoue2014", "madau1995", "none"]
@@ -45,8 +47,8 @@ class SpectrumFiles:
     Each is scaled to the same luminosity, 1e10 suns over the wavelengths that it covers.
     """
 
-    files: tuple[str, ...]
-    """Files, rest-frame spectra; the order is that of the table."""
+    files: tuple[str, ...] | None = None
+    """Files, rest-frame spectra; the order is that of the table. Null: every file of `folder`."""
     folder: str = "."
     """Where the files are."""
     wavelength_unit: Literal["Angstrom", "nm", "um"] = "Angstrom"
@@ -55,7 +57,18 @@ class SpectrumFiles:
     """What the second column is, in any unit: per wavelength or per frequency."""
 
     def __post_init__(self) -> None:
-        _different("files", self.files)
+        if self.files is not None:
+            _different("files", self.files)
+
+    def paths(self) -> list[Path]:
+        """Every file, in order. InputError where the folder holds none."""
+        folder = Path(self.folder).expanduser()
+        if self.files is not None:
+            return [folder / name for name in self.files]
+        found = sorted(p for p in folder.glob("*") if p.is_file() and not p.name.startswith("."))
+        if not found:
+            raise InputError(f"{folder}: no files of spectra there; set `folder`, or name them with `files`")
+        return found
 
 
 @config

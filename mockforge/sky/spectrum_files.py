@@ -25,21 +25,21 @@ def file_set(config: SpectrumFiles) -> SpectrumSet:
 
     InputError for a file that cannot be read or holds no spectrum, or without common wavelengths.
     """
-    folder = Path(config.folder).expanduser()
-    read = [_angstrom(config, folder / name) for name in config.files]
+    paths = config.paths()
+    read = [_angstrom(config, path) for path in paths]
     low, high = max(w[0] for w, _ in read), min(w[-1] for w, _ in read)
     if not low < high:
-        raise InputError(f"{folder}: the files of the spectra have no wavelengths in common")
+        raise InputError(f"{config.folder}: the files of the spectra have no wavelengths in common")
     wave = np.unique(np.concatenate([[low, high], *(w for w, _ in read)]))
     wave = wave[(wave >= low) & (wave <= high)]
     light = np.stack([np.interp(wave, w, f) for w, f in read])
     total = np.asarray(np.trapezoid(light, wave, axis=1))
-    for name, sum_ in zip(config.files, total, strict=True):
+    for path, sum_ in zip(paths, total, strict=True):
         if not sum_ > 0:
-            raise InputError(f"{folder / name}: no light between {low:.0f} and {high:.0f} Angstrom")
-    names = tuple(Path(name).stem for name in config.files)
+            raise InputError(f"{path}: no light between {low:.0f} and {high:.0f} Angstrom")
+    names = tuple(path.stem for path in paths)
     if len(set(names)) < len(names):
-        names = tuple(config.files)
+        names = tuple(str(path) for path in paths)
     return fixed_set(names, wave, light * (_SUNS / total)[:, None], {})
 
 

@@ -95,3 +95,14 @@ def test_files_that_do_not_fit(folder):
         read_spectrum(folder / "picture.fits")
     with pytest.raises(InputError, match="covers 1000 to 20000"):
         sed_fluxes(ask(folder, "text.txt"), ("F435W",), np.array([5.0]), np.array([5.0]), np.array([0]))
+
+
+def test_a_folder_is_all_its_files_in_order(tmp_path):
+    wave = np.linspace(1000.0, 20000.0, 50)
+    for name in ("b.txt", "a.txt"):
+        np.savetxt(tmp_path / name, np.column_stack([wave, np.ones(50)]))
+    found = spectrum_set(Spectra(files=SpectrumFiles(folder=str(tmp_path))))
+    assert found.names == ("a", "b")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no files of spectra"):
+        spectrum_set(Spectra(files=SpectrumFiles(folder=str(tmp_path / "empty"))))
