@@ -40,6 +40,21 @@ def test_the_recipe_of_real_galaxies_builds_from_files(tmp_path):
     assert all(dataset[i]["z_out"] > dataset[i]["z_in"] for i in range(6))
 
 
+@pytest.mark.parametrize("direction", ["low_to_high", "high_to_low"])
+@pytest.mark.parametrize("state", ["clean", "psf", "observed"])
+def test_the_six_pairings_are_one_line_each(state, direction, tmp_path):
+    line = f"stages.observe.pairing={{input: {state}, target: {state}, direction: {direction}}}"
+    keep = f"save={{input: float32, target: float32, input_{state}: float32, z_in: float32, z_out: float32}}"
+    words = ["samples=4", "shard_size=2", "stages.sersic_sed.stamp=20", line, keep]
+    dataset = mockforge.load(mockforge.build("redshift_pairs", tmp_path / "out", words, workers=1, quiet=1))
+    for sample in (dataset[i] for i in range(4)):
+        assert (sample["z_out"] > sample["z_in"]) == (direction == "low_to_high")
+        assert sample["input"].equal(sample[f"input_{state}"])
+    galaxy = dataset.table("galaxy")
+    assert galaxy["z_in"] == pytest.approx([float(dataset[i]["z_in"]) for i in range(4)])
+    assert ((galaxy["z_out"] > galaxy["z_in"]) == (direction == "low_to_high")).all()
+
+
 def test_the_observed_tile_is_its_truth_and_noise_of_the_measured_depth(tmp_path):
     folder = mockforge.build("segmentation", tmp_path / "out", WORDS["segmentation"], workers=1, quiet=1)
     from mockforge.sgan.model import load_model
