@@ -224,8 +224,8 @@ def _filled(
     if (sharpened > _SHARP).any():
         warnings.warn(
             "redshift_images: psf_out is sharper than the PSF of some galaxies at their new angular size;"
-            " their noise is amplified (columns psf_sharpened_out_<band> of the table galaxy): choose a broader"
-            " psf_out",
+            " their noise is amplified (columns psf_sharpened_out_<band> of the galaxy table): choose a"
+            " broader psf_out",
             stacklevel=2,
         )
     seen, moved = (np.stack([m.image for m in found]).astype(np.float32) for found in (near, far))
