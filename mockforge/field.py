@@ -33,6 +33,8 @@ class Field:
     zeropoint_ab: float | None = ZEROPOINT_NJY
     mask: np.ndarray | None = None
     truth: np.ndarray | None = None
+    variance: np.ndarray | None = None
+    """Variance of the noise, (band, y, x) in `unit` squared, where it is known."""
     wcs: Any = None
     """An astropy WCS of the image, or None."""
     header: Mapping[str, Any] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Field:
             image=self.image[:, y0:y1, x0:x1],
             mask=None if self.mask is None else self.mask[window],
             truth=None if self.truth is None else self.truth[:, y0:y1, x0:x1],
+            variance=None if self.variance is None else self.variance[:, y0:y1, x0:x1],
             wcs=None if self.wcs is None else self.wcs[window],
         )
 
@@ -74,7 +77,8 @@ class Field:
         return read_field(files, **how)
 
     def write(self, path: str | Path) -> Path:
-        """Write a multi-extension FITS: one image per band, then TRUTH_<band> and MASK where known.
+        """Write a multi-extension FITS: one image per band, then TRUTH_<band>, VAR_<band> and MASK
+        where known.
 
         Headers hold BUNIT, MAGZERO, PIXSCALE, PSFFWHM, the WCS and every card of `header`; each
         unit has CHECKSUM and DATASUM. Equal fields give equal bytes. The file appears whole or
@@ -97,6 +101,9 @@ class Field:
             if self.truth is not None:
                 for i, band in enumerate(self.bands):
                     units.append(self._unit(self.truth[i], f"TRUTH_{band}", i))
+            if self.variance is not None:
+                for i, band in enumerate(self.bands):
+                    units.append(self._unit(self.variance[i], f"VAR_{band}", i, power=2))
             if self.mask is not None:
                 units.append(fits.ImageHDU(self.mask.astype(np.uint8), name="MASK"))
                 units[-1].header["COMMENT"] = "1 = pixel must not be used"
@@ -114,14 +121,14 @@ class Field:
                 raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
         return path
 
-    def _unit(self, plane: np.ndarray, name: str, i: int) -> Any:
+    def _unit(self, plane: np.ndarray, name: str, i: int, power: int = 1) -> Any:
         from astropy.io import fits
 
         header = fits.Header() if self.wcs is None else self.wcs.to_header(relax=True)
         header["BAND"] = (self.bands[i], "band")
         if self.unit != "native":
-            header["BUNIT"] = (self.unit, "flux in a pixel")
-        if self.zeropoint_ab is not None:
+            header["BUNIT"] = (self.unit, "flux in a pixel") if power == 1 else f"{self.unit}{power}"
+        if self.zeropoint_ab is not None and power == 1:
             header["MAGZERO"] = (self.zeropoint_ab, "[mag] AB magnitude of pixel value 1")
             header["ABMAGZP"] = (self.zeropoint_ab, "[mag] the same")
         if self.pixel_scale_arcsec is not None:

@@ -1,4 +1,4 @@
-"""The command `label`."""
+"""The commands `label`, `degrade` and `surveys`."""
 
 from __future__ import annotations
 
@@ -80,3 +80,127 @@ def label(
         print(f"{found.objects} objects, {found.blended} of them blended; sky rms {rms} ({unit})")
         print_lines(f"note: {note}" for note in found.notes)
     print_lines(found.files)
+
+
+@app.command()
+@command
+def degrade(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file.")],
+    to: Annotated[str, typer.Option("--to", metavar="SURVEY", help="A survey's name, or its YAML file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="FITS file for the result.")],
+    target_bands: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="The survey's bands, one for each of the image.", show_default=False
+        ),
+    ] = None,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Start from the noiseless image in the file.")
+    ] = False,
+    psf_fwhm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ARCSEC", help="FWHM of the image's PSF, one or one a band.", show_default=False
+        ),
+    ] = None,
+    psf: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FITS", help="Image of its PSF, one or one a band.", show_default=False),
+    ] = None,
+    psf_scale: Annotated[
+        float | None,
+        typer.Option(
+            metavar="ARCSEC", help="Pixel of the PSF images, if no header says it.", show_default=False
+        ),
+    ] = None,
+    bands: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Names of the bands: g,r,Z.", show_default=False)
+    ] = None,
+    extensions: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Extensions to read: SCI or 1,2,3.", show_default=False)
+    ] = None,
+    zeropoint: Annotated[
+        str | None, typer.Option(metavar="MAG", help="AB magnitude of pixel value 1.", show_default=False)
+    ] = None,
+    pixel_scale: Annotated[
+        float | None,
+        typer.Option(metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any setting of the stage `degrade`.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 1,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make of an image what another telescope sees: its PSF, pixels, bands and noise.
+
+    \b
+      mockforge degrade hst.fits --to hsc-wide --target-bands hsc_r,hsc_i,hsc_z -o hsc.fits
+      mockforge degrade f814w.fits --to euclid-wide --target-bands VIS --psf-fwhm 0.1 -o vis.fits
+      mockforge degrade hst.fits --to mine.yaml --set pixel_scale_arcsec=0.25 --set whiten=true -o mine.fits
+
+    Noise the image has is accounted for: what is missing to the survey's depth is added.
+    Writes the image in nJy, one extension a band, its variance (VAR_<band>), with --truth also
+    TRUTH_<band>, and a WCS where the image has one. `mockforge surveys` lists the surveys.
+    """
+    from mockforge.fits.read import read_field
+    from mockforge.observe.degrade_image import degrade_field
+    from mockforge.recipe.read import load_stage
+
+    words = [f"to={to}", f"input={'truth' if truth else 'image'}"]
+    if target_bands is not None:
+        words.append(f"bands=[{target_bands}]")
+    widths = numbers_of("--psf-fwhm", psf_fwhm)
+    if psf:
+        size = "" if psf_scale is None else f", pixel_scale_arcsec: {psf_scale}"
+        words.append(f"psf={{image: {{files: [{', '.join(str(p) for p in psf)}]{size}}}}}")
+    elif widths:
+        words.append(f"psf={{gaussian: {{fwhm_arcsec: {widths if len(widths) > 1 else widths[0]}}}}}")
+    stage = load_stage("degrade", [*words, *(settings or ())])
+    field = read_field(
+        images,
+        bands=words_of(bands),
+        extensions=names_of(extensions),
+        zeropoint=numbers_of("--zeropoint", zeropoint),
+        pixel_scale_arcsec=pixel_scale,
+        require_njy=True,
+    )
+    made = degrade_field(field, stage, seed)
+    made.field.write(out)
+    if not quiet:
+        _, height, width = made.field.shape
+        rms = ", ".join(f"{b} {v:.4g}" for b, v in zip(made.field.bands, made.sky_rms, strict=True))
+        scale = made.field.pixel_scale_arcsec
+        print(f'{width} x {height} pixels (x, y) of {scale:.4g}"; rms of the noise {rms} (nJy)')
+        print_lines(f"note: {note}" for note in made.notes)
+    print(out)
+
+
+@app.command()
+@command
+def surveys(
+    name: Annotated[
+        str | None, typer.Argument(metavar="SURVEY", help="Show this one, with its sources.")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List the surveys that `degrade` and the stages know; with a name, all its numbers and their sources.
+
+    \b
+      mockforge surveys
+      mockforge surveys hsc-wide
+      mockforge surveys hsc-wide > mine.yaml      # a start for one of your own
+
+    A survey is a YAML file; give the path of your own wherever a survey's name is wanted.
+    """
+    from mockforge.observe.surveys import listed, text
+
+    if name is None:
+        print_lines(listed())
+    else:
+        print(text(name), end="")

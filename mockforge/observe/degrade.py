@@ -139,24 +139,27 @@ class Degrader:
                 out[i : i + size, c] = self._plane(plane, kernel[c]).numpy()
         return out.reshape(*lead, *out.shape[1:])
 
-    def noise(self, autocorrelation: np.ndarray | None = None) -> list[np.ndarray]:
+    def noise(self, autocorrelations: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         """What unit noise of the fine pixels becomes: autocovariance (2L+1, 2L+1) of each band.
 
-        `autocorrelation` (2M+1, 2M+1) is that of the fine noise; None: it is white. The value at
-        the centre is the variance of a coarse pixel over that of a fine one.
+        `autocorrelations` (C,), each (2M+1, 2M+1), are those of the fine noise; None: it is white.
+        The value at the centre is the variance of a coarse pixel over that of a fine one.
         """
-        power = np.abs(self._kernel) ** 2
-        if autocorrelation is not None:
-            lag = np.arange(autocorrelation.shape[0]) - autocorrelation.shape[0] // 2
-            left, right = (np.exp(2j * np.pi * np.outer(f, lag)) for f in (self._fy, self._fx))
-            power = power * np.real(left @ autocorrelation @ right.T)
         step = self.grid.step
         most = max(2, min(24, math.ceil(2 * self._y.reach / step)))
         lag = step * np.arange(-most, most + 1)
         along_y, along_x = (np.exp(2j * np.pi * np.outer(lag, f)) for f in (self._fy, self._fx))
         twice = np.where(self._fx > 0, 2.0, 1.0)
-        out = [np.real(along_y @ (p * twice) @ along_x.T) for p in power]
-        return [step**4 / (self._y.fine * self._x.fine) * covariance for covariance in out]
+        out = []
+        for kernel, fine in zip(self._kernel, autocorrelations, strict=True):
+            power = np.abs(kernel) ** 2 * twice
+            if fine is not None:
+                place = np.arange(fine.shape[0]) - fine.shape[0] // 2
+                left, right = (np.exp(2j * np.pi * np.outer(f, place)) for f in (self._fy, self._fx))
+                power = power * np.real(left @ fine @ right.T)
+            covariance = np.real(along_y @ power @ along_x.T)
+            out.append(step**4 / (self._y.fine * self._x.fine) * covariance)
+        return out
 
     def _moved_kernel(self) -> np.ndarray:
         """The kernel that also moves the first coarse pixel to the origin, complex64."""

@@ -119,9 +119,9 @@ class Degrade:
         """The batch seen by the other telescope. InputError where bands, PSFs or sizes do not fit."""
         about = _about(self, batch)
         drawn = _drawn(self, about, len(batch), stream)
-        clean, grids = _optics(self, batch, about, drawn)
+        seen = _optics(self, batch, about, drawn)
         fine = batch.trimmed()
-        arrays: dict[str, np.ndarray] = dict(_noisy(self, batch, about, drawn, clean, stream))
+        arrays: dict[str, np.ndarray] = dict(_noisy(self, batch, about, drawn, seen, stream))
         arrays["psf_in"] = _stamps([(m, 1.0) for m in about.present], about.fine, len(batch))
         arrays |= _psf_out(about, drawn, len(batch))
         if self.input == "image":
@@ -129,7 +129,7 @@ class Degrade:
         if self.sweep is not None:
             arrays |= {key: getattr(drawn, key).astype(np.float32) for key in ("seeing", "depth")}
             arrays["pixel_scale"] = drawn.scale.astype(np.float32)
-        out = _with_labels(self, fine.with_arrays(**arrays), fine, grids)
+        out = _with_labels(self, fine.with_arrays(**arrays), fine, seen.grids)
         return out.with_attributes(
             bands=about.bands,
             truth_bands=about.fine_bands,
@@ -173,7 +173,7 @@ class _Drawn:
 def _about(cfg: Degrade, batch: Batch) -> _About:
     from mockforge.observe.degrade import coarse_grid
     from mockforge.observe.psf import models
-    from mockforge.observe.surveys import survey
+    from mockforge.observe.surveys import survey, survey_psf
 
     known, chosen = batch.attributes, survey(cfg.to)
     fine_bands, fine = known.get("bands"), known.get("pixel_scale_arcsec")
@@ -184,7 +184,7 @@ def _about(cfg: Degrade, batch: Batch) -> _About:
     inner = tuple(n - 2 * batch.margin for n in batch.arrays[cfg.input].shape[-2:])
     coarse = None if cfg.shape is None else (cfg.shape, cfg.shape)
     shape = coarse_grid((inner[0], inner[1]), scale / fine, coarse).shape
-    wanted = models(cfg.psf_out or Psf(survey=cfg.to), bands)
+    wanted = models(cfg.psf_out or survey_psf(cfg.to, bands), bands)
     present = models(cfg.psf or own_psf(known), tuple(fine_bands))
     return _About(bands, tuple(fine_bands), float(fine), float(scale), present, wanted, shape)
 
@@ -240,28 +240,49 @@ def _drawn(cfg: Degrade, about: _About, count: int, stream: Stream) -> _Drawn:
     )
 
 
-def _optics(cfg: Degrade, batch: Batch, about: _About, drawn: _Drawn) -> tuple[np.ndarray, list[Grid]]:
-    """The input through the target's PSF and pixels (N,C,h,w), and each sample's grid on the tile."""
+@dataclass(frozen=True)
+class _Seen:
+    """What the optics make of the input."""
+
+    image: np.ndarray
+    """(N,C,h,w)"""
+    noise: list[list[np.ndarray]]
+    """Of each sample and band: autocovariance of the noise that came through; empty for noiseless input."""
+    grids: list[Grid]
+    """Of each sample, on the tile."""
+
+
+def _optics(cfg: Degrade, batch: Batch, about: _About, drawn: _Drawn) -> _Seen:
+    """The input through the target's PSF and pixels."""
     from mockforge.observe.degrade import Degrader, coarse_grid, scaled
+    from mockforge.observe.existing import own_noise
 
     flux, m = batch.arrays[cfg.input], batch.margin
     inner = (flux.shape[-2] - 2 * m, flux.shape[-1] - 2 * m)
     settings = list(zip(drawn.seeing, drawn.scale, drawn.phase_x, drawn.phase_y, strict=True))
-    out = np.empty((len(batch), flux.shape[1], *about.shape), dtype=np.float32)
     grids = [coarse_grid(inner, scale / about.fine, about.shape, (px, py)) for _, scale, px, py in settings]
+    rms = None if cfg.own_rms_njy is None else np.broadcast_to(cfg.own_rms_njy, flux.shape[1:2])
+    own = own_noise(flux, rms) if cfg.input == "image" else None
+    out = np.empty((len(batch), flux.shape[1], *about.shape), dtype=np.float32)
+    noise: list[list[np.ndarray]] = [[] for _ in settings]
     amplified, misfit = 0.0, 0.0
     for setting in dict.fromkeys(settings):
-        rows = np.array([i for i, one in enumerate(settings) if one == setting])
+        rows = [i for i, one in enumerate(settings) if one == setting]
         wanted = [scaled(model, setting[0]) for model in about.wanted]
         grid = grids[rows[0]].moved(m)
         change = Degrader(
             flux.shape[-2:], grid, about.fine, about.present, wanted, mirrored=cfg.edge == "mirror"
         )
         out[rows] = change(flux[rows])
+        if own is not None:
+            through = change.noise([o.autocorrelation for o in own])
+            through = [o.rms**2 * c for o, c in zip(own, through, strict=True)]
+            for i in rows:
+                noise[i] = through
         amplified, misfit = max(amplified, change.amplified.max()), max(misfit, change.misfit.max())
     if amplified > AMPLIFIED or misfit > MISFIT:
         warnings.warn(sharper(cfg.to, amplified, misfit), stacklevel=2)
-    return out, grids
+    return _Seen(out, noise, grids)
 
 
 def sharper(to: str, amplified: float, misfit: float) -> str:
@@ -274,31 +295,23 @@ def sharper(to: str, amplified: float, misfit: float) -> str:
 
 
 def _noisy(
-    cfg: Degrade, batch: Batch, about: _About, drawn: _Drawn, clean: np.ndarray, stream: Stream
+    cfg: Degrade, batch: Batch, about: _About, drawn: _Drawn, seen: _Seen, stream: Stream
 ) -> dict[str, np.ndarray]:
-    """`image` and `variance`, and `image_noiseless`."""
-    import torch
+    """`image` and `variance`, and `image_noiseless` where the input has no noise."""
+    from mockforge.observe.degrade_noise import Target, filled_up, full
 
-    from mockforge.observe.noise import pixel_noise
-    from mockforge.observe.pixels import add_noise
-
-    image, variance = clean.copy(), np.zeros_like(clean)
     noise = cfg.noise or Noise(survey=cfg.to, survey_bands=about.bands)
+    widths = [_fwhm(m) for m in about.wanted]
+    target = Target(noise, about.bands, widths) if cfg.noisy else None
     factor = 10 ** (-0.4 * drawn.depth) * noise.rms_factor.draw(
         stream.child("rms_factor").numpy(), len(batch)
     )
-    if cfg.noisy:
-        for scale in np.unique(drawn.scale):
-            rows = np.flatnonzero(drawn.scale == scale)
-            model = pixel_noise(noise, about.bands, float(scale), [_fwhm(m) for m in about.wanted])
-            generators = [stream.child(int(draw)).torch() for draw in batch.draw[rows]]
-            seen = add_noise(torch.from_numpy(clean[rows]), model, generators, torch.from_numpy(factor[rows]))
-            image[rows] = seen.numpy()
-            rms = (factor[rows, None] * model.rms)[..., None, None]
-            variance[rows] = rms**2
-            if model.electrons is not None:
-                variance[rows] += np.clip(clean[rows], 0, None) / model.electrons[:, None, None]
-    return {"image": image, "variance": variance, "image_noiseless": clean}
+    streams = [stream.child(int(draw)) for draw in batch.draw]
+    if cfg.input == "image":
+        image, variance = filled_up(seen.image, seen.noise, target, drawn.scale, factor, streams, cfg.whiten)
+        return {"image": image, "variance": variance}
+    image, variance = full(seen.image, target, drawn.scale, factor, streams)
+    return {"image": image, "variance": variance, "image_noiseless": seen.image}
 
 
 def _stamps(models: Sequence[tuple[Model, float]], scale: float, count: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from mockforge.config import Positive, config
 from mockforge.errors import InputError, nearest
+from mockforge.observe.correlation import drizzle_autocorrelation
 from mockforge.observe.depth import electrons_per_njy, rms_of_depth, with_pixel
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class SurveyBand:
     """AB magnitude of a source that gives one electron a second."""
     exposure_s: Positive | None = None
     """Time of all exposures of a place together, seconds."""
+    drop_arcsec: Positive | None = None
+    """Side of the drops its images were drizzled with, which ties the noise of neighbouring pixels;
+    null: the noise is white."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.depth_ab):
@@ -98,6 +102,13 @@ class Survey:
             raise InputError(f"{self.title}: no band {name!r}{nearest(name, self.bands)}")
         return self.bands[name]
 
+    def autocorrelation(self, name: str, pixel_scale_arcsec: float | None = None) -> np.ndarray | None:
+        """That of the noise in pixels of this size (by default the survey's own); None: white."""
+        drop = self.band(name).drop_arcsec
+        if drop is None:
+            return None
+        return drizzle_autocorrelation(drop / (pixel_scale_arcsec or self.pixel_scale_arcsec))
+
     def rms_njy(
         self, name: str, pixel_scale_arcsec: float | None = None, autocorrelation: np.ndarray | None = None
     ) -> float:
@@ -154,10 +165,54 @@ def survey_psf(name: str, bands: Sequence[str]) -> Psf:
                 f"{chosen.title}: the width of its PSF in {band} is not known; give a PSF of your own"
             )
         own = chosen.pixel_scale_arcsec
-        widths.append(with_pixel(fwhm, own, -1) if chosen.fwhm_includes_pixel else fwhm)
+        widths.append(_before_pixel(fwhm, own) if chosen.fwhm_includes_pixel else fwhm)
     if chosen.moffat_beta is not None:
         return Psf(moffat=Moffat(fwhm_arcsec=tuple(widths), beta=chosen.moffat_beta))
     return Psf(gaussian=Gaussian(fwhm_arcsec=tuple(widths)))
+
+
+def _before_pixel(fwhm: float, pixel: float) -> float:
+    """FWHM of the Gaussian that has `fwhm`, across the middle of a star, after square pixels.
+
+    Across the middle the light is erf((x + pixel/2) / s) - erf((x - pixel/2) / s), s = sqrt(2) sigma.
+    InputError where a pixel alone is as wide.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import erf
+
+    def excess(width: float) -> float:
+        s = width / math.sqrt(4.0 * math.log(2.0))
+        half, middle = (erf((x + pixel / 2) / s) - erf((x - pixel / 2) / s) for x in (fwhm / 2, 0.0))
+        return float(half / middle) - 0.5
+
+    if excess(0.05 * fwhm) > 0:
+        raise InputError(
+            f"a FWHM of {fwhm:g} arcsec is not wider than a pixel of {pixel:g} arcsec; set"
+            " fwhm_includes_pixel: false where it is that of the light before the pixel"
+        )
+    return float(brentq(excess, 0.05 * fwhm, 1.01 * fwhm, xtol=1e-10))  # type: ignore[arg-type]
+
+
+def listed() -> list[str]:
+    """A line for each survey that comes with the package, and one for each of its bands."""
+    out = []
+    for name in names():
+        chosen = survey(name)
+        kind = chosen.depth
+        of = "point source" if kind.aperture_arcsec is None else f"{kind.aperture_arcsec:g} arcsec aperture"
+        out.append(f"{name}: {chosen.title}; {chosen.pixel_scale_arcsec:g} arcsec pixels")
+        for band, numbers in chosen.bands.items():
+            fwhm = "unknown" if numbers.fwhm_arcsec is None else f"{numbers.fwhm_arcsec:.3g} arcsec"
+            limit = f"{kind.sigma:g} sigma {of} {numbers.depth_ab:g}"
+            rms = chosen.rms_njy(band, None, chosen.autocorrelation(band))
+            out.append(f"    {band:<8} FWHM {fwhm:<12} {limit}, rms {rms:.3g} nJy")
+    return out
+
+
+def text(name: str) -> str:
+    """A survey's file, with the sources of its numbers. InputError as `survey`."""
+    survey(name)
+    return _path(name).read_text(encoding="utf-8")
 
 
 def digest(name: str) -> str:

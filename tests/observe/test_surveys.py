@@ -68,8 +68,8 @@ def test_the_psf_of_a_survey_is_narrower_than_its_images() -> None:
     assert psf.gaussian is not None
     i, g = psf.gaussian.fwhm_arcsec  # type: ignore[misc]
     assert 0.59 < i < 0.61 and 0.78 < g < 0.79
-    with pytest.raises(InputError, match="width of its PSF in kids_g is not known"):
-        survey_psf("kids-dr4", ["kids_g"])
+    with pytest.raises(InputError, match="width of its PSF in kids_i is not known"):
+        survey_psf("kids-dr4", ["kids_i"])
 
 
 def test_wrong_files_name_every_line(tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""`mockforge degrade`: a field as another telescope would have taken it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mockforge.batch import Batch
+from mockforge.errors import InputError
+from mockforge.field import Field
+from mockforge.observe.degrade import Degrader, Grid, coarse_grid
+from mockforge.observe.degrade_stage import Degrade
+from mockforge.rng import Stream
+
+_MASKED = 0.1
+"""A coarse pixel is masked where masked fine ones have more than this part in it, PSF included."""
+
+
+@dataclass(frozen=True)
+class Degraded:
+    """What `degrade_field` made."""
+
+    field: Field
+    sky_rms: tuple[float, ...]
+    """Median rms of the noise in a pixel, of each band, nJy."""
+    notes: tuple[str, ...]
+    """Sentences the user should read."""
+
+
+def degrade_field(field: Field, stage: Degrade, seed: int = 1) -> Degraded:
+    """A field in the PSF, pixels, bands and noise of `stage.to`.
+
+    `stage` says what is taken (`input: truth` or `image`) and how; its label maps are left
+    aside. The result is in nJy, has the field's WCS on the coarse grid, the noiseless image as
+    `truth` where the input has no noise, and the variance.
+
+    Raises InputError where the flux unit, pixel scale or PSF is unknown, the bands do not fit, or
+    no noiseless image is there.
+    """
+    import warnings
+
+    if field.unit != "nJy":
+        raise InputError("the flux unit of the image is unknown: give the AB magnitude of pixel value 1")
+    if field.pixel_scale_arcsec is None:
+        raise InputError("the pixel scale of the image is unknown: give it in arcsec")
+    if stage.input == "light" or (stage.input == "truth" and field.truth is None):
+        raise InputError(
+            f"the file has no noiseless image, and input: {stage.input} needs it; take input: image"
+        )
+    stage = replace(stage, labels=())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        out = stage(_batch(field, stage), Stream(seed, ("degrade",)))
+    about = out.attributes
+    scale = float(about["pixel_scale_arcsec"])
+    if stage.sweep is not None and stage.sweep.pixel_scale_arcsec is not None:
+        scale = float(out.arrays["pixel_scale"][0])
+    shape = out.arrays["image"].shape[-2:]
+    phase = _phase(stage, seed)
+    grid = coarse_grid((field.shape[1], field.shape[2]), scale / field.pixel_scale_arcsec, shape, phase)
+    variance = out.arrays["variance"][0]
+    made = Field(
+        image=out.arrays["image"][0],
+        bands=tuple(about["bands"]),
+        pixel_scale_arcsec=scale,
+        psf_fwhm_arcsec=tuple(about["psf_fwhm_arcsec"]),
+        mask=_mask(field, grid, stage, about),
+        truth=None if stage.input == "image" else out.arrays["image_noiseless"][0],
+        variance=variance if variance.any() else None,
+        wcs=None if field.wcs is None else coarse_wcs(field.wcs, grid),
+        header={
+            "MFSURVEY": (about["survey"], "telescope the image was degraded to"),
+            "MFINPUT": (stage.input, "what was degraded"),
+            "MFSEED": (seed, "seed of the noise"),
+        },
+    )
+    rms = tuple(float(np.sqrt(np.median(v))) for v in variance)
+    return Degraded(made, rms, tuple(dict.fromkeys(str(w.message) for w in caught)))
+
+
+def coarse_wcs(wcs: Any, grid: Grid) -> Any:
+    """An astropy WCS on the coarse grid; InputError where it is distorted (SIP, lookup tables)."""
+    if wcs.sip is not None or wcs.cpdis1 is not None or wcs.det2im1 is not None:
+        raise InputError("the WCS of the image has distortions; resample it to a plain projection first")
+    from astropy.wcs import WCS
+
+    from mockforge.fits.check import quiet
+
+    with quiet():
+        header = wcs.to_header(relax=True)  # the matrix as PC and CDELT, whatever it was given as
+        for i, axis in enumerate((grid.x, grid.y)):
+            header[f"CRPIX{i + 1}"] = float(axis(np.asarray(wcs.wcs.crpix[i] - 1.0))) + 1.0
+            header[f"CDELT{i + 1}"] = header.get(f"CDELT{i + 1}", 1.0) * grid.step
+        out = WCS(header)
+    out.array_shape = grid.shape
+    return out
+
+
+def _batch(field: Field, stage: Degrade) -> Batch:
+    """The field as a batch of one sample."""
+    arrays = {"image": field.image[None]}
+    if field.truth is not None:
+        arrays["truth"] = field.truth[None]
+    attributes: dict[str, Any] = {
+        "bands": field.bands,
+        "pixel_scale_arcsec": field.pixel_scale_arcsec,
+        "psf_fwhm_arcsec": field.psf_fwhm_arcsec,
+    }
+    if stage.psf is None and field.psf_fwhm_arcsec is None:
+        raise InputError("the PSF of the image is unknown: give its FWHM in arcsec, or images of it")
+    one = np.zeros(1, dtype=np.int64)
+    return Batch(one, one, np.array(["train"]), arrays=arrays, attributes=attributes)
+
+
+def _phase(stage: Degrade, seed: int) -> tuple[float, float]:
+    """The phase that the stage drew."""
+    stream = Stream(seed, ("degrade",))
+    x, y = (float(stage.phase.draw(stream.child(f"phase_{a}").numpy(), 1)[0]) for a in "xy")
+    return x, y
+
+
+def _mask(field: Field, grid: Grid, stage: Degrade, about: Any) -> np.ndarray | None:
+    """Coarse pixels that see masked ones through the broadest PSF."""
+    if field.mask is None:
+        return None
+    from mockforge.observe.psf_models import gaussian
+
+    assert field.pixel_scale_arcsec is not None  # seen to above
+    wanted = gaussian(max(about["psf_fwhm_arcsec"]))
+    sharp = gaussian(1e-3 * field.pixel_scale_arcsec)
+    change = Degrader(
+        field.mask.shape, grid, field.pixel_scale_arcsec, [sharp], [wanted], mirrored=stage.edge == "mirror"
+    )
+    part = change(field.mask[None].astype(np.float32))[0] / grid.step**2
+    return part > _MASKED
