@@ -18,6 +18,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "stamps": ("mockforge.sky.stamps", "Stamps"),
     "scene": ("mockforge.sky.scene_stage", "SceneTiles"),
     "detect": ("mockforge.label.stage", "Detect"),
+    "match": ("mockforge.label.match", "Match"),
     "select": ("mockforge.label.select", "Select"),
     "observe": ("mockforge.observe.stage", "Observe"),
     "degrade": ("mockforge.observe.degrade_stage", "Degrade"),
@@ -34,6 +35,7 @@ TABLES = frozenset({"catalogue", "galaxy", "objects", "tile"})
 TRAININGS: dict[str, tuple[str, str]] = {
     "field": ("mockforge.sgan.training", "TrainSgan"),
     "dataset": ("mockforge.redshifter.training", "TrainRedshifter"),
+    "degraded": ("mockforge.recover.training", "TrainRecover"),
 }
 """The key only its recipes have -> (module, class) of what `mockforge train` trains."""
 

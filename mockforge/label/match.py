@@ -1,0 +1,193 @@
+"""The stage `match`: what was detected, joined with what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mockforge.batch import Batch
+from mockforge.config import Fraction, Positive, config
+from mockforge.errors import InputError
+from mockforge.rng import Stream
+
+_NUMBERS = ("magnitude", "z", "r_e_arcsec", "n", "axis_ratio", "position_angle", "blendedness")
+
+
+@config
+class Match:
+    """Join the `catalogue` of `detect` with the `objects` of `scene`, both ways.
+
+    A detection is the object that gives most of the light in its pixels, among those whose centre
+    lies within `radius_arcsec` of the detection's or in its pixels, and whose light there is at
+    least `least_share` of what was measured. Columns of that object go into the catalogue as
+    `true_*`; `true_label` is 0 and the others nan for a spurious detection. `objects` says of each
+    object whether it is `detected` (and as which `detected_label`), else `blended`, with at least
+    `merged_share` of its light in the pixels of another's detection, or `missed`.
+    """
+
+    radius_arcsec: Positive = 0.3
+    """Farthest that an object's centre may lie from the detection's, unless in its pixels."""
+    least_share: Fraction = 0.3
+    """Least light of the object in the detection's pixels over the isophotal flux measured."""
+    merged_share: Fraction = 0.5
+    """Share of an object's light that makes it part of another's detection."""
+
+    def reads(self) -> frozenset[str]:
+        """Labels and truth."""
+        return frozenset({"catalogue", "objects", "instances", "truth", "overlap_label", "overlap_fraction"})
+
+    def writes(self) -> frozenset[str]:
+        """Further columns."""
+        return frozenset({"catalogue", "objects"})
+
+    def __call__(self, batch: Batch, stream: Stream) -> Batch:
+        """The batch with both tables matched. InputError without a pixel scale."""
+        scale = batch.attributes.get("pixel_scale_arcsec")
+        if scale is None:
+            raise InputError("match: needs the pixel scale of the images, and no stage before gives it")
+        inner = batch.trimmed().arrays
+        catalogue, objects = batch.tables["catalogue"], batch.tables["objects"]
+        bands = tuple(batch.attributes["bands"])
+        found = Matches.none(len(catalogue["sample"]), len(objects["sample"]))
+        for i, sample in enumerate(batch.sample.tolist()):
+            rows = np.flatnonzero(catalogue["sample"] == sample)
+            there = np.flatnonzero(objects["sample"] == sample)
+            light = light_shared(
+                inner["instances"][i], inner["truth"][i].mean(axis=0),
+                inner["overlap_label"][i], inner["overlap_fraction"][i], len(rows), len(there),
+            )  # fmt: skip
+            self._one(found, rows, there, light, catalogue, objects, inner["instances"][i], bands, scale)
+        return batch.with_table("catalogue", _with_truth(catalogue, objects, found, bands)).with_table(
+            "objects",
+            {
+                **objects,
+                "detected": found.detected > 0,
+                "detected_label": found.detected,
+                "blended": found.merged,
+                "missed": (found.detected == 0) & ~found.merged,
+            },
+        )
+
+    def _one(
+        self, found: Matches, rows: np.ndarray, there: np.ndarray, light: np.ndarray,
+        catalogue: Mapping[str, np.ndarray], objects: Mapping[str, np.ndarray], instances: np.ndarray,
+        bands: Sequence[str], scale: float,
+    ) -> None:  # fmt: skip
+        """Match one sample's rows of both tables; `light` (rows + 1, objects) with 0 for the sky."""
+        if not len(there):
+            return
+        x, y = objects["x"][there], objects["y"][there]
+        mine = np.stack([catalogue[f"flux_iso_{band}"][rows] for band in bands]).mean(axis=0)
+        distance = np.hypot(x - catalogue["x"][rows][:, None], y - catalogue["y"][rows][:, None]) * scale
+        column, row = np.rint(x).astype(int), np.rint(y).astype(int)
+        inside = (column >= 0) & (row >= 0) & (row < instances.shape[0]) & (column < instances.shape[1])
+        under = np.where(inside, instances[np.where(inside, row, 0), np.where(inside, column, 0)], 0)
+        near = (distance <= self.radius_arcsec) | (under == catalogue["label"][rows][:, None])
+        usable = np.where(
+            near & (light[1:] >= self.least_share * mine[:, None]) & (light[1:] > 0), light[1:], 0
+        )
+        best = usable.argmax(axis=1)
+        real = usable[np.arange(len(rows)), best] > 0
+        found.row[rows] = np.where(real, there[best], -1)
+        total = light[1:].sum(axis=1)
+        found.share[rows] = np.where(total > 0, light[1:][np.arange(len(rows)), best], 0) / np.where(
+            total > 0, total, 1
+        )
+        found.distance[rows] = distance[np.arange(len(rows)), best]
+        strongest = np.where(real[:, None] & (best[:, None] == np.arange(len(there))), usable, 0)
+        if len(rows):
+            chosen = strongest.argmax(axis=0)
+            held = strongest[chosen, np.arange(len(there))] > 0
+            found.detected[there] = np.where(held, catalogue["label"][rows][chosen], 0)
+            whole = np.maximum(light.sum(axis=0), 1e-30)
+            found.merged[there] = ~held & (light[1:].max(axis=0) >= self.merged_share * whole)
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Row of `objects` of each row of the catalogue, and what became of each object."""
+
+    row: np.ndarray
+    """-1: none."""
+    share: np.ndarray
+    distance: np.ndarray
+    detected: np.ndarray
+    merged: np.ndarray
+
+    @classmethod
+    def none(cls, rows: int, objects: int) -> Matches:
+        """Nothing matched yet."""
+        return cls(
+            np.full(rows, -1), np.zeros(rows), np.full(rows, np.nan), np.zeros(objects, dtype=np.int32),
+            np.zeros(objects, dtype=bool),
+        )  # fmt: skip
+
+
+def light_shared(
+    instances: np.ndarray, truth: np.ndarray, labels: np.ndarray, shares: np.ndarray, rows: int, objects: int
+) -> np.ndarray:
+    """Noiseless light (rows + 1, objects) that object m + 1 has in the pixels of label r; 0 is the sky.
+
+    `instances`, `truth` (y, x); `labels`, `shares` (K, y, x) of the brightest objects of a pixel, of
+    whose shares the last counts all that is fainter.
+    """
+    out = np.zeros((rows + 1) * (objects + 1))
+    for label, share in zip(labels, shares, strict=True):
+        pair = instances.astype(np.int64) * (objects + 1) + label
+        out += np.bincount(pair.ravel(), weights=(share * truth).ravel().clip(0), minlength=len(out))
+    return out.reshape(rows + 1, objects + 1)[:, 1:]
+
+
+def completeness(
+    objects: Mapping[str, np.ndarray], edges: np.ndarray, column: str = "magnitude", least: float = 0.5
+) -> dict[str, np.ndarray]:
+    """Share of the objects detected, blended and missed between the `edges` of a column.
+
+    Objects whose centre is in the tile and at least `least` of whose light is there. Returns
+    `count` (B,) and (B,) shares, nan where there is none.
+    """
+    used = objects["inside"] & (objects["fraction"] >= least)
+    place = np.digitize(objects[column][used], edges) - 1
+    good = (place >= 0) & (place < len(edges) - 1)
+    count = np.bincount(place[good], minlength=len(edges) - 1)
+    out: dict[str, np.ndarray] = {"count": count}
+    for name in ("detected", "blended", "missed"):
+        number = np.bincount(place[good], weights=objects[name][used][good], minlength=len(edges) - 1)
+        out[name] = np.where(count > 0, number / np.maximum(count, 1), np.nan)
+    return out
+
+
+def purity(catalogue: Mapping[str, np.ndarray], edges: np.ndarray, column: str) -> dict[str, np.ndarray]:
+    """Share of the detections that are an object, between the `edges` of a measured column."""
+    place = np.digitize(catalogue[column], edges) - 1
+    good = (place >= 0) & (place < len(edges) - 1)
+    count = np.bincount(place[good], minlength=len(edges) - 1)
+    real = np.bincount(place[good], weights=catalogue["true_label"][good] > 0, minlength=len(edges) - 1)
+    return {"count": count, "pure": np.where(count > 0, real / np.maximum(count, 1), np.nan)}
+
+
+def _with_truth(
+    catalogue: Mapping[str, np.ndarray], objects: Mapping[str, np.ndarray], found: Matches,
+    bands: Sequence[str],
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """The catalogue with the true columns."""
+    real, row = found.row >= 0, np.maximum(found.row, 0)
+
+    def of(name: str) -> np.ndarray:
+        values = objects[name]
+        return np.where(real, values[row] if len(values) else 0, np.nan).astype(np.float64)
+
+    names = [*_NUMBERS, *(f"{kind}_{band}" for band in bands for kind in ("flux", "mag"))]
+    source = [n if n in _NUMBERS else f"true_{n}" for n in names]
+    label = objects["label"][row] if len(objects["label"]) else np.zeros(len(row), dtype=np.int32)
+    star = objects["star"][row] if len(objects["star"]) else np.zeros(len(row), dtype=bool)
+    return {
+        **catalogue,
+        "true_label": np.where(real, label, 0).astype(np.int32),
+        "true_share": np.where(real, found.share, np.nan),
+        "true_distance_arcsec": np.where(real, found.distance, np.nan),
+        "true_star": real & star,
+        **{f"true_{n}": of(s) for n, s in zip(names, source, strict=True) if s in objects},
+    }
