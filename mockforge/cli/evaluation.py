@@ -75,6 +75,9 @@ def evaluate(
         float | None,
         typer.Option(metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False),
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the shapes and the classifier, which take minutes.")
+    ] = False,
     split: Annotated[str, typer.Option(metavar="NAME", help="Split of a dataset of pairs.")] = "test",
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Pairs to evaluate at most.")] = 512,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the painted sky.")] = 1,
@@ -103,7 +106,9 @@ def evaluate(
         raise InputError(f"{more[0]}: put --reference before the files of the real field")
     if files:
         from mockforge.evaluate.fields import evaluate_fields
+        from mockforge.evaluate.floor import Settings
 
+        fast = Settings(splits=20, bootstraps=20, morphology_objects=0, classifier_blocks=0)
         report = evaluate_fields(
             files,
             model=model,
@@ -121,6 +126,7 @@ def evaluate(
             zeropoint=numbers_of("--zeropoint", zeropoint),
             pixel_scale_arcsec=pixel_scale,
             device=device,
+            settings=fast if quick else None,
             told=(lambda _: None) if quiet else say,
         )
     elif dataset is not None and field is None:

@@ -103,6 +103,12 @@ def mockforge(
       mockforge label g.fits r.fits Z.fits --out labels
 
     \b
+    A galaxy at z_in and at z_out, and a network that learns from such pairs:
+      mockforge build redshift_pairs
+      mockforge train train_redshifter
+      mockforge evaluate --model runs/redshifter --dataset datasets/redshift_pairs
+
+    \b
     In Python:
       train = mockforge.load("datasets/small", split="train")    # a torch Dataset
 
