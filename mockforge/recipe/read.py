@@ -103,8 +103,9 @@ def loads(text: str, where: str) -> Recipe:
 def load_training(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, str]:
     """Read and check a training recipe: (its configuration, the resolved recipe as YAML text).
 
-    The configuration is a `TrainSgan`, for a recipe with the key `field`, or a `TrainRedshifter`,
-    for one with the key `dataset`; either has `run(out, resume=, recipe_text=, report=)`.
+    The configuration is a `TrainSgan`, for a recipe with the key `field`, a `TrainRedshifter`, for
+    one with the key `dataset`, or a `TrainRecover`, for one with the key `degraded`; each has
+    `run(out, resume=, recipe_text=, report=)`.
     """
     document = _open(path, overrides)
     if isinstance(document.data, dict) and "stages" in document.data:

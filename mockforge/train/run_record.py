@@ -13,6 +13,7 @@ RECORD = "run.json"
 _MAY_CHANGE = (
     "field.folder",
     "dataset",
+    "degraded",
     *(f"train.{key}" for key in ("steps", "minutes", "device", "threads")),
     *(f"train.{key}" for key in ("checkpoint_minutes", "preview_steps", "log_steps")),
 )

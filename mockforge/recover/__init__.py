@@ -1,0 +1,1 @@
+"""Networks that recover the sharp image from a degraded one."""

@@ -1,0 +1,144 @@
+"""A dataset of degraded images, in batches on the training device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mockforge.data.dataset import Dataset
+from mockforge.errors import InputError
+from mockforge.recover.grid import upsampled
+
+NEEDED = ("image", "truth", "variance")
+_IN_MEMORY = 8e9
+"""Bytes up to which a split is read once and kept."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What holds for a whole set: bands and pixels of both telescopes."""
+
+    bands: tuple[str, ...]
+    """Of the coarse image."""
+    fine_bands: tuple[str, ...]
+    coarse_arcsec: float
+    fine_arcsec: float
+    shape: tuple[int, int]
+    """Coarse (height, width) of a sample."""
+    fine: tuple[int, int]
+    """Fine (height, width)."""
+    psf_fwhm_arcsec: tuple[float, ...] | None
+    fine_psf_fwhm_arcsec: tuple[float, ...] | None
+
+    @property
+    def step(self) -> float:
+        """Fine pixels to a coarse one."""
+        return self.coarse_arcsec / self.fine_arcsec
+
+    @classmethod
+    def of(cls, data: Dataset) -> Scales:
+        """Of a dataset; InputError where it is none of degraded images of one pixel scale."""
+        data.needs(NEEDED, "recovering")
+        known = data.attributes
+        scales = (known.get("pixel_scale_arcsec"), known.get("truth_pixel_scale_arcsec"))
+        if None in scales or "truth_bands" not in known:
+            raise InputError(
+                f"{data.path}: says nothing of a fine truth (truth_pixel_scale_arcsec, truth_bands); "
+                "recovering needs a dataset with the stage `degrade`, as recipes/hst_to_hsc.yaml makes it"
+            )
+        if "pixel_scale" in data.arrays:
+            raise InputError(f"{data.path}: its pixel scale varies; recovering needs one for all samples")
+        (_, h, w), (_, height, width) = data.arrays["image"], data.arrays["truth"]
+        coarse, fine = (float(s) for s in scales)  # type: ignore[arg-type]
+        return cls(
+            tuple(str(b) for b in known["bands"]),
+            tuple(str(b) for b in known["truth_bands"]),
+            *(coarse, fine, (h, w), (height, width)),
+            *(_fwhm(known.get(key)) for key in ("psf_fwhm_arcsec", "truth_psf_fwhm_arcsec")),
+        )
+
+
+def _fwhm(found: object) -> tuple[float, ...] | None:
+    return None if found is None else tuple(round(float(f), 4) for f in np.asarray(found))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Samples as the network takes them."""
+
+    base: Tensor
+    """(N,C,H,W) nJy: the coarse image interpolated."""
+    truth: Tensor
+    """(N,C,H,W) nJy."""
+    unit: Tensor
+    """(N,C,1,1) nJy: noise of a coarse pixel, spread over its fine pixels."""
+
+
+@dataclass
+class Degraded:
+    """One split of a dataset of degraded images; small ones stay in memory."""
+
+    data: Dataset
+
+    def __post_init__(self) -> None:
+        self.scales = Scales.of(self.data)
+        self.device = torch.device("cpu")
+        shapes = (self.data.arrays[name] for name in ("image", "truth"))
+        size = 4.0 * len(self) * sum(float(np.prod(shape)) for shape in shapes)
+        self.kept = self._read(np.arange(len(self))) if 0 < size < _IN_MEMORY else None
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def to(self, device: torch.device) -> None:
+        """Give batches on `device`."""
+        self.device = device
+        if self.kept is not None and device.type == "cuda":
+            self.kept = tuple(part.to(device) for part in self.kept)  # type: ignore[assignment]
+
+    def images(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """Coarse image (N,C,h,w), truth (N,C,H,W) and rms of the sky (N,C) of these rows."""
+        if self.kept is None:
+            found = self._read(rows)
+        else:
+            index = torch.from_numpy(rows).to(self.kept[0].device)
+            found = tuple(part[index] for part in self.kept)
+        return tuple(part.to(self.device) for part in found)  # type: ignore[return-value]
+
+    def examples(self, image: Tensor, truth: Tensor, rms: Tensor) -> Examples:
+        """Coarse images with their truths as the network takes them."""
+        step = self.scales.step
+        return Examples(upsampled(image, self.scales.fine, step), truth, fine_unit(rms, step))
+
+    def rms(self) -> tuple[float, ...]:
+        """Median rms of the sky in each band, nJy in a coarse pixel."""
+        rows = np.arange(min(len(self), 256))
+        return tuple(float(f"{v:.5g}") for v in self.images(rows)[2].median(dim=0).values)
+
+    def _read(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        images, truths, levels = [], [], []
+        for row in rows:
+            sample = self.data.sample(int(row), *NEEDED)
+            images.append(sample["image"])
+            truths.append(sample["truth"])
+            levels.append(sky_level(sample["variance"]))
+        return torch.stack(images), torch.stack(truths), torch.stack(levels)
+
+
+def sky_level(variance: Tensor) -> Tensor:
+    """Rms of the sky (C,) from the variance (C,h,w): where least of it comes from sources."""
+    return variance.flatten(1).amin(dim=1).clamp_min(1e-20).sqrt()
+
+
+def fine_unit(rms: Tensor, step: float) -> Tensor:
+    """Noise of a coarse pixel (N,C) spread over its fine pixels, (N,C,1,1)."""
+    return rms[:, :, None, None] / step**2
+
+
+def depth_of(unit: Tensor, reference: tuple[float, ...], step: float) -> Tensor:
+    """Log of the noise over that of the training set, (N,C)."""
+    usual = torch.tensor(reference, dtype=unit.dtype, device=unit.device) / step**2
+    return torch.log(unit[:, :, 0, 0] / usual)
