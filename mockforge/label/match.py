@@ -21,7 +21,7 @@ class Match:
 
     A detection is the object that gives most of the light in its pixels, among those whose centre
     lies within `radius_arcsec` of the detection's or in its pixels, and whose light there is at
-    least `least_share` of what was measured. Columns of that object go into the catalogue as
+    least `least_share` of all the flux in them. Columns of that object go into the catalogue as
     `true_*`; `true_label` is 0 and the others nan for a spurious detection. `objects` says of each
     object whether it is `detected` (and as which `detected_label`), else `blended`, with at least
     `merged_share` of its light in the pixels of another's detection, or `missed`.
@@ -30,13 +30,16 @@ class Match:
     radius_arcsec: Positive = 0.3
     """Farthest that an object's centre may lie from the detection's, unless in its pixels."""
     least_share: Fraction = 0.3
-    """Least light of the object in the detection's pixels over the isophotal flux measured."""
+    """Least light of the object in the detection's pixels over the flux there, noise included (mean of
+    the bands)."""
     merged_share: Fraction = 0.5
     """Share of an object's light that makes it part of another's detection."""
 
     def reads(self) -> frozenset[str]:
         """Labels and truth."""
-        return frozenset({"catalogue", "objects", "instances", "truth", "overlap_label", "overlap_fraction"})
+        return frozenset(
+            {"catalogue", "objects", "instances", "image", "truth", "overlap_label", "overlap_fraction"}
+        )
 
     def writes(self) -> frozenset[str]:
         """Further columns."""
@@ -58,7 +61,9 @@ class Match:
                 inner["instances"][i], inner["truth"][i].mean(axis=0),
                 inner["overlap_label"][i], inner["overlap_fraction"][i], len(rows), len(there),
             )  # fmt: skip
-            self._one(found, rows, there, light, catalogue, objects, inner["instances"][i], bands, scale)
+            owner, mean = inner["instances"][i], inner["image"][i].mean(axis=0, dtype=np.float64)
+            flux = np.bincount(owner.ravel(), weights=mean.ravel(), minlength=len(rows) + 1)[1:]
+            self._one(found, rows, there, light, flux, catalogue, objects, owner, scale)
         return batch.with_table("catalogue", _with_truth(catalogue, objects, found, bands)).with_table(
             "objects",
             {
@@ -71,22 +76,23 @@ class Match:
         )
 
     def _one(
-        self, found: Matches, rows: np.ndarray, there: np.ndarray, light: np.ndarray,
+        self, found: Matches, rows: np.ndarray, there: np.ndarray, light: np.ndarray, flux: np.ndarray,
         catalogue: Mapping[str, np.ndarray], objects: Mapping[str, np.ndarray], instances: np.ndarray,
-        bands: Sequence[str], scale: float,
+        scale: float,
     ) -> None:  # fmt: skip
-        """Match one sample's rows of both tables; `light` (rows + 1, objects) with 0 for the sky."""
+        """Match one sample's rows of both tables; `light` (rows + 1, objects) with 0 for the sky,
+        `flux` (rows,) in the detections' pixels.
+        """
         if not len(there):
             return
         x, y = objects["x"][there], objects["y"][there]
-        mine = np.stack([catalogue[f"flux_iso_{band}"][rows] for band in bands]).mean(axis=0)
         distance = np.hypot(x - catalogue["x"][rows][:, None], y - catalogue["y"][rows][:, None]) * scale
         column, row = np.rint(x).astype(int), np.rint(y).astype(int)
         inside = (column >= 0) & (row >= 0) & (row < instances.shape[0]) & (column < instances.shape[1])
         under = np.where(inside, instances[np.where(inside, row, 0), np.where(inside, column, 0)], 0)
         near = (distance <= self.radius_arcsec) | (under == catalogue["label"][rows][:, None])
         usable = np.where(
-            near & (light[1:] >= self.least_share * mine[:, None]) & (light[1:] > 0), light[1:], 0
+            near & (light[1:] >= self.least_share * flux[:, None]) & (light[1:] > 0), light[1:], 0
         )
         best = usable.argmax(axis=1)
         real = usable[np.arange(len(rows)), best] > 0

@@ -53,6 +53,7 @@ def cosmos(folder: Path) -> tuple[Rows, np.ndarray, np.ndarray]:
     counts = np.histogram(m[(flag <= 2) & ~star & (m > 0)], _EDGES)[0] / COSMOS_ARCMIN2
     stars = np.histogram(m[star], _EDGES)[0] / COSMOS_ARCMIN2
     good = (flag == 0) & ~star & (m > _EDGES[0]) & (m < 25.5) & (r_e > 0.02) & (r_e < 4.0)
+    good &= fit[:, 7] < 0.3 * r_e  # without it one in 25 is a failed fit of a huge radius
     good &= (n > 0.21) & (n < 7.9) & (q > 0.05) & (q < 0.999) & (fast[:, 1] > 0.03) & (fast[:, 10] < 60)
     fast = fast[good]
     boxes = Boxes(SPECTRA)

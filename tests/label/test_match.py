@@ -42,9 +42,13 @@ def hand_made():
         "y": np.array([3.0, 3.0, 6.5]),
         "flux_iso_g": np.array([125.0, 70.0, 5.0]),
     }
+    image = truth + 0.1
     return Batch(
         sample=np.array([0]), draw=np.array([0]), split=np.array(["train"]),
-        arrays={"instances": instances, "truth": truth, "overlap_label": labels, "overlap_fraction": shares},
+        arrays={
+            "instances": instances, "image": image, "truth": truth, "overlap_label": labels,
+            "overlap_fraction": shares,
+        },
         tables={"objects": objects, "catalogue": catalogue},
         attributes={"bands": ("g",), "pixel_scale_arcsec": 0.1},
     )  # fmt: skip
@@ -97,16 +101,17 @@ def test_without_a_pixel_scale_it_says_so():
 
 
 def test_a_scene_through_the_detector():
-    """Bright objects are found, measured as they are, and nothing is invented."""
+    """Bright compact objects are found, measured as they are, and nothing is invented."""
     stage = SceneTiles(
         bands=("F606W", "F814W"), psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.12)), tile=256, margin=32,
         faintest=27.0, brightest=21.0, noise=Noise(rms_njy=0.15),
     )  # fmt: skip
     draw = np.arange(2)
     batch = stage(Batch(sample=draw, draw=draw, split=np.array(["train"] * 2)), Stream(3))
-    done = Match()(Detect(threshold=3.0)(batch, Stream(1)), Stream(2))
+    done = Match()(Detect(threshold=4.0)(batch, Stream(1)), Stream(2))
     objects, catalogue = done.tables["objects"], done.tables["catalogue"]
-    found = completeness(objects, np.array([20.0, 25.5]), "true_mag_F814W")
+    compact = {name: column[objects["r_e_arcsec"] < 1.0] for name, column in objects.items()}
+    found = completeness(compact, np.array([20.0, 25.5]), "true_mag_F814W")
     assert found["count"][0] >= 5 and found["detected"][0] + found["blended"][0] > 0.9
     real = catalogue["true_label"] > 0
     assert real.mean() > 0.9

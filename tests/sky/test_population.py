@@ -71,7 +71,13 @@ def test_the_mixture_finds_two_clouds_and_their_classes():
 def test_draws_have_the_catalogues_medians(shared_data):
     """Sizes, indices and shapes of COSMOS F160W, magnitude by magnitude: medians within 12%."""
     fit = np.loadtxt(shared_data / "catalogues" / "cosmos_3dhst.v4.1_f160w.galfit")
-    good = (fit[:, 3] == 0) & (fit[:, 6] > 0.05) & (fit[:, 8] > 0.21) & (fit[:, 8] < 7.9)
+    good = (
+        (fit[:, 3] == 0)
+        & (fit[:, 7] < 0.3 * fit[:, 6])
+        & (fit[:, 6] > 0.05)
+        & (fit[:, 8] > 0.21)
+        & (fit[:, 8] < 7.9)
+    )
     fit = fit[good]
     table = hst_population()
     for magnitude in (21.0, 22.0, 23.0, 24.0):
