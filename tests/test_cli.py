@@ -17,6 +17,7 @@ from mockforge.cli import app
 from mockforge.errors import MockforgeError
 from mockforge.progress import Progress
 from mockforge.recipe.bundled import bundled_recipes
+from mockforge.stages import STAGES, TRAININGS
 
 COMMANDS = ("build", "train", "generate", "label", "info", "verify", "recipes")
 
@@ -130,9 +131,9 @@ def test_recipes_are_listed_printed_and_copied(tmp_path: Path, monkeypatch: pyte
 def test_the_schema_is_printed_as_json() -> None:
     made = json.loads(call("recipes", "--schema").stdout)
     stages = {item["title"] for item in made["properties"]["stages"]["items"]["oneOf"]}
-    assert stages == {"sgan", "image", "sersic_sed", "detect", "select"}
+    assert stages == set(STAGES)
     training = json.loads(call("recipes", "--schema", "--training").stdout)
-    assert len(training["oneOf"]) == 2
+    assert len(training["oneOf"]) == len(TRAININGS)
 
 
 def test_progress_is_plain_lines_when_piped(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:

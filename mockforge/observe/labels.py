@@ -67,13 +67,17 @@ def coarse_table(
 
 def _moved(name: str, column: np.ndarray, grid: Grid) -> np.ndarray:
     unit = unit_of(name)
-    if name == "y" or name.endswith("_y"):
-        return grid.y(column) if unit == "pix" else column
-    if name == "x" or name.endswith("_x"):
-        return grid.x(column) if unit == "pix" else column
-    if unit == "pix2" and column.dtype.kind == "f":
-        return column / grid.step**2
-    return (column / grid.step).astype(column.dtype) if unit == "pix" and column.dtype.kind == "f" else column
+    if unit == "pix" and (name in ("x", "y") or name.endswith(("_x", "_y"))):
+        return grid.y(column) if name.endswith("y") else grid.x(column)
+    if name.startswith("bbox_"):  # [x0, x1) in whole pixels, which are from -0.5 to 0.5 about their centres
+        axis = grid.y if name[5] == "y" else grid.x
+        edge = axis(column - 0.5) + 0.5
+        return (np.floor(edge + 1e-9) if name.endswith("0") else np.ceil(edge - 1e-9)).astype(column.dtype)
+    power = {"pix": 1, "pix2": 2}.get(unit, 0)
+    if power == 0:
+        return column
+    moved = column / grid.step**power
+    return moved.astype(column.dtype) if column.dtype.kind == "f" else np.rint(moved).astype(column.dtype)
 
 
 def _measured(table: Table, labels: Mapping[int, np.ndarray]) -> dict[str, np.ndarray]:
