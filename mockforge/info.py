@@ -62,6 +62,10 @@ def _model(name: str) -> dict[str, str]:
         from mockforge.redshifter.model import load_redshifter
 
         return load_redshifter(name).describe()
+    if network_kind(model_path(name)) in ("residual", "cgan"):
+        from mockforge.recover.model import load_recoverer
+
+        return load_recoverer(name).describe()
     from mockforge.sgan.model import describe
 
     return describe(name)

@@ -85,17 +85,19 @@ def evaluate(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Hold generated skies against a real field, or a redshifter against what needs no network.
+    """Hold generated skies against a real field, or another network against what needs none.
 
     \b
       mockforge evaluate --model kids-viking --reference g.fits r.fits Z.fits --zeropoint 0,0,30
       mockforge evaluate --dataset datasets/segmentation --reference g.fits r.fits Z.fits --out report
       mockforge evaluate --field painted.fits --reference g.fits r.fits Z.fits --rows 1950:2600
       mockforge evaluate --model runs/redshifter --dataset datasets/redshift_pairs --out report
+      mockforge evaluate --model recover-hsc --dataset datasets/hst_to_hsc --out report
 
     Skies: counts, colours, shapes, noise, places, memory and a classifier, each beside the same
     measure of the real field against itself. Redshifters: fluxes and half-light radii beside
-    three baselines. Prints the tables; DIR gets report.json and report.html, pictures and all.
+    three baselines. Recovered images: pixels, fluxes, sizes and blends beside interpolation and
+    deconvolution. Prints the tables; DIR gets report.json and report.html, pictures and all.
     """
     from mockforge.progress import say
 
@@ -129,15 +131,30 @@ def evaluate(
             settings=fast if quick else None,
             told=(lambda _: None) if quiet else say,
         )
+    elif dataset is not None and field is None and _recovers(model, dataset):
+        from mockforge.evaluate.recover import evaluate_recoverer
+
+        report = evaluate_recoverer(model, str(dataset), out, split=split, limit=limit, device=device)
     elif dataset is not None and field is None:
         from mockforge.evaluate.redshifter import evaluate_redshifter
 
         report = evaluate_redshifter(model, str(dataset), out, split=split, limit=limit, device=device)
     else:
         raise InputError(
-            "give the real field with --reference, or a redshifter's pairs with --dataset; "
+            "give the real field with --reference, or with --dataset redshift pairs or degraded images; "
             "`mockforge evaluate --help` shows how"
         )
     print_lines(report.lines())
     if out is not None:
         print_lines(out / name for name in ("report.html", "report.json"))
+
+
+def _recovers(model: str | None, dataset: Path) -> bool:
+    """Whether this is about recovering: by the model, or without one by what the dataset holds."""
+    if model is not None:
+        from mockforge.train.model_files import model_path, network_kind
+
+        return network_kind(model_path(model)) in ("residual", "cgan")
+    from mockforge.data.dataset import load
+
+    return {"image", "truth", "variance"} <= set(load(dataset).arrays)

@@ -53,4 +53,3 @@ def fits(generator: nn.Module, fine: tuple[int, int]) -> bool:
     return not isinstance(generator, CganGenerator) or tuple(-(-n // 2**_HALVINGS) for n in fine) == (
         generator.seed
     )
-

@@ -1,4 +1,4 @@
-"""From coarse pixels to fine ones: interpolation that keeps flux, and the world coordinates.
+"""From coarse pixels to fine ones: interpolation that keeps flux.
 
 The middles of both images fall together, as `mockforge.observe.degrade.coarse_grid` puts them:
 fine row i lies at coarse row (i - (H - 1) / 2) / step + (h - 1) / 2, with `step` fine pixels to a
@@ -7,13 +7,8 @@ coarse one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from mockforge.field import Field
 
 
 def fine_shape(shape: tuple[int, int], step: float) -> tuple[int, int]:
@@ -48,24 +43,3 @@ def _keys(x: Tensor) -> Tensor:
     near = (1.5 * x - 2.5) * x**2 + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
     return torch.where(x < 1, near, far)
-
-
-def fine_wcs(field: Field, shape: tuple[int, int], step: float) -> Any:
-    """The field's WCS on the fine pixels; None where it has none. Distortions are left out."""
-    if field.wcs is None:
-        return None
-    wcs = field.wcs.deepcopy()
-    wcs.sip = None
-    _, height, width = field.shape
-    x, y = wcs.wcs.crpix
-    wcs.wcs.crpix = [
-        (x - 1 - (width - 1) / 2) * step + (shape[1] - 1) / 2 + 1,
-        (y - 1 - (height - 1) / 2) * step + (shape[0] - 1) / 2 + 1,
-    ]
-    if wcs.wcs.has_cd():
-        wcs.wcs.cd = wcs.wcs.cd / step
-    else:
-        wcs.wcs.cdelt = wcs.wcs.cdelt / step
-    wcs.array_shape = shape
-    wcs.wcs.set()
-    return wcs

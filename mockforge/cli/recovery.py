@@ -1,0 +1,117 @@
+"""The command `recover`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mockforge.arguments import names_of, numbers_of, words_of
+from mockforge.cli.program import Quiet, Verbose, app, command
+from mockforge.errors import InputError
+
+
+@app.command()
+@command
+def recover(
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FITS", help="The recovered image.", show_default=False),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="NAME", help="A bundled model, or a model's file.")
+    ] = "recover-hsc",
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="Before and after, side by side.", show_default=False),
+    ] = None,
+    demo: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PNG", help="Draw a galaxy, degrade it, recover it, and show that.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the galaxy of --demo.")] = 1,
+    bands: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Names of the bands, as the model has them.", show_default=False),
+    ] = None,
+    extensions: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Extensions to read: SCI or 1,2,3.", show_default=False)
+    ] = None,
+    zeropoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MAG", help="AB magnitude of pixel value 1, one or one a band.", show_default=False
+        ),
+    ] = None,
+    pixel_scale: Annotated[
+        float | None,
+        typer.Option(metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False),
+    ] = None,
+    rms: Annotated[
+        str | None,
+        typer.Option(metavar="NJY", help="Sky noise, one or one a band; else measured.", show_default=False),
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Recover the sharp image from a degraded one with a trained network.
+
+    \b
+      mockforge recover hsc.fits -o sharp.fits --picture sharp.png
+      mockforge recover r.fits i.fits z.fits --bands hsc_r,hsc_i,hsc_z --zeropoint 27 -o sharp.fits
+      mockforge recover hsc.fits --model runs/recover -o sharp.fits
+      mockforge recover --demo demo.png --seed 3
+
+    Writes the image in nJy, one extension a band, with the WCS on the fine pixels. What lies
+    below the resolution of the input is a guess from the galaxies the network has learned.
+    """
+    if (demo is None) == (not images):
+        raise InputError("give images to recover, or --demo PNG; `mockforge recover --help` shows how")
+    for path in (out, picture, demo):
+        if path is not None and path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of a file")
+    if demo is not None:
+        from mockforge.recover.demo import demonstrate, demonstration_picture
+
+        demonstration_picture(demonstrate(model, seed=seed, device=device), demo)
+        print(demo)
+        return
+    if out is None and picture is None:
+        raise InputError("give the file to write with --out, or --picture")
+    from mockforge.fits.read import read_field
+    from mockforge.recover.apply import recover_field, recovery_picture
+    from mockforge.recover.model import load_recoverer
+
+    chosen = load_recoverer(model)
+    field = read_field(
+        images or (),
+        bands=words_of(bands),
+        extensions=names_of(extensions),
+        zeropoint=numbers_of("--zeropoint", zeropoint),
+        pixel_scale_arcsec=pixel_scale,
+        require_njy=True,
+    )
+    level = numbers_of("--rms", rms)
+    if level is not None and len(level) not in (1, len(chosen.scales.bands)):
+        raise InputError(f"--rms: {len(level)} numbers for {len(chosen.scales.bands)} bands")
+    made = recover_field(field, chosen, rms_njy=None if level is None else tuple(level), device=device)
+    if out is not None:
+        made.write(out)
+    if picture is not None:
+        recovery_picture(field, made, picture)
+    if not quiet:
+        _, height, width = made.shape
+        print(
+            f'{width} x {height} pixels (x, y) of {made.pixel_scale_arcsec:.4g}" in {", ".join(made.bands)}'
+        )
+    for path in (out, picture):
+        if path is not None:
+            print(path)

@@ -1,0 +1,128 @@
+"""`mockforge recover`: a field as a sharper telescope might have seen it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.field import Field
+from mockforge.picture import asinh_rgb, mosaic, save_png, sky_rms
+from mockforge.recover.degraded import Scales
+from mockforge.recover.grid import fine_shape
+from mockforge.recover.model import Recoverer, load_recoverer, predict
+
+_SAME = 0.01
+"""Pixel scales that differ by less than this part are taken as equal."""
+_LARGEST = 2000
+"""Pixels on a side beyond which a picture shows the middle alone."""
+
+
+def recover_field(
+    field: Field,
+    model: Recoverer | str | Path = "recover-hsc",
+    *,
+    rms_njy: float | tuple[float, ...] | None = None,
+    device: str = "cpu",
+) -> Field:
+    """The fine image of a coarse field, in nJy, with the field's WCS on the fine pixels.
+
+    `rms_njy` is that of the sky noise, one or one a band; by default from the field's variance,
+    or measured on it. The sky should be subtracted. Masked pixels stay masked.
+
+    Raises InputError where bands, unit or pixel scale are not the model's, or there is no noise.
+    """
+    if not isinstance(model, Recoverer):
+        model = load_recoverer(model)
+    field = _in_order(field, model)
+    s = model.scales
+    _, height, width = field.shape
+    shape = s.fine if model.kind == "cgan" else fine_shape((height, width), s.step)
+    level = np.asarray(rms_njy if rms_njy is not None else _level(field), dtype=np.float32)
+    made = predict(
+        model, field.image[None], np.broadcast_to(level, (1, len(s.bands))), shape=shape, device=device
+    )
+    return Field(
+        image=made[0],
+        bands=s.fine_bands,
+        pixel_scale_arcsec=s.fine_arcsec,
+        psf_fwhm_arcsec=s.fine_psf_fwhm_arcsec,
+        mask=_mask(field, shape, s),
+        wcs=_wcs(field, shape, s),
+        header={
+            "MFMODEL": (model.name, "network that recovered the image"),
+            "MFSHA256": (model.sha256, "sha256 of its weights"),
+            "MFFROM": (", ".join(s.bands), "bands it was recovered from"),
+        },
+    )
+
+
+def recovery_picture(before: Field, after: Field, path: Path) -> None:
+    """A PNG of the coarse field, its pixels enlarged, beside the fine one; large ones in part."""
+    _, height, width = after.shape
+    side = min(height, width, _LARGEST)
+    y, x = (height - side) // 2, (width - side) // 2
+    step = (before.pixel_scale_arcsec or 1.0) / (after.pixel_scale_arcsec or 1.0)
+    rows, columns = (_nearest(n, m, step) for n, m in zip(after.shape[1:], before.shape[1:], strict=True))
+    rms = sky_rms(before.image)
+    coarse = before.image[:, rows[y : y + side, None], columns[None, x : x + side]]
+    fine = after.image[:, y : y + side, x : x + side]
+    save_png(path, mosaic([asinh_rgb(coarse, rms), asinh_rgb(fine, rms / step)], columns=2, gap=12))
+
+
+def _in_order(field: Field, model: Recoverer) -> Field:
+    """The field with the model's bands in its order; InputError where it is not what the model takes."""
+    s = model.scales
+    if field.unit != "nJy":
+        raise InputError("the flux unit of the image is unknown: give the AB magnitude of pixel value 1")
+    if set(field.bands) != set(s.bands):
+        raise InputError(
+            f"model {model.name} takes the bands {', '.join(s.bands)}, the image has "
+            f"{', '.join(field.bands)}; name them as the model does, in order, where they are its bands"
+        )
+    scale = field.pixel_scale_arcsec
+    if scale is None:
+        raise InputError("the pixel scale of the image is unknown: give it in arcsec")
+    if abs(scale / s.coarse_arcsec - 1) > _SAME:
+        raise InputError(
+            f"model {model.name} takes pixels of {s.coarse_arcsec:g} arcsec, the image has {scale:g}; "
+            "resample it, or train a model on its pixels"
+        )
+    order = [field.bands.index(band) for band in s.bands]
+    variance = None if field.variance is None else field.variance[order]
+    return replace(field, image=field.image[order], bands=s.bands, truth=None, variance=variance)
+
+
+def _level(field: Field) -> np.ndarray:
+    """Rms of the sky in each band: of the variance, or measured."""
+    good = slice(None) if field.mask is None else ~field.mask
+    if field.variance is None:
+        return sky_rms(field.image[:, good] if field.mask is not None else field.image)
+    known = np.array(
+        [np.median(v[good][v[good] > 0]) if (v[good] > 0).any() else np.nan for v in field.variance]
+    )
+    return np.sqrt(known)
+
+
+def _mask(field: Field, shape: tuple[int, int], s: Scales) -> np.ndarray | None:
+    if field.mask is None:
+        return None
+    rows, columns = (_nearest(n, m, s.step) for n, m in zip(shape, field.shape[1:], strict=True))
+    return field.mask[rows[:, None], columns[None, :]]
+
+
+def _nearest(fine: int, coarse: int, step: float) -> np.ndarray:
+    """The coarse row in which the middle of each fine row lies."""
+    place = (np.arange(fine) - (fine - 1) / 2) / step + (coarse - 1) / 2
+    return np.clip(np.rint(place).astype(int), 0, coarse - 1)
+
+
+def _wcs(field: Field, shape: tuple[int, int], s: Scales) -> object:
+    from mockforge.observe.degrade import coarse_grid
+    from mockforge.observe.degrade_image import coarse_wcs
+
+    if field.wcs is None:
+        return None
+    return coarse_wcs(field.wcs, coarse_grid(field.shape[1:], 1 / s.step, shape))
