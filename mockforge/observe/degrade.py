@@ -135,7 +135,7 @@ class Degrader:
         for i in range(0, len(flat), size):
             part = flat[i : i + size]
             for c in range(part.shape[1]):
-                plane = torch.from_numpy(np.ascontiguousarray(part[:, c], dtype=np.float32))
+                plane = torch.from_numpy(np.require(part[:, c], np.float32, ["C", "W"]))
                 out[i : i + size, c] = self._plane(plane, kernel[c]).numpy()
         return out.reshape(*lead, *out.shape[1:])
 

@@ -40,8 +40,8 @@ class Missing:
 def own_noise(images: np.ndarray, rms: Sequence[float] | np.ndarray | None = None) -> list[OwnNoise]:
     """The noise of each band of images (N,C,H,W), measured where there is no source.
 
-    Source-free pixels lie below 3 sigma (of the median absolute deviation), and so do the means
-    of their neighbourhoods. `rms` (C,) is taken where it is given.
+    Source-free pixels lie below 4 sigma (of the median absolute deviation), and the means of their
+    neighbourhoods below 3.5. `rms` (C,) is taken where it is given.
     """
     return [_own(images[:, c], None if rms is None else float(rms[c])) for c in range(images.shape[1])]
 
@@ -56,7 +56,7 @@ def _own(planes: np.ndarray, rms: float | None) -> OwnNoise:
         sigma = 1.4826 * np.median(np.abs(sky))
         smooth = uniform_filter(sky, 5)
         calm = 1.4826 * np.median(np.abs(smooth - np.median(smooth)))
-        free = (np.abs(sky) < 4 * sigma) & (np.abs(smooth) < 3 * calm)
+        free = (sky < 4 * sigma) & (smooth < 3.5 * calm)  # sources are bright; noise is not to be cut
         values = sky[free] if free.sum() > 100 else sky.ravel()
         spread.append(1.4826 * np.median(np.abs(values - np.median(values))))
         if min(plane.shape) >= _SMALLEST and free.sum() > 0.2 * free.size:

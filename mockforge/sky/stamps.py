@@ -90,13 +90,12 @@ class Stamps:
         return frozenset(names if self.other_bands is None else names | {"light"})
 
     def fingerprint(self) -> dict[str, str]:
-        """Files of the PSF and their sha256."""
-        from pathlib import Path
-
+        """Files of the population and the PSF, and their sha256."""
+        from mockforge.sky.fingerprint import fingerprint
         from mockforge.sky.galaxy_catalogue import digests
+        from mockforge.sky.population import TABLE
 
-        image = self.psf.image
-        return {} if image is None else digests([Path(image.folder) / name for name in image.files])
+        return {"hst_population": next(iter(digests([TABLE]).values()))} | fingerprint((self.psf,))
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw and paint every stamp of the batch."""

@@ -10,6 +10,7 @@ import pytest
 
 from mockforge.batch import Batch
 from mockforge.errors import InputError
+from mockforge.observe.colours import Colours, mixing
 from mockforge.observe.correlation import gaussian_autocorrelation
 from mockforge.observe.degrade import Degrader, coarse_grid, psf_pixels, scaled
 from mockforge.observe.degrade_stage import Degrade, Sweep
@@ -20,6 +21,8 @@ from mockforge.observe.psf import Gaussian, Psf, models
 from mockforge.observe.psf_models import airy, gaussian
 from mockforge.observe.surveys import names, survey, survey_psf
 from mockforge.rng import Stream
+from mockforge.sky.sed import sed_fluxes
+from mockforge.sky.spectra import Spectra, Templates
 
 EXACT = galsim.GSParams(folding_threshold=1e-4, maxk_threshold=1e-5, maximum_fft_size=16384)
 
@@ -278,3 +281,42 @@ def test_noise_of_ones_own_and_a_psf_of_ones_own() -> None:
     out = stage(blank(50, 90, "hsc-wide"), Stream(1))
     assert out.arrays["image"].std() == pytest.approx(3.0, rel=0.02)
     assert out.attributes["psf_fwhm_arcsec"][0] == pytest.approx(1.5, rel=1e-3)
+
+
+def test_colours_make_the_bands_of_the_target() -> None:
+    """A star whose spectrum is among those fitted: its flux in the other bands, each with its PSF."""
+    spectra, z = Spectra(templates=Templates()), np.array([0.5])
+    own, other = ("F606W", "F775W", "F850LP"), ("lsst_r", "lsst_i", "lsst_z")
+    flux = sed_fluxes(spectra, (*own, *other), z, z, np.array([2]))[0]
+    flux *= 1e4 / flux[0]
+    star = drawn(galsim.Gaussian(sigma=1e-4), 0.132, 0.06, 181)
+    truth = (flux[:3, None, None] * star)[None].astype(np.float32)
+    batch = blank(1, 181, "hsc-wide", truth=truth).with_attributes(bands=own)
+    colours = Colours(bands=other, spectra=spectra, z_max=1.5)
+    stage = Degrade(to="lsst-10yr", labels=(), bands=("lsst_r", "lsst_i", "lsst_z"), colours=colours)
+    found = stage(batch, Stream(1)).arrays["image_noiseless"][0]
+    scatter = mixing(colours, own, 3).scatter
+    assert (scatter < 0.05).all()
+    mean = flux[:3].mean()
+    assert found.sum(axis=(1, 2)) == pytest.approx(flux[3:], abs=3 * scatter.max() * mean)
+    for c, width in enumerate(stage(batch, Stream(1)).attributes["psf_fwhm_arcsec"]):
+        wanted = drawn(galsim.Gaussian(sigma=1e-4), width, 0.2, found.shape[-1])
+        shape = found[c] / found[c].sum()
+        assert np.linalg.norm(shape - wanted / wanted.sum()) < 2e-3 * np.linalg.norm(wanted)
+    two = replace(colours, bands=other[:2])
+    both = replace(stage, bands=("lsst_r", "lsst_i"), colours=two)(batch, Stream(1))
+    assert both.arrays["image"].shape[1] == 2 and both.attributes["bands"] == ("lsst_r", "lsst_i")
+    with pytest.raises(InputError, match="give a curve for each"):
+        replace(stage, colours=two)(batch, Stream(1))
+
+
+def test_mixed_noise_is_known() -> None:
+    own = Stream(2).numpy().normal(0, 1, (80, 3, 160, 160)).astype(np.float32)
+    batch = blank(80, 160, "hsc-wide", image=own).with_attributes(bands=("F606W", "F775W", "F850LP"))
+    colours = Colours(bands=("lsst_r", "lsst_i"), spectra=Spectra(templates=Templates()))
+    stage = Degrade(
+        to="lsst-10yr", input="image", labels=(), bands=("lsst_r", "lsst_i"), colours=colours, noisy=False
+    )
+    out = stage(batch, Stream(1))
+    inner = out.arrays["image"][..., 6:-6, 6:-6]
+    assert inner.std(axis=(0, 2, 3)) == pytest.approx(np.sqrt(out.arrays["variance"][0, :, 0, 0]), rel=0.03)
