@@ -15,9 +15,9 @@ WORDS = {
     "segmentation": ["samples=6", "shard_size=3", "stages.sgan.tile=64"],
     "scene_xdf_like": [
         *("samples=6", "shard_size=6", "stages.scene.tile=64", "stages.scene.margin=16"),
-        *("stages.scene.faintest=27", "stages.scene.brightest=22", "stages.scene.edge_mag_arcsec2=30"),
+        *("stages.scene.faintest=27", "stages.scene.brightest=24", "stages.scene.edge_mag_arcsec2=29"),
     ],
-    "deblend": ["samples=6", "shard_size=3"],
+    "deblend": ["samples=6", "shard_size=3", "stages.scene.tile=32"],
     "redshift_pairs": ["samples=6", "shard_size=3"],
     "hst_to_hsc": ["samples=6", "shard_size=3"],
     "domain_shift": ["samples=6", "shard_size=3", "stages.stamps.stamp=96", "stages.degrade.shape=16"],

@@ -13,7 +13,7 @@ from mockforge.rng import Stream
 from mockforge.sky.population import hst_population
 from mockforge.sky.scene import Layer, layer_of
 from mockforge.sky.scene_model import SceneModel
-from mockforge.sky.scene_objects import Objects, galaxies
+from mockforge.sky.scene_objects import SIDES, Objects, galaxies
 from mockforge.sky.scene_paint import paint
 
 
@@ -49,7 +49,9 @@ def blend_objects(model: SceneModel, rule: Blend, side: int, stream: Stream) -> 
     ys = np.concatenate([[y], y + distance * np.sin(azimuth)])
     xs = np.concatenate([[x], x + distance * np.cos(azimuth)])
     drawn = table.given(stream.child("galaxies").numpy(), magnitude)
-    return galaxies(model, drawn, xs, ys, stream.child("galaxy"))
+    made = galaxies(model, drawn, xs, ys, stream.child("galaxy"))
+    most = next((s for s in SIDES if s >= 3 * side), SIDES[-1])  # what lies beyond is not seen
+    return replace(made, side=np.minimum(made.side, most))
 
 
 def blend_layers(model: SceneModel, made: Objects, side: int) -> list[Layer]:

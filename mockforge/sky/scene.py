@@ -21,8 +21,8 @@ from mockforge.sky.scene_paint import paint
 
 CELL = 256
 """Side in pixels of the cells that own the objects."""
-_KEPT_BYTES = 2**29
-"""Stamps kept in memory."""
+_KEPT_BYTES = 2**31
+"""Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
 _KEPT_CELLS = 4096
 
 
