@@ -20,6 +20,10 @@ WORDS = {
     "deblend": ["samples=6", "shard_size=3", "stages.scene.tile=32"],
     "redshift_pairs": ["samples=6", "shard_size=3"],
     "hst_to_hsc": ["samples=6", "shard_size=3"],
+    "hst_to_hsc_tiles": [
+        *("samples=6", "shard_size=6", "stages.scene.tile=84", "stages.scene.margin=16"),
+        *("stages.scene.faintest=27", "stages.scene.brightest=24", "stages.scene.edge_mag_arcsec2=29"),
+    ],
     "domain_shift": ["samples=6", "shard_size=3", "stages.stamps.stamp=96", "stages.degrade.shape=16"],
 }
 
