@@ -11,6 +11,7 @@ import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
@@ -21,6 +22,9 @@ from mockforge.label.match import Match, completeness, purity
 from mockforge.label.stage import Detect
 from mockforge.rng import Stream
 from mockforge.sky.scene_stage import SceneTiles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BAND = "F814W"
 EDGES = np.arange(21.0, 30.6, 0.5)
@@ -96,7 +100,7 @@ def show(ours: Batch, theirs: Batch | None, catalogues: Path | None, out: Path) 
     alone = {k: v[objects["blendedness"] < 0.05] for k, v in objects.items()}
     mixed = {k: v[objects["blendedness"] >= 0.05] for k, v in objects.items()}
     sets = [("mockforge", ours)] + ([] if theirs is None else [("source-extractor", theirs)])
-    fig, axes = plt.subplots(2, 3, figsize=(17, 10))
+    fig, axes = plt.subplots(2, 4, figsize=(22, 10))
     for (name, batch), style in zip(sets, ("-", "--"), strict=False):
         o = batch.tables["objects"]
         apart = o["blendedness"] < 0.05
@@ -115,19 +119,24 @@ def show(ours: Batch, theirs: Batch | None, catalogues: Path | None, out: Path) 
     axes[0, 1].set(xlabel=f"isophotal {BAND} (AB)", ylabel="purity", ylim=(0, 1.05))
     area = (ours.arrays["image"].shape[-1] * ours.attributes["pixel_scale_arcsec"] / 60) ** 2
     use = objects["inside"] & ~objects["star"]
-    for label, values, scale in (
-        ("true", objects[column][use], area),
-        ("measured (Kron)", found[f"mag_{BAND}"], area),
-        *_counts_of(catalogues),
-    ):
+    counted = [
+        ("true", objects[column][use], np.full(len(middle), area)),
+        ("measured (Kron)", found[f"mag_{BAND}"], np.full(len(middle), area)),
+    ]
+    if catalogues is not None:  # the HDF-North's edges are less deep
+        counted.append(("HDF-North", _hdfn(catalogues)[0], np.where(middle < 26, 5.31, 3.92)))
+    for label, values, scale in counted:
         n = np.histogram(values, EDGES)[0] / scale / 0.5
-        axes[0, 2].errorbar(middle, n, np.sqrt(n / scale / 0.5), fmt="o-", ms=3, label=label)
+        good = (n > 0) & ((middle < 27.5) | (label != "HDF-North"))
+        axes[0, 2].errorbar(
+            middle[good], n[good], np.sqrt(n / scale / 0.5)[good], fmt="o-", ms=3, label=label
+        )
     axes[0, 2].set(xlabel=f"{BAND} (AB)", ylabel="galaxies / arcmin$^2$ / mag", yscale="log", ylim=(0.3, 500))
     real = (found["true_label"] > 0) & (found["true_share"] > 0.9) & ~found["true_star"]
     real &= (found["snr"] > 15) & ~found["truncated"]
     true_r = found["true_r_e_arcsec"] * np.sqrt(np.maximum(found["true_axis_ratio"], 0))
     axes[1, 0].plot(true_r[real], found["flux_radius"][real] * 0.06, ".", ms=3)
-    line = np.array([0.02, 2.0])
+    line = np.geomspace(0.02, 2.0, 50)
     axes[1, 0].plot(line, line, "k-", line, np.hypot(line, 0.07), "k:")
     axes[1, 0].set(
         xscale="log",
@@ -158,12 +167,82 @@ def show(ours: Batch, theirs: Batch | None, catalogues: Path | None, out: Path) 
         axes[1, 2].hist(values, bins, density=True, histtype="step", label=f"{label} ({len(values)})")
         print("colour", label, np.round(np.percentile(values, [16, 50, 84]), 2), len(values))
     axes[1, 2].set(xlabel=f"F606W - {BAND}, 24 < {BAND} < 27", ylabel="density")
-    for axis in (axes[0, 0], axes[0, 1], axes[0, 2], axes[1, 2]):
+    against_cosmos(ours, catalogues, axes[0, 3], axes[1, 3])
+    for axis in (axes[0, 0], axes[0, 1], axes[0, 2], axes[1, 2], axes[0, 3], axes[1, 3]):
         axis.legend(fontsize=8)
     fig.tight_layout()
     fig.savefig(out / "scene_measured.png", dpi=80)
     print("isolated", len(alone["label"]), "blended", len(mixed["label"]))
     picture(ours, out / "scene_truth.png")
+
+
+def against_cosmos(batch: Batch, catalogues: Path | None, counts: Axes, sizes: Axes) -> None:
+    """Counts and median sizes in F160W: what went in, what was measured, and 3D-HST COSMOS."""
+    objects, found = batch.tables["objects"], batch.tables["catalogue"]
+    area = (batch.arrays["image"].shape[-1] * batch.attributes["pixel_scale_arcsec"] / 60) ** 2
+    edges = np.arange(19.0, 28.1, 0.5)
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    use = objects["inside"] & ~objects["star"]
+    seen = (found["true_label"] > 0) & (found["true_share"] > 0.9) & ~found["true_star"]
+    # the PSF's half-light radius off, and from a circle to the semi-major axis
+    radius = np.sqrt(np.maximum((found["flux_radius"] * 0.06) ** 2 - 0.07**2, 1e-4))
+    radius = radius / np.sqrt(np.maximum(found["true_axis_ratio"], 0.05))
+    rows = [
+        ("true", objects["magnitude"][use], objects["r_e_arcsec"][use], area),
+        ("measured", found["true_magnitude"][seen], radius[seen], None),
+    ]
+    if catalogues is not None:
+        fit = np.loadtxt(catalogues / "cosmos_3dhst.v4.1_f160w.galfit")
+        whole = fit[(fit[:, 3] <= 2) & (fit[:, 6] >= 0.035)]
+        good = fit[(fit[:, 3] == 0) & (fit[:, 7] < 0.3 * fit[:, 6]) & (fit[:, 6] > 0.035)]
+        rows.append(("COSMOS, all", whole[:, 4], None, 222.0))
+        rows.append(("COSMOS, good fits", good[:, 4], good[:, 6], None))
+    for label, magnitude, size, field in rows:
+        number = np.histogram(magnitude, edges)[0]
+        if field is not None:
+            n = number / field / 0.5
+            counts.errorbar(middle, n, np.sqrt(number) / field / 0.5, fmt="o-", ms=3, label=label)
+        if size is not None:
+            place = np.digitize(magnitude, edges) - 1
+            some = [k for k in range(len(middle)) if (place == k).sum() >= 10]
+            quartiles = np.array([np.percentile(size[place == k], [25, 50, 75]) for k in some])
+            sizes.errorbar(
+                middle[some], quartiles[:, 1], np.abs(quartiles[:, [0, 2]] - quartiles[:, 1:2]).T, fmt="o-",
+                ms=3, capsize=2, label=label,
+            )  # fmt: skip
+            print(
+                "median r_e", label, dict(zip(middle[some].tolist(), quartiles[:, 1].round(3), strict=True))
+            )
+    counts.set(xlabel="F160W (AB)", ylabel="galaxies / arcmin$^2$ / mag", yscale="log")
+    sizes.set(xlabel="true F160W (AB)", ylabel="r_e, arcsec (quartiles)", yscale="log")
+
+
+def blends(path: Path) -> None:
+    """Samples of `recipes/deblend.yaml`: observed, noiseless, each galaxy alone, the visible masks."""
+    import matplotlib.pyplot as plt
+
+    from mockforge.recipe import load
+
+    stage = next(s for s in (getattr(s, "stage", s) for s in load("deblend", []).stages))
+    draw = np.arange(8)
+    batch = stage(Batch(sample=draw, draw=draw, split=np.array(["train"] * 8)), Stream(20190424))
+    fig, axes = plt.subplots(8, 7, figsize=(14, 16))
+    for i, line in enumerate(axes):
+        panels = [batch.arrays["image"][i], batch.arrays["truth"][i], *batch.arrays["isolated"][i, :4]]
+        for axis, panel in zip(line, panels, strict=False):
+            rgb = np.arcsinh(np.clip(panel[::-1].transpose(1, 2, 0), 0, None) / 1.0) / np.arcsinh(60.0)
+            axis.imshow(np.clip(rgb, 0, 1), origin="lower", interpolation="nearest")
+        line[6].imshow(batch.arrays["instances_visible"][i], origin="lower", cmap="tab10", vmax=9)
+        o = batch.tables["objects"]
+        mine = o["sample"] == i
+        line[6].set_title("blendedness " + " ".join(f"{b:.2f}" for b in o["blendedness"][mine]), fontsize=7)
+        for axis in line:
+            axis.set_xticks([])
+            axis.set_yticks([])
+    for axis, name in zip(axes[0], ("image", "truth", "1", "2", "3", "4"), strict=False):
+        axis.set_title(name)
+    fig.tight_layout()
+    fig.savefig(path, dpi=60)
 
 
 def picture(batch: Batch, path: Path) -> None:
@@ -210,12 +289,6 @@ def _hdfn(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return mag[:, 1], mag[:, 0] - mag[:, 1]
 
 
-def _counts_of(folder: Path | None) -> list[tuple[str, np.ndarray, float]]:
-    if folder is None:
-        return []
-    return [("HDF-North, to 28 in 3.9 arcmin$^2$", _hdfn(folder)[0], 3.92)]
-
-
 def _colours_of(folder: Path | None) -> list[tuple[str, np.ndarray]]:
     if folder is None:
         return []
@@ -255,6 +328,7 @@ def main() -> None:
         segments = source_extractor(batch, rule, args.out / "source_extractor")
         theirs = match(as_catalogue(batch, segments), Stream(0))
     show(ours, theirs, args.catalogues, args.out)
+    blends(args.out / "blends.png")
 
 
 if __name__ == "__main__":

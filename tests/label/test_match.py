@@ -104,7 +104,7 @@ def test_a_scene_through_the_detector():
     """Bright compact objects are found, measured as they are, and nothing is invented."""
     stage = SceneTiles(
         bands=("F606W", "F814W"), psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.12)), tile=256, margin=32,
-        faintest=27.0, brightest=21.0, noise=Noise(rms_njy=0.15),
+        faintest=27.0, brightest=22.0, noise=Noise(rms_njy=0.15), edge_mag_arcsec2=30.0,
     )  # fmt: skip
     draw = np.arange(2)
     batch = stage(Batch(sample=draw, draw=draw, split=np.array(["train"] * 2)), Stream(3))
