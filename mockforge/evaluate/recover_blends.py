@@ -32,10 +32,10 @@ class Found:
 
 
 def detector() -> Detect:
-    """Our detector's own rule, with one sky for the whole plane of stamps."""
+    """Our detector at 3 sigma, with one sky for the whole plane of stamps."""
     from mockforge.label.stage import Detect
 
-    return Detect(background_mesh=100_000, local_rms=False, detection_image="snr")
+    return Detect(threshold=3.0, background_mesh=100_000, local_rms=False, detection_image="snr")
 
 
 def pairs(stamps: Stamps) -> tuple[np.ndarray, np.ndarray]:

@@ -92,7 +92,10 @@ def _in_order(field: Field, model: Recoverer) -> Field:
         )
     order = [field.bands.index(band) for band in s.bands]
     variance = None if field.variance is None else field.variance[order]
-    return replace(field, image=field.image[order], bands=s.bands, truth=None, variance=variance)
+    image = field.image[order]
+    if field.mask is not None:  # what may not be used may be anything
+        image = np.where(field.mask, np.float32(0), image)
+    return replace(field, image=image, bands=s.bands, truth=None, variance=variance)
 
 
 def _level(field: Field) -> np.ndarray:

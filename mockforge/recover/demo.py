@@ -107,7 +107,7 @@ def demonstration_picture(found: Demonstration, path: Path) -> None:
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 4)
     unit = found.rms / found.step**2
-    bright = np.maximum(found.truth.max(axis=(1, 2)) / 60, unit)
+    bright = np.maximum(found.truth.max(axis=(1, 2)) / 60, 2 * unit)
     half = (found.truth.shape[1] / 2, found.truth.shape[2] / 2)
     coarse = (found.image.shape[1] * found.step / 2, found.image.shape[2] * found.step / 2)
     for panel, image, rms, size, title in (
