@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mockforge.errors import InputError
@@ -91,3 +92,31 @@ def test_wrong_files_name_every_line(tmp_path: Path) -> None:
         survey("hsc-wid")
     with pytest.raises(InputError, match="no band 'lsst_q'"):
         survey("lsst-10yr").band("lsst_q")
+
+
+def test_drizzled_noise_hangs_together_as_in_the_xdf(shared_data: Path) -> None:
+    from astropy.io import fits
+
+    from mockforge.observe.existing import own_noise
+
+    for band in ("f105w", "f160w"):
+        path = shared_data / "xdf_cutouts" / f"xdf_hst_wfc3ir_60mas_{band}_sci.fits"
+        measured = own_noise(fits.getdata(path)[None, None])[0].autocorrelation
+        preset = survey("hst-xdf").autocorrelation(band.upper())
+        assert measured is not None and preset is not None
+        middle, reach = measured.shape[0] // 2, preset.shape[0] // 2
+        near = measured[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
+        assert near == pytest.approx(preset, abs=0.1)  # faint galaxies tie pixels too
+
+
+def test_the_psf_of_a_preset_is_exact_after_its_pixel() -> None:
+    import galsim
+
+    for name, band in (("candels-goodss-deep", "F606W"), ("euclid-wide", "VIS"), ("hsc-wide", "hsc_i")):
+        psf, scale = survey_psf(name, [band]).gaussian, survey(name).pixel_scale_arcsec
+        assert psf is not None
+        star = galsim.Convolve(galsim.Gaussian(fwhm=psf.fwhm_arcsec[0]), galsim.Pixel(scale))  # type: ignore[index]
+        fine = 0.05 * scale
+        row = star.drawImage(nx=401, ny=1, scale=fine, method="no_pixel", dtype=float).array[0]
+        half = np.interp(-0.5 * row.max(), -row[200:], fine * np.arange(201))
+        assert 2 * half == pytest.approx(survey(name).band(band).fwhm_arcsec, rel=2e-3)
