@@ -287,6 +287,7 @@ def test_a_training_recipe_is_of_the_network_its_keys_are_of() -> None:
     assert load_training(write(text))[0] == made
     assert type(load_training("train_field")[0]).__name__ == "TrainSgan"
     assert type(load_training("train_redshifter")[0]).__name__ == "TrainRedshifter"
+    assert type(load_training("train_recover")[0]).__name__ == "TrainRecover"
 
 
 @pytest.mark.parametrize(
@@ -312,5 +313,6 @@ def test_the_schema_of_training_recipes_has_every_root() -> None:
 
     made = json.loads(json.dumps(schema(training=True)))
     roots = [made["$defs"][one["$ref"].rsplit("/", 1)[-1]] for one in made["oneOf"]]
-    assert [{"field", "dataset"} & set(root["required"]) for root in roots] == [{"field"}, {"dataset"}]
+    keys = [{"field", "dataset", "degraded"} & set(root["required"]) for root in roots]
+    assert keys == [{"field"}, {"dataset"}, {"degraded"}]
     assert all(root["additionalProperties"] is False for root in roots)

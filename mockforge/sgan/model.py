@@ -115,6 +115,8 @@ def _load(path: Path, _changed: int) -> Model:
 
 def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Model:
     ((kind, spec),) = found["network"].items()
+    if kind not in _SPECS:
+        raise ValueError(f"it is a {kind}, wanted a SGAN: {' or '.join(_SPECS)}")
     network = _SPECS[kind](**{k: tuple(v) if isinstance(v, list) else v for k, v in spec.items()})
     fwhm = found["psf_fwhm_arcsec"]
     return Model(

@@ -127,6 +127,13 @@ def test_bad_input_exits_2_and_writes_nothing(words, tmp_path, monkeypatch):
     assert done.exit_code == 2 and done.stderr.startswith("mockforge: ") and not list(tmp_path.iterdir())
 
 
+def test_a_model_that_recovers_is_no_sgan(model):
+    from mockforge.sgan.model import load_model
+
+    with pytest.raises(InputError, match="it is a residual, wanted a SGAN"):
+        load_model(model)
+
+
 def test_the_demonstration_shows_four_panels(model, tmp_path):
     found = demonstrate(model, seed=4)
     assert found.redshift < 2 and found.magnitude < 26
