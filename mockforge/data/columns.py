@@ -28,6 +28,7 @@ _EXACT: dict[str, tuple[str, str]] = {
     "seeing": ("", "width of the PSF over the target's own"),
     "depth": ("mag", "how much deeper than the target's own"),
     "pixel_scale": ("arcsec", "side of a pixel of image"),
+    "mask_fine": ("", "mask on the grid of truth"),
     "instances_fine": ("", "instances on the grid of truth"),
     "instances": ("", "0 = sky, 1..n = objects of the sample"),
     "sky_rms": (FLUX, "rms of the sky in each band"),

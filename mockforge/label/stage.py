@@ -62,14 +62,20 @@ class Detect:
 
         Objects are found on the whole window, margin included, so that one at the tile's edge
         keeps the label it would have in the field; the catalogue holds those with at least one
-        pixel in the tile. Uses `mask` and `truth` of the batch where they are there.
+        pixel in the tile. Uses `mask` and `truth` of the batch where they are there, and on a
+        degraded image `image_noiseless`.
         """
         from mockforge.label.catalogue import joined, tile_rows
         from mockforge.label.detect import detect
 
         image = batch.arrays["image"]
         bands = tuple(batch.attributes.get("bands") or (f"band{i + 1}" for i in range(image.shape[1])))
-        masks, truths = batch.arrays.get("mask"), batch.arrays.get("truth")
+        masks, truths = (
+            batch.arrays.get("mask"),
+            batch.arrays.get("image_noiseless", batch.arrays.get("truth")),
+        )
+        if truths is not None and truths.shape != image.shape:
+            truths = None  # of a finer image
         scale = batch.attributes.get("pixel_scale_arcsec")
         fwhm = batch.attributes.get("psf_fwhm_arcsec")
         place = _place(batch)

@@ -10,12 +10,10 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.errors import InputError
 from mockforge.field import Field
-from mockforge.observe.degrade import Degrader, Grid, coarse_grid
+from mockforge.observe.degrade import Grid, coarse_grid
 from mockforge.observe.degrade_stage import Degrade
+from mockforge.observe.labels import coarse_mask
 from mockforge.rng import Stream
-
-_MASKED = 0.1
-"""A coarse pixel is masked where masked fine ones have more than this part in it, PSF included."""
 
 
 @dataclass(frozen=True)
@@ -123,15 +121,7 @@ def _phase(stage: Degrade, seed: int) -> tuple[float, float]:
 
 def _mask(field: Field, grid: Grid, stage: Degrade, about: Any) -> np.ndarray | None:
     """Coarse pixels that see masked ones through the broadest PSF."""
-    if field.mask is None:
+    if field.mask is None or field.pixel_scale_arcsec is None:
         return None
-    from mockforge.observe.psf_models import gaussian
-
-    assert field.pixel_scale_arcsec is not None  # seen to above
-    wanted = gaussian(max(about["psf_fwhm_arcsec"]))
-    sharp = gaussian(1e-3 * field.pixel_scale_arcsec)
-    change = Degrader(
-        field.mask.shape, grid, field.pixel_scale_arcsec, [sharp], [wanted], mirrored=stage.edge == "mirror"
-    )
-    part = change(field.mask[None].astype(np.float32))[0] / grid.step**2
-    return part > _MASKED
+    width = max(about["psf_fwhm_arcsec"])
+    return coarse_mask(field.mask, grid, field.pixel_scale_arcsec, width, stage.edge == "mirror")

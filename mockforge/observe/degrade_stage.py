@@ -20,6 +20,7 @@ from mockforge.observe.degrade_optics import (
     psf_stamps,
     psfs_out,
 )
+from mockforge.observe.labels import coarse_labels, coarse_mask, coarse_table
 from mockforge.observe.noise import Noise
 from mockforge.observe.psf import Psf
 from mockforge.rng import Stream
@@ -55,8 +56,9 @@ class Degrade:
     Writes `image` (N,C,h,w), coarse and noisy, `image_noiseless` where the input has no noise,
     `variance` (N,C,h,w) of its noise in nJy^2, `psf_in` and `psf_out` (N,C,s,s), the PSFs with
     their pixels, and of every map in `labels` the coarse one under its name and the fine one as
-    `<name>_fine`. `truth` stays the fine image; an input `image` becomes `image_fine`. Places and
-    lengths in the tables `catalogue`, `objects` and `galaxy` are in coarse pixels afterwards.
+    `<name>_fine`, and so of a `mask`. `truth` stays the fine image; an input `image` becomes
+    `image_fine`. Places and lengths in the tables `catalogue`, `objects` and `galaxy` are in
+    coarse pixels afterwards.
     With a sweep also `seeing`, `depth` and `pixel_scale` (N,), as drawn.
     """
 
@@ -139,6 +141,13 @@ class Degrade:
         if self.sweep is not None:
             arrays |= {key: getattr(drawn, key).astype(np.float32) for key in ("seeing", "depth")}
             arrays["pixel_scale"] = drawn.scale.astype(np.float32)
+        if "mask" in fine.arrays:
+            width = max(map(fwhm_of, about.wanted))
+            masks = [
+                coarse_mask(mask, grid, about.fine, width, self.edge == "mirror")
+                for mask, grid in zip(fine.arrays["mask"], seen.grids, strict=True)
+            ]
+            arrays |= {"mask": np.stack(masks), "mask_fine": fine.arrays["mask"]}
         out = _with_labels(self, fine.with_arrays(**arrays), fine, seen.grids)
         return out.with_attributes(
             bands=about.bands,
@@ -173,8 +182,6 @@ def _noisy(
 
 def _with_labels(cfg: Degrade, out: Batch, fine: Batch, grids: list[Grid]) -> Batch:
     """Label maps and tables on the coarse grids; `out` has the fine ones."""
-    from mockforge.observe.labels import coarse_labels, coarse_table
-
     for name in cfg.labels:
         maps = fine.arrays[name]
         coarse = np.stack([coarse_labels(maps[i], grid) for i, grid in enumerate(grids)])

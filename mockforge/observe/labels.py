@@ -9,10 +9,13 @@ import numpy as np
 
 from mockforge.batch import Table
 from mockforge.data.columns import unit_of
-from mockforge.observe.degrade import Grid
+from mockforge.observe.degrade import Degrader, Grid
+from mockforge.observe.psf_models import gaussian
 
 _PARTS = 5
 """Points on each side of a coarse pixel at which the fine map is read, at least."""
+_MASKED = 0.1
+"""A coarse pixel is masked where masked fine ones have more than this part in it."""
 
 
 def coarse_labels(labels: np.ndarray, grid: Grid) -> np.ndarray:
@@ -49,6 +52,19 @@ def _commonest(values: np.ndarray) -> np.ndarray:
         same = (ordered[:, :, None] == ordered[:, None, :]).sum(axis=2)
         out[mixed] = ordered[np.arange(len(mixed)), same.argmax(axis=1)]
     return out
+
+
+def coarse_mask(
+    masks: np.ndarray, grid: Grid, scale: float, fwhm: float, mirrored: bool = True
+) -> np.ndarray:
+    """Masks (..., H, W) on the coarse grid: true where masked fine pixels have a part of what is seen.
+
+    More than a tenth, through a Gaussian PSF of `fwhm` arcsec; `scale` is that of a fine pixel.
+    """
+    sharp, wide = gaussian(1e-3 * scale), gaussian(fwhm)
+    change = Degrader(masks.shape[-2:], grid, scale, [sharp], [wide], mirrored=mirrored)
+    part = change(masks[..., None, :, :].astype(np.float32))[..., 0, :, :]
+    return part > _MASKED * grid.step**2
 
 
 def coarse_table(

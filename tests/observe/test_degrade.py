@@ -10,6 +10,7 @@ import pytest
 
 from mockforge.batch import Batch
 from mockforge.errors import InputError
+from mockforge.label.stage import Detect
 from mockforge.observe.colours import Colours, mixing
 from mockforge.observe.correlation import gaussian_autocorrelation
 from mockforge.observe.degrade import Degrader, coarse_grid, psf_pixels, scaled
@@ -320,3 +321,18 @@ def test_mixed_noise_is_known() -> None:
     out = stage(batch, Stream(1))
     inner = out.arrays["image"][..., 6:-6, 6:-6]
     assert inner.std(axis=(0, 2, 3)) == pytest.approx(np.sqrt(out.arrays["variance"][0, :, 0, 0]), rel=0.03)
+
+
+def test_what_was_degraded_can_be_detected_and_masked() -> None:
+    truth = 3e4 * drawn(galaxies(0.5), 0.132, 0.06, 300)[None, None].astype(np.float32)
+    mask = np.zeros((1, 300, 300), dtype=bool)
+    mask[:, :40, :40] = True
+    batch = blank(1, 300, "hsc-wide", truth=truth, mask=mask)
+    seen = Degrade(to="hsc-wide", labels=())(batch, Stream(1))
+    coarse = seen.arrays["mask"][0]
+    assert coarse.shape == seen.arrays["image"].shape[-2:] and coarse[:13, :13].all()
+    assert not coarse[18:, 18:].any() and seen.arrays["mask_fine"].shape == (1, 300, 300)
+    found = Detect(background_mesh=107)(seen, Stream(1)).tables["catalogue"]
+    assert len(found["label"]) >= 2
+    light = seen.arrays["image_noiseless"].sum()
+    assert found["true_flux_iso_hsc_i"].sum() == pytest.approx(light, rel=0.2)
