@@ -19,7 +19,7 @@ from mockforge.progress import Progress
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.stages import STAGES, TRAININGS
 
-COMMANDS = ("build", "train", "generate", "recover", "label", "info", "verify", "recipes")
+COMMANDS = ("build", "train", "generate", "evaluate", "degrade", "surveys", "recover", "label", "info", "verify", "recipes")
 
 
 def call(*words: str) -> Result:

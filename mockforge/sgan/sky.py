@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mockforge.errors import InputError
 from mockforge.field import Field, tan_wcs
+from mockforge.plane import NoisePlane, ends
 from mockforge.rng import Stream
 from mockforge.sgan.forge import CELL
 from mockforge.sgan.model import Model, load_model
-from mockforge.sgan.plane import NoisePlane
 
 TILE = 128
 """Side in pixels of the canonical tiles a sky is computed in."""
@@ -50,7 +49,7 @@ class Sky:
 
         Its WCS, where the pixel scale is known, is one tangent plane for the whole sky.
         """
-        y0, y1, x0, x1 = _ends(window)
+        y0, y1, x0, x1 = ends(window)
         image, truth = self.pixels(y0, y1, x0, x1)
         return self._field(image, truth, y0, x0)
 
@@ -132,16 +131,3 @@ class Sky:
 
     def _noise(self, plane: NoisePlane, y0: int, y1: int, x0: int, x1: int) -> torch.Tensor:
         return torch.from_numpy(plane.window(y0, y1, x0, x1))[None].to(self.device)
-
-
-def _ends(window: tuple[slice, slice]) -> tuple[int, int, int, int]:
-    if not isinstance(window, tuple) or len(window) != 2 or not all(isinstance(s, slice) for s in window):
-        raise InputError(f"a sky is cut as sky[y0:y1, x0:x1], found {window!r}")
-    out: list[int] = []
-    for part in window:
-        if part.start is None or part.stop is None or part.step not in (None, 1):
-            raise InputError(f"a sky has no edges: give both ends and no step, found {part}")
-        if part.stop <= part.start:
-            raise InputError(f"the window {part.start}:{part.stop} is empty")
-        out += [int(part.start), int(part.stop)]
-    return out[0], out[1], out[2], out[3]

@@ -11,9 +11,8 @@ import numpy as np
 
 from mockforge.field import Field, tan_wcs
 from mockforge.observe.noise import pixel_noise
+from mockforge.plane import NoisePlane, ends
 from mockforge.rng import Stream
-from mockforge.sgan.plane import NoisePlane
-from mockforge.sgan.sky import _ends
 from mockforge.sky.population import hst_population
 from mockforge.sky.scene_model import Clustering, SceneModel
 from mockforge.sky.scene_objects import REACH, Objects, galaxies, stars, together
@@ -75,7 +74,7 @@ class Scene:
 
     def __getitem__(self, window: tuple[slice, slice]) -> Field:
         """The Field of a window `[y0:y1, x0:x1]`, both ends given, no step; one WCS for the whole sky."""
-        y0, y1, x0, x1 = _ends(window)
+        y0, y1, x0, x1 = ends(window)
         image, truth = self.pixels(y0, y1, x0, x1)
         return Field(
             image=image,

@@ -8,13 +8,13 @@ import torch
 
 from mockforge.batch import Batch
 from mockforge.errors import InputError
+from mockforge.plane import NoisePlane
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.generate import generate
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import Model, load_model
 from mockforge.sgan.painter import Scaling
-from mockforge.sgan.plane import NoisePlane
 from mockforge.sgan.sky import TILE, Sky
 from mockforge.sgan.stage import Sgan
 

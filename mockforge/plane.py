@@ -1,4 +1,4 @@
-"""White noise on an endless plane: any window, any order, the same numbers."""
+"""An endless plane: its windows, and white noise on it that is the same in any window and any order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 import numpy as np
 
+from mockforge.errors import InputError
 from mockforge.rng import Stream
 
 
@@ -43,3 +44,17 @@ class NoisePlane:
         if len(self._blocks) > self.kept:
             self._blocks.popitem(last=False)
         return made
+
+
+def ends(window: tuple[slice, slice]) -> tuple[int, int, int, int]:
+    """y0, y1, x0, x1 of a window `[y0:y1, x0:x1]`; InputError where an end is not given or it is empty."""
+    if not isinstance(window, tuple) or len(window) != 2 or not all(isinstance(s, slice) for s in window):
+        raise InputError(f"a sky is cut as sky[y0:y1, x0:x1], found {window!r}")
+    out: list[int] = []
+    for part in window:
+        if part.start is None or part.stop is None or part.step not in (None, 1):
+            raise InputError(f"a sky has no edges: give both ends and no step, found {part}")
+        if part.stop <= part.start:
+            raise InputError(f"the window {part.start}:{part.stop} is empty")
+        out += [int(part.start), int(part.stop)]
+    return out[0], out[1], out[2], out[3]
