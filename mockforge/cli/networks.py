@@ -23,7 +23,7 @@ def train(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a network: a SGAN on a real field of aligned FITS bands, a redshifter on pairs.
+    """Train a network: a SGAN on a real field of aligned FITS bands, others on a dataset.
 
     \b
       mockforge train train_field field.files='[g.fits, r.fits, i.fits]' --out runs/mine
@@ -31,10 +31,11 @@ def train(
       mockforge train my_field.yaml --resume
       mockforge train train_field network='{smith2019: {}}' critic='{packed: {}}'
       mockforge train train_redshifter dataset=datasets/redshift_pairs
+      mockforge train train_recover degraded=datasets/hst_to_hsc
 
     The run goes to DIR, by default runs/<name of the recipe>: checkpoints, log, previews, and
     the model (NAME.safetensors and NAME.json). `generate` and the stage `sgan` take a SGAN,
-    `evaluate` takes either.
+    `recover` one that recovers, `evaluate` any.
     """
     from mockforge.progress import Progress
     from mockforge.recipe.read import load_training

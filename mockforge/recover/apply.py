@@ -69,7 +69,12 @@ def recovery_picture(before: Field, after: Field, path: Path) -> None:
     rms = sky_rms(before.image)
     coarse = before.image[:, rows[y : y + side, None], columns[None, x : x + side]]
     fine = after.image[:, y : y + side, x : x + side]
-    save_png(path, mosaic([asinh_rgb(coarse, rms), asinh_rgb(fine, rms / step)], columns=2, gap=12))
+    picture = mosaic([asinh_rgb(coarse, rms), asinh_rgb(fine, rms / step)], columns=2, gap=12)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_png(path, picture)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def _in_order(field: Field, model: Recoverer) -> Field:

@@ -140,6 +140,7 @@ def demonstration_picture(found: Demonstration, path: Path) -> None:
     )
     part = path.with_name(path.name + ".part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(part, format="png", metadata={"Software": None})
         part.replace(path)
     except OSError as error:
