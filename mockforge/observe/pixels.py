@@ -63,7 +63,7 @@ def add_noise(
         gain = column(model.electrons)
         variance = flux.clamp(min=0.0).mul_(1.0 / gain).add_(rms**2)  # three times addcmul's speed
         few = _few(variance, gain, rms, model.poisson_below)
-        out = torch.addcmul(flux, variance.sqrt_(), noise, out=out)
+        out = torch.add(flux, variance.sqrt_().mul_(noise), out=out)
         if few is not None:
             out[few] = _counted(flux, noise, rms, model, gain, few, generators)
     if model.keeps_sky and model.sky is not None:

@@ -116,7 +116,10 @@ class Zone:
     columns: slice
     """Of the grid's frequencies along x, those of a real transform."""
     basis: Any
-    """(J, rows, columns) complex64: the principal PSFs' transfer functions times the pixel's."""
+    """(J, rows, columns): the principal PSFs' transfer functions times the pixel's; float32 where
+    they are real, as those of symmetric PSFs are, else complex64."""
+    strength: Any
+    """(rows, columns) float32: the largest of the bands' transfer functions, times the pixel's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +135,7 @@ class Transfer:
     mix: Any
     """(C, J) float32: each band's PSF in terms of the principal ones."""
     basis: Any
-    """(J, grid y, grid x // 2 + 1) complex64: the principal PSFs at the grid's own frequencies."""
+    """(J, grid y, grid x // 2 + 1) as `Zone.basis`: without the pixel, at the grid's own frequencies."""
     zones: tuple[Zone, ...]
     """The grid's own frequencies, whole, then what folds back on them."""
     _on: dict[str, Transfer] = field(default_factory=dict, repr=False)
@@ -143,8 +146,12 @@ class Transfer:
 
         key = str(device)
         if key not in self._on:
-            zones = tuple(replace(z, basis=torch.from_numpy(z.basis).to(device)) for z in self.zones)
-            mix, basis = (torch.from_numpy(v).to(device) for v in (self.mix, self.basis))
+
+            def there(array: np.ndarray) -> torch.Tensor:
+                return torch.from_numpy(array).to(device)
+
+            zones = tuple(replace(z, basis=there(z.basis), strength=there(z.strength)) for z in self.zones)
+            mix, basis = there(self.mix), there(self.basis)
             self._on[key] = replace(self, mix=mix, basis=basis, zones=zones)
         return self._on[key]
 
@@ -188,6 +195,9 @@ def _transfer(
     each = np.stack([model.at(2 * math.pi / scale * kx, 2 * math.pi / scale * ky) for model in made])
     pixel = np.sinc(ky) * np.sinc(kx)
     mix, basis = _principal(each, pixel)
+    kind = np.complex64
+    if abs(np.imag(basis)).max() < 1e-6 * abs(basis).max():
+        basis, kind = np.real(basis), np.float32
     zones = []
     strength = abs(each * pixel).max(axis=0)
     for i, g in enumerate(order):
@@ -198,9 +208,10 @@ def _transfer(
             if not len(where[0]):
                 continue
             rows, columns = (slice(int(w.min()), int(w.max()) + 1) for w in where)
-        through = np.ascontiguousarray(through[:, rows, columns], np.complex64)
-        zones.append(Zone((int(g[0]), int(g[1])), rows, columns, through))
-    own = np.ascontiguousarray(basis[:, 0], np.complex64)
+        through = np.ascontiguousarray(through[:, rows, columns], kind)
+        most = np.ascontiguousarray(seen[rows, columns], np.float32)
+        zones.append(Zone((int(g[0]), int(g[1])), rows, columns, through, most))
+    own = np.ascontiguousarray(basis[:, 0], kind)
     return Transfer(shape, grid, fwhm, mix.astype(np.float32), own, tuple(zones))
 
 

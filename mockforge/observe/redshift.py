@@ -6,6 +6,7 @@ their shape, float64.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -30,7 +31,15 @@ def _astropy(name: str) -> Any:
 
 def luminosity_distance(z: ArrayLike, cosmology: str = "Planck18") -> np.ndarray:
     """Luminosity distance in Mpc. InputError for an unknown cosmology."""
-    return np.asarray(_astropy(cosmology).luminosity_distance(np.asarray(z, dtype=np.float64)).value)
+    z = np.asarray(z, dtype=np.float64)
+    return np.frombuffer(_distances(z.tobytes(), cosmology)).reshape(z.shape).copy()
+
+
+@lru_cache(maxsize=64)
+def _distances(z: bytes, cosmology: str) -> bytes:
+    """The distances of float64 redshifts: each integrated once, however often it is asked for."""
+    different, place = np.unique(np.frombuffer(z), return_inverse=True)
+    return _astropy(cosmology).luminosity_distance(different).value[place].tobytes()
 
 
 def angular_diameter_distance(z: ArrayLike, cosmology: str = "Planck18") -> np.ndarray:

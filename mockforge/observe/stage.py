@@ -17,7 +17,7 @@ from mockforge.rng import Stream
 State = Literal["clean", "psf", "observed"]
 """How far light has come: as it arrives, through the PSF, with noise."""
 
-_CHUNK = 2**18
+_CHUNK = 2**19
 """Pixels given noise at once: the work then stays in a core's cache."""
 _GPU_CHUNK = 2**28
 """The same on a GPU: a gigabyte a copy."""

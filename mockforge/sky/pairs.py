@@ -362,6 +362,6 @@ def _galaxy(
 
 def _on_stamp(drawn: Drawn, sed: np.ndarray) -> np.ndarray:
     """Share of the total flux of all bands that falls on the stamp without PSF, (N,)."""
-    import torch
-
-    return (drawn.clean.sum(dim=(1, 2, 3), dtype=torch.float64).cpu().numpy()) / sed.sum(axis=(1, 2))
+    inside = drawn.profile.sum(dim=(2, 3)).cpu().numpy().astype(np.float64)
+    parts = sed.sum(axis=1)[:, : inside.shape[1]]
+    return (inside * parts).sum(axis=1) / sed.sum(axis=(1, 2))

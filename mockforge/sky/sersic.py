@@ -90,9 +90,10 @@ def sersic(
     area = shape[0] * shape[1]
     out = torch.empty((len(x), *shape), device=x.device, dtype=dtype)
     places, rules = [], []
+    g = {name: value.to(dtype)[:, None, None] for name, value in form.items()}
     for i in range(0, len(x), size := max(1, _BLOCK // area)):
         part = slice(i, i + size)
-        s = _smooth({k: v[part] for k, v in form.items()}, out[part])
+        s = _smooth({k: v[part] for k, v in form.items()}, {k: v[part] for k, v in g.items()}, out[part])
         place = torch.nonzero((s < limits[0, part, None, None].to(dtype)).view(-1))[:, 0]
         s, place = s.view(-1)[place], place + i * area
         galaxy = torch.div(place, area, rounding_mode="floor")
@@ -174,12 +175,11 @@ def _limits(form: dict[str, Tensor]) -> Tensor:
     return torch.stack(out) * (_RADII[1] / _RADII[0])  # it lies between two radii: the outer is safe
 
 
-def _smooth(form: dict[str, Tensor], out: Tensor) -> Tensor:
-    """Every pixel by its centre and Laplacian, into `out`; returns R^2.
+def _smooth(form: dict[str, Tensor], g: dict[str, Tensor], out: Tensor) -> Tensor:
+    """Every pixel by its centre and Laplacian, into `out`; returns R^2. `g` is `form` as `out` has it.
 
     With dx along the major axis and dy across, over q, brightness depends on R^2 = dx^2 + dy^2.
     """
-    g = {k: v.to(out.dtype)[:, None, None] for k, v in form.items()}
     x = torch.arange(out.shape[2], device=out.device, dtype=torch.float64) - form["x"][:, None]
     y = torch.arange(out.shape[1], device=out.device, dtype=torch.float64) - form["y"][:, None]
     cos, sin, q = (form[name][:, None] for name in ("major_x", "major_y", "q"))
@@ -215,14 +215,17 @@ def _gauss(form: dict[str, Tensor], pixels: tuple[Tensor, ...], points: int, dty
     nodes, weights = np.polynomial.legendre.leggauss(points)
     node = torch.as_tensor(nodes / 2, device=k.device, dtype=dtype)
     weight = torch.as_tensor(weights / 2, device=k.device, dtype=dtype)
-    g = {name: form[name].to(dtype)[k][:, None, None] for name in _POINT if name in form}
-    dx = (column.to(dtype)[:, None, None] - g["x"]) + node[None, None, :]
-    dy = (row.to(dtype)[:, None, None] - g["y"]) + node[None, :, None]
-    s = g["xx"] * dx * dx + 2 * g["xy"] * dx * dy + g["yy"] * dy * dy
-    f = torch.exp(g["log_peak"] - torch.exp(g["log_b"] + g["p"] * torch.log(s)))
+    names = [name for name in _POINT if name in form]
+    values = torch.stack([form[name].to(dtype) for name in names]).index_select(1, k)
+    g = dict(zip(names, values, strict=True))
+    dx = (column.to(dtype) - g["x"]) + node[:, None, None]  # points first: then pixels are in a row
+    dy = (row.to(dtype) - g["y"]) + node[:, None]
+    s = torch.addcmul(g["yy"] * dy * dy, dx, torch.add(g["xx"] * dx, g["xy"] * dy, alpha=2.0))
+    f = torch.log(s).mul_(g["p"]).add_(g["log_b"]).exp_()
+    f = torch.sub(g["log_peak"], f, out=f).exp_()
     if "s" in g:
         f = f * (1 - g["s"] * (g["bright_x"] * dx + g["bright_y"] * dy) * torch.rsqrt(s))
-    return (f * (weight[:, None] * weight)).sum(dim=(1, 2))
+    return (weight[:, None] * weight).flatten() @ f.flatten(0, 1)
 
 
 _POINT = ("x", "y", "xx", "xy", "yy", "log_peak", "log_b", "p", "s", "bright_x", "bright_y")
@@ -239,11 +242,11 @@ def _edges(form: dict[str, Tensor], pixels: tuple[Tensor, ...], dtype: torch.dty
     k, row, column = pixels
     corner_x = torch.tensor([-0.5, 0.5, 0.5, -0.5], device=k.device, dtype=torch.float64)
     corner_y = torch.tensor([-0.5, -0.5, 0.5, 0.5], device=k.device, dtype=torch.float64)
-    dx = (column - form["x"][k])[:, None] + corner_x
-    dy = (row - form["y"][k])[:, None] + corner_y
-    cos, sin, q = (form[name][k][:, None] for name in ("major_x", "major_y", "q"))
+    dx = (column - form["x"][k]) + corner_x[:, None]  # corners first: then pixels are in a row
+    dy = (row - form["y"][k]) + corner_y[:, None]
+    cos, sin, q = (form[name][k] for name in ("major_x", "major_y", "q"))
     ax, ay = dx * cos + dy * sin, (dy * cos - dx * sin) / q
-    bx, by = ax.roll(-1, 1), ay.roll(-1, 1)
+    bx, by = ax.roll(-1, 0), ay.roll(-1, 0)
     length = torch.hypot(bx - ax, by - ay)
     ex, ey = (bx - ax) / length, (by - ay) / length
     d = (ax * by - ay * bx) / length
@@ -251,10 +254,10 @@ def _edges(form: dict[str, Tensor], pixels: tuple[Tensor, ...], dtype: torch.dty
     floor = d.abs().clamp_min(1e-9)
     start = torch.asinh((ax * ex + ay * ey) / floor)
     end = torch.asinh((bx * ex + by * ey) / floor)
-    log_d = torch.log(floor) - form["log_r_e"][k][:, None]
-    edge = {"log_d": log_d, "galaxy": k[:, None].expand_as(d)}
+    log_d = torch.log(floor) - form["log_r_e"][k]
+    edge = {"log_d": log_d, "galaxy": k.expand_as(d)}
     if "s" in form:  # s cos(phi - phi_0) = (foot + slide sinh u) / cosh u
-        s, along, across = (form[name][k][:, None] for name in ("s", "along", "across"))
+        s, along, across = (form[name][k] for name in ("s", "along", "across"))
         edge |= {"foot": s * side * (ey * along - ex * across), "slide": s * (ex * along + ey * across)}
     table = rows("growth", form["n"], dtype)
     middle = torch.where((start < 0) & (end > 0), torch.zeros_like(end), end)
@@ -262,7 +265,7 @@ def _edges(form: dict[str, Tensor], pixels: tuple[Tensor, ...], dtype: torch.dty
     rest = torch.nonzero(middle < end, as_tuple=True)  # edges that pass their nearest point
     edge = {name: value[rest] for name, value in edge.items()}
     total[rest] += _angle(table, edge, middle[rest], end[rest], dtype)
-    flux = (side.to(dtype) * total).sum(dim=1) / (2 * math.pi)
+    flux = (side.to(dtype) * total).sum(dim=0) / (2 * math.pi)
     return flux.clamp_min(0.0)  # the edges of an empty pixel cancel to rounding only
 
 
@@ -270,14 +273,14 @@ def _angle(table: Tensor, edge: dict[str, Tensor], start: Tensor, end: Tensor, d
     """The integral of E(d cosh u) / cosh u, times the asymmetry, from `start` to `end`."""
     node = torch.as_tensor(_EDGE[0], device=start.device, dtype=dtype)
     weight = torch.as_tensor(_EDGE[1], device=start.device, dtype=dtype)
-    half = ((end - start) / 2).to(dtype)[..., None]
-    u = ((end + start) / 2).to(dtype)[..., None] + half * node
+    half = ((end - start) / 2).to(dtype)
+    u = ((end + start) / 2).to(dtype) + half * node.view(-1, *[1] * half.dim())
     grown = torch.exp(u)
     cosh = 0.5 * (grown + 1 / grown)
-    log = edge["log_d"].to(dtype)[..., None] + torch.log(cosh)
-    inside = torch.exp(look_up(table, edge["galaxy"][..., None], log)) / cosh
+    log = edge["log_d"].to(dtype) + torch.log(cosh)
+    inside = torch.exp(look_up(table, edge["galaxy"], log)) / cosh
     if "foot" in edge:
         sinh = 0.5 * (grown - 1 / grown)
-        foot, slide = (edge[name].to(dtype)[..., None] for name in ("foot", "slide"))
+        foot, slide = (edge[name].to(dtype) for name in ("foot", "slide"))
         inside = inside * (1 - (foot + slide * sinh) / cosh)
-    return half[..., 0] * (inside * weight).sum(dim=-1)
+    return half * (weight @ inside.flatten(1)).view(half.shape)

@@ -2,7 +2,8 @@
 
 Two variables remain once lengths are in units of r_e: the index n and the logarithm of a radius or
 a frequency. For each galaxy the table is first brought to its n (four-point Lagrange in log n);
-what is left is a cubic spline of one variable, whose intervals are a step of `_STEP` wide.
+what is left is a function of one variable: a cubic spline whose intervals are a step of `_STEP`
+wide, or for transforms straight lines between so many points that the bits of a float32 say which.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ _LOW, _STEP, _COUNT = -7.0, 1 / 20, 280
 """ln(R / r_e) or ln(k r_e) from -7 to 7."""
 
 
-_FINE = 4
-"""Linear interpolation takes this many times more points than cubic."""
+_BITS = 18
+"""Low bits of a float32 within an interval of a transform: 32 intervals an octave of (k r_e)^2."""
+_LEAST, _MOST = 2.0**-14, 2.0**20
+"""Squares (k r_e)^2 tabulated; at the lower end transforms are straight, at the upper they are gone."""
 
 
 @lru_cache(maxsize=16)
 def _table(kind: str, device: str, dtype: torch.dtype) -> Tensor:
     """(n, ...) growth: cubic coefficients of each interval, the constant first; else values."""
     if kind != "growth":
-        u = _LOW + _STEP / _FINE * np.arange(_FINE * _COUNT + 1)
+        low, high = (int(np.float32(end).view(np.int32)) for end in (_LEAST, _MOST))
+        square = np.arange(low, high + 2 ** (_BITS + 1), 2**_BITS, dtype=np.int32).view(np.float32)
+        u = 0.5 * np.log(square.astype(np.float64))
         return torch.from_numpy(_hankel(u, int(kind[-1]))).to(device=device, dtype=dtype)
     from scipy.interpolate import CubicSpline
 
@@ -52,16 +57,21 @@ def rows(kind: str, n: Tensor, dtype: torch.dtype) -> Tensor:
     out += t * (t - 2) * (t - 3) / 2 * table[first + 1]
     out -= t * (t - 1) * (t - 3) / 2 * table[first + 2]
     out += t * (t - 1) * (t - 2) / 6 * table[first + 3]
-    return out if kind == "growth" else torch.complex(out[:, :-1], out.diff(dim=1))
+    return out if kind == "growth" else torch.complex(out[:, :-1], out.diff(dim=1) * 2.0**-_BITS)
 
 
 def transform(table: Tensor, square: Tensor) -> Tensor:
-    """A transform at (k r_e)^2 = `square` (galaxy, ...), float32, linear between its values."""
-    place = torch.log(square).mul_(0.5 * _FINE / _STEP).sub_(_LOW * _FINE / _STEP)
-    place.clamp_(0, _FINE * _COUNT - 1e-2)
-    interval = place.long()
+    """A transform at (k r_e)^2 = `square` (galaxy, ...), float32, linear between its values.
+
+    The bits of a float32 grow with it, in a straight line within an octave and from one octave to
+    the next: high bits are the interval, low ones the place in it.
+    """
+    bits = square.clamp(_LEAST, _MOST).view(torch.int32)
+    first = int(np.float32(_LEAST).view(np.int32)) >> _BITS
+    interval = (bits >> _BITS).sub_(first).long()
     part = torch.view_as_real(torch.gather(table, 1, interval.flatten(1)).view(square.shape))
-    return torch.addcmul(part[..., 0], place.sub_(interval), part[..., 1])
+    place = bits.bitwise_and_(2**_BITS - 1).float()
+    return torch.addcmul(part[..., 0], place, part[..., 1])
 
 
 def look_up(table: Tensor, galaxy: Tensor, u: Tensor) -> Tensor:
