@@ -90,7 +90,9 @@ class Degrader:
 
     `amplified` (C,) is the largest factor by which a frequency is raised: far above 1, noise
     and errors of the present PSF are magnified. `misfit` (C,) is the part of the wanted PSF, as
-    relative L2 norm, that the image does not hold and that is left out.
+    relative L2 norm, that the image does not hold and that is left out. `aliased` (C,) is the
+    part of a star's target image, as relative L2 norm, that is wrong because the fine pixels are
+    too coarse for the present PSF: frequencies that they cannot tell apart have been folded.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class Degrader:
         known = [(old.highest, new.highest) for old, new in zip(present, wanted, strict=True)]
         highest = min(max(min(pair) for pair in known) * scale / (2 * math.pi), 0.5 - 1e-9)
         rows, columns = np.flatnonzero(abs(fy) <= highest), np.flatnonzero(fx <= highest)
-        kernel, self.amplified, self.misfit = _ratios(
+        kernel, self.amplified, self.misfit, self.aliased = _ratios(
             fy[rows], fx[columns], grid.step, scale, present, wanted, floor
         )
         seen = np.abs(kernel).max(axis=0) > _NOTHING
@@ -212,19 +214,32 @@ def _ratios(
     present: Sequence[Model],
     wanted: Sequence[Model],
     floor: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Wanted over present effective PSF (C, Y, X), how far each amplifies, and what each lacks."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Wanted over present effective PSF (C, Y, X); how far each amplifies, lacks and has aliased."""
     kx, ky = 2 * math.pi / scale * fx[None, :], 2 * math.pi / scale * fy[:, None]
     pixel_in = np.sinc(fy)[:, None] * np.sinc(fx)
     pixel_out = np.sinc(step * fy)[:, None] * np.sinc(step * fx)
-    ratios, amplified, misfit = [], [], []
+    ratios, amplified, misfit, aliased = [], [], [], []
     for old, new in zip(present, wanted, strict=True):
         had, want = old.at(kx, ky) * pixel_in, new.at(kx, ky) * pixel_out
         ratio = matching(want, had, floor)
         ratios.append(ratio)
         amplified.append(np.abs(ratio).max())
-        misfit.append(math.sqrt((np.abs(ratio * had - want) ** 2).sum() / (np.abs(want) ** 2).sum()))
-    return np.stack(ratios), np.array(amplified), np.array(misfit)
+        whole = (np.abs(want) ** 2).sum()
+        misfit.append(math.sqrt((np.abs(ratio * had - want) ** 2).sum() / whole))
+        folded = (np.abs(ratio) ** 2 * _folded(old, fy, fx, scale)).sum()
+        aliased.append(math.sqrt(folded / whole))
+    return np.stack(ratios), np.array(amplified), np.array(misfit), np.array(aliased)
+
+
+def _folded(model: Model, fy: np.ndarray, fx: np.ndarray, scale: float) -> np.ndarray:
+    """Power (Y, X) of a star, pixel included, at the next frequencies that pixels cannot tell from these."""
+    turn = 2 * math.pi / scale
+    power = np.zeros((len(fy), len(fx)))
+    for y, x in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        seen = model.at(turn * (fx[None, :] + x), turn * (fy[:, None] + y))
+        power += np.abs(seen * np.sinc(fy + y)[:, None] * np.sinc(fx + x)) ** 2
+    return power
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ AMPLIFIED = 3.0
 """A frequency raised by more is worth a warning."""
 MISFIT = 0.01
 """So is a wanted PSF of which more than this is not in the image."""
+ALIASED = 0.01
+"""So is an image so coarse that a star in the target is wrong by more than this."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def optics(cfg: Degrade, batch: Batch, about: About, drawn: Drawn) -> Seen:
     own = own_noise(flux, rms) if cfg.input == "image" else None
     out = np.empty((len(batch), len(about.wanted), *about.shape), dtype=np.float32)
     noise: list[list[np.ndarray]] = [[] for _ in settings]
-    worst = (0.0, 0.0)
+    worst, aliased = (0.0, 0.0), 0.0
     for setting in dict.fromkeys(settings):
         rows = [i for i, one in enumerate(settings) if one == setting]
         telescope = _Telescope(cfg, about, flux.shape[-2:], grids[rows[0]].moved(m), setting[0])
@@ -170,8 +172,11 @@ def optics(cfg: Degrade, batch: Batch, about: About, drawn: Drawn) -> Seen:
             for i in rows:
                 noise[i] = through
         worst = (max(worst[0], telescope.amplified), max(worst[1], telescope.misfit))
+        aliased = max(aliased, telescope.aliased)
     if worst[0] > AMPLIFIED or worst[1] > MISFIT:
         warnings.warn(sharper(cfg.to, *worst), stacklevel=2)
+    if aliased > ALIASED:
+        warnings.warn(undersampled(cfg.to, aliased, about.fine), stacklevel=2)
     return Seen(out, noise, grids)
 
 
@@ -192,6 +197,7 @@ class _Telescope:
             ]
         self.amplified = max(float(change.amplified.max()) for change in self._changes)
         self.misfit = max(float(change.misfit.max()) for change in self._changes)
+        self.aliased = max(float(change.aliased.max()) for change in self._changes)
 
     def image(self, flux: np.ndarray) -> np.ndarray:
         """(N,C,H,W) as (N,C',h,w)."""
@@ -222,6 +228,14 @@ def sharper(to: str, amplified: float, misfit: float) -> str:
         f"degrade: the PSF of {to} is not everywhere broader than the image's: frequencies are raised up to"
         f" {amplified:.3g} times, and {100 * misfit:.2g}% of its PSF is not in the image; take a sharper"
         " image, or a broader PSF"
+    )
+
+
+def undersampled(to: str, aliased: float, scale: float) -> str:
+    """What to tell where the image's own pixels are too coarse for its PSF."""
+    return (
+        f"degrade: pixels of {scale:g} arcsec undersample the image's PSF: a star as {to} sees it is wrong by"
+        f" {100 * aliased:.2g}% (relative L2), and no filter can undo it; start from smaller pixels"
     )
 
 

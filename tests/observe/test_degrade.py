@@ -180,6 +180,32 @@ def test_a_target_sharper_than_the_image_says_so() -> None:
         Degrade(to="hsc-wide", labels=())(batch, Stream(1))
 
 
+def test_pixels_too_coarse_for_their_psf_say_by_how_much_a_star_is_wrong() -> None:
+    """A star at every sub-pixel phase, through Airy optics that 0.06 arcsec undersample."""
+    wavelength, side = 0.59, 160
+    optics = galsim.Airy(lam=1e3 * wavelength, diam=2.4, obscuration=0.33, scale_unit=galsim.arcsec)
+    broad = galsim.Gaussian(fwhm=0.2)
+    change = Degrader(
+        (side, side), coarse_grid((side, side), 1.5), 0.06, [airy(2.4, 0.33, wavelength)], [gaussian(0.2)]
+    )
+    wrong = []
+    for dx, dy in ((0.0, 0.0), (0.25, 0.5), (0.5, 0.1), (0.75, 0.6)):
+        star = optics.shift(0.06 * dx, 0.06 * dy).drawImage(nx=side, ny=side, scale=0.06, dtype=float).array
+        found = change(star[None, None])[0, 0]
+        n = len(found)
+        wanted = broad.shift(0.06 * dx, 0.06 * dy).drawImage(nx=n, ny=n, scale=0.09, dtype=float).array
+        wrong.append(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+    assert change.aliased[0] == pytest.approx(np.sqrt(np.mean(np.square(wrong))), rel=0.4)
+    assert change.aliased[0] > 0.01
+
+
+def test_the_stage_warns_of_undersampled_images() -> None:
+    stage = Degrade(to="euclid-wide", bands=("VIS",), psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.05)), labels=())
+    batch = blank(1, 120, "euclid-wide", truth=np.ones((1, 1, 120, 120), np.float32))
+    with pytest.warns(UserWarning, match="undersample the image's PSF"):
+        stage(batch.with_attributes(pixel_scale_arcsec=0.06), Stream(1, ("degrade",)))
+
+
 def test_pixels_that_do_not_divide_the_image_are_as_exact() -> None:
     change = {}
     image = drawn(galaxies(0.5), 0.13, 0.06, 221)[None].astype(np.float32)
