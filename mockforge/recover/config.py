@@ -70,11 +70,11 @@ class Loss:
 
     pixels: NonNegative = 1.0
     """Weight of the mean absolute error of stretched pixels: faint light and shapes."""
-    light: NonNegative = 0.3
+    light: NonNegative = 0.6
     """Weight of the mean absolute error in flux, over the truth's rms: bright cores."""
     flux: NonNegative = 0.2
     """Weight of the flux in cells of 8 pixels and in the whole stamp, in units of its noise."""
-    adversarial: NonNegative = 0.01
+    adversarial: NonNegative = 0.02
     """Weight of the discriminator's verdict; 0: there is no discriminator."""
     kind: Literal["relativistic", "hinge", "non_saturating"] = "relativistic"
     """The adversarial loss; the original's is non_saturating."""

@@ -140,7 +140,7 @@ def test_a_model_refuses_what_it_cannot_recover(dataset, tmp_path):
 
 ORIGINAL = [
     "network={cgan: {}}", "critic={ndf: 64, layers: 4}", "extra_noise=0",
-    "loss={pixels: 1, light: 0, flux: 0, kind: non_saturating}",
+    "loss={pixels: 1, light: 0, flux: 0, adversarial: 0.01, kind: non_saturating}",
     "adam={rate_generator: 2e-4, rate_critic: 1e-5, beta1: 0.5, beta2: 0.999}",
 ]  # fmt: skip
 
