@@ -85,7 +85,9 @@ class SceneModel:
     structure: Structure = Structure()
     """Bulges, disks, knots."""
     shear: tuple[float, float] = (0.0, 0.0)
-    """Weak lensing: reduced shear g1, g2 of every galaxy (its shape; not its place or flux)."""
+    """Weak lensing: reduced shear g1, g2 of every galaxy as a whole: bulge, disk, and places and shapes
+    of its knots, before the PSF. Flux and area are kept (no magnification), and galaxies stay where
+    they are (positions are not sheared). Stars have none."""
     edge_mag_arcsec2: Annotated[float, Limit(ge=24, le=38)] = 32.0
     """Surface brightness to which a galaxy or star is painted; farther out it has no light."""
 

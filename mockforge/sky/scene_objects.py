@@ -97,6 +97,7 @@ def galaxies(model: SceneModel, drawn: Galaxies, x: np.ndarray, y: np.ndarray, s
     knots, knot_fraction = _knots(model.structure, drawn, size[:, 0], angle, rng)
     stretch, q, angle = sheared(drawn.axis_ratio, angle, *model.shear)
     size = size * stretch[:, None]
+    knots = _lensed_knots(knots, *model.shear)
     flux = galaxy_fluxes(model.bands, drawn.magnitude, drawn.z, drawn.spectrum)
     old = galaxy_fluxes(model.bands, drawn.magnitude, drawn.z, np.full(count, OLD)) * bulge[:, None]
     old = np.minimum(old, 0.95 * flux)
@@ -115,7 +116,7 @@ def stars(
     model: SceneModel, rule: Stars, magnitude: np.ndarray, x: np.ndarray, y: np.ndarray, stream: Stream
 ) -> Objects:
     """Stars of magnitudes at places in pixels."""
-    count, most = len(x), max(1, model.structure.knots)
+    count, most = len(x), max(1, model.structure.knots) * (2 if any(model.shear) else 1)
     low, high = np.log(rule.temperature_k)
     kelvin = np.exp(stream.child("temperature").numpy().uniform(low, high, count))
     flux = star_fluxes(model.bands, magnitude, kelvin)
@@ -192,21 +193,40 @@ def _knots(
     return out, np.where(late, share, 0.0)
 
 
+def _lensed_knots(knots: np.ndarray, g1: float, g2: float) -> np.ndarray:
+    """Knots (N, J, 4) of a lensed galaxy, (N, 2 J, 4): a Gaussian drawn out by the shear is two round
+    ones as narrow as its minor axis, so far apart that all second moments are those of the ellipse.
+    """
+    g = math.hypot(g1, g2)
+    if g == 0.0:
+        return knots
+    middle = knots[..., :2] @ lens(g1, g2).T
+    turn = 0.5 * math.atan2(g2, g1)
+    apart = knots[..., 2:3] * math.sqrt(4.0 * g / (1.0 - g**2)) * np.array([math.cos(turn), math.sin(turn)])
+    narrow, half = knots[..., 2:3] * math.sqrt((1.0 - g) / (1.0 + g)), knots[..., 3:] / 2.0
+    both = [np.concatenate([middle + sign * apart, narrow, half], axis=2) for sign in (1, -1)]
+    return np.concatenate(both, axis=1)
+
+
 def sheared(
     q: np.ndarray, angle: np.ndarray, g1: float, g2: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Stretch of the major axis, axis ratio and position angle (degrees) after a reduced shear.
 
-    The ellipse is mapped by ((1 + g1, g2), (g2, 1 - g1)) / sqrt(1 - g^2), which keeps its area
+    The ellipse is mapped by `lens`: ((1 + g1, g2), (g2, 1 - g1)) / sqrt(1 - g^2), which keeps its area
     (Bartelmann & Schneider 2001, Phys. Rep. 340, 291, section 4.2).
     """
     if g1 == 0.0 and g2 == 0.0:
         return np.ones_like(q), q, angle
     t = np.deg2rad(angle)
     axes = np.stack([np.stack([np.cos(t), -q * np.sin(t)], -1), np.stack([np.sin(t), q * np.cos(t)], -1)], -2)
-    lens = np.array([[1 + g1, g2], [g2, 1 - g1]]) / math.sqrt(1 - g1**2 - g2**2)
-    u, s, _ = np.linalg.svd(lens @ axes)
+    u, s, _ = np.linalg.svd(lens(g1, g2) @ axes)
     return s[:, 0], s[:, 1] / s[:, 0], np.degrees(np.arctan2(u[:, 1, 0], u[:, 0, 0])) % 180.0
+
+
+def lens(g1: float, g2: float) -> np.ndarray:
+    """(2, 2): where a reduced shear moves a point (x, y) of a galaxy, from its centre; keeps areas."""
+    return np.array([[1 + g1, g2], [g2, 1 - g1]]) / math.sqrt(1 - g1**2 - g2**2)
 
 
 def _with_sides(model: SceneModel, made: Objects) -> Objects:
