@@ -58,6 +58,10 @@ def generate(
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="NAME", help="A bundled model, or a model's file.")
     ] = "kids-viking",
+    scene: Annotated[
+        str | None,
+        typer.Option(metavar="RECIPE", help="Paint the `scene` of this recipe instead.", show_default=False),
+    ] = None,
     size: Annotated[str, typer.Option(metavar="SIZE", help="Side in pixels, or HEIGHTxWIDTH.")] = "1024",
     n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Number of fields.")] = 1,
     seed: Annotated[
@@ -67,21 +71,35 @@ def generate(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Paint fields with a trained network: FITS in nJy and PNG.
+    """Paint fields with a trained network, or of a parametric sky: FITS in nJy and PNG.
 
     \b
       mockforge generate --model kids-viking --size 3232 -n 4 --seed 1 --out fields
       mockforge generate --model runs/kids/kids.json --size 1024x2048 --device cuda --out fields
+      mockforge generate --scene scene_xdf_like --size 3232 --out fields
 
     The headers hold WCS, pixel scale, zeropoint, PSF, seed and the model's hash.
     """
     from mockforge.progress import Progress
-    from mockforge.sgan.generate import generate as paint
-    from mockforge.sgan.model import load_model
 
     height, width = size_of(size)
-    check_memory(height, width, len(load_model(model).bands))  # before anything is made on disk
+    if scene is not None:
+        from mockforge.recipe.read import load_scene
+        from mockforge.sky.scene_files import write_scenes
+
+        name, sky = load_scene(scene)
+        paint = lambda advance: write_scenes(sky, name, (height, width), n, seed, out, advance)  # noqa: E731
+        bands = len(sky.bands)
+    else:
+        from mockforge.sgan.generate import generate as paint_sky
+        from mockforge.sgan.model import load_model
+
+        paint = lambda advance: paint_sky(  # noqa: E731
+            model, (height, width), n, seed, out, device=device, progress=advance
+        )
+        bands = len(load_model(model).bands)
+    check_memory(height, width, bands)  # before anything is made on disk
     check_folder(out)
     with Progress(n * height * width, f"{height} x {width}", "pixels", int(quiet)) as progress:
-        paths = paint(model, (height, width), n, seed, out, device=device, progress=progress.advance)
+        paths = paint(progress.advance)
     print_lines(paths)

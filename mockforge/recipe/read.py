@@ -131,6 +131,19 @@ def _training_kind(data: dict[str, Any], document: Document) -> str:
     return max(TRAININGS, key=lambda kind: len({f.name for f in fields(training_class(kind))} & set(data)))
 
 
+def load_scene(path: str | Path) -> tuple[str, Any]:
+    """Name of a recipe and the `SceneModel` of its first stage; InputError where that is no `scene`."""
+    from mockforge.sky.scene_model import SceneModel
+
+    recipe = load(path)
+    first = recipe.stages[0]
+    if not isinstance(first.stage, SceneModel):
+        raise InputError(
+            f"{path}: its first stage is {first.kind!r}; --scene wants a recipe of the source `scene`"
+        )
+    return recipe.name, SceneModel(**{f.name: getattr(first.stage, f.name) for f in fields(SceneModel)})
+
+
 def load_stage(kind: str, settings: Sequence[str] = ()) -> Any:
     """A stage by its name in the registry with `key=value` settings, as `detect` for one image."""
     document = parse_document("{}", kind)

@@ -1,0 +1,33 @@
+"""Fields of a scene on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mockforge.cli import app
+from mockforge.fits.read import read_field
+from mockforge.observe.psf import Gaussian, Psf
+from mockforge.sky.scene import Scene
+from mockforge.sky.scene_files import write_scenes
+from mockforge.sky.scene_model import SceneModel
+
+MODEL = SceneModel(bands=("F814W",), psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.15)), stars=None, faintest=26.0)
+
+
+def test_a_field_on_disk_is_the_window_of_its_sky(tmp_path):
+    done = []
+    (path,) = write_scenes(MODEL, "small", (40, 70), 1, 5, tmp_path / "out", done.append)
+    assert path.name == "small-5.fits" and path.with_suffix(".png").stat().st_size > 0
+    assert sum(done) == 40 * 70
+    field = read_field(path, extensions=["F814W"])
+    np.testing.assert_array_equal(field.image, Scene(MODEL, 5)[0:40, 0:70].image)
+    assert field.pixel_scale_arcsec == pytest.approx(0.06)
+
+
+def test_a_recipe_without_a_scene_is_refused(tmp_path):
+    words = ["generate", "--scene", "segmentation", "--size", "32", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2 and "first stage is 'sgan'" in done.stderr
+    assert not (tmp_path / "out").exists()
