@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from mockforge.arguments import check_folder, names_of, numbers_of, range_of, words_of
-from mockforge.cli.program import Quiet, Verbose, app, command, print_lines
+from mockforge.cli.program import (
+    Bands,
+    Device,
+    Extensions,
+    PixelScale,
+    Quiet,
+    Verbose,
+    Zeropoint,
+    app,
+    command,
+    print_lines,
+)
 from mockforge.errors import InputError
 
 
@@ -58,30 +69,17 @@ def evaluate(
         float | None,
         typer.Option(metavar="NJY", help="Leave out real objects with brighter peaks.", show_default=False),
     ] = None,
-    bands: Annotated[
-        str | None,
-        typer.Option(metavar="NAMES", help="Names of the reference's bands.", show_default=False),
-    ] = None,
-    extensions: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Extensions to read: SCI or 1,2,3.", show_default=False)
-    ] = None,
-    zeropoint: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MAG", help="AB magnitude of pixel value 1, one or one a band.", show_default=False
-        ),
-    ] = None,
-    pixel_scale: Annotated[
-        float | None,
-        typer.Option(metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False),
-    ] = None,
+    bands: Bands = None,
+    extensions: Extensions = None,
+    zeropoint: Zeropoint = None,
+    pixel_scale: PixelScale = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out the shapes and the classifier, which take minutes.")
     ] = False,
     split: Annotated[str, typer.Option(metavar="NAME", help="Split of a dataset of pairs.")] = "test",
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Pairs to evaluate at most.")] = 512,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the painted sky.")] = 1,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
+    device: Device = "cpu",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

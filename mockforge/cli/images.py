@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from mockforge.arguments import names_of, numbers_of, words_of
-from mockforge.cli.program import Quiet, Verbose, app, command, print_lines
+from mockforge.cli.program import (
+    Bands,
+    Extensions,
+    PixelScale,
+    Quiet,
+    Verbose,
+    Zeropoint,
+    app,
+    command,
+    print_lines,
+)
 
 
 @app.command()
@@ -16,25 +26,10 @@ from mockforge.cli.program import Quiet, Verbose, app, command, print_lines
 def label(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")],
-    bands: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Names of the bands: g,r,Z.", show_default=False)
-    ] = None,
-    extensions: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST", help="Extensions to read, by name or number: SCI or 1,2,3.", show_default=False
-        ),
-    ] = None,
-    zeropoint: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MAG", help="AB magnitude of pixel value 1, one or one a band.", show_default=False
-        ),
-    ] = None,
-    pixel_scale: Annotated[
-        float | None,
-        typer.Option(metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False),
-    ] = None,
+    bands: Bands = None,
+    extensions: Extensions = None,
+    zeropoint: Zeropoint = None,
+    pixel_scale: PixelScale = None,
     threshold: Annotated[
         float | None, typer.Option(metavar="SIGMA", help="Detection threshold [5].", show_default=False)
     ] = None,
@@ -113,19 +108,10 @@ def degrade(
             metavar="ARCSEC", help="Pixel of the PSF images, if no header says it.", show_default=False
         ),
     ] = None,
-    bands: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Names of the bands: g,r,Z.", show_default=False)
-    ] = None,
-    extensions: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Extensions to read: SCI or 1,2,3.", show_default=False)
-    ] = None,
-    zeropoint: Annotated[
-        str | None, typer.Option(metavar="MAG", help="AB magnitude of pixel value 1.", show_default=False)
-    ] = None,
-    pixel_scale: Annotated[
-        float | None,
-        typer.Option(metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False),
-    ] = None,
+    bands: Bands = None,
+    extensions: Extensions = None,
+    zeropoint: Zeropoint = None,
+    pixel_scale: PixelScale = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(

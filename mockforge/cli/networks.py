@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mockforge.arguments import check_folder, check_memory, size_of
-from mockforge.cli.program import Out, Overrides, Quiet, Verbose, app, command, print_lines
+from mockforge.cli.program import Device, Out, Overrides, Quiet, Verbose, app, command, print_lines
 
 
 @app.command()
@@ -67,7 +67,7 @@ def generate(
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="Of the first field; equal seeds give equal fields.")
     ] = 1,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
+    device: Device = "cpu",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

@@ -29,6 +29,35 @@ Overrides = Annotated[
     typer.Argument(metavar="KEY=VALUE", help="Values to use instead of the recipe's.", show_default=False),
 ]
 Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the result.")]
+Bands = Annotated[
+    str | None,
+    typer.Option("--bands", metavar="NAMES", help="Bands' names: g,r,Z.", show_default=False),
+]
+Extensions = Annotated[
+    str | None,
+    typer.Option(
+        "--extensions",
+        metavar="LIST",
+        help="Extensions to read, by name or number: SCI or 1,2,3.",
+        show_default=False,
+    ),
+]
+Zeropoint = Annotated[
+    str | None,
+    typer.Option(
+        "--zeropoint",
+        metavar="MAG",
+        help="AB magnitude of pixel value 1, one or one a band.",
+        show_default=False,
+    ),
+]
+PixelScale = Annotated[
+    float | None,
+    typer.Option(
+        "--pixel-scale", metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False
+    ),
+]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")]
 Workers = Annotated[
     int | None,
     typer.Option(

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from mockforge.arguments import names_of, numbers_of, words_of
-from mockforge.cli.program import Quiet, Verbose, app, command
+from mockforge.cli.program import (
+    Bands,
+    Device,
+    Extensions,
+    PixelScale,
+    Quiet,
+    Verbose,
+    Zeropoint,
+    app,
+    command,
+)
 from mockforge.errors import InputError
 
 
@@ -37,28 +47,15 @@ def recover(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the galaxy of --demo.")] = 1,
-    bands: Annotated[
-        str | None,
-        typer.Option(metavar="NAMES", help="Names of the bands, as the model has them.", show_default=False),
-    ] = None,
-    extensions: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Extensions to read: SCI or 1,2,3.", show_default=False)
-    ] = None,
-    zeropoint: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MAG", help="AB magnitude of pixel value 1, one or one a band.", show_default=False
-        ),
-    ] = None,
-    pixel_scale: Annotated[
-        float | None,
-        typer.Option(metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False),
-    ] = None,
+    bands: Bands = None,
+    extensions: Extensions = None,
+    zeropoint: Zeropoint = None,
+    pixel_scale: PixelScale = None,
     rms: Annotated[
         str | None,
         typer.Option(metavar="NJY", help="Sky noise, one or one a band; else measured.", show_default=False),
     ] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")] = "cpu",
+    device: Device = "cpu",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

@@ -18,9 +18,8 @@ from mockforge.recover.model import Recoverer
 from mockforge.recover.task import RecoverTask
 from mockforge.rng import Stream
 from mockforge.train.config import TrainConfig
-from mockforge.train.loop import Report, fit
-from mockforge.train.parallel import leads, usable
-from mockforge.train.run_record import check_run, record_run
+from mockforge.train.loop import Report
+from mockforge.train.run import run_training
 
 
 @config
@@ -59,26 +58,14 @@ class TrainRecover:
     def run(
         self, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None
     ) -> Path:
-        """Train it into `out`: see `train` below."""
-        return train(self, out, resume=resume, recipe_text=recipe_text, report=report)
+        """Train the recipe's network into `out`; returns the model's JSON file.
 
-
-def train(
-    recipe: TrainRecover, out: Path, *,
-    resume: bool = False, recipe_text: str = "", report: Report | None = None,
-) -> Path:  # fmt: skip
-    """Train the recipe's network into `out`; returns the model's JSON file.
-
-    `report(step, losses)` is called once before (no losses) and after each step. Raises InputError
-    where the dataset cannot be used or `out` holds another run, LossNotFinite where training breaks.
-    """
-    usable(recipe.train.device)
-    check_run(recipe, out, resume)
-    task = make_task(recipe, recipe_text)
-    if leads():
-        record_run(recipe, out, recipe_text)
-    fit(task, recipe.train, recipe.seed, out, resume=resume, report=report)
-    return out / f"{recipe.name}.json"
+        `report(step, losses)` is called once before (no losses) and after each step. Raises
+        InputError where the dataset cannot be used or `out` holds another run, LossNotFinite
+        where training breaks.
+        """
+        make = lambda: make_task(self, recipe_text)  # noqa: E731
+        return run_training(self, make, out, resume=resume, recipe_text=recipe_text, report=report)
 
 
 def make_task(recipe: TrainRecover, recipe_text: str = "") -> RecoverTask:

@@ -20,9 +20,8 @@ from mockforge.sgan.painter import Scaling
 from mockforge.sgan.prepare import Cut, Prepared, prepare
 from mockforge.sgan.task import SganTask
 from mockforge.train.config import TrainConfig
-from mockforge.train.loop import Report, fit
-from mockforge.train.parallel import leads, usable
-from mockforge.train.run_record import check_run, record_run
+from mockforge.train.loop import Report
+from mockforge.train.run import run_training
 
 
 @config
@@ -77,31 +76,23 @@ class TrainSgan:
     def run(
         self, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None
     ) -> Path:
-        """Train it into `out`: see `train` below."""
-        return train(self, out, resume=resume, recipe_text=recipe_text, report=report)
+        """Train the recipe's SGAN into `out`; returns the model's JSON file.
+
+        `report(step, losses)` is called once before (no losses) and after each step. Raises
+        InputError where the field cannot be used or `out` holds another run, LossNotFinite where
+        training breaks.
+        """
+        make = lambda: _task(self, recipe_text)  # noqa: E731
+        return run_training(self, make, out, resume=resume, recipe_text=recipe_text, report=report)
 
 
-def train(
-    recipe: TrainSgan, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None
-) -> Path:
-    """Train the recipe's SGAN into `out`; returns the model's JSON file.
-
-    `report(step, losses)` is called once before (no losses) and after each step. Raises InputError
-    where the field cannot be used or `out` holds another run, LossNotFinite where training breaks.
-    """
-    usable(recipe.train.device)
-    check_run(recipe, out, resume)
+def _task(recipe: TrainSgan, recipe_text: str) -> SganTask:
     found = read_training_field(recipe.field)
     ready = prepare(found.image, found.mask, recipe.field.cut, recipe.instrument)
-    digest = hashlib.sha256(recipe_text.encode()).hexdigest()
     notes = {"source": recipe.source, "files": ", ".join(recipe.field.files), "seed": recipe.seed}
     if recipe_text:
-        notes["recipe_sha256"] = digest
-    task = make_task(recipe, ready, found.bands, found.pixel_scale_arcsec, notes)
-    if leads():
-        record_run(recipe, out, recipe_text)
-    fit(task, recipe.train, recipe.seed, out, resume=resume, report=report)
-    return out / f"{recipe.name}.json"
+        notes["recipe_sha256"] = hashlib.sha256(recipe_text.encode()).hexdigest()
+    return make_task(recipe, ready, found.bands, found.pixel_scale_arcsec, notes)
 
 
 def read_training_field(spec: TrainingField) -> Field:

@@ -26,7 +26,7 @@ from mockforge.sgan.crops import turned
 from mockforge.sgan.model import load_model
 from mockforge.sgan.prepare import Cut, prepare
 from mockforge.sgan.sky import Sky
-from mockforge.sgan.training import TrainingField, TrainSgan, make_task, train
+from mockforge.sgan.training import TrainingField, TrainSgan, make_task
 from mockforge.train.config import TrainConfig
 
 FWHM = (3.0, 4.0)
@@ -117,7 +117,7 @@ def test_the_eight_orientations_differ():
 
 
 def test_training_ends_in_a_model_a_sky_can_use(files, tmp_path):
-    path = train(recipe(files), tmp_path / "run", recipe_text="# a recipe\n")
+    path = recipe(files).run(tmp_path / "run", recipe_text="# a recipe\n")
     model = load_model(path)
     assert model.bands == ("g", "r")
     assert model.psf_fwhm_arcsec == pytest.approx([f * 0.2 for f in FWHM], rel=0.1)
@@ -125,13 +125,13 @@ def test_training_ends_in_a_model_a_sky_can_use(files, tmp_path):
     assert Sky(path, 1)[0:64, 0:64].truth.shape == (2, 64, 64)
     assert (tmp_path / "run" / "recipe.yaml").read_text() == "# a recipe\n"
     with pytest.raises(InputError, match="--resume"):
-        train(recipe(files), tmp_path / "run")
+        recipe(files).run(tmp_path / "run")
 
 
 def test_a_resumed_gan_is_the_uninterrupted_one(files, tmp_path):
-    whole = load_model(train(recipe(files), tmp_path / "whole"))
-    train(recipe(files, train=replace(recipe(files).train, steps=1)), tmp_path / "parts")
-    parts = load_model(train(recipe(files), tmp_path / "parts", resume=True))
+    whole = load_model(recipe(files).run(tmp_path / "whole"))
+    recipe(files, train=replace(recipe(files).train, steps=1)).run(tmp_path / "parts")
+    parts = load_model(recipe(files).run(tmp_path / "parts", resume=True))
     assert parts.sha256 == whole.sha256
     assert (tmp_path / "parts/log.csv").read_text() == (tmp_path / "whole/log.csv").read_text()
 
@@ -146,7 +146,7 @@ def test_the_published_network_trains_too(files, tmp_path, kind):
         adam=Adam(rate_generator=2e-4, rate_critic=2e-4, beta1=0.5, beta2=0.999),
         crops=Crops(sizes=(64,), batch=4, equal_pixels=False),
     )
-    model = load_model(train(published, tmp_path / "run"))
+    model = load_model(published.run(tmp_path / "run"))
     assert not model.clean
     field = Sky(model, 1)[0:64, 0:64]
     assert field.truth is None
@@ -173,29 +173,29 @@ def test_the_published_network_is_trained_on_the_published_z(files):
 def test_what_cannot_be_trained_on_is_an_input_error(files, tmp_path):
     spec = recipe(files).field
     with pytest.raises(InputError, match="no such file"):
-        train(recipe(files, field=replace(spec, files=("none.fits",), sha256=("0" * 64,))), tmp_path / "a")
+        recipe(files, field=replace(spec, files=("none.fits",), sha256=("0" * 64,))).run(tmp_path / "a")
     with pytest.raises(InputError, match="download it again"):
-        train(recipe(files, field=replace(spec, sha256=("0" * 64,))), tmp_path / "a")
+        recipe(files, field=replace(spec, sha256=("0" * 64,))).run(tmp_path / "a")
     with pytest.raises(InputError, match="smaller than crops"):
-        train(recipe(files, crops=Crops(sizes=(512,))), tmp_path / "a")
+        recipe(files, crops=Crops(sizes=(512,))).run(tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 
 def test_a_resume_with_another_recipe_says_what_changed(files, tmp_path):
     made = recipe(files)
     with pytest.raises(InputError, match="nothing to resume"):
-        train(made, tmp_path / "none", resume=True)
+        made.run(tmp_path / "none", resume=True)
     assert not (tmp_path / "none").exists()
-    train(made, tmp_path / "run")
+    made.run(tmp_path / "run")
     other = replace(made, crops=replace(made.crops, batch=3), train=replace(made.train, steps=5, log_steps=2))
     with pytest.raises(InputError, match=r"\(crops.batch: 4 -> 3\)"):
-        train(other, tmp_path / "run", resume=True)
+        other.run(tmp_path / "run", resume=True)
 
 
 def test_a_device_this_machine_lacks_is_an_input_error(files, tmp_path):
     absent = replace(recipe(files).train, device="cuda:99")
     with pytest.raises(InputError, match="use auto or cpu"):
-        train(recipe(files, train=absent), tmp_path / "run")
+        recipe(files, train=absent).run(tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -214,7 +214,7 @@ def test_every_bundled_training_recipe_takes_a_step(name, tmp_path):
         [f"field.folder={tmp_path}", "field.files=[b0.fits, b1.fits, b2.fits]", f"field.cut={cut}",
          "crops.sizes=[64]", "crops.batch=2", "train.steps=1", "train.device=cpu"],
     )  # fmt: skip
-    assert load_model(train(made, tmp_path / "run")).training["steps"] == 1
+    assert load_model(made.run(tmp_path / "run")).training["steps"] == 1
 
 
 def test_a_field_smaller_than_a_mesh_can_be_learned(files):
