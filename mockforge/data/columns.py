@@ -72,6 +72,7 @@ _EXACT: dict[str, tuple[str, str]] = {
     "blendedness": ("", "1 - (s.s) / (s.t), s its noiseless light and t that of all: 0 alone"),
     "occlusion_order": ("", "1 = nearest; stars first"),
     "stamp": ("pix", "side of the stamp that holds all of its light"),
+    "real_stamp": ("", "the real galaxy whose picture it has; empty for none"),
     "bulge_fraction": ("", "share of the light in F160W that is the bulge's"),
     "knot_fraction": ("", "share of the disk's light that is in knots"),
     "true_label": ("", "label of the object in the table objects, 0 = spurious"),

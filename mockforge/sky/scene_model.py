@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mockforge.config import Fraction, Index, Limit, NonNegative, Positive, config
+from mockforge.config import Count, Fraction, Index, Limit, NonNegative, Positive, config
 from mockforge.observe.noise import Noise
 from mockforge.observe.psf import Moffat, Psf
 from mockforge.sky.bandpass import BandName
+from mockforge.sky.real_galaxies import RealGalaxies
 
 Magnitude = Annotated[float, Limit(ge=16, le=30.5)]
 
@@ -56,6 +57,47 @@ class Structure:
 
 
 @config
+class RealStamps(RealGalaxies):
+    """Real galaxies in galsim's RealGalaxy format as the pictures of a scene's bright ones.
+
+    A galaxy gets the picture of one that looks alike in magnitude, half-light radius and axis
+    ratio, laid along its position angle, in any of the four ways to do so, resized towards its
+    radius, sheared, seen through the scene's PSF and scaled to its flux in each band: the colours
+    are the spectrum's, the shape is the same in all bands. Places, fluxes, redshifts and all other
+    galaxies stay as they are without.
+
+    How clean the truth is: a picture is a smooth profile on ellipses, continued exponentially beyond
+    what its stamp shows, and inside the galaxy's outline the structure that stands out of the noise by
+    3 sigma on any scale from 1 to 32 pixels (`mockforge.sky.real_clean`). Outside the outline there is
+    no noise. On exponential disks with COSMOS's noise, light in the wrong pixel adds up to 3% of the
+    galaxy's at magnitude 21.6 and to 6% at 23.2, where noise adds up to 60% and 230% in the stamp;
+    structure fainter than the noise is gone, and foreign objects within the outline stay.
+    """
+
+    faintest: Magnitude = 24.0
+    """Galaxies up to this AB magnitude get a picture."""
+    band: BandName = "F814W"
+    """Band of this limit; that of the images need not be."""
+    nearest: Count = 5
+    """One of so many galaxies that look most alike, at random."""
+    size_factor: tuple[Positive, Positive] = (0.5, 2.0)
+    """Least and largest factor on a picture's angular size; beyond, the galaxy's radius gives way."""
+    least_snr: NonNegative = 30.0
+    """Pictures of a lower signal to noise are not used (flux over that of its pixels, as if white)."""
+    electrons_per_njy: Positive = 13.3
+    """Of the images, for the noise of the galaxies' own light; 13.3: COSMOS, 2028 s in F814W."""
+    psf_floor: Annotated[float, Limit(gt=0, lt=1)] = 0.2
+    """Contrast below which a picture's PSF has left nothing to restore: where the scene's PSF is the
+    sharper one, finer details than this stay as they are."""
+
+    def __post_init__(self) -> None:
+        if self.photometry:
+            raise ValueError("photometry has no use here: a galaxy's colours are those of its spectrum")
+        if self.size_factor[0] > self.size_factor[1]:
+            raise ValueError(f"size_factor should be rising, found {list(self.size_factor)}")
+
+
+@config
 class SceneModel:
     """A Hubble-like blank field of galaxies and stars whose every parameter is known.
 
@@ -84,6 +126,8 @@ class SceneModel:
     """Clumps; null for positions at random."""
     structure: Structure = Structure()
     """Bulges, disks, knots."""
+    real: RealStamps | None = None
+    """Real images for the brightest galaxies; null for none."""
     shear: tuple[float, float] = (0.0, 0.0)
     """Weak lensing: reduced shear g1, g2 of every galaxy as a whole: bulge, disk, and places and shapes
     of its knots, before the PSF. Flux and area are kept (no magnification), and galaxies stay where

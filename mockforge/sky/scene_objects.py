@@ -41,7 +41,7 @@ class Objects:
     r_e: np.ndarray
     """Of the whole galaxy, semi-major axis, arcsec; 0 for stars."""
     n: np.ndarray
-    """Of the whole galaxy, as one Sersic profile; 0 for stars."""
+    """Of the whole galaxy, as one Sersic profile; 0 for stars and pictures."""
     axis_ratio: np.ndarray
     position_angle: np.ndarray
     """Degrees from +x towards +y."""
@@ -56,13 +56,17 @@ class Objects:
     flux: np.ndarray
     """(N, C) nJy, all of it."""
     sed: np.ndarray
-    """(N, C, 3) nJy of disk or body, bulge, and knots or star."""
+    """(N, C, 3) nJy of disk or body (a picture's all), bulge, and knots or star."""
     size: np.ndarray
     """(N, 2) half-light radii of disk or body, and bulge, arcsec."""
     index: np.ndarray
     """(N, 2) Sersic indices of both."""
     knots: np.ndarray
     """(N, J, 4) x, y from the centre and sigma in arcsec, and weight."""
+    picture: np.ndarray
+    """Number of the real galaxy whose picture it has, in the library of `model.real`; -1 for none."""
+    turned: np.ndarray
+    """(N, 2, 2) where an offset (x, y) in arcsec on the picture comes to lie on the sky."""
     side: np.ndarray
     """Side of the stamp, pixels, int64."""
 
@@ -92,7 +96,7 @@ def together(parts: list[Objects]) -> Objects:
 def galaxies(model: SceneModel, drawn: Galaxies, x: np.ndarray, y: np.ndarray, stream: Stream) -> Objects:
     """Galaxies of a population at places in pixels; parts as `model.structure` says."""
     count, rng = len(x), stream.child("structure").numpy()
-    angle = rng.uniform(0.0, 180.0, count)
+    angle = own_angle = rng.uniform(0.0, 180.0, count)
     bulge, size, index = _bulges(model.structure, drawn)
     knots, knot_fraction = _knots(model.structure, drawn, size[:, 0], angle, rng)
     stretch, q, angle = sheared(drawn.axis_ratio, angle, *model.shear)
@@ -107,8 +111,13 @@ def galaxies(model: SceneModel, drawn: Galaxies, x: np.ndarray, y: np.ndarray, s
         x=x, y=y, star=np.zeros(count, dtype=bool), magnitude=drawn.magnitude, z=drawn.z,
         r_e=drawn.r_e * stretch, n=drawn.n, axis_ratio=q, position_angle=angle, spectrum=drawn.spectrum,
         temperature=np.zeros(count), bulge_fraction=bulge, knot_fraction=knot_fraction, flux=flux,
-        sed=sed, size=size, index=index, knots=knots, side=np.zeros(count, dtype=np.int64),
+        sed=sed, size=size, index=index, knots=knots, **_no_pictures(count),
+        side=np.zeros(count, dtype=np.int64),
     )  # fmt: skip
+    if model.real is not None:
+        from mockforge.sky.real_paint import with_pictures
+
+        made = with_pictures(model, drawn, own_angle, made, stream.child("real"))
     return _with_sides(model, made)
 
 
@@ -128,9 +137,13 @@ def stars(
         axis_ratio=one, position_angle=zero, spectrum=np.full(count, -1), temperature=kelvin,
         bulge_fraction=zero, knot_fraction=zero, flux=flux,
         sed=np.stack([0 * flux, 0 * flux, flux], axis=2), size=np.full((count, 2), model.pixel_scale_arcsec),
-        index=np.ones((count, 2)), knots=knots, side=np.zeros(count, dtype=np.int64),
+        index=np.ones((count, 2)), knots=knots, **_no_pictures(count), side=np.zeros(count, dtype=np.int64),
     )  # fmt: skip
     return _with_sides(model, made)
+
+
+def _no_pictures(count: int) -> dict[str, np.ndarray]:
+    return {"picture": np.full(count, -1, dtype=np.int64), "turned": np.tile(np.eye(2), (count, 1, 1))}
 
 
 def _bulges(structure: Structure, drawn: Galaxies) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -236,8 +249,13 @@ def _with_sides(model: SceneModel, made: Objects) -> Objects:
     scale = model.pixel_scale_arcsec
     edge = 10 ** (-0.4 * (model.edge_mag_arcsec2 - 31.4))  # nJy / arcsec^2
     reach = _point_reach(model, made.flux.max(axis=1), edge)
+    real = made.picture >= 0
+    if real.any():
+        from mockforge.sky.real_paint import picture_reach
+
+        reach = np.maximum(reach, picture_reach(model, made))
     for k in (0, 1):
-        light = made.sed[:, :, k].max(axis=1)
+        light = np.where(real, 0.0, made.sed[:, :, k].max(axis=1))
         reach = np.maximum(
             reach, sersic_reach(light, made.size[:, k], made.index[:, k], made.axis_ratio, edge)
         )

@@ -13,6 +13,22 @@ def paint(model: SceneModel, made: Objects) -> np.ndarray:
 
     A stamp begins at `made.corner()`; its object has no light outside it.
     """
+    real = made.picture >= 0
+    if not real.any():
+        return _parametric(model, made)
+    from mockforge.sky.real_paint import picture
+
+    side = int(made.side[0])
+    out = np.empty((len(made), len(model.bands), side, side), dtype=np.float32)
+    if not real.all():
+        out[~real] = _parametric(model, made.rows(~real))
+    for i in np.flatnonzero(real).tolist():
+        out[i] = picture(model, made, i)
+    return out
+
+
+def _parametric(model: SceneModel, made: Objects) -> np.ndarray:
+    """Stamps of objects without a picture."""
     import torch
 
     from mockforge.observe.psf import transfer

@@ -71,7 +71,7 @@ class SceneTiles(SceneModel):
         return frozenset(names | {name for name, value in given.items() if value is not None})
 
     def fingerprint(self) -> dict[str, str]:
-        """The population's table, and the files of PSF and noise, with their sha256."""
+        """The population's table, and the files of PSF, noise and real galaxies, with their sha256."""
         from mockforge.observe.surveys import digest, is_file
         from mockforge.sky.fingerprint import fingerprint
         from mockforge.sky.galaxy_catalogue import digests
@@ -80,6 +80,10 @@ class SceneTiles(SceneModel):
         found = {"hst_population": next(iter(digests([TABLE]).values()))} | fingerprint((self.psf,))
         if self.noise is not None and self.noise.survey and is_file(self.noise.survey):
             found[self.noise.survey] = digest(self.noise.survey)
+        if self.real is not None:
+            from mockforge.sky.real_library import files_of
+
+            found |= digests(files_of(self.real))
         return found
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
@@ -175,7 +179,12 @@ class SceneTiles(SceneModel):
                 out["isolated"] = np.concatenate([alone[: self.isolated], rest])
             if self.amodal is not None:
                 out["amodal"] = amodal_masks(alone[: self.amodal], self.isophote_njy())
-        return out, objects_table(self.bands, self.tile, made, found, order, origin)
+        table = objects_table(self.bands, self.tile, made, found, order, origin)
+        if self.real is not None:
+            from mockforge.sky.real_library import library
+
+            table["real_stamp"] = library(self.real).names[made.picture[order]]
+        return out, table
 
 
 @lru_cache(maxsize=2)
