@@ -9,12 +9,13 @@ import numpy as np
 
 from mockforge.sky.cutouts import Cutout
 
-_SIGNIFICANT = 3.0
-"""Structure is kept where it is so many times its noise."""
-_SCALES = 5
+_SIGNIFICANT = (4.5, 4.0, 3.5, 3.0, 3.0, 3.0)
+"""Structure is kept where it is so many times its noise; the finest scales have the most pixels."""
 _SOFT = 0.7
 """Pixels, sigma of a Gaussian over picture and PSF alike: what was kept and what was not leaves steps
 from pixel to pixel that no telescope makes, and that would ring."""
+_SURE = 0.03
+"""Relative error of a ring's median below which it stands by itself."""
 _WIDEST = 96
 """Pixels at most by which the profile is continued beyond the stamp."""
 
@@ -39,8 +40,8 @@ def cut_out(cutout: Cutout, electrons_per_njy: float) -> Clean | None:
     Its outline is where the image, smoothed by 2 pixels, is above 1.5 times the rms of the smoothed
     rim, joined to the brightest pixel near the middle, and 3 pixels more. Its light is the median on
     ellipses, falling, beyond what is measured exponentially; plus, inside the outline, what differs
-    from that on scales of 1 to 32 pixels by 3 times the noise there (starlet transform: Starck, Murtagh
-    & Fadili 2010, Sparse Image and Signal Processing, ch. 3.5), noise that of sky and source.
+    from that on scales of 1 to 32 pixels by 3 to 4.5 times the noise of sky and source there (starlet
+    transform: Starck, Murtagh & Fadili 2010, Sparse Image and Signal Processing, ch. 3.5).
     """
     from scipy.ndimage import gaussian_filter
 
@@ -112,11 +113,13 @@ class _Radius:
 
 def _profile(image: np.ndarray, radius: _Radius, rms: float) -> tuple[np.ndarray, np.ndarray, float] | None:
     """Radii, falling median brightness, and the scale length of what follows."""
+    from scipy.ndimage import gaussian_filter1d
+
     r = radius.of(image.shape)
     ring = np.floor(r).astype(int).ravel()
     order = np.argsort(ring, kind="stable")
     edges = np.searchsorted(ring[order], np.arange(ring.max() + 2))
-    radii, values = [], []
+    radii, values, error = [], [], []
     for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
         whole = 2 * math.pi * (k + 0.5) * radius.q
         if b - a < max(0.5 * whole, 1):
@@ -125,13 +128,19 @@ def _profile(image: np.ndarray, radius: _Radius, rms: float) -> tuple[np.ndarray
             continue
         pixels = image.ravel()[order[a:b]]
         found = float(np.median(pixels))
-        if found <= 2.5 * rms * math.sqrt(2.0 / (b - a)) or (values and found < 1e-4 * values[0]):
+        error.append(rms * math.sqrt(2.0 / (b - a)))
+        if found <= 2.5 * error[-1] or (values and found < 1e-4 * values[0]):
             break
         radii.append(float(r.ravel()[order[a:b]].mean()))
         values.append(found)
     if len(radii) < 4:
         return None
     value = np.minimum.accumulate(np.array(values))
+    # rings that are measured to worse than some percent share with their neighbours
+    shared = np.clip(np.array(error[: len(value)]) / value / _SURE, 0.0, 1.0)
+    value = np.exp(
+        (1.0 - shared) * np.log(value) + shared * gaussian_filter1d(np.log(value), 2.5, mode="nearest")
+    )
     outer = slice(len(radii) // 2, None)
     slope = float(np.polyfit(np.array(radii)[outer], np.log(value[outer]), 1)[0])
     return np.array(radii), value, float(np.clip(-1.0 / min(slope, -1e-3), 1.0, radii[-1] / 3))
@@ -142,16 +151,16 @@ def _standing_out(image: np.ndarray, noise: np.ndarray, rim: np.ndarray) -> np.n
     from scipy.ndimage import convolve1d
 
     out, rest = np.zeros_like(image), image
-    for j in range(_SCALES + 1):
+    for j, times in enumerate(_SIGNIFICANT):
         wider = np.zeros_like(rest)
-        if j < _SCALES:
+        if j < len(_SIGNIFICANT) - 1:
             kernel = np.zeros(4 * 2**j + 1)
             kernel[:: 2**j] = np.array([1, 4, 6, 4, 1]) / 16
             wider = convolve1d(
                 convolve1d(rest, kernel, axis=0, mode="reflect"), kernel, axis=1, mode="reflect"
             )
         detail = rest - wider
-        out += np.where(np.abs(detail) >= _SIGNIFICANT * _spread(detail[rim]) * noise, detail, 0.0)
+        out += np.where(np.abs(detail) >= times * _spread(detail[rim]) * noise, detail, 0.0)
         rest = wider
     return out
 

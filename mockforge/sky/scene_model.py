@@ -68,10 +68,12 @@ class RealStamps(RealGalaxies):
 
     How clean the truth is: a picture is a smooth profile on ellipses, continued exponentially beyond
     what its stamp shows, and inside the galaxy's outline the structure that stands out of the noise by
-    3 sigma on any scale from 1 to 32 pixels (`mockforge.sky.real_clean`). Outside the outline there is
-    no noise. On exponential disks with COSMOS's noise, light in the wrong pixel adds up to 3% of the
-    galaxy's at magnitude 21.6 and to 6% at 23.2, where noise adds up to 60% and 230% in the stamp;
-    structure fainter than the noise is gone, and foreign objects within the outline stay.
+    3 to 4.5 sigma on scales from 1 to 32 pixels (`mockforge.sky.real_clean`). Outside the outline there
+    is no noise. On exponential disks of magnitude 21.6 to 23.2 with COSMOS's noise, light in the wrong
+    pixel adds up to 3 to 5% of the galaxy's, where noise adds up to 60 to 230% in the stamp. Structure
+    fainter than the noise is gone, foreign objects within the outline stay, faint rings of the
+    elliptic profile show around irregular galaxies, and where the scene's PSF is the sharper one,
+    rings of the matching up to some thousandths of the peak.
     """
 
     faintest: Magnitude = 24.0
@@ -86,7 +88,7 @@ class RealStamps(RealGalaxies):
     """Pictures of a lower signal to noise are not used (flux over that of its pixels, as if white)."""
     electrons_per_njy: Positive = 13.3
     """Of the images, for the noise of the galaxies' own light; 13.3: COSMOS, 2028 s in F814W."""
-    psf_floor: Annotated[float, Limit(gt=0, lt=1)] = 0.2
+    psf_floor: Annotated[float, Limit(gt=0, lt=1)] = 0.3
     """Contrast below which a picture's PSF has left nothing to restore: where the scene's PSF is the
     sharper one, finer details than this stay as they are."""
 
