@@ -28,8 +28,9 @@ _OUTSIDE = 0.05
 """The padding round a stamp reaches as far as the circle that leaves this much of a PSF outside."""
 _ZONES = 3
 """Multiples of the sampling frequency on each side that may fold back."""
-_FOLDED = 1e-3
-"""Transfer functions, the pixel's included, below this are left out there."""
+_FOLDED = (3e-4, 1.2e-3)
+"""Transfer functions, the pixel's included, below the first are left out there, from the second on
+they are whole: an edge between would ring along the axes of the image, far from a bright source."""
 
 
 @config
@@ -202,9 +203,11 @@ def _transfer(
     strength = abs(each * pixel).max(axis=0)
     for i, g in enumerate(order):
         seen, through = strength[i], basis[:, i] * pixel[i]
+        if i > 0:
+            through = through * _fading(seen)
         rows, columns = slice(0, seen.shape[0]), slice(0, seen.shape[1])
         if i > 0:
-            where = np.nonzero(seen > _FOLDED)
+            where = np.nonzero(seen > _FOLDED[0])
             if not len(where[0]):
                 continue
             rows, columns = (slice(int(w.min()), int(w.max()) + 1) for w in where)
@@ -213,6 +216,13 @@ def _transfer(
         zones.append(Zone((int(g[0]), int(g[1])), rows, columns, through, most))
     own = np.ascontiguousarray(basis[:, 0], kind)
     return Transfer(shape, grid, fwhm, mix.astype(np.float32), own, tuple(zones))
+
+
+def _fading(strength: np.ndarray) -> np.ndarray:
+    """0 to 1 over `_FOLDED`, without a corner."""
+    low, high = _FOLDED
+    place = np.log(np.maximum(strength, low) / low) / math.log(high / low)
+    return 0.5 * (1 - np.cos(math.pi * np.minimum(place, 1.0)))
 
 
 def _frequencies(grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -34,6 +34,8 @@ _PASSED = 3e-4
 _LITTLE = 1e-4
 """What adds less than this to the peak of an image is left out of it: high frequencies along y,
 along x, and each of the zones that are folded into the pixels' transform."""
+_FADING = 0.8
+"""What is folded is whole up to this part of the highest frequency, and fades out from there."""
 _SAMPLED = 4
 """How much is added is estimated at every so many-th frequency, along y and x."""
 
@@ -82,7 +84,8 @@ def needs(part: dict[str, Tensor], psf: Transfer) -> Needs:
     high = []
     for share in sampled.share:
         beyond = (light @ share).flip(1).cumsum(1).flip(1)
-        high.append((beyond > _LITTLE * total[:, None]).sum(dim=1) * _SAMPLED)
+        whole = (beyond > _LITTLE * total[:, None]).sum(dim=1) * _SAMPLED
+        high.append((whole / _FADING).ceil().long())
     near = torch.zeros((len(total), len(_NEAR)), dtype=torch.bool, device=total.device)
     if bool(wide.any()):
         g = {key: value[wide, :, None] for key, value in g.items()}
@@ -323,10 +326,16 @@ def _within(k: Tensor, high: float) -> slice | None:
 
 
 def _shift(k: Tensor, g: int, size: int, place: Tensor, high: Tensor) -> Tensor:
-    """The phase (M, k) that a zone has beside the grid's own along an axis; 0 beyond the highest."""
+    """The phase (M, k) that a zone has beside the grid's own along an axis; fades out at the highest.
+
+    An edge would ring along the axis; the fading begins in the zones, never in the grid's own.
+    """
     turns = torch.remainder(g * place, 1.0)
     phase = torch.polar(torch.ones_like(turns), -2 * math.pi * turns).to(torch.complex64)
-    return phase[:, None] * (k.abs() * (size / (2 * math.pi)) <= high[:, None] + 0.5)
+    last = high[:, None] + 0.5
+    first = (_FADING * last).clamp_min(size // 2)
+    done = (k.abs() * (size / (2 * math.pi)) - first) / (last - first).clamp_min(0.5)
+    return phase[:, None] * (0.5 * (1 + torch.cos(math.pi * done.clamp(0, 1)))).float()
 
 
 def _turned(part: dict[str, Tensor], at: tuple[int, int]) -> Tensor:

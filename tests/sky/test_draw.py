@@ -220,3 +220,24 @@ def test_cuda_draws_the_same():
     assert there.psf is not None and here.psf is not None and there.psf.is_cuda
     torch.testing.assert_close(there.clean.cpu(), here.clean, rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(there.psf.cpu(), here.psf, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("what", ["star", "galaxy"])
+def test_nothing_rings_along_the_axes_of_a_bright_source(what):
+    """A column through the centre, far from it, is as smooth as its neighbours to 1e-6 of the peak."""
+    side, scale = 301, 0.06
+    psf = Psf(moffat=Moffat(fwhm_arcsec=0.072, beta=1.61))  # undersampled: much is folded
+    galaxy = {"x": 150.2, "y": 149.7, "r_e": 2.0, "n": 4.0, "axis_ratio": 0.9, "position_angle": 10.0}
+    sersics = Sersics(
+        **{key: torch.full((1, 1), value, dtype=torch.float64) for key, value in galaxy.items()},
+        asymmetry=torch.zeros((1, 1), dtype=torch.float64),
+        asymmetry_angle=torch.zeros((1, 1), dtype=torch.float64),
+    )
+    point = {"x": 150.2, "y": 149.7, "sigma": 1e-3, "weight": 1.0}
+    knots = Knots(**{key: torch.full((1, 1), value, dtype=torch.float64) for key, value in point.items()})
+    light = torch.tensor([[[0.0, 1.0]]] if what == "star" else [[[1.0, 0.0]]], dtype=torch.float64)
+    image = draw(sersics, knots, light, (side, side), transfer(psf, ("F814W",), scale, (side, side))).psf
+    assert image is not None
+    far = image[0, 0, 200:290].double()
+    rough = (far[:, 149:152] - 0.5 * (far[:, 148:151] + far[:, 150:153])).abs().max()
+    assert rough < 1.5e-6 * image.max()
