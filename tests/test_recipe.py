@@ -316,3 +316,8 @@ def test_the_schema_of_training_recipes_has_every_root() -> None:
     keys = [{"field", "dataset", "degraded"} & set(root["required"]) for root in roots]
     assert keys == [{"field"}, {"dataset"}, {"degraded"}]
     assert all(root["additionalProperties"] is False for root in roots)
+
+
+def test_a_models_name_is_no_path():
+    with pytest.raises(InputError, match="should be of letters"):
+        load_training("train_recover", ["name=../elsewhere"])

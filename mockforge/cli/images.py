@@ -118,7 +118,7 @@ def degrade(
             "--set", metavar="KEY=VALUE", help="Any setting of the stage `degrade`.", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the noise.")] = 1,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

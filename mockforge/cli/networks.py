@@ -9,6 +9,7 @@ import typer
 
 from mockforge.arguments import check_folder, check_memory, size_of
 from mockforge.cli.program import Device, Out, Overrides, Quiet, Verbose, app, command, print_lines
+from mockforge.errors import InputError
 
 
 @app.command()
@@ -83,6 +84,8 @@ def generate(
     from mockforge.progress import Progress
 
     height, width = size_of(size)
+    if scene is not None and model != "kids-viking":
+        raise InputError("--scene and --model exclude each other: give one of them")
     if scene is not None:
         from mockforge.recipe.read import load_scene
         from mockforge.sky.scene_files import write_scenes

@@ -75,6 +75,8 @@ def recover(
     for path in (out, picture, demo):
         if path is not None and path.is_dir():
             raise InputError(f"{path}: is a folder; give the name of a file")
+        if path is not None and path.parent.exists() and not path.parent.is_dir():
+            raise InputError(f"{path}: {path.parent} is a file, not a folder; choose another place")
     if demo is not None:
         from mockforge.recover.demo import demonstrate, demonstration_picture
 

@@ -94,7 +94,7 @@ def magnitude_histograms(real: Sample, made: Sample, limits: Mapping[str, float]
         one = real.table[name][real.reference[real.table["block"]]]
         known = np.concatenate([one, made.table[name]])
         known = known[np.isfinite(known)]
-        edges = np.arange(known.min(), known.max() + 0.5, 0.5) if len(known) else np.array([0.0, 1.0])
+        edges = np.arange(known.min(), known.max() + 1.0, 0.5) if len(known) else np.array([0.0, 1.0])
         for values, area, colour, label in (
             (one, real.clear[real.reference].sum(), REAL, "real"),
             (made.table[name], made.clear.sum(), MADE, "generated"),

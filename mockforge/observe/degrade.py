@@ -119,6 +119,7 @@ class Degrader:
         kernel, self.amplified, self.misfit, self.aliased = _ratios(
             fy[rows], fx[columns], grid.step, scale, present, wanted, floor
         )
+        self.misfit = np.hypot(self.misfit, [_beyond(new, highest, grid.step, scale) for new in wanted])
         seen = np.abs(kernel).max(axis=0) > _NOTHING
         kept_y, kept_x = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
         self._rows, self._columns = rows[kept_y], columns[: kept_x[-1] + 1]
@@ -230,6 +231,15 @@ def _ratios(
         folded = (np.abs(ratio) ** 2 * _folded(old, fy, fx, scale)).sum()
         aliased.append(math.sqrt(folded / whole))
     return np.stack(ratios), np.array(amplified), np.array(misfit), np.array(aliased)
+
+
+def _beyond(model: Model, highest: float, step: float, scale: float) -> float:
+    """Part of a wanted PSF, pixel included, at frequencies above `highest`, as relative L2 norm."""
+    f = np.linspace(-0.5, 0.5, 257)
+    kx, ky = 2 * math.pi / scale * f[None, :], 2 * math.pi / scale * f[:, None]
+    power = np.abs(model.at(kx, ky) * np.sinc(step * f)[:, None] * np.sinc(step * f)) ** 2
+    inside = (np.abs(f) <= highest)[:, None] & (np.abs(f) <= highest)
+    return math.sqrt(1.0 - power[inside].sum() / power.sum()) if not inside.all() else 0.0
 
 
 def _folded(model: Model, fy: np.ndarray, fx: np.ndarray, scale: float) -> np.ndarray:

@@ -158,6 +158,10 @@ def optics(cfg: Degrade, batch: Batch, about: About, drawn: Drawn) -> Seen:
     inner = (flux.shape[-2] - 2 * m, flux.shape[-1] - 2 * m)
     settings = list(zip(drawn.seeing, drawn.scale, drawn.phase_x, drawn.phase_y, strict=True))
     grids = [coarse_grid(inner, scale / about.fine, about.shape, (px, py)) for _, scale, px, py in settings]
+    if isinstance(cfg.own_rms_njy, tuple) and len(cfg.own_rms_njy) not in (1, flux.shape[1]):
+        raise InputError(
+            f"own_rms_njy: {len(cfg.own_rms_njy)} numbers for {flux.shape[1]} bands; give one each"
+        )
     rms = None if cfg.own_rms_njy is None else np.broadcast_to(cfg.own_rms_njy, flux.shape[1:2])
     own = own_noise(flux, rms) if cfg.input == "image" else None
     out = np.empty((len(batch), len(about.wanted), *about.shape), dtype=np.float32)

@@ -86,7 +86,7 @@ class Degrade:
     """Noise of the target; null: the survey's depth and gain."""
     noisy: bool = True
     """Whether to add noise at all."""
-    own_rms_njy: float | tuple[float, ...] | None = None
+    own_rms_njy: Positive | tuple[Positive, ...] | None = None
     """Rms of the noise that an input `image` has, per band; null: measured on it."""
     whiten: bool = False
     """Make the noise of an input `image` white: what is added fills its power spectrum up."""
@@ -105,6 +105,8 @@ class Degrade:
             chosen.band(band)
         if self.colours is not None and self.bands is None:
             raise ValueError("colours needs `bands`, the target's bands to make")
+        if self.bands is not None and len(set(self.bands)) < len(self.bands):
+            raise ValueError(f"bands should be different names, found {list(self.bands)}")
         if self.input != "image" and (self.own_rms_njy is not None or self.whiten):
             raise ValueError(f"own_rms_njy and whiten are for input: image; {self.input} has no noise")
 

@@ -170,12 +170,17 @@ class Rings:
         return np.multiply(r, (self.t * j1(np.multiply.outer(r, self.k))).sum(-1) * 2 * self.k[0])
 
     def fwhm(self) -> float:
-        """Full width at half maximum in arcsec."""
+        """Full width at half maximum in arcsec; InputError where no radius has half the middle's light."""
+        half = 0.5 * self.brightness(np.zeros(1))
         r = np.linspace(0, 6 / self.k.mean(), 400)
+        while not (below := self.brightness(r) < half).any():  # a PSF much broader than its pixels
+            r = 2 * r
+            if r[-1] > 1 / self.k[0]:  # beyond what the frequencies can tell apart
+                raise InputError("PSF: its middle is not its peak; is the image centred and without sky?")
         for _ in range(3):
-            value = self.brightness(r)
-            i = int(np.flatnonzero(value < 0.5 * self.brightness(np.zeros(1)))[0])
+            i = max(1, int(np.flatnonzero(below)[0]))
             r = np.linspace(r[i - 1], r[i], 20)
+            below = self.brightness(r) < half
         return float(r[0] + r[-1])
 
     def reach(self, outside: float, farthest: float) -> float:

@@ -10,11 +10,11 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from mockforge.config import Positive, config
+from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError, nearest
 from mockforge.observe.correlation import drizzle_autocorrelation
 from mockforge.observe.depth import electrons_per_njy, rms_of_depth, with_pixel
@@ -29,11 +29,11 @@ PRESETS = Path(__file__).parent / "presets"
 class SurveyBand:
     """One band of a survey."""
 
-    depth_ab: float
+    depth_ab: Annotated[float, Limit(ge=0, le=40)]
     """Limiting magnitude, of the kind the survey's `depth` says."""
     fwhm_arcsec: Positive | None = None
     """FWHM of the PSF in the survey's images."""
-    zeropoint_e: float | None = None
+    zeropoint_e: Annotated[float, Limit(ge=0, le=50)] | None = None
     """AB magnitude of a source that gives one electron a second."""
     exposure_s: Positive | None = None
     """Time of all exposures of a place together, seconds."""
@@ -71,7 +71,7 @@ class Survey:
 
     title: str
     """What it is called."""
-    pixel_scale_arcsec: Positive
+    pixel_scale_arcsec: Annotated[float, Limit(gt=0, le=100)]
     """Size of its own pixels."""
     bands: dict[str, SurveyBand]
     """Its bands, from blue to red."""
@@ -87,8 +87,8 @@ class Survey:
     def __post_init__(self) -> None:
         if not self.bands:
             raise ValueError("bands should name at least one band")
-        if self.moffat_beta is not None and self.moffat_beta <= 1:
-            raise ValueError(f"moffat_beta should be > 1, found {self.moffat_beta:g}")
+        if self.moffat_beta is not None and self.moffat_beta <= 1.1:
+            raise ValueError(f"moffat_beta should be > 1.1, found {self.moffat_beta:g}")
         if not self.sources:
             raise ValueError("sources should say where the numbers come from")
         if self.depth.aperture_arcsec is None or self.depth.total:

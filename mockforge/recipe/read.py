@@ -113,6 +113,8 @@ def load_training(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any,
         document.raise_problems()
     data = _mapping(document)
     made = read(training_class(_training_kind(data, document)), data, document, ())
+    if isinstance(data.get("name"), str) and not WORD.fullmatch(data["name"]):
+        document.problem(("name",), f"should be of letters, digits, _, - and . (found {show(data['name'])})")
     document.raise_problems()
     return made, to_yaml(plain(made))
 
@@ -141,6 +143,8 @@ def load_scene(path: str | Path) -> tuple[str, Any]:
         raise InputError(
             f"{path}: its first stage is {first.kind!r}; --scene wants a recipe of the source `scene`"
         )
+    if getattr(first.stage, "blend", None) is not None:
+        raise InputError(f"{path}: makes blends on stamps, not a sky; `mockforge build {path}` makes them")
     return recipe.name, SceneModel(**{f.name: getattr(first.stage, f.name) for f in fields(SceneModel)})
 
 

@@ -23,6 +23,10 @@ class Residual:
     fine_width: Count = 12
     """Filters at full resolution."""
 
+    def __post_init__(self) -> None:
+        if not self.widths:
+            raise ValueError("widths should be one number or more")
+
 
 @config
 class Cgan:
@@ -60,7 +64,7 @@ class Critic:
 
     ndf: Count = 24
     """Filters of its first layer; the original's has 64."""
-    layers: Count = 3
+    layers: Annotated[int, Limit(ge=1, le=5)] = 3
     """Convolutions of stride 2; each doubles the filters."""
 
 

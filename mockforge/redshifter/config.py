@@ -25,6 +25,10 @@ class Unet:
     softening: Positive = 0.1
     """Where the stretch asinh(flux / softening / rms) bends, in rms of the image in its band."""
 
+    def __post_init__(self) -> None:
+        if not self.widths:
+            raise ValueError("widths should be one number or more")
+
 
 @config
 class Cvae:

@@ -198,7 +198,8 @@ def _knots(
     """
     count = len(n)
     if knots is None:
-        return *(np.zeros((count, 0)) for _ in range(3)), np.zeros(count), np.zeros((count, 1))
+        none = np.zeros((count, 0))
+        return none, none, none, np.zeros(count), np.zeros((count, 1))
     shape = (count, knots.most)
     rng = stream.child("place").numpy()
     radius = radius_of_light(rng.uniform(0.0, 0.9, shape), n[:, None])  # not in the far wings

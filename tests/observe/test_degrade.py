@@ -180,6 +180,18 @@ def test_a_target_sharper_than_the_image_says_so() -> None:
         Degrade(to="hsc-wide", labels=())(batch, Stream(1))
 
 
+@pytest.mark.parametrize("times", [2.0, 10.0, 50.0])
+def test_an_image_far_broader_than_the_target_says_so(times: float) -> None:
+    change = Degrader(
+        (200, 200), coarse_grid((200, 200), 2.0), 0.06, [gaussian(0.6 * times)], [gaussian(0.6)]
+    )
+    assert change.misfit[0] > 0.2
+    broad = Psf(gaussian=Gaussian(fwhm_arcsec=0.6 * times))
+    stage = Degrade(to="hsc-wide", bands=("hsc_i",), psf=broad, labels=())
+    with pytest.warns(UserWarning, match="not everywhere broader"):
+        stage(blank(1, 120, "hsc-wide").with_attributes(pixel_scale_arcsec=0.06), Stream(1, ("degrade",)))
+
+
 def test_pixels_too_coarse_for_their_psf_say_by_how_much_a_star_is_wrong() -> None:
     """A star at every sub-pixel phase, through Airy optics that 0.06 arcsec undersample."""
     wavelength, side = 0.59, 160

@@ -147,3 +147,12 @@ def test_what_is_wrong_is_named(tmp_path):
     refuse(image(files=("text.fits",)), "not a FITS file")
     with pytest.raises(InputError, match="F999"):
         transfer(Psf(airy=Airy(diameter_m=2.4)), ("F999",), 0.1, (20, 20))
+
+
+@pytest.mark.parametrize("fwhm_pixels", [3.0, 7.0, 20.0])
+def test_an_image_much_broader_than_its_pixels(tmp_path, fwhm_pixels):
+    pixels = galsim.Gaussian(fwhm=fwhm_pixels).drawImage(nx=129, ny=129, scale=1.0).array
+    fits.writeto(tmp_path / "psf.fits", pixels)
+    psf = Psf(image=PsfImage(files=("psf.fits",), folder=str(tmp_path), pixel_scale_arcsec=0.05))
+    found = transfer(psf, ("F814W",), 0.1, (40, 40)).fwhm_arcsec
+    assert found == pytest.approx([0.05 * fwhm_pixels], rel=0.06)  # the image's own pixel is in it

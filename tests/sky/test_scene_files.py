@@ -31,3 +31,15 @@ def test_a_recipe_without_a_scene_is_refused(tmp_path):
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 2 and "first stage is 'sgan'" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scene", "deblend"], "makes blends on stamps"),
+        (["--scene", "scene_xdf_like", "--model", "other"], "exclude each other"),
+    ],
+)
+def test_what_is_not_one_sky_is_refused(words, message, tmp_path):
+    done = CliRunner().invoke(app, ["generate", *words, "--size", "32", "--out", str(tmp_path / "out")])
+    assert done.exit_code == 2 and message in done.stderr
