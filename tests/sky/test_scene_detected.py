@@ -19,7 +19,7 @@ def test_counts_colours_and_sizes_come_back(tmp_path):
     dataset = mockforge.load(folder)
     true, found = dataset.table("objects"), dataset.table("catalogue")
     magnitude = 31.4 - 2.5 * np.log10(np.asarray(true["true_flux_F814W"]))
-    alone = (np.asarray(true["blendedness"]) < 0.05) & ~np.asarray(true["truncated"], dtype=bool)
+    alone = (np.asarray(true["blendedness"]) < 0.05) & np.asarray(true["inside"], dtype=bool)
     bright = alone & (magnitude < 28.0)
     assert bright.sum() > 50
     assert np.asarray(true["detected"], dtype=bool)[bright].mean() > 0.97
