@@ -147,3 +147,12 @@ def test_progress_is_plain_lines_when_piped(capsys: pytest.CaptureFixture[str], 
     with Progress(4, "work", "samples", quiet=1) as progress:
         progress.advance(4)
     assert capsys.readouterr().err == ""
+
+
+def test_too_much_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hungry(thing: str) -> list[str]:
+        raise MemoryError(f"for {thing}")
+
+    monkeypatch.setattr("mockforge.info.about", hungry)
+    result = call("info", "anything")
+    assert result.exit_code == 2 and "more memory is asked for" in result.stderr

@@ -85,6 +85,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:  # the reader of our output has left, as `| head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
+        except MemoryError as error:
+            fail(f"more memory is asked for than this machine has ({error}); ask for less or smaller", 2)
         except Exception as error:
             if kwargs.get("verbose"):
                 import traceback
