@@ -66,6 +66,14 @@ def test_the_six_pairings_are_one_line_each(state, direction, tmp_path):
     assert ((galaxy["z_out"] > galaxy["z_in"]) == (direction == "low_to_high")).all()
 
 
+def test_the_preview_of_blends_shows_images_labels_and_truth(tmp_path):
+    from PIL import Image
+
+    folder = mockforge.build("deblend", tmp_path / "out", ["samples=4", "shard_size=4"], workers=1, quiet=1)
+    with Image.open(folder / "preview.png") as picture:
+        assert picture.size[0] > 1200  # two samples a row, three pictures each
+
+
 def test_the_observed_tile_is_its_truth_and_noise_of_the_measured_depth(tmp_path):
     folder = mockforge.build("segmentation", tmp_path / "out", WORDS["segmentation"], workers=1, quiet=1)
     from mockforge.sgan.model import load_model

@@ -30,19 +30,22 @@ def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
     """
     with Reader(folder, manifest or read_manifest(folder)) as reader:
         draw = {"segmentation": _segmentation, "pairs": pairs, "degraded": degraded}.get(kind(reader), _plain)
+        if draw is _plain and {"image", "instances_visible"} <= set(reader.arrays):
+            draw = _segmentation
         save_png(Path(folder) / PREVIEW, draw(reader))
 
 
 def _segmentation(reader: Reader) -> np.ndarray:
     """Six tiles: image, outlines and truth side by side, two tiles a row."""
-    names = [name for name in ("image", "instances", "truth") if name in reader.arrays]
+    labels = "instances" if "instances" in reader.arrays else "instances_visible"
+    names = [name for name in ("image", labels, "truth") if name in reader.arrays]
     samples = [reader.read(i, names) for i in spread(reader, 6)]
     rms = _common_rms([s["image"] for s in samples])
     panels = []
     for sample in samples:
         cut = {name: window(values) for name, values in sample.items()}
         rgb = asinh_rgb(cut["image"], rms)
-        row = [rgb, _labelled(rgb, cut["instances"])]
+        row = [rgb, _labelled(rgb, cut[labels])]
         if "truth" in cut:
             row.append(asinh_rgb(cut["truth"], rms))
         panels.append(joined([enlarged(p) for p in row], axis=1))
