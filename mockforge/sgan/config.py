@@ -12,19 +12,25 @@ from mockforge.config import Count, Fraction, Index, Limit, NonNegative, Positiv
 class Forge:
     """The `forge` generator: paints the noiseless sky; every layer is free of padding.
 
-    z lives on a lattice of one cell per 16 pixels. Three doublings by `widths`, then one more
-    to full resolution, each a bilinear (anti-aliased) upsampling and a 3 x 3 convolution.
+    z lives on a lattice of one cell per 16 pixels. Convolutions on the cells, dilated, widen the
+    receptive field; then doublings to 8, 4 and 2 pixels, and a last layer that paints 2 x 2.
     """
 
     z_channels: Count = 32
     """Channels of N(0, 1) per z cell."""
-    fine_channels: tuple[Index, Index] = (8, 4)
+    fine_channels: tuple[Index, Index] = (8, 8)
     """Further channels of N(0, 1) per 8 and per 4 pixels: what places a source within its cell."""
-    cell_layers: Count = 3
-    """3 x 3 convolutions at the resolution of z; each widens the receptive field by 32 pixels."""
-    widths: tuple[Count, Count, Count, Count, Count] = (96, 64, 48, 24, 16)
-    """Filters at 16, 8, 4, 2 and 1 pixels per element."""
-    y_low: float = -1.5
+    dilations: tuple[Count, ...] = (1, 2, 4)
+    """Steps in cells of the 3 x 3 convolutions on the cells, a residual layer each."""
+    detail_layers: Index = 2
+    """Residual 3 x 3 convolutions at 4 pixels per element, where sources get their shapes."""
+    widths: tuple[Count, Count, Count, Count] = (64, 48, 32, 16)
+    """Filters at 16, 8, 4 and 2 pixels per element."""
+    density: bool = True
+    """Whether the density of sources is a condition, so that a sky can be asked for it."""
+    density_smooth_pix: Positive = 48.0
+    """Sigma of the Gaussian that sources are counted with, in pixels."""
+    y_low: float = -0.25
     """Lowest value of y, where flux = 2 rms sinh(y): how far below the sky a pixel may go."""
     y_high: float = 7.5
     """Highest value of y: the brightest pixel is 2 rms sinh(y_high)."""
@@ -40,6 +46,7 @@ class Smith2019:
     """Filters at 8, 4, 2 and 1 pixels per element."""
     unit_layers: Index = 2
     """Unit-stride layers after each doubling; the paper's text has 3, its released code 2."""
+    density = False  # the published network takes no condition
 
 
 @config
@@ -65,8 +72,8 @@ class PatchCritic:
     """A logit per patch at several scales; the image is averaged down before its asinh."""
 
     widths: tuple[Count, ...] = (32, 64, 128)
-    """Filters of the k4 s2 convolutions."""
-    scales: tuple[Count, ...] = (1, 4)
+    """Filters at 2 pixels per element and after each k4 s2 convolution."""
+    scales: tuple[Count, ...] = (1, 2, 4)
     """Averaging factors: a critic each. Averaging lowers the noise, so faint sources show."""
     packed: Count = 1
     """Samples of one class stacked on the channel axis."""
@@ -110,6 +117,8 @@ class Loss:
     """hinge; relativistic average (Jolicoeur-Martineau 2018); non-saturating logistic."""
     r1: NonNegative = 0.0
     """Weight of the gradient penalty on real images (Mescheder et al. 2018); 0 = none."""
+    r1_every: Count = 8
+    """The penalty falls on one batch in so many, drawn at random, with that many times its weight."""
 
 
 @config
@@ -158,8 +167,10 @@ class InstrumentChoice:
     """FWHM of the fixed PSF over the measured one; below 1 the network never has to sharpen."""
     noise_lags: Annotated[int, Limit(ge=0, le=16)] = 4
     """Pixels to which the noise's autocorrelation is measured."""
-    electrons_per_njy: NonNegative = 0.0
-    """Detected electrons per nJy for the sources' shot noise; 0 = none added (gain not known)."""
+    photon_noise: Literal["measured", "none"] = "measured"
+    """The sources' own noise, from the growth of the finest fluctuations with brightness, or none."""
+    rms_mesh: Annotated[int, Limit(ge=32)] = 128
+    """Side in pixels of the mesh on which the local sky rms is measured."""
 
 
 def one_of(choice: Any) -> None:

@@ -11,9 +11,15 @@ from mockforge.rng import Stream
 
 
 class Crops:
-    """Draws square crops of an image (band, y, x), float32, where `mask` (y, x) is false."""
+    """Draws square crops of an image (band, y, x), float32, where `mask` (y, x) is false.
 
-    def __init__(self, image: np.ndarray, mask: np.ndarray, sizes: tuple[int, ...]) -> None:
+    `condition` (y, x) is what a crop's centre says of it, the density of sources say.
+    """
+
+    def __init__(
+        self, image: np.ndarray, mask: np.ndarray, sizes: tuple[int, ...], condition: np.ndarray | None = None
+    ) -> None:
+        self.condition = condition
         self.image = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
         self.corners = {size: _free_corners(mask, size) for size in sizes}
 
@@ -21,17 +27,25 @@ class Crops:
         """Keep the image on `device`."""
         self.image = self.image.to(device)
 
-    def draw(self, size: int, n: int, stream: Stream) -> Tensor:
-        """`n` crops (n, band, size, size), each at a random place, flipped and turned at random."""
-        rng = stream.numpy()
-        width = self.image.shape[2] - size + 1
-        chosen = rng.choice(self.corners[size], n)
-        turns = rng.integers(0, 8, n)
+    def places(self, size: int, n: int, stream: Stream) -> np.ndarray:
+        """Corners (n, 2) y, x of `n` crops, each free corner as likely."""
+        chosen = stream.numpy().choice(self.corners[size], n)
+        return np.stack(np.divmod(chosen, self.image.shape[2] - size + 1), axis=1)
+
+    def draw(self, size: int, places: np.ndarray, turns: np.ndarray) -> Tensor:
+        """The crops (n, band, size, size) at these corners, each turned by one of the eight symmetries."""
         out = [
-            turned(self.image[:, c // width : c // width + size, c % width : c % width + size], t)
-            for c, t in zip(chosen.tolist(), turns.tolist(), strict=True)
+            turned(self.image[:, y : y + size, x : x + size], t)
+            for (y, x), t in zip(places.tolist(), turns.tolist(), strict=True)
         ]
         return torch.stack(out)
+
+    def conditions(self, size: int, places: np.ndarray) -> Tensor | None:
+        """What the centres of these crops say, (n, 1); None without a condition."""
+        if self.condition is None:
+            return None
+        y, x = (places + size // 2).T
+        return torch.from_numpy(self.condition[y, x][:, None]).to(self.image)
 
 
 def turned(image: Tensor, turn: int) -> Tensor:

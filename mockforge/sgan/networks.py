@@ -11,7 +11,6 @@ from mockforge.sgan.smith2019 import PackedDiscriminator, Smith2019Generator
 
 Generator = ForgeGenerator | Smith2019Generator
 _GENERATORS = {Forge: ForgeGenerator, Smith2019: Smith2019Generator}
-_CRITICS = {PatchCritic: PatchDiscriminator, PackedCritic: PackedDiscriminator}
 
 
 def make_generator(spec: Forge | Smith2019, bands: int) -> Generator:
@@ -19,9 +18,16 @@ def make_generator(spec: Forge | Smith2019, bands: int) -> Generator:
     return _GENERATORS[type(spec)](spec, bands)  # type: ignore[arg-type, return-value]
 
 
-def make_critic(spec: PatchCritic | PackedCritic, bands: int) -> PatchDiscriminator | PackedDiscriminator:
-    """The discriminator a configuration describes, with fresh weights."""
-    return _CRITICS[type(spec)](spec, bands)  # type: ignore[arg-type, return-value]
+def make_critic(
+    spec: PatchCritic | PackedCritic, bands: int, conditions: int = 0
+) -> PatchDiscriminator | PackedDiscriminator:
+    """The discriminator a configuration describes, with fresh weights.
+
+    `conditions` numbers a sample are shown to it beside the pixels; the published one takes none.
+    """
+    if isinstance(spec, PatchCritic):
+        return PatchDiscriminator(spec, bands, conditions)
+    return PackedDiscriminator(spec, bands)
 
 
 def count_parameters(network: nn.Module) -> int:

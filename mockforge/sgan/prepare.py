@@ -10,6 +10,7 @@ import numpy as np
 from mockforge.config import Index, Limit, Positive, config
 from mockforge.errors import InputError
 from mockforge.observe.measure import core_fwhm, noise_autocorrelation, noise_kernel, stars
+from mockforge.observe.photons import electrons_per_unit
 from mockforge.sgan.config import InstrumentChoice
 from mockforge.sgan.instrument import Instrument
 
@@ -45,6 +46,8 @@ class Prepared:
     """Per band, FWHM of the stars' cores; NaN where there are too few stars."""
     clip: tuple[tuple[float, float], ...]
     """Per band, the minimum and the 99.99th percentile: the published scaling."""
+    sources: np.ndarray
+    """(n, 2) y, x of everything above 1.5 sigma on the mean of the bands, outside the mask."""
 
 
 def prepare(image: np.ndarray, mask: np.ndarray | None, cut: Cut, choice: InstrumentChoice) -> Prepared:
@@ -64,7 +67,7 @@ def prepare(image: np.ndarray, mask: np.ndarray | None, cut: Cut, choice: Instru
         mask[:, max(left - first, 0) : max(right - first, 0)] = True
     if mask.mean() > 0.95:
         raise InputError(f"{mask.mean():.0%} of the field is masked: nothing is left to train on")
-    flat, meshes = _subtract_background(image, mask, cut.background_mesh)
+    flat = _subtract_background(image, mask, cut.background_mesh)
     sources, labels, rms = _sources(flat, mask)
     if cut.mask_peaks_above is not None:
         mask |= _peaks(flat, sources, labels, cut)
@@ -73,9 +76,10 @@ def prepare(image: np.ndarray, mask: np.ndarray | None, cut: Cut, choice: Instru
     return Prepared(
         image=flat,
         mask=mask,
-        instrument=_instrument(flat, free, fwhm, meshes, choice),
+        instrument=_instrument(flat, mask, free, fwhm, choice),
         psf_fwhm_pix=fwhm,
         clip=tuple((float(b[~mask].min()), float(np.percentile(b[~mask], 99.99))) for b in flat),
+        sources=_outside(sources, mask),
     )
 
 
@@ -101,20 +105,14 @@ def _rotate(image: np.ndarray, mask: np.ndarray, angle: float) -> tuple[np.ndarr
     return np.stack(turned).astype(np.float32), hidden
 
 
-def _subtract_background(image: np.ndarray, mask: np.ndarray, mesh: int) -> tuple[np.ndarray, np.ndarray]:
-    """The image less its background, and the rms at every unmasked mesh (meshes, band)."""
+def _subtract_background(image: np.ndarray, mask: np.ndarray, mesh: int) -> np.ndarray:
+    """The image less its background."""
     import sep
 
-    rms = []
     flat = np.empty_like(image)
     for i, band in enumerate(image):
-        background = sep.Background(band, mask=mask, bw=mesh, bh=mesh)
-        flat[i] = band - background.back(dtype=np.float32)
-        rms.append(background.rms(dtype=np.float32)[mesh // 2 :: mesh, mesh // 2 :: mesh])
-    used = ~mask[mesh // 2 :: mesh, mesh // 2 :: mesh]
-    if not used.any():  # a field of less than a mesh, or masked at every mesh's centre
-        return flat, np.ones((1, len(image)), dtype=np.float32)
-    return flat, np.stack([r[used] for r in rms], axis=1)
+        flat[i] = band - sep.Background(band, mask=mask, bw=mesh, bh=mesh).back(dtype=np.float32)
+    return flat
 
 
 def _sources(flat: np.ndarray, mask: np.ndarray) -> tuple[Any, np.ndarray, float]:
@@ -137,6 +135,13 @@ def _peaks(flat: np.ndarray, sources: Any, labels: np.ndarray, cut: Cut) -> np.n
     return _grow(peak[labels] > (cut.mask_peaks_above or np.inf), cut.mask_grow)
 
 
+def _outside(sources: Any, mask: np.ndarray) -> np.ndarray:
+    """Places (n, 2) of the sources that are not masked."""
+    places = np.stack([sources["y"], sources["x"]], axis=1)
+    y, x = (np.clip(np.rint(p).astype(int), 0, n - 1) for p, n in zip(places.T, mask.shape, strict=True))
+    return places[~mask[y, x]]
+
+
 def _grow(mask: np.ndarray, pixels: int) -> np.ndarray:
     from skimage.morphology import dilation, disk
 
@@ -150,34 +155,59 @@ def _psf(flat: np.ndarray, mask: np.ndarray, sources: Any, rms: float) -> tuple[
     round_ones = (sources["flag"] == 0) & (sources["a"] < 1.5 * np.maximum(sources["b"], 0.1))
     chosen = sources[round_ones]
     x, y = chosen["x"], chosen["y"]
-    found = []
+    found, snr = [], []
     for band in flat:
-        flux, error, _ = sep.sum_circle(band, x, y, 5.0, err=rms, mask=mask)
+        noise = float(1.4826 * np.median(np.abs(band[~mask])))
+        flux, error, _ = sep.sum_circle(band, x, y, 5.0, err=noise, mask=mask)
         radius, _ = sep.flux_radius(band, x, y, 6.0 * chosen["a"], 0.5, mask=mask)
-        which = stars(radius, flux / np.maximum(error, 1e-30))
+        snr.append(flux / np.maximum(error, 1e-30))
+        which = stars(radius, snr[-1])
         found.append((float(np.median(radius[which])) if len(which) else np.inf, which))
     which = min(found, key=lambda pair: pair[0])[1]
-    return tuple(core_fwhm(band, x[which], y[which]) for band in flat)
+    used = [which[ratio[which] > 30] for ratio in snr]  # stars that are bright in this band too
+    return tuple(core_fwhm(band, x[w], y[w]) for band, w in zip(flat, used, strict=True))
 
 
 def _instrument(
-    flat: np.ndarray, free: np.ndarray, fwhm: tuple[float, ...], meshes: np.ndarray, choice: InstrumentChoice
+    flat: np.ndarray, mask: np.ndarray, free: np.ndarray, fwhm: tuple[float, ...], choice: InstrumentChoice
 ) -> Instrument:
-    kernels, rms = [], []
-    for band in flat:
+    kernels, rms, electrons = [], [], []
+    for band, width in zip(flat, fwhm, strict=True):
         sigma = float(1.4826 * np.median(np.abs(band[free] - np.median(band[free]))))
         sky = free & (np.abs(band) < 4.0 * sigma)
         rms.append(sigma)
         kernels.append(noise_kernel(noise_autocorrelation(band, sky, choice.noise_lags)))
+        if choice.photon_noise == "measured":
+            electrons.append(electrons_per_unit(band, mask, sky, sigma, width))
     known = [f for f in fwhm if np.isfinite(f)]
     fixed = [0.0] * len(fwhm)
     if choice.psf == "measured" and known:
         fixed = [choice.psf_fraction * (f if np.isfinite(f) else float(np.median(known))) for f in fwhm]
-    levels = np.clip(meshes / np.median(meshes, axis=0), 0.5, 2.0)
     return Instrument(
         rms_njy=tuple(rms),
         psf_fwhm_pix=tuple(fixed),
         noise_kernel=tuple(tuple(tuple(float(v) for v in row) for row in k) for k in kernels),
-        rms_levels=tuple(tuple(float(v) for v in row) for row in levels),
-        electrons_per_njy=(choice.electrons_per_njy,) * len(flat) if choice.electrons_per_njy else (),
+        rms_map=tuple(_local_rms(band, free, choice.rms_mesh) for band in flat),
+        rms_mesh=choice.rms_mesh,
+        electrons_per_njy=tuple(electrons) if any(electrons) else (),
     )
+
+
+def _local_rms(band: np.ndarray, free: np.ndarray, mesh: int) -> tuple[tuple[float, ...], ...]:
+    """The rms of source-free pixels on a mesh, over its median, and smoothed by its neighbours'."""
+    from scipy.ndimage import distance_transform_edt, median_filter
+
+    rows, columns = (max(1, n // mesh) for n in band.shape)
+    found = np.full((rows, columns), np.nan)
+    for i in range(rows):
+        for j in range(columns):
+            here = np.s_[i * mesh : (i + 1) * mesh, j * mesh : (j + 1) * mesh]
+            values = band[here][free[here]]
+            if len(values) > 0.1 * mesh**2:
+                found[i, j] = 1.4826 * np.median(np.abs(values - np.median(values)))
+    empty = np.isnan(found)
+    if empty.all():  # a field of little more than sources
+        return tuple((1.0,) * columns for _ in range(rows))
+    nearest = distance_transform_edt(empty, return_distances=False, return_indices=True)
+    filled = median_filter(found[tuple(nearest)], 3, mode="nearest")  # type: ignore[arg-type, index]
+    return tuple(tuple(float(v) for v in row) for row in filled / np.median(filled))

@@ -60,8 +60,8 @@ class PackedDiscriminator(nn.Module):
         )
         self.logit = nn.Linear(sizes[-1], 1)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """x (B, bands, s, s), B a multiple of `packed`; a list of one logit tensor."""
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> list[Tensor]:
+        """x (B, bands, s, s), B a multiple of `packed`; a list of one logit tensor. Sees no condition."""
         x = x.reshape(x.shape[0] // self.packed, -1, *x.shape[2:])
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.1)

@@ -43,7 +43,8 @@ class SganTask:
             Phase("generator", "generator", a.rate_generator, a.beta1, a.beta2),
         )
         self.averaged: tuple[str, ...] = ("generator",)
-        self.levels = torch.tensor(self.model.instrument.rms_levels or ((1.0,) * len(self.model.bands),))
+        height, width = self.field.image.shape[1:]
+        self.levels = torch.from_numpy(self.model.instrument.rms_at(0, height, 0, width))
         self.device = torch.device("cpu")
 
     def to(self, device: Any) -> None:
@@ -59,52 +60,60 @@ class SganTask:
         n = self.crops.samples(size, self.critic.packed)  # type: ignore[arg-type]
         if phase == "critic":
             with torch.no_grad():
-                fake = self.fakes(size, n, stream)
-            real = self.reals(size, n, stream)
-            penalised = self.loss.r1 > 0
-            real_logits = self.critic(real.requires_grad_(penalised))
-            out = {"loss/critic": critic_loss(self.loss.kind, real_logits, self.critic(fake))}
+                fake, asked = self.fakes(size, n, stream)
+            real, known = self.reals(size, n, stream)
+            every = self.loss.r1_every
+            penalised = self.loss.r1 > 0 and stream.child("r1").numpy().integers(every) == 0
+            real_logits = self.critic(real.requires_grad_(penalised), known)
+            out = {"loss/critic": critic_loss(self.loss.kind, real_logits, self.critic(fake, asked))}
             if penalised:
-                out["loss/r1"] = 0.5 * self.loss.r1 * gradient_penalty(real, real_logits)
+                out["loss/r1"] = 0.5 * self.loss.r1 * every * gradient_penalty(real, real_logits)
             return out
         real_logits = None
         if self.loss.kind == "relativistic":
             with torch.no_grad():
-                real_logits = self.critic(self.reals(size, n, stream))
-        return {
-            "loss/generator": generator_loss(
-                self.loss.kind, self.critic(self.fakes(size, n, stream)), real_logits
-            )
-        }
+                real_logits = self.critic(*self.reals(size, n, stream))
+        fake_logits = self.critic(*self.fakes(size, n, stream))
+        return {"loss/generator": generator_loss(self.loss.kind, fake_logits, real_logits)}
 
-    def reals(self, size: int, n: int, stream: Stream) -> Tensor:
-        """Real crops as the discriminator sees them."""
-        return self._seen(self.field.draw(size, n, stream.child("real")))
+    def reals(self, size: int, n: int, stream: Stream) -> tuple[Tensor, Tensor | None]:
+        """Real crops as the discriminator sees them, and what it is told of them."""
+        stream = stream.child("real")
+        places = self.field.places(size, n, stream.child("place"))
+        turns = stream.child("turn").numpy().integers(0, 8, n)
+        return self._seen(self.field.draw(size, places, turns)), self.field.conditions(size, places)
 
-    def fakes(self, size: int, n: int, stream: Stream) -> Tensor:
-        """Generated crops as the discriminator sees them."""
+    def fakes(self, size: int, n: int, stream: Stream) -> tuple[Tensor, Tensor | None]:
+        """Generated crops as the discriminator sees them, and what was asked of them.
+
+        Each is asked for the density, and has the depth, of a place in the field of its own.
+        """
         source = stream.child("fake").torch(self.device)
         # The published network is trained as published: z of 4 for 64 pixels, zeros at the border.
         cells = self.painter.cells(size) if self.painter.clean else size // CELL
         z = torch.randn(
             n, self.painter.generator.z_channels, cells, cells, generator=source, device=self.device
         )
+        asked = self.field.conditions(size, self.field.places(size, n, stream.child("asked")))
+        if asked is not None:
+            z[:, -1:] = asked[:, :, None, None]
         if self.painter.clean:
-            flux = self._observe(self.painter.flux(z, size), source)
+            depth = self.field.places(size, n, stream.child("depth"))
+            flux = self._observe(self.painter.flux(z, size), depth, source)
         else:
             flux = self.model.scaling.to_flux(self.painter.generator(z), self.painter.optics.rms)
         turns = stream.child("turn").numpy().integers(0, 8, n).tolist()
-        return self._seen(torch.stack([turned(f, t) for f, t in zip(flux, turns, strict=True)]))
+        return self._seen(torch.stack([turned(f, t) for f, t in zip(flux, turns, strict=True)])), asked
 
-    def _observe(self, truth: Tensor, source: torch.Generator) -> Tensor:
+    def _observe(self, truth: Tensor, depth: np.ndarray, source: torch.Generator) -> Tensor:
         n, bands, height, width = truth.shape
         r = self.model.instrument.noise_radius
         white = torch.randn(n, bands, height + 2 * r, width + 2 * r, generator=source, device=self.device)
-        chosen = torch.randint(len(self.levels), (n,), generator=source, device=self.device)
+        level = torch.stack([self.levels[:, y : y + height, x : x + width] for y, x in depth.tolist()])
         shot = None
         if self.model.instrument.electrons_per_njy:
             shot = torch.randn(truth.shape, generator=source, device=self.device)
-        return self.painter.optics.observe(truth, white, shot, self.levels[chosen][:, :, None, None])
+        return self.painter.optics.observe(truth, white, shot, level)
 
     def _seen(self, flux: Tensor) -> Tensor:
         """Flux in units of the sky rms, or the published 0..1 scaling."""
@@ -117,7 +126,7 @@ class SganTask:
         """Six generated windows above six real ones, of the largest crop."""
         size, stream = max(self.crops.sizes), Stream(self.seed, ("preview",))
         live, self.painter.generator = self.painter.generator, averages["generator"]  # type: ignore[assignment]
-        fake, real = self.fakes(size, 6, stream), self.reals(size, 6, stream)
+        fake, real = self.fakes(size, 6, stream)[0], self.reals(size, 6, stream)[0]
         self.painter.generator = live
         rms = np.ones(len(self.model.bands)) if self.painter.clean else None
         pictures = [asinh_rgb(x.cpu().numpy(), rms) for x in (*fake, *real)]

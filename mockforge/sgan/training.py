@@ -14,6 +14,7 @@ from mockforge.field import Field
 from mockforge.rng import Stream
 from mockforge.sgan.config import Adam, Critic, Crops, Forge, InstrumentChoice, Loss, Network, PatchCritic
 from mockforge.sgan.crops import Crops as FieldCrops
+from mockforge.sgan.density import measure_density
 from mockforge.sgan.model import Model
 from mockforge.sgan.networks import make_critic
 from mockforge.sgan.painter import Scaling
@@ -130,6 +131,10 @@ def make_task(
 ) -> SganTask:  # fmt: skip
     """The training task: fresh networks (weights from the recipe's seed), field, losses."""
     known = pixel_scale_arcsec and all(f == f for f in ready.psf_fwhm_pix)
+    crowded, density = None, None
+    if recipe.network.chosen.density:
+        y, x = ready.sources.T
+        crowded, density = measure_density(y, x, ready.mask, recipe.network.chosen.density_smooth_pix)
     scaling = Scaling()
     if recipe.network.smith2019 is not None:
         scaling = Scaling(tuple(c[0] for c in ready.clip), tuple(c[1] for c in ready.clip))
@@ -143,13 +148,14 @@ def make_task(
             scaling=scaling,
             pixel_scale_arcsec=pixel_scale_arcsec,
             psf_fwhm_arcsec=tuple(f * pixel_scale_arcsec for f in ready.psf_fwhm_pix) if known else None,  # type: ignore[operator]
+            density=density,
             training=dict(notes or {}),
         )
-        critic = make_critic(recipe.critic.chosen, len(bands))
+        critic = make_critic(recipe.critic.chosen, len(bands), conditions=int(density is not None))
         return SganTask(
             model=model,
             critic=critic,
-            field=FieldCrops(ready.image, ready.mask, recipe.crops.sizes),
+            field=FieldCrops(ready.image, ready.mask, recipe.crops.sizes, crowded),
             crops=recipe.crops,
             loss=recipe.loss,
             adam=recipe.adam,
