@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from mockforge.data.columns import meaning_of
@@ -43,11 +44,12 @@ _LIMITS = {
 """Stage -> what its product is not."""
 
 
-def write_card(folder: str | Path, manifest: Manifest) -> None:
+def write_card(folder: str | Path, manifest: Manifest, sections: Sequence[str] = ()) -> None:
     """Write `README.md`: what the dataset is, what it holds, how to load it, how it was made.
 
     Needs the shards and the joined view, not the manifest file. Markdown with the YAML front
-    matter that dataset hubs read.
+    matter that dataset hubs read. `sections` are further ones in Markdown, headings included; empty
+    ones are left out.
     """
     with Reader(folder, manifest) as reader:
         parts = [
@@ -55,6 +57,7 @@ def write_card(folder: str | Path, manifest: Manifest) -> None:
             f"# {manifest.name}\n\n{_what(manifest, reader)}\n\n![preview](preview.png)",
             _load(manifest, reader),
             _contents(manifest, reader),
+            *(section for section in sections if section),
             _made(manifest),
         ]
         for name, text in manifest.model_cards.items():
