@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from mockforge.sgan.crops import turned
 from mockforge.sgan.forge import CELL
 from mockforge.sgan.losses import critic_loss, generator_loss, gradient_penalty
 from mockforge.sgan.model import Model
+from mockforge.train.members import Member
 from mockforge.train.task import Phase
 
 
@@ -43,6 +44,7 @@ class SganTask:
             Phase("generator", "generator", a.rate_generator, a.beta1, a.beta2),
         )
         self.averaged: tuple[str, ...] = ("generator",)
+        self.ensemble = True
         self.levels = torch.tensor(self.model.instrument.rms_levels or ((1.0,) * len(self.model.bands),))
         self.device = torch.device("cpu")
 
@@ -123,6 +125,9 @@ class SganTask:
         pictures = [asinh_rgb(x.cpu().numpy(), rms) for x in (*fake, *real)]
         return mosaic(pictures, columns=6)
 
-    def export(self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any]) -> None:
+    def export(
+        self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any],
+        members: Sequence[Member] = (),
+    ) -> None:  # fmt: skip
         """Write the model: NAME.safetensors, NAME.json and its card NAME.md."""
         self.model.trained(averages["generator"], history).save(folder)
