@@ -130,4 +130,4 @@ class SganTask:
         members: Sequence[Member] = (),
     ) -> None:  # fmt: skip
         """Write the model: NAME.safetensors, NAME.json and its card NAME.md."""
-        self.model.trained(averages["generator"], history).save(folder)
+        self.model.trained(averages["generator"], history, members).shortened().save(folder)
