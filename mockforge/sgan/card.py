@@ -26,6 +26,9 @@ def model_card(model: Model, report: Mapping[str, Any] | None = None) -> str:
         rows.append((band, f"{rms:.4g}", seeing, f"{next_pixel:+.2f}"))
     titles = ("band", "sky rms (nJy)", "PSF FWHM of the stars (arcsec)", "noise correlation at 1 pixel")
     lines = [f"# {model.name}", "", _what(model), "", *_table(titles, rows), "", "## Training", ""]
+    if model.members:
+        steps = ", ".join(str(step) for step in sorted(model.members))
+        lines += [f"- {model.n_members} members, the averaged weights of steps {steps}; one paints a sky"]
     lines += [f"- {str(key).replace('_', ' ')}: {value}" for key, value in model.training.items() if value]
     if report is not None:
         lines += ["", *_against_the_real_field(report)]
