@@ -17,6 +17,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "redshift_images": ("mockforge.sky.images", "RedshiftImages"),
     "stamps": ("mockforge.sky.stamps", "Stamps"),
     "scene": ("mockforge.sky.scene_stage", "SceneTiles"),
+    "inject": ("mockforge.sky.inject", "Inject"),
     "detect": ("mockforge.label.stage", "Detect"),
     "match": ("mockforge.label.match", "Match"),
     "select": ("mockforge.label.select", "Select"),

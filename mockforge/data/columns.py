@@ -66,6 +66,7 @@ _EXACT: dict[str, tuple[str, str]] = {
     "missed": ("", "neither detected nor blended"),
     "inside": ("", "its centre is in the tile"),
     "star": ("", "a star, not a galaxy"),
+    "injected": ("", "was painted into the sky, not found on it"),
     "fraction": ("", "share of its light that falls on the tile"),
     "amodal_area": ("pix2", "pixels of the tile where it alone is brighter than the isophote"),
     "visible_area": ("pix2", "those where no other object is brighter"),
