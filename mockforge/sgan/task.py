@@ -122,7 +122,7 @@ class SganTask:
         fake, real = self.fakes(size, 6, stream), self.reals(size, 6, stream)
         self.painter.generator = live
         rms = np.ones(len(self.model.bands)) if self.painter.clean else None
-        pictures = [asinh_rgb(x.cpu().numpy(), rms) for x in (*fake, *real)]
+        pictures = [asinh_rgb(x.cpu().numpy(), rms, bands=self.model.bands) for x in (*fake, *real)]
         return mosaic(pictures, columns=6)
 
     def export(
