@@ -23,6 +23,8 @@ LICENCE = (
 _LIMITS = {
     "detect": "Labels come from a detection rule, not from the truth: objects fainter than its threshold are "
     "sky in `instances`, blends it cannot separate are one object, a peak of the noise can be an object.",
+    "separate": "True objects are peaks of the noiseless image above an isophote: clumps of a large galaxy "
+    "can be several, one in the glare of another can be none, and what is fainter is sky.",
     "sgan": "The sky was painted by a network that learned one survey: its objects are samples of what it "
     "learned, there is no large-scale structure, rare objects (large, very bright) are coarse or missing.",
     "sersic_sed": "Galaxies are Sersic profiles, with knots where asked, and spectra of stars without "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mockforge.field import ZEROPOINT_NJY
+from mockforge.label.catalogue import magnitude_of
 
 STEP = 0.5
 """Magnitudes in a bin, unless edges are given."""
@@ -132,10 +133,8 @@ def magnitude(
     table: Mapping[str, np.ndarray], columns: Sequence[str], zeropoint_ab: float = ZEROPOINT_NJY
 ) -> np.ndarray:
     """AB magnitude of the mean of flux columns, nan where that is not positive."""
-    mean = np.mean([table[name] for name in columns], axis=0, dtype=np.float64)
-    out = np.full(mean.shape, np.nan)
-    np.log10(mean, out=out, where=mean > 0)
-    return zeropoint_ab - 2.5 * out
+    mean = np.stack([table[name] for name in columns]).mean(axis=0, dtype=np.float64)
+    return magnitude_of(mean, zeropoint_ab)
 
 
 def section(
