@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mockforge.train.model_files import training_notes
+
 if TYPE_CHECKING:
     from mockforge.sgan.model import Model
 
@@ -29,7 +31,7 @@ def model_card(model: Model, report: Mapping[str, Any] | None = None) -> str:
     if model.members:
         steps = ", ".join(str(step) for step in sorted(model.members))
         lines += [f"- {model.n_members} members, the averaged weights of steps {steps}; one paints a sky"]
-    lines += [f"- {str(key).replace('_', ' ')}: {value}" for key, value in model.training.items() if value]
+    lines += [f"- {key}: {value}" for key, value in training_notes(model.training).items()]
     if report is not None:
         lines += ["", *_against_the_real_field(report)]
     lines += ["", "## Limits", "", *(f"- {text}" for text in _limits(model)), ""]

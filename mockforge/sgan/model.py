@@ -19,7 +19,7 @@ from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.networks import count_parameters, make_generator
 from mockforge.sgan.painter import Painter, Scaling
 from mockforge.train.members import Member
-from mockforge.train.model_files import bundled_models, model_path, read_model, write_model
+from mockforge.train.model_files import bundled_models, model_path, read_model, training_notes, write_model
 
 __all__ = ["Model", "bundled_models", "describe", "load_model", "model_path"]
 _SPECS = {"forge": Forge, "smith2019": Smith2019}
@@ -128,8 +128,7 @@ class Model:
             "PSF FWHM": ", ".join(f"{b} {f:.2f} arcsec" for b, f in zip(self.bands, known, strict=False))
             or "not known",
         }
-        rows |= {str(k).replace("_", " "): str(v) for k, v in self.training.items()}
-        return rows | {"sha256": self.sha256}
+        return rows | training_notes(self.training) | {"sha256": self.sha256}
 
 
 def load_model(name: str | Path) -> Model:

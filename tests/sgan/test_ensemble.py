@@ -17,6 +17,7 @@ from mockforge.sgan.training import TrainingField, TrainSgan, make_task
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 from mockforge.train.members import Member, kept_members
+from mockforge.train.model_files import training_notes
 
 INSTRUMENT = Instrument(rms_njy=(5.0,), psf_fwhm_pix=(3.0,), noise_kernel=(((1.0,),),))
 RECIPE = TrainSgan(
@@ -97,7 +98,10 @@ def test_an_ensemble_says_what_it_is(ensemble):
     card = (folder / "several.md").read_text()
     assert "- 3 members, the averaged weights of steps 4, 5, 6" in card
     assert "- floating point operations: " in card
-    assert model.training["floating_point_operations"] > 1e6
+    assert 1e6 < model.training["floating_point_operations"] < 1e12
+    assert training_notes({"a_rate": 9.89e14, "seed": 0, "hours": 12.345, "source": ""}) == {
+        "a rate": "9.89e+14", "seed": "0", "hours": "12.345",
+    }  # fmt: skip
 
 
 def made(weights: Weights | None = None, std: float = 0.2) -> Model:
