@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,18 @@ def sky_rms(image: np.ndarray) -> np.ndarray:
     return 1.4826 * np.nanmedian(np.abs(flat - middle), axis=1)
 
 
-def asinh_rgb(image: np.ndarray, rms: np.ndarray | None = None, softening: float = 8.0) -> np.ndarray:
+def asinh_rgb(
+    image: np.ndarray,
+    rms: np.ndarray | None = None,
+    softening: float = 8.0,
+    bands: Sequence[str] | None = None,
+) -> np.ndarray:
     """A colour picture of a flux image with bands ordered from blue to red.
 
     Parameters: `image` (band, y, x), any flux unit; `rms` (band,), the sky rms that balances the
     bands and sets the stretch, by default the image's own (give that of the observed image to
-    show its noiseless truth alike); `softening` is Lupton's Q. One band gives grey, two give
-    their mean as green, more than three use the first, middle and last.
+    show its noiseless truth alike); `softening` is Lupton's Q; `bands`, their names. One band
+    gives grey, two give their mean as green, of more than three `rgb_bands` chooses.
     Returns uint8 (y, x, 3) with y up, so that the first row is the top of the picture.
     Lupton et al. 2004, PASP 116, 133, equation 2.
     """
@@ -33,7 +39,7 @@ def asinh_rgb(image: np.ndarray, rms: np.ndarray | None = None, softening: float
     rms = sky_rms(filled) if rms is None else np.asarray(rms, dtype=np.float32)
     peak = np.abs(filled).max(axis=(1, 2))
     rms = np.where(rms > 0, rms, np.maximum(peak / 30, 1e-30)).astype(np.float32)
-    chosen = _three(filled / rms[:, None, None]) - BLACK
+    chosen = _three(filled / rms[:, None, None], bands) - BLACK
     mean = chosen.mean(axis=0).clip(0.0, None)
     gain = np.arcsinh(softening * mean / STRETCH) / np.arcsinh(softening * WHITE / STRETCH)
     rgb = chosen.clip(0.0, None) * np.divide(gain, mean, out=np.zeros_like(gain), where=mean > 0)
@@ -41,14 +47,28 @@ def asinh_rgb(image: np.ndarray, rms: np.ndarray | None = None, softening: float
     return (255.0 * rgb[::-1, ::-1]).astype(np.uint8).transpose(1, 2, 0)
 
 
-def _three(image: np.ndarray) -> np.ndarray:
+def rgb_bands(n: int, bands: Sequence[str] | None = None) -> tuple[int, int, int]:
+    """Which of `n` bands, ordered from blue to red, are shown as blue, green and red.
+
+    With their names g, r and i where these are among them, as pictures of the sky usually are;
+    else the first, middle and last, without u, which is the noisiest of most surveys. A name is
+    known by what follows its last underscore: `hsc_g` is a g.
+    """
+    letters = [name.rsplit("_", 1)[-1] for name in bands or ()]
+    if n > 3 and {"g", "r", "i"} <= set(letters):
+        return letters.index("g"), letters.index("r"), letters.index("i")
+    first = 1 if n > 3 and letters[:1] == ["u"] else 0
+    return first, (n + first) // 2, n - 1
+
+
+def _three(image: np.ndarray, bands: Sequence[str] | None) -> np.ndarray:
     """Blue, green and red."""
     n = image.shape[0]
     if n == 1:
         return np.repeat(image, 3, axis=0)
     if n == 2:
         return np.stack([image[0], image.mean(axis=0), image[1]])
-    return image[[0, n // 2, n - 1]]
+    return image[list(rgb_bands(n, bands))]
 
 
 def outline(

@@ -17,7 +17,9 @@ STAGES: dict[str, tuple[str, str]] = {
     "redshift_images": ("mockforge.sky.images", "RedshiftImages"),
     "stamps": ("mockforge.sky.stamps", "Stamps"),
     "scene": ("mockforge.sky.scene_stage", "SceneTiles"),
+    "inject": ("mockforge.sky.inject", "Inject"),
     "detect": ("mockforge.label.stage", "Detect"),
+    "separate": ("mockforge.label.separate", "Separate"),
     "match": ("mockforge.label.match", "Match"),
     "select": ("mockforge.label.select", "Select"),
     "observe": ("mockforge.observe.stage", "Observe"),
@@ -28,7 +30,7 @@ STAGES: dict[str, tuple[str, str]] = {
 SOURCES = ("sgan", "image", "sersic_sed", "redshift_images", "scene", "stamps")
 """The stages a recipe can start with: they read nothing and make samples."""
 
-TABLES = frozenset({"catalogue", "galaxy", "objects", "tile"})
+TABLES = frozenset({"catalogue", "galaxy", "objects", "separated", "tile"})
 """What stages write that is a table: saved always, and never named in `save`."""
 
 

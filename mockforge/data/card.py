@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from mockforge.data.columns import meaning_of
@@ -22,6 +23,8 @@ LICENCE = (
 _LIMITS = {
     "detect": "Labels come from a detection rule, not from the truth: objects fainter than its threshold are "
     "sky in `instances`, blends it cannot separate are one object, a peak of the noise can be an object.",
+    "separate": "True objects are peaks of the noiseless image above an isophote: clumps of a large galaxy "
+    "can be several, one in the glare of another can be none, and what is fainter is sky.",
     "sgan": "The sky was painted by a network that learned one survey: its objects are samples of what it "
     "learned, there is no large-scale structure, rare objects (large, very bright) are coarse or missing.",
     "sersic_sed": "Galaxies are Sersic profiles, with knots where asked, and spectra of stars without "
@@ -43,11 +46,12 @@ _LIMITS = {
 """Stage -> what its product is not."""
 
 
-def write_card(folder: str | Path, manifest: Manifest) -> None:
+def write_card(folder: str | Path, manifest: Manifest, sections: Sequence[str] = ()) -> None:
     """Write `README.md`: what the dataset is, what it holds, how to load it, how it was made.
 
     Needs the shards and the joined view, not the manifest file. Markdown with the YAML front
-    matter that dataset hubs read.
+    matter that dataset hubs read. `sections` are further ones in Markdown, headings included; empty
+    ones are left out.
     """
     with Reader(folder, manifest) as reader:
         parts = [
@@ -55,6 +59,7 @@ def write_card(folder: str | Path, manifest: Manifest) -> None:
             f"# {manifest.name}\n\n{_what(manifest, reader)}\n\n![preview](preview.png)",
             _load(manifest, reader),
             _contents(manifest, reader),
+            *(section for section in sections if section),
             _made(manifest),
         ]
         for name, text in manifest.model_cards.items():

@@ -41,13 +41,14 @@ def _segmentation(reader: Reader) -> np.ndarray:
     names = [name for name in ("image", labels, "truth") if name in reader.arrays]
     samples = [reader.read(i, names) for i in spread(reader, 6)]
     rms = _common_rms([s["image"] for s in samples])
+    bands = reader.attributes.get("bands")
     panels = []
     for sample in samples:
         cut = {name: window(values) for name, values in sample.items()}
-        rgb = asinh_rgb(cut["image"], rms)
+        rgb = asinh_rgb(cut["image"], rms, bands=bands)
         row = [rgb, _labelled(rgb, cut[labels])]
         if "truth" in cut:
-            row.append(asinh_rgb(cut["truth"], rms))
+            row.append(asinh_rgb(cut["truth"], rms, bands=bands))
         panels.append(joined([enlarged(p) for p in row], axis=1))
     titles = ["image", "labels", *(["truth, without noise"] if "truth" in names else [])]
     columns = 2 if len(panels) > 1 else 1

@@ -261,11 +261,25 @@ def _publish(folder: Path, recipe: Recipe, records: Sequence[ShardRecord]) -> No
         model_cards=recipe.model_cards,
     )
     write_view(folder, records)
-    write_card(folder, manifest)
+    write_card(folder, manifest, [_labels_against_truth(folder, manifest)])
     write_croissant(folder, manifest)
     write_preview(folder, manifest)
     write_manifest(folder, manifest)
     _tidy(folder)
+
+
+def _labels_against_truth(folder: Path, manifest: Manifest) -> str:
+    """The card's section on completeness and purity; empty where the dataset has no truth to compare with."""
+    from mockforge.data.reader import Reader
+    from mockforge.label.completeness import section
+
+    with Reader(folder, manifest) as reader:
+        if not {"objects", "catalogue"} <= set(reader.tables):
+            return ""
+        tables = {name: reader.table(name)[0] for name in ("objects", "catalogue")}
+        bands = reader.attributes.get("bands", ())
+        bands = (bands,) if isinstance(bands, str) else tuple(bands)
+        return section(tables, bands, reader.attributes.get("zeropoint_ab"))
 
 
 def _tidy(folder: Path) -> None:

@@ -10,6 +10,10 @@ from mockforge.evaluate.floor import Measure, Pick, Settings, Splits, compare
 from mockforge.evaluate.report import Row, Section
 from mockforge.evaluate.sample import Sample
 
+MEAN = "mag of the mean of the bands"
+"""The column of it: of the pixels that objects are found and shapes are measured on."""
+KS_P = "KS p (goal: at least the floor's 25%)"
+MEDIAN = "median magnitude, |difference|"
 FEWEST = 5
 """A distribution of fewer objects is none."""
 
@@ -61,8 +65,10 @@ def magnitudes(sample: Sample, zeropoint: float) -> dict[str, np.ndarray]:
 
 
 def add_columns(sample: Sample, zeropoint: float) -> None:
-    """Write magnitudes, colours and ellipticity into the sample's table."""
+    """Write magnitudes, of the bands and of their mean, colours and ellipticity into the sample's table."""
     mags = magnitudes(sample, zeropoint)
+    mean = np.mean([sample.table[f"flux_{b}"].astype(np.float64) for b in sample.bands], axis=0)
+    sample.table[MEAN] = zeropoint - 2.5 * np.log10(np.where(mean > 0, mean, np.nan))
     for band, mag in mags.items():
         sample.table[f"mag_{band}"] = mag
     for one, two in colours(sample.bands):
@@ -90,7 +96,7 @@ def counts_section(
         name, limit = f"mag_{band}", limits[band]
         rows: list[tuple[str, Measure, float]] = [
             ("number ratio, |ln|", lambda a, b, n=name, m=limit: _number(a, b, n, m), 0.0),
-            ("median magnitude, |difference|", lambda a, b, n=name, m=limit: _median(a, b, n, m), 0.01),
+            (MEDIAN, lambda a, b, n=name, m=limit: _median(a, b, n, m), 0.01),
             ("KS D", lambda a, b, n=name, m=limit: ks_distance(_to(a, n, m), _to(b, n, m)), 0.0),
         ]
         for title, measure, allowance in rows:
@@ -100,7 +106,7 @@ def counts_section(
         p = compare(
             lambda a, b, n=name, m=limit: ks_probability(_to(a, n, m), _to(b, n, m)), splits, settings, rng
         )
-        section.rows.append(p.row("KS p (goal: at least the floor's 25%)", band))
+        section.rows.append(p.row(KS_P, band))
     section.rows += _densities(splits, limits)
     return section
 
@@ -112,11 +118,11 @@ def shapes_section(
     bands = splits.floor[0][0].sample.bands
     section = Section(
         "Colours and sizes",
-        "KS distance of the distributions, over the objects brighter than the completeness limit in every "
-        "band named; half-light radius and ellipticity on the mean of the bands.",
+        "KS distance of the distributions: of colours, over the objects brighter than the completeness limit "
+        "in both bands; of half-light radius and ellipticity, on the mean of the bands and to its limit.",
     )
     names = {f"{a}-{b}": (a, b) for a, b in colours(bands)}
-    names |= {"flux_radius": bands, "ellipticity": bands}
+    names |= {"flux_radius": (MEAN,), "ellipticity": (MEAN,)}
     for name, needed in names.items():
         found = compare(
             lambda a, b, n=name, use=needed: ks_distance(
@@ -138,7 +144,8 @@ def _to(pick: Pick, name: str, limit: float) -> np.ndarray:
 
 
 def _complete(pick: Pick, name: str, bands: tuple[str, ...], limits: Mapping[str, float]) -> np.ndarray:
-    bright = np.all([pick.column(f"mag_{b}") < limits[b] for b in bands], axis=0)
+    columns = [b if b == MEAN else f"mag_{b}" for b in bands]
+    bright = np.all([pick.column(c) < limits[b] for c, b in zip(columns, bands, strict=True)], axis=0)
     return pick.column(name)[bright]
 
 
@@ -161,7 +168,8 @@ def _densities(splits: Splits, limits: Mapping[str, float]) -> list[Row]:
     """Plain numbers: objects per Mpix and median magnitude of either side."""
     rows: list[Row] = []
     real, made = splits.generated[0]
-    for band, limit in limits.items():
+    for band in real.sample.bands:
+        limit = limits[band]
         one, two = (_to(p, f"mag_{band}", limit) for p in (real, made))
         rows.append(
             {

@@ -62,7 +62,7 @@ def side_by_side(real: Sample, made: Sample, size: int, enlarged: int, detection
         part, y, x = sample.blocks[blocks[np.argmax(rank)]]
         height, width = sample.images[part].shape[1:]
         y, x = max(0, min(int(y), height - size)), max(0, min(int(x), width - size))
-        rgb = asinh_rgb(cut_stamp(sample.images[part], y, x, size), real.rms)
+        rgb = asinh_rgb(cut_stamp(sample.images[part], y, x, size), real.rms, bands=real.bands)
         labels = cut_stamp(sample.labels[part], y, x, size)
         rgb, labels = (a.repeat(enlarged, axis=0).repeat(enlarged, axis=1) for a in (rgb, labels))
         pair.append(outline(rgb, labels) if detections else rgb)
@@ -204,13 +204,14 @@ def closest_pairs(real: Sample, made: Sample, found: Nearest, n: int = 8) -> byt
     return picture(mosaic(top + low, len(order)))
 
 
-def telling_cutouts(scores: Scores, n: int = 6) -> bytes:
+def telling_cutouts(scores: Scores, bands: tuple[str, ...], n: int = 6) -> bytes:
     """Above, the generated cutouts the classifier is surest of; below, those it takes for real."""
     made = np.flatnonzero(scores.generated)
     order = made[np.argsort(-scores.score[made])]
     ones = np.ones(scores.cutouts.shape[1])
     chosen = [*order[:n], *order[-n:]]
-    return picture(mosaic([_large(asinh_rgb(np.sinh(scores.cutouts[i]), ones), 2) for i in chosen], n))
+    shown = [asinh_rgb(np.sinh(scores.cutouts[i]), ones, bands=bands) for i in chosen]
+    return picture(mosaic([_large(rgb, 2) for rgb in shown], n))
 
 
 def _power_ratio(axis, noise: Noise, splits: Splits, band: int) -> None:
@@ -232,7 +233,7 @@ def _grey(stamp: np.ndarray, rms: float) -> np.ndarray:
 
 
 def _rgb(sample: Sample, row: int, rms: np.ndarray) -> np.ndarray:
-    return _large(asinh_rgb(sample.stamp(row, SIZE), rms), 4)
+    return _large(asinh_rgb(sample.stamp(row, SIZE), rms, bands=sample.bands), 4)
 
 
 def _inside(sample: Sample, border: int) -> np.ndarray:

@@ -23,6 +23,7 @@ PARAMETERS = {
     "M20": "m20",
     "asymmetry": "asymmetry",
 }
+MEAN_WASSERSTEIN = "mean Wasserstein"
 HOLZSCHUH = 5.98e-2
 """Mean Wasserstein distance Holzschuh et al. 2022 (MNRAS 515, 652) report for generated COSMOS galaxies."""
 _FEWEST_PIXELS = 25
@@ -148,8 +149,8 @@ def _compare(
             compared(lambda a, b, i=i: float(wasserstein(a, b, scale)[i])).row(f"{name}, Wasserstein")
         )
     mean = compared(lambda a, b: float(wasserstein(a, b, scale).mean()))
-    section.rows.append(mean.row("mean Wasserstein"))
-    section.verdicts.append(mean.verdict("mean Wasserstein", settings.margin))
+    section.rows.append(mean.row(MEAN_WASSERSTEIN))
+    section.verdicts.append(mean.verdict(MEAN_WASSERSTEIN, settings.margin))
 
 
 @lru_cache(maxsize=1)

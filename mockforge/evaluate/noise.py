@@ -16,6 +16,7 @@ from mockforge.evaluate.floor import Measure, Pick, Settings, Splits, compare
 from mockforge.evaluate.report import Section
 from mockforge.evaluate.sample import Sample
 
+SPIKE, IN_PHASE = "lattice spike over neighbours", "lattice, in phase"
 LAGS = 8
 """Pixels to which the autocorrelation is compared."""
 BINS = np.linspace(-4.0, 8.0, 121)
@@ -222,8 +223,8 @@ def noise_section(noise: Noise, splits: Splits, settings: Settings, rng: np.rand
             ("pixel histogram", lambda a, b, i=i: _variation(noise, a, b, i), 0.01),
             ("autocorrelation", lambda a, b, i=i: _correlation(noise, a, b, i), 0.01),
             ("radial power, |ln ratio|", lambda a, b, i=i: _radial(noise, a, b, i), 0.03),
-            ("lattice spike over neighbours", lambda a, b, i=i: noise.spike(b, i), _SPIKE_ALLOWANCE),
-            ("lattice, in phase", lambda a, b, i=i: noise.in_phase(b, i), 0.0),
+            (SPIKE, lambda a, b, i=i: noise.spike(b, i), _SPIKE_ALLOWANCE),
+            (IN_PHASE, lambda a, b, i=i: noise.in_phase(b, i), 0.0),
         ]
         for title, measure, allowance in rows:
             found = compare(measure, splits, settings, rng)

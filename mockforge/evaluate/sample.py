@@ -15,6 +15,8 @@ PERIOD = 16
 """Pixels; origins of blocks are multiples of it, so that a network's stride has one phase in all of them."""
 _MESH = 128
 """Pixels; mesh of the background that is subtracted before pixels are compared."""
+_GROWN = 4
+"""Pixels about a source that are not counted as sky."""
 _MOST_MASKED = 0.5
 """Blocks with a larger share of masked pixels are left out."""
 
@@ -127,6 +129,16 @@ def measure_sample(
     )
 
 
+def free_sky(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The image less its background (band, y, x), and where no source reaches (y, x).
+
+    `mask` is true where a pixel must not be used; those, and what is not a number, are not free.
+    """
+    image, hidden = _usable(image, mask)
+    flat = _flat(image, hidden)
+    return flat, ~_grown(_everything(flat, hidden)[1], _GROWN) & ~hidden
+
+
 def cut_stamp(image: np.ndarray, y: int, x: int, size: int) -> np.ndarray:
     """`image[..., y : y + size, x : x + size]`, zero where that lies outside the image."""
     out = np.zeros((*image.shape[:-2], size, size), dtype=image.dtype)
@@ -159,11 +171,7 @@ class _Measured:
     ) -> _Measured:
         from mockforge.label.detect import detect
 
-        image = np.ascontiguousarray(image, dtype=np.float32)
-        hidden: np.ndarray = np.asarray(~np.isfinite(image).all(axis=0))
-        if mask is not None:
-            hidden = hidden | mask
-        image = np.where(hidden, np.float32(0), image)
+        image, hidden = _usable(image, mask)
         flat = _flat(image, hidden)
         labels, above = _everything(flat, hidden)
         if peaks_above is not None:
@@ -174,7 +182,15 @@ class _Measured:
         found = detect(image, rule, bands=bands, mask=hidden)
         keep = ~found.table["truncated"] & np.isfinite(found.table["flux_radius"])
         table = {name: column[keep] for name, column in found.table.items()}
-        return cls(flat, hidden, ~_grown(above, 4) & ~hidden, found.instances, table)
+        return cls(flat, hidden, ~_grown(above, _GROWN) & ~hidden, found.instances, table)
+
+
+def _usable(image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The image with zeros where it cannot be used, and where that is."""
+    image = np.ascontiguousarray(image, dtype=np.float32)
+    hidden: np.ndarray = np.asarray(~np.isfinite(image).all(axis=0))
+    hidden = hidden if mask is None else hidden | mask
+    return np.where(hidden, np.float32(0), image), hidden
 
 
 def _flat(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mockforge.evaluate import figures
 from mockforge.evaluate.classifier import classifier_section
-from mockforge.evaluate.counts import add_columns, completeness_limit, counts_section, shapes_section
+from mockforge.evaluate.counts import MEAN, add_columns, completeness_limit, counts_section, shapes_section
 from mockforge.evaluate.floor import Settings, Splits, interleaved
 from mockforge.evaluate.memory import memory_section
 from mockforge.evaluate.morphology import morphology_section
@@ -16,6 +16,9 @@ from mockforge.evaluate.report import Section
 from mockforge.evaluate.sample import Sample
 from mockforge.evaluate.spatial import spatial_section
 from mockforge.rng import Stream
+
+SIDE_BY_SIDE = "Real, generated."
+"""Caption of the picture that also stands on a model's card."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Evaluation:
     made: Sample
     splits: Splits
     limits: dict[str, float]
-    """Band -> completeness limit of the real sample in magnitudes."""
+    """Band, and `counts.MEAN` -> completeness limit of the real sample in magnitudes."""
     settings: Settings
     stream: Stream
     told: Callable[[str], None]
@@ -45,6 +48,7 @@ class Evaluation:
         for sample in (real, made):
             add_columns(sample, zeropoint)
         limits = {b: completeness_limit(real.table[f"mag_{b}"]) for b in real.bands}
+        limits[MEAN] = completeness_limit(real.table[MEAN])
         splits = interleaved(real, made, settings, stream.child("splits").numpy())
         return cls(real, made, splits, limits, settings, stream, told)
 
@@ -115,7 +119,7 @@ class Evaluation:
         )
         if self.settings.pictures and scores is not None:
             caption = "Above, generated cutouts the classifier is surest of; below, those it takes for real."
-            section.pictures[caption] = figures.telling_cutouts(scores)
+            section.pictures[caption] = figures.telling_cutouts(scores, self.real.bands)
         return section
 
 
@@ -125,7 +129,7 @@ def side_by_side(real: Sample, made: Sample, stream: Stream) -> tuple[Section, s
         "Side by side", "Real left, generated right, in one stretch: that of the real sky's rms."
     )
     least = min(min(i.shape[1:]) for i in (*real.images, *made.images))
-    section.pictures["Real, generated."] = figures.side_by_side(real, made, min(640, least), 1)
+    section.pictures[SIDE_BY_SIDE] = figures.side_by_side(real, made, min(640, least), 1)
     near = figures.side_by_side(real, made, min(240, least), 3, detections=True)
     section.pictures["Enlarged, with what was detected."] = near
     grid, key = figures.source_grid(real, made, 50, stream.child("grid").numpy())

@@ -80,7 +80,7 @@ def measure(
         "y": objects["y"].astype(np.float64),
         "ra": np.full(n, math.nan),
         "dec": np.full(n, math.nan),
-        **_boxes(owner, pixels, instances.shape[1], n),
+        **boxes(owner, pixels, instances.shape[1], n),
     }
     flags = objects["flag"].astype(np.int32)
     for i, band in enumerate(bands):
@@ -90,7 +90,7 @@ def measure(
         flags |= kron_flag
         columns = {
             "flux": kron, "flux_err": kron_err, "flux_iso": iso, "flux_iso_err": iso_err,
-            "flux_aper": aper, "flux_aper_err": aper_err, "mag": _magnitude(kron, zeropoint_ab),
+            "flux_aper": aper, "flux_aper_err": aper_err, "mag": magnitude_of(kron, zeropoint_ab),
         }  # fmt: skip
         if truth is not None:
             columns["true_flux_iso"] = shape.total(truth[i])
@@ -211,7 +211,7 @@ def tile_rows(found: Detection, margin: int, sample: int) -> tuple[np.ndarray, d
     pixels = np.flatnonzero(inside)
     kept = int(there.sum())
     area = table["area"]
-    table |= _boxes(inside.ravel()[pixels], pixels, inside.shape[1], kept)
+    table |= boxes(inside.ravel()[pixels], pixels, inside.shape[1], kept)
     table |= {
         "label": np.arange(1, kept + 1, dtype=np.int32),
         "x": table["x"] - m,
@@ -257,7 +257,7 @@ def _column(name: str, band: str) -> str:
     return f"{name}_{band}"
 
 
-def _magnitude(flux: np.ndarray, zeropoint: float | None) -> np.ndarray:
+def magnitude_of(flux: np.ndarray, zeropoint: float | None) -> np.ndarray:
     out = np.full(flux.shape, math.nan)
     if zeropoint is not None:
         np.log10(flux, out=out, where=flux > 0)
@@ -265,7 +265,7 @@ def _magnitude(flux: np.ndarray, zeropoint: float | None) -> np.ndarray:
     return out
 
 
-def _boxes(owner: np.ndarray, pixels: np.ndarray, width: int, n: int) -> dict[str, np.ndarray]:
+def boxes(owner: np.ndarray, pixels: np.ndarray, width: int, n: int) -> dict[str, np.ndarray]:
     """Bounding boxes [x0, x1) x [y0, y1) and areas of the objects 1..n."""
     y, x = np.divmod(pixels, width)
     out = {}

@@ -101,7 +101,7 @@ def sky_of(band: np.ndarray, rule: Detect, mask: np.ndarray | None, name: str) -
     import sep
 
     mesh = min(rule.background_mesh, *band.shape)
-    with _explained():
+    with explained():
         found = sep.Background(
             np.ascontiguousarray(band),
             mask=mask,
@@ -162,7 +162,7 @@ def _extract(
 
     sep.set_extract_pixstack(int(min(max(300_000, chosen.size), _MOST_PIXELS)))
     sep.set_sub_object_limit(16_384)
-    with _explained():
+    with explained():
         objects, instances = sep.extract(
             np.ascontiguousarray(chosen, dtype=np.float32),
             rule.threshold,
@@ -180,7 +180,7 @@ def _extract(
 
 
 @contextmanager
-def _explained() -> Iterator[Any]:
+def explained() -> Iterator[Any]:
     """sep raises bare Exceptions; say what to do about them."""
     try:
         yield

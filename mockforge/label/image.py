@@ -218,7 +218,7 @@ def _write_overlay(part: Path, field: Field, found: Detection, rule: Detect) -> 
     )
     if field.mask is not None:
         flat[:, field.mask[::step, ::step]] = 0.0
-    rgb = asinh_rgb(flat, found.sky_rms)
+    rgb = asinh_rgb(flat, found.sky_rms, bands=field.bands)
     labels = found.instances[::step, ::step]
     rgb, labels = (a.repeat(times, axis=0).repeat(times, axis=1) for a in (rgb, labels))
     Image.fromarray(outline(rgb, labels)).save(part, format="PNG")

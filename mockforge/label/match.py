@@ -17,7 +17,7 @@ _NUMBERS = ("magnitude", "z", "r_e_arcsec", "n", "axis_ratio", "position_angle",
 
 @config
 class Match:
-    """Join the `catalogue` of `detect` with the `objects` of `scene`, both ways.
+    """Join the `catalogue` of `detect` with the `objects` of a source or of `separate`, both ways.
 
     A detection is the object that gives most of the light in its pixels, among those whose centre
     lies within `radius_arcsec` of the detection's or in its pixels, and whose light there is at
@@ -37,16 +37,17 @@ class Match:
 
     def reads(self) -> frozenset[str]:
         """Labels and truth."""
-        return frozenset(
-            {"catalogue", "objects", "instances", "image", "truth", "overlap_label", "overlap_fraction"}
-        )
+        return frozenset({"catalogue", "objects", "instances", "image", "truth"})
 
     def writes(self) -> frozenset[str]:
         """Further columns."""
         return frozenset({"catalogue", "objects"})
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        """The batch with both tables matched. InputError without a pixel scale."""
+        """The batch with both tables matched.
+
+        InputError without a pixel scale, and where nothing says which pixels the objects have.
+        """
         scale = batch.attributes.get("pixel_scale_arcsec")
         if scale is None:
             raise InputError("match: needs the pixel scale of the images, and no stage before gives it")
@@ -58,8 +59,8 @@ class Match:
             rows = np.flatnonzero(catalogue["sample"] == sample)
             there = np.flatnonzero(objects["sample"] == sample)
             light = light_shared(
-                inner["instances"][i], inner["truth"][i].mean(axis=0),
-                inner["overlap_label"][i], inner["overlap_fraction"][i], len(rows), len(there),
+                inner["instances"][i], inner["truth"][i].mean(axis=0), *_shares(inner, i),
+                len(rows), len(there),
             )  # fmt: skip
             owner, mean = inner["instances"][i], inner["image"][i].mean(axis=0, dtype=np.float64)
             flux = np.bincount(owner.ravel(), weights=mean.ravel(), minlength=len(rows) + 1)[1:]
@@ -146,32 +147,19 @@ def light_shared(
     return out.reshape(rows + 1, objects + 1)[:, 1:]
 
 
-def completeness(
-    objects: Mapping[str, np.ndarray], edges: np.ndarray, column: str = "magnitude", least: float = 0.5
-) -> dict[str, np.ndarray]:
-    """Share of the objects detected, blended and missed between the `edges` of a column.
-
-    Objects whose centre is in the tile and at least `least` of whose light is there. Returns
-    `count` (B,) and (B,) shares, nan where there is none.
+def _shares(arrays: Mapping[str, np.ndarray], i: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and shares (K, y, x) of the objects in a pixel of sample i: of K from a source with exact
+    truth, else of the one that `separate` gave the pixel to.
     """
-    used = objects["inside"] & (objects["fraction"] >= least)
-    place = np.digitize(objects[column][used], edges) - 1
-    good = (place >= 0) & (place < len(edges) - 1)
-    count = np.bincount(place[good], minlength=len(edges) - 1)
-    out: dict[str, np.ndarray] = {"count": count}
-    for name in ("detected", "blended", "missed"):
-        number = np.bincount(place[good], weights=objects[name][used][good], minlength=len(edges) - 1)
-        out[name] = np.where(count > 0, number / np.maximum(count, 1), np.nan)
-    return out
-
-
-def purity(catalogue: Mapping[str, np.ndarray], edges: np.ndarray, column: str) -> dict[str, np.ndarray]:
-    """Share of the detections that are an object, between the `edges` of a measured column."""
-    place = np.digitize(catalogue[column], edges) - 1
-    good = (place >= 0) & (place < len(edges) - 1)
-    count = np.bincount(place[good], minlength=len(edges) - 1)
-    real = np.bincount(place[good], weights=catalogue["true_label"][good] > 0, minlength=len(edges) - 1)
-    return {"count": count, "pure": np.where(count > 0, real / np.maximum(count, 1), np.nan)}
+    if "overlap_label" in arrays:
+        return arrays["overlap_label"][i], arrays["overlap_fraction"][i]
+    if "instances_truth" not in arrays:
+        raise InputError(
+            "match: needs `overlap_label` and `overlap_fraction` of a source, or `instances_truth`, to know"
+            " which pixels are whose; put the stage `separate` before it"
+        )
+    labels = arrays["instances_truth"][i][None]
+    return labels, (labels > 0).astype(np.float32)
 
 
 def _with_truth(
@@ -188,12 +176,14 @@ def _with_truth(
     names = [*_NUMBERS, *(f"{kind}_{band}" for band in bands for kind in ("flux", "mag"))]
     source = [n if n in _NUMBERS else f"true_{n}" for n in names]
     label = objects["label"][row] if len(objects["label"]) else np.zeros(len(row), dtype=np.int32)
-    star = objects["star"][row] if len(objects["star"]) else np.zeros(len(row), dtype=bool)
-    return {
+    joined = {
         **catalogue,
         "true_label": np.where(real, label, 0).astype(np.int32),
         "true_share": np.where(real, found.share, np.nan),
         "true_distance_arcsec": np.where(real, found.distance, np.nan),
-        "true_star": real & star,
         **{f"true_{n}": of(s) for n, s in zip(names, source, strict=True) if s in objects},
     }
+    if "star" in objects:  # not known of what was separated
+        star = objects["star"][row] if len(objects["star"]) else np.zeros(len(row), dtype=bool)
+        joined["true_star"] = real & star
+    return joined

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mockforge.train.model_files import training_notes
+
 if TYPE_CHECKING:
     from mockforge.recover.model import Recoverer
 
@@ -31,7 +33,7 @@ def recoverer_card(model: Recoverer) -> str:
         widths = " | ".join(f"{w:.2f}" if w else "not known" for w in row[3:])
         lines.append(f"| {row[0]} | {row[1]} | {row[2]:.4g} | {widths} |")
     lines += ["", "## Training", ""]
-    lines += [f"- {str(key).replace('_', ' ')}: {value}" for key, value in model.training.items() if value]
+    lines += [f"- {key}: {value}" for key, value in training_notes(model.training).items()]
     lines += [
         "",
         "## Limits",

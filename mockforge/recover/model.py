@@ -24,7 +24,7 @@ from mockforge.recover.config import Cgan, Residual
 from mockforge.recover.degraded import Scales, depth_of, fine_unit
 from mockforge.recover.grid import fine_shape, upsampled
 from mockforge.recover.networks import count_parameters, make_network, weights_of
-from mockforge.train.model_files import model_path, read_model, write_model
+from mockforge.train.model_files import model_path, read_model, training_notes, write_model
 from mockforge.train.parallel import usable
 
 SPECS: dict[str, type[Residual] | type[Cgan]] = {"residual": Residual, "cgan": Cgan}
@@ -97,8 +97,7 @@ class Recoverer:
             "PSF FWHM": ", ".join(f"{b} {f:.2f} arcsec" for b, f in zip(s.bands, known, strict=False))
             or "not known",
         }
-        rows |= {str(k).replace("_", " "): str(v) for k, v in self.training.items()}
-        return rows | {"sha256": self.sha256}
+        return rows | training_notes(self.training) | {"sha256": self.sha256}
 
 
 def load_recoverer(name: str | Path) -> Recoverer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from mockforge.recover.networks import Dcgan, stretched
 from mockforge.redshifter.pairs import turned
 from mockforge.rng import Stream
 from mockforge.sgan.losses import critic_loss, generator_loss
+from mockforge.train.members import Member
 from mockforge.train.task import Phase
 
 _SHOWN = 6
@@ -55,6 +56,7 @@ class RecoverTask:
             self.networks = {"critic": self.judge, **self.networks}
             self.phases = (Phase("critic", "critic", a.rate_critic, a.beta1, a.beta2), *self.phases)
         self.averaged: tuple[str, ...] = ("generator",)
+        self.ensemble = False
         if not isinstance(self.model.network, Residual):
             self.crop = None
 
@@ -163,7 +165,10 @@ class RecoverTask:
         ]
         return mosaic(pictures, columns=len(made))
 
-    def export(self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any]) -> None:
+    def export(
+        self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any],
+        members: Sequence[Member] = (),
+    ) -> None:  # fmt: skip
         """Write the model: NAME.safetensors, NAME.json and its card NAME.md."""
         network = averages["generator"]
         self.model.trained(network, {**history, **self.validation(network)}).save(folder)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mockforge.train.model_files import training_notes
+
 if TYPE_CHECKING:
     from mockforge.redshifter.model import Redshifter
 
@@ -25,7 +27,7 @@ def redshifter_card(model: Redshifter) -> str:
         "",
         "## Training",
         "",
-        *(f"- {str(key).replace('_', ' ')}: {value}" for key, value in model.training.items() if value != ""),
+        *(f"- {key}: {value}" for key, value in training_notes(model.training).items()),
         "",
         "## Limits",
         "",

@@ -21,7 +21,7 @@ from mockforge.field import ZEROPOINT_NJY
 from mockforge.redshifter.card import redshifter_card
 from mockforge.redshifter.config import Cvae, Loss, Unet
 from mockforge.redshifter.geometry import Geometry
-from mockforge.train.model_files import model_path, read_model, write_model
+from mockforge.train.model_files import model_path, read_model, training_notes, write_model
 from mockforge.train.parallel import usable
 
 _SPECS: dict[str, type[Unet] | type[Cvae]] = {"unet": Unet, "cvae": Cvae}
@@ -104,8 +104,7 @@ class Redshifter:
             "redshifts": f"{self.redshifts[0]:g} to {self.redshifts[1]:g}",
             "cosmology": self.geometry.cosmology,
         }
-        rows |= {str(k).replace("_", " "): str(v) for k, v in self.training.items()}
-        return rows | {"sha256": self.sha256}
+        return rows | training_notes(self.training) | {"sha256": self.sha256}
 
 
 def load_redshifter(name: str | Path) -> Redshifter:

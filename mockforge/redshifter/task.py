@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from mockforge.redshifter.config import Adam
 from mockforge.redshifter.model import Redshifter
 from mockforge.redshifter.pairs import Pairs, turned
 from mockforge.rng import Stream
+from mockforge.train.members import Member
 from mockforge.train.task import Phase
 
 _SHOWN = 6
@@ -40,6 +41,7 @@ class RedshifterTask:
         a = self.adam
         self.phases = (Phase("redshifter", "redshifter", a.rate, a.beta1, a.beta2),)
         self.averaged: tuple[str, ...] = ("redshifter",)
+        self.ensemble = False
 
     def to(self, device: Any) -> None:
         """Move the pairs to `device`."""
@@ -84,7 +86,10 @@ class RedshifterTask:
         ]
         return mosaic(rows, columns=len(image))
 
-    def export(self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any]) -> None:
+    def export(
+        self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any],
+        members: Sequence[Member] = (),
+    ) -> None:  # fmt: skip
         """Write the model: NAME.safetensors, NAME.json and its card NAME.md."""
         network = averages["redshifter"]
         self.model.trained(network, {**history, **self.validation(network)}).save(folder)

@@ -53,5 +53,5 @@ def _write(sky: Sky, size: tuple[int, int], out: Path, progress: Callable[[int],
             progress(height * size[1])
     field = sky[0 : size[0], 0 : size[1]]
     path = field.write(out / f"{sky.model.name}-{sky.seed}.fits")
-    save_png(path.with_suffix(".png"), asinh_rgb(field.image))
+    save_png(path.with_suffix(".png"), asinh_rgb(field.image, bands=field.bands))
     return path

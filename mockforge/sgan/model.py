@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,10 +15,12 @@ from mockforge.field import ZEROPOINT_NJY
 from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.density import DensityScale
+from mockforge.sgan.ensemble import joined, of_member, shortened
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.networks import count_parameters, make_generator
 from mockforge.sgan.painter import Painter, Scaling
-from mockforge.train.model_files import bundled_models, model_path, read_model, write_model
+from mockforge.train.members import Member
+from mockforge.train.model_files import bundled_models, model_path, read_model, training_notes, write_model
 
 __all__ = ["Model", "bundled_models", "describe", "load_model", "model_path"]
 _SPECS = {"forge": Forge, "smith2019": Smith2019}
@@ -26,7 +28,7 @@ _SPECS = {"forge": Forge, "smith2019": Smith2019}
 
 @dataclass(frozen=True)
 class Model:
-    """A SGAN's configuration, scaling, bands and weights."""
+    """A SGAN's configuration, scaling, bands and weights, of one network or of an ensemble."""
 
     name: str
     network: Forge | Smith2019
@@ -39,6 +41,9 @@ class Model:
     """The densities of sources that a conditioned network can be asked for."""
     training: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Tensor] = field(default_factory=dict)
+    """Of the network; of an ensemble's member k under `k/name`."""
+    members: tuple[int, ...] = ()
+    """Steps of the run that an ensemble's members are from, the end of the run first; else empty."""
     sha256: str = ""
     """Digest of the weights file."""
 
@@ -47,12 +52,21 @@ class Model:
         """Whether the network paints the noiseless sky, so that its samples have a truth."""
         return isinstance(self.network, Forge)
 
-    def painter(self) -> Painter:
-        """The network with these weights (fresh ones where there are none), on the CPU."""
+    @property
+    def n_members(self) -> int:
+        """Number of networks in the model: several of an ensemble, which share all but weights."""
+        return max(1, len(self.members))
+
+    def painter(self, member: int = 0) -> Painter:
+        """The network with a member's weights (fresh ones where there are none), on the CPU.
+
+        Raises InputError where there is no such member or the weights are of another network.
+        """
+        weights = of_member(self.weights, member, self.n_members, self.name)
         generator = make_generator(self.network, len(self.bands))
         if self.weights:
             try:
-                generator.load_state_dict(dict(self.weights))
+                generator.load_state_dict(weights)
             except RuntimeError as error:
                 reason = str(error).splitlines()[-1].strip()
                 raise InputError(
@@ -60,10 +74,27 @@ class Model:
                 ) from error
         return Painter(generator, self.scaling, self.instrument)
 
-    def trained(self, generator: nn.Module, history: Mapping[str, Any]) -> Model:
-        """This model with the weights of `generator` and a record of how they came about."""
-        weights = {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}
-        return replace(self, weights=weights, training={**self.training, **history})
+    def trained(
+        self, generator: nn.Module, history: Mapping[str, Any], earlier: Sequence[Member] = ()
+    ) -> Model:
+        """This model with the weights of `generator` and a record of how they came about.
+
+        With `earlier` averages of the same run (their network `generator`), an ensemble of all.
+        """
+        last = {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}
+        before = [member.weights["generator"] for member in reversed(earlier)]
+        steps = [member.step for member in reversed(earlier)]
+        return replace(
+            self,
+            weights=joined([last, *before]),
+            members=(int(history["steps"]), *steps) if steps else (),
+            training={**self.training, **history},
+        )
+
+    def shortened(self) -> Model:
+        """This model with weights in float16 where that leaves the flux as it is, as measured."""
+        weights, found = shortened(self)
+        return replace(self, weights=weights, training={**self.training, "weights": found})
 
     def save(self, folder: Path) -> Path:
         """Write `NAME.safetensors`, `NAME.json` and the card `NAME.md`; returns the JSON's path."""
@@ -77,7 +108,8 @@ class Model:
             "psf_fwhm_arcsec": self.psf_fwhm_arcsec,
             "scaling": asdict(self.scaling),
             "instrument": self.instrument.to_json(),
-            "density": asdict(self.density) if self.density else None,
+            **({"density": asdict(self.density)} if self.density else {}),
+            **({"members": list(self.members)} if self.members else {}),
             "training": dict(self.training),
         }
         return write_model(folder, self.name, self.weights, found, model_card(self))
@@ -90,6 +122,7 @@ class Model:
         rows = {
             "model": self.name,
             "network": f"{kind}, {n:,} parameters",
+            **({"members": f"{self.n_members}, of steps {_listed(self.members)}"} if self.members else {}),
             "bands": ", ".join(self.bands),
             "paints": "the noiseless sky, then the instrument" if self.clean else "observed pixels",
             "sky rms": ", ".join(
@@ -99,8 +132,7 @@ class Model:
             "PSF FWHM": ", ".join(f"{b} {f:.2f} arcsec" for b, f in zip(self.bands, known, strict=False))
             or "not known",
         }
-        rows |= {str(k).replace("_", " "): str(v) for k, v in self.training.items()}
-        return rows | {"sha256": self.sha256}
+        return rows | training_notes(self.training) | {"sha256": self.sha256}
 
 
 def load_model(name: str | Path) -> Model:
@@ -122,7 +154,7 @@ def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Mod
     if kind not in _SPECS:
         raise ValueError(f"it is a {kind}, wanted a SGAN: {' or '.join(_SPECS)}")
     network = _SPECS[kind](**{k: tuple(v) if isinstance(v, list) else v for k, v in spec.items()})
-    fwhm, crowded = found["psf_fwhm_arcsec"], found["density"]
+    fwhm, crowded = found["psf_fwhm_arcsec"], found.get("density")
     return Model(
         name=found["name"],
         network=network,
@@ -134,8 +166,13 @@ def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Mod
         density=DensityScale(tuple(crowded["levels"]), crowded["smooth_pix"]) if crowded else None,
         training=found["training"],
         weights=weights,
+        members=tuple(found.get("members", ())),
         sha256=digest,
     )
+
+
+def _listed(steps: tuple[int, ...]) -> str:
+    return ", ".join(f"{step:,}" for step in sorted(steps))
 
 
 def describe(name: str | Path) -> dict[str, str]:

@@ -42,9 +42,7 @@ class _Tower(nn.Module):
         w = spec.widths
         # 2 x 2 pixels become channels first: full resolution is kept at a quarter of the cost.
         self.first = norm(nn.Conv2d((4 * bands + conditions) * spec.packed, w[0], 3, padding=1))
-        self.downs = nn.ModuleList(
-            norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in zip(w[:-1], w[1:], strict=True)
-        )
+        self.downs = nn.ModuleList(norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in zip(w[:-1], w[1:], strict=True))
         self.mix = norm(nn.Conv2d(w[-1], w[-1], 3, padding=1))
         self.logit = norm(nn.Conv2d(w[-1], 1, 3, padding=1))
 

@@ -72,7 +72,12 @@ class Sgan:
         if sky.painter.clean:
             arrays["truth"] = np.stack([truth for _, truth in cut if truth is not None])
         model = sky.model
-        known = {"pixel_scale_arcsec": model.pixel_scale_arcsec, "psf_fwhm_arcsec": model.psf_fwhm_arcsec}
+        known = {
+            "pixel_scale_arcsec": model.pixel_scale_arcsec,
+            "psf_fwhm_arcsec": model.psf_fwhm_arcsec,
+            "electrons_per_njy": model.instrument.electrons_per_njy or None,
+            "saturation_njy": model.instrument.saturation_njy or None,
+        }
         out = Batch(
             sample=batch.sample,
             draw=batch.draw,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from mockforge.sgan.crops import turned
 from mockforge.sgan.forge import CELL
 from mockforge.sgan.losses import critic_loss, generator_loss, gradient_penalty
 from mockforge.sgan.model import Model
+from mockforge.train.members import Member
 from mockforge.train.task import Phase
 
 
@@ -45,6 +46,7 @@ class SganTask:
         self.averaged: tuple[str, ...] = ("generator",)
         height, width = self.field.image.shape[1:]
         self.levels = torch.from_numpy(self.model.instrument.rms_at(0, height, 0, width))
+        self.ensemble = True
         self.device = torch.device("cpu")
 
     def to(self, device: Any) -> None:
@@ -129,9 +131,12 @@ class SganTask:
         fake, real = self.fakes(size, 6, stream)[0], self.reals(size, 6, stream)[0]
         self.painter.generator = live
         rms = np.ones(len(self.model.bands)) if self.painter.clean else None
-        pictures = [asinh_rgb(x.cpu().numpy(), rms) for x in (*fake, *real)]
+        pictures = [asinh_rgb(x.cpu().numpy(), rms, bands=self.model.bands) for x in (*fake, *real)]
         return mosaic(pictures, columns=6)
 
-    def export(self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any]) -> None:
+    def export(
+        self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any],
+        members: Sequence[Member] = (),
+    ) -> None:  # fmt: skip
         """Write the model: NAME.safetensors, NAME.json and its card NAME.md."""
-        self.model.trained(averages["generator"], history).save(folder)
+        self.model.trained(averages["generator"], history, members).shortened().save(folder)

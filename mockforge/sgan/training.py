@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from mockforge.rng import Stream
 from mockforge.sgan.config import Adam, Critic, Crops, Forge, InstrumentChoice, Loss, Network, PatchCritic
 from mockforge.sgan.crops import Crops as FieldCrops
 from mockforge.sgan.density import measure_density
-from mockforge.sgan.model import Model
+from mockforge.sgan.model import Model, load_model
 from mockforge.sgan.networks import make_critic
 from mockforge.sgan.painter import Scaling
 from mockforge.sgan.prepare import Cut, Prepared, prepare
@@ -57,6 +58,9 @@ class TrainSgan:
     """Where the field comes from and on whose terms, in words, for the model's card."""
     seed: Index = 0
     """Seed of every random number of the run."""
+    start_from: str = ""
+    """A model whose weights the generator begins with, where their shapes fit: a bundled model's name
+    or a path. What hangs on the number of bands begins fresh if that differs. Empty = all fresh."""
     field: TrainingField
     """The real field."""
     instrument: InstrumentChoice = InstrumentChoice()
@@ -151,6 +155,8 @@ def make_task(
             density=density,
             training=dict(notes or {}),
         )
+        if recipe.start_from:
+            model = started(model, recipe.start_from)
         critic = make_critic(recipe.critic.chosen, len(bands), conditions=int(density is not None))
         return SganTask(
             model=model,
@@ -161,3 +167,24 @@ def make_task(
             adam=recipe.adam,
             seed=recipe.seed,
         )
+
+
+def started(model: Model, name: str) -> Model:
+    """`model` with the weights of the model called `name` wherever names and shapes agree, else fresh ones.
+
+    Raises InputError where fewer than half of the weights fit: the two are different networks.
+    """
+    from mockforge.sgan.ensemble import of_member
+
+    found = load_model(name)
+    theirs = of_member(found.weights, 0, found.n_members, found.name)
+    fresh = model.painter().generator.state_dict()
+    fits = {k: v.to(fresh[k].dtype) for k, v in theirs.items() if k in fresh and v.shape == fresh[k].shape}
+    share = sum(v.numel() for v in fits.values()) / sum(v.numel() for v in fresh.values())
+    if share < 0.5:
+        raise InputError(
+            f"start_from: {found.name} gives {share:.0%} of the network's weights, at least half are wanted; "
+            "give network the same settings as that model's"
+        )
+    notes = {**model.training, "started_from": f"{found.name} ({share:.0%} of the weights)"}
+    return replace(model, weights={**fresh, **fits}, training=notes)

@@ -44,6 +44,6 @@ def write_scenes(
                 progress(height * size[1])
         field = scene[0 : size[0], 0 : size[1]]
         path = field.write(out / f"{name}-{seed + k}.fits")
-        save_png(path.with_suffix(".png"), asinh_rgb(field.image))
+        save_png(path.with_suffix(".png"), asinh_rgb(field.image, bands=field.bands))
         written.append(path)
     return written

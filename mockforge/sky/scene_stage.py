@@ -110,11 +110,13 @@ class SceneTiles(SceneModel):
         )  # fmt: skip
         if self.blend is None:
             out = out.with_table("tile", {"sample": batch.sample.copy(), "sky_x0": x0, "sky_y0": y0})
-        fwhm = scene.psf_fwhm_arcsec
+        known = {"psf_fwhm_arcsec": scene.psf_fwhm_arcsec}
+        if scene.noise is not None and scene.noise.electrons is not None:
+            known["electrons_per_njy"] = tuple(scene.noise.electrons.tolist())
         return out.with_attributes(
             bands=self.bands, unit="nJy", zeropoint_ab=ZEROPOINT_NJY,
             pixel_scale_arcsec=self.pixel_scale_arcsec, isophote_njy=self.isophote_njy(),
-            **({} if fwhm is None else {"psf_fwhm_arcsec": fwhm}),
+            **{name: value for name, value in known.items() if value is not None},
         )  # fmt: skip
 
     def isophote_njy(self) -> float:

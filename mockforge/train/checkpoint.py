@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ import torch
 from torch import nn
 
 from mockforge.errors import InputError
+from mockforge.train.cost import Cost
+
+_UNREADABLE = (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError)
 
 
 @dataclass
@@ -24,10 +27,11 @@ class State:
     optimisers: Mapping[str, torch.optim.Optimizer]
     step: int = 0
     seconds: float = 0.0
+    cost: Cost = field(default_factory=Cost)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint; the file appears whole or not at all."""
-        found: dict[str, Any] = {"step": self.step, "seconds": self.seconds}
+        found: dict[str, Any] = {"step": self.step, "seconds": self.seconds, "cost": asdict(self.cost)}
         for group in ("networks", "averages", "optimisers"):
             found[group] = {k: v.state_dict() for k, v in getattr(self, group).items()}
         part = path.with_name(path.name + ".part")
@@ -48,7 +52,8 @@ class State:
                 for name, item in getattr(self, group).items():
                     item.load_state_dict(found[group][name])
             self.step, self.seconds = int(found["step"]), float(found["seconds"])
-        except (pickle.UnpicklingError, RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+            self.cost = Cost(**found["cost"])
+        except _UNREADABLE as error:
             reason = str(error).splitlines()[0]
             raise InputError(
                 f"{path}: not a checkpoint of this recipe's networks ({reason}); "

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
-from mockforge.config import Count, Fraction, Index, NonNegative, Positive, config
+from mockforge.config import Count, Fraction, Index, Limit, NonNegative, Positive, config
 
 
 @config
@@ -48,6 +48,10 @@ class TrainConfig:
     """Batches whose gradients are averaged before a step."""
     ema_decay: Fraction = 0.999
     """Decay of the running average of the weights; the average is what is exported."""
+    members: Count = 1
+    """Averaged weights kept on the way, as members of one model; the last are those of the end."""
+    members_from: Annotated[float, Limit(ge=0, lt=1)] = 0.5
+    """Fraction of the steps after which members are kept, at equal distances in steps."""
     clip_norm: NonNegative = 0.0
     """Largest norm of a network's gradient; 0 = no clipping."""
     schedule: Schedule = Schedule()

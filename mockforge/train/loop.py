@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,6 +16,7 @@ from mockforge.rng import Stream
 from mockforge.train.checkpoint import State
 from mockforge.train.config import TrainConfig
 from mockforge.train.log import Log
+from mockforge.train.members import forget_members, keep_member, kept_members, member_steps
 from mockforge.train.parallel import World, join
 from mockforge.train.task import Phase, Task
 
@@ -37,14 +39,16 @@ def fit(
 ) -> State:
     """Train `task` and export its averaged networks into `folder`.
 
-    Writes `checkpoint.pt`, `log.csv`, `previews/`, TensorBoard events and what the task
-    exports. With `resume` the run goes on from `folder/checkpoint.pt` with the losses it would
-    have had without the stop. Under torchrun every process works on its own batches and the
-    gradients are averaged. Returns the final state.
+    Writes `checkpoint.pt`, `log.csv`, `previews/`, `members/` (of an ensemble), TensorBoard
+    events and what the task exports. With `resume` the run goes on from `folder/checkpoint.pt`
+    with the losses it would have had without the stop. Under torchrun every process works on its
+    own batches and the gradients are averaged. Returns the final state.
 
     Raises LossNotFinite, naming the loss, when one is not finite, and InputError when there is
-    nothing to resume from.
+    nothing to resume from, or members are asked of a network that has none.
     """
+    if settings.members > 1 and not task.ensemble:
+        raise InputError(f"train.members is {settings.members}: this network has no members; set it to 1")
     world, device = join(settings.device)
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -57,13 +61,14 @@ def fit(
         state.restore(checkpoint, device)
     if world.leads:
         folder.mkdir(parents=True, exist_ok=True)
+        forget_members(folder, state.step)
     log = Log(folder, state.step) if world.leads else None
     try:
         _run(task, settings, Stream(seed, ("train",)), state, world, device, checkpoint, log, report)
         if world.leads and log is not None:
             state.save(checkpoint)
             _preview(task, state, log)
-            task.export(folder, state.averages, _history(state, settings, device, world))
+            _export(task, settings, state, folder, _history(state, settings, device, world))
     finally:
         if log is not None:
             log.close()
@@ -90,13 +95,15 @@ def _run(
 ) -> None:  # fmt: skip
     if report is not None:
         report(state.step, {})
+    keep = member_steps(settings)[:-1]
     began, before = time.monotonic(), state.seconds
     saved = began
     while state.step < settings.steps:
         step = state.step
         values: dict[str, float] = {}
-        for phase in task.phases:
-            values |= _phase(task, phase, settings, stream.child(step), state, world, device)
+        with state.cost.step(step):
+            for phase in task.phases:
+                values |= _phase(task, phase, settings, stream.child(step), state, world, device)
         _average(state, settings.ema_decay, step)
         state.step = step + 1
         now = time.monotonic()
@@ -108,12 +115,19 @@ def _run(
                 log.scalars(state.step, values)
             if settings.preview_steps and state.step % settings.preview_steps == 0:
                 _preview(task, state, log)
+            if state.step in keep:
+                keep_member(checkpoint.parent, state.step, state.averages)
             if now - saved > 60.0 * settings.checkpoint_minutes:
                 state.save(checkpoint)
                 saved = now
         out_of_time = settings.minutes is not None and now - began > 60.0 * settings.minutes
         if world.any(out_of_time, device) if settings.minutes is not None else False:
             break
+
+
+def _export(task: Task, settings: TrainConfig, state: State, folder: Path, history: dict[str, Any]) -> None:
+    earlier = [step for step in member_steps(settings) if step < state.step]
+    task.export(folder, state.averages, history, kept_members(folder, earlier))
 
 
 def _preview(task: Task, state: State, log: Log) -> None:
@@ -182,12 +196,14 @@ def _bfloat16(precision: str, device: torch.device) -> bool:
     return precision == "bfloat16"
 
 
-def _history(state: State, settings: TrainConfig, device: torch.device, world: World) -> dict[str, object]:
+def _history(state: State, settings: TrainConfig, device: torch.device, world: World) -> dict[str, Any]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    bfloat16 = _bfloat16(settings.precision, device)
     return {
         "steps": state.step,
         "hours": round(state.seconds / 3600.0, 3),
+        **state.cost.record(state.seconds, device, world.size, bfloat16),
         "device": f"{world.size} x {name}" if world.size > 1 else name,
-        "precision": "bfloat16" if _bfloat16(settings.precision, device) else "float32",
+        "precision": "bfloat16" if bfloat16 else "float32",
         "torch": torch.__version__.split("+")[0],
     }

@@ -61,6 +61,19 @@ def model_path(name: str | Path) -> Path:
     raise InputError(f"no model {str(name)!r}{nearest(name, known)} (a bundled name, or a path to NAME.json)")
 
 
+def training_notes(training: Mapping[str, Any]) -> dict[str, str]:
+    """What cards and `mockforge info` say of a model's training: the history, in words."""
+    return {
+        str(key).replace("_", " "): _in_words(value)
+        for key, value in training.items()
+        if value not in ("", None)
+    }
+
+
+def _in_words(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) and value >= 1e9 else str(value)
+
+
 def network_kind(path: Path) -> str:
     """The word that says what network a model's JSON describes, "" where it says none."""
     try:

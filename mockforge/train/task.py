@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from mockforge.rng import Stream
+from mockforge.train.members import Member
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Task(Protocol):
     phases: tuple[Phase, ...]
     averaged: tuple[str, ...]
     """Networks whose running average is kept and exported."""
+    ensemble: bool
+    """Whether averages of several steps can be exported as one model."""
 
     def to(self, device: Any) -> None:
         """Move everything that is not a network to `device`."""
@@ -48,6 +51,12 @@ class Task(Protocol):
         """A picture of the state of training, uint8 (y, x, 3), or None."""
         ...
 
-    def export(self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any]) -> None:
-        """Write the trained weights; `history` says how they came about (steps, seconds, ...)."""
+    def export(
+        self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any],
+        members: Sequence[Member] = (),
+    ) -> None:  # fmt: skip
+        """Write the trained weights; `history` says how they came about (steps, seconds, ...).
+
+        `members` are the averages of earlier steps, the earliest first; none but of an `ensemble`.
+        """
         ...

@@ -18,7 +18,8 @@ from astropy.io import fits
 
 import mockforge
 from mockforge.batch import Batch
-from mockforge.label.match import Match, completeness, purity
+from mockforge.label.completeness import detected_by, pure_by
+from mockforge.label.match import Match
 from mockforge.label.stage import Detect
 from mockforge.rng import Stream
 from mockforge.sky.scene_stage import SceneTiles
@@ -105,13 +106,13 @@ def show(ours: Batch, theirs: Batch | None, catalogues: Path | None, out: Path) 
         o = batch.tables["objects"]
         apart = o["blendedness"] < 0.05
         for label, rows, colour in (("isolated", apart, "C0"), ("blended", ~apart, "C3")):
-            c = completeness({k: v[rows] for k, v in o.items()}, EDGES, column)
+            c = detected_by({k: v[rows] for k, v in o.items()}, EDGES, column)
             good = c["count"] >= 5
             axes[0, 0].plot(middle[good], c["detected"][good], colour + style, label=f"{name}, {label}")
             print(name, label, "detected", np.round(c["detected"], 2), "n", c["count"])
         t = batch.tables["catalogue"]
         measured = 31.4 - 2.5 * np.log10(np.maximum(t[f"flux_iso_{BAND}"], 1e-6))
-        pure = purity({**t, "m": measured}, EDGES, "m")
+        pure = pure_by({**t, "m": measured}, EDGES, "m")
         good = pure["count"] >= 5
         axes[0, 1].plot(middle[good], pure["pure"][good], "k" + style, label=name)
         print(name, "purity", np.round(pure["pure"], 2), "n", pure["count"], "rows", len(t["label"]))

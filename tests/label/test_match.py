@@ -5,7 +5,8 @@ import pytest
 
 from mockforge.batch import Batch
 from mockforge.errors import InputError
-from mockforge.label.match import Match, completeness, light_shared, purity
+from mockforge.label.completeness import detected_by, pure_by
+from mockforge.label.match import Match, light_shared
 from mockforge.label.stage import Detect
 from mockforge.observe.noise import Noise
 from mockforge.observe.psf import Gaussian, Psf
@@ -70,11 +71,11 @@ def test_each_case_gets_its_name():
 
 def test_shares_of_completeness_and_purity():
     done = Match()(hand_made(), Stream(0))
-    found = completeness(done.tables["objects"], np.array([21.5, 22.8, 24.0, 26.0, 27.0]))
+    found = detected_by(done.tables["objects"], np.array([21.5, 22.8, 24.0, 26.0, 27.0]))
     assert found["count"].tolist() == [2, 1, 1, 0]
     assert found["detected"][:3].tolist() == [1.0, 0.0, 0.0] and np.isnan(found["detected"][3])
     assert found["blended"][:3].tolist() == [0.0, 1.0, 0.0]
-    pure = purity(done.tables["catalogue"], np.array([0.0, 10.0, 200.0]), "flux_iso_g")
+    pure = pure_by(done.tables["catalogue"], np.array([0.0, 10.0, 200.0]), "flux_iso_g")
     assert pure["count"].tolist() == [1, 2] and pure["pure"].tolist() == [0.0, 1.0]
 
 
@@ -111,7 +112,7 @@ def test_a_scene_through_the_detector():
     done = Match()(Detect(threshold=4.0)(batch, Stream(1)), Stream(2))
     objects, catalogue = done.tables["objects"], done.tables["catalogue"]
     compact = {name: column[objects["r_e_arcsec"] < 1.0] for name, column in objects.items()}
-    found = completeness(compact, np.array([20.0, 25.5]), "true_mag_F814W")
+    found = detected_by(compact, np.array([20.0, 25.5]), "true_mag_F814W")
     assert found["count"][0] >= 5 and found["detected"][0] + found["blended"][0] > 0.9
     real = catalogue["true_label"] > 0
     assert real.mean() > 0.9

@@ -23,7 +23,7 @@ from mockforge.train.loop import fit
 
 recipe = TrainSgan(
     name="bare", field=TrainingField(files=()),
-    network=Network(forge=Forge(z_channels=4, widths=(8, 8, 8, 8, 8))),
+    network=Network(forge=Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)),
     critic=Critic(patch=PatchCritic(widths=(8,))), crops=Crops(sizes=(32,), batch=2),
 )
 noise = np.random.default_rng(1).normal(0, 5, (1, 64, 64)).astype(np.float32)

@@ -25,7 +25,7 @@ INSTRUMENT = Instrument(rms_njy=(3.0, 5.0), psf_fwhm_pix=(3.0, 4.0), noise_kerne
 @pytest.fixture(scope="module")
 def forge() -> Model:
     made = Model(
-        "tiny", Forge(z_channels=8, widths=(16, 12, 8, 8, 8)), ("g", "r"), INSTRUMENT,
+        "tiny", Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False), ("g", "r"), INSTRUMENT,
         pixel_scale_arcsec=0.2, psf_fwhm_arcsec=(0.7, 0.6),
     )  # fmt: skip
     painter = made.painter()

@@ -63,7 +63,7 @@ def recipe(files: Path, **changes) -> TrainSgan:
         name="tiny",
         seed=1,
         field=TrainingField(files=("field.fits",), folder=str(files), cut=Cut(rows=(0, 300))),
-        network=Network(forge=Forge(z_channels=4, widths=(8, 8, 8, 8, 8))),
+        network=Network(forge=Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)),
         critic=Critic(patch=PatchCritic(widths=(8, 8))),
         crops=Crops(sizes=(32, 64), batch=4),
         train=TrainConfig(steps=3, device="cpu", log_steps=1, preview_steps=2),

@@ -32,6 +32,7 @@ class Line:
         self.networks = {"line": net}
         self.phases = (Phase("fit", "line", rate=0.05),)
         self.averaged = ("line",)
+        self.ensemble = True
         self.poison = poison
 
     def to(self, device):
@@ -47,9 +48,9 @@ class Line:
     def preview(self, averages):
         return np.zeros((8, 8, 3), dtype=np.uint8)
 
-    def export(self, folder, averages, history):
+    def export(self, folder, averages, history, members=()):
         self.exported = {k: v.clone() for k, v in averages["line"].state_dict().items()}
-        self.history = history
+        self.history, self.members = history, list(members)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
