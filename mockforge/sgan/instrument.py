@@ -9,6 +9,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,13 +23,17 @@ class Instrument:
 
     `noise_kernel` turns white noise of rms 1 into noise of rms 1 with the measured
     autocorrelation. `rms_levels` are joint draws of the sky rms over the training field,
-    relative to `rms_njy`, so that the discriminator cannot tell by depth alone.
+    relative to `rms_njy`, so that the discriminator cannot tell by depth alone. `rms_map`
+    (band, y, x) is the local sky rms over the training field relative to `rms_njy`, a number per
+    mesh of `rms_mesh` pixels: depth drifts across a real field.
     """
 
     rms_njy: tuple[float, ...]
     psf_fwhm_pix: tuple[float, ...]
     noise_kernel: tuple[tuple[tuple[float, ...], ...], ...]
     rms_levels: tuple[tuple[float, ...], ...] = ()
+    rms_map: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    rms_mesh: int = 128
     electrons_per_njy: tuple[float, ...] = ()
     saturation_njy: tuple[float, ...] = ()
 
@@ -42,6 +47,18 @@ class Instrument:
     def noise_radius(self) -> int:
         """Pixels the noise kernel reaches."""
         return len(self.noise_kernel[0]) // 2
+
+    def rms_at(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        """Relative sky rms at pixels [y0:y1, x0:x1] of an endless field, (band, y, x) float32.
+
+        Bilinear between the meshes' centres; the map is mirrored at its edges, again and again.
+        """
+        if not self.rms_map:
+            return np.ones((len(self.rms_njy), y1 - y0, x1 - x0), dtype=np.float32)
+        found = np.asarray(self.rms_map, dtype=np.float32)
+        rows = _mirrored(y0, y1, found.shape[1], self.rms_mesh)
+        columns = _mirrored(x0, x1, found.shape[2], self.rms_mesh)
+        return np.einsum("yi,bij,xj->byx", rows, found, columns, optimize=True)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers as JSON takes them."""
@@ -123,6 +140,19 @@ def _gaussians(fwhm_pix: tuple[float, ...], radius: int) -> Tensor:
             row = torch.erf(edges * FWHM_PER_SIGMA / fwhm / math.sqrt(2.0)).diff()
         rows.append(row / row.sum())
     return torch.stack(rows).float()
+
+
+def _mirrored(first: int, last: int, meshes: int, mesh: int) -> np.ndarray:
+    """Bilinear weights of the meshes at each pixel, (pixels, meshes) float32."""
+    place = (np.arange(first, last) + 0.5) / mesh - 0.5
+    below = np.floor(place).astype(np.int64)
+    part = (place - below).astype(np.float32)
+    weights = np.zeros((last - first, meshes), dtype=np.float32)
+    pixels = np.arange(last - first)
+    for index, weight in ((below, 1.0 - part), (below + 1, part)):
+        turned = index % (2 * meshes)
+        np.add.at(weights, (pixels, np.where(turned < meshes, turned, 2 * meshes - 1 - turned)), weight)
+    return weights
 
 
 def _tuples(value: Any) -> Any:

@@ -14,6 +14,7 @@ from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
 from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge, Smith2019
+from mockforge.sgan.density import DensityScale
 from mockforge.sgan.ensemble import joined, of_member, shortened
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.networks import count_parameters, make_generator
@@ -36,6 +37,8 @@ class Model:
     scaling: Scaling = field(default_factory=Scaling)
     pixel_scale_arcsec: float | None = None
     psf_fwhm_arcsec: tuple[float, ...] | None = None
+    density: DensityScale | None = None
+    """The densities of sources that a conditioned network can be asked for."""
     training: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     """Of the network; of an ensemble's member k under `k/name`."""
@@ -105,6 +108,7 @@ class Model:
             "psf_fwhm_arcsec": self.psf_fwhm_arcsec,
             "scaling": asdict(self.scaling),
             "instrument": self.instrument.to_json(),
+            "density": asdict(self.density) if self.density else None,
             **({"members": list(self.members)} if self.members else {}),
             "training": dict(self.training),
         }
@@ -150,7 +154,7 @@ def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Mod
     if kind not in _SPECS:
         raise ValueError(f"it is a {kind}, wanted a SGAN: {' or '.join(_SPECS)}")
     network = _SPECS[kind](**{k: tuple(v) if isinstance(v, list) else v for k, v in spec.items()})
-    fwhm = found["psf_fwhm_arcsec"]
+    fwhm, crowded = found["psf_fwhm_arcsec"], found.get("density")
     return Model(
         name=found["name"],
         network=network,
@@ -159,6 +163,7 @@ def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Mod
         scaling=Scaling(**{k: tuple(v) for k, v in found["scaling"].items()}),
         pixel_scale_arcsec=found["pixel_scale_arcsec"],
         psf_fwhm_arcsec=tuple(fwhm) if fwhm else None,
+        density=DensityScale(tuple(crowded["levels"]), crowded["smooth_pix"]) if crowded else None,
         training=found["training"],
         weights=weights,
         members=tuple(found.get("members", ())),
