@@ -68,6 +68,30 @@ def generate(
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="Of the first field; equal seeds give equal fields.")
     ] = 1,
+    depth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEPTH",
+            help="5 sigma AB limit, or a survey; also g=25.5,r=25.",
+            show_default=False,
+        ),
+    ] = None,
+    seeing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SEEING", help="FWHM of stars in arcsec, or a survey; also by band.", show_default=False
+        ),
+    ] = None,
+    density: Annotated[
+        float | None,
+        typer.Option(metavar="FACTOR", help="Sources over the field's mean number.", show_default=False),
+    ] = None,
+    member: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K", min=0, help="Member of the model's ensemble; else by seed.", show_default=False
+        ),
+    ] = None,
     device: Device = "cpu",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -77,15 +101,23 @@ def generate(
     \b
       mockforge generate --model kids-viking --size 3232 -n 4 --seed 1 --out fields
       mockforge generate --model runs/kids/kids.json --size 1024x2048 --device cuda --out fields
+      mockforge generate --depth 26 --seeing 0.95 --density 1.2 --out deeper
+      mockforge generate --depth g=hsc-wide,r=hsc-wide,Z=24 --out like_hsc
       mockforge generate --scene scene_xdf_like --size 3232 --out fields
 
-    The headers hold WCS, pixel scale, zeropoint, PSF, seed and the model's hash.
+    A sky can be of any depth (a survey's noise per area, or the AB magnitude of a point source at
+    5 sigma), of any seeing that is not sharper than its model's, and as crowded as the field taught
+    it to be. The headers hold WCS, pixel scale, zeropoint, PSF, depth, seed and the model's hash.
     """
     from mockforge.progress import Progress
 
     height, width = size_of(size)
     if scene is not None and model != "kids-viking":
         raise InputError("--scene and --model exclude each other: give one of them")
+    asked = {"depth": depth, "seeing": seeing, "density": density, "member": member}
+    given = [f"--{name}" for name, value in asked.items() if value is not None]
+    if scene is not None and given:
+        raise InputError(f"{', '.join(given)}: for models; a scene's recipe says what its sky is like")
     if scene is not None:
         from mockforge.recipe.read import load_scene
         from mockforge.sky.scene_files import write_scenes
@@ -94,11 +126,23 @@ def generate(
         paint = lambda advance: write_scenes(sky, name, (height, width), n, seed, out, advance)  # noqa: E731
         bands = len(sky.bands)
     else:
+        from mockforge.sgan.asked import parse
         from mockforge.sgan.generate import generate as paint_sky
         from mockforge.sgan.model import load_model
 
+        deep, blurred = parse("--depth", depth), parse("--seeing", seeing)
         paint = lambda advance: paint_sky(  # noqa: E731
-            model, (height, width), n, seed, out, device=device, progress=advance
+            model,
+            (height, width),
+            n,
+            seed,
+            out,
+            device=device,
+            progress=advance,
+            depth=deep,
+            seeing=blurred,
+            density=density,
+            member=member,
         )
         bands = len(load_model(model).bands)
     check_memory(height, width, bands)  # before anything is made on disk

@@ -114,6 +114,8 @@ _EXACT: dict[str, tuple[str, str]] = {
     "turn": ("", "which of the square's eight symmetries the galaxy is turned by"),
     "fraction_in": ("", "share of the flux at z_in that falls on the tile"),
     "fraction_out": ("", "share of the flux at z_out that falls on the tile"),
+    "member": ("", "which of the model's networks painted the tile, 0 = the run's last"),
+    "density": ("", "number of sources that was asked for, over the field's mean"),
     "sky_x0": ("pix", "first column of the tile on its sky"),
     "sky_y0": ("pix", "first row of the tile on its sky"),
 }
@@ -143,6 +145,8 @@ _OF_PART: dict[str, tuple[str, str]] = {
 """Columns whose meaning in a part is another than in the main body."""
 
 _BY_START: tuple[tuple[str, str, str], ...] = (
+    ("sky_rms_", FLUX, "rms that the noise of the tile's sky was made with"),
+    ("fwhm_", "arcsec", "FWHM of the tile's stars"),
     ("flux_err", FLUX, "error of the Kron flux"),
     ("flux_iso_err", FLUX, "error of the isophotal flux"),
     ("flux_iso", FLUX, "flux in the object's pixels"),

@@ -131,11 +131,16 @@ class Dataset(torch.utils.data.Dataset[Any]):
         transforms: Callable[..., Any] | None = None,
         *,
         scaling: Literal["asinh"] | None = "asinh",
+        masks: str = "instances",
     ) -> DetectionDataset:
-        """The split as torchvision's detection models take it: see DetectionDataset."""
+        """The split as torchvision's detection models take it: see DetectionDataset.
+
+        `masks` names the array of labels: `instances`, what was detected, or another, such as
+        `instances_truth`, what is there.
+        """
         from mockforge.data.detection import DetectionDataset
 
-        return DetectionDataset(self, transforms, scaling)
+        return DetectionDataset(self, transforms, scaling, masks)
 
     def as_pairs(self) -> PairDataset:
         """The split as tuples (input, target, z_in, z_out): see PairDataset."""

@@ -41,8 +41,10 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     right and lower sides are exclusive (a mask one pixel wide has a box of width 1);
     `labels` (n,) int64, all 1 (0 is background); `masks`, tv_tensors.Mask (n,H,W) uint8;
     `image_id`, the sample's number; `area` (n,) float32 in pixels; `iscrowd` (n,) int64, all 0.
-    A sample without objects has boxes of shape (0,4). Row i is the object labelled i+1 in
-    `instances`, so before `transforms` row i of `boxes` is label i+1 of the catalogue.
+    A sample without objects has boxes of shape (0,4). Row i is the object labelled i+1 in the
+    array `masks`: `instances`, what was detected, unless named otherwise, such as `instances_truth`,
+    what is there. So before `transforms` row i of `boxes` is label i+1 of the catalogue, or of the
+    table `objects`.
 
     `transforms` is called as `transforms(image, target)`. Afterwards objects without a pixel
     left are dropped, and boxes and areas are measured again on the masks, so that a crop or a
@@ -58,20 +60,23 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
         base: Dataset,
         transforms: Callable[..., Any] | None = None,
         scaling: Literal["asinh"] | None = "asinh",
+        masks: str = "instances",
     ) -> None:
-        base.needs(("image", "instances"), "as_detection()")
+        base.needs(("image", masks), "as_detection()")
         if scaling not in ("asinh", None):
             raise InputError(f"as_detection(scaling={scaling!r}): should be 'asinh' or None")
         self.base = base
         self.transforms = transforms
         self.scaling = scaling
+        self.masks = masks
         self.rms = np.ones(base.arrays["image"][0], dtype=np.float32)
         """(C,) sky rms used where the sample has no `sky_rms` of its own."""
         self._own_rms = scaling is not None and "sky_rms" in base.arrays
-        self._names = ("image", "instances", "sky_rms") if self._own_rms else ("image", "instances")
+        self._names = ("image", masks, "sky_rms") if self._own_rms else ("image", masks)
         if scaling is not None and not self._own_rms and len(base):
             chosen = np.unique(np.linspace(0, len(base) - 1, 16).astype(int))
-            self.rms = _positive(np.median([_rms_of_sky(base.sample(int(i))) for i in chosen], axis=0))
+            skies = [_rms_of_sky(base.sample(int(i)), masks) for i in chosen]
+            self.rms = _positive(np.median(skies, axis=0))
 
     def __len__(self) -> int:
         return len(self.base)
@@ -82,7 +87,7 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
         sample = self.base.sample(index, *(self._names if self.base.transform is None else ()))
         if self.base.transform is not None:
             sample = self.base.transform(sample)
-        image, instances = sample["image"], sample["instances"]
+        image, instances = sample["image"], sample[self.masks]
         if self.scaling is not None:
             rms = _positive(sample["sky_rms"].numpy()) if self._own_rms else self.rms
             scaled = np.arcsinh(image.numpy() / rms[:, None, None])  # 20 times as fast as torch's
@@ -173,9 +178,9 @@ def _span(there: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return marks.argmax(dim=1), there.shape[1] - marks.flip(1).argmax(dim=1)
 
 
-def _rms_of_sky(sample: dict[str, Any]) -> np.ndarray:
+def _rms_of_sky(sample: dict[str, Any], masks: str) -> np.ndarray:
     """(C,) robust rms of the pixels outside every object."""
-    image, sky = sample["image"].numpy(), sample["instances"].numpy() == 0
+    image, sky = sample["image"].numpy(), sample[masks].numpy() == 0
     return sky_rms(np.where(sky, image, np.nan)) if sky.any() else sky_rms(image)
 
 

@@ -47,6 +47,8 @@ class Settings:
     """Parts of the cross-validation."""
     auc: Fraction = 0.70
     """The classifier's AUC passes up to this value."""
+    controls: Index = 1024
+    """Side in pixels of the skies a model's depth, seeing and density are tried on; 0 leaves them out."""
     pictures: bool = True
     """Draw the report's pictures."""
 
@@ -98,11 +100,15 @@ class Compared:
 
     def limit(self, margin: float, allowance: float = 0.0) -> float:
         """The largest value that passes."""
-        return max(margin * float(np.percentile(self.floor, 95)), allowance)
+        return max(margin * self.percentile(95), allowance)
+
+    def percentile(self, q: float) -> float:
+        """That of the floor; inf where the measure is not defined on the real field."""
+        return float(np.percentile(self.floor, q)) if np.isfinite(self.floor).all() else float("inf")
 
     def row(self, name: str, band: str | None = None) -> Row:
         """The measure as a row of a table."""
-        low, middle, high = np.percentile(self.floor, [25, 50, 95])
+        low, middle, high = (self.percentile(q) for q in (25, 50, 95))
         row: Row = {"measure": name} | ({"band": band} if band else {})
         row |= {"generated": self.value, "error": self.error}
         return row | {"floor 25%": low, "floor 50%": middle, "floor 95%": high, "real, apart": self.apart}

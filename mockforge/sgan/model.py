@@ -108,7 +108,7 @@ class Model:
             "psf_fwhm_arcsec": self.psf_fwhm_arcsec,
             "scaling": asdict(self.scaling),
             "instrument": self.instrument.to_json(),
-            **({"density": asdict(self.density)} if self.density else {}),
+            "density": asdict(self.density) if self.density else None,
             **({"members": list(self.members)} if self.members else {}),
             "training": dict(self.training),
         }

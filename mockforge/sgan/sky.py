@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
+from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +14,18 @@ import torch
 from mockforge.field import Field, tan_wcs
 from mockforge.plane import NoisePlane, ends
 from mockforge.rng import Stream
+from mockforge.sgan.asked import Asked
+from mockforge.sgan.blur import Blur
+from mockforge.sgan.control import Control, RmsMap, control, depths_ab
+from mockforge.sgan.density_plane import DensityPlane
 from mockforge.sgan.forge import CELL
 from mockforge.sgan.model import Model, load_model
+from mockforge.sgan.painter import Painter
 
 TILE = 128
 """Side in pixels of the canonical tiles a sky is computed in."""
+_FARTHEST = 2**20
+"""Pixels within which the place of a sky on the field's map of the rms is drawn."""
 
 
 class Sky:
@@ -27,22 +37,66 @@ class Sky:
     sky, the Field's `truth` holds it.
 
     `model` is a bundled model's name, a path, or a Model; `seed` chooses one of endless skies.
+    `depth`, `seeing`, `density` and `rms` are what `mockforge.sgan.control.control` takes; without
+    them the sky is as deep, as blurred and as crowded, place by place, as the field was. `member`
+    (0, 1, ...) is one of the model's ensemble; by default the seed chooses.
     """
 
     def __init__(
-        self, model: str | Path | Model, seed: int = 0, device: str = "cpu", kept_tiles: int = 64
+        self,
+        model: str | Path | Model,
+        seed: int = 0,
+        device: str = "cpu",
+        kept_tiles: int = 64,
+        *,
+        depth: Asked | None = None,
+        seeing: Asked | None = None,
+        density: float | None = None,
+        member: int | None = None,
+        rms: float | Mapping[str, float] | RmsMap | None = None,
     ) -> None:
         self.model = model if isinstance(model, Model) else load_model(model)
         self.seed, self.device, self.kept_tiles = seed, torch.device(device), kept_tiles
-        self.painter = self.model.painter()
-        self.painter.generator.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        self.painter.to(self.device)
+        made = control(self.model, depth=depth, seeing=seeing, density=density, rms=rms)
         stream = Stream(seed, ("sky",))
+        self._painters: dict[int, Painter] = {}
+        drawn = int(stream.child("member").numpy().integers(self.model.n_members))
+        self._paint_by(drawn if member is None else member)
         cells, bands = TILE // CELL, len(self.model.bands)
-        self._z = NoisePlane(stream.child("z"), self.painter.generator.z_channels, cells)
+        crowded = self.model.density
+        channels = self.painter.generator.z_channels - (crowded is not None)
+        self._z = NoisePlane(stream.child("z"), channels, cells)
+        self._density = None if crowded is None else DensityPlane(stream.child("density"), crowded)
         self._white = NoisePlane(stream.child("noise"), bands, TILE)
         self._shot = NoisePlane(stream.child("shot"), bands, TILE)
+        self._follow(made)
+
+    def _follow(self, made: Control) -> None:
+        """Be what `made` says from now on."""
+        self.control = made
+        self._optics = made.instrument.tensors(self.device)
+        self._blur = Blur(made.blur, self.device) if made.blur else None
+        self._offset = (0, 0)
+        if made.place_drawn and made.instrument.rms_map:
+            drawn = Stream(self.seed, ("sky", "rms")).numpy()
+            self._offset = (int(drawn.integers(_FARTHEST)), int(drawn.integers(_FARTHEST)))
         self._tiles: OrderedDict[tuple[int, int], tuple[np.ndarray, np.ndarray | None]] = OrderedDict()
+
+    def _paint_by(self, member: int) -> None:
+        """Let a member of the ensemble paint."""
+        if member not in self._painters:
+            made = self.model.painter(member)
+            made.generator.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+            made.to(self.device)
+            self._painters[member] = made
+        self.member, self.painter = member, self._painters[member]
+
+    def seen(self, made: Control, member: int | None = None) -> Sky:
+        """This sky, its random numbers and networks, seen as `made` says and painted by `member`."""
+        other = copy(self)
+        other._follow(made)
+        other._paint_by(self.member if member is None else member)
+        return other
 
     def __getitem__(self, window: tuple[slice, slice]) -> Field:
         """The Field of a window `[y0:y1, x0:x1]`, both ends given, no step.
@@ -70,14 +124,21 @@ class Sky:
                     truth[there] = clean[here]
         return image, truth
 
+    def rms(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        """Rms of the noise of empty sky in a window, (band, y, x) float32 in nJy."""
+        made = self.control.instrument
+        return np.asarray(made.rms_njy, dtype=np.float32)[:, None, None] * self._level(y0, y1, x0, x1)
+
     def _field(self, image: np.ndarray, truth: np.ndarray | None, y0: int, x0: int) -> Field:
         model = self.model
         header = {
             "MFMODEL": (model.name[:60], "mockforge model that painted the field"),
             "MFSHA256": (model.sha256, "sha256 of its weights"),
+            "MFMEMBER": (self.member, "member of its ensemble"),
             "MFSEED": (self.seed, "seed of the sky"),
             "MFY0": (y0, "first row of the window in the sky"),
             "MFX0": (x0, "first column of the window in the sky"),
+            **self._noise_cards(),
         }
         wcs = None
         if model.pixel_scale_arcsec:
@@ -86,11 +147,23 @@ class Sky:
             image=image,
             bands=model.bands,
             pixel_scale_arcsec=model.pixel_scale_arcsec,
-            psf_fwhm_arcsec=model.psf_fwhm_arcsec,
+            psf_fwhm_arcsec=self.control.psf_fwhm_arcsec,
             truth=truth,
             wcs=wcs,
             header=header,
         )
+
+    def _noise_cards(self) -> dict[str, tuple[float, str]]:
+        """FITS cards of each band's noise, by its number."""
+        if not self.model.clean:
+            return {}
+        out = {}
+        depths = depths_ab(self.model, self.control) or (math.nan,) * len(self.model.bands)
+        for i, (rms, depth) in enumerate(zip(self.control.instrument.rms_njy, depths, strict=True), 1):
+            out[f"MFRMS{i}"] = (rms, f"[nJy] rms of the sky in band {i}")
+            if math.isfinite(depth):
+                out[f"MFDEPTH{i}"] = (depth, f"[mag] 5 sigma AB, point source, band {i}")
+        return out
 
     def _tile(self, ty: int, tx: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Observed and noiseless pixels of a canonical tile, (band, TILE, TILE)."""
@@ -106,28 +179,46 @@ class Sky:
 
     @torch.no_grad()
     def _paint(self, ty: int, tx: int) -> tuple[np.ndarray, np.ndarray | None]:
-        painter, cells = self.painter, TILE // CELL
-        # The PSF needs `reach` pixels on each side: start that many whole cells earlier.
-        before = painter.generator.halo + -(-painter.reach // CELL)
-        spare = -painter.reach % CELL
-        side = painter.cells(TILE + spare)
-        z = self._z.window(
-            ty * cells - before, ty * cells - before + side, tx * cells - before, tx * cells - before + side
-        )
-        shaped = torch.from_numpy(z)[None].to(self.device, memory_format=torch.channels_last)
-        flux = painter.flux(shaped, TILE + spare)[..., spare:, spare:]
+        painter, radius = self.painter, self.control.radius
+        # The PSF and the added blur need pixels on each side: start that many whole cells earlier.
+        around = painter.reach + radius
+        before = painter.generator.halo + -(-around // CELL)
+        spare = -around % CELL
+        size = TILE + 2 * radius + spare
+        z = self._cells(ty * TILE // CELL - before, tx * TILE // CELL - before, painter.cells(size))
+        flux = painter.flux(z, size)[..., spare:, spare:]
         if not painter.clean:
             return flux[0].cpu().numpy(), None
-        r = self.model.instrument.noise_radius
-        y, x = ty * TILE, tx * TILE
-        white = self._noise(self._white, y - r, y + TILE + r, x - r, x + TILE + r)
-        shot = (
-            self._noise(self._shot, y, y + TILE, x, x + TILE)
-            if self.model.instrument.electrons_per_njy
-            else None
-        )
-        seen = painter.optics.observe(flux, white, shot)
+        if self._blur is not None:
+            flux = self._blur(flux)
+        seen = self._observed(flux, ty * TILE, tx * TILE)
         return seen[0].cpu().numpy(), flux[0].cpu().numpy()
+
+    def _cells(self, y: int, x: int, side: int) -> torch.Tensor:
+        """z of a window of cells, (1, z_channels, side, side), the density behind the random numbers."""
+        z = self._z.window(y, y + side, x, x + side)
+        if self._density is not None:
+            asked = self.control.condition
+            crowded = np.full((1, side, side), asked, dtype=np.float32)
+            if asked is None:
+                crowded = self._density.window(y, y + side, x, x + side)
+            z = np.concatenate([z, crowded])
+        return torch.from_numpy(z)[None].to(self.device, memory_format=torch.channels_last)
+
+    def _observed(self, flux: torch.Tensor, y: int, x: int) -> torch.Tensor:
+        """The noiseless tile at (y, x) with the noise that belongs there."""
+        made, r = self.control.instrument, self.control.instrument.noise_radius
+        white = self._noise(self._white, y - r, y + TILE + r, x - r, x + TILE + r)
+        shot = self._noise(self._shot, y, y + TILE, x, x + TILE) if made.electrons_per_njy else None
+        level = None
+        if made.rms_map:
+            level = torch.from_numpy(self._level(y, y + TILE, x, x + TILE))[None].to(self.device)
+        return self._optics.observe(flux, white, shot, level)
+
+    def _level(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        """Rms over the bands' own in a window, (band, y, x), from where the sky lies on the map."""
+        y, x = self._offset
+        return self.control.instrument.rms_at(y0 + y, y1 + y, x0 + x, x1 + x)
 
     def _noise(self, plane: NoisePlane, y0: int, y1: int, x0: int, x1: int) -> torch.Tensor:
         return torch.from_numpy(plane.window(y0, y1, x0, x1))[None].to(self.device)

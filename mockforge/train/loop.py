@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mockforge.rng import Stream
 from mockforge.train.checkpoint import State
 from mockforge.train.config import TrainConfig
 from mockforge.train.log import Log
+from mockforge.train.members import FOLDER as MEMBERS
 from mockforge.train.members import forget_members, keep_member, kept_members, member_steps
 from mockforge.train.parallel import World, join
 from mockforge.train.task import Phase, Task
@@ -127,7 +129,15 @@ def _run(
 
 def _export(task: Task, settings: TrainConfig, state: State, folder: Path, history: dict[str, Any]) -> None:
     earlier = [step for step in member_steps(settings) if step < state.step]
-    task.export(folder, state.averages, history, kept_members(folder, earlier))
+    members = kept_members(folder, earlier)
+    missing = sorted({*earlier} - {member.step for member in members})
+    if missing:
+        warnings.warn(
+            f"{folder / MEMBERS}: nothing kept of steps {', '.join(map(str, missing))}, which the run passed "
+            f"before they were asked for; the model has {len(members) + 1} members",
+            stacklevel=2,
+        )
+    task.export(folder, state.averages, history, members)
 
 
 def _preview(task: Task, state: State, log: Log) -> None:

@@ -14,7 +14,7 @@ _MAY_CHANGE = (
     "field.folder",
     "dataset",
     "degraded",
-    *(f"train.{key}" for key in ("steps", "minutes", "members", "device", "threads")),
+    *(f"train.{key}" for key in ("steps", "minutes", "members", "members_from", "device", "threads")),
     *(f"train.{key}" for key in ("checkpoint_minutes", "preview_steps", "log_steps")),
 )
 """What a resumed run may be asked differently: it changes no loss, only where, when and how long."""

@@ -13,6 +13,7 @@ from torchvision.ops import masks_to_boxes
 from torchvision.transforms import v2
 
 import mockforge
+from mockforge.batch import Batch
 from mockforge.data.detection import objects
 from mockforge.errors import InputError
 from tests.data.conftest import blobs, publish
@@ -45,6 +46,31 @@ def test_empty_sky_and_single_pixels(segmentation: Path) -> None:
     assert boxes.tolist() == [[5, 0, 6, 1], [0, 4, 2, 5]]
     assert masks.sum() == 3
     assert area.tolist() == [1, 2]
+
+
+def test_masks_of_the_truth(tmp_path: Path) -> None:
+    """Another array of labels than the detector's: here each blob's core alone."""
+
+    def made(shard: int) -> Batch:
+        batch = blobs(shard)
+        core = batch.arrays["truth"].max(axis=1) > 60.0
+        return batch.with_arrays(instances_truth=np.where(core, batch.arrays["instances"], 0))
+
+    save = {"image": "float32", "instances": "int32", "instances_truth": "int32"}
+    base = mockforge.load(publish(tmp_path / "both", made, save, shards=1))
+    for i in range(len(base)):
+        _, target = base.as_detection(masks="instances_truth")[i]
+        labels = base[i]["instances_truth"]
+        wanted = [labels == k for k in labels.unique() if k > 0]
+        assert len(target["masks"]) == len(wanted)
+        for mask, own in zip(target["masks"], wanted, strict=True):
+            assert torch.equal(mask.as_subclass(torch.Tensor).bool(), own)
+    assert (
+        base.as_detection()[0][1]["area"].sum()
+        > base.as_detection(masks="instances_truth")[0][1]["area"].sum()
+    )
+    with pytest.raises(InputError, match="instances_visible"):
+        base.as_detection(masks="instances_visible")
 
 
 def test_scaling(segmentation: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp, wasserstein_distance
 
 from mockforge.evaluate.classifier import auc, classify
 from mockforge.evaluate.counts import completeness_limit, ks_distance, ks_probability
-from mockforge.evaluate.floor import Pick, Settings, interleaved, snake
+from mockforge.evaluate.floor import Compared, Pick, Settings, interleaved, snake
 from mockforge.evaluate.memory import nearest
 from mockforge.evaluate.morphology import measure_shapes, wasserstein
 from mockforge.evaluate.noise import LAGS, noise_of, radial, spikes, surroundings
@@ -188,3 +188,10 @@ def test_the_classifier_parts_what_differs_and_nothing_else():
     assert unlike.mean > 0.95
     again = classify(everything(one), everything(other), settings, RNG.child("b"))
     assert again is not None and np.allclose(again.auc, unlike.auc, atol=0.02)
+
+
+def test_what_the_real_field_does_not_define_fails_nothing():
+    found = Compared(0.3, 0.1, np.array([np.inf]), float("nan"))
+    assert found.row("D")["floor 50%"] == np.inf and found.verdict("D", 1.5).passed is True
+    known = Compared(0.3, 0.1, np.arange(101) / 100, 0.0)
+    assert known.row("D")["floor 95%"] == pytest.approx(0.95) and known.limit(2.0) == pytest.approx(1.9)

@@ -1,6 +1,6 @@
 """Averaged weights kept on the way of a run."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from mockforge.errors import InputError
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 from mockforge.train.members import FOLDER, kept_members, member_steps
+from mockforge.train.run_record import check_run, record_run
 from tests.train.test_loop import SETTINGS, Line
 
 ENSEMBLE = replace(SETTINGS, members=3)
@@ -48,7 +49,8 @@ def test_a_run_stopped_early_exports_the_members_it_has(tmp_path):
     task = Line()
     fit(task, replace(ENSEMBLE, steps=9, members=1), 3, tmp_path)
     assert task.members == []
-    fit(task, ENSEMBLE, 3, tmp_path, resume=True)  # step 8 was passed when no members were asked
+    with pytest.warns(UserWarning, match="nothing kept of steps 8, .* the model has 2 members"):
+        fit(task, ENSEMBLE, 3, tmp_path, resume=True)
     assert [m.step for m in task.members] == [10]
     fit(task, replace(ENSEMBLE, minutes=1e-9, steps=24), 3, tmp_path, resume=True)
     assert task.members == []
@@ -70,3 +72,15 @@ def test_a_damaged_member_and_a_network_without_members_are_input_errors(tmp_pat
     alone.ensemble = False
     with pytest.raises(InputError, match=r"train\.members is 3"):
         fit(alone, ENSEMBLE, 3, tmp_path / "alone")
+
+
+def test_a_resume_may_ask_for_other_members_but_not_for_another_average(tmp_path):
+    @dataclass(frozen=True)
+    class Recipe:
+        train: TrainConfig
+
+    fit(Line(), ENSEMBLE, 3, tmp_path)
+    record_run(Recipe(ENSEMBLE), tmp_path, "")
+    check_run(Recipe(replace(ENSEMBLE, members=2, members_from=0.2)), tmp_path, resume=True)
+    with pytest.raises(InputError, match=r"train\.ema_decay: 0\.999 -> 0\.9"):
+        check_run(Recipe(replace(ENSEMBLE, ema_decay=0.9)), tmp_path, resume=True)

@@ -1,0 +1,99 @@
+"""What people ask of a sky: numbers and surveys, for all bands or by band."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mockforge.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from mockforge.observe.surveys import Survey
+    from mockforge.sgan.model import Model
+
+Asked = float | str | Mapping[str, float | str]
+"""A number for every band, a survey, or either by band; a band that is left out stays as it is.
+
+A survey is a preset's name or a file; its band is the one of the same name, or of the same name
+after the survey's prefix (`g` is `kids_g`). `SURVEY:BAND` names another."""
+
+
+def parse(option: str, text: str | None) -> Asked | None:
+    """What a command line says: `25.5`, `hsc-wide`, `g=25.5,r=25` or `r=euclid-wide:VIS`."""
+    if text is None:
+        return None
+    if "=" not in text:
+        return _number_or_name(text)
+    out: dict[str, float | str] = {}
+    for word in text.split(","):
+        band, mark, value = (part.strip() for part in word.partition("="))
+        if not (band and mark and value) or band in out:
+            raise InputError(f"{option}: should be such as 25.5 or g=25.5,r=25, found {text!r}")
+        out[band] = _number_or_name(value)
+    return out
+
+
+def survey_files(*asked: Any) -> dict[str, str]:
+    """The surveys of a user's own among what is asked for: file -> sha256."""
+    from mockforge.observe.surveys import digest, is_file
+
+    words = [w for one in asked for w in (one.values() if isinstance(one, Mapping) else (one,))]
+    files = [_parts(w)[0] for w in words if isinstance(w, str)]
+    return {name: digest(name) for name in files if is_file(name)}
+
+
+def by_band(
+    name: str, model: Model, asked: Asked | None, number: Callable[[float], bool], wanted: str
+) -> list[float | str | None]:
+    """What is asked in each band of the model; numbers are checked."""
+    if isinstance(asked, Mapping):
+        for band in asked:
+            if band not in model.bands:
+                raise InputError(f"{name}: {model.name} has no band {band!r}{nearest(band, model.bands)}")
+        out = [asked.get(band) for band in model.bands]
+    else:
+        out = [asked] * len(model.bands)
+    for value in out:
+        if isinstance(value, (int, float)) and not (math.isfinite(value) and number(value)):
+            raise InputError(f"{name}: should be {wanted}, found {value:g}")
+    return out  # type: ignore[return-value]
+
+
+def survey_of(name: str, model: Model, asked: str, band: str) -> tuple[Survey, str]:
+    """The survey that is asked for, and its band that stands for the model's."""
+    from mockforge.observe.surveys import survey
+
+    head, own = _parts(asked)
+    chosen = survey(head)
+    if own is not None:
+        chosen.band(own)
+        return chosen, own
+    for fits in (str.__eq__, lambda a, b: a.rpartition("_")[2] == b, _alike):
+        found = [own for own in chosen.bands if fits(own, band)]
+        if len(found) == 1:
+            return chosen, found[0]
+    raise InputError(
+        f"{name}: {chosen.title} has no band like {band} of {model.name}; it has {', '.join(chosen.bands)}."
+        f" Say which stands for it, such as {band}={asked}:{next(iter(chosen.bands))}, or give numbers"
+    )
+
+
+def _number_or_name(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text.strip()
+
+
+def _parts(asked: str) -> tuple[str, str | None]:
+    """A survey, and its band where `asked` is SURVEY:BAND."""
+    from mockforge.observe.surveys import is_file
+
+    head, _, own = asked.rpartition(":")
+    named = bool(head) and (not is_file(head) or head.endswith((".yaml", ".yml")))
+    return (head, own) if named else (asked, None)
+
+
+def _alike(own: str, band: str) -> bool:
+    return own.rpartition("_")[2].lower() == band.lower()
