@@ -46,7 +46,6 @@ class Smith2019:
     """Filters at 8, 4, 2 and 1 pixels per element."""
     unit_layers: Index = 2
     """Unit-stride layers after each doubling; the paper's text has 3, its released code 2."""
-    density = False  # the published network takes no condition
 
 
 @config

@@ -40,12 +40,10 @@ class Crops:
         ]
         return torch.stack(out)
 
-    def conditions(self, size: int, places: np.ndarray) -> Tensor | None:
-        """What the centres of these crops say, (n, 1); None without a condition."""
-        if self.condition is None:
-            return None
+    def conditions(self, size: int, places: np.ndarray) -> Tensor:
+        """What the centres of these crops say, (n, 1), of a field with a condition."""
         y, x = (places + size // 2).T
-        return torch.from_numpy(self.condition[y, x][:, None]).to(self.image)
+        return torch.from_numpy(np.asarray(self.condition)[y, x][:, None]).to(self.image)
 
 
 def turned(image: Tensor, turn: int) -> Tensor:

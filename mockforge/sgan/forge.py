@@ -48,11 +48,11 @@ class ForgeGenerator(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, a=0.2)
-                layer.bias.zero_()  # type: ignore[union-attr]
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         for layer in (self.style8, self.style4):  # modulation begins as none
             layer.weight.mul_(0.1)
         for layer in (*self.context, *self.details):  # residual branches: keep the variance
-            layer.weight.mul_(0.5)
+            layer.weight.mul_(0.5)  # type: ignore[operator]
         nn.init.normal_(self.last.weight, std=0.02)
 
     @property
@@ -80,8 +80,8 @@ class ForgeGenerator(nn.Module):
         """Paint y; see the class."""
         own, density = self.spec.z_channels, z[:, self.spec.z_channels + self.folded :]
         x = leaky(self.first(torch.cat([z[:, :own], density], dim=1)))
-        for layer in self.context:
-            x = trimmed(x, layer.dilation[0]) + leaky(layer(x))
+        for step, layer in zip(self.spec.dilations, self.context, strict=True):
+            x = trimmed(x, step) + leaky(layer(x))
         cells = 1 + sum(self.spec.dilations)
         n8 = self.spec.fine_channels[0] * 4
         style, x = up(self.style8(x)), up(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Prepared:
     """Per band, FWHM of the stars' cores; NaN where there are too few stars."""
     clip: tuple[tuple[float, float], ...]
     """Per band, the minimum and the 99.99th percentile: the published scaling."""
-    sources: np.ndarray
+    sources: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     """(n, 2) y, x of everything above 1.5 sigma on the mean of the bands, outside the mask."""
 
 

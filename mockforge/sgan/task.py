@@ -65,7 +65,7 @@ class SganTask:
                 fake, asked = self.fakes(size, n, stream)
             real, known = self.reals(size, n, stream)
             every = self.loss.r1_every
-            penalised = self.loss.r1 > 0 and stream.child("r1").numpy().integers(every) == 0
+            penalised = self.loss.r1 > 0 and bool(stream.child("r1").numpy().integers(every) == 0)
             real_logits = self.critic(real.requires_grad_(penalised), known)
             out = {"loss/critic": critic_loss(self.loss.kind, real_logits, self.critic(fake, asked))}
             if penalised:
@@ -83,7 +83,8 @@ class SganTask:
         stream = stream.child("real")
         places = self.field.places(size, n, stream.child("place"))
         turns = stream.child("turn").numpy().integers(0, 8, n)
-        return self._seen(self.field.draw(size, places, turns)), self.field.conditions(size, places)
+        known = None if self.field.condition is None else self.field.conditions(size, places)
+        return self._seen(self.field.draw(size, places, turns)), known
 
     def fakes(self, size: int, n: int, stream: Stream) -> tuple[Tensor, Tensor | None]:
         """Generated crops as the discriminator sees them, and what was asked of them.
@@ -96,8 +97,9 @@ class SganTask:
         z = torch.randn(
             n, self.painter.generator.z_channels, cells, cells, generator=source, device=self.device
         )
-        asked = self.field.conditions(size, self.field.places(size, n, stream.child("asked")))
-        if asked is not None:
+        asked = None
+        if self.field.condition is not None:
+            asked = self.field.conditions(size, self.field.places(size, n, stream.child("asked")))
             z[:, -1:] = asked[:, :, None, None]
         if self.painter.clean:
             depth = self.field.places(size, n, stream.child("depth"))

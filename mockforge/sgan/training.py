@@ -136,9 +136,9 @@ def make_task(
     """The training task: fresh networks (weights from the recipe's seed), field, losses."""
     known = pixel_scale_arcsec and all(f == f for f in ready.psf_fwhm_pix)
     crowded, density = None, None
-    if recipe.network.chosen.density:
+    if recipe.network.forge is not None and recipe.network.forge.density:
         y, x = ready.sources.T
-        crowded, density = measure_density(y, x, ready.mask, recipe.network.chosen.density_smooth_pix)
+        crowded, density = measure_density(y, x, ready.mask, recipe.network.forge.density_smooth_pix)
     scaling = Scaling()
     if recipe.network.smith2019 is not None:
         scaling = Scaling(tuple(c[0] for c in ready.clip), tuple(c[1] for c in ready.clip))

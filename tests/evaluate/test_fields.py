@@ -89,7 +89,7 @@ def test_an_untrained_network_fails(real):
 
     white = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))
     instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(2.0, 2.0), noise_kernel=(white, white))
-    model = Model("untrained", Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False), BANDS, instrument)
+    model = Model("untrained", Forge(z_channels=8, widths=(16, 12, 8, 8, 8)), BANDS, instrument)
     image = Sky(model, 1).pixels(0, ROWS[1] - ROWS[0], 0, 512)[0]
     report = evaluated(real, image, QUICK)
     assert {"Counts and magnitudes", "Noise"} <= failed(report)

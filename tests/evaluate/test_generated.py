@@ -20,6 +20,7 @@ from mockforge.sgan.sky import Sky
 from tests.data.conftest import blobs, publish
 from tests.evaluate.conftest import BANDS, sky
 
+SMALL = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
 WHITE = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))
 
 
@@ -67,7 +68,12 @@ def test_tiles_are_compared_like_one_field():
 
 def test_a_model_paints_and_a_field_is_read(tmp_path):
     instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(2.0, 2.0), noise_kernel=(WHITE, WHITE))
-    model = Model("tiny", Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False), ("g", "r"), instrument)
+    model = Model(
+        "tiny",
+        Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False),
+        ("g", "r"),
+        instrument,
+    )
     made_of = replace(model, pixel_scale_arcsec=0.2).trained(model.painter().generator, {"steps": 0})
     path = made_of.save(tmp_path)
     made = from_model(path, 70, 90, 3, "cpu")

@@ -300,7 +300,7 @@ def test_the_stage_draws_what_varies_for_each_sample(model, tmp_path):
 
 
 def test_a_dataset_is_painted_by_all_members(model, tmp_path):
-    weights = {f"{k}/{name}": (1 + 0.2 * k) * w for k in range(3) for name, w in model.weights.items()}
+    weights = {f"{k}/{name}": (1 - 0.2 * k) * w for k in range(3) for name, w in model.weights.items()}
     ensemble = replace(model, weights=weights, members=(30, 20, 10))
     stage = Sgan(model=str(ensemble.save(tmp_path)), tile=64, margin=0)
     made = stage(batch_of([0, 1, 2, 3]), Stream(5, ("shard", 0, "sgan")))

@@ -19,11 +19,12 @@ from mockforge.train.loop import fit
 from mockforge.train.members import Member, kept_members
 from mockforge.train.model_files import training_notes
 
+SMALL = Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)
 INSTRUMENT = Instrument(rms_njy=(5.0,), psf_fwhm_pix=(3.0,), noise_kernel=(((1.0,),),))
 RECIPE = TrainSgan(
     name="several",
     field=TrainingField(files=()),
-    network=Network(forge=Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)),
+    network=Network(forge=SMALL),
     critic=Critic(patch=PatchCritic(widths=(8,))),
     crops=Crops(sizes=(32,), batch=2),
     train=TrainConfig(steps=6, members=3, device="cpu", preview_steps=0, checkpoint_minutes=1e-6),

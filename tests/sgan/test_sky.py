@@ -18,6 +18,7 @@ from mockforge.sgan.painter import Scaling
 from mockforge.sgan.sky import TILE, Sky
 from mockforge.sgan.stage import Sgan
 
+SMALL = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
 KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
 INSTRUMENT = Instrument(rms_njy=(3.0, 5.0), psf_fwhm_pix=(3.0, 4.0), noise_kernel=(KERNEL, KERNEL))
 
@@ -25,12 +26,13 @@ INSTRUMENT = Instrument(rms_njy=(3.0, 5.0), psf_fwhm_pix=(3.0, 4.0), noise_kerne
 @pytest.fixture(scope="module")
 def forge() -> Model:
     made = Model(
-        "tiny", Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False), ("g", "r"), INSTRUMENT,
+        "tiny", SMALL, ("g", "r"), INSTRUMENT,
         pixel_scale_arcsec=0.2, psf_fwhm_arcsec=(0.7, 0.6),
     )  # fmt: skip
     painter = made.painter()
     for parameter in painter.generator.parameters():
-        torch.nn.init.normal_(parameter, std=0.2, generator=Stream(2, (parameter.numel(),)).torch())
+        std = 1.0 / max(parameter[0].numel(), 25) ** 0.5
+        torch.nn.init.normal_(parameter, std=std, generator=Stream(2, (parameter.numel(),)).torch())
     return made.trained(painter.generator, {"steps": 0})
 
 
