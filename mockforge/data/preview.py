@@ -36,9 +36,10 @@ def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
 
 
 def _segmentation(reader: Reader) -> np.ndarray:
-    """Six tiles: image, outlines and truth side by side, two tiles a row."""
+    """Six tiles: image, outlines and truth side by side, two tiles a row; with outlines of the truth one."""
     labels = "instances" if "instances" in reader.arrays else "instances_visible"
-    names = [name for name in ("image", labels, "truth") if name in reader.arrays]
+    names = [name for name in ("image", labels, "truth", "instances_truth") if name in reader.arrays]
+    both = {"truth", "instances_truth"} <= set(names)
     samples = [reader.read(i, names) for i in spread(reader, 6)]
     rms = _common_rms([s["image"] for s in samples])
     bands = reader.attributes.get("bands")
@@ -49,9 +50,12 @@ def _segmentation(reader: Reader) -> np.ndarray:
         row = [rgb, _labelled(rgb, cut[labels])]
         if "truth" in cut:
             row.append(asinh_rgb(cut["truth"], rms, bands=bands))
+        if both:
+            row.append(_labelled(row[-1], cut["instances_truth"]))
         panels.append(joined([enlarged(p) for p in row], axis=1))
     titles = ["image", "labels", *(["truth, without noise"] if "truth" in names else [])]
-    columns = 2 if len(panels) > 1 else 1
+    titles += ["labels of the truth"] if both else []
+    columns = 2 if len(panels) > 1 and not both else 1
     return page(reader, panels, columns, titles * columns, "bands balanced by their noise")
 
 

@@ -150,7 +150,33 @@ def _parts(
             stretched, math.log(2.0), minarea=min_pixels, filter_kernel=None, deblend_nthresh=levels,
             deblend_cont=contrast, clean=False, segmentation_map=True,
         )  # fmt: skip
-    return np.ascontiguousarray(labels, dtype=np.int32), (found["flag"] & 1).astype(bool)
+    return in_one_piece(labels.astype(np.int32)), (found["flag"] & 1).astype(bool)
+
+
+def in_one_piece(instances: np.ndarray) -> np.ndarray:
+    """Labels (y, x) of which each has one connected region, corners count: its largest.
+
+    sep deals out the pixels between parts at random, by their light there, which leaves specks; they
+    go to the nearest source.
+    """
+    from scipy.ndimage import distance_transform_edt
+    from skimage.measure import label
+
+    regions = np.asarray(label(instances, connectivity=2), dtype=np.int64)
+    pixels = np.flatnonzero(regions)
+    size = np.bincount(regions.ravel()[pixels], minlength=1)
+    owner = np.zeros(len(size), dtype=np.int64)
+    owner[regions.ravel()[pixels]] = instances.ravel()[pixels]
+    order = np.lexsort((-size, owner))  # by source, the largest region first
+    _, first = np.unique(owner[order], return_index=True)
+    kept = np.zeros(len(size), dtype=bool)
+    kept[order[first]] = True
+    speck = ~kept[regions] & (instances > 0)
+    if not speck.any():
+        return instances
+    sure = np.where(speck, 0, instances)
+    y, x = distance_transform_edt(sure == 0, return_distances=False, return_indices=True)  # type: ignore[misc]
+    return np.where(speck, sure[y, x], instances)
 
 
 def _moments(own: Light, mean: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mockforge.errors import InputError
 from mockforge.picture import asinh_rgb, save_png
 from mockforge.sgan.asked import Asked
-from mockforge.sgan.sky import TILE, Sky
+from mockforge.sgan.sky import Sky
 from mockforge.train.parallel import usable
 
 
@@ -52,13 +52,7 @@ def generate(
 
 
 def _write(sky: Sky, size: tuple[int, int], out: Path, progress: Callable[[int], None] | None) -> Path:
-    if progress is not None:  # paint row by row of tiles, so that the bar moves; the tiles are kept
-        sky.kept_tiles = (size[0] // TILE + 2) * (size[1] // TILE + 2)
-        for y in range(0, size[0], TILE):
-            height = min(TILE, size[0] - y)
-            sky.pixels(y, y + height, 0, size[1])
-            progress(height * size[1])
-    field = sky[0 : size[0], 0 : size[1]]
+    field = sky.field(0, size[0], 0, size[1], progress)
     path = field.write(out / f"{sky.model.name}-{sky.seed}.fits")
     save_png(path.with_suffix(".png"), asinh_rgb(field.image, bands=field.bands))
     return path

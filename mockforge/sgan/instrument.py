@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,10 +53,15 @@ class Instrument:
         """
         if not self.rms_map:
             return np.ones((len(self.rms_njy), y1 - y0, x1 - x0), dtype=np.float32)
-        found = np.asarray(self.rms_map, dtype=np.float32)
+        found = self._relative
         rows = _mirrored(y0, y1, found.shape[1], self.rms_mesh)
         columns = _mirrored(x0, x1, found.shape[2], self.rms_mesh)
-        return np.einsum("yi,bij,xj->byx", rows, found, columns, optimize=True)
+        return rows @ found @ columns.T
+
+    @cached_property
+    def _relative(self) -> np.ndarray:
+        """`rms_map` as an array: a sky asks for it at every tile."""
+        return np.asarray(self.rms_map, dtype=np.float32)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers as JSON takes them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
 
@@ -24,6 +24,10 @@ from mockforge.sgan.painter import Painter
 
 TILE = 128
 """Side in pixels of the canonical tiles a sky is computed in."""
+_STRIP = 16
+"""Tiles across a strip: three rows of its noise fit into the blocks that a NoisePlane keeps."""
+_Z_BLOCKS = 512
+"""Blocks of z that are kept: a tile needs those of many tiles round it."""
 _FARTHEST = 2**20
 """Pixels within which the place of a sky on the field's map of the rms is drawn."""
 
@@ -65,7 +69,7 @@ class Sky:
         cells, bands = TILE // CELL, len(self.model.bands)
         crowded = self.model.density
         channels = self.painter.generator.z_channels - (crowded is not None)
-        self._z = NoisePlane(stream.child("z"), channels, cells)
+        self._z = NoisePlane(stream.child("z"), channels, cells, _Z_BLOCKS)
         self._density = None if crowded is None else DensityPlane(stream.child("density"), crowded)
         self._white = NoisePlane(stream.child("noise"), bands, TILE)
         self._shot = NoisePlane(stream.child("shot"), bands, TILE)
@@ -103,25 +107,33 @@ class Sky:
 
         Its WCS, where the pixel scale is known, is one tangent plane for the whole sky.
         """
-        y0, y1, x0, x1 = ends(window)
-        image, truth = self.pixels(y0, y1, x0, x1)
+        return self.field(*ends(window))
+
+    def field(
+        self, y0: int, y1: int, x0: int, x1: int, advance: Callable[[int], None] | None = None
+    ) -> Field:
+        """The same of a window [y0:y1, x0:x1]; `advance` is called with the pixels done."""
+        image, truth = self.pixels(y0, y1, x0, x1, advance)
         return self._field(image, truth, y0, x0)
 
-    def pixels(self, y0: int, y1: int, x0: int, x1: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def pixels(
+        self, y0: int, y1: int, x0: int, x1: int, advance: Callable[[int], None] | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Observed and noiseless pixels (None where not known) of a window, (band, y, x) in nJy."""
         bands = len(self.model.bands)
         image = np.empty((bands, y1 - y0, x1 - x0), dtype=np.float32)
         truth = np.empty_like(image) if self.painter.clean else None
-        for ty in range(y0 // TILE, (y1 - 1) // TILE + 1):
-            for tx in range(x0 // TILE, (x1 - 1) // TILE + 1):
-                tile, clean = self._tile(ty, tx)
-                top, bottom = max(y0, ty * TILE), min(y1, (ty + 1) * TILE)
-                left, right = max(x0, tx * TILE), min(x1, (tx + 1) * TILE)
-                there = np.s_[:, top - y0 : bottom - y0, left - x0 : right - x0]
-                here = np.s_[:, top - ty * TILE : bottom - ty * TILE, left - tx * TILE : right - tx * TILE]
-                image[there] = tile[here]
-                if truth is not None and clean is not None:
-                    truth[there] = clean[here]
+        for ty, tx in _tiles(y0, y1, x0, x1):
+            tile, clean = self._tile(ty, tx)
+            top, bottom = max(y0, ty * TILE), min(y1, (ty + 1) * TILE)
+            left, right = max(x0, tx * TILE), min(x1, (tx + 1) * TILE)
+            there = np.s_[:, top - y0 : bottom - y0, left - x0 : right - x0]
+            here = np.s_[:, top - ty * TILE : bottom - ty * TILE, left - tx * TILE : right - tx * TILE]
+            image[there] = tile[here]
+            if truth is not None and clean is not None:
+                truth[there] = clean[here]
+            if advance is not None:
+                advance((bottom - top) * (right - left))
         return image, truth
 
     def rms(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
@@ -222,3 +234,12 @@ class Sky:
 
     def _noise(self, plane: NoisePlane, y0: int, y1: int, x0: int, x1: int) -> torch.Tensor:
         return torch.from_numpy(plane.window(y0, y1, x0, x1))[None].to(self.device)
+
+
+def _tiles(y0: int, y1: int, x0: int, x1: int) -> Iterator[tuple[int, int]]:
+    """The canonical tiles of a window, in strips so narrow that the noise they share is kept."""
+    last = (x1 - 1) // TILE + 1
+    for left in range(x0 // TILE, last, _STRIP):
+        for ty in range(y0 // TILE, (y1 - 1) // TILE + 1):
+            for tx in range(left, min(left + _STRIP, last)):
+                yield ty, tx

@@ -12,7 +12,7 @@ from mockforge.batch import Batch
 from mockforge.data.columns import meaning_of
 from mockforge.errors import InputError
 from mockforge.label.match import Match
-from mockforge.label.noiseless import Separated, grown, separate
+from mockforge.label.noiseless import Separated, grown, in_one_piece, separate
 from mockforge.label.separate import Separate
 from mockforge.label.stage import Detect
 from mockforge.rng import Stream
@@ -117,6 +117,17 @@ def test_light_below_the_isophote_goes_to_the_nearest_within_reach() -> None:
             assert spread[y, x] == (k + 1 if distance[k] <= reach[k] else 0)
     assert (grown(labels, 0.0) == labels).all()
     assert not grown(np.zeros((4, 4), dtype=np.int32), 1.0).any()
+
+
+def test_a_source_is_in_one_piece() -> None:
+    labels = np.zeros((12, 20), dtype=np.int32)
+    labels[2:10, 2:10], labels[2:10, 10:16] = 1, 2
+    whole = labels.copy()
+    labels[4, 12], labels[5, 13], labels[2, 15], labels[6, 4] = 1, 1, 1, 2  # specks, two of them touching
+    assert (in_one_piece(labels) == whole).all()
+    labels[2:10, 10], whole[2:10, 10] = 0, 0  # what is no source's stays so
+    assert (in_one_piece(labels) == whole).all()
+    assert not in_one_piece(np.zeros((5, 5), dtype=np.int32)).any()
 
 
 def test_nothing_above_the_isophote() -> None:

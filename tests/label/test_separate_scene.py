@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import mockforge
 from mockforge.batch import Batch
@@ -47,6 +48,8 @@ def test_the_card_of_the_recipe_has_the_table(tmp_path) -> None:
     folder = mockforge.build("segmentation", tmp_path / "out", words, workers=1, quiet=1)
     card = (folder / "README.md").read_text()
     assert "## Completeness and purity of the labels" in card and "`instances_truth`" in card
+    with Image.open(folder / "preview.png") as picture:
+        assert picture.width > 4 * 256 > 2 * picture.width / 3  # image, labels, truth, labels of the truth
     dataset = mockforge.load(folder)
     objects, catalogue = dataset.table("objects"), dataset.table("catalogue")
     assert len(objects) > len(catalogue) > 0
