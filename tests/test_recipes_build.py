@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from galaxy_files import write_real
 
 WORDS = {
+    "injection": ["samples=6", "shard_size=3", "stages.sgan.tile=64"],
     "segmentation": ["samples=6", "shard_size=3", "stages.sgan.tile=64"],
     "scene_xdf_like": [
         *("samples=6", "shard_size=6", "stages.scene.tile=64", "stages.scene.margin=16"),

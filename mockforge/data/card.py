@@ -27,6 +27,9 @@ _LIMITS = {
     "can be several, one in the glare of another can be none, and what is fainter is sky.",
     "sgan": "The sky was painted by a network that learned one survey: its objects are samples of what it "
     "learned, there is no large-scale structure, rare objects (large, very bright) are coarse or missing.",
+    "inject": "Injected objects are those of deep Hubble fields in size, shape and colour, in numbers and "
+    "magnitudes as asked: they do not cluster, and the bands have the colours of the curves that stand for "
+    "them. What was there before has the truth that its own stage gives.",
     "sersic_sed": "Galaxies are Sersic profiles, with knots where asked, and spectra of stars without "
     "emission lines: no bars, arms or dust lanes, and each parameter is drawn by itself, not as a survey "
     "has them together.",

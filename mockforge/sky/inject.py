@@ -36,11 +36,12 @@ class Inject:
     the saturation it gives (`saturation_njy`). Galaxies are the population's (`sky.population`) of
     the magnitude that is drawn, so that size, shape, redshift and colours hang together.
 
-    Adds a row for each to the table `objects`, with the columns of `scene` and `injected`; its
-    `magnitude` is the one that was drawn, in `band`. Objects of a stage before keep their rows, as
-    they were before the injection, and their labels; those of the injected ones follow. Writes
-    `instances_visible`, `multiplicity`, `overlap_label`, `overlap_fraction` as `scene` does. Light
-    of the sky that no stage has labelled counts in the shares, under label 0.
+    Adds a row for each to the table `objects`, with the columns of `scene` but for the order in
+    depth, and `injected`; its `magnitude` is the one that was drawn, in `band`. Objects of a stage
+    before keep their rows, as they were before the injection, and their labels; those of the injected
+    ones follow. Writes `instances_visible`, `multiplicity`, `overlap_label`, `overlap_fraction` as
+    `scene` does. Light of the sky that no stage has labelled counts in the shares, under label 0:
+    `separate` before this labels a painted sky's own sources.
     """
 
     galaxies_per_arcmin2: Annotated[Varying, Limit(ge=0)] = fixed(10.0)

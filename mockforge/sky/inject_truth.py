@@ -130,6 +130,7 @@ def painted(
     number[order + 1] = sky.count + np.arange(1, len(order) + 1)
     tile = truth.shape[1] - 2 * margin
     table = objects_table(bands, tile, made, found, order, (margin, margin))
+    del table["occlusion_order"]  # it would be theirs alone, among objects of unknown distance
     table |= {
         "label": number[order + 1], "magnitude": magnitude[order],
         "injected": np.ones(len(order), dtype=bool),

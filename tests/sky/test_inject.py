@@ -48,7 +48,7 @@ def drawn(table, i: int, size: int, margin: int) -> np.ndarray:
     for band, fwhm in zip(("g", "r", "Z"), FWHM, strict=True):
         psf = galsim.Gaussian(fwhm=fwhm)
         if not table["star"][i]:
-            q, n = float(table["axis_ratio"][i]), float(table["n"][i])
+            q, n = float(table["axis_ratio"][i]), float(table["n"][i]) or 1.0  # 0: a picture
             body = galsim.Sersic(n=n, half_light_radius=float(table["r_e_arcsec"][i]) * np.sqrt(q))
             angle = float(table["position_angle"][i]) * galsim.degrees
             psf = galsim.Convolution(body.shear(q=q, beta=angle), psf)
@@ -279,14 +279,17 @@ def test_real_galaxies_are_injected_with_the_drawn_magnitude(tmp_path, monkeypat
     path = write_real(tmp_path, [0.3, 0.5, 0.7])
     rule = Inject(
         real=RealStamps(catalogue=str(path), nearest=2, faintest=26.0), magnitude=fixed(21.0),
-        galaxies_per_arcmin2=fixed(60), stars_per_arcmin2=fixed(0),
+        galaxies_per_arcmin2=fixed(60), stars_per_arcmin2=fixed(2), star_magnitude=fixed(21.0),
     )  # fmt: skip
     made = rule(sky(1), Stream(1))
     table, truth = made.tables["objects"], made.trimmed().arrays["truth"][0]
-    assert set(table["real_stamp"].tolist()) <= {"0", "1", "2"} and (table["n"] == 0).all()
+    assert set(table["real_stamp"][~table["star"]].tolist()) <= {"0", "1", "2"}
+    assert (table["real_stamp"][table["star"]] == "").all() and (table["n"] == 0).all()
     flux = np.mean([table[f"true_flux_{b}"] for b in ("g", "r", "Z")], axis=0)
     assert 31.4 - 2.5 * np.log10(flux) == pytest.approx([21.0] * len(flux), abs=1e-9)
     assert truth.mean(axis=0).sum() == pytest.approx((flux * table["fraction"]).sum(), rel=0.02)
+    theirs = np.sum([drawn(table, i, 128, 16) for i in range(len(flux))], axis=0)[:, 16:-16, 16:-16]
+    assert np.abs(truth - theirs).sum() < 0.03 * theirs.sum()  # the stamps are exponentials
     assert rule.fingerprint().keys() >= {"hst_population"} and len(rule.fingerprint()) > 1
 
 
