@@ -73,8 +73,18 @@ def evaluate(
     extensions: Extensions = None,
     zeropoint: Zeropoint = None,
     pixel_scale: PixelScale = None,
+    own_noise: Annotated[
+        bool, typer.Option("--own-noise", help="A model's own sky rms, not the reference's local one.")
+    ] = False,
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            "--card", metavar="DIR", help="Write the model's card with the results.", show_default=False
+        ),
+    ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Leave out the shapes and the classifier, which take minutes.")
+        bool,
+        typer.Option("--quick", help="Leave out shapes, classifier and controls, which take minutes."),
     ] = False,
     split: Annotated[str, typer.Option(metavar="NAME", help="Split of a dataset of pairs.")] = "test",
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Pairs to evaluate at most.")] = 512,
@@ -89,18 +99,26 @@ def evaluate(
       mockforge evaluate --model kids-viking --reference g.fits r.fits Z.fits --zeropoint 0,0,30
       mockforge evaluate --dataset datasets/segmentation --reference g.fits r.fits Z.fits --out report
       mockforge evaluate --field painted.fits --reference g.fits r.fits Z.fits --rows 1950:2600
+      mockforge evaluate --model runs/mine --reference g.fits r.fits Z.fits --card runs/mine
       mockforge evaluate --model runs/redshifter --dataset datasets/redshift_pairs --out report
       mockforge evaluate --model recover-hsc --dataset datasets/hst_to_hsc --out report
 
     Skies: counts, colours, shapes, noise, places, memory and a classifier, each beside the same
-    measure of the real field against itself. Redshifters: fluxes and half-light radii beside
-    three baselines. Recovered images: pixels, fluxes, sizes and blends beside interpolation and
-    deconvolution. Prints the tables; DIR gets report.json and report.html, pictures and all.
+    measure of the real field against itself; a model that paints the noiseless sky is observed
+    with the reference's local rms, and its depth, seeing and density are asked for and measured.
+    A card is NAME.md and NAME.png; sections that were added to NAME.md by hand are kept.
+    Redshifters: fluxes and half-light radii beside three baselines. Recovered images: pixels,
+    fluxes, sizes and blends beside interpolation and deconvolution. Prints the tables; DIR gets
+    report.json and report.html, pictures and all.
     """
     from mockforge.progress import say
 
     if out is not None:
         check_folder(out)
+    if card is not None:
+        check_folder(card)
+        if model is None or not (reference or more):
+            raise InputError("--card writes the card of a --model held against a --reference; give both")
     files = [*(reference or ()), *(more or ())]
     if more and not reference:
         raise InputError(f"{more[0]}: put --reference before the files of the real field")
@@ -108,19 +126,21 @@ def evaluate(
         from mockforge.evaluate.fields import evaluate_fields
         from mockforge.evaluate.floor import Settings
 
-        fast = Settings(splits=20, bootstraps=20, morphology_objects=0, classifier_blocks=0)
+        fast = Settings(splits=20, bootstraps=20, morphology_objects=0, classifier_blocks=0, controls=0)
         report = evaluate_fields(
             files,
             model=model,
             dataset=dataset,
             field=field,
             out=out,
+            card=card,
             seed=seed,
             rows=range_of("--rows", rows),
             masked_columns=[
                 r for w in words_of(masked_columns) or () if (r := range_of("--masked-columns", w))
             ],
             mask_peaks_above=mask_peaks_above,
+            own_noise=own_noise,
             bands=words_of(bands),
             extensions=names_of(extensions),
             zeropoint=numbers_of("--zeropoint", zeropoint),
@@ -145,6 +165,8 @@ def evaluate(
     print_lines(report.lines())
     if out is not None:
         print_lines(out / name for name in ("report.html", "report.json"))
+    if card is not None:
+        print(card)
 
 
 def _recovers(model: str | None, dataset: Path) -> bool:

@@ -6,17 +6,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.evaluate.floor import Settings
 from mockforge.evaluate.generated import Generated, band_order, from_dataset, from_field, from_model
+from mockforge.evaluate.goals import goals_section
+from mockforge.evaluate.local_rms import MESH, local_rms, rms_map
 from mockforge.evaluate.report import Report, Section, Verdict
 from mockforge.evaluate.sample import PERIOD, Window, measure_sample
 from mockforge.field import Field
 from mockforge.rng import Stream
+
+if TYPE_CHECKING:
+    from mockforge.sgan.model import Model
 
 Told = Callable[[str], None]
 
@@ -28,10 +33,12 @@ def evaluate_fields(
     dataset: str | Path | None = None,
     field: str | Path | None = None,
     out: str | Path | None = None,
+    card: str | Path | None = None,
     seed: int = 1,
     rows: tuple[int, int] | None = None,
     masked_columns: Sequence[tuple[int, int]] = (),
     mask_peaks_above: float | None = None,
+    own_noise: bool = False,
     bands: Sequence[str] | None = None,
     extensions: Sequence[int | str] | int | str | None = None,
     zeropoint: float | Sequence[float] | None = None,
@@ -51,6 +58,9 @@ def evaluate_fields(
       serve for the floor and as the field that may have been memorised. Default: all.
     - `masked_columns` (x0, x1): columns of the real field that are left out.
     - `mask_peaks_above`: real objects with a brighter peak (nJy, or the file's unit) are masked.
+    - A model that paints the noiseless sky is observed with the local rms of the reference, so that
+      the depth of a place does not tell them apart; `own_noise`: with the rms it learned instead.
+    - `card`: a folder that gets the model's card with what was found, NAME.md, and NAME.png.
     - `told` is called with the name of each step.
 
     Raises InputError where a file cannot be read, bands or units do not match, or rows or
@@ -60,6 +70,8 @@ def evaluate_fields(
 
     settings = settings or Settings()
     _one_source(model, dataset, field)
+    if card is not None and model is None:
+        raise InputError("a card is that of a model; give one with --model")
     told("reading")
     real = read_field(
         list(reference) if not isinstance(reference, (str, Path)) else reference,
@@ -67,11 +79,13 @@ def evaluate_fields(
     )  # fmt: skip
     first, last = _rows(rows, real.shape[1])
     told("generating")
+    painter, noted = None, {}
     if model is not None:
         from mockforge.sgan.model import load_model
 
-        band_order(f"model {model}", load_model(model).bands, "nJy", real.bands, real.unit)  # before painting
-        generated = from_model(model, last - first, real.shape[2], seed, device)
+        painter = load_model(model)
+        band_order(f"model {model}", painter.bands, "nJy", real.bands, real.unit)  # before painting
+        generated, noted = _painted(painter, real, (first, last), masked_columns, own_noise, seed, device)
     elif dataset is not None:
         generated = from_dataset(Path(dataset), (last - first) * real.shape[2])
     else:
@@ -80,10 +94,19 @@ def evaluate_fields(
         real, generated, seed=seed, rows=rows, masked_columns=masked_columns,
         mask_peaks_above=mask_peaks_above, settings=settings, told=told,
     )  # fmt: skip
+    if painter is not None and painter.clean and settings.controls:
+        from mockforge.evaluate.controls import controls_section
+
+        told("controls")
+        report.sections.append(controls_section(painter, settings.controls, seed, device))
     names = [reference] if isinstance(reference, (str, Path)) else list(reference)
-    report.facts = {"reference": [Path(n).name for n in names], **report.facts}
+    report.facts = {"reference": [Path(n).name for n in names], **report.facts, **noted}
     if out is not None:
         report.write(Path(out))
+    if card is not None and painter is not None:
+        from mockforge.evaluate.card import write_card
+
+        write_card(report, painter, Path(card))
     return report
 
 
@@ -135,12 +158,37 @@ def evaluate_pixels(
 
     zeropoint = real.zeropoint_ab if real.zeropoint_ab is not None else 0.0
     report.sections = list(Evaluation.of(one, two, zeropoint, settings, stream, told).sections())
+    report.sections.insert(0, goals_section(report.sections, real.bands, generated.network))
     if settings.pictures:
         pictures, key = side_by_side(one, two, stream)
         report.sections.insert(0, pictures)
         report.facts["key to the shuffled grid, row by row from the top (R real, G generated)"] = key
     report.facts["seconds"] = round(time.monotonic() - start, 1)
     return report
+
+
+def _painted(
+    model: Model,
+    real: Field,
+    rows: tuple[int, int],
+    masked_columns: Sequence[tuple[int, int]],
+    own_noise: bool,
+    seed: int,
+    device: str,
+) -> tuple[Generated, dict[str, str]]:
+    """The model's sky over the reference's rows, and what to note of its noise."""
+    window, noise, noted = np.s_[rows[0] : rows[1]], None, "the model's own"
+    if not model.clean:
+        noted = "painted by the model with the sky"
+    elif not own_noise:
+        found = local_rms(real.image[:, window], _masked(real, masked_columns)[window])
+        if found is not None:
+            own = np.array([model.instrument.rms_njy[model.bands.index(b)] for b in real.bands])
+            ratios = np.median(found, axis=(1, 2)) / own
+            noise = rms_map(found, real.bands, model)
+            said = ", ".join(f"{b} {r:.3f}" for b, r in zip(real.bands, ratios, strict=True))
+            noted = f"the reference's local rms, in squares of {MESH} pixels: of the model's own {said}"
+    return from_model(model, rows[1] - rows[0], real.shape[2], seed, device, noise), {"noise": noted}
 
 
 def _one_source(model: Any, dataset: Any, field: Any) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mockforge.errors import InputError
+
+if TYPE_CHECKING:
+    from mockforge.sgan.control import RmsMap
+    from mockforge.sgan.model import Model
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Generated:
     offsets: np.ndarray
     """(image, 2) int: y, x of pixel (0, 0) on the sky."""
     what: str
+    network: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of the network that painted them: `goals.goals_section` says what it asks for."""
 
     def ordered(self, bands: tuple[str, ...], unit: str) -> Generated:
         """The same with the reference's bands in its order.
@@ -30,7 +37,7 @@ class Generated:
         Raises InputError where a band is missing or the unit differs.
         """
         order = band_order(self.what, self.bands, self.unit, bands, unit)
-        return Generated([i[order] for i in self.images], self.masks, bands, unit, self.offsets, self.what)
+        return replace(self, images=[i[order] for i in self.images], bands=bands, unit=unit)
 
 
 def band_order(
@@ -56,15 +63,33 @@ def band_order(
     return [found.index(b) for b in bands]
 
 
-def from_model(model: str | Path, height: int, width: int, seed: int, device: str) -> Generated:
-    """A window of a model's sky, its corner on the network's lattice."""
+def from_model(
+    model: str | Path | Model, height: int, width: int, seed: int, device: str, noise: RmsMap | None = None
+) -> Generated:
+    """A window of a model's sky, its corner on the network's lattice.
+
+    `noise`: the local rms it is observed with, from its first pixel on, in place of the model's own.
+    """
+    import torch
+
     from mockforge.sgan.sky import Sky
     from mockforge.train.parallel import usable
 
-    sky = Sky(model, seed, device=str(usable(device)), kept_tiles=0)
+    chosen = usable(device)
+    sky = Sky(model, seed, device=str(chosen), kept_tiles=0, rms=noise)
+    start = time.monotonic()
     image, _ = sky.pixels(0, height, 0, width)
+    speed = height * width / 1e6 / max(time.monotonic() - start, 1e-9)
+    threads = torch.get_num_threads()
+    network = {
+        "hours": sky.model.training.get("hours"),
+        "device": sky.model.training.get("device"),
+        "mpix_s": speed,
+        "painted_on": f"{threads} CPU thread{'s' * (threads > 1)}" if chosen.type == "cpu" else str(chosen),
+    }
     what = f"model {sky.model.name}, seed {seed}"
-    return Generated([image], [None], sky.model.bands, "nJy", np.zeros((1, 2), dtype=int), what)
+    corner = np.zeros((1, 2), dtype=int)
+    return Generated([image], [None], sky.model.bands, "nJy", corner, what, network)
 
 
 def from_field(path: Path, how: dict[str, Any]) -> Generated:

@@ -102,7 +102,9 @@ def _limits(model: Model) -> list[str]:
     out = ["Its galaxies are inventions that resemble the training field; none is a real object."]
     if model.clean:
         out += [
-            "The noise of a sky is even: the training field's median depth everywhere.",
+            "The noise of a sky is as deep as the training field, place by place."
+            if model.instrument.rms_map
+            else "The noise of a sky is even: the training field's median depth everywhere.",
             "No photon noise of the sources is added."
             if not model.instrument.electrons_per_njy
             else "Photon noise of the sources is added with one gain for all bands.",
