@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mockforge.errors import InputError
 from mockforge.field import Field
@@ -111,8 +112,6 @@ def test_crops_avoid_masked_pixels_and_come_in_every_orientation():
 
 
 def test_the_eight_orientations_differ():
-    import torch
-
     image = torch.arange(9).reshape(3, 3)
     assert len({tuple(turned(image, t).flatten().tolist()) for t in range(8)}) == 8
 
@@ -222,3 +221,33 @@ def test_every_bundled_training_recipe_takes_a_step(name, tmp_path):
 def test_a_field_smaller_than_a_mesh_can_be_learned(files):
     found = prepare(starfield()[:, :60, :60], None, Cut(), InstrumentChoice())
     assert np.shape(found.instrument.rms_map) == (2, 1, 1)
+
+
+def test_the_local_rms_is_mapped_and_mirrored_endlessly():
+    rng = Stream(5, ("noise",)).numpy()
+    image = rng.normal(0, 5, (1, 768, 768)).astype(np.float32)
+    image[:, :, 384:] *= 1.5
+    found = prepare(image, None, Cut(), InstrumentChoice()).instrument
+    assert np.shape(found.rms_map) == (1, 6, 6)
+    level = found.rms_at(0, 768, 0, 768)[0]
+    assert level[:, 600:].mean() / level[:, :168].mean() == pytest.approx(1.5, rel=0.03)
+    assert np.array_equal(found.rms_at(-10, 0, 3, 9), found.rms_at(0, 10, 3, 9)[:, ::-1])
+    assert np.allclose(found.rms_at(1536, 1546, 1539, 1545), found.rms_at(0, 10, 3, 9))
+
+
+def test_training_may_begin_with_the_weights_of_another_model(files, tmp_path):
+    from mockforge.sgan.training import _task
+
+    first = recipe(files).run(tmp_path / "first")
+    weights = load_model(first).weights
+    same = _task(recipe(files, start_from=str(first)), "").painter.generator.state_dict()
+    assert all(torch.equal(weights[k].float(), v) for k, v in same.items())
+    cut = TrainingField(files=("field.fits",), folder=str(files), extensions=("g",), bands=("g",))
+    other = _task(recipe(files, field=cut, start_from=str(first)), "")
+    state = other.painter.generator.state_dict()
+    assert torch.equal(state["first.weight"], weights["first.weight"].float())
+    assert state["last.weight"].shape[0] == 4
+    assert str(other.model.training["started_from"]).startswith("tiny (")
+    wider = Network(forge=Forge(z_channels=4, widths=(12, 12, 12, 12), dilations=(1,), density=False))
+    with pytest.raises(InputError, match="at least half are wanted"):
+        _task(recipe(files, network=wider, start_from=str(first)), "")
