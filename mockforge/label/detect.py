@@ -180,8 +180,10 @@ def _extract(
 
 
 @contextmanager
-def explained() -> Iterator[Any]:
-    """sep raises bare Exceptions; say what to do about them."""
+def explained(
+    lower: str = "raise `threshold`, use a smaller `background_mesh`, or mask the brightest sources",
+) -> Iterator[Any]:
+    """sep raises bare Exceptions; say what to do about them: `lower` is what leaves fewer pixels."""
     try:
         yield
     except MemoryError as error:
@@ -190,8 +192,5 @@ def explained() -> Iterator[Any]:
         text = str(error)
         advice = "check the image"
         if "pixel buffer full" in text or "deblend" in text or "overflow" in text:
-            advice = (
-                "too many pixels lie above the threshold: raise `threshold`, use a smaller `background_mesh`,"
-                " or mask the brightest sources"
-            )
+            advice = f"too many pixels lie above the threshold: {lower}"
         raise MockforgeError(f"sep failed ({text}); {advice}") from error

@@ -145,7 +145,7 @@ def _parts(
     stretched = np.ascontiguousarray(np.log1p(mean / isophote), dtype=np.float32)
     sep.set_extract_pixstack(max(300_000, stretched.size))
     sep.set_sub_object_limit(MOST_PARTS)
-    with explained():
+    with explained("raise `isophote_sigma`, or lower `isophote_mag_arcsec2`"):
         found, labels = sep.extract(
             stretched, math.log(2.0), minarea=min_pixels, filter_kernel=None, deblend_nthresh=levels,
             deblend_cont=contrast, clean=False, segmentation_map=True,

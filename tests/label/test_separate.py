@@ -10,7 +10,7 @@ import pytest
 
 from mockforge.batch import Batch
 from mockforge.data.columns import meaning_of
-from mockforge.errors import InputError
+from mockforge.errors import InputError, MockforgeError
 from mockforge.label.match import Match
 from mockforge.label.noiseless import Separated, grown, in_one_piece, separate
 from mockforge.label.separate import Separate
@@ -194,6 +194,17 @@ def test_what_cannot_be_done_is_said() -> None:
     lost = replace(silent, attributes={"bands": BANDS})
     with pytest.raises(InputError, match="needs the pixel scale"):
         Separate(isophote_mag_arcsec2=25.0)(lost, Stream(0))
+
+
+def test_too_much_above_the_isophote_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sep
+
+    def full(*_: object, **__: object) -> None:
+        raise Exception("object deblending overflow: limit of 65536 sub-objects reached")
+
+    monkeypatch.setattr(sep, "extract", full)
+    with pytest.raises(MockforgeError, match="raise `isophote_sigma`"):
+        found(gaussian(100.0, 48, 48))
 
 
 def test_detections_are_matched_with_what_was_separated() -> None:
