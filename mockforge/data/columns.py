@@ -147,6 +147,7 @@ _OF_PART: dict[str, tuple[str, str]] = {
 _BY_START: tuple[tuple[str, str, str], ...] = (
     ("sky_rms_", FLUX, "rms that the noise of the tile's sky was made with"),
     ("fwhm_", "arcsec", "FWHM of the tile's stars"),
+    ("electrons_per_njy_", "", "electrons that a nJy gives, for the photon noise; 0 = not known"),
     ("flux_err", FLUX, "error of the Kron flux"),
     ("flux_iso_err", FLUX, "error of the isophotal flux"),
     ("flux_iso", FLUX, "flux in the object's pixels"),

@@ -98,6 +98,10 @@ class Sgan:
             rms = [seen.rms(y, y + self.tile, x, x + self.tile).mean(axis=(1, 2)) for seen, y, x in windows]
             table |= _by_band("sky_rms", model.bands, rms)
             table |= _by_band("fwhm", model.bands, [seen.control.psf_fwhm_arcsec for seen in skies])
+            if _varies(self.depth):
+                gains = [seen.control.instrument.electrons_per_njy for seen in skies]
+                none = (0.0,) * len(model.bands)
+                table |= _by_band("electrons_per_njy", model.bands, [g or none for g in gains])
         if self.density is not None:
             table["density"] = np.array([one["density"] for one in asked])
         out = Batch(

@@ -63,7 +63,7 @@ class Inject:
     name, and for u, g, r, i, z, y, Z, Y, J, H, K, Ks ours nearest in wavelength."""
     psf: Psf | None = None
     """PSF; null: Gaussians of the source's `psf_fwhm_arcsec`, which is what a painted sky is seen
-    through."""
+    through, also where that differs from sample to sample (slower: no two share their transforms)."""
     structure: Structure = Structure()
     """Bulges, disks and knots of the galaxies."""
     real: RealStamps | None = None
@@ -113,26 +113,28 @@ class Inject:
         from mockforge.sky.inject_draw import draw_objects, paint_layers
         from mockforge.sky.inject_truth import joined, known_sky, painted
 
-        model = self.model_for(batch.attributes)
         if batch.arrays["truth"].shape != batch.arrays["image"].shape:
             raise InputError(
                 f"truth is {batch.arrays['truth'].shape[1:]} and image {batch.arrays['image'].shape[1:]} a"
                 " sample: they should have one grid; inject before what changes the pixels"
             )
+        about = [attributes_of(batch, i) for i in range(len(batch))]
+        models = [self.model_for(one) for one in about]
         bands = tuple(batch.attributes["bands"])
-        isophote = float(batch.attributes.get("isophote_njy") or self.isophote_njy(model.pixel_scale_arcsec))
+        scale = models[0].pixel_scale_arcsec
+        isophote = float(batch.attributes.get("isophote_njy") or self.isophote_njy(scale))
         made: list[Painted] = []
         images = []
         for i in range(len(batch)):
             own = stream.child(int(batch.draw[i]))
             sky = known_sky(batch, i)
-            objects, magnitude = draw_objects(self, model, bands, sky.truth.shape[1:], stream.seed, own)
-            layers = paint_layers(model, objects, sky.truth.shape[1:])
+            objects, magnitude = draw_objects(self, models[i], bands, sky.truth.shape[1:], stream.seed, own)
+            layers = paint_layers(models[i], objects, sky.truth.shape[1:])
             made.append(painted(bands, sky, objects, magnitude, layers, isophote, self.overlap, batch.margin))
             if self.real is not None:
                 made[-1] = made[-1].with_pictures(self.real, objects)
             light = made[-1].truth - sky.truth
-            images.append(seen(batch.arrays["image"][i], light, batch.attributes, own.child("photons")))
+            images.append(seen(batch.arrays["image"][i], light, about[i], own.child("photons")))
         arrays = {"image": np.stack(images), "truth": np.stack([p.truth for p in made])}
         for name in ("instances_visible", "multiplicity", "overlap_label", "overlap_fraction"):
             arrays[name] = np.stack([getattr(p, name) for p in made])
@@ -198,6 +200,20 @@ class Inject:
         if fwhm is None or len(fwhm) != len(bands) or not all(f > 0 for f in fwhm):
             raise InputError("the PSF is not known: no stage before gives `psf_fwhm_arcsec`; give `psf`")
         return Psf(gaussian=Gaussian(fwhm_arcsec=tuple(float(f) for f in fwhm)))
+
+
+def attributes_of(batch: Batch, i: int) -> dict[str, Any]:
+    """What the source says of sample `i`: the attributes, and for PSF and gain that differ from sample
+    to sample the columns `fwhm_<band>` and `electrons_per_njy_<band>` of the table `tile`.
+    """
+    about = dict(batch.attributes)
+    tile = batch.tables.get("tile", {})
+    for name, start in (("psf_fwhm_arcsec", "fwhm"), ("electrons_per_njy", "electrons_per_njy")):
+        columns = [f"{start}_{band}" for band in about.get("bands") or ()]
+        if about.get(name) is None and columns and all(c in tile for c in columns):
+            row = int(np.flatnonzero(tile["sample"] == batch.sample[i])[0])
+            about[name] = tuple(float(tile[c][row]) for c in columns)
+    return about
 
 
 def seen(image: np.ndarray, light: np.ndarray, attributes: Any, stream: Stream) -> np.ndarray:

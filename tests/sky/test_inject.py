@@ -311,6 +311,22 @@ def test_what_is_lacking_is_named(rule: dict, attributes: dict, words: str) -> N
         Inject(**rule)(sky(1, **attributes), Stream(1))
 
 
+def test_seeing_and_gain_of_each_sample_are_its_own() -> None:
+    """In the table `tile`, as a sky whose seeing and depth are drawn for every sample says them."""
+    rule = Inject(galaxies_per_arcmin2=fixed(0), stars_per_arcmin2=fixed(30), star_magnitude=fixed(20.0))
+    both = sky(2, psf_fwhm_arcsec=None)
+    tile = {"sample": both.sample}
+    for band, fwhm in zip(("g", "r", "Z"), FWHM, strict=True):
+        tile |= {f"fwhm_{band}": np.array([fwhm, 2 * fwhm])}
+        tile |= {f"electrons_per_njy_{band}": np.array([0.0, 4.0])}
+    made = rule(both.with_table("tile", tile), Stream(1))
+    alike = rule(sky(2), Stream(1))
+    assert (made.arrays["truth"][0] == alike.arrays["truth"][0]).all()
+    assert made.arrays["truth"][1].max() < 0.5 * alike.arrays["truth"][1].max()
+    noise = made.arrays["image"] - made.arrays["truth"]
+    assert (noise[0] == 0).all() and noise[1].std() > 0
+
+
 def test_a_truth_on_another_grid_is_refused() -> None:
     batch = sky(1)
     finer = batch.with_arrays(truth=np.zeros((1, 3, 256, 256), dtype=np.float32))
