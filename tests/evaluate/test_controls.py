@@ -9,7 +9,14 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from mockforge.evaluate.controls import added_blur, controls_section, point_source_depth
+from mockforge.evaluate.controls import (
+    _densities,
+    _verdict,
+    added_blur,
+    controls_section,
+    point_source_depth,
+)
+from mockforge.field import Field
 from mockforge.observe.depth import rms_of_psf_depth
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge
@@ -57,13 +64,13 @@ def model() -> Model:
     """A forge that paints lumps, of two bands and a known PSF."""
     white = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
     instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(3.0, 3.5), noise_kernel=(white, white))
-    fresh = Model(
-        "tiny", Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False), ("g", "r"), instrument,
-        pixel_scale_arcsec=0.2, psf_fwhm_arcsec=(0.6, 0.7),
-    )  # fmt: skip
+    spec = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
+    seen = {"pixel_scale_arcsec": 0.2, "psf_fwhm_arcsec": (0.6, 0.7)}
+    fresh = Model("tiny", spec, ("g", "r"), instrument, **seen)
     generator = fresh.painter().generator
     for parameter in generator.parameters():
-        torch.nn.init.normal_(parameter, std=0.3, generator=Stream(2, (parameter.numel(),)).torch())
+        std = 1.0 / max(parameter[0].numel(), 25) ** 0.5
+        torch.nn.init.normal_(parameter, std=std, generator=Stream(2, (parameter.numel(),)).torch())
     return fresh.trained(generator, {"steps": 0})
 
 
@@ -79,6 +86,27 @@ def test_a_sky_has_the_depth_and_the_seeing_it_was_asked_for(model):
             assert found == pytest.approx(own * times, rel=0.02)
     assert section.passed is True and not any(r["control"] == "density" for r in section.rows)
     assert "was not taught" in section.text
+
+
+def crowded(factor: float) -> Field:
+    """300 times `factor` faint stars on a grid, in noise."""
+    rng = RNG.child("crowded", int(100 * factor)).numpy()
+    image = np.zeros((1, 512, 512))
+    places = np.stack(np.meshgrid(np.arange(10, 502, 22), np.arange(10, 502, 22))).reshape(2, -1)
+    image[0, places[0, : int(300 * factor)], places[1, : int(300 * factor)]] = 900.0
+    image = gaussian_filter(image, (0, 1.5, 1.5)) + rng.standard_normal(image.shape)
+    return Field(image=image.astype(np.float32), bands=("r",))
+
+
+@pytest.mark.parametrize(("listens", "passed"), [(True, [True, True, True]), (False, [False, True, False])])
+def test_a_sky_that_does_not_listen_to_density_fails(listens, passed):
+    def sky(density: float) -> Field:
+        return crowded(density if listens else 1.0)
+
+    rows = list(_densities(sky, crowded(1.0), 0.6, 1.9))
+    assert [r["asked"] for r in rows] == [0.7, 1.0, 1.4]
+    assert [_verdict(r).passed for r in rows] == passed
+    assert [r["asked"] for r in _densities(sky, crowded(1.0), 0.8, 1.2)] == [0.8, 1.0, 1.2]
 
 
 def test_without_a_known_psf_nothing_is_asked(model):
