@@ -54,14 +54,16 @@ class Instrument:
         if not self.rms_map:
             return np.ones((len(self.rms_njy), y1 - y0, x1 - x0), dtype=np.float32)
         found = self._relative
-        rows = _mirrored(y0, y1, found.shape[1], self.rms_mesh)
-        columns = _mirrored(x0, x1, found.shape[2], self.rms_mesh)
-        return rows @ found @ columns.T
+        rows, columns = (
+            torch.from_numpy(_mirrored(first, last, n, self.rms_mesh))
+            for first, last, n in ((y0, y1, found.shape[1]), (x0, x1, found.shape[2]))
+        )
+        return (rows @ found @ columns.T.contiguous()).numpy()
 
     @cached_property
-    def _relative(self) -> np.ndarray:
-        """`rms_map` as an array: a sky asks for it at every tile."""
-        return np.asarray(self.rms_map, dtype=np.float32)
+    def _relative(self) -> Tensor:
+        """`rms_map` as a tensor: a sky asks for it at every tile."""
+        return torch.tensor(self.rms_map, dtype=torch.float32)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers as JSON takes them."""

@@ -22,11 +22,11 @@ from mockforge.sgan.forge import CELL
 from mockforge.sgan.model import Model, load_model
 from mockforge.sgan.painter import Painter
 
-TILE = 128
-"""Side in pixels of the canonical tiles a sky is computed in."""
+TILE = 384
+"""Side in pixels of the canonical tiles a sky is computed in: smaller ones paint more border than sky."""
 _STRIP = 16
 """Tiles across a strip: three rows of its noise fit into the blocks that a NoisePlane keeps."""
-_Z_BLOCKS = 512
+_Z_BLOCKS = 128
 """Blocks of z that are kept: a tile needs those of many tiles round it."""
 _FARTHEST = 2**20
 """Pixels within which the place of a sky on the field's map of the rms is drawn."""
@@ -51,7 +51,7 @@ class Sky:
         model: str | Path | Model,
         seed: int = 0,
         device: str = "cpu",
-        kept_tiles: int = 64,
+        kept_tiles: int = 16,
         *,
         depth: Asked | None = None,
         seeing: Asked | None = None,
