@@ -72,7 +72,11 @@ def prepare(image: np.ndarray, mask: np.ndarray | None, cut: Cut, choice: Instru
     if cut.mask_peaks_above is not None:
         mask |= _peaks(flat, sources, labels, cut)
     free = ~_grow(labels > 0, 3) & ~mask
-    fwhm = _psf(flat, mask, sources, rms)
+    fwhm = choice.psf_fwhm_pix or _psf(flat, mask, sources, rms)
+    if len(fwhm) != len(flat):
+        raise InputError(
+            f"instrument.psf_fwhm_pix has {len(fwhm)} values, the field {len(flat)} bands; give one each"
+        )
     return Prepared(
         image=flat,
         mask=mask,

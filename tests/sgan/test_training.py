@@ -251,3 +251,12 @@ def test_training_may_begin_with_the_weights_of_another_model(files, tmp_path):
     wider = Network(forge=Forge(z_channels=4, widths=(12, 12, 12, 12), dilations=(1,), density=False))
     with pytest.raises(InputError, match="at least half are wanted"):
         _task(recipe(files, network=wider, start_from=str(first)), "")
+
+
+def test_a_psf_that_is_known_is_taken(files):
+    found = prepare(starfield(), None, Cut(), InstrumentChoice(psf_fwhm_pix=(1.5, 2.0)))
+    assert found.psf_fwhm_pix == (1.5, 2.0)
+    assert found.instrument.psf_fwhm_pix == pytest.approx((1.35, 1.8))
+    assert found.instrument.electrons_per_njy == ()  # too sharp to tell photons from light
+    with pytest.raises(InputError, match="psf_fwhm_pix has 1 values, the field 2 bands"):
+        prepare(starfield(), None, Cut(), InstrumentChoice(psf_fwhm_pix=(1.5,)))
