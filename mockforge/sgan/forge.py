@@ -77,7 +77,11 @@ class ForgeGenerator(nn.Module):
     removed = property(lambda self: self.halo, doc="Cells that forward takes off on each side.")
 
     def forward(self, z: Tensor) -> Tensor:
-        """Paint y; see the class."""
+        """Paint y of whole cells; see the class."""
+        return trimmed(self.paint(z), CELL * self.halo - self.lost)
+
+    def paint(self, z: Tensor) -> Tensor:
+        """Paint y of every pixel that z reaches: all but the `lost` ones on each side."""
         own, density = self.spec.z_channels, z[:, self.spec.z_channels + self.folded :]
         x = leaky(self.first(torch.cat([z[:, :own], density], dim=1)))
         for step, layer in zip(self.spec.dilations, self.context, strict=True):
@@ -94,9 +98,6 @@ class ForgeGenerator(nn.Module):
             x = trimmed(x, 1) + leaky(layer(x))
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)[..., 1:-1, 1:-1]
         y = F.pixel_shuffle(self.last(leaky(self.to2(x))), 2).float()
-        spare = CELL * self.halo - self.lost
-        if spare:
-            y = y[..., spare:-spare, spare:-spare]
         return leaky_clamp(y, self.spec.y_low, self.spec.y_high)
 
     @staticmethod
@@ -133,6 +134,9 @@ def _doubled(x: Tensor, axis: int) -> Tensor:
     middle = 0.625 * here
     left = middle.add(before, alpha=0.3125).add_(after, alpha=0.0625)
     right = middle.add(before, alpha=0.0625).add_(after, alpha=0.3125)
+    if middle.is_contiguous(memory_format=torch.channels_last):  # whole pixels are copied, and stay together
+        rows = [half.permute(0, 2, 3, 1) for half in (left, right)]
+        return torch.stack(rows, dim=axis).flatten(axis - 1, axis).permute(0, 3, 1, 2)
     return torch.stack([left, right], dim=axis + 1).flatten(axis, axis + 1)
 
 

@@ -192,13 +192,13 @@ class Sky:
     @torch.no_grad()
     def _paint(self, ty: int, tx: int) -> tuple[np.ndarray, np.ndarray | None]:
         painter, radius = self.painter, self.control.radius
-        # The PSF and the added blur need pixels on each side: start that many whole cells earlier.
+        # The network, the PSF and the added blur need pixels on each side: begin with the cell that
+        # holds the first of them.
         around = painter.reach + radius
-        before = painter.generator.halo + -(-around // CELL)
-        spare = -around % CELL
-        size = TILE + 2 * radius + spare
-        z = self._cells(ty * TILE // CELL - before, tx * TILE // CELL - before, painter.cells(size))
-        flux = painter.flux(z, size)[..., spare:, spare:]
+        before = -(-(painter.generator.lost + around) // CELL)
+        first, size = before * CELL - around, TILE + 2 * radius
+        z = self._cells(ty * TILE // CELL - before, tx * TILE // CELL - before, painter.span(first, size))
+        flux = painter.window(z, first, size)
         if not painter.clean:
             return flux[0].cpu().numpy(), None
         if self._blur is not None:

@@ -30,6 +30,8 @@ class Smith2019Generator(nn.Module):
     """z cells beyond which zero padding no longer reaches a pixel (60 pixels, rounded up)."""
     removed = 0
     """Cells that forward takes off on each side."""
+    lost = 64
+    """Pixels of the z lattice's area on each side that zero padding changes: `halo` in pixels."""
 
     def __init__(self, spec: Smith2019, bands: int) -> None:
         super().__init__()
@@ -46,6 +48,10 @@ class Smith2019Generator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Paint observed pixels, 0..1."""
         return self.layers(z).float().sigmoid()
+
+    def paint(self, z: Tensor) -> Tensor:
+        """The same, with the pixels that zero padding changes."""
+        return self(z)
 
 
 class PackedDiscriminator(nn.Module):
