@@ -6,6 +6,8 @@ A fixed, differentiable forward model (AmbientGAN: Bora et al. 2018): observed =
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -90,7 +92,9 @@ class Optics:
         self.instrument = instrument
         self.bands = len(instrument.rms_njy)
         self.rms = column(instrument.rms_njy, 0.0)
-        self.electrons = column(instrument.electrons_per_njy, 0.0)
+        electrons = column(instrument.electrons_per_njy, 0.0)
+        self.spread = torch.where(electrons > 0, electrons.clamp_min(1e-30).rsqrt(), 0.0)
+        """Rms of the photon noise of a flux of 1 nJy; 0 in bands of unknown gain."""
         self.saturation = column(instrument.saturation_njy, math.inf)
         self.psf = _gaussians(instrument.psf_fwhm_pix, instrument.psf_radius).to(device)
         self.kernel = torch.tensor(instrument.noise_kernel, dtype=torch.float32, device=device)[:, None]
@@ -109,7 +113,11 @@ class Optics:
         `noise_radius` pixels smaller on each side.
         """
         with full_precision(white):
-            return F.conv2d(white, self.kernel, groups=self.bands)
+            if white.device.type != "cpu":
+                return F.conv2d(white, self.kernel, groups=self.bands)
+            # Channels last: oneDNN convolves bands one by one in less time, the two copies included.
+            white = white.contiguous(memory_format=torch.channels_last)
+            return F.conv2d(white, self.kernel, groups=self.bands).contiguous()
 
     def observe(
         self, truth: Tensor, white: Tensor, shot: Tensor | None = None, level: Tensor | None = None
@@ -122,15 +130,25 @@ class Optics:
         """
         rms = self.rms if level is None else self.rms * level
         seen = truth + rms * self.correlate(white)
-        if shot is not None and bool((self.electrons > 0).any()):
-            variance = truth.clamp_min(0.0) / self.electrons.clamp_min(1e-30)
-            seen = seen + shot * torch.where(self.electrons > 0, variance, torch.zeros_like(variance)).sqrt()
-        return torch.minimum(seen, self.saturation)
+        if shot is not None and self.instrument.electrons_per_njy:
+            seen = seen + shot * (self.spread * truth.clamp_min(0.0).sqrt())
+        return torch.minimum(seen, self.saturation) if self.instrument.saturation_njy else seen
 
 
-def full_precision(flux: Tensor) -> torch.autocast:
-    """Autocast switched off: bfloat16 would round every flux to 1 part in 256."""
-    return torch.autocast(flux.device.type, enabled=False)
+@contextmanager
+def full_precision(flux: Tensor) -> Iterator[None]:
+    """Convolutions of `flux` in float32, whatever autocast and torch.backends say outside.
+
+    bfloat16 would round every flux to 1 part in 256, and TF32, in which cuDNN convolves float32
+    unless told otherwise, to 1 part in 2048. The flags are the process's: they are as they were
+    when the context ends, and a gradient computed after that follows them.
+    """
+    with ExitStack() as after:
+        for backend in (torch.backends.cudnn.conv, torch.backends.mkldnn.conv):
+            after.callback(setattr, backend, "fp32_precision", backend.fp32_precision)
+            backend.fp32_precision = "ieee"
+        after.enter_context(torch.autocast(flux.device.type, enabled=False))
+        yield
 
 
 def _gaussians(fwhm_pix: tuple[float, ...], radius: int) -> Tensor:

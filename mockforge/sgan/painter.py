@@ -72,7 +72,7 @@ class Painter:
         return self.window(z, CELL * self.generator.halo, size)
 
     def span(self, first: int, size: int) -> int:
-        """z cells on a side to paint `size` pixels, of which the PSF reaches to pixel `first` of the cells'."""
+        """z cells on a side for `window(z, first, size)`."""
         return -(-(first + size + 2 * self.reach + self.generator.lost) // CELL)
 
     def window(self, z: Tensor, first: int, size: int) -> Tensor:

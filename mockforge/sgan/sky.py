@@ -19,6 +19,7 @@ from mockforge.sgan.blur import Blur
 from mockforge.sgan.control import Control, RmsMap, control, depths_ab
 from mockforge.sgan.density_plane import DensityPlane
 from mockforge.sgan.forge import CELL
+from mockforge.sgan.instrument import full_precision
 from mockforge.sgan.model import Model, load_model
 from mockforge.sgan.painter import Painter
 
@@ -198,11 +199,13 @@ class Sky:
         before = -(-(painter.generator.lost + around) // CELL)
         first, size = before * CELL - around, TILE + 2 * radius
         z = self._cells(ty * TILE // CELL - before, tx * TILE // CELL - before, painter.span(first, size))
-        flux = painter.window(z, first, size)
+        with full_precision(z):
+            flux = painter.window(z, first, size)
         if not painter.clean:
             return flux[0].cpu().numpy(), None
         if self._blur is not None:
             flux = self._blur(flux)
+        flux = flux.contiguous()  # band by band, as the noise is and the field shall be
         seen = self._observed(flux, ty * TILE, tx * TILE)
         return seen[0].cpu().numpy(), flux[0].cpu().numpy()
 

@@ -6,6 +6,7 @@ import torch
 
 from mockforge.observe.measure import core_fwhm, noise_autocorrelation, noise_kernel
 from mockforge.rng import Stream
+from mockforge.sgan.blur import Blur, gaussian_kernels
 from mockforge.sgan.instrument import Instrument
 
 KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
@@ -62,6 +63,36 @@ def test_kernel_of_a_measured_autocorrelation_gives_it_back():
     assert found[1, 1] == 1.0
     # The taper lowers the outermost lag, as it must to keep the power spectrum positive.
     assert 0.06 < found[1, 2] < 0.105
+
+
+def test_flux_is_convolved_in_float32_and_the_flags_are_put_back(monkeypatch):
+    convolutions = torch.backends.cudnn.conv, torch.backends.mkldnn.conv
+    seen = []
+    plain = torch.nn.functional.conv2d
+
+    def watched(*args, **kwargs):
+        seen.append([one.fp32_precision for one in convolutions] + [torch.is_autocast_enabled("cpu")])
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr("mockforge.sgan.instrument.F.conv2d", watched)
+    monkeypatch.setattr("mockforge.sgan.blur.conv2d", watched)
+    optics, blur = ONE.tensors(), Blur(gaussian_kernels((2.0, 3.0)))
+    before = [one.fp32_precision for one in convolutions]
+    try:
+        for one in convolutions:
+            one.fp32_precision = "tf32"
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            for convolved in (optics.blur, optics.correlate, blur):
+                assert convolved(white(1, 2, 40, 40)).dtype == torch.float32
+            assert torch.is_autocast_enabled("cpu")
+        assert [one.fp32_precision for one in convolutions] == ["tf32", "tf32"]
+        with pytest.raises(RuntimeError):  # a kernel larger than the image
+            optics.correlate(white(1, 2, 2, 2))
+        assert [one.fp32_precision for one in convolutions] == ["tf32", "tf32"]
+    finally:
+        for one, was in zip(convolutions, before, strict=True):
+            one.fp32_precision = was
+    assert seen == [["ieee", "ieee", False]] * 6
 
 
 def test_an_instrument_survives_json():
