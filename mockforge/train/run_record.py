@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ def check_run(recipe: Any, out: Path, resume: bool) -> None:
     record = out / RECORD
     if resume and record.exists():
         old, new = flat(json.loads(record.read_text())), flat(_plain(recipe))
+        known = {key.rpartition(".")[0] for key in old}
+        # A run begun before a setting existed ran as the setting's default does.
+        old = {k: v for k, v in _defaults(recipe).items() if k.rpartition(".")[0] in known} | old
         changed = [
             f"{key}: {old.get(key)} -> {new.get(key)}"
             for key in sorted({*old, *new})
@@ -62,6 +65,18 @@ def flat(tree: Any, above: str = "") -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for key, value in tree.items():
         rows |= flat(value, f"{above}.{key}" if above else str(key))
+    return rows
+
+
+def _defaults(recipe: Any, above: str = "") -> dict[str, Any]:
+    """Default of every setting that has one, below the configurations that `recipe` is made of."""
+    rows: dict[str, Any] = {}
+    for one in fields(recipe):
+        key, value = above + one.name, getattr(recipe, one.name)
+        if is_dataclass(value):
+            rows |= _defaults(value, f"{key}.")
+        elif one.default is not MISSING and not is_dataclass(one.default):
+            rows[key] = json.loads(json.dumps(one.default))
     return rows
 
 
