@@ -144,6 +144,9 @@ class Crops:
     """Crops in a batch of the smallest size; larger crops get fewer, so that pixels stay equal."""
     equal_pixels: bool = True
     """Whether larger crops get fewer samples; off = always `batch` samples, as published."""
+    augment: Literal["none", "adaptive"] = "none"
+    """adaptive: real and generated crops are turned by any angle and shifted by parts of a pixel, more
+    often the more the discriminator learns the real ones by heart (Karras et al. 2020)."""
 
     def __post_init__(self) -> None:
         wrong = [s for s in self.sizes if s % 16]
@@ -173,6 +176,8 @@ class InstrumentChoice:
     """The sources' own noise, from the growth of the finest fluctuations with brightness, or none."""
     rms_mesh: Annotated[int, Limit(ge=32)] = 128
     """Side in pixels of the mesh on which the local sky rms is measured."""
+    saturation_njy: NonNegative | tuple[NonNegative, ...] = 0.0
+    """Flux of a pixel above the sky at which the detector saturates, for all bands or each; 0 = never."""
 
 
 def one_of(choice: Any) -> None:

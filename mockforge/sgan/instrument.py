@@ -27,6 +27,7 @@ class Instrument:
     `noise_kernel` turns white noise of rms 1 into noise of rms 1 with the measured
     autocorrelation. `rms_map` (band, y, x) is the local sky rms over the training field relative
     to `rms_njy`, a number per mesh of `rms_mesh` pixels: depth drifts across a real field.
+    `saturation_njy` is the most a pixel holds above the sky, infinite in a band that never saturates.
     """
 
     rms_njy: tuple[float, ...]
@@ -69,12 +70,14 @@ class Instrument:
 
     def to_json(self) -> dict[str, Any]:
         """The numbers as JSON takes them."""
-        return asdict(self)
+        most = [v if math.isfinite(v) else None for v in self.saturation_njy]  # JSON has no infinity
+        return {**asdict(self), "saturation_njy": most}
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Instrument:
         """The inverse of `to_json`."""
-        return cls(**{k: _tuples(v) for k, v in found.items()})
+        most = tuple(math.inf if v is None else v for v in found.get("saturation_njy", ()))
+        return cls(**{**{k: _tuples(v) for k, v in found.items()}, "saturation_njy": most})
 
     def tensors(self, device: torch.device | str = "cpu") -> Optics:
         """The same numbers as tensors, ready to be applied."""

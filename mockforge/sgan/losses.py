@@ -14,6 +14,13 @@ def critic_loss(kind: str, real: Logits, fake: Logits) -> Tensor:
     return torch.stack([_critic(kind, r.float(), f.float()) for r, f in zip(real, fake, strict=True)]).mean()
 
 
+def decisions(kind: str, real: Logits, fake: Logits) -> Logits:
+    """What is positive where the discriminator takes a real sample for real, one tensor per scale."""
+    if kind == "relativistic":  # it only ever learns how far real lies above fake
+        return [r - f.mean() for r, f in zip(real, fake, strict=True)]
+    return real
+
+
 def generator_loss(kind: str, fake: Logits, real: Logits | None = None) -> Tensor:
     """The generator's loss; `relativistic` needs the real logits too."""
     real = real if real is not None else fake

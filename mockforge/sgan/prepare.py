@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -77,10 +78,11 @@ def prepare(image: np.ndarray, mask: np.ndarray | None, cut: Cut, choice: Instru
         raise InputError(
             f"instrument.psf_fwhm_pix has {len(fwhm)} values, the field {len(flat)} bands; give one each"
         )
+    instrument = _instrument(flat, mask, free, fwhm, choice)
     return Prepared(
-        image=flat,
+        image=_saturated(flat, instrument),
         mask=mask,
-        instrument=_instrument(flat, mask, free, fwhm, choice),
+        instrument=instrument,
         psf_fwhm_pix=fwhm,
         clip=tuple((float(b[~mask].min()), float(np.percentile(b[~mask], 99.99))) for b in flat),
         sources=_outside(sources, mask),
@@ -194,7 +196,27 @@ def _instrument(
         rms_map=tuple(_local_rms(band, free, choice.rms_mesh) for band in flat),
         rms_mesh=choice.rms_mesh,
         electrons_per_njy=tuple(electrons) if any(electrons) else (),
+        saturation_njy=_saturation(choice, len(flat)),
     )
+
+
+def _saturation(choice: InstrumentChoice, bands: int) -> tuple[float, ...]:
+    """The most a pixel of each band holds; infinite where none is given, empty where no band has one."""
+    given = choice.saturation_njy
+    each = given if isinstance(given, tuple) else (given,) * bands
+    if len(each) != bands:
+        raise InputError(
+            f"instrument.saturation_njy has {len(each)} numbers, the field {bands} bands; "
+            "give one for all or one each, 0 for a band that never saturates"
+        )
+    return tuple(v if v > 0 else math.inf for v in each) if any(each) else ()
+
+
+def _saturated(flat: np.ndarray, instrument: Instrument) -> np.ndarray:
+    """The field cut where the instrument cuts what is painted: saturated pixels scatter about it."""
+    if not instrument.saturation_njy:
+        return flat
+    return np.minimum(flat, np.asarray(instrument.saturation_njy, dtype=np.float32)[:, None, None])
 
 
 def _local_rms(band: np.ndarray, free: np.ndarray, mesh: int) -> tuple[tuple[float, ...], ...]:

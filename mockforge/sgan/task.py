@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from mockforge.picture import asinh_rgb, mosaic
 from mockforge.rng import Stream
+from mockforge.sgan.augment import Augment
 from mockforge.sgan.config import Adam, Crops, Loss
 from mockforge.sgan.crops import Crops as FieldCrops
 from mockforge.sgan.crops import turned
 from mockforge.sgan.forge import CELL
-from mockforge.sgan.losses import critic_loss, generator_loss, gradient_penalty
+from mockforge.sgan.losses import critic_loss, decisions, generator_loss, gradient_penalty
 from mockforge.sgan.model import Model
 from mockforge.train.members import Member
 from mockforge.train.task import Phase
@@ -37,6 +38,9 @@ class SganTask:
 
     def __post_init__(self) -> None:
         self.painter = self.model.painter()
+        self.augment = Augment() if self.crops.augment == "adaptive" else None
+        if self.augment is not None:  # part of the discriminator: its probability is checkpointed with it
+            self.critic.add_module("augment", self.augment)
         self.networks: Mapping[str, nn.Module] = {"critic": self.critic, "generator": self.painter.generator}
         a = self.adam
         self.phases = (
@@ -63,20 +67,34 @@ class SganTask:
         if phase == "critic":
             with torch.no_grad():
                 fake, asked = self.fakes(size, n, stream)
+                fake = self._augmented(fake, "fake", stream)
             real, known = self.reals(size, n, stream)
+            real = self._augmented(real, "real", stream)
             every = self.loss.r1_every
             penalised = self.loss.r1 > 0 and bool(stream.child("r1").numpy().integers(every) == 0)
             real_logits = self.critic(real.requires_grad_(penalised), known)
-            out = {"loss/critic": critic_loss(self.loss.kind, real_logits, self.critic(fake, asked))}
+            fake_logits = self.critic(fake, asked)
+            out = {"loss/critic": critic_loss(self.loss.kind, real_logits, fake_logits)}
+            if self.loss.r1 > 0:  # named in every batch, as a log has one row of names
+                out["loss/r1"] = torch.zeros((), device=self.device)
             if penalised:
                 out["loss/r1"] = 0.5 * self.loss.r1 * every * gradient_penalty(real, real_logits)
+            if self.augment is not None:
+                self.augment.follow(decisions(self.loss.kind, real_logits, fake_logits), n)
+                out["augment/p"] = self.augment.p.clone()  # for the log; it moves no weight
             return out
         real_logits = None
         if self.loss.kind == "relativistic":
             with torch.no_grad():
-                real_logits = self.critic(*self.reals(size, n, stream))
-        fake_logits = self.critic(*self.fakes(size, n, stream))
+                real, known = self.reals(size, n, stream)
+                real_logits = self.critic(self._augmented(real, "real", stream), known)
+        fake, asked = self.fakes(size, n, stream)
+        fake_logits = self.critic(self._augmented(fake, "fake", stream), asked)
         return {"loss/generator": generator_loss(self.loss.kind, fake_logits, real_logits)}
+
+    def _augmented(self, crops: Tensor, which: str, stream: Stream) -> Tensor:
+        """Crops of class `which` as the discriminator is shown them."""
+        return crops if self.augment is None else self.augment(crops, stream.child("augment", which))
 
     def reals(self, size: int, n: int, stream: Stream) -> tuple[Tensor, Tensor | None]:
         """Real crops as the discriminator sees them, and what it is told of them."""
@@ -141,4 +159,6 @@ class SganTask:
         members: Sequence[Member] = (),
     ) -> None:  # fmt: skip
         """Write the model: NAME.safetensors, NAME.json and its card NAME.md."""
+        if self.augment is not None:
+            history = {**history, "augmentation_probability": round(float(self.augment.p), 3)}
         self.model.trained(averages["generator"], history, members).shortened().save(folder)

@@ -63,6 +63,14 @@ class World:
             dist.destroy_process_group()
 
 
+def total(value: Tensor) -> Tensor:
+    """The sum of a detached tensor over the processes of the run; every process must ask for it."""
+    if dist.is_available() and dist.is_initialized():
+        value = value.clone()
+        dist.all_reduce(value)
+    return value
+
+
 def leads() -> bool:
     """Whether this process is the first of those torchrun started, or the only one."""
     return os.environ.get("RANK", "0") == "0"
