@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -21,29 +23,44 @@ class NoisePlane:
         self.stream, self.channels, self.block, self.kept = stream, channels, block, kept
         self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
 
-    def window(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
-        """The numbers of a window, (channels, y1 - y0, x1 - x0) float32."""
+    def window(self, y0: int, y1: int, x0: int, x1: int, threads: int = 1) -> np.ndarray:
+        """The numbers of a window, (channels, y1 - y0, x1 - x0) float32, drawn by so many threads."""
         out = np.empty((self.channels, y1 - y0, x1 - x0), dtype=np.float32)
         b = self.block
-        for by in range(y0 // b, (y1 - 1) // b + 1):
-            for bx in range(x0 // b, (x1 - 1) // b + 1):
-                top, bottom = max(y0, by * b), min(y1, (by + 1) * b)
-                left, right = max(x0, bx * b), min(x1, (bx + 1) * b)
-                out[:, top - y0 : bottom - y0, left - x0 : right - x0] = self._block(by, bx)[
-                    :, top - by * b : bottom - by * b, left - bx * b : right - bx * b
-                ]
+        rows, columns = range(y0 // b, (y1 - 1) // b + 1), range(x0 // b, (x1 - 1) // b + 1)
+        for (by, bx), found in self._found([(by, bx) for by in rows for bx in columns], threads):
+            top, bottom = max(y0, by * b), min(y1, (by + 1) * b)
+            left, right = max(x0, bx * b), min(x1, (bx + 1) * b)
+            out[:, top - y0 : bottom - y0, left - x0 : right - x0] = found[
+                :, top - by * b : bottom - by * b, left - bx * b : right - bx * b
+            ]
         return out
 
-    def _block(self, by: int, bx: int) -> np.ndarray:
-        if (by, bx) in self._blocks:
-            self._blocks.move_to_end((by, bx))
-            return self._blocks[by, bx]
-        rng = self.stream.child(by, bx).numpy()
-        made = rng.standard_normal((self.channels, self.block, self.block), dtype=np.float32)
-        self._blocks[by, bx] = made
-        if len(self._blocks) > self.kept:
-            self._blocks.popitem(last=False)
-        return made
+    def _found(
+        self, places: list[tuple[int, int]], threads: int
+    ) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+        """Each place with its block: those that are kept, and the others drawn."""
+        for place in places:
+            if place in self._blocks:
+                self._blocks.move_to_end(place)
+                yield place, self._blocks[place]
+        missing = [place for place in places if place not in self._blocks]
+        for place, made in zip(missing, self._drawn(missing, threads), strict=True):
+            yield place, made
+            self._blocks[place] = made
+            if len(self._blocks) > self.kept:
+                self._blocks.popitem(last=False)
+
+    def _drawn(self, places: list[tuple[int, int]], threads: int) -> Iterable[np.ndarray]:
+        """New blocks, one after the other or at once: NumPy draws without the interpreter's lock."""
+        if threads == 1 or len(places) == 1:
+            return map(self._draw, places)
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(self._draw, places))
+
+    def _draw(self, place: tuple[int, int]) -> np.ndarray:
+        rng = self.stream.child(*place).numpy()
+        return rng.standard_normal((self.channels, self.block, self.block), dtype=np.float32)
 
 
 def ends(window: tuple[slice, slice]) -> tuple[int, int, int, int]:

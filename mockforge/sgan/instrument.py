@@ -147,7 +147,7 @@ def full_precision(flux: Tensor) -> Iterator[None]:
     when the context ends, and a gradient computed after that follows them.
     """
     with ExitStack() as after:
-        for backend in (torch.backends.cudnn.conv, torch.backends.mkldnn.conv):
+        for backend in (torch.backends.cudnn.conv, torch.backends.mkldnn.conv):  # type: ignore[attr-defined]
             after.callback(setattr, backend, "fp32_precision", backend.fp32_precision)
             backend.fp32_precision = "ieee"
         after.enter_context(torch.autocast(flux.device.type, enabled=False))

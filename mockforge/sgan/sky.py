@@ -25,10 +25,12 @@ from mockforge.sgan.painter import Painter
 
 TILE = 384
 """Side in pixels of the canonical tiles a sky is computed in: smaller ones paint more border than sky."""
-_STRIP = 16
-"""Tiles across a strip: three rows of its noise fit into the blocks that a NoisePlane keeps."""
-_Z_BLOCKS = 128
-"""Blocks of z that are kept: a tile needs those of many tiles round it."""
+_STRIP = 8
+"""Tiles across a strip: what a row of them shares with the next is kept."""
+_NOISE_BLOCK = 64
+"""Side in pixels of the blocks of noise: a tile draws little beyond its own."""
+_BLUR_CELLS = 4
+"""Cells beyond the halo from which the PSF and an added blur bring light."""
 _FARTHEST = 2**20
 """Pixels within which the place of a sky on the field's map of the rms is drawn."""
 
@@ -70,10 +72,14 @@ class Sky:
         cells, bands = TILE // CELL, len(self.model.bands)
         crowded = self.model.density
         channels = self.painter.generator.z_channels - (crowded is not None)
-        self._z = NoisePlane(stream.child("z"), channels, cells, _Z_BLOCKS)
+        far = self.painter.generator.halo + _BLUR_CELLS
+        self._z = NoisePlane(stream.child("z"), channels, cells, _kept(1, far / cells))
         self._density = None if crowded is None else DensityPlane(stream.child("density"), crowded)
-        self._white = NoisePlane(stream.child("noise"), bands, TILE)
-        self._shot = NoisePlane(stream.child("shot"), bands, TILE)
+        blocks, far = TILE // _NOISE_BLOCK, self.model.instrument.noise_radius
+        self._white = NoisePlane(
+            stream.child("noise"), bands, _NOISE_BLOCK, _kept(blocks, far / _NOISE_BLOCK)
+        )
+        self._shot = NoisePlane(stream.child("shot"), bands, _NOISE_BLOCK, 0)  # a tile's own, no other's
         self._follow(made)
 
     def _follow(self, made: Control) -> None:
@@ -211,7 +217,7 @@ class Sky:
 
     def _cells(self, y: int, x: int, side: int) -> torch.Tensor:
         """z of a window of cells, (1, z_channels, side, side), the density behind the random numbers."""
-        z = self._z.window(y, y + side, x, x + side)
+        z = self._z.window(y, y + side, x, x + side, torch.get_num_threads())
         if self._density is not None:
             asked = self.control.condition
             crowded = np.full((1, side, side), asked, dtype=np.float32)
@@ -236,7 +242,14 @@ class Sky:
         return self.control.instrument.rms_at(y0 + y, y1 + y, x0 + x, x1 + x)
 
     def _noise(self, plane: NoisePlane, y0: int, y1: int, x0: int, x1: int) -> torch.Tensor:
-        return torch.from_numpy(plane.window(y0, y1, x0, x1))[None].to(self.device)
+        drawn = plane.window(y0, y1, x0, x1, torch.get_num_threads())
+        return torch.from_numpy(drawn)[None].to(self.device)
+
+
+def _kept(across: int, far: float) -> int:
+    """Blocks that a row of tiles in a strip needs, `across` a tile on a side and `far` beyond each end."""
+    around = 2 * math.ceil(far)
+    return (across + around) * (across * _STRIP + around)
 
 
 def _tiles(y0: int, y1: int, x0: int, x1: int) -> Iterator[tuple[int, int]]:

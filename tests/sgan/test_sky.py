@@ -96,8 +96,22 @@ def test_noise_plane_is_white_and_keyed_by_position():
     plane = NoisePlane(Stream(1, ("p",)), 2, 16, kept=2)
     whole = plane.window(-20, 60, -30, 50)
     assert np.array_equal(whole[:, 5:9, 40:61], plane.window(-15, -11, 10, 31))
+    assert np.array_equal(whole, plane.window(-20, 60, -30, 50, threads=3))
+    none = NoisePlane(Stream(1, ("p",)), 2, 16, kept=0)
+    assert np.array_equal(whole, none.window(-20, 60, -30, 50))
     assert abs(whole.mean()) < 0.03
     assert whole.std() == pytest.approx(1.0, abs=0.03)
+
+
+def test_a_wide_sky_draws_each_number_once(forge, monkeypatch):
+    """What is kept is enough for a row of tiles in a strip and the next row."""
+    drawn, draw = [], NoisePlane._draw
+    monkeypatch.setattr(NoisePlane, "_draw", lambda p, place: drawn.append((p, place)) or draw(p, place))
+    sky = Sky(forge, 1, kept_tiles=0)
+    sky.pixels(0, 3 * TILE, 0, 8 * TILE)
+    assert {plane for plane, _ in drawn} == {sky._white, sky._z}  # no gain, no photon noise
+    assert len(drawn) == len(set(drawn))
+    assert all(len(plane._blocks) <= plane.kept for plane in (sky._white, sky._z))
 
 
 def test_a_model_survives_its_files_and_damage_is_found(forge, tmp_path):
