@@ -21,7 +21,21 @@ def config(cls: type[T]) -> type[T]:
     """Make `cls` a frozen, keyword-only dataclass that refuses unknown keys when read from YAML."""
     made = dataclass(frozen=True, kw_only=True)(cls)
     made.__pydantic_config__ = {"extra": "forbid", "use_attribute_docstrings": True}  # type: ignore[attr-defined]
+    made.__get_pydantic_json_schema__ = classmethod(_described)  # type: ignore[attr-defined]
     return made
+
+
+def _described(cls: type, schema: Any, handler: Any) -> Any:
+    """JSON Schema with the docstrings of inherited fields: pydantic reads those of a class's own."""
+    from pydantic import TypeAdapter
+
+    out = handler(schema)
+    fields = handler.resolve_ref_schema(out).get("properties", {})
+    for base in cls.__bases__:
+        known = TypeAdapter(base).json_schema() if "__pydantic_config__" in vars(base) else {}
+        for name, field in known.get("properties", {}).items():
+            fields[name] = {"description": field.get("description", "")} | fields[name]
+    return out
 
 
 @dataclass(frozen=True)

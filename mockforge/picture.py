@@ -100,6 +100,12 @@ def mosaic(pictures: list[np.ndarray], columns: int, gap: int = 4) -> np.ndarray
     return out
 
 
+def compared(rows: Sequence[np.ndarray], rms: np.ndarray) -> np.ndarray:
+    """Rows of images (n, band, y, x), a column each, each column in the stretch of its `rms` (n, band)."""
+    pictures = [asinh_rgb(image, one) for row in rows for image, one in zip(row, rms, strict=True)]
+    return mosaic(pictures, columns=len(rms))
+
+
 def save_png(path: str | Path, rgb: np.ndarray) -> None:
     """Write uint8 (y, x, 3) or (y, x) as a PNG; the file appears whole or not at all."""
     from PIL import Image

@@ -135,8 +135,9 @@ def _train(tiles: np.ndarray, generated: np.ndarray, epochs: int, stream: Stream
     """A network trained on random crops, turned and flipped."""
     import torch
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int.from_bytes(stream.digest()[:7], "little"))
+    from mockforge.train.first_weights import first_weights
+
+    with first_weights(stream):
         network = _network(tiles.shape[1])
     pixels, label = torch.from_numpy(tiles), torch.from_numpy(generated.astype(np.float32))
     rng = stream.child("crops").numpy()

@@ -11,10 +11,9 @@ from torch import Tensor
 from mockforge.data.dataset import Dataset
 from mockforge.errors import InputError
 from mockforge.recover.grid import upsampled
+from mockforge.train.dataset import Split
 
 NEEDED = ("image", "truth", "variance")
-_IN_MEMORY = 8e9
-"""Bytes up to which a split is read once and kept."""
 
 
 @dataclass(frozen=True)
@@ -77,36 +76,17 @@ class Examples:
     """(N,C,1,1) nJy: noise of a coarse pixel, spread over its fine pixels."""
 
 
-@dataclass
-class Degraded:
-    """One split of a dataset of degraded images; small ones stay in memory."""
+class Degraded(Split):
+    """One split of a dataset of degraded images.
 
-    data: Dataset
+    Its batches are coarse images (N,C,h,w), truths (N,C,H,W) and the rms of the sky (N,C).
+    """
+
+    large = NEEDED[:2]
 
     def __post_init__(self) -> None:
         self.scales = Scales.of(self.data)
-        self.device = torch.device("cpu")
-        shapes = (self.data.arrays[name] for name in ("image", "truth"))
-        size = 4.0 * len(self) * sum(float(np.prod(shape)) for shape in shapes)
-        self.kept = self._read(np.arange(len(self))) if 0 < size < _IN_MEMORY else None
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def to(self, device: torch.device) -> None:
-        """Give batches on `device`."""
-        self.device = device
-        if self.kept is not None and device.type == "cuda":
-            self.kept = tuple(part.to(device) for part in self.kept)  # type: ignore[assignment]
-
-    def images(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """Coarse image (N,C,h,w), truth (N,C,H,W) and rms of the sky (N,C) of these rows."""
-        if self.kept is None:
-            found = self._read(rows)
-        else:
-            index = torch.from_numpy(rows).to(self.kept[0].device)
-            found = tuple(part[index] for part in self.kept)
-        return tuple(part.to(self.device) for part in found)  # type: ignore[return-value]
+        super().__post_init__()
 
     def examples(self, image: Tensor, truth: Tensor, rms: Tensor) -> Examples:
         """Coarse images with their truths as the network takes them."""
@@ -116,9 +96,9 @@ class Degraded:
     def rms(self) -> tuple[float, ...]:
         """Median rms of the sky in each band, nJy in a coarse pixel."""
         rows = np.arange(min(len(self), 256))
-        return tuple(float(f"{v:.5g}") for v in self.images(rows)[2].median(dim=0).values)
+        return tuple(float(f"{v:.5g}") for v in self.batch(rows)[2].median(dim=0).values)
 
-    def _read(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    def _read(self, rows: np.ndarray) -> tuple[Tensor, ...]:
         images, truths, levels = [], [], []
         for row in rows:
             sample = self.data.sample(int(row), *NEEDED)

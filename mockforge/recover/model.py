@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,18 @@ from mockforge.recover.card import recoverer_card
 from mockforge.recover.config import Cgan, Residual
 from mockforge.recover.degraded import Scales, depth_of, fine_unit
 from mockforge.recover.grid import fine_shape, upsampled
-from mockforge.recover.networks import count_parameters, make_network, weights_of
-from mockforge.train.model_files import model_path, read_model, training_notes, write_model
+from mockforge.recover.networks import make_network
+from mockforge.train.first_weights import first_weights
+from mockforge.train.model_files import (
+    configured,
+    count_parameters,
+    load,
+    training_notes,
+    tuples,
+    weights_of,
+    with_weights,
+    write_model,
+)
 from mockforge.train.parallel import usable
 
 SPECS: dict[str, type[Residual] | type[Cgan]] = {"residual": Residual, "cgan": Cgan}
@@ -55,16 +64,8 @@ class Recoverer:
     def network_with_weights(self) -> nn.Module:
         """The network with these weights (fresh ones where there are none), on the CPU."""
         s = self.scales
-        made = make_network(self.network, len(s.bands), s.shape, s.fine)
-        if self.weights:
-            try:
-                made.load_state_dict(dict(self.weights))
-            except RuntimeError as error:
-                reason = str(error).splitlines()[-1].strip()
-                raise InputError(
-                    f"model {self.name}: the weights do not fit its network: {reason}"
-                ) from error
-        return made
+        make = lambda: make_network(self.network, len(s.bands), s.shape, s.fine)  # noqa: E731
+        return with_weights(make, self.weights, self.name)
 
     def trained(self, network: nn.Module, history: Mapping[str, Any]) -> Recoverer:
         """This model with the weights of `network` and a record of how they came about."""
@@ -86,9 +87,11 @@ class Recoverer:
         """What `mockforge info` prints of it."""
         s = self.scales
         known = s.psf_fwhm_arcsec or ()
+        with first_weights():
+            n = count_parameters(self.network_with_weights())
         rows = {
             "model": self.name,
-            "network": f"{self.kind}, {count_parameters(self.network_with_weights()):,} parameters",
+            "network": f"{self.kind}, {n:,} parameters",
             "recovers": f"the image at {s.fine_arcsec:g} arcsec from one at {s.coarse_arcsec:g}, in nJy",
             "from bands": ", ".join(s.bands),
             "to bands": ", ".join(s.fine_bands),
@@ -105,8 +108,7 @@ def load_recoverer(name: str | Path) -> Recoverer:
 
     Raises InputError where a file is missing, unreadable, damaged or of another kind.
     """
-    path = model_path(name).resolve()
-    return _load(path, path.stat().st_mtime_ns)
+    return load(name, _make)
 
 
 @torch.no_grad()
@@ -179,25 +181,15 @@ def _tiled(network: nn.Module, base: Tensor, unit: Tensor, depth: Tensor) -> np.
     return out
 
 
-@lru_cache(maxsize=4)
-def _load(path: Path, _changed: int) -> Recoverer:
-    return read_model(path, _make)
-
-
 def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Recoverer:
-    ((kind, spec),) = found["network"].items()
-    if kind not in SPECS:
-        raise ValueError(f"it is a {kind}, wanted a network that recovers: {' or '.join(SPECS)}")
+    # Before all else: a network of another kind has other keys.
+    network = configured(found["network"], SPECS, "a network that recovers")
     return Recoverer(
         name=found["name"],
-        network=SPECS[kind](**_tuples(spec)),
-        scales=Scales(**_tuples(found["scales"])),
+        network=network,
+        scales=Scales(**tuples(found["scales"])),
         rms_njy=tuple(found["rms_njy"]),
         training=found["training"],
         weights=weights,
         sha256=digest,
     )
-
-
-def _tuples(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}

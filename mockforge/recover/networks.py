@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
@@ -59,13 +57,3 @@ class Dcgan(nn.Module):
     def forward(self, fine: Tensor, base: Tensor) -> list[Tensor]:
         """Logits (N,1,h,w), one list element for the one scale."""
         return [self.layers(torch.cat([fine, base], dim=1))]
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Numbers that are learned."""
-    return sum(p.numel() for p in network.parameters())
-
-
-def weights_of(network: nn.Module) -> Mapping[str, Tensor]:
-    """The state on the CPU, as it is stored."""
-    return {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}

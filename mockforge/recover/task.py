@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mockforge.picture import asinh_rgb, mosaic
+from mockforge.picture import compared
 from mockforge.recover.config import Adam, Critic, Loss, Residual
 from mockforge.recover.degraded import Degraded, Examples, depth_of
 from mockforge.recover.model import Recoverer
@@ -20,6 +20,7 @@ from mockforge.recover.networks import Dcgan, stretched
 from mockforge.redshifter.pairs import turned
 from mockforge.rng import Stream
 from mockforge.sgan.losses import critic_loss, generator_loss
+from mockforge.train.dataset import validation
 from mockforge.train.members import Member
 from mockforge.train.task import Phase
 
@@ -99,7 +100,7 @@ class RecoverTask:
     def draw(self, stream: Stream, count: int) -> Examples:
         """Samples of the split, turned and mirrored, with more noise for half of them, and cropped."""
         rng = stream.child("rows").numpy()
-        image, truth, rms = self.degraded.images(rng.integers(0, len(self.degraded), count))
+        image, truth, rms = self.degraded.batch(rng.integers(0, len(self.degraded), count))
         turns = torch.from_numpy(rng.integers(0, 8, count)).to(image.device)
         image, truth = turned(image, turns), turned(truth, turns)
         if self.extra_noise:
@@ -142,28 +143,20 @@ class RecoverTask:
     @torch.no_grad()
     def validation(self, network: nn.Module) -> dict[str, float]:
         """Mean losses over the samples held out, without the discriminator's."""
-        sums: dict[str, float] = {}
-        count = len(self.held_out) if self.held_out is not None else 0
-        for start in range(0, count, 64):
-            rows = np.arange(start, min(start + 64, count))
-            found = self.held_out.examples(*self.held_out.images(rows))  # type: ignore[union-attr]
-            for name, value in self.compare(network, found, judged=False).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(rows) / count
-        return {name.replace("loss/", "validation "): round(value, 5) for name, value in sums.items()}
+        known = self.held_out
+        if known is None:
+            return {}
+        found = lambda rows: known.examples(*known.batch(rows))  # noqa: E731
+        return validation(len(known), lambda rows: self.compare(network, found(rows), judged=False))
 
     @torch.no_grad()
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray | None:
         """Coarse images interpolated, recovered ones and truths, a row each; the truth's stretch."""
         shown = self.held_out or self.degraded
-        found = shown.examples(*shown.images(np.arange(min(_SHOWN, len(shown)))))
+        found = shown.examples(*shown.batch(np.arange(min(_SHOWN, len(shown)))))
         made = self.made(averages["generator"], found)
-        scale = found.truth.amax(dim=(2, 3)).cpu().numpy() / 100
-        pictures = [
-            asinh_rgb(picture.cpu().numpy(), np.maximum(rms, 1e-30))
-            for row in (found.base, made, found.truth)
-            for picture, rms in zip(row, scale, strict=True)
-        ]
-        return mosaic(pictures, columns=len(made))
+        scale = found.truth.amax(dim=(2, 3)).clamp_min(1e-28) / 100
+        return compared([x.cpu().numpy() for x in (found.base, made, found.truth)], scale.cpu().numpy())
 
     def export(
         self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any],

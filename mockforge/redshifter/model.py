@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,16 @@ from mockforge.field import ZEROPOINT_NJY
 from mockforge.redshifter.card import redshifter_card
 from mockforge.redshifter.config import Cvae, Loss, Unet
 from mockforge.redshifter.geometry import Geometry
-from mockforge.train.model_files import model_path, read_model, training_notes, write_model
+from mockforge.train.first_weights import first_weights
+from mockforge.train.model_files import (
+    configured,
+    count_parameters,
+    load,
+    training_notes,
+    weights_of,
+    with_weights,
+    write_model,
+)
 from mockforge.train.parallel import usable
 
 _SPECS: dict[str, type[Unet] | type[Cvae]] = {"unet": Unet, "cvae": Cvae}
@@ -56,24 +64,16 @@ class Redshifter:
         from mockforge.redshifter.cvae import CvaeRedshifter
         from mockforge.redshifter.unet import UnetRedshifter
 
-        if isinstance(self.network, Unet):
-            made: nn.Module = UnetRedshifter(self.network, len(self.bands), self.geometry, self.loss)
-        else:
-            made = CvaeRedshifter(self.network, len(self.bands), self.geometry, self.shape)
-        if self.weights:
-            try:
-                made.load_state_dict(dict(self.weights))
-            except RuntimeError as error:
-                reason = str(error).splitlines()[-1].strip()
-                raise InputError(
-                    f"model {self.name}: the weights do not fit its network: {reason}"
-                ) from error
-        return made
+        def make() -> nn.Module:
+            if isinstance(self.network, Unet):
+                return UnetRedshifter(self.network, len(self.bands), self.geometry, self.loss)
+            return CvaeRedshifter(self.network, len(self.bands), self.geometry, self.shape)
+
+        return with_weights(make, self.weights, self.name)
 
     def trained(self, network: nn.Module, history: Mapping[str, Any]) -> Redshifter:
         """This model with the weights of `network` and a record of how they came about."""
-        weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-        return replace(self, weights=weights, training={**self.training, **history})
+        return replace(self, weights=weights_of(network), training={**self.training, **history})
 
     def save(self, folder: Path) -> Path:
         """Write `NAME.safetensors`, `NAME.json` and the card `NAME.md`; returns the JSON's path."""
@@ -93,7 +93,8 @@ class Redshifter:
 
     def describe(self) -> dict[str, str]:
         """What `mockforge info` prints of a redshifter."""
-        n = sum(p.numel() for p in self.network_with_weights().parameters())
+        with first_weights():
+            n = count_parameters(self.network_with_weights())
         rows = {
             "model": self.name,
             "network": f"{self.kind}, {n:,} parameters",
@@ -112,8 +113,7 @@ def load_redshifter(name: str | Path) -> Redshifter:
 
     Raises InputError where a file is missing, unreadable, damaged or of another kind.
     """
-    path = model_path(name).resolve()
-    return _load(path, path.stat().st_mtime_ns)
+    return load(name, _make)
 
 
 @torch.no_grad()
@@ -144,17 +144,9 @@ def predict(
     return torch.cat([network(*(v.to(place) for v in part)).cpu() for part in parts]).numpy()
 
 
-@lru_cache(maxsize=4)
-def _load(path: Path, _changed: int) -> Redshifter:
-    return read_model(path, _make)
-
-
 def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Redshifter:
-    ((kind, spec),) = found["network"].items()
-    if kind not in _SPECS:
-        raise ValueError(f"it is a {kind}, wanted a redshifter: {' or '.join(_SPECS)}")
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in spec.items()}
-    network = _SPECS[kind](**values)
+    # Before all else: a network of another kind has other keys.
+    network = configured(found["network"], _SPECS, "a redshifter")
     return Redshifter(
         name=found["name"],
         network=network,

@@ -2,54 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from mockforge.data.dataset import PAIR, Dataset
-
-_IN_MEMORY = 8e9
-"""Bytes up to which a split is read once and kept."""
-
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
-"""input, target (N,C,H,W) in nJy, z_in, z_out (N,)."""
+from mockforge.data.dataset import PAIR
+from mockforge.train.dataset import Split
 
 
-@dataclass
-class Pairs:
-    """One split of a dataset of pairs; small ones stay in memory, large ones are read as asked."""
+class Pairs(Split):
+    """One split of a dataset of pairs.
 
-    data: Dataset
+    Its batches are input and target (N,C,H,W) in nJy, z_in and z_out (N,).
+    """
+
+    large = PAIR[:2]
 
     def __post_init__(self) -> None:
         self.data.needs(PAIR, "a redshifter")
-        self.device = torch.device("cpu")
-        size = 8.0 * len(self) * np.prod(self.data.arrays["input"])
-        self.kept = self._read(np.arange(len(self))) if size < _IN_MEMORY else None
+        super().__post_init__()
 
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def to(self, device: torch.device) -> None:
-        """Give batches on `device`."""
-        self.device = device
-        if self.kept is not None and device.type == "cuda":
-            self.kept = tuple(part.to(device) for part in self.kept)  # type: ignore[assignment]
-
-    def batch(self, rows: np.ndarray) -> Batch:
-        """The pairs in these rows of the split."""
-        if self.kept is not None:
-            index = torch.from_numpy(rows).to(self.kept[0].device)
-            found = tuple(part[index] for part in self.kept)
-        else:
-            found = self._read(rows)
-        return tuple(part.to(self.device) for part in found)  # type: ignore[return-value]
-
-    def _read(self, rows: np.ndarray) -> Batch:
+    def _read(self, rows: np.ndarray) -> tuple[Tensor, ...]:
         samples = [self.data.sample(int(row), *PAIR) for row in rows]
-        return tuple(torch.stack([s[name] for s in samples]) for name in PAIR)  # type: ignore[return-value]
+        return tuple(torch.stack([s[name] for s in samples]) for name in PAIR)
 
 
 def turned(image: Tensor, turns: Tensor) -> Tensor:

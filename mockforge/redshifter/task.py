@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mockforge.picture import asinh_rgb, mosaic
+from mockforge.picture import compared
 from mockforge.redshifter.config import Adam
 from mockforge.redshifter.model import Redshifter
 from mockforge.redshifter.pairs import Pairs, turned
 from mockforge.rng import Stream
+from mockforge.train.dataset import validation
 from mockforge.train.members import Member
 from mockforge.train.task import Phase
 
@@ -62,15 +63,16 @@ class RedshifterTask:
     @torch.no_grad()
     def validation(self, network: nn.Module) -> dict[str, float]:
         """Mean losses over the pairs held out; the same noise each time."""
-        sums: dict[str, float] = {}
-        count = len(self.held_out) if self.held_out is not None else 0
-        for start in range(0, count, 64):
-            rows = np.arange(start, min(start + 64, count))
-            batch = self.held_out.batch(rows)  # type: ignore[union-attr]
-            source = Stream(self.seed, ("validation", start)).torch(batch[0].device)
-            for name, value in network.losses(*batch, source).items():  # type: ignore[operator]
-                sums[name] = sums.get(name, 0.0) + float(value) * len(rows) / count
-        return {name.replace("loss/", "validation "): round(value, 5) for name, value in sums.items()}
+        known = self.held_out
+        if known is None:
+            return {}
+
+        def losses(rows: np.ndarray) -> Mapping[str, Tensor]:
+            batch = known.batch(rows)
+            source = Stream(self.seed, ("validation", int(rows[0]))).torch(batch[0].device)
+            return network.losses(*batch, source)  # type: ignore[operator]
+
+        return validation(len(known), losses)
 
     @torch.no_grad()
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray | None:
@@ -78,13 +80,8 @@ class RedshifterTask:
         pairs = self.held_out or self.pairs
         image, target, z_in, z_out = pairs.batch(np.arange(min(_SHOWN, len(pairs))))
         made = averages["redshifter"](image, z_in, z_out)
-        scale = target.abs().amax(dim=(2, 3)).cpu().numpy() / 100
-        rows = [
-            asinh_rgb(picture.cpu().numpy(), rms)
-            for row in (image, made, target)
-            for picture, rms in zip(row, scale, strict=True)
-        ]
-        return mosaic(rows, columns=len(image))
+        scale = target.abs().amax(dim=(2, 3)) / 100
+        return compared([x.cpu().numpy() for x in (image, made, target)], scale.cpu().numpy())
 
     def export(
         self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any],

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
-import torch
-
-from mockforge.config import Count, Index, config
-from mockforge.data.dataset import Dataset, load
-from mockforge.data.manifest import MANIFEST
+from mockforge.config import Count, config
+from mockforge.data.dataset import Dataset
 from mockforge.errors import InputError
 from mockforge.observe.redshift import Cosmology
 from mockforge.redshifter.config import Adam, Loss, Network, Unet
@@ -19,20 +13,15 @@ from mockforge.redshifter.pairs import Pairs
 from mockforge.redshifter.task import RedshifterTask
 from mockforge.rng import Stream
 from mockforge.train.config import TrainConfig
-from mockforge.train.loop import Report
-from mockforge.train.run import run_training
+from mockforge.train.dataset import about, splits
+from mockforge.train.first_weights import first_weights
+from mockforge.train.run import TrainRecipe
 
 
 @config
-class TrainRedshifter:
+class TrainRedshifter(TrainRecipe):
     """A recipe for `mockforge train`: a redshifter from a dataset of pairs."""
 
-    name: str
-    """Name of the model; its files are NAME.safetensors and NAME.json."""
-    source: str = ""
-    """What the pairs are, in words, for the model's card."""
-    seed: Index = 0
-    """Seed of every random number of the run."""
     dataset: str
     """Folder of a built dataset with `input`, `target`, `z_in` and `z_out`."""
     split: str = "train"
@@ -56,23 +45,14 @@ class TrainRedshifter:
     train: TrainConfig = TrainConfig()
     """The loop: steps, precision, checkpoints."""
 
-    def run(
-        self, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None
-    ) -> Path:
-        """Train the recipe's redshifter into `out`; returns the model's JSON file.
-
-        `report(step, losses)` is called once before (no losses) and after each step. Raises
-        InputError where the dataset cannot be used or `out` holds another run, LossNotFinite
-        where training breaks.
-        """
-        make = lambda: make_task(self, recipe_text)  # noqa: E731
-        return run_training(self, make, out, resume=resume, recipe_text=recipe_text, report=report)
+    def task(self, recipe_text: str = "") -> RedshifterTask:
+        """A fresh network and the pairs."""
+        return make_task(self, recipe_text)
 
 
 def make_task(recipe: TrainRedshifter, recipe_text: str = "") -> RedshifterTask:
     """The training task: a fresh network (weights from the recipe's seed) and the pairs."""
-    pairs, held_out = _splits(recipe)
-    data = pairs.data
+    data, held_out = splits(recipe.dataset, recipe.split, recipe.held_out)
     bands = tuple(str(b) for b in data.attributes["bands"])
     wavelength = recipe.wavelength_angstrom or pivot_wavelengths(bands)
     if len(wavelength) != len(bands):
@@ -81,8 +61,7 @@ def make_task(recipe: TrainRedshifter, recipe_text: str = "") -> RedshifterTask:
         )
     scale = data.attributes.get("pixel_scale_arcsec")
     network = recipe.network.chosen
-    with torch.random.fork_rng(devices=[]):  # layers draw their first weights from the global stream
-        torch.set_rng_state(Stream(recipe.seed, ("weights",)).torch().get_state())
+    with first_weights(Stream(recipe.seed, ("weights",))):
         model = Redshifter(
             name=recipe.name,
             network=network,
@@ -92,26 +71,17 @@ def make_task(recipe: TrainRedshifter, recipe_text: str = "") -> RedshifterTask:
             pixel_scale_arcsec=float(scale) if scale is not None else None,
             redshifts=_reach(data),
             loss=recipe.loss,
-            training=_notes(recipe, data, recipe_text),
+            training=recipe.notes(recipe_text, about(data, "pairs"), batch=recipe.batch),
         )
         return RedshifterTask(
             model=model,
-            pairs=pairs,
-            held_out=held_out,
+            pairs=Pairs(data),
+            held_out=Pairs(held_out) if held_out is not None else None,
             batch=recipe.batch,
             turns=recipe.turns,
             adam=recipe.adam,
             seed=recipe.seed,
         )
-
-
-def _splits(recipe: TrainRedshifter) -> tuple[Pairs, Pairs | None]:
-    """What is learned, and what is held out (None where the dataset has no such split)."""
-    data = load(recipe.dataset, recipe.split)
-    if not len(data):
-        raise InputError(f"{recipe.dataset}: split {recipe.split!r} is empty; nothing to learn from")
-    there = data.splits.get(recipe.held_out, 0) and recipe.held_out != recipe.split
-    return Pairs(data), Pairs(load(recipe.dataset, recipe.held_out)) if there else None
 
 
 def _reach(data: Dataset) -> tuple[float, float]:
@@ -123,18 +93,3 @@ def _reach(data: Dataset) -> tuple[float, float]:
         if name != "sample"
     ]
     return round(min(found), 2), round(max(found), 2)
-
-
-def _notes(recipe: TrainRedshifter, data: Dataset, recipe_text: str) -> dict[str, object]:
-    """What the model's card says of its data."""
-    manifest = (data.path / MANIFEST).read_bytes()
-    notes: dict[str, object] = {
-        "source": recipe.source,
-        "dataset": f"{data.path.name}, {len(data)} pairs of split {recipe.split}",
-        "dataset_sha256": hashlib.sha256(manifest).hexdigest(),
-        "seed": recipe.seed,
-        "batch": recipe.batch,
-    }
-    if recipe_text:
-        notes["recipe_sha256"] = hashlib.sha256(recipe_text.encode()).hexdigest()
-    return notes

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
 from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge, Smith2019
@@ -19,11 +17,21 @@ from mockforge.sgan.ensemble import joined, of_member, shortened
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.networks import count_parameters, make_generator
 from mockforge.sgan.painter import Painter, Scaling
+from mockforge.train.first_weights import first_weights
 from mockforge.train.members import Member
-from mockforge.train.model_files import bundled_models, model_path, read_model, training_notes, write_model
+from mockforge.train.model_files import (
+    bundled_models,
+    configured,
+    load,
+    model_path,
+    training_notes,
+    weights_of,
+    with_weights,
+    write_model,
+)
 
 __all__ = ["Model", "bundled_models", "describe", "load_model", "model_path"]
-_SPECS = {"forge": Forge, "smith2019": Smith2019}
+_SPECS: dict[str, type[Forge] | type[Smith2019]] = {"forge": Forge, "smith2019": Smith2019}
 
 
 @dataclass(frozen=True)
@@ -63,15 +71,8 @@ class Model:
         Raises InputError where there is no such member or the weights are of another network.
         """
         weights = of_member(self.weights, member, self.n_members, self.name)
-        generator = make_generator(self.network, len(self.bands))
-        if self.weights:
-            try:
-                generator.load_state_dict(weights)
-            except RuntimeError as error:
-                reason = str(error).splitlines()[-1].strip()
-                raise InputError(
-                    f"model {self.name}: the weights do not fit its network: {reason}"
-                ) from error
+        make = lambda: make_generator(self.network, len(self.bands))  # noqa: E731
+        generator = with_weights(make, weights, self.name)
         return Painter(generator, self.scaling, self.instrument)
 
     def trained(
@@ -81,12 +82,11 @@ class Model:
 
         With `earlier` averages of the same run (their network `generator`), an ensemble of all.
         """
-        last = {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}
         before = [member.weights["generator"] for member in reversed(earlier)]
         steps = [member.step for member in reversed(earlier)]
         return replace(
             self,
-            weights=joined([last, *before]),
+            weights=joined([weights_of(generator), *before]),
             members=(int(history["steps"]), *steps) if steps else (),
             training={**self.training, **history},
         )
@@ -116,7 +116,8 @@ class Model:
 
     def describe(self) -> dict[str, str]:
         """What `mockforge info` prints of a model."""
-        n = count_parameters(make_generator(self.network, len(self.bands)))
+        with first_weights():
+            n = count_parameters(make_generator(self.network, len(self.bands)))
         kind = "forge" if self.clean else "smith2019"
         known = self.psf_fwhm_arcsec or ()
         rows = {
@@ -140,20 +141,12 @@ def load_model(name: str | Path) -> Model:
 
     Raises InputError where a file is missing, unreadable or damaged.
     """
-    path = model_path(name).resolve()
-    return _load(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=4)
-def _load(path: Path, _changed: int) -> Model:
-    return read_model(path, _make)
+    return load(name, _make)
 
 
 def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Model:
-    ((kind, spec),) = found["network"].items()
-    if kind not in _SPECS:
-        raise ValueError(f"it is a {kind}, wanted a SGAN: {' or '.join(_SPECS)}")
-    network = _SPECS[kind](**{k: tuple(v) if isinstance(v, list) else v for k, v in spec.items()})
+    # Before all else: a network of another kind has other keys.
+    network = configured(found["network"], _SPECS, "a SGAN")
     fwhm, crowded = found["psf_fwhm_arcsec"], found.get("density")
     return Model(
         name=found["name"],

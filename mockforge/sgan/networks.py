@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from mockforge.sgan.config import Forge, PackedCritic, PatchCritic, Smith2019
 from mockforge.sgan.forge import ForgeGenerator
 from mockforge.sgan.patch import PatchDiscriminator
 from mockforge.sgan.smith2019 import PackedDiscriminator, Smith2019Generator
+from mockforge.train.model_files import count_parameters
+
+__all__ = ["Generator", "count_parameters", "make_critic", "make_generator"]
 
 Generator = ForgeGenerator | Smith2019Generator
 _GENERATORS = {Forge: ForgeGenerator, Smith2019: Smith2019Generator}
@@ -28,8 +29,3 @@ def make_critic(
     if isinstance(spec, PatchCritic):
         return PatchDiscriminator(spec, bands, conditions)
     return PackedDiscriminator(spec, bands)
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Number of trainable numbers."""
-    return sum(p.numel() for p in network.parameters())

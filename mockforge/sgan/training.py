@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from mockforge.config import Index, Positive, config
+from mockforge.config import Positive, config
 from mockforge.errors import InputError
 from mockforge.field import Field
 from mockforge.rng import Stream
@@ -22,8 +20,8 @@ from mockforge.sgan.painter import Scaling
 from mockforge.sgan.prepare import Cut, Prepared, prepare
 from mockforge.sgan.task import SganTask
 from mockforge.train.config import TrainConfig
-from mockforge.train.loop import Report
-from mockforge.train.run import run_training
+from mockforge.train.first_weights import first_weights
+from mockforge.train.run import TrainRecipe
 
 
 @config
@@ -49,15 +47,9 @@ class TrainingField:
 
 
 @config
-class TrainSgan:
+class TrainSgan(TrainRecipe):
     """A recipe for `mockforge train`: a SGAN from a real field."""
 
-    name: str
-    """Name of the model; its files are NAME.safetensors and NAME.json."""
-    source: str = ""
-    """Where the field comes from and on whose terms, in words, for the model's card."""
-    seed: Index = 0
-    """Seed of every random number of the run."""
     start_from: str = ""
     """A model whose weights the generator begins with, where their shapes fit: a bundled model's name
     or a path. What hangs on the number of bands begins fresh if that differs. Empty = all fresh."""
@@ -78,26 +70,12 @@ class TrainSgan:
     train: TrainConfig = TrainConfig()
     """The loop: steps, precision, checkpoints."""
 
-    def run(
-        self, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None
-    ) -> Path:
-        """Train the recipe's SGAN into `out`; returns the model's JSON file.
-
-        `report(step, losses)` is called once before (no losses) and after each step. Raises
-        InputError where the field cannot be used or `out` holds another run, LossNotFinite where
-        training breaks.
-        """
-        make = lambda: _task(self, recipe_text)  # noqa: E731
-        return run_training(self, make, out, resume=resume, recipe_text=recipe_text, report=report)
-
-
-def _task(recipe: TrainSgan, recipe_text: str) -> SganTask:
-    found = read_training_field(recipe.field)
-    ready = prepare(found.image, found.mask, recipe.field.cut, recipe.instrument)
-    notes = {"source": recipe.source, "files": ", ".join(recipe.field.files), "seed": recipe.seed}
-    if recipe_text:
-        notes["recipe_sha256"] = hashlib.sha256(recipe_text.encode()).hexdigest()
-    return make_task(recipe, ready, found.bands, found.pixel_scale_arcsec, notes)
+    def task(self, recipe_text: str = "") -> SganTask:
+        """Fresh networks, the field and the losses."""
+        found = read_training_field(self.field)
+        ready = prepare(found.image, found.mask, self.field.cut, self.instrument)
+        notes = self.notes(recipe_text, {"files": ", ".join(self.field.files)})
+        return make_task(self, ready, found.bands, found.pixel_scale_arcsec, notes)
 
 
 def read_training_field(spec: TrainingField) -> Field:
@@ -142,8 +120,7 @@ def make_task(
     scaling = Scaling()
     if recipe.network.smith2019 is not None:
         scaling = Scaling(tuple(c[0] for c in ready.clip), tuple(c[1] for c in ready.clip))
-    with torch.random.fork_rng(devices=[]):  # layers draw their first weights from the global stream
-        torch.set_rng_state(Stream(recipe.seed, ("weights",)).torch().get_state())
+    with first_weights(Stream(recipe.seed, ("weights",))):
         model = Model(
             name=recipe.name,
             network=recipe.network.chosen,

@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mockforge.errors import InputError, nearest
+from mockforge.train.first_weights import first_weights
 
 BUNDLED = Path(__file__).parent.parent / "models"
 T = TypeVar("T")
+N = TypeVar("N", bound=nn.Module)
+Make = Callable[[dict[str, Any], dict[str, Tensor], str], T]
+"""What a model is made of: description, weights and the digest of their file."""
 
 
 def write_model(
@@ -82,7 +87,18 @@ def network_kind(path: Path) -> str:
         return ""
 
 
-def read_model(path: Path, make: Callable[[dict[str, Any], dict[str, Tensor], str], T]) -> T:
+def load(name: str | Path, make: Make[T]) -> T:
+    """`read_model` of a model by name or path; the last few are kept while their files do not change."""
+    path = model_path(name).resolve()
+    return _kept(path, path.stat().st_mtime_ns, make)
+
+
+@lru_cache(maxsize=4)
+def _kept(path: Path, _changed: int, make: Make[T]) -> T:
+    return read_model(path, make)
+
+
+def read_model(path: Path, make: Make[T]) -> T:
     """`make(description, weights, sha256)` of the model at `path` (its JSON).
 
     Raises InputError where a file is missing, unreadable or damaged, or `make` finds it is of
@@ -108,6 +124,46 @@ def read_model(path: Path, make: Callable[[dict[str, Any], dict[str, Tensor], st
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
         missing = f"no key {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(f"{path}: not a mockforge model ({missing})") from error
+
+
+def configured(network: Mapping[str, Any], specs: Mapping[str, type[T]], what: str) -> T:
+    """The configuration of a description's `network`, one of `specs`; ValueError where it is not `what`."""
+    ((kind, found),) = network.items()
+    if kind not in specs:
+        raise ValueError(f"it is a {kind}, wanted {what}: {' or '.join(specs)}")
+    return specs[kind](**tuples(found))
+
+
+def tuples(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists, as JSON has them, as the tuples of configurations."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+
+
+def with_weights(make: Callable[[], N], weights: Mapping[str, Tensor], name: str) -> N:
+    """The network that `make` makes with a model's weights (fresh ones where there are none).
+
+    Raises InputError where they are another network's.
+    """
+    if not weights:
+        return make()
+    with first_weights():
+        network = make()
+    try:
+        network.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"model {name}: the weights do not fit its network: {reason}") from error
+    return network
+
+
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """The state on the CPU, as it is stored."""
+    return {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Numbers that are learned."""
+    return sum(p.numel() for p in network.parameters())
 
 
 def _write(path: Path, raw: bytes) -> None:

@@ -1,15 +1,50 @@
-"""One run of training: the checks before, the record of what was asked, the loop, the model's path."""
+"""One run of training: what is asked of any, the checks before, the record, the loop, the model's path."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mockforge.config import Index, config
 from mockforge.train.loop import Report, fit
 from mockforge.train.parallel import leads, usable
 from mockforge.train.run_record import check_run, record_run
 from mockforge.train.task import Task
+
+
+@config
+class TrainRecipe:
+    """What every recipe for `mockforge train` says; those of a network add `train` and their own."""
+
+    name: str
+    """Name of the model; its files are NAME.safetensors and NAME.json."""
+    source: str = ""
+    """What it learns from and on whose terms, in words, for the model's card."""
+    seed: Index = 0
+    """Seed of every random number of the run."""
+
+    def task(self, recipe_text: str = "") -> Task:
+        """The networks with fresh weights, their data and losses."""
+        raise NotImplementedError
+
+    def run(
+        self, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None
+    ) -> Path:
+        """Train the recipe's network into `out`; returns the model's JSON file.
+
+        `report(step, losses)` is called once before (no losses) and after each step. Raises
+        InputError where the data cannot be used or `out` holds another run, LossNotFinite where
+        training breaks.
+        """
+        make = lambda: self.task(recipe_text)  # noqa: E731
+        return run_training(self, make, out, resume=resume, recipe_text=recipe_text, report=report)
+
+    def notes(self, recipe_text: str, about: Mapping[str, object], **more: object) -> dict[str, object]:
+        """What the model's card says of its data: `about` them, and `more` of how they are used."""
+        text = {"recipe_sha256": hashlib.sha256(recipe_text.encode()).hexdigest()} if recipe_text else {}
+        return {"source": self.source, **about, "seed": self.seed, **more, **text}
 
 
 def run_training(

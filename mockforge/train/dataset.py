@@ -1,0 +1,84 @@
+"""A built dataset as what a network learns from: its splits, their batches, and what is noted of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mockforge.data.dataset import Dataset, load
+from mockforge.data.manifest import MANIFEST
+from mockforge.errors import InputError
+
+_IN_MEMORY = 8e9
+"""Bytes up to which a split is read once and kept."""
+
+
+@dataclass
+class Split:
+    """One split of a dataset; a small one stays in memory, a large one is read as asked."""
+
+    data: Dataset
+    large: ClassVar[tuple[str, ...]] = ()
+    """The arrays whose size decides whether a split is kept."""
+
+    def __post_init__(self) -> None:
+        self.device = torch.device("cpu")
+        size = 4.0 * len(self) * sum(float(np.prod(self.data.arrays[name])) for name in self.large)
+        self.kept = self._read(np.arange(len(self))) if 0 < size < _IN_MEMORY else None
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def to(self, device: torch.device) -> None:
+        """Give batches on `device`."""
+        self.device = device
+        if self.kept is not None and device.type == "cuda":
+            self.kept = tuple(part.to(device) for part in self.kept)
+
+    def batch(self, rows: np.ndarray) -> tuple[Tensor, ...]:
+        """What `_read` gives of these rows of the split, on the device."""
+        if self.kept is None:
+            found = self._read(rows)
+        else:
+            index = torch.from_numpy(rows).to(self.kept[0].device)
+            found = tuple(part[index] for part in self.kept)
+        return tuple(part.to(self.device) for part in found)
+
+    def _read(self, rows: np.ndarray) -> tuple[Tensor, ...]:
+        raise NotImplementedError
+
+
+def splits(folder: str, split: str, held_out: str) -> tuple[Dataset, Dataset | None]:
+    """What is learned, and what is held out (None where the dataset has no such split).
+
+    Raises InputError where there is nothing to learn from.
+    """
+    data = load(folder, split)
+    if not len(data):
+        raise InputError(f"{folder}: split {split!r} is empty; nothing to learn from")
+    there = data.splits.get(held_out, 0) and held_out != split
+    return data, load(folder, held_out) if there else None
+
+
+def about(data: Dataset, what: str) -> dict[str, object]:
+    """What a model's card says of the split `data` of so many `what`."""
+    return {
+        "dataset": f"{data.path.name}, {len(data)} {what} of split {data.split}",
+        "dataset_sha256": hashlib.sha256((data.path / MANIFEST).read_bytes()).hexdigest(),
+    }
+
+
+def validation(count: int, losses: Callable[[np.ndarray], Mapping[str, Tensor]]) -> dict[str, float]:
+    """Means of the losses of batches of rows, over `count` samples held out."""
+    sums: dict[str, float] = {}
+    for start in range(0, count, 64):
+        rows = np.arange(start, min(start + 64, count))
+        for name, value in losses(rows).items():
+            sums[name] = sums.get(name, 0.0) + float(value) * len(rows) / count
+    return {name.replace("loss/", "validation "): round(value, 5) for name, value in sums.items()}
