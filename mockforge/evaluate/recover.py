@@ -14,18 +14,14 @@ from mockforge.evaluate.recover_baselines import BICUBIC, WHAT, baselines
 from mockforge.evaluate.recover_blends import blends, pairs
 from mockforge.evaluate.recover_figures import bias_plot, gallery
 from mockforge.evaluate.recover_truth import Stamps, read_stamps
+from mockforge.evaluate.relative_errors import Errors, bias_and_scatter, lit, relative_errors, total_flux
 from mockforge.evaluate.report import Report, Row, Section, Verdict
 from mockforge.recover.model import load_recoverer, predict
 
 _BINS = 4
 """Bins of magnitude, of equal numbers of samples."""
-_DARK = 1e-3
-"""A band whose true flux is below this fraction of the brightest band's is not scored."""
 _DISTANCES = (0.0, 0.3, 0.6, 10.0)
 """Edges of the bins of the distance of a pair, arcsec."""
-
-Errors = Mapping[str, tuple[np.ndarray, np.ndarray]]
-"""Method -> relative error of the total flux, and of the half-light radius, (N,C); NaN = not scored."""
 
 
 def evaluate_recoverer(
@@ -137,16 +133,11 @@ def _pixel_scores(stamps: Stamps, image: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _errors(stamps: Stamps, made: Mapping[str, np.ndarray]) -> Errors:
-    flux = stamps.truth.sum(axis=(2, 3), dtype=np.float64)
-    lit = flux > _DARK * flux.max(axis=1, keepdims=True)
-    radius = half_light_radii(stamps.truth, stamps.centre)
-    alone = lit & (radius > 0) & (stamps.count <= 1)[:, None]
-    found = {}
-    for name, image in made.items():
-        by_flux = image.sum(axis=(2, 3), dtype=np.float64) / np.where(lit, flux, np.nan) - 1
-        by_size = half_light_radii(image, stamps.centre) / np.where(alone, radius, np.nan) - 1
-        found[name] = (by_flux, by_size)
-    return found
+    flux, radius = total_flux(stamps.truth), half_light_radii(stamps.truth, stamps.centre)
+    scored = lit(flux)
+    alone = scored & (radius > 0) & (stamps.count <= 1)[:, None]
+    known = np.where(scored, flux, np.nan), np.where(alone, radius, np.nan)
+    return relative_errors(made, stamps.centre, known)
 
 
 def _means(scores: Mapping[str, np.ndarray], chosen: np.ndarray | None = None) -> Row:
@@ -159,9 +150,7 @@ def _biases(errors: tuple[np.ndarray, np.ndarray], chosen: np.ndarray | None = N
         found = values if chosen is None else values[chosen]
         found = found[np.isfinite(found)]
         if len(found):
-            bias = float(np.median(found))
-            out[f"{what} bias"] = bias
-            out[f"{what} scatter"] = 1.4826 * float(np.median(np.abs(found - bias)))
+            out |= bias_and_scatter(what, found)
     return out
 
 

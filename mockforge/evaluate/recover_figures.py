@@ -8,6 +8,7 @@ import numpy as np
 
 from mockforge.evaluate.figures import plots, png
 from mockforge.evaluate.recover_truth import Stamps
+from mockforge.evaluate.relative_errors import Errors, error_curves
 from mockforge.picture import asinh_rgb
 
 _SHOWN = 7
@@ -36,26 +37,6 @@ def gallery(stamps: Stamps, made: Mapping[str, np.ndarray]) -> bytes:
     return png(figure)
 
 
-def bias_plot(stamps: Stamps, errors: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
+def bias_plot(stamps: Stamps, errors: Errors) -> bytes:
     """Median error of flux and size against magnitude, with the middle 68%."""
-    figure, axes = plots(2, width=5.2, height=3.6, columns=2)
-    magnitude = stamps.magnitude
-    edges = np.quantile(magnitude, np.linspace(0, 1, min(8, 1 + len(magnitude) // 20) + 1))
-    for k, (axis, what) in enumerate(zip(axes, ("total flux", "half-light radius"), strict=True)):
-        for (name, error), colour in zip(errors.items(), _COLOURS, strict=False):
-            middle, curve = [], []
-            for low, high in zip(edges, edges[1:], strict=False):
-                values = error[k][(magnitude >= low) & (magnitude <= high)]
-                values = values[np.isfinite(values)]
-                if len(values):
-                    middle.append((low + high) / 2)
-                    curve.append(np.quantile(values, [0.16, 0.5, 0.84]))
-            low, median, high = np.array(curve).reshape(-1, 3).T
-            axis.plot(middle, median, color=colour, label=name, lw=1.5, marker=".")
-            axis.fill_between(middle, low, high, color=colour, alpha=0.15, lw=0)
-        axis.axhline(0, color="black", lw=0.5)
-        axis.set_yscale("symlog", linthresh=0.1)
-        axis.set_xlabel("AB magnitude of the stamp")
-        axis.set_ylabel(f"{what}: recovered / truth - 1")
-    axes[0].legend(fontsize=7)
-    return png(figure)
+    return error_curves(stamps.magnitude, errors, _COLOURS, "AB magnitude of the stamp", "recovered")

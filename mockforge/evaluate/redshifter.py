@@ -13,17 +13,20 @@ from mockforge.evaluate.radii import half_light_radii
 from mockforge.evaluate.redshift_baselines import BAND_SHIFT, IDENTITY, WHAT, baselines
 from mockforge.evaluate.redshift_figures import error_plot, gallery
 from mockforge.evaluate.redshift_truth import Pairs, read_pairs
+from mockforge.evaluate.relative_errors import (
+    DARK,
+    Errors,
+    bias_and_scatter,
+    lit,
+    relative_errors,
+    total_flux,
+)
 from mockforge.evaluate.report import Report, Row, Section, Verdict
 from mockforge.redshifter.model import load_redshifter, predict
 from mockforge.sky.spectra import Spectra
 
-_DARK = 1e-3
-"""A band whose true flux is below this fraction of the galaxy's brightest band is not scored."""
 _BINS = 4
 """Bins of z_out, of equal numbers of pairs."""
-
-Errors = Mapping[str, tuple[np.ndarray, np.ndarray]]
-"""Method -> relative error of the total flux, and of the half-light radius, (N,C); NaN = not scored."""
 
 
 def evaluate_redshifter(
@@ -73,15 +76,10 @@ def evaluate_redshifter(
 
 
 def _errors(pairs: Pairs, made: Mapping[str, np.ndarray]) -> Errors:
-    flux = pairs.truth.sum(axis=(2, 3), dtype=np.float64)
-    radius = half_light_radii(pairs.truth, pairs.centre)
-    scored = (flux > _DARK * flux.max(axis=1, keepdims=True)) & (radius > 0)
-    found = {}
-    for name, image in made.items():
-        by_flux = image.sum(axis=(2, 3), dtype=np.float64) / np.where(scored, flux, np.nan) - 1
-        by_size = half_light_radii(image, pairs.centre) / np.where(scored, radius, np.nan) - 1
-        found[name] = (by_flux, by_size)
-    return found
+    flux, radius = total_flux(pairs.truth), half_light_radii(pairs.truth, pairs.centre)
+    scored = lit(flux) & (radius > 0)
+    known = np.where(scored, flux, np.nan), np.where(scored, radius, np.nan)
+    return relative_errors(made, pairs.centre, known)
 
 
 def _sections(pairs: Pairs, made: Mapping[str, np.ndarray], errors: Errors, judged: bool) -> list[Section]:
@@ -134,7 +132,7 @@ def _explained(pairs: Pairs, errors: Errors) -> str:
     return (
         "Errors are relative, prediction over truth less one, in absolute flux (nJy): bias is their median, "
         "scatter 1.4826 times the median absolute deviation from it, error the median absolute error. "
-        f"Bands with less than {_DARK:g} of a galaxy's brightest band are left out ({dark:.1%} of all).\n\n"
+        f"Bands with less than {DARK:g} of a galaxy's brightest band are left out ({dark:.1%} of all).\n\n"
         f"{methods}\n\n{known}"
     )
 
@@ -147,9 +145,7 @@ def _scores(errors: tuple[np.ndarray, np.ndarray], chosen: np.ndarray, bands: Se
         found = found[np.isfinite(found)]
         out.setdefault("n", len(found))
         if len(found):
-            bias = float(np.median(found))
-            out[f"{what} bias"] = bias
-            out[f"{what} scatter"] = 1.4826 * float(np.median(np.abs(found - bias)))
+            out |= bias_and_scatter(what, found)
             out[f"{what} error"] = float(np.median(np.abs(found)))
     return out
 
