@@ -65,7 +65,7 @@ class Recoverer:
         """The network with these weights (fresh ones where there are none), on the CPU."""
         s = self.scales
         make = lambda: make_network(self.network, len(s.bands), s.shape, s.fine)  # noqa: E731
-        return with_weights(make, self.weights, self.name)
+        return with_weights(make, self.weights or None, self.name)
 
     def trained(self, network: nn.Module, history: Mapping[str, Any]) -> Recoverer:
         """This model with the weights of `network` and a record of how they came about."""

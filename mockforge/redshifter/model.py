@@ -69,7 +69,7 @@ class Redshifter:
                 return UnetRedshifter(self.network, len(self.bands), self.geometry, self.loss)
             return CvaeRedshifter(self.network, len(self.bands), self.geometry, self.shape)
 
-        return with_weights(make, self.weights, self.name)
+        return with_weights(make, self.weights or None, self.name)
 
     def trained(self, network: nn.Module, history: Mapping[str, Any]) -> Redshifter:
         """This model with the weights of `network` and a record of how they came about."""

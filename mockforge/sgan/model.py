@@ -72,7 +72,7 @@ class Model:
         """
         weights = of_member(self.weights, member, self.n_members, self.name)
         make = lambda: make_generator(self.network, len(self.bands))  # noqa: E731
-        generator = with_weights(make, weights, self.name)
+        generator = with_weights(make, weights if self.weights else None, self.name)
         return Painter(generator, self.scaling, self.instrument)
 
     def trained(

@@ -139,12 +139,12 @@ def tuples(found: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
 
 
-def with_weights(make: Callable[[], N], weights: Mapping[str, Tensor], name: str) -> N:
-    """The network that `make` makes with a model's weights (fresh ones where there are none).
+def with_weights(make: Callable[[], N], weights: Mapping[str, Tensor] | None, name: str) -> N:
+    """The network that `make` makes with a model's weights; None: fresh ones.
 
     Raises InputError where they are another network's.
     """
-    if not weights:
+    if weights is None:
         return make()
     with first_weights():
         network = make()

@@ -236,21 +236,19 @@ def test_the_local_rms_is_mapped_and_mirrored_endlessly():
 
 
 def test_training_may_begin_with_the_weights_of_another_model(files, tmp_path):
-    from mockforge.sgan.training import _task
-
     first = recipe(files).run(tmp_path / "first")
     weights = load_model(first).weights
-    same = _task(recipe(files, start_from=str(first)), "").painter.generator.state_dict()
+    same = recipe(files, start_from=str(first)).task().painter.generator.state_dict()
     assert all(torch.equal(weights[k].float(), v) for k, v in same.items())
     cut = TrainingField(files=("field.fits",), folder=str(files), extensions=("g",), bands=("g",))
-    other = _task(recipe(files, field=cut, start_from=str(first)), "")
+    other = recipe(files, field=cut, start_from=str(first)).task()
     state = other.painter.generator.state_dict()
     assert torch.equal(state["first.weight"], weights["first.weight"].float())
     assert state["last.weight"].shape[0] == 4
     assert str(other.model.training["started_from"]).startswith("tiny (")
     wider = Network(forge=Forge(z_channels=4, widths=(12, 12, 12, 12), dilations=(1,), density=False))
     with pytest.raises(InputError, match="at least half are wanted"):
-        _task(recipe(files, network=wider, start_from=str(first)), "")
+        recipe(files, network=wider, start_from=str(first)).task()
 
 
 def test_a_psf_that_is_known_is_taken(files):
