@@ -168,7 +168,7 @@ class InstrumentChoice:
     psf_fwhm_pix: tuple[Positive, ...] | None = None
     """FWHM of each band's stars in pixels, where it is known; none = measured on the field's stars. A
     deep, narrow field has few stars, and its smallest galaxies pass for them."""
-    psf_fraction: Fraction = 0.9
+    psf_fraction: Fraction = 0.8
     """FWHM of the fixed PSF over the measured one; below 1 the network never has to sharpen."""
     noise_lags: Annotated[int, Limit(ge=0, le=16)] = 4
     """Pixels to which the noise's autocorrelation is measured."""

@@ -16,7 +16,6 @@ from mockforge.rng import Stream
 from mockforge.sgan.augment import Augment
 from mockforge.sgan.config import Adam, Crops, Loss
 from mockforge.sgan.crops import Crops as FieldCrops
-from mockforge.sgan.crops import turned
 from mockforge.sgan.forge import CELL
 from mockforge.sgan.losses import critic_loss, decisions, generator_loss, gradient_penalty
 from mockforge.sgan.model import Model
@@ -107,7 +106,8 @@ class SganTask:
     def fakes(self, size: int, n: int, stream: Stream) -> tuple[Tensor, Tensor | None]:
         """Generated crops as the discriminator sees them, and what was asked of them.
 
-        Each is asked for the density, and has the depth, of a place in the field of its own.
+        Each is asked for the density, and has the depth, of a place in the field of its own. They are
+        not turned as the real ones are: what always lies one way in a painted sky must show.
         """
         source = stream.child("fake").torch(self.device)
         # The published network is trained as published: z of 4 for 64 pixels, zeros at the border.
@@ -124,8 +124,7 @@ class SganTask:
             flux = self._observe(self.painter.flux(z, size), depth, source)
         else:
             flux = self.model.scaling.to_flux(self.painter.generator(z), self.painter.optics.rms)
-        turns = stream.child("turn").numpy().integers(0, 8, n).tolist()
-        return self._seen(torch.stack([turned(f, t) for f, t in zip(flux, turns, strict=True)])), asked
+        return self._seen(flux), asked
 
     def _observe(self, truth: Tensor, depth: np.ndarray, source: torch.Generator) -> Tensor:
         n, bands, height, width = truth.shape
