@@ -18,7 +18,7 @@ def model_card(model: Model, report: Mapping[str, Any] | None = None) -> str:
     has one, names the picture that stands beside the card.
     """
     known = model.psf_fwhm_arcsec or (None,) * len(model.bands)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     instrument = model.instrument
     for band, rms, fwhm, kernel in zip(
         model.bands, instrument.rms_njy, known, instrument.noise_kernel, strict=True
@@ -27,6 +27,9 @@ def model_card(model: Model, report: Mapping[str, Any] | None = None) -> str:
         next_pixel = sum(a * b for row in kernel for a, b in zip(row[:-1], row[1:], strict=True))
         rows.append((band, f"{rms:.4g}", seeing, f"{next_pixel:+.2f}"))
     titles = ("band", "sky rms (nJy)", "PSF FWHM of the stars (arcsec)", "noise correlation at 1 pixel")
+    if instrument.electrons_per_njy:
+        titles += ("electrons per nJy",)
+        rows = [(*r, f"{gain:.3g}") for r, gain in zip(rows, instrument.electrons_per_njy, strict=True)]
     lines = [f"# {model.name}", "", _what(model), "", *_table(titles, rows), "", "## Training", ""]
     if model.members:
         steps = ", ".join(str(step) for step in sorted(model.members))
@@ -107,6 +110,9 @@ def _limits(model: Model) -> list[str]:
             else "The noise of a sky is even: the training field's median depth everywhere.",
             "No photon noise of the sources is added."
             if not model.instrument.electrons_per_njy
-            else "Photon noise of the sources is added with one gain for all bands.",
+            else "Photon noise of the sources is added by the gains above.",
         ]
+        if model.density is not None:
+            low, high = model.density.low, model.density.high
+            out.append(f"Densities of sources from {low:.2f} to {high:.2f} times the field's mean were taught.")
     return [*out, "What the training field's mask hid (saturated stars, say) it has never seen."]
