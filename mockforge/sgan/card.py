@@ -114,5 +114,5 @@ def _limits(model: Model) -> list[str]:
         ]
         if model.density is not None:
             low, high = model.density.low, model.density.high
-            out.append(f"Densities of sources from {low:.2f} to {high:.2f} times the field's mean were taught.")
+            out.append(f"Densities of sources from {low:.2f} to {high:.2f} times the mean were taught.")
     return [*out, "What the training field's mask hid (saturated stars, say) it has never seen."]
