@@ -15,6 +15,9 @@ import numpy as np
 
 T = TypeVar("T")
 
+LARGEST_NUMBER = 1e30
+"""Numbers beyond this are no quantity of any recipe, and would overflow in float32 pixels."""
+
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def config(cls: type[T]) -> type[T]:
@@ -36,6 +39,37 @@ def _described(cls: type, schema: Any, handler: Any) -> Any:
         for name, field in known.get("properties", {}).items():
             fields[name] = {"description": field.get("description", "")} | fields[name]
     return out
+
+
+@dataclass(frozen=True)
+class Size:
+    """The number of items a list must have; used as `Annotated[tuple[float, ...], Size(1, 64)]`."""
+
+    least: int
+    most: int
+    of: str = "items"
+
+    def holds(self, value: Any) -> bool:
+        """Whether `value` has so many items."""
+        return self.least <= len(value) <= self.most
+
+    def __str__(self) -> str:
+        return f"{self.least} to {self.most} {self.of}"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        def check(value: Any) -> Any:
+            if value is not None and not self.holds(value):
+                raise ValueError(f"should have {self}, found {len(value)}")
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        out = handler(schema)
+        words = ("minLength", "maxLength") if out.get("type") == "string" else ("minItems", "maxItems")
+        return out | dict(zip(words, (self.least, self.most), strict=True))
 
 
 @dataclass(frozen=True)
@@ -87,6 +121,13 @@ NonNegative = Annotated[float, Limit(ge=0)]
 Fraction = Annotated[float, Limit(ge=0, le=1)]
 Count = Annotated[int, Limit(ge=1)]
 Index = Annotated[int, Limit(ge=0)]
+Width = Annotated[int, Limit(ge=1, le=4096)]
+"""Filters of a layer of a network."""
+Layers = Annotated[int, Limit(ge=0, le=64)]
+"""Layers of one kind in a network."""
+Band = Annotated[str, Size(1, 60, "characters")]
+Bands = Annotated[tuple[Band, ...], Size(1, 64)]
+"""Names of an image's bands."""
 
 Kind = Literal["fixed", "uniform", "loguniform", "normal", "lognormal", "choice", "power_law"]
 
@@ -97,6 +138,8 @@ _ARGUMENTS = {
     "lognormal": ("median", "sigma of ln x"),
     "power_law": ("low", "high", "slope"),
 }
+_FARTHEST_SIGMA = 10.0
+"""Standard deviations beyond which no normal draw of any dataset lies."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +171,27 @@ class Varying:
             raise ValueError(f"{self.kind}: {wanted[0] if wanted else 'value'} {low:g} should be > 0")
         if self.kind in ("normal", "lognormal") and self.values[1] < 0:
             raise ValueError(f"{self.kind}: sigma {self.values[1]:g} should be >= 0")
+        self._check_reach()
+
+    def _check_reach(self) -> None:
+        """ValueError where draws, or the sums on the way to them, would leave `LARGEST_NUMBER`."""
+        far = max(abs(v) for v in self.values[: 1 if self.kind == "lognormal" else 2])
+        if self.kind in ("fixed", "choice"):
+            far = max(abs(v) for v in self.values)
+        elif self.kind == "normal":
+            far = abs(self.values[0]) + _FARTHEST_SIGMA * self.values[1]
+        elif self.kind == "lognormal":
+            far = 10 ** min(300.0, math.log10(far) + _FARTHEST_SIGMA * self.values[1] / math.log(10))
+        elif self.kind == "power_law":
+            steep = abs(self.values[2] + 1.0) * max(abs(math.log10(v)) for v in self.values[:2])
+            if steep > 300:
+                raise ValueError(
+                    f"power_law: slope {self.values[2]:g} is too steep for this range of numbers"
+                )
+        if far > LARGEST_NUMBER:
+            raise ValueError(
+                f"{self.kind} {list(self.values)} reaches {far:.3g}; numbers are at most {LARGEST_NUMBER:g}"
+            )
 
     def limited(self, limit: Limit) -> Varying:
         """The same distribution held to `limit`; a ValueError where its range breaks it."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mockforge.batch import Stage
 from mockforge.errors import InputError, nearest
+from mockforge.names import is_name, name_problem
 from mockforge.recipe.errors import read, read_without_faults
 from mockforge.recipe.yaml import Document, Key, show
 from mockforge.stages import SOURCES, STAGES, TABLES, stage_class
-
-WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-"""What names of datasets, stages and splits are made of."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +62,9 @@ def _stage(item: Any, at: Key, document: Document) -> NamedStage | None:
     if kind not in STAGES:
         return None
     name = item.get("name", kind)
-    if not isinstance(name, str) or not WORD.fullmatch(name) or name.isdecimal():
-        document.problem((*at, "name"), f"should be a word (found {show(name)})")
+    if not is_name(name) or name.isdecimal():
+        said = name_problem(name) or f"should not be a number (found {show(name)})"
+        document.problem((*at, "name"), said)
         return None
     settings = {} if item[kind] is None else item[kind]
     cls = stage_class(kind)
@@ -131,8 +129,8 @@ def check_splits(splits: Any, document: Document) -> None:
         found = " + ".join(f"{v:g}" for v in numbers) or "none"
         document.problem(("splits",), f"the shares should sum to 1, found {found} = {sum(numbers):g}")
     for name in splits:
-        if not WORD.fullmatch(name):
-            document.problem(("splits", name), "should be a word such as train")
+        if not is_name(name):
+            document.problem(("splits", name), name_problem(name))
 
 
 def _list(names: Any) -> str:

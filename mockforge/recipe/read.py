@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal
 
 from mockforge.config import Count, Index, Limit, Varying, config
 from mockforge.errors import InputError, nearest
+from mockforge.names import is_name, name_problem
 from mockforge.recipe.bundled import bundled_recipes
-from mockforge.recipe.checks import WORD, NamedStage, check_flow, check_save, check_splits, read_stages
+from mockforge.recipe.checks import NamedStage, check_flow, check_save, check_splits, read_stages
 from mockforge.recipe.errors import read
 from mockforge.recipe.yaml import Document, apply_overrides, parse_document, read_document, show
 from mockforge.stages import TRAININGS, stage_class, training_class
@@ -113,8 +114,8 @@ def load_training(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any,
         document.raise_problems()
     data = _mapping(document)
     made = read(training_class(_training_kind(data, document)), data, document, ())
-    if isinstance(data.get("name"), str) and not WORD.fullmatch(data["name"]):
-        document.problem(("name",), f"should be of letters, digits, _, - and . (found {show(data['name'])})")
+    if isinstance(data.get("name"), str) and not is_name(data["name"]):
+        document.problem(("name",), name_problem(data["name"]))
     document.raise_problems()
     return made, to_yaml(plain(made))
 
@@ -223,8 +224,8 @@ def _recipe(document: Document) -> Recipe:
         document.problem((), "has no stages: if it is a training recipe, use `mockforge train`")
         document.raise_problems()
     head = read(Head, data, document, ())
-    if isinstance(data.get("name"), str) and not WORD.fullmatch(data["name"]):
-        document.problem(("name",), f"should be of letters, digits, _, - and . (found {show(data['name'])})")
+    if isinstance(data.get("name"), str) and not is_name(data["name"]):
+        document.problem(("name",), name_problem(data["name"]))
     stages = read_stages(items, "stages" in document.data, document)
     check_save(data.get("save"), check_flow(stages, document), document)
     check_splits(data.get("splits"), document)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import io
 import math
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mockforge.config import LARGEST_NUMBER
 from mockforge.errors import InputError, nearest
 
 Key = tuple[str | int, ...]
@@ -145,6 +148,19 @@ class _Reader:
             raise InputError(f"{where}:1: is not YAML: {str(error).splitlines()[0]}") from None
         except RecursionError:
             raise InputError(f"{where}:1: is nested too deeply") from None
+        except (ValueError, OverflowError) as error:  # an escape such as "\U00110000" names no character
+            line = self._broken_escape(text)
+            raise InputError(
+                f"{where}:{line}: is not YAML: an escape that names no character ({error})"
+            ) from None
+
+    @staticmethod
+    def _broken_escape(text: str) -> int:
+        """Line of the first `\\U` escape above the last character there is; 1 where there is none."""
+        for found in re.finditer(r"\\U([0-9A-Fa-f]{8})", text):
+            if int(found[1], 16) > sys.maxunicode:
+                return text.count("\n", 0, found.start()) + 1
+        return 1
 
     def _value(self, node: Any, key: Key) -> Any:
         line = node.start_mark.line + 1
@@ -152,9 +168,9 @@ class _Reader:
             return self._unread(key, "aliases (*name) are not part of a recipe; write the value out", None)
         self.seen[id(node)] = node
         tag = str(node.tag).removeprefix(_TAG)
-        if isinstance(node.value, str):
+        if node.id == "scalar":
             return self._scalar(node, tag, key, line)
-        if tag not in ("map", "seq"):
+        if tag != ("seq" if node.id == "sequence" else "map"):
             return self._unread(key, f"tag {str(node.tag)!r} is not part of a recipe; leave it out", line)
         if tag == "seq":
             out = []
@@ -190,6 +206,7 @@ class _Reader:
         try:
             match tag:
                 case "str" | "timestamp" | "merge" | "value":
+                    text.encode("utf-8")  # half of a surrogate pair cannot be written to any file
                     return text
                 case "null":
                     return None
@@ -202,13 +219,20 @@ class _Reader:
                     self._unread(key, f"{text[:24]}... is too large for a 64-bit number", line)
                 case "float":
                     number = self.yaml.constructor.construct_yaml_float(node)
-                    if math.isfinite(number):
+                    if abs(number) <= LARGEST_NUMBER:
                         return number
-                    self._unread(key, f"should be a finite number, found {text}", line)
+                    beyond = f"{text[:24]} is beyond {LARGEST_NUMBER:g}, more than any quantity of a recipe"
+                    said = (
+                        beyond if math.isfinite(number) else f"should be a finite number, found {text[:24]}"
+                    )
+                    self._unread(key, said, line)
                 case _:
                     self._unread(key, f"tag {str(node.tag)!r} is not part of a recipe; leave it out", line)
-        except ValueError:
-            self._unread(key, f"{text[:24]!r} is not a number", line)
+        except UnicodeEncodeError:
+            self._unread(key, f"{text[:24]!a} holds a character that cannot be written (a surrogate)", line)
+        except (ValueError, LookupError, OverflowError):
+            wanted = {"bool": "true or false", "int": "a whole number"}.get(tag, "a number")
+            self._unread(key, f"{text[:24]!r} is not {wanted}", line)
         return None
 
 
