@@ -8,7 +8,9 @@ torch.Size([3, 256, 256])
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,20 +28,28 @@ PAIR = ("input", "target", "z_in", "z_out")
 
 
 def load(
-    path: str | Path, split: str | None = None, transform: Callable[[Sample], Any] | None = None
+    path: str | Path,
+    split: str | None = None,
+    transform: Callable[[Sample], Any] | None = None,
+    *,
+    transforms: Callable[..., Any] | None = None,
 ) -> Dataset:
     """Open a finished dataset as a map-style torch Dataset.
 
     `path` is the dataset's folder (or its `dataset.h5`); `split` is one of its splits, or None
-    for all samples; `transform` is called on each sample's dict and may return anything.
+    for all samples; `transform` is called on each sample's dict and may return anything. It finds
+    images as tv_tensors.Image and labels as tv_tensors.Mask, so that torchvision's transforms.v2 turn
+    and crop all of them alike. `transforms`, with torchvision's two arguments, is that of
+    `.as_detection()`, called as transforms(image, target), and of `.as_pairs()`, as
+    transforms(input, target).
 
     Raises InputError for an unknown split, an unfinished build, a missing or damaged shard.
     """
-    return Dataset(path, split, transform)
+    return Dataset(path, split, transform, transforms=transforms)
 
 
 class Dataset(torch.utils.data.Dataset[Any]):
-    """The samples of one split; `dataset[i]` is a dict of tensors.
+    """The samples of one split; `dataset[i]` is a dict of tensors, `dataset[2:5]` a Dataset of those.
 
     Floating arrays are float32 in the unit of `attributes["unit"]` (nJy), e.g. `image` (C,H,W);
     integer arrays are int64, e.g. `instances` (H,W); `sample` is the sample's number in the
@@ -52,11 +62,17 @@ class Dataset(torch.utils.data.Dataset[Any]):
         path: str | Path,
         split: str | None = None,
         transform: Callable[[Sample], Any] | None = None,
+        *,
+        transforms: Callable[..., Any] | None = None,
     ) -> None:
+        for name, given in (("transform", transform), ("transforms", transforms)):
+            if given is not None and not callable(given):
+                raise InputError(f"{name}={given!r}: should be a function or a torchvision transform")
         self._reader = Reader(path)
         self.path = self._reader.folder
         self.split = split
         self.transform = transform
+        self.transforms = transforms
         if split is None:
             self._rows = np.arange(len(self._reader))
         else:
@@ -81,6 +97,11 @@ class Dataset(torch.utils.data.Dataset[Any]):
         return dict(self._reader.shapes)
 
     @property
+    def kinds(self) -> dict[str, str]:
+        """Array -> NumPy's letter for the kind of its numbers: f, i, u or b."""
+        return {name: dtype.kind for name, dtype in self._reader.dtypes.items()}
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """Names of the tables."""
         return tuple(self._reader.tables)
@@ -88,9 +109,22 @@ class Dataset(torch.utils.data.Dataset[Any]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: Any) -> Any:
+        """Sample `index` as a dict, through the transform; of a slice, a Dataset of those samples.
+
+        Raises IndexError beyond the ends, InputError for what is no whole number.
+        """
+        if isinstance(index, slice):
+            part = copy(self)
+            part._rows = self._rows[index]
+            return part
         sample = self.sample(index)
-        return sample if self.transform is None else self.transform(sample)
+        if self.transforms is not None and self.transform is None:
+            raise InputError(
+                "transforms=... has two arguments: it is for load(..., transforms=...).as_detection() or "
+                ".as_pairs(); for the dict of a sample give transform=..."
+            )
+        return sample if self.transform is None else self.transform(_typed(sample))
 
     def __iter__(self) -> Iterator[Any]:
         for index in range(len(self)):
@@ -115,7 +149,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         from mockforge.data.columns import meaning_of
 
         columns, units = self._reader.table(name)
-        if self.split is not None:
+        if len(self) < len(self._reader):
             mine = np.isin(columns["sample"], self._reader.sample[self._rows])
             columns = {c: values[mine] for c, values in columns.items()}
         return Table(
@@ -130,21 +164,29 @@ class Dataset(torch.utils.data.Dataset[Any]):
         self,
         transforms: Callable[..., Any] | None = None,
         *,
+        transform: Callable[..., Any] | None = None,
         scaling: Literal["asinh"] | None = "asinh",
         masks: str = "instances",
     ) -> DetectionDataset:
         """The split as torchvision's detection models take it: see DetectionDataset.
 
-        `masks` names the array of labels: `instances`, what was detected, or another, such as
-        `instances_truth`, what is there.
+        `transforms(image, target)` and `transform(image)` as torchvision's own datasets take them.
+        `masks` names the array of objects: `instances`, what was detected, or another, such as
+        `instances_truth`, what is there, or `amodal`, masks that overlap.
         """
         from mockforge.data.detection import DetectionDataset
 
-        return DetectionDataset(self, transforms, scaling, masks)
+        return DetectionDataset(self, transforms or self.transforms, scaling, masks, transform)
 
-    def as_pairs(self) -> PairDataset:
+    def as_pairs(
+        self,
+        transforms: Callable[..., Any] | None = None,
+        *,
+        transform: Callable[..., Any] | None = None,
+        target_transform: Callable[..., Any] | None = None,
+    ) -> PairDataset:
         """The split as tuples (input, target, z_in, z_out): see PairDataset."""
-        return PairDataset(self)
+        return PairDataset(self, transforms or self.transforms, transform, target_transform)
 
     def close(self) -> None:
         """Close the open files; reading again opens them again."""
@@ -152,8 +194,16 @@ class Dataset(torch.utils.data.Dataset[Any]):
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {tuple(shape)}" for name, shape in self.arrays.items())
-        name = self._reader.manifest.name
-        return f"<mockforge dataset {name!r}, split={self.split}, {len(self)} x {{{shapes}}}>"
+        about, name = self.attributes, self._reader.manifest.name
+        bands = about.get("bands", ())
+        facts = [
+            f"split {self.split or 'all'}, {len(self)} samples",
+            *([f"bands {bands if isinstance(bands, str) else ', '.join(bands)}"] if bands else []),
+            *([f'{about["pixel_scale_arcsec"]:g}" a pixel'] if "pixel_scale_arcsec" in about else []),
+            *([str(about["unit"])] if "unit" in about else []),
+        ]
+        tables = f"; tables {', '.join(self.tables)}" if self.tables else ""
+        return f"<mockforge.Dataset {name!r}: {', '.join(facts)}\n {shapes}{tables}>"
 
     def needs(self, arrays: tuple[str, ...], what: str) -> None:
         """InputError naming the arrays that `what` needs and this dataset lacks."""
@@ -164,8 +214,8 @@ class Dataset(torch.utils.data.Dataset[Any]):
                 f"it holds {', '.join(self._reader.shapes)} (the recipe's `save` says which are kept)"
             )
 
-    def _row(self, index: int) -> int:
-        index = int(index)
+    def _row(self, index: Any) -> int:
+        index = whole_number(index)
         if not -len(self) <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)} in split {self.split or 'all'}")
         return int(self._rows[index])
@@ -175,22 +225,85 @@ class PairDataset(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
     """A redshifting set as tuples (input, target, z_in, z_out).
 
     `input` and `target` are float32 (C,H,W) in nJy; `z_in` and `z_out` float32 scalars. The
-    dataset's `transform` is applied to the dict before.
+    dataset's `transform` is applied to the dict before; then `transform(input)` and
+    `target_transform(target)`, then `transforms(input, target)` on tv_tensors.Image, so that
+    torchvision's transforms.v2 turn and crop both alike.
     """
 
-    def __init__(self, base: Dataset) -> None:
+    def __init__(
+        self,
+        base: Dataset,
+        transforms: Callable[..., Any] | None = None,
+        transform: Callable[..., Any] | None = None,
+        target_transform: Callable[..., Any] | None = None,
+    ) -> None:
         base.needs(PAIR, "as_pairs()")
         self.base = base
+        self.transforms, self.transform, self.target_transform = transforms, transform, target_transform
 
     def __len__(self) -> int:
         return len(self.base)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+    def __repr__(self) -> str:
+        return f"<as_pairs() of {self.base!r}>"
+
+    def __getitem__(self, index: Any) -> Any:
+        """The tuple of one sample; of a slice, a PairDataset of those samples."""
+        if isinstance(index, slice):
+            part = copy(self)
+            part.base = self.base[index]
+            return part
         if self.base.transform is None:
             sample = self.base.sample(index, *PAIR)
         else:
-            sample = self.base.transform(self.base.sample(index))
-        return tuple(sample[name] for name in PAIR)
+            sample = self.base.transform(_typed(self.base.sample(index)))
+        first, second, z_in, z_out = (sample[name] for name in PAIR)
+        if self.transform is not None:
+            first = self.transform(first)
+        if self.target_transform is not None:
+            second = self.target_transform(second)
+        if self.transforms is not None:
+            from torchvision import tv_tensors
+
+            first, second = self.transforms(tv_tensors.Image(first), tv_tensors.Image(second))
+        return first, second, z_in, z_out
+
+
+class NotANumber(InputError, TypeError):
+    """What stands where the number of a sample is wanted."""
+
+
+def whole_number(index: Any) -> int:
+    """An index as an int: also NumPy's and torch's whole numbers, and nothing else.
+
+    Raises InputError (and TypeError) for booleans, fractions, lists and names.
+    """
+    said = f"a sample is chosen by a whole number, or several by a slice such as data[2:5]; found {index!r}"
+    if isinstance(index, torch.Tensor):
+        index = index.numpy()
+    if isinstance(index, np.ndarray):
+        if index.ndim:
+            raise NotANumber(f"{said}; for a list of numbers use torch.utils.data.Subset(data, numbers)")
+        index = index[()]
+    if isinstance(index, (bool, np.bool_)):
+        raise NotANumber(said)
+    try:
+        return operator.index(index)
+    except TypeError:
+        more = "; for a list of numbers use torch.utils.data.Subset(data, numbers)"
+        raise NotANumber(said + more * isinstance(index, (list, tuple))) from None
+
+
+def _typed(sample: Sample) -> Sample:
+    """The sample with images (..., C,H,W) as tv_tensors.Image, labels and masks as tv_tensors.Mask."""
+    from torchvision import tv_tensors
+
+    kinds = {name: value for name, value in sample.items() if isinstance(value, torch.Tensor)}
+    return sample | {
+        name: (tv_tensors.Image if value.is_floating_point() and value.ndim > 2 else tv_tensors.Mask)(value)
+        for name, value in kinds.items()
+        if value.ndim >= 2
+    }
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:

@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
+from mockforge.data.columns import meaning_of
 from mockforge.errors import InputError
 from mockforge.picture import sky_rms
 
@@ -37,19 +39,23 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     of its samples. `scaling=None`
     leaves nJy.
 
+    `masks` names the array the objects come from: labels (H,W), such as `instances` (what was detected)
+    or `instances_truth` (what is there), or a plane an object (n,H,W), such as `amodal`, whose masks may
+    overlap and whose empty planes are no objects.
+
     `target` holds, for n objects: `boxes`, tv_tensors.BoundingBoxes (n,4) float32 XYXY, whose
     right and lower sides are exclusive (a mask one pixel wide has a box of width 1);
     `labels` (n,) int64, all 1 (0 is background); `masks`, tv_tensors.Mask (n,H,W) uint8;
     `image_id`, the sample's number; `area` (n,) float32 in pixels; `iscrowd` (n,) int64, all 0.
-    A sample without objects has boxes of shape (0,4). Row i is the object labelled i+1 in the
-    array `masks`: `instances`, what was detected, unless named otherwise, such as `instances_truth`,
-    what is there. So before `transforms` row i of `boxes` is label i+1 of the catalogue, or of the
-    table `objects`.
+    A sample without objects has boxes of shape (0,4). Objects come in the order of their labels or
+    planes, so that where no label is left out (`instances` never does), row i of `boxes` is label i+1
+    of the catalogue, or of the table `objects`, before `transforms`.
 
-    `transforms` is called as `transforms(image, target)`. Afterwards objects without a pixel
-    left are dropped, and boxes and areas are measured again on the masks, so that a crop or a
-    rotation leaves tight boxes and never an empty one. The dataset's own `transform` sees the
-    dict of arrays before all this.
+    `transforms` is called as `transforms(image, target)`, `transform` before it as `transform(image)`
+    (torchvision's convention; it must not move a pixel). Afterwards objects without a pixel left are
+    dropped, boxes and areas are measured again on the masks, and every entry follows the masks that
+    are left: v2.SanitizeBoundingBoxes drops rows of boxes, labels and masks alone. The dataset's own
+    `transform` sees the dict of arrays before all this.
 
     Mask R-CNN takes three bands unless it is told `image_mean` and `image_std` of another
     number and its first convolution is replaced.
@@ -61,12 +67,15 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
         transforms: Callable[..., Any] | None = None,
         scaling: Literal["asinh"] | None = "asinh",
         masks: str = "instances",
+        transform: Callable[..., Any] | None = None,
     ) -> None:
         base.needs(("image", masks), "as_detection()")
+        needs_masks(base, masks)
         if scaling not in ("asinh", None):
             raise InputError(f"as_detection(scaling={scaling!r}): should be 'asinh' or None")
         self.base = base
         self.transforms = transforms
+        self.transform = transform
         self.scaling = scaling
         self.masks = masks
         self.rms = np.ones(base.arrays["image"][0], dtype=np.float32)
@@ -81,20 +90,28 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     def __len__(self) -> int:
         return len(self.base)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, Target]:
+    def __repr__(self) -> str:
+        return f"<as_detection(masks={self.masks!r}, scaling={self.scaling!r}) of {self.base!r}>"
+
+    def __getitem__(self, index: Any) -> Any:
+        """(image, target) of one sample; of a slice, a DetectionDataset of those samples."""
         from torchvision import tv_tensors
 
+        if isinstance(index, slice):
+            part = copy(self)
+            part.base = self.base[index]
+            return part
         sample = self.base.sample(index, *(self._names if self.base.transform is None else ()))
         if self.base.transform is not None:
             sample = self.base.transform(sample)
-        image, instances = sample["image"], sample[self.masks]
+        image, found = sample["image"], sample[self.masks]
         if self.scaling is not None:
             rms = _positive(sample["sky_rms"].numpy()) if self._own_rms else self.rms
             scaled = np.arcsinh(image.numpy() / rms[:, None, None])  # 20 times as fast as torch's
             image = torch.from_numpy(0.25 + 0.1 * scaled)
-        boxes, masks, area = objects(instances.numpy())
+        boxes, masks, area = (objects if found.ndim == 2 else planes)(found.numpy())
         target: Target = {
-            "boxes": _boxes(torch.from_numpy(boxes), instances.shape),
+            "boxes": _boxes(torch.from_numpy(boxes), found.shape[-2:]),
             "labels": torch.ones(len(boxes), dtype=torch.int64),
             "masks": tv_tensors.Mask(torch.from_numpy(masks)),
             "image_id": sample["sample"],
@@ -102,6 +119,8 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
             "iscrowd": torch.zeros(len(boxes), dtype=torch.int64),
         }
         picture = tv_tensors.Image(image)
+        if self.transform is not None:
+            picture = self.transform(picture)
         if self.transforms is None:
             return picture, target
         picture, target = self.transforms(picture, target)
@@ -138,30 +157,113 @@ def objects(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return boxes, masks, np.bincount(which, minlength=len(labels)).astype(np.float32)
 
 
-def remeasured(target: Target) -> Target:
-    """The target with boxes and areas measured on its masks; objects without a pixel dropped.
+def planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of masks (n,H,W), a plane an object, which may overlap; empty planes are left out."""
+    there = masks != 0
+    columns, rows = there.any(axis=1), there.any(axis=2)
+    left = columns.any(axis=1)
+    there, columns, rows = there[left], columns[left], rows[left]
+    ends = [e for axis in (columns, rows) for e in _span(torch.from_numpy(axis))]
+    boxes = np.stack([e.numpy() for e in ends], axis=1)[:, [0, 2, 1, 3]].astype(np.float32)
+    return boxes, there.astype(np.uint8), there.sum(axis=(1, 2)).astype(np.float32)
 
-    Left as it is where a transform took the masks away or changed the boxes' format.
+
+def needs_masks(base: Dataset, name: str) -> None:
+    """InputError unless the array `name` holds objects: labels (H,W), or a plane an object (n,H,W)."""
+    shape, kind = base.arrays[name], base.kinds[name]
+    usable = [n for n, s in base.arrays.items() if _holds_objects(n, s, base.kinds[n])]
+    if not _holds_objects(name, shape, kind):
+        what = meaning_of(name) or "no labels"
+        raise InputError(
+            f"{base.path}: as_detection(masks={name!r}): should be labels (H,W), 0 = sky, or masks (n,H,W), "
+            f"a plane an object; {name} {_size(shape)} is not: {what}; of this dataset "
+            f"{', '.join(usable) or 'none'} can be used"
+        )
+    if shape[-2:] != base.arrays["image"][-2:]:
+        raise InputError(
+            f"{base.path}: as_detection(masks={name!r}): is {_size(shape)}, on another grid than image "
+            f"{_size(base.arrays['image'])}; give labels of the image's own grid"
+        )
+
+
+def _holds_objects(name: str, shape: tuple[int, ...], kind: str) -> bool:
+    """By name, since numbers alone do not tell labels from counts (`multiplicity`)."""
+    return kind in "biu" and (
+        (len(shape) == 2 and name.startswith("instances")) or (len(shape) == 3 and name.startswith("amodal"))
+    )
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(str(n) for n in shape)})"
+
+
+def remeasured(target: Target) -> Target:
+    """The target with boxes and areas measured on its masks, and objects without a pixel dropped.
+
+    Every entry of PER_OBJECT follows the masks: one whose rows a transform left out of step is
+    made again (`area` from the masks, `iscrowd` 0). Where a transform took the masks away, `area` is
+    that of the boxes. Boxes keep the format they have. Raises InputError where boxes, labels and masks
+    are of different numbers.
     """
     from torchvision import tv_tensors
 
-    boxes, masks = target.get("boxes"), target.get("masks")
-    xyxy = tv_tensors.BoundingBoxFormat.XYXY
-    if masks is None or not isinstance(boxes, tv_tensors.BoundingBoxes) or boxes.format != xyxy:
-        return target
-    plain = masks.as_subclass(torch.Tensor).bool()
-    columns, rows = plain.any(dim=1), plain.any(dim=2)
-    left = columns.any(dim=1)
-    edges = torch.stack([*_span(columns), *_span(rows)], dim=1)[:, [0, 2, 1, 3]]
     out = dict(target)
+    boxes, masks = target.get("boxes"), target.get("masks")
+    rows = {name: len(out[name]) for name in ("boxes", "labels", "masks") if name in out}
+    if len(set(rows.values())) > 1:
+        found = ", ".join(f"{n} {name}" for name, n in rows.items())
+        raise InputError(f"transforms left {found}: drop the same objects of each")
+    if not rows:
+        return out
+    if masks is None:
+        return _in_step(out, None if boxes is None else _area_of(boxes), next(iter(rows.values())))
+    plain = masks.as_subclass(torch.Tensor).bool()
+    columns, lines = plain.any(dim=1), plain.any(dim=2)
+    left = columns.any(dim=1)
+    out = _in_step(out, plain.sum(dim=(1, 2)).to(torch.float32), len(plain))
     for name in PER_OBJECT:
-        if name in out:
+        if name in out and name != "boxes":
             out[name] = out[name].as_subclass(torch.Tensor)[left]
     out["masks"] = tv_tensors.Mask(out["masks"])
-    out["boxes"] = _boxes(edges[left].to(boxes.dtype), plain.shape[-2:])
-    if "area" in out:
-        out["area"] = plain[left].sum(dim=(1, 2)).to(torch.float32)
+    if boxes is not None:
+        edges = torch.stack([*_span(columns), *_span(lines)], dim=1)[:, [0, 2, 1, 3]][left]
+        out["boxes"] = _like(boxes, left, edges, plain.shape[-2:])
     return out
+
+
+def _in_step(target: Target, area: torch.Tensor | None, count: int) -> Target:
+    """`area` and `iscrowd` of `count` objects, where the target has them."""
+    if "area" in target and area is not None:
+        target["area"] = area
+    if "iscrowd" in target and len(target["iscrowd"]) != count:
+        target["iscrowd"] = torch.zeros(count, dtype=torch.int64)
+    return target
+
+
+def _area_of(boxes: torch.Tensor) -> torch.Tensor | None:
+    """(n,) pixels of the boxes, where their format is one of edges, or of centre and size."""
+    from torchvision import tv_tensors
+
+    if not isinstance(boxes, tv_tensors.BoundingBoxes) or boxes.shape[-1] != 4:
+        return None
+    plain = boxes.as_subclass(torch.Tensor).to(torch.float32)
+    side = plain[:, 2:]
+    if boxes.format == tv_tensors.BoundingBoxFormat.XYXY:
+        side = side - plain[:, :2]
+    return side.prod(dim=1)
+
+
+def _like(boxes: Any, left: torch.Tensor, edges: torch.Tensor, canvas: Sequence[int]) -> torch.Tensor:
+    """The measured edges (n,4) in the format of `boxes`; those themselves where it has no such format."""
+    from torchvision import tv_tensors
+    from torchvision.transforms.v2 import functional as v2
+
+    if not isinstance(boxes, tv_tensors.BoundingBoxes) or boxes.shape[-1] != 4:
+        return tv_tensors.wrap(boxes[left], like=boxes)
+    made = _boxes(edges.to(boxes.dtype), canvas)
+    if boxes.format == tv_tensors.BoundingBoxFormat.XYXY:
+        return made
+    return v2.convert_bounding_box_format(made, new_format=boxes.format)
 
 
 def _boxes(edges: torch.Tensor, canvas: Sequence[int]) -> torch.Tensor:
@@ -180,7 +282,8 @@ def _span(there: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _rms_of_sky(sample: dict[str, Any], masks: str) -> np.ndarray:
     """(C,) robust rms of the pixels outside every object."""
-    image, sky = sample["image"].numpy(), sample[masks].numpy() == 0
+    image, labels = sample["image"].numpy(), sample[masks].numpy()
+    sky = (labels == 0) if labels.ndim == 2 else ~labels.any(axis=0)
     return sky_rms(np.where(sky, image, np.nan)) if sky.any() else sky_rms(image)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from torchvision.transforms import v2
 
 import mockforge
 from mockforge.errors import InputError
@@ -133,3 +134,59 @@ def test_a_shard_damaged_under_its_size_is_named(segmentation: Path, tmp_path: P
     shard.write_bytes(bytes(len(raw)))
     with pytest.raises(InputError, match=r"00001\.h5: unreadable .*verify --repair"):
         data[5]
+
+
+def test_an_index_is_a_whole_number_or_a_slice(segmentation: Path) -> None:
+    train = mockforge.load(segmentation, split="train")
+    part = train[2:5]
+    assert [part[i]["sample"] for i in range(len(part))] == [4, 5, 8]
+    assert part[-1]["sample"] == train[np.int64(4)]["sample"] == train[torch.tensor(4)]["sample"] == 8
+    assert set(part.table("catalogue")["sample"]) <= {4, 5, 8}
+    assert [s["sample"] for s in train[::-2]] == [9, 5, 1]
+    assert len(part.as_detection()) == len(train.as_detection()[2:5]) == 3
+    assert train.as_detection()[2:5][0][1]["image_id"] == 4
+    for wrong in (
+        True,
+        np.bool_(True),
+        torch.tensor(True),
+        1.0,
+        np.float32(2),
+        "0",
+        [0, 1],
+        np.arange(2),
+        None,
+    ):
+        with pytest.raises(InputError, match="a sample is chosen by a whole number"):
+            train[wrong]
+        with pytest.raises(TypeError):
+            train.as_detection()[wrong]
+
+
+def test_torchvision_turns_images_and_labels_of_a_sample_alike(segmentation: Path) -> None:
+    plain = mockforge.load(segmentation)[0]
+    turned = mockforge.load(segmentation, transform=v2.RandomHorizontalFlip(1.0))[0]
+    for name in ("image", "truth", "instances"):
+        assert torch.equal(turned[name], plain[name].flip(-1)), name
+    assert torch.equal(turned["sky_rms"], plain["sky_rms"])
+
+
+def test_transforms_has_two_arguments(segmentation: Path, redshift: Path) -> None:
+    flip = v2.RandomHorizontalFlip(1.0)
+    data = mockforge.load(segmentation, transforms=flip)
+    assert torch.equal(data.as_detection()[0][0], mockforge.load(segmentation).as_detection(flip)[0][0])
+    with pytest.raises(InputError, match="as_detection"):
+        data[0]
+    with pytest.raises(InputError, match="should be a function"):
+        mockforge.load(segmentation, transform="flip")
+    doubled_image, _ = mockforge.load(segmentation).as_detection(transform=lambda image: 2 * image)[0]
+    assert torch.equal(doubled_image, 2 * mockforge.load(segmentation).as_detection()[0][0])
+    first, second, *_ = mockforge.load(redshift, transforms=flip).as_pairs()[0]
+    plain = mockforge.load(redshift).as_pairs()[0]
+    assert torch.equal(first, plain[0].flip(-1)) and torch.equal(second, plain[1].flip(-1))
+    assert len(mockforge.load(redshift).as_pairs()[:3]) == 3
+
+
+def test_repr_says_what_it_is(segmentation: Path) -> None:
+    said = repr(mockforge.load(segmentation, split="val"))
+    assert all(word in said for word in ("blobs", "val", "3 samples", "g, r, Z", '0.2"', "nJy", "catalogue"))
+    assert "instances" in repr(mockforge.load(segmentation).as_detection())

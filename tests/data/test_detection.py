@@ -143,3 +143,88 @@ def test_mask_rcnn_trains_on_it_as_it_is(segmentation: Path) -> None:
         steps += 1
     assert steps == 3
     assert set(losses) >= {"loss_mask", "loss_box_reg", "loss_classifier"}
+
+
+def with_planes(shard: int) -> Batch:
+    """Blobs with a plane an object, the last one empty, and arrays that are no labels."""
+    batch = blobs(shard)
+    labels = batch.arrays["instances"]
+    alone = np.stack([labels == k for k in (1, 2, 3, 4)], axis=1)
+    alone[:, 1] |= alone[:, 0]  # it overlaps the first
+    return batch.with_arrays(
+        amodal=alone,
+        multiplicity=alone.sum(axis=1).astype(np.int16),
+        isolated=alone[:, :, None] * batch.arrays["truth"][:, None],
+        instances_fine=labels.repeat(2, axis=1).repeat(2, axis=2),
+    )
+
+
+@pytest.fixture(scope="module")
+def overlapping(tmp_path_factory: pytest.TempPathFactory) -> mockforge.data.dataset.Dataset:
+    save = {"image": "float32", "instances": "int32", "amodal": "bool", "multiplicity": "int16"}
+    save |= {"isolated": "float32", "instances_fine": "int32", "sky_rms": "float32"}
+    return mockforge.load(publish(tmp_path_factory.mktemp("data") / "planes", with_planes, save, shards=1))
+
+
+def test_masks_may_overlap_and_empty_planes_are_no_objects(overlapping) -> None:
+    data = overlapping.as_detection(masks="amodal")
+    for i in range(4):
+        planes = overlapping[i]["amodal"]
+        _, target = data[i]
+        wanted = planes[planes.any(dim=2).any(dim=1)]
+        assert torch.equal(target["masks"].as_subclass(torch.Tensor).bool(), wanted)
+        assert target["boxes"].shape == (len(wanted), 4)
+        assert torch.equal(target["area"], wanted.sum(dim=(1, 2)).float())
+        if len(wanted):
+            inclusive = masks_to_boxes(wanted)
+            assert torch.equal(target["boxes"][:, 2:], inclusive[:, 2:] + 1)
+    assert data[0][1]["masks"].sum(dim=0).max() == 2
+    assert data[1][1]["boxes"].shape == (0, 4)
+
+
+@pytest.mark.parametrize("name", ["multiplicity", "isolated", "instances_fine", "image", "sky_rms"])
+def test_an_array_that_holds_no_objects_is_a_sentence(overlapping, name: str) -> None:
+    with pytest.raises(InputError, match=rf"masks='{name}'"):
+        overlapping.as_detection(masks=name)
+
+
+@pytest.mark.parametrize("masks", ["instances", "amodal"])
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        v2.SanitizeBoundingBoxes(min_size=8),
+        v2.Compose([v2.RandomIoUCrop(), v2.SanitizeBoundingBoxes()]),
+        v2.Compose([v2.RandomCrop(24), v2.ConvertBoundingBoxFormat("CXCYWH"), v2.SanitizeBoundingBoxes()]),
+        v2.SanitizeBoundingBoxes(min_size=8, labels_getter=lambda x: (x[1]["labels"], x[1]["area"])),
+    ],
+)
+def test_every_entry_follows_the_masks_that_are_left(overlapping, transforms, masks: str) -> None:
+    torch.manual_seed(0)  # the user's transforms draw from torch's global stream
+    data = overlapping.as_detection(transforms, masks=masks)
+    for i in range(4):
+        _, target = data[i]
+        n = len(target["masks"])
+        assert {name: len(target[name]) for name in ("boxes", "labels", "area", "iscrowd")} == dict.fromkeys(
+            ("boxes", "labels", "area", "iscrowd"), n
+        )
+        assert torch.equal(target["area"], target["masks"].sum(dim=(1, 2)).float())
+        corners = v2.functional.convert_bounding_box_format(target["boxes"], new_format="XYXY")
+        if n:
+            inclusive = masks_to_boxes(target["masks"])
+            assert torch.equal(corners.as_subclass(torch.Tensor)[:, 2:], inclusive[:, 2:] + 1)
+
+
+def test_without_masks_the_boxes_count(overlapping) -> None:
+    def bare(image, target):
+        kept = {k: v for k, v in target.items() if k != "masks"}
+        return v2.SanitizeBoundingBoxes(min_size=8)(image, kept)
+
+    for i in range(4):
+        _, target = overlapping.as_detection(bare)[i]
+        sides = target["boxes"][:, 2:] - target["boxes"][:, :2]
+        assert torch.equal(target["area"], sides.prod(dim=1)) and len(target["iscrowd"]) == len(sides)
+
+
+def test_objects_dropped_of_one_entry_alone_are_a_sentence(overlapping) -> None:
+    with pytest.raises(InputError, match="2 boxes, 3 labels, 3 masks"):
+        overlapping.as_detection(lambda image, t: (image, {**t, "boxes": t["boxes"][1:]}))[0]
