@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
 import numpy as np
 
+from mockforge.files import fingerprint
+
 T = TypeVar("T")
 
 LARGEST_NUMBER = 1e30
@@ -21,10 +23,15 @@ LARGEST_NUMBER = 1e30
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def config(cls: type[T]) -> type[T]:
-    """Make `cls` a frozen, keyword-only dataclass that refuses unknown keys when read from YAML."""
+    """Make `cls` a frozen, keyword-only dataclass that refuses unknown keys when read from YAML.
+
+    Its method `fingerprint` gives the sha256 of every file that it and its parts read.
+    """
     made = dataclass(frozen=True, kw_only=True)(cls)
     made.__pydantic_config__ = {"extra": "forbid", "use_attribute_docstrings": True}  # type: ignore[attr-defined]
     made.__get_pydantic_json_schema__ = classmethod(_described)  # type: ignore[attr-defined]
+    if not hasattr(made, "fingerprint"):
+        made.fingerprint = fingerprint  # type: ignore[attr-defined]
     return made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -14,6 +13,7 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.config import Count, Fraction, Index, Positive, config
 from mockforge.errors import InputError, MockforgeError
+from mockforge.files import Stamp, named, stamp
 from mockforge.rng import Stream
 
 if TYPE_CHECKING:
@@ -58,10 +58,9 @@ class ImageTiles:
         """Arrays and tables this source gives."""
         return frozenset({"image", "mask", "tile"})
 
-    def fingerprint(self) -> dict[str, str]:
-        """The sha256 of every file: a changed field makes another dataset."""
-        files = (self.files,) if isinstance(self.files, str) else self.files
-        return {f"file {name}": _sha256(_file(name), _stamp(_file(name))) for name in files}
+    def files_read(self) -> dict[str, Path]:
+        """The field's files: a changed field makes another dataset."""
+        return named((self.files,) if isinstance(self.files, str) else self.files)
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch with `image`, `mask` (N, y, x) and the table `tile` of where each was cut.
@@ -88,9 +87,9 @@ class ImageTiles:
 
     def _field(self) -> Field:
         files = (self.files,) if isinstance(self.files, str) else self.files
-        stamps = tuple(_stamp(f) for f in files)
+        stamps = tuple(stamp(f) for f in files)
         how = (self.bands, self.extensions, self.zeropoint, self.pixel_scale_arcsec)
-        return _read(files, stamps, *how)
+        return _read(tuple(str(Path(f).expanduser()) for f in files), stamps, *how)
 
     def _attributes(self, field: Field) -> dict[str, object]:
         fwhm = self.psf_fwhm_arcsec or field.psf_fwhm_arcsec
@@ -158,7 +157,7 @@ def row_bands(
 @lru_cache(maxsize=2)
 def _read(
     files: tuple[str, ...],
-    stamps: tuple[tuple[int, int], ...],
+    stamps: tuple[Stamp, ...],
     bands: tuple[str, ...] | None,
     extensions: tuple[int | str, ...] | None,
     zeropoint: float | tuple[float, ...] | None,
@@ -170,29 +169,6 @@ def _read(
     return read_field(
         files, bands=bands, extensions=extensions, zeropoint=zeropoint, pixel_scale_arcsec=scale
     )
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: str, stamp: tuple[int, int]) -> str:
-    """Digest of a file, taken once while its stamp stays."""
-    try:
-        with Path(path).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _file(name: str) -> str:
-    """The file of `name.fits[SCI]`."""
-    return name if Path(name).exists() or not name.endswith("]") else name.rsplit("[", 1)[0]
-
-
-def _stamp(name: str) -> tuple[int, int]:
-    path = Path(name)
-    if not path.exists():
-        return 0, 0
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
 
 
 def _first(files: str | tuple[str, ...]) -> str:

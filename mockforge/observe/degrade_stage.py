@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -120,14 +121,11 @@ class Degrade:
         names |= {"image_fine"} if self.input == "image" else {"image_noiseless"}
         return frozenset(names | ({"seeing", "depth", "pixel_scale"} if self.sweep else set()))
 
-    def fingerprint(self) -> dict[str, str]:
-        """Files of surveys, PSFs and spectra, and their sha256."""
-        from mockforge.observe.surveys import digest, is_file
-        from mockforge.sky.fingerprint import fingerprint
+    def files_read(self) -> dict[str, Path]:
+        """The file of a survey that is the user's own."""
+        from mockforge.observe.surveys import own_file
 
-        names = {self.to, *([self.noise.survey] if self.noise and self.noise.survey else [])}
-        found = {name: digest(name) for name in sorted(names) if is_file(name)}
-        return found | fingerprint((self.psf, self.psf_out, self.colours and self.colours.spectra))
+        return own_file(self.to)
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch seen by the other telescope. InputError where bands, PSFs or sizes do not fit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -97,6 +98,12 @@ class Noise:
     poisson_below: NonNegative = 100.0
     """Pixels with a variance of fewer electrons are counted by Poisson's law exactly; correlated
     noise is Gaussian everywhere."""
+
+    def files_read(self) -> dict[str, Path]:
+        """The file of a survey that is the user's own."""
+        from mockforge.observe.surveys import own_file
+
+        return own_file(self.survey)
 
     def __post_init__(self) -> None:
         one_of(self, ("rms_njy", "depth", "ccd", "survey"))

@@ -20,6 +20,7 @@ import numpy as np
 
 from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError
+from mockforge.files import Stamp, named, stamp
 from mockforge.observe.psf_models import Model, Rings, airy, gaussian, image, moffat, read_image
 
 _SHARED = 5e-4
@@ -82,6 +83,10 @@ class PsfImage:
         if not self.files:
             raise ValueError("files should name one FITS file, or one per band")
 
+    def files_read(self) -> dict[str, Path]:
+        """The images."""
+        return named(self.files, self.folder)
+
 
 @config
 class Psf:
@@ -97,6 +102,12 @@ class Psf:
     """FITS images."""
     survey: str | None = None
     """That of a survey's preset, by name."""
+
+    def files_read(self) -> dict[str, Path]:
+        """The file of a survey that is the user's own."""
+        from mockforge.observe.surveys import own_file
+
+        return own_file(self.survey)
 
     def __post_init__(self) -> None:
         given = [key for key, value in vars(self).items() if value is not None]
@@ -164,20 +175,21 @@ def transfer(psf: Psf, bands: Sequence[str], pixel_scale_arcsec: float, shape: t
     read or is not finite or has no positive sum, no pixel scale, a number of widths, files or
     wavelengths that is not that of the bands, an unknown band or survey.
     """
-    stamps = _stamps(psf.image) if psf.image is not None else ()
+    own = tuple(stamp(path) for path in psf.files_read().values())
+    stamps = _stamps(psf.image) if psf.image is not None else own
     return _transfer(psf, tuple(bands), float(pixel_scale_arcsec), (int(shape[0]), int(shape[1])), stamps)
 
 
-def _stamps(image: PsfImage) -> tuple[tuple[str, int, int], ...]:
+def _stamps(image: PsfImage) -> tuple[tuple[str, *Stamp], ...]:
     """Time and size of each file, so that a file that changed is read again."""
     out = []
     for name in image.files:
-        path = Path(image.folder) / name
+        path = Path(image.folder).expanduser() / Path(name).expanduser()
         if not path.is_file():
             raise InputError(
                 f"PSF image {path}: there is no such file; `folder` is where `files` are looked for"
             )
-        out.append((str(path), path.stat().st_mtime_ns, path.stat().st_size))
+        out.append((str(path), *stamp(path)))
     return tuple(out)
 
 
@@ -269,7 +281,7 @@ def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:
             )
     out = []
     for i in range(count):
-        path = Path(psf.folder) / psf.files[i % len(psf.files)]
+        path = Path(psf.folder).expanduser() / Path(psf.files[i % len(psf.files)]).expanduser()
         pixels, header = read_image(path, extensions[i % len(extensions)])
         scale = scales[i % len(scales)] or header
         if scale is None:

@@ -81,13 +81,6 @@ class Observe:
         noisy = {f"{end}_{what}" for end, _, noise in self._ends() if noise for what in ("observed", "rms")}
         return frozenset({"input", "target", *noisy})
 
-    def fingerprint(self) -> dict[str, str]:
-        """Path of each survey's file -> sha256 of what it says."""
-        from mockforge.observe.surveys import digest, is_file
-
-        names = {noise.survey for _, _, noise in self._ends() if noise is not None and noise.survey}
-        return {name: digest(name) for name in sorted(names) if is_file(name)}
-
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch with noise, paired. InputError where the noise does not fit the images."""
         ends = (("input", self.noise_in), ("target", self.noise_out))

@@ -5,7 +5,6 @@ A survey is a YAML file: those in `presets/` by name, a user's own by path, all 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from functools import cache
@@ -16,6 +15,7 @@ import numpy as np
 
 from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError, nearest
+from mockforge.files import Stamp, stamp
 from mockforge.observe.correlation import drizzle_autocorrelation
 from mockforge.observe.depth import electrons_per_njy, rms_of_depth, with_pixel
 
@@ -146,7 +146,7 @@ def survey(name: str) -> Survey:
     InputError names the nearest survey, or every wrong line of the file.
     """
     path = _path(name)
-    return _read(str(path), path.stat().st_mtime_ns)
+    return _read(str(path), stamp(path))
 
 
 def survey_psf(name: str, bands: Sequence[str]) -> Psf:
@@ -215,9 +215,9 @@ def text(name: str) -> str:
     return _path(name).read_text(encoding="utf-8")
 
 
-def digest(name: str) -> str:
-    """sha256 of a survey's file."""
-    return hashlib.sha256(_path(name).read_bytes()).hexdigest()
+def own_file(name: str | None) -> dict[str, Path]:
+    """The file of a survey of the user's own, as `files_read` gives it; empty for a preset and for None."""
+    return {f"file {name}": _path(name)} if name and is_file(name) else {}
 
 
 def _path(name: str) -> Path:
@@ -236,7 +236,7 @@ def _path(name: str) -> Path:
 
 
 @cache
-def _read(path: str, changed: int) -> Survey:
+def _read(path: str, changed: Stamp) -> Survey:
     """The survey in a file; `changed` makes a file that was edited be read again."""
     from pydantic import TypeAdapter, ValidationError
     from ruamel.yaml import YAML

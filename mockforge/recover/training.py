@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mockforge.config import Count, NonNegative, config
+from mockforge.data.manifest import MANIFEST
 from mockforge.recover.config import Adam, Critic, Loss, Network, Residual
 from mockforge.recover.degraded import Degraded
 from mockforge.recover.model import Recoverer
@@ -40,6 +43,10 @@ class TrainRecover(TrainRecipe):
     """Learning rates."""
     train: TrainConfig = TrainConfig()
     """The loop: steps, precision, checkpoints."""
+
+    def files_read(self) -> dict[str, Path]:
+        """The dataset's manifest, which holds the digests of its shards."""
+        return {"manifest of the dataset": Path(self.degraded).expanduser() / MANIFEST}
 
     def task(self, recipe_text: str = "") -> RecoverTask:
         """Fresh networks and the samples."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mockforge.config import Count, config
 from mockforge.data.dataset import Dataset
+from mockforge.data.manifest import MANIFEST
 from mockforge.errors import InputError
 from mockforge.observe.redshift import Cosmology
 from mockforge.redshifter.config import Adam, Loss, Network, Unet
@@ -44,6 +47,10 @@ class TrainRedshifter(TrainRecipe):
     """Learning rate."""
     train: TrainConfig = TrainConfig()
     """The loop: steps, precision, checkpoints."""
+
+    def files_read(self) -> dict[str, Path]:
+        """The dataset's manifest, which holds the digests of its shards."""
+        return {"manifest of the dataset": Path(self.dataset).expanduser() / MANIFEST}
 
     def task(self, recipe_text: str = "") -> RedshifterTask:
         """A fresh network and the pairs."""

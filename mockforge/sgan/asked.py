@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mockforge.errors import InputError, nearest
@@ -34,13 +35,15 @@ def parse(option: str, text: str | None) -> Asked | None:
     return out
 
 
-def survey_files(*asked: Any) -> dict[str, str]:
-    """The surveys of a user's own among what is asked for: file -> sha256."""
-    from mockforge.observe.surveys import digest, is_file
+def survey_files(*asked: Any) -> dict[str, Path]:
+    """The surveys of a user's own among what is asked for, as `files_read` gives them."""
+    from mockforge.observe.surveys import own_file
 
     words = [w for one in asked for w in (one.values() if isinstance(one, Mapping) else (one,))]
-    files = [_parts(w)[0] for w in words if isinstance(w, str)]
-    return {name: digest(name) for name in files if is_file(name)}
+    found: dict[str, Path] = {}
+    for word in words:
+        found |= own_file(_parts(word)[0] if isinstance(word, str) else None)
+    return found
 
 
 def by_band(

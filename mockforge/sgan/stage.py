@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -63,12 +64,11 @@ class Sgan:
         names = {"image", "tile"}
         return frozenset(names | {"truth"}) if self._loaded().clean else frozenset(names)
 
-    def fingerprint(self) -> dict[str, str]:
-        """The weights' sha256, and that of a survey's file."""
-        return {
-            f"model {self._loaded().name}": self._loaded().sha256,
-            **survey_files(self.depth, self.seeing),
-        }
+    def files_read(self) -> dict[str, Path]:
+        """The model, and the files of surveys that are the user's own."""
+        from mockforge.train.model_files import model_files
+
+        return model_files(self.model) | survey_files(self.depth, self.seeing)
 
     def card(self) -> str:
         """The model's card, for the dataset's."""

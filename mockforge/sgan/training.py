@@ -10,6 +10,7 @@ from pathlib import Path
 from mockforge.config import Positive, config
 from mockforge.errors import InputError
 from mockforge.field import Field
+from mockforge.files import located
 from mockforge.rng import Stream
 from mockforge.sgan.config import Adam, Critic, Crops, Forge, InstrumentChoice, Loss, Network, PatchCritic
 from mockforge.sgan.crops import Crops as FieldCrops
@@ -45,6 +46,11 @@ class TrainingField:
     cut: Cut = Cut()
     """What of it to use."""
 
+    def files_read(self) -> dict[str, Path]:
+        """The files, whatever folder they are in now."""
+        folder = Path(self.folder).expanduser()
+        return {f"file {name}": located(folder / Path(name).expanduser()) for name in self.files}
+
 
 @config
 class TrainSgan(TrainRecipe):
@@ -70,6 +76,12 @@ class TrainSgan(TrainRecipe):
     train: TrainConfig = TrainConfig()
     """The loop: steps, precision, checkpoints."""
 
+    def files_read(self) -> dict[str, Path]:
+        """The model that it starts from."""
+        from mockforge.train.model_files import model_files
+
+        return model_files(self.start_from) if self.start_from else {}
+
     def task(self, recipe_text: str = "") -> SganTask:
         """Fresh networks, the field and the losses."""
         found = read_training_field(self.field)
@@ -82,7 +94,7 @@ def read_training_field(spec: TrainingField) -> Field:
     """The recipe's field in nJy."""
     from mockforge.fits.read import read_field
 
-    paths = [Path(spec.folder).expanduser() / name for name in spec.files]
+    paths = [Path(spec.folder).expanduser() / Path(name).expanduser() for name in spec.files]
     _check_digests(paths, spec.sha256 or ())
     zeropoint = list(spec.zeropoint) if isinstance(spec.zeropoint, tuple) else spec.zeropoint
     return read_field(

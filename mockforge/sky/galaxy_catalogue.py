@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -95,26 +93,3 @@ def fluxes(
 def text(value: Any) -> str:
     """A cell as a word."""
     return (value.decode() if isinstance(value, bytes) else str(value)).strip()
-
-
-def stamp(name: str) -> tuple[int, int]:
-    """Size and time of a file (`name.fits[SCI]` too). InputError where it is missing."""
-    path = Path(re.sub(r"\[[^\[\]]+\]$", "", name))
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
-
-
-def digests(files: list[Path]) -> dict[str, str]:
-    """`file NAME` -> sha256. InputError where a file cannot be read."""
-    return {f"file {path}": _digest(str(path), stamp(str(path))) for path in files}
-
-
-@lru_cache(maxsize=1024)
-def _digest(path: str, stamp: tuple[int, int]) -> str:
-    try:
-        with Path(path).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from mockforge.config import Count, NonNegative, Positive, config
 from mockforge.errors import InputError
 from mockforge.field import Field
+from mockforge.files import Stamp, named, stamp
 from mockforge.observe.psf import Psf
 from mockforge.sky.bandpass import BandName
 from mockforge.sky.cutouts import Cleaning, Cutout, cleaned
@@ -24,7 +24,6 @@ from mockforge.sky.galaxy_catalogue import (
     has,
     numbers,
     read_table,
-    stamp,
     text,
 )
 
@@ -62,6 +61,10 @@ class FileGalaxies:
     min_redshift: NonNegative = 0.0
     """Leave out galaxies nearer than this."""
 
+    def files_read(self) -> dict[str, Path]:
+        """The catalogue, and the images that it names."""
+        return _files_named(self, stamp(self.catalogue))
+
 
 class FileCatalogue:
     """The galaxies of a `FileGalaxies`; see `mockforge.sky.cutouts.Galaxies`.
@@ -70,8 +73,8 @@ class FileCatalogue:
     """
 
     def __init__(self, rule: FileGalaxies) -> None:
-        self.rule, path = rule, Path(rule.catalogue)
-        self.folder = Path(rule.folder) if rule.folder is not None else path.parent
+        self.rule, path = rule, Path(rule.catalogue).expanduser()
+        self.folder = Path(rule.folder).expanduser() if rule.folder is not None else path.parent
         table, self.where = read_table(path), str(path)
         z = numbers(column(table, "z", self.where))
         good = np.isfinite(z) & (z > max(NEAREST, rule.min_redshift))
@@ -93,7 +96,7 @@ class FileCatalogue:
             )
 
     def _files(self, i: int) -> tuple[str, ...]:
-        name = str(self.folder / self.names[i])
+        name = str(self.folder / Path(self.names[i]).expanduser())
         return tuple(name.replace("{band}", b) for b in self.bands) if "{band}" in name else (name,)
 
     def _field(self, i: int) -> Field:
@@ -139,8 +142,13 @@ class FileCatalogue:
 
     def files(self) -> list[Path]:
         """Every file the galaxies come from."""
-        names = {re.sub(r"\[[^\[\]]+\]$", "", f) for i in range(len(self.names)) for f in self._files(i)}
-        return [Path(self.rule.catalogue), *(Path(n) for n in sorted(names))]
+        names = {f for i in range(len(self.names)) for f in self._files(i)}
+        return [Path(self.rule.catalogue).expanduser(), *(Path(n) for n in sorted(names))]
+
+
+@lru_cache(maxsize=4)
+def _files_named(rule: FileGalaxies, stamp: Stamp) -> dict[str, Path]:
+    return named(FileCatalogue(rule).files())
 
 
 @lru_cache(maxsize=8)

@@ -13,12 +13,12 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, uniform
 from mockforge.field import ZEROPOINT_NJY
+from mockforge.files import Stamp, stamp
 from mockforge.observe.psf import Psf
 from mockforge.observe.redshift import Cosmology
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import BandName
 from mockforge.sky.cutouts import Cutout, Galaxies, turned_cutout
-from mockforge.sky.galaxy_catalogue import digests, stamp
 from mockforge.sky.galaxy_files import FileCatalogue, FileGalaxies
 from mockforge.sky.image_draw import Drawn, draw
 from mockforge.sky.image_paint import Optics, galaxy_table, painted
@@ -134,10 +134,6 @@ class RedshiftImages:
         """Images, redshifts and the table `galaxy`."""
         return frozenset({"input", "target", "input_psf", "target_psf", "z_in", "z_out", "galaxy"})
 
-    def fingerprint(self) -> dict[str, str]:
-        """Files the pairs depend on and their sha256."""
-        return _digests(self.galaxies)
-
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw, fit and move every galaxy of the batch. InputError where its files cannot be used."""
         galaxies = catalogue(self.galaxies)
@@ -181,13 +177,12 @@ def catalogue(which: GalaxyImages) -> Any:
     InputError where it cannot be used.
     """
     given = which.real or which.files
-    return _opened(
-        which, None if given is None or not Path(given.catalogue).exists() else stamp(given.catalogue)
-    )
+    known = given is None or not Path(given.catalogue).expanduser().exists()
+    return _opened(which, None if known else stamp(given.catalogue))
 
 
 @lru_cache(maxsize=4)
-def _opened(which: GalaxyImages, stamp: tuple[int, int] | None) -> Any:
+def _opened(which: GalaxyImages, stamp: Stamp | None) -> Any:
     if which.real is not None:
         return RealCatalogue(which.real)
     if which.files is not None:
@@ -199,11 +194,6 @@ def _opened(which: GalaxyImages, stamp: tuple[int, int] | None) -> Any:
 @lru_cache(maxsize=_KEPT)
 def _cut(galaxies: Galaxies, i: int) -> Cutout:
     return galaxies.cutout(i)
-
-
-def _digests(which: GalaxyImages) -> dict[str, str]:
-    found = catalogue(which)
-    return found.digests if which.sky is not None else digests(found.files())
 
 
 def _psf_of(which: GalaxyImages) -> Psf | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -92,18 +93,11 @@ class Inject:
         names = {"image", "truth", "objects", "instances_visible", "multiplicity"}
         return frozenset(names | {"overlap_label", "overlap_fraction"})
 
-    def fingerprint(self) -> dict[str, str]:
-        """The population's table, and the files of PSF and real galaxies, with their sha256."""
-        from mockforge.sky.fingerprint import fingerprint
-        from mockforge.sky.galaxy_catalogue import digests
+    def files_read(self) -> dict[str, Path]:
+        """The population's table."""
         from mockforge.sky.population import TABLE
 
-        found = {"hst_population": next(iter(digests([TABLE]).values()))} | fingerprint((self.psf,))
-        if self.real is not None:
-            from mockforge.sky.real_library import files_of
-
-            found |= digests(files_of(self.real))
-        return found
+        return {"hst_population": TABLE}
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch with objects in every sample.

@@ -14,7 +14,6 @@ from mockforge.observe.psf import Psf
 from mockforge.observe.redshift import Cosmology, arcsec_per_kpc, size_factor
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import BandName
-from mockforge.sky.fingerprint import fingerprint
 from mockforge.sky.galaxy_table import light_columns, part_columns, scale_columns, spectrum_columns
 from mockforge.sky.light import Epochs, Light, light
 from mockforge.sky.redshifts import RedshiftGrid, check_redshifts, draw_redshifts
@@ -138,11 +137,6 @@ class SersicSed:
         if self.psf_in is not None:
             names |= {"input_psf", "target_psf"}
         return frozenset(names | {"galaxy"})
-
-    def fingerprint(self) -> dict[str, str]:
-        """Files the pairs depend on (spectra, PSF images) and their sha256."""
-        own = [part.spectra for part in (self.bulge, self.companions, self.knots) if part is not None]
-        return fingerprint((self.spectra, *own, self.psf_in, self.psf_out))
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw and paint every pair of the batch. InputError where redshifts cannot be paired."""

@@ -13,6 +13,7 @@ import numpy as np
 from mockforge.config import config
 from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
+from mockforge.files import Stamp, named, stamp
 from mockforge.sky.cutouts import Cleaning, Cutout, cleaned
 from mockforge.sky.galaxy_catalogue import (
     NEAREST,
@@ -22,7 +23,6 @@ from mockforge.sky.galaxy_catalogue import (
     has,
     numbers,
     read_table,
-    stamp,
     text,
 )
 
@@ -53,6 +53,10 @@ class RealGalaxies:
     clean: Cleaning = Cleaning(subtract_sky=False, mask_neighbours=False)
     """Sky and neighbours; those of COSMOS are gone, and its stamps are too tight to measure sky."""
 
+    def files_read(self) -> dict[str, Path]:
+        """The catalogues, and the images and PSFs that they name."""
+        return _files_named(self, tuple(stamp(path) for path in catalogues(self)))
+
 
 class RealCatalogue:
     """The galaxies of a `RealGalaxies`; see `mockforge.sky.cutouts.Galaxies`.
@@ -61,8 +65,8 @@ class RealCatalogue:
     """
 
     def __init__(self, rule: RealGalaxies) -> None:
-        self.path = Path(rule.catalogue)
-        self.folder = Path(rule.folder) if rule.folder is not None else self.path.parent
+        self.rule, self.path = rule, Path(rule.catalogue).expanduser()
+        self.folder = Path(rule.folder).expanduser() if rule.folder is not None else self.path.parent
         table, where = read_table(self.path), str(self.path)
         get = {key: column(table, key, where) for key in _REAL}
         if has(table, "NOISE_VARIANCE"):
@@ -92,10 +96,8 @@ class RealCatalogue:
 
     def _fits(self, rule: RealGalaxies) -> Any:
         """The table of redshifts, where it is another file than the main one."""
-        path = self.path.with_name(f"{self.path.stem}_fits{self.path.suffix}")
-        if rule.redshifts is not None:
-            path = Path(rule.redshifts)
-        return read_table(path) if rule.redshifts is not None or path.exists() else {}
+        beside = catalogues(rule)[1:]
+        return read_table(beside[0]) if beside else {}
 
     def _redshifts(self, rule: RealGalaxies, table: Any, ident: np.ndarray) -> np.ndarray:
         other = self._fits(rule)
@@ -134,7 +136,8 @@ class RealCatalogue:
     def files(self) -> list[Path]:
         """Every file the galaxies come from."""
         names = {text(n) for key in ("GAL_FILENAME", "PSF_FILENAME") for n in self.rows[key]}
-        return [self.path, *(self.folder / name for name in sorted(names))]
+        main, *beside = catalogues(self.rule)
+        return [main, *(self.folder / name for name in sorted(names)), *beside]
 
     def _plane(self, name: str, extension: int) -> np.ndarray:
         path = self.folder / name
@@ -142,7 +145,7 @@ class RealCatalogue:
             raise InputError(
                 f"{path}: no such file, and {self.path.name} names it; give `folder` of the images"
             )
-        places = _places(path, stamp(str(path)))
+        places = _places(path, stamp(path))
         if not 0 <= extension < len(places) or places[extension] is None:
             raise InputError(f"{path}: no image in extension {extension}, which {self.path.name} names")
         place = places[extension]
@@ -156,6 +159,20 @@ class RealCatalogue:
             return np.array(units[extension].data, dtype=np.float64)
 
 
+def catalogues(rule: RealGalaxies) -> list[Path]:
+    """The main catalogue, and the table of fits or redshifts where there is one."""
+    main = Path(rule.catalogue).expanduser()
+    if rule.redshifts is not None:
+        return [main, Path(rule.redshifts).expanduser()]
+    beside = main.with_name(f"{main.stem}_fits{main.suffix}")
+    return [main, beside] if beside.exists() else [main]
+
+
+@lru_cache(maxsize=4)
+def _files_named(rule: RealGalaxies, stamps: tuple[Stamp, ...]) -> dict[str, Path]:
+    return named(RealCatalogue(rule).files())
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where the image of an extension is in its file."""
@@ -167,7 +184,7 @@ class _Place:
 
 
 @lru_cache(maxsize=256)
-def _places(path: Path, stamp: tuple[int, int]) -> tuple[_Place | None, ...]:
+def _places(path: Path, stamp: Stamp) -> tuple[_Place | None, ...]:
     """Of every extension: headers of a file of a thousand stamps are read once, not for each stamp."""
     from mockforge.fits.check import opened
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
-from mockforge.sky.galaxy_catalogue import stamp, text
+from mockforge.files import Stamp, stamp
+from mockforge.sky.galaxy_catalogue import text
 from mockforge.sky.real_clean import Clean, cut_out, ellipse
 from mockforge.sky.real_galaxies import RealCatalogue
 
@@ -92,7 +93,7 @@ class Library:
         return few[np.arange(len(u)), (u * few.shape[1]).astype(np.int64)]
 
     def _key(self) -> str:
-        files = [f"{p.name} {stamp(str(p))}" for p in files_of(self.rule)]
+        files = [f"{p.name} {stamp(p)}" for p in files_of(self.rule)]
         told = repr(
             (
                 _VERSION,
@@ -118,25 +119,17 @@ class Library:
 
 def library(rule: RealStamps) -> Library:
     """The library of a rule, kept as long as its files do not change."""
-    return _library(rule, tuple(stamp(str(path)) for path in files_of(rule)))
-
-
-@lru_cache(maxsize=4)
-def _library(rule: RealStamps, stamps: tuple[tuple[int, int], ...]) -> Library:
-    return Library(rule)
+    return _library(rule, tuple(stamp(path) for path in files_of(rule)))
 
 
 def files_of(rule: RealStamps) -> list[Path]:
     """Every file that a rule's galaxies come from. InputError where the catalogue is missing."""
-    return _files(rule, stamp(rule.catalogue))
+    return list(rule.files_read().values())
 
 
 @lru_cache(maxsize=4)
-def _files(rule: RealStamps, stamped: tuple[int, int]) -> list[Path]:
-    files, path = RealCatalogue(rule).files(), Path(rule.catalogue)
-    fits = path.with_name(f"{path.stem}_fits{path.suffix}")
-    beside = Path(rule.redshifts) if rule.redshifts is not None else fits
-    return [*files, beside] if beside.exists() else files
+def _library(rule: RealStamps, stamps: tuple[Stamp, ...]) -> Library:
+    return Library(rule)
 
 
 def measured(found: Clean) -> Look | None:

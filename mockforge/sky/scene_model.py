@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from mockforge.config import Count, Fraction, Index, Limit, NonNegative, Positive, config
@@ -147,3 +148,9 @@ class SceneModel:
         low, high = (16.0, 30.5) if self.stars is None else self.stars.temperature_k
         if low > high:
             raise ValueError(f"stars: temperature_k: the coolest {low:g} is above the hottest {high:g}")
+
+    def files_read(self) -> dict[str, Path]:
+        """The population's table."""
+        from mockforge.sky.population import TABLE
+
+        return {"hst_population": TABLE}

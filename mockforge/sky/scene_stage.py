@@ -70,22 +70,6 @@ class SceneTiles(SceneModel):
         given = {"sky_rms": self.noise, "isolated": self.isolated, "amodal": self.amodal}
         return frozenset(names | {name for name, value in given.items() if value is not None})
 
-    def fingerprint(self) -> dict[str, str]:
-        """The population's table, and the files of PSF, noise and real galaxies, with their sha256."""
-        from mockforge.observe.surveys import digest, is_file
-        from mockforge.sky.fingerprint import fingerprint
-        from mockforge.sky.galaxy_catalogue import digests
-        from mockforge.sky.population import TABLE
-
-        found = {"hst_population": next(iter(digests([TABLE]).values()))} | fingerprint((self.psf,))
-        if self.noise is not None and self.noise.survey and is_file(self.noise.survey):
-            found[self.noise.survey] = digest(self.noise.survey)
-        if self.real is not None:
-            from mockforge.sky.real_library import files_of
-
-            found |= digests(files_of(self.real))
-        return found
-
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Make every sample; the sky's seed is the recipe's."""
         scene = _scene(self._model(), stream.seed)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.files import Stamp, files_of, stamp
 from mockforge.observe.redshift import luminosity_distance
 from mockforge.sky.bandpass import CANDELS_GOODSS, curve
 from mockforge.sky.photometry import TEN_PC_MPC, njy_per_luminosity
@@ -44,23 +45,13 @@ def spectrum_set(spectra: Spectra, cosmology: str = "Planck18") -> SpectrumSet:
     `cosmology` sets the ages of populations. InputError for a file that cannot be used.
     """
     chosen = spectra.chosen
-    return _made(chosen, cosmology, _stamps(chosen))
-
-
-def _stamps(chosen: Templates | SpectrumFiles | Populations) -> tuple[tuple[int, int], ...]:
-    """Time and size of the files that a set is made from, those that are there."""
-    paths: list[Path] = []
-    if isinstance(chosen, SpectrumFiles):
-        paths = chosen.paths()
-    elif isinstance(chosen, Populations) and chosen.grid != "bundled":
-        paths = sorted(Path(chosen.grid).expanduser().glob("*.ised"))
-    found = [path.stat() for path in paths if path.is_file()]
-    return tuple((stat.st_mtime_ns, stat.st_size) for stat in found)
+    stamps = tuple(stamp(path) for path in files_of(chosen).values() if path.is_file())
+    return _made(chosen, cosmology, stamps)
 
 
 @lru_cache(maxsize=16)
 def _made(
-    chosen: Templates | SpectrumFiles | Populations, cosmology: str, stamps: tuple[tuple[int, int], ...]
+    chosen: Templates | SpectrumFiles | Populations, cosmology: str, stamps: tuple[Stamp, ...]
 ) -> SpectrumSet:
     if isinstance(chosen, Templates):
         found = template_set(chosen)

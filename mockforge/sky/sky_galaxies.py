@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -61,6 +62,12 @@ class SkyGalaxies:
     leave_stars: bool = True
     """Leave out objects as compact as stars; see `mockforge.observe.measure.stars`."""
 
+    def files_read(self) -> dict[str, Path]:
+        """The model's."""
+        from mockforge.train.model_files import model_files
+
+        return model_files(self.model)
+
 
 class SkyCatalogue:
     """The galaxies of a `SkyGalaxies`; see `mockforge.sky.cutouts.Galaxies`.
@@ -77,7 +84,6 @@ class SkyCatalogue:
 
         sky = Sky(rule.model, seed=rule.seed)
         field = sky[0 : rule.area, 0 : rule.area]
-        model = sky.model
         painted = [b.painted for b in rule.bands]
         lacking = [name for name in painted if name not in field.bands]
         if field.truth is None or lacking or not field.pixel_scale_arcsec or not field.psf_fwhm_arcsec:
@@ -113,7 +119,6 @@ class SkyCatalogue:
         self.redshifts = np.full(len(order), np.nan)
         fwhm = tuple(float(field.psf_fwhm_arcsec[c]) for c in channel)
         self.psf = Psf(gaussian=Gaussian(fwhm_arcsec=fwhm))
-        self.digests = {f"model {model.name}": model.sha256}
 
     def cutout(self, i: int) -> Cutout:
         """The i-th galaxy, alone."""

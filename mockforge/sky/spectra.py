@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from mockforge.config import Count, Limit, NonNegative, Positive, config
 from mockforge.errors import InputError
+from mockforge.files import named
 
 SedName = Literal["E", "Sbc", "Scd", "Im"]
 Igm = Literal["inoue2014", "madau1995", "none"]
@@ -64,11 +65,15 @@ class SpectrumFiles:
         """Every file, in order. InputError where the folder holds none."""
         folder = Path(self.folder).expanduser()
         if self.files is not None:
-            return [folder / name for name in self.files]
+            return [folder / Path(name).expanduser() for name in self.files]
         found = sorted(p for p in folder.glob("*") if p.is_file() and not p.name.startswith("."))
         if not found:
             raise InputError(f"{folder}: no files of spectra there; set `folder`, or name them with `files`")
         return found
+
+    def files_read(self) -> dict[str, Path]:
+        """The spectra."""
+        return named(self.paths())
 
 
 @config
@@ -165,6 +170,12 @@ class Populations:
         count = math.prod(len(getattr(self, key)) for key in ("sfh", "metallicity", "a_v"))
         if count > _MOST:
             raise ValueError(f"sfh x metallicity x a_v makes {count} spectra, at most {_MOST} are wanted")
+
+    def files_read(self) -> dict[str, Path]:
+        """The files of a grid that is the user's own."""
+        if self.grid == "bundled":
+            return {}
+        return named(sorted(Path(self.grid).expanduser().glob("*.ised")))
 
 
 @config

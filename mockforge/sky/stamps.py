@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,13 +90,11 @@ class Stamps:
         names = {"truth", "instances", "objects"}
         return frozenset(names if self.other_bands is None else names | {"light"})
 
-    def fingerprint(self) -> dict[str, str]:
-        """Files of the population and the PSF, and their sha256."""
-        from mockforge.sky.fingerprint import fingerprint
-        from mockforge.sky.galaxy_catalogue import digests
+    def files_read(self) -> dict[str, Path]:
+        """The population's table."""
         from mockforge.sky.population import TABLE
 
-        return {"hst_population": next(iter(digests([TABLE]).values()))} | fingerprint((self.psf,))
+        return {"hst_population": TABLE}
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw and paint every stamp of the batch."""

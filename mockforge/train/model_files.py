@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from mockforge.errors import InputError, nearest
+from mockforge.files import Stamp, stamp
 from mockforge.train.first_weights import first_weights
 
 BUNDLED = Path(__file__).parent.parent / "models"
@@ -53,7 +54,7 @@ def model_path(name: str | Path) -> Path:
     known = bundled_models()
     if str(name) in known:
         return known[str(name)]
-    path = Path(name)
+    path = Path(name).expanduser()
     if path.is_dir():
         found = [p for p in sorted(path.glob("*.json")) if p.with_suffix(".safetensors").exists()]
         if len(found) == 1:
@@ -64,6 +65,12 @@ def model_path(name: str | Path) -> Path:
             return path.with_suffix(".json")
         raise InputError(f"{path.with_suffix('.json')}: no such file")
     raise InputError(f"no model {str(name)!r}{nearest(name, known)} (a bundled name, or a path to NAME.json)")
+
+
+def model_files(name: str | Path) -> dict[str, Path]:
+    """The weights and the JSON of a model, by what they are called. InputError as `model_path`."""
+    path = model_path(name)
+    return {f"model {path.stem}": path.with_suffix(".safetensors"), f"model {path.stem}, JSON": path}
 
 
 def training_notes(training: Mapping[str, Any]) -> dict[str, str]:
@@ -90,11 +97,11 @@ def network_kind(path: Path) -> str:
 def load(name: str | Path, make: Make[T]) -> T:
     """`read_model` of a model by name or path; the last few are kept while their files do not change."""
     path = model_path(name).resolve()
-    return _kept(path, path.stat().st_mtime_ns, make)
+    return _kept(path, (stamp(path), stamp(path.with_suffix(".safetensors"))), make)
 
 
 @lru_cache(maxsize=4)
-def _kept(path: Path, _changed: int, make: Make[T]) -> T:
+def _kept(path: Path, _changed: tuple[Stamp, Stamp], make: Make[T]) -> T:
     return read_model(path, make)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.errors import InputError
+from mockforge.files import fingerprint
 
 RECORD = "run.json"
+_FILES = "files_read"
 _MAY_CHANGE = (
     "field.folder",
     "dataset",
@@ -32,7 +34,9 @@ def check_run(recipe: Any, out: Path, resume: bool) -> None:
         raise InputError(f"{out / 'checkpoint.pt'}: not found, nothing to resume; train without --resume")
     record = out / RECORD
     if resume and record.exists():
-        old, new = flat(json.loads(record.read_text())), flat(_plain(recipe))
+        old, new = flat(json.loads(record.read_text())), flat(_asked(recipe))
+        if not any(key.startswith(f"{_FILES}.") for key in old):  # begun before files were recorded
+            new = {key: value for key, value in new.items() if not key.startswith(f"{_FILES}.")}
         known = {key.rpartition(".")[0] for key in old}
         # A run begun before a setting existed ran as the setting's default does.
         old = {k: v for k, v in _defaults(recipe).items() if k.rpartition(".")[0] in known} | old
@@ -52,7 +56,7 @@ def record_run(recipe: Any, out: Path, recipe_text: str) -> None:
     """Write what the run is asked, overrides included, and the recipe's text with its comments."""
     out.mkdir(parents=True, exist_ok=True)
     part = out / f"{RECORD}.part"
-    part.write_text(json.dumps(_plain(recipe), indent=1) + "\n")
+    part.write_text(json.dumps(_asked(recipe), indent=1) + "\n")
     part.replace(out / RECORD)
     if recipe_text:
         (out / "recipe.yaml").write_text(recipe_text)
@@ -78,6 +82,11 @@ def _defaults(recipe: Any, above: str = "") -> dict[str, Any]:
         elif one.default is not MISSING and not is_dataclass(one.default):
             rows[key] = json.loads(json.dumps(one.default))
     return rows
+
+
+def _asked(recipe: Any) -> dict[str, Any]:
+    """The recipe, and the sha256 of every file that it reads."""
+    return {**_plain(recipe), _FILES: fingerprint(recipe)}
 
 
 def _plain(recipe: Any) -> Any:

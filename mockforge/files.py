@@ -1,0 +1,114 @@
+"""What a configuration reads besides itself: each file by name, and the sha256 of its content.
+
+A specification that reads files says which by one method, `files_read`, from which fingerprints,
+cards and origins follow; a word that may name a file (a band, for one) says so by the mark on its type.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from mockforge.errors import InputError
+
+Stamp = tuple[int, int, int, int]
+"""Size, time of content, time of any change and number of a file: what changes when its content does."""
+
+_FRESH_NS = 2_000_000_000
+"""A file that changed more recently may change again without another time: its digest is not kept."""
+
+
+def located(name: str | Path) -> Path:
+    """The file that a name means: `~` is the home folder, and `name.fits[SCI]` an extension of a file."""
+    path = Path(name).expanduser()
+    if path.exists() or not path.name.endswith("]"):
+        return path
+    return path.with_name(re.sub(r"\[[^\[\]]+\]$", "", path.name))
+
+
+def named(names: Iterable[str | Path], folder: str | Path = "") -> dict[str, Path]:
+    """`file NAME` -> path, of names that are looked for in a folder, as `files_read` returns them."""
+    paths = [located(Path(folder).expanduser() / Path(name).expanduser()) for name in names]
+    return {f"file {path}": path for path in paths}
+
+
+def stamp(name: str | Path) -> Stamp:
+    """What tells a file that changed from one that did not. InputError where it is missing."""
+    path = located(name)
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: no such file") from error
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def sha256_of(path: Path) -> str:
+    """Digest of a file's content, taken once while the file stays. InputError where it cannot be read."""
+    found = stamp(path)
+    if time.time_ns() - found[2] < _FRESH_NS:
+        return _digest.__wrapped__(str(path), found)
+    return _digest(str(path), found)
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: str, stamp: Stamp) -> str:
+    try:
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def files_of(spec: Any) -> dict[str, Path]:
+    """Every file that a configuration reads, with all that it is made of: what it is called -> path.
+
+    InputError where a file that names others cannot be read.
+    """
+    found: dict[str, Path] = {}
+    if is_dataclass(spec) and not isinstance(spec, type):
+        found |= getattr(spec, "files_read", dict)()
+        for name, hint in _hints(type(spec)).items():
+            found |= _within(getattr(spec, name), hint)
+    return found
+
+
+def fingerprint(spec: Any) -> dict[str, str]:
+    """What a configuration reads -> sha256 of its content. InputError where a file cannot be read."""
+    return {name: sha256_of(path) for name, path in files_of(spec).items()}
+
+
+def _within(value: Any, hint: Any) -> dict[str, Path]:
+    """The files of a value whose type is `hint`."""
+    found: dict[str, Path] = {}
+    if is_dataclass(value):
+        return files_of(value)
+    if isinstance(value, Mapping):
+        for one in value.values():
+            found |= _within(one, hint)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            found |= _within(one, hint)
+    elif isinstance(value, str):
+        for mark in _marks(hint):
+            found |= mark.files(value)
+    return found
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    known = get_type_hints(kind, include_extras=True)
+    return {f.name: known[f.name] for f in fields(kind)}
+
+
+def _marks(hint: Any) -> list[Any]:
+    """The marks with a method `files` anywhere in a type."""
+    own = [m for m in getattr(hint, "__metadata__", ()) if hasattr(m, "files")]
+    inner = (hint.__origin__,) if hasattr(hint, "__metadata__") else get_args(hint)
+    nested = [] if get_origin(hint) is type else [m for h in inner for m in _marks(h)]
+    return own + nested

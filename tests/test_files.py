@@ -1,0 +1,293 @@
+"""Every file that a recipe reads is in its fingerprint, by whatever path it is named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from mockforge.errors import InputError
+from mockforge.files import files_of, located
+from mockforge.label.tiles import ImageTiles
+from mockforge.observe.degrade_stage import Degrade
+from mockforge.observe.noise import Noise
+from mockforge.observe.psf import Gaussian, Psf, PsfImage, transfer
+from mockforge.observe.stage import Observe, Pairing
+from mockforge.observe.surveys import PRESETS
+from mockforge.recover.training import TrainRecover
+from mockforge.redshifter.training import TrainRedshifter
+from mockforge.sgan.stage import Sgan
+from mockforge.sgan.training import TrainingField, TrainSgan
+from mockforge.sky.galaxy_files import FileGalaxies
+from mockforge.sky.images import GalaxyImages, RedshiftImages
+from mockforge.sky.inject import Inject
+from mockforge.sky.pairs import SersicSed
+from mockforge.sky.scene_model import RealStamps
+from mockforge.sky.scene_stage import SceneTiles
+from mockforge.sky.shapes import Bulge, Companions, Knots
+from mockforge.sky.sky_galaxies import SkyGalaxies
+from mockforge.sky.spectra import Populations, Spectra, SpectrumFiles
+from mockforge.sky.stamps import Stamps
+from mockforge.stages import STAGES, TRAININGS, stage_class, training_class
+from mockforge.train.model_files import bundled_models
+
+SMALL = Psf(gaussian=Gaussian(fwhm_arcsec=0.2))
+
+
+def text(path: Path) -> None:
+    path.write_text("1000 1\n200000 1\n")
+
+
+def image(path: Path) -> None:
+    header = fits.Header({"BUNIT": "nJy", "PIXSCALE": 0.1, "PSFFWHM": 0.2})
+    fits.PrimaryHDU(np.arange(4096.0, dtype=np.float32).reshape(64, 64), header).writeto(path)
+
+
+def catalogue(path: Path) -> None:
+    image(path.with_name("field.fits"))
+    path.write_text("file,z\nfield.fits,0.5\n")
+
+
+def real(path: Path) -> None:
+    stamps = [fits.PrimaryHDU(), fits.ImageHDU(np.ones((8, 8)))]
+    for name in ("images.fits", "psfs.fits"):
+        fits.HDUList(stamps).writeto(path.with_name(name))
+    one = {"IDENT": [1], "BAND": ["F814W"], "GAL_FILENAME": ["images.fits"], "GAL_HDU": [1], "MAG": [20.0]}
+    Table(one | {"PSF_FILENAME": ["psfs.fits"], "PSF_HDU": [1], "PIXEL_SCALE": [0.03]}).write(path)
+    Table({"IDENT": [1], "zphot": [0.5]}).write(path.with_name("real_fits.fits"))
+
+
+def survey(path: Path) -> None:
+    path.write_bytes((PRESETS / "kids-dr4.yaml").read_bytes())
+
+
+def model(path: Path) -> None:
+    whole = bundled_models()["kids-viking"]
+    for end in (".json", ".safetensors"):
+        path.with_suffix(end).write_bytes(whole.with_suffix(end).read_bytes())
+
+
+def grid(path: Path) -> None:
+    path.write_bytes(b"one metallicity")
+
+
+def of_spectra(path: str, **more: Any) -> Spectra:
+    return Spectra(files=SpectrumFiles(files=(path,), **more))
+
+
+def of_psf(path: str) -> Psf:
+    return Psf(image=PsfImage(files=(path,), pixel_scale_arcsec=0.1))
+
+
+def moved(**given: Any) -> RedshiftImages:
+    return RedshiftImages(**{"psf_out": SMALL} | given)
+
+
+CASES: dict[str, tuple[str, Callable[[Path], None], Callable[[str], Any]]] = {
+    "sgan model": ("m.json", model, lambda p: Sgan(model=p)),
+    "sgan weights": ("m.safetensors", model, lambda p: Sgan(model=p.replace(".safetensors", ".json"))),
+    "sgan depth": ("s.yaml", survey, lambda p: Sgan(model="kids-viking", depth={"g": p, "r": 25.0})),
+    "sgan seeing": ("s.yaml", survey, lambda p: Sgan(model="kids-viking", seeing={"g": p})),
+    "image": ("a.fits", image, lambda p: ImageTiles(files=(p,))),
+    "image [0]": ("a.fits", image, lambda p: ImageTiles(files=p + "[0]")),
+    "sersic_sed spectra": ("a.txt", text, lambda p: SersicSed(spectra=of_spectra(p))),
+    "sersic_sed folder": (
+        "a.txt",
+        text,
+        lambda p: SersicSed(spectra=Spectra(files=SpectrumFiles(folder=os.path.dirname(p)))),
+    ),
+    "sersic_sed grid": (
+        "a.ised",
+        grid,
+        lambda p: SersicSed(spectra=Spectra(populations=Populations(grid=os.path.dirname(p)))),
+    ),
+    "sersic_sed bulge": ("a.txt", text, lambda p: SersicSed(bulge=Bulge(spectra=of_spectra(p)))),
+    "sersic_sed companions": (
+        "a.txt",
+        text,
+        lambda p: SersicSed(companions=Companions(spectra=of_spectra(p))),
+    ),
+    "sersic_sed knots": ("a.txt", text, lambda p: SersicSed(knots=Knots(spectra=of_spectra(p)))),
+    "sersic_sed psf_in": ("a.fits", image, lambda p: SersicSed(psf_in=of_psf(p), psf_out=SMALL)),
+    "sersic_sed psf survey": ("s.yaml", survey, lambda p: SersicSed(psf_in=SMALL, psf_out=Psf(survey=p))),
+    "redshift_images catalogue": (
+        "t.csv",
+        catalogue,
+        lambda p: moved(galaxies=GalaxyImages(files=FileGalaxies(catalogue=p, bands=("F814W",)))),
+    ),
+    "redshift_images image": (
+        "field.fits",
+        lambda path: catalogue(path.with_name("t.csv")),
+        lambda p: moved(
+            galaxies=GalaxyImages(
+                files=FileGalaxies(catalogue=p.replace("field.fits", "t.csv"), bands=("F814W",))
+            )
+        ),
+    ),
+    "redshift_images file psf": (
+        "p.fits",
+        lambda path: (image(path), catalogue(path.with_name("t.csv"))),
+        lambda p: moved(
+            galaxies=GalaxyImages(
+                files=FileGalaxies(catalogue=p.replace("p.fits", "t.csv"), bands=("F814W",), psf=of_psf(p))
+            )
+        ),
+    ),
+    "redshift_images real psf": (
+        "psfs.fits",
+        lambda path: real(path.with_name("real.fits")),
+        lambda p: moved(galaxies=GalaxyImages(real=RealStamps(catalogue=p.replace("psfs", "real")))),
+    ),
+    "redshift_images real redshifts": (
+        "real_fits.fits",
+        lambda path: real(path.with_name("real.fits")),
+        lambda p: moved(galaxies=GalaxyImages(real=RealStamps(catalogue=p.replace("real_fits", "real")))),
+    ),
+    "redshift_images sky": (
+        "m.safetensors",
+        model,
+        lambda p: moved(galaxies=GalaxyImages(sky=SkyGalaxies(model=p))),
+    ),
+    "redshift_images spectra": (
+        "a.txt",
+        text,
+        lambda p: moved(galaxies=GalaxyImages(sky=SkyGalaxies()), spectra=of_spectra(p)),
+    ),
+    "redshift_images psf_in": (
+        "a.fits",
+        image,
+        lambda p: moved(galaxies=GalaxyImages(sky=SkyGalaxies()), psf_in=of_psf(p)),
+    ),
+    "redshift_images psf_out": (
+        "a.fits",
+        image,
+        lambda p: moved(galaxies=GalaxyImages(sky=SkyGalaxies()), psf_out=of_psf(p)),
+    ),
+    "stamps psf": ("a.fits", image, lambda p: Stamps(psf=of_psf(p))),
+    "scene psf": ("a.fits", image, lambda p: SceneTiles(psf=of_psf(p))),
+    "scene noise": ("s.yaml", survey, lambda p: SceneTiles(noise=Noise(survey=p))),
+    "scene real": (
+        "images.fits",
+        lambda path: real(path.with_name("real.fits")),
+        lambda p: SceneTiles(real=RealStamps(catalogue=p.replace("images", "real"))),
+    ),
+    "inject psf": ("a.fits", image, lambda p: Inject(psf=of_psf(p))),
+    "inject real": (
+        "real.fits",
+        real,
+        lambda p: Inject(real=RealStamps(catalogue=p)),
+    ),
+    "observe noise": (
+        "s.yaml",
+        survey,
+        lambda p: Observe(noise_in=Noise(survey=p), pairing=Pairing(input="observed", target="clean")),
+    ),
+    "degrade to": ("s.yaml", survey, lambda p: Degrade(to=p)),
+    "degrade psf": ("a.fits", image, lambda p: Degrade(to="hst-cosmos", psf_out=of_psf(p))),
+    "train field": (
+        "a.fits",
+        image,
+        lambda p: TrainSgan(
+            name="m", field=TrainingField(files=(os.path.basename(p),), folder=os.path.dirname(p))
+        ),
+    ),
+    "train start": (
+        "m.safetensors",
+        model,
+        lambda p: TrainSgan(name="m", start_from=p, field=TrainingField(files=())),
+    ),
+    "train dataset": (
+        "manifest.json",
+        text,
+        lambda p: TrainRedshifter(name="m", dataset=os.path.dirname(p)),
+    ),
+    "train degraded": ("manifest.json", text, lambda p: TrainRecover(name="m", degraded=os.path.dirname(p))),
+}
+
+
+def change(path: Path) -> None:
+    """Other content of the same size and time."""
+    before, raw = path.stat(), bytearray(path.read_bytes())
+    at = raw.find(b"1000") if raw.startswith(b"1000") else len(raw) - 1
+    raw[at] ^= 1
+    with path.open("r+b") as stream:
+        stream.write(raw)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size and path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.parametrize("how", ["absolute", "home", "relative", "symlink"])
+@pytest.mark.parametrize("case", CASES)
+def test_a_changed_file_changes_the_fingerprint(
+    case: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, make, stage = CASES[case]
+    folder = tmp_path / "data"
+    folder.mkdir()
+    make(folder / name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(folder)
+    at = {"absolute": str(folder), "home": "~/data", "relative": "data", "symlink": "link"}[how]
+    read = stage(f"{at}/{name}")
+    before = read.fingerprint()
+    assert before == read.fingerprint()
+    change(folder / name)
+    after = read.fingerprint()
+    assert before.keys() == after.keys()
+    assert sum(before[key] != after[key] for key in before) == 1
+
+
+def test_a_new_file_of_a_folder_changes_the_fingerprint(tmp_path: Path) -> None:
+    text(tmp_path / "a.txt")
+    stage = SersicSed(spectra=Spectra(files=SpectrumFiles(folder=str(tmp_path))))
+    before = stage.fingerprint()
+    text(tmp_path / "b.txt")
+    assert stage.fingerprint() != before
+
+
+def test_every_stage_and_training_that_reads_files_is_walked() -> None:
+    """A part that can read files has a case here: none is left out when one is added."""
+    kinds = {stage_class(name) for name in STAGES} | {training_class(key) for key in TRAININGS}
+    reading = {kind for kind in kinds if any(hasattr(part, "files_read") for part in _parts(kind, set()))}
+    made = {name.split()[0] for name in CASES}
+    assert {name for name in STAGES if stage_class(name) in reading} <= made
+    assert {training_class(key) for key in TRAININGS} <= reading
+
+
+def _parts(kind: Any, seen: set[Any]) -> set[Any]:
+    if is_dataclass(kind) and kind not in seen:
+        seen.add(kind)
+        known = get_type_hints(kind)
+        for one in fields(kind):
+            _parts(known[one.name], seen)
+    for inner in get_args(kind) if get_origin(kind) in (Union, UnionType, tuple, dict) else ():
+        _parts(inner, seen)
+    return seen
+
+
+def test_a_missing_file_is_a_sentence() -> None:
+    with pytest.raises(InputError, match=r"nowhere\.fits: no such file"):
+        ImageTiles(files="nowhere.fits").fingerprint()
+
+
+def test_a_psf_named_through_the_home_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    y, x = np.indices((33, 33)) - 16
+    fits.PrimaryHDU(np.exp(-0.5 * (x**2 + y**2) / 4.0)).writeto(tmp_path / "p.fits")
+    for given in ({"files": ("p.fits",), "folder": "~"}, {"files": ("~/p.fits",)}):
+        psf = Psf(image=PsfImage(pixel_scale_arcsec=0.1, **given))
+        assert transfer(psf, ("F814W",), 0.1, (32, 32)).fwhm_arcsec == pytest.approx(0.47, rel=0.05)
+
+
+def test_located_names() -> None:
+    assert located("a/b.fits[SCI]") == Path("a/b.fits")
+    assert list(files_of(ImageTiles(files="~/a.fits[1]")).values()) == [Path.home() / "a.fits"]
