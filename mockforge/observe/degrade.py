@@ -239,7 +239,7 @@ def _beyond(model: Model, highest: float, step: float, scale: float) -> float:
     kx, ky = 2 * math.pi / scale * f[None, :], 2 * math.pi / scale * f[:, None]
     power = np.abs(model.at(kx, ky) * np.sinc(step * f)[:, None] * np.sinc(step * f)) ** 2
     inside = (np.abs(f) <= highest)[:, None] & (np.abs(f) <= highest)
-    return math.sqrt(1.0 - power[inside].sum() / power.sum()) if not inside.all() else 0.0
+    return math.sqrt(max(0.0, 1.0 - power[inside].sum() / power.sum())) if not inside.all() else 0.0
 
 
 def _folded(model: Model, fy: np.ndarray, fx: np.ndarray, scale: float) -> np.ndarray:

@@ -22,6 +22,7 @@ from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError
 from mockforge.files import Stamp, named, stamp
 from mockforge.observe.psf_models import Model, Rings, airy, gaussian, image, moffat, read_image
+from mockforge.observe.radial import Radial, together
 
 _SHARED = 5e-4
 """Principal PSFs are kept until all bands are this near theirs, relative to the central value."""
@@ -29,6 +30,10 @@ _OUTSIDE = 0.05
 """The padding round a stamp reaches as far as the circle that leaves this much of a PSF outside."""
 _ZONES = 3
 """Multiples of the sampling frequency on each side that may fold back."""
+_TURNS = range(-_ZONES, _ZONES + 1)
+_ORDER = sorted(itertools.product(_TURNS, _TURNS), key=lambda g: (g != (0, 0), g))
+_LOOKED = 48
+"""Side of the grid at whose frequencies the principal PSFs are found."""
 _FOLDED = (3e-4, 1.2e-3)
 """Transfer functions, the pixel's included, below the first are left out there, from the second on
 they are whole: an edge between would ring along the axes of the image, far from a bright source."""
@@ -180,6 +185,13 @@ def transfer(psf: Psf, bands: Sequence[str], pixel_scale_arcsec: float, shape: t
     return _transfer(psf, tuple(bands), float(pixel_scale_arcsec), (int(shape[0]), int(shape[1])), stamps)
 
 
+def psf_fwhm_arcsec(psf: Psf, bands: Sequence[str], pixel_scale_arcsec: float) -> tuple[float, ...]:
+    """Full width at half maximum in each band, without the pixel. InputError as `transfer`."""
+    stamps = _stamps(psf.image) if psf.image is not None else ()
+    found = _optics(psf, tuple(bands), float(pixel_scale_arcsec), stamps).fwhm_arcsec
+    return tuple(float(f) for f in found)
+
+
 def _stamps(image: PsfImage) -> tuple[tuple[str, *Stamp], ...]:
     """Time and size of each file, so that a file that changed is read again."""
     out = []
@@ -193,41 +205,109 @@ def _stamps(image: PsfImage) -> tuple[tuple[str, *Stamp], ...]:
     return tuple(out)
 
 
+@dataclass(frozen=True, eq=False)
+class _Optics:
+    """What the transfer functions of all bands share, whatever the stamp."""
+
+    models: tuple[Model, ...]
+    rings: tuple[Rings, ...]
+    fwhm_arcsec: np.ndarray
+    mix: np.ndarray
+    """(C, J) each band's PSF in terms of the principal ones."""
+    unmix: np.ndarray
+    """(J, C) the principal PSFs in terms of the bands'."""
+    real: bool
+    """The principal transfer functions are real."""
+    radial: Radial | None
+    """Of round PSFs: the largest of the bands' sizes, then the J principal transfer functions."""
+    bound: Radial | None
+    """Of round PSFs: what no band exceeds at or beyond a frequency."""
+
+    def at(self, kx: np.ndarray, ky: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The largest of the bands' transfer functions, and the principal ones (J, ...)."""
+        if self.radial is not None:
+            found = np.moveaxis(self.radial(kx**2 + ky**2), -1, 0)
+            return found[0], found[1:]
+        each = np.stack([model.at(kx, ky) for model in self.models])
+        basis = np.tensordot(self.unmix, each, axes=1)
+        return abs(each).max(axis=0), np.real(basis) if self.real else basis
+
+    def most(self, k: np.ndarray) -> np.ndarray:
+        """No band's transfer function exceeds this at or beyond |k|."""
+        if self.bound is not None:
+            return self.bound(k**2)[..., 0]
+        return np.where(k <= max(model.highest for model in self.models), np.inf, 0.0)
+
+
+@lru_cache(maxsize=32)
+def _optics(psf: Psf, bands: tuple[str, ...], scale: float, stamps: tuple[Any, ...]) -> _Optics:
+    made = tuple(models(psf, bands))
+    rings = tuple(Rings.of(model) for model in made)
+    fwhm = np.array([ring.fwhm() for ring in rings])
+    ky, kx = (np.stack([f + g[i] for g in _ORDER]) for i, f in enumerate(_frequencies((_LOOKED, _LOOKED))))
+    each = np.stack([model.at(2 * math.pi / scale * kx, 2 * math.pi / scale * ky) for model in made])
+    mix, unmix = _principal(each, np.sinc(ky) * np.sinc(kx))
+    basis = np.tensordot(unmix, each, axes=1)
+    real = bool(abs(np.imag(basis)).max() < 1e-6 * abs(basis).max())
+    tables = [model.radial for model in made if model.radial is not None]
+    if len(tables) < len(made):
+        return _Optics(made, rings, fwhm, mix, unmix, real, None, None)
+    all_bands = together(tables)
+    largest = np.abs(all_bands.values).max(axis=1, keepdims=True)
+    principal = all_bands.mixed(unmix)
+    values = np.concatenate([largest, principal.values], axis=1)
+    return _Optics(
+        made, rings, fwhm, mix, unmix, real, replace(principal, values=values), all_bands.falling()
+    )
+
+
 @lru_cache(maxsize=32)
 def _transfer(
     psf: Psf, bands: tuple[str, ...], scale: float, shape: tuple[int, int], stamps: tuple[Any, ...]
 ) -> Transfer:
-    made = models(psf, bands)
-    rings = [Rings.of(model) for model in made]
-    reach = max(ring.reach(_OUTSIDE, 0.5 * max(shape) * scale) for ring in rings) / scale
+    optics = _optics(psf, bands, scale, stamps)
+    reach = max(ring.reach(_OUTSIDE, 0.5 * max(shape) * scale) for ring in optics.rings) / scale
     grid = (_fast(shape[0] + 2 * max(2, math.ceil(reach))), _fast(shape[1] + 2 * max(2, math.ceil(reach))))
-    fwhm = np.array([ring.fwhm() for ring in rings])
-    turn = np.arange(-_ZONES, _ZONES + 1)
-    order = sorted(itertools.product(turn, turn), key=lambda g: (g != (0, 0), g))
-    ky, kx = (np.stack([f + g[i] for g in order]) for i, f in enumerate(_frequencies(grid)))
-    each = np.stack([model.at(2 * math.pi / scale * kx, 2 * math.pi / scale * ky) for model in made])
-    pixel = np.sinc(ky) * np.sinc(kx)
-    mix, basis = _principal(each, pixel)
-    kind = np.complex64
-    if abs(np.imag(basis)).max() < 1e-6 * abs(basis).max():
-        basis, kind = np.real(basis), np.float32
-    zones = []
-    strength = abs(each * pixel).max(axis=0)
-    for i, g in enumerate(order):
-        seen, through = strength[i], basis[:, i] * pixel[i]
-        if i > 0:
-            through = through * _fading(seen)
-        rows, columns = slice(0, seen.shape[0]), slice(0, seen.shape[1])
-        if i > 0:
+    kind = np.float32 if optics.real else np.complex64
+    unit = 2 * math.pi / scale
+    own, zones = None, []
+    for g in _ORDER:
+        ky, kx = (f + turn for f, turn in zip(_frequencies(grid), g, strict=True))
+        box: tuple[slice, slice] | None = (slice(0, ky.size), slice(0, kx.size))
+        if g != (0, 0) and (box := _box(optics, ky, kx, unit)) is None:
+            continue
+        assert box is not None
+        ky, kx = ky[box[0]], kx[:, box[1]]
+        seen, basis = optics.at(unit * kx, unit * ky)
+        pixel = np.sinc(ky) * np.sinc(kx)
+        seen = seen * abs(pixel)
+        if g == (0, 0):
+            own = np.ascontiguousarray(basis, kind)
+            through = basis * pixel
+        else:
             where = np.nonzero(seen > _FOLDED[0])
             if not len(where[0]):
                 continue
-            rows, columns = (slice(int(w.min()), int(w.max()) + 1) for w in where)
-        through = np.ascontiguousarray(through[:, rows, columns], kind)
-        most = np.ascontiguousarray(seen[rows, columns], np.float32)
-        zones.append(Zone((int(g[0]), int(g[1])), rows, columns, through, most))
-    own = np.ascontiguousarray(basis[:, 0], kind)
-    return Transfer(shape, grid, fwhm, mix.astype(np.float32), own, tuple(zones))
+            inner = tuple(slice(int(w.min()), int(w.max()) + 1) for w in where)
+            seen, pixel, basis = seen[inner], pixel[inner], basis[(slice(None), *inner)]
+            through = basis * (pixel * _fading(seen))
+            box = tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True))
+        rows, columns = box
+        most = np.ascontiguousarray(seen, np.float32)
+        zones.append(Zone(g, rows, columns, np.ascontiguousarray(through, kind), most))
+    return Transfer(shape, grid, optics.fwhm_arcsec, optics.mix.astype(np.float32), own, tuple(zones))
+
+
+def _box(optics: _Optics, ky: np.ndarray, kx: np.ndarray, unit: float) -> tuple[slice, slice] | None:
+    """Rows and columns of a zone outside of which all is below `_FOLDED`; None where it all is."""
+    out = []
+    for k, other in ((ky.ravel(), kx), (kx.ravel(), ky)):
+        most = optics.most(unit * np.hypot(k, abs(other).min())) * np.maximum(abs(np.sinc(k)), 1e-9)
+        found = np.flatnonzero(most * abs(np.sinc(other)).max() > _FOLDED[0])
+        if not len(found):
+            return None
+        out.append(slice(int(found[0]), int(found[-1]) + 1))
+    return out[0], out[1]
 
 
 def _fading(strength: np.ndarray) -> np.ndarray:
@@ -302,17 +382,19 @@ def _each(values: Any, bands: Sequence[str], key: str) -> tuple[Any, ...]:
 
 
 def _principal(each: np.ndarray, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(C, Z, Y, X) as (C, J) times (J, Z, Y, X): as few J as hold every band to `_SHARED`.
+    """(C, J) and its inverse (J, C) for (C, ...): as few J as hold every band to `_SHARED`.
 
-    `pixel` (Z, Y, X) is what the pixels leave of each frequency, and so how much it matters.
+    `pixel` (...) is what the pixels leave of each frequency, and so how much it matters.
     """
     parts = (np.real(each * pixel), np.imag(each * pixel))
     flat = np.concatenate([part.reshape(len(each), -1) for part in parts], axis=1)
-    u, s, v = np.linalg.svd(flat, full_matrices=False)
+    square, u = np.linalg.eigh(flat @ flat.T)  # the singular vectors, from a matrix of bands alone
+    u = u[:, ::-1] * np.where(u[:, ::-1].sum(axis=0) < 0, -1.0, 1.0)
+    s = np.sqrt(np.maximum(square[::-1] / square[-1], 1e-30))
     j = 1
-    while j < len(s) and abs((u[:, :j] * s[:j]) @ v[:j] - flat).max() > _SHARED:
+    while j < len(s) and abs(u[:, :j] @ (u[:, :j].T @ flat) - flat).max() > _SHARED:
         j += 1
-    return u[:, :j] * s[:j], np.tensordot(u[:, :j].T / s[:j, None], each, axes=1)
+    return u[:, :j] * s[:j], u[:, :j].T / s[:j, None]
 
 
 def _fast(n: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.fits.bands import Plane, find_planes
 from mockforge.fits.check import cards_of, opened, quiet
+from mockforge.observe.radial import Radial, tabulated
 
 _SMALLEST = 1e-6
 """A transfer function is nothing beyond the frequency where it falls to this."""
@@ -25,17 +27,26 @@ class Model:
     """T(kx, ky) for frequencies in radians per arcsec that broadcast."""
     highest: float
     """The |k| beyond which T is nothing."""
+    radial: Radial | None = None
+    """T(|k|) tabulated, for a round PSF."""
 
 
+def radial(function: Callable[[np.ndarray], np.ndarray], highest: float) -> Model:
+    """A round PSF from its transfer function T(|k|), |k| in radians per arcsec, which is called at
+    some thousands of places and interpolated to 1e-6; nothing beyond `highest`.
+    """
+    table = tabulated(function, highest)
+    return Model(lambda kx, ky: table(np.asarray(kx**2 + ky**2))[..., 0], highest, table)
+
+
+@lru_cache(maxsize=256)
 def gaussian(fwhm: float) -> Model:
     """A Gaussian of this full width at half maximum in arcsec."""
     sigma = fwhm / math.sqrt(8 * math.log(2))
-    return Model(
-        lambda kx, ky: np.exp(-0.5 * sigma**2 * (kx**2 + ky**2)),
-        math.sqrt(-2 * math.log(_SMALLEST)) / sigma,
-    )
+    return radial(lambda k: np.exp(-0.5 * (sigma * k) ** 2), math.sqrt(-2 * math.log(_SMALLEST)) / sigma)
 
 
+@lru_cache(maxsize=256)
 def moffat(fwhm: float, beta: float) -> Model:
     """A Moffat function: T = 2 (t/2)^(beta-1) K_(beta-1)(t) / Gamma(beta-1) with t = alpha k.
 
@@ -45,15 +56,18 @@ def moffat(fwhm: float, beta: float) -> Model:
 
     alpha = 0.5 * fwhm / math.sqrt(2 ** (1 / beta) - 1)
 
-    def at(kx: np.ndarray, ky: np.ndarray) -> np.ndarray:
-        t = np.maximum(alpha * np.hypot(kx, ky), 1e-8)
+    def at(k: np.ndarray) -> np.ndarray:
+        t = np.maximum(alpha * k, 1e-8)
         log = math.log(2) + (beta - 1) * np.log(t / 2) - gammaln(beta - 1) - t
-        return np.exp(log) * kve(beta - 1, t)
+        bessel = kve(beta - 1, t)
+        lost = np.isinf(bessel)  # so near the origin that T is 1 to rounding
+        return np.where(lost, 1.0, np.exp(log) * np.where(lost, 0.0, bessel))
 
     k = np.geomspace(0.01, 1e3, 4000) / alpha
-    return Model(at, float(k[np.flatnonzero(at(k, np.zeros(1)) > _SMALLEST)[-1]]))
+    return radial(at, float(k[np.flatnonzero(at(k) > _SMALLEST)[-1]]))
 
 
+@lru_cache(maxsize=256)
 def airy(diameter_m: float, obscuration: float, wavelength_um: float) -> Model:
     """Diffraction of an annulus: the autocorrelation of the aperture (O'Neill 1956, JOSA 46, 285)."""
     unit = wavelength_um * 1e-6 / (math.pi * diameter_m) * (648_000 / math.pi)  # 1 / k in arcsec
@@ -70,12 +84,12 @@ def airy(diameter_m: float, obscuration: float, wavelength_um: float) -> Model:
         area = a**2 * np.arccos(far) + b**2 * np.arccos(near) - 0.5 * np.sqrt(np.maximum(wedge, 0))
         return np.where(inside, math.pi * b**2, np.where(apart, 0.0, area))
 
-    def at(kx: np.ndarray, ky: np.ndarray) -> np.ndarray:
-        d = np.hypot(kx, ky) * unit
+    def at(k: np.ndarray) -> np.ndarray:
+        d = k * unit
         shared = lens(d, 1.0, 1.0) - 2 * lens(d, 1.0, obscuration) + lens(d, obscuration, obscuration)
         return shared / (math.pi * (1 - obscuration**2))
 
-    return Model(at, 2 / unit)
+    return radial(at, 2 / unit)
 
 
 def image(pixels: np.ndarray, scale: float, includes_pixel: bool) -> Model:

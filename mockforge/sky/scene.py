@@ -67,10 +67,9 @@ class Scene:
         """FWHM of the PSF in each band, without the pixel; None without a PSF."""
         if self.model.psf is None:
             return None
-        from mockforge.observe.psf import transfer
+        from mockforge.observe.psf import psf_fwhm_arcsec
 
-        found = transfer(self.model.psf, self.model.bands, self.model.pixel_scale_arcsec, (32, 32))
-        return tuple(float(f) for f in found.fwhm_arcsec)
+        return psf_fwhm_arcsec(self.model.psf, self.model.bands, self.model.pixel_scale_arcsec)
 
     def __getitem__(self, window: tuple[slice, slice]) -> Field:
         """The Field of a window `[y0:y1, x0:x1]`, both ends given, no step; one WCS for the whole sky."""
