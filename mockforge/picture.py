@@ -7,8 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from mockforge.wavelengths import from_blue_to_red
+
 BLACK, STRETCH, WHITE = -0.5, 12.0, 60.0
-"""Of a colour picture, in sky rms of a band: what is black, where asinh bends, what is white."""
+"""Of a colour picture, in rms of its sky: what is black, where asinh bends, what is white."""
+_GREY = 1.5
+"""Noise of a pixel at which half of its colour shows: fainter, it is mostly the noise's."""
+_DARK = (12, 12, 16)
+"""The edge of an outline that shows on bright light, as its line does on the sky."""
+BALANCE = "white: equal flux density f_nu in every band"
+"""What every picture says of its colours."""
 
 
 def sky_rms(image: np.ndarray) -> np.ndarray:
@@ -22,70 +30,119 @@ def sky_rms(image: np.ndarray) -> np.ndarray:
 
 def asinh_rgb(
     image: np.ndarray,
-    rms: np.ndarray | None = None,
+    rms: np.ndarray | float | None = None,
     softening: float = 8.0,
     bands: Sequence[str] | None = None,
+    noise: float | None = None,
+    black: float | None = None,
 ) -> np.ndarray:
-    """A colour picture of a flux image with bands ordered from blue to red.
+    """A colour picture of a flux image: the only one there is, so that a galaxy has one colour everywhere.
 
-    Parameters: `image` (band, y, x), any flux unit; `rms` (band,), the sky rms that balances the
-    bands and sets the stretch, by default the image's own (give that of the observed image to
-    show its noiseless truth alike); `softening` is Lupton's Q; `bands`, their names. One band
-    gives grey, two give their mean as green, of more than three `rgb_bands` chooses.
+    White is equal pixel values in every band, for images in nJy a flat spectrum in f_nu; red is the band
+    of the longest wavelength, blue that of the shortest, whatever their order. Noise sets how bright a
+    pixel is shown, and how much of a faint one's colour, but never the balance of the bands; no channel
+    is clipped by itself where it is bright, so that hue is kept from the faintest light to the brightest.
+
+    Parameters: `image` (band, y, x), one flux unit for all bands; `rms`, the sky rms that sets the
+    stretch, a number or one a band, by default the image's own (give that of the observed image to
+    show its noiseless truth alike); `softening` is Lupton's Q; `bands`, their names, from which
+    `rgb_bands` chooses; without them the first is taken for the bluest; `noise`, that of a pixel where
+    it is not `rms` (0 for none), below which colours fade; `black`, the pixel value shown black, half
+    an rms below the sky. One band gives grey, two give their mean as green.
     Returns uint8 (y, x, 3) with y up, so that the first row is the top of the picture.
     Lupton et al. 2004, PASP 116, 133, equation 2.
     """
     filled = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
-    rms = sky_rms(filled) if rms is None else np.asarray(rms, dtype=np.float32)
-    peak = np.abs(filled).max(axis=(1, 2))
-    rms = np.where(rms > 0, rms, np.maximum(peak / 30, 1e-30)).astype(np.float32)
-    chosen = _three(filled / rms[:, None, None], bands) - BLACK
-    mean = chosen.mean(axis=0).clip(0.0, None)
+    shown = list(dict.fromkeys(rgb_bands(len(filled), bands)))
+    filled = filled[shown]
+    if rms is None:
+        level = sky_rms(filled)
+    else:
+        level = np.broadcast_to(np.asarray(rms, dtype=np.float64), (len(image),))[shown]
+    unit = float(np.sqrt(np.mean(np.square(level))))
+    if not (np.isfinite(unit) and unit > 0):
+        unit = max(float(np.abs(filled.mean(axis=0)).max(initial=0.0)) / 30, 1e-30)
+    colour = _three(filled / np.float32(unit))
+    mean = colour.mean(axis=0)
+    bright = mean.clip(0.0, None) ** 2
+    grey = (_GREY * (1.0 if noise is None else max(noise, 0.0) / unit)) ** 2 + 1e-30
+    colour = mean + bright / (bright + grey) * (colour - mean)  # hue stays, noise turns grey
+    colour = (colour - (BLACK if black is None else black / unit)).clip(0.0, None)
+    mean = colour.mean(axis=0)
     gain = np.arcsinh(softening * mean / STRETCH) / np.arcsinh(softening * WHITE / STRETCH)
-    rgb = chosen.clip(0.0, None) * np.divide(gain, mean, out=np.zeros_like(gain), where=mean > 0)
+    rgb = colour * np.divide(gain, mean, out=np.zeros_like(gain), where=mean > 0)
     rgb /= rgb.max(axis=0, keepdims=True).clip(1.0, None)  # keeps the colour where it is bright
     return (255.0 * rgb[::-1, ::-1]).astype(np.uint8).transpose(1, 2, 0)
 
 
 def rgb_bands(n: int, bands: Sequence[str] | None = None) -> tuple[int, int, int]:
-    """Which of `n` bands, ordered from blue to red, are shown as blue, green and red.
+    """Which of `n` bands are shown as blue, green and red, from the shortest to the longest wavelength.
 
-    With their names g, r and i where these are among them, as pictures of the sky usually are;
-    else the first, middle and last, without u, which is the noisiest of most surveys. A name is
-    known by what follows its last underscore: `hsc_g` is a g.
+    With their names g, r and i where these are among more than three, as pictures of the sky usually
+    are; else the first, middle and last by `wavelengths.from_blue_to_red`, of more than three without
+    u, which is the noisiest of most surveys. A name is known by what follows its last underscore:
+    `hsc_g` is a g.
     """
+    order = from_blue_to_red(tuple(bands)) if bands is not None and len(bands) == n else list(range(n))
     letters = [name.rsplit("_", 1)[-1] for name in bands or ()]
     if n > 3 and {"g", "r", "i"} <= set(letters):
         return letters.index("g"), letters.index("r"), letters.index("i")
-    first = 1 if n > 3 and letters[:1] == ["u"] else 0
-    return first, (n + first) // 2, n - 1
+    first = 1 if n > 3 and letters and letters[order[0]] in ("u", "U") else 0
+    return order[first], order[min((n + first) // 2, n - 1)], order[n - 1]
 
 
-def _three(image: np.ndarray, bands: Sequence[str] | None) -> np.ndarray:
-    """Blue, green and red."""
+def _three(image: np.ndarray) -> np.ndarray:
+    """Blue, green and red of one, two or three bands, from blue to red."""
     n = image.shape[0]
     if n == 1:
         return np.repeat(image, 3, axis=0)
-    if n == 2:
-        return np.stack([image[0], image.mean(axis=0), image[1]])
-    return image[list(rgb_bands(n, bands))]
+    return np.stack([image[0], image.mean(axis=0), image[1]]) if n == 2 else image
 
 
 def outline(
     rgb: np.ndarray, instances: np.ndarray, colour: tuple[int, int, int] = (255, 210, 60)
 ) -> np.ndarray:
-    """The picture with a one-pixel line inside the edge of every instance.
+    """The picture with a line inside the edge of every instance, and a dark one around it.
 
-    `rgb` is uint8 (y, x, 3) as `asinh_rgb` returns it (y up); `instances` int (y, x), 0 = sky.
+    Both a pixel wide, so that the line shows on any colour. `rgb` is uint8 (y, x, 3) as `asinh_rgb`
+    returns it (y up); `instances` int (y, x), 0 = sky.
     """
-    labels = instances[::-1]
-    padded = np.pad(labels, 1, mode="edge")
-    edge = np.zeros(labels.shape, dtype=bool)
-    for dy, dx in ((0, 1), (2, 1), (1, 0), (1, 2)):
-        edge |= padded[dy : dy + labels.shape[0], dx : dx + labels.shape[1]] != labels
+    return outlined(rgb, instances, (colour,))
+
+
+def outlined(rgb: np.ndarray, instances: np.ndarray, colours: Sequence[tuple[int, int, int]]) -> np.ndarray:
+    """`outline` with the colours in turn, so that neighbours mostly have different ones."""
+    labels = np.asarray(instances)[::-1]
+    line = _edge(labels, labels) & (labels > 0)
+    dark = _edge(line, line) & ~line & (labels == 0)
     out = rgb.copy()
-    out[edge & (labels > 0)] = colour
+    out[dark] = _DARK
+    out[line] = np.asarray(colours, dtype=np.uint8)[labels[line] % len(colours)]
     return out
+
+
+def _edge(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Where one of a pixel's four neighbours in `others` is not what the pixel is in `values`."""
+    padded = np.pad(others, 1, mode="edge")
+    edge = np.zeros(values.shape, dtype=bool)
+    for dy, dx in ((0, 1), (2, 1), (1, 0), (1, 2)):
+        edge |= padded[dy : dy + values.shape[0], dx : dx + values.shape[1]] != values
+    return edge
+
+
+def marked(
+    rgb: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float, colour: tuple[int, int, int]
+) -> np.ndarray:
+    """The picture with a circle about each place, dark on both sides; in pixels of the picture, y up."""
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(rgb)
+    draw = ImageDraw.Draw(image)
+    for u, v in zip(np.asarray(x, float), rgb.shape[0] - 1 - np.asarray(y, float), strict=True):
+        for grown, width, ink in ((1, 3, _DARK), (0, 1, colour)):
+            r = radius + grown
+            draw.ellipse((u - r, v - r, u + r, v + r), outline=ink, width=width)
+    return np.asarray(image)
 
 
 def mosaic(pictures: list[np.ndarray], columns: int, gap: int = 4) -> np.ndarray:
@@ -100,9 +157,12 @@ def mosaic(pictures: list[np.ndarray], columns: int, gap: int = 4) -> np.ndarray
     return out
 
 
-def compared(rows: Sequence[np.ndarray], rms: np.ndarray) -> np.ndarray:
-    """Rows of images (n, band, y, x), a column each, each column in the stretch of its `rms` (n, band)."""
-    pictures = [asinh_rgb(image, one) for row in rows for image, one in zip(row, rms, strict=True)]
+def compared(rows: Sequence[np.ndarray], rms: np.ndarray, bands: Sequence[str] | None = None) -> np.ndarray:
+    """Rows of images (n, band, y, x), a column each, each column in a stretch of its own, `rms` (n,) or
+    (n, band)."""
+    pictures = [
+        asinh_rgb(i, one, bands=bands, noise=0.0) for row in rows for i, one in zip(row, rms, strict=True)
+    ]
     return mosaic(pictures, columns=len(rms))
 
 

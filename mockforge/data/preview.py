@@ -12,7 +12,7 @@ from mockforge.data.page import SIDE, enlarged, joined, page, spread, window
 from mockforge.data.preview_degraded import degraded
 from mockforge.data.preview_pairs import pairs
 from mockforge.data.reader import Reader
-from mockforge.picture import asinh_rgb, outline, save_png, sky_rms
+from mockforge.picture import BALANCE, asinh_rgb, marked, outlined, save_png, sky_rms
 
 PREVIEW = "preview.png"
 COLOURS = ((255, 205, 60), (90, 215, 255), (255, 120, 170), (130, 240, 130), (255, 150, 60), (190, 160, 255))
@@ -36,27 +36,38 @@ def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
 
 
 def _segmentation(reader: Reader) -> np.ndarray:
-    """Six tiles: image, outlines and truth side by side, two tiles a row; with outlines of the truth one."""
+    """Six tiles: image, outlines and truth side by side, two tiles a row; with outlines of the truth one.
+
+    Objects that were painted into the sky have a circle on the image.
+    """
     labels = "instances" if "instances" in reader.arrays else "instances_visible"
     names = [name for name in ("image", labels, "truth", "instances_truth") if name in reader.arrays]
     both = {"truth", "instances_truth"} <= set(names)
-    samples = [reader.read(i, names) for i in spread(reader, 6)]
+    chosen = spread(reader, 6)
+    samples = [reader.read(i, names) for i in chosen]
+    injected = _injected(reader)
     rms = _common_rms([s["image"] for s in samples])
     bands = reader.attributes.get("bands")
     panels = []
-    for sample in samples:
+    for i, sample in zip(chosen, samples, strict=True):
         cut = {name: window(values) for name, values in sample.items()}
         rgb = asinh_rgb(cut["image"], rms, bands=bands)
         row = [rgb, _labelled(rgb, cut[labels])]
         if "truth" in cut:
-            row.append(asinh_rgb(cut["truth"], rms, bands=bands))
+            row.append(asinh_rgb(cut["truth"], rms, bands=bands, noise=0.0))
         if both:
             row.append(_labelled(row[-1], cut["instances_truth"]))
-        panels.append(joined([enlarged(p) for p in row], axis=1))
-    titles = ["image", "labels", *(["truth, without noise"] if "truth" in names else [])]
+        row = [enlarged(p) for p in row]
+        row[0] = _circled(row[0], injected.get(int(reader.sample[i]), ()), sample["image"].shape[-2:])
+        panels.append(joined(row, axis=1))
+    titles = [
+        "image, circles: injected" if injected else "image",
+        "labels",
+        *(["truth, without noise"] if "truth" in names else []),
+    ]
     titles += ["labels of the truth"] if both else []
     columns = 2 if len(panels) > 1 and not both else 1
-    return page(reader, panels, columns, titles * columns, "bands balanced by their noise")
+    return page(reader, panels, columns, titles * columns, BALANCE)
 
 
 def _plain(reader: Reader) -> np.ndarray:
@@ -67,7 +78,8 @@ def _plain(reader: Reader) -> np.ndarray:
     name = (images or maps)[0]
     arrays = [reader.read(i, [name])[name].reshape(-1, *reader.shapes[name][-2:]) for i in spread(reader, 8)]
     rms = _common_rms(arrays)
-    panels = [enlarged(asinh_rgb(window(a), rms)) for a in arrays]
+    bands = reader.attributes.get("bands")
+    panels = [enlarged(asinh_rgb(window(a), rms, bands=bands)) for a in arrays]
     return page(reader, panels, min(4, len(panels)), [], f"array {name}")
 
 
@@ -78,10 +90,32 @@ def _common_rms(images: list[np.ndarray]) -> np.ndarray:
     return np.where(rms > 0, rms, np.maximum(peak / 30, 1e-30))
 
 
+def _injected(reader: Reader) -> dict[int, np.ndarray]:
+    """Sample -> (n, 2) x, y in its pixels of the objects that were painted into its sky."""
+    if "objects" not in reader.tables:
+        return {}
+    table, _ = reader.table("objects")
+    if "injected" not in table:
+        return {}
+    mine = np.asarray(table["injected"], dtype=bool)
+    samples, places = table["sample"][mine], np.stack([table["x"][mine], table["y"][mine]], axis=1)
+    return {int(sample): places[samples == sample] for sample in np.unique(samples)}
+
+
+def _circled(rgb: np.ndarray, places: np.ndarray | tuple[()], shape: tuple[int, ...]) -> np.ndarray:
+    """A picture of the middle of a tile of `shape` (y, x), with a circle about each place x, y of it."""
+    if not len(places):
+        return rgb
+    height, width = (min(SIDE, n) for n in shape)
+    times = rgb.shape[0] / height
+    x, y = (
+        np.asarray(places)[:, k] - (n - m) // 2 for k, n, m in ((0, shape[1], width), (1, shape[0], height))
+    )
+    inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
+    return marked(rgb, (x[inside] + 0.5) * times - 0.5, (y[inside] + 0.5) * times - 0.5, 9.0, (90, 215, 255))
+
+
 def _labelled(rgb: np.ndarray, instances: np.ndarray) -> np.ndarray:
     """The picture in grey with every object outlined; neighbours mostly in other colours."""
     grey = (0.9 * rgb.mean(axis=2, keepdims=True)).astype(np.uint8).repeat(3, axis=2)
-    for k, colour in enumerate(COLOURS):
-        chosen = (instances > 0) & (instances % len(COLOURS) == k)
-        grey = outline(grey, np.where(chosen, instances, 0), colour)
-    return grey
+    return outlined(grey, instances, COLOURS)

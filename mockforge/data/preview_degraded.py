@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mockforge.data.page import PAGE, joined, page, spread
 from mockforge.data.reader import Reader
-from mockforge.picture import asinh_rgb, outline, sky_rms
+from mockforge.picture import BALANCE, asinh_rgb, outlined, sky_rms
 
 _SIDE = 200
 """Pixels of a panel."""
@@ -32,27 +34,38 @@ def degraded(reader: Reader) -> np.ndarray:
             own = float(reader.read(i, ["pixel_scale"])["pixel_scale"])
             scales = {n: fine if s == fine else own for n, s in scales.items()}
         field = max(max(sample[n].shape[-2:]) * s for n, s in scales.items())
+        bands = {n: about.get("truth_bands" if n in ("truth", "image_fine") else "bands") for n in shown}
         row = [
-            _panel(_colour(sample[n], scales[n], sample["image"], coarse), scales[n], field) for n in shown
+            _panel(
+                _colour(
+                    sample[n], scales[n], sample["image"], coarse, bands[n], None if n == "image" else 0.0
+                ),
+                scales[n],
+                field,
+            )
+            for n in shown
         ]
         if maps and shown[-1] == "truth":
-            rgb = _colour(sample["truth"], fine, sample["image"], coarse)
+            rgb = _colour(sample["truth"], fine, sample["image"], coarse, bands["truth"])
             row.append(_panel(_outlined(rgb, sample[maps[0]]), fine, field))
         panels.append(joined(row, axis=1))
     titles = {"image": "coarse", "image_noiseless": "without noise", "truth": "truth", "image_fine": "fine"}
     words = [titles[n] for n in shown] + (["objects"] if maps and shown[-1] == "truth" else [])
     columns = max(1, min(len(panels), 9 // len(words)))
-    return page(
-        reader, panels, columns, words * columns, "each sample on one scale, bands balanced by their noise"
-    )
+    return page(reader, panels, columns, words * columns, f"each sample on one scale; {BALANCE}")
 
 
-def _colour(image: np.ndarray, scale: float, coarse: np.ndarray, coarse_scale: float) -> np.ndarray:
+def _colour(
+    image: np.ndarray,
+    scale: float,
+    coarse: np.ndarray,
+    coarse_scale: float,
+    bands: Sequence[str] | None,
+    noise: float | None = 0.0,
+) -> np.ndarray:
     """Asinh colour with the stretch of the coarse image's noise, per area of sky."""
-    rms = sky_rms(coarse)
-    peak = np.abs(coarse).max(axis=(1, 2))
-    rms = np.where(rms > 0, rms, np.maximum(peak / 30, 1e-30))
-    return asinh_rgb(image, rms * (scale / coarse_scale) ** 2)
+    level = float(np.sqrt(np.mean(sky_rms(coarse) ** 2))) or max(float(np.abs(coarse).max()) / 30, 1e-30)
+    return asinh_rgb(image, level * (scale / coarse_scale) ** 2, bands=bands, noise=noise)
 
 
 def _panel(rgb: np.ndarray, scale: float, field: float) -> np.ndarray:
@@ -67,6 +80,4 @@ def _panel(rgb: np.ndarray, scale: float, field: float) -> np.ndarray:
 
 
 def _outlined(rgb: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    for k, colour in enumerate(_COLOURS):
-        rgb = outline(rgb, np.where((labels > 0) & (labels % len(_COLOURS) == k), labels, 0), colour)
-    return rgb
+    return outlined(rgb, labels, _COLOURS)

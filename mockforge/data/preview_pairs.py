@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mockforge.data.page import enlarged, joined, page, spread, window, written
 from mockforge.data.reader import Reader
-from mockforge.picture import BLACK, STRETCH, WHITE, asinh_rgb
+from mockforge.picture import BALANCE, STRETCH, WHITE, asinh_rgb
 
 _ENDS = (("input", "z_in"), ("target", "z_out"))
 _STATES = {"clean": "as it arrives", "psf": "through the PSF", "observed": "with noise"}
@@ -31,19 +33,19 @@ def pairs(reader: Reader) -> np.ndarray:
     columns = [*(f"_{s}" for s in states)]
     if not all(_shown(samples[0], end, states) for end in ends):
         columns.append("")
-    balance = _balance(samples, columns)
+    bands = reader.attributes.get("bands")
     panels = []
     for sample in samples:
         rows = []
         for end, z in _ENDS:
-            images = [window(sample[end + c]) / balance for c in columns]
-            row = [enlarged(p, _SIDE) for p in _pictures(images)]
+            images = [window(sample[end + c]) for c in columns]
+            row = [enlarged(p, _SIDE) for p in _pictures(images, bands)]
             row[0] = written(row[0], f"{end}, z = {float(sample[z]):.2f}" if z in sample else end)
             rows.append(joined(row, axis=1))
         panels.append(joined(rows, axis=0))
     across = min(len(panels), max(1, 6 // len(columns)))
     titles = [_STATES.get(c[1:], "learned") for c in columns] * across if states else []
-    note = "input above target; bands balanced, each end with a stretch of its own"
+    note = f"input above target, each with a stretch of its own; {BALANCE}"
     return page(reader, panels, across, titles, note)
 
 
@@ -52,29 +54,18 @@ def _shown(sample: dict[str, np.ndarray], end: str, states: list[str]) -> bool:
     return any(np.array_equal(sample[end], sample[f"{end}_{s}"]) for s in states)
 
 
-def _balance(samples: list[dict[str, np.ndarray]], columns: list[str]) -> np.ndarray:
-    """(C,1,1) median brightness of the galaxies' cores in each band; no less than a few times the
-    noise, so that a band that shows nothing else stays dark."""
-    ends = [[sample[end + c] for c in columns] for sample in samples for end, _ in _ENDS]
-    peak = np.median([np.percentile(images[0], 99.5, axis=(1, 2)) for images in ends], axis=0)
-    noise = np.median([_grain(images[-1]) for images in ends], axis=0)
-    balance = np.maximum(peak, 5.0 * noise)
-    return np.where(balance > 0, balance, 1.0)[:, None, None]
-
-
-def _pictures(images: list[np.ndarray]) -> list[np.ndarray]:
+def _pictures(images: list[np.ndarray], bands: Sequence[str] | None = None) -> list[np.ndarray]:
     """Colour pictures of one galaxy's images, the first the freest of noise, all with one stretch.
 
     The core is just below white. Asinh bends at twice the noise of the last image, or where
     there is none far down the wings, so that what can be seen of the outskirts shows.
     """
-    noise = float(np.median(_grain(images[-1])))
+    noise = float(np.sqrt(np.mean(_grain(images[-1]) ** 2)))
     core = max(float(np.percentile(images[0].mean(axis=0, dtype=np.float64), 99.9)), 8.0 * noise, 1e-30)
     unit = core / WHITE
     softening = STRETCH * unit / max(2.0 * noise, _FAINTEST * core)
     black = -min(0.5 * noise, 0.02 * core)
-    rms = np.full(len(images[0]), unit)
-    return [asinh_rgb(image + (unit * BLACK - black), rms, softening) for image in images]
+    return [asinh_rgb(image, unit, softening, bands, noise, black) for image in images]
 
 
 def _grain(image: np.ndarray) -> np.ndarray:

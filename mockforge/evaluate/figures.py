@@ -204,13 +204,13 @@ def closest_pairs(real: Sample, made: Sample, found: Nearest, n: int = 8) -> byt
     return picture(mosaic(top + low, len(order)))
 
 
-def telling_cutouts(scores: Scores, bands: tuple[str, ...], n: int = 6) -> bytes:
+def telling_cutouts(scores: Scores, real: Sample, n: int = 6) -> bytes:
     """Above, the generated cutouts the classifier is surest of; below, those it takes for real."""
     made = np.flatnonzero(scores.generated)
     order = made[np.argsort(-scores.score[made])]
-    ones = np.ones(scores.cutouts.shape[1])
     chosen = [*order[:n], *order[-n:]]
-    shown = [asinh_rgb(np.sinh(scores.cutouts[i]), ones, bands=bands) for i in chosen]
+    flux = [np.sinh(scores.cutouts[i]) * real.rms[:, None, None] for i in chosen]
+    shown = [asinh_rgb(image, real.rms, bands=real.bands) for image in flux]
     return picture(mosaic([_large(rgb, 2) for rgb in shown], n))
 
 

@@ -26,8 +26,16 @@ def gallery(stamps: Stamps, made: Mapping[str, np.ndarray]) -> bytes:
     for r, (name, images) in enumerate(rows.items()):
         for k, i in enumerate(chosen):
             axis = axes[r * len(chosen) + k]
-            bright = np.maximum(stamps.truth[i].max(axis=(1, 2)) / 60, stamps.rms[i] / step**2)
-            axis.imshow(asinh_rgb(images[i], bright * (step**2 if r == 0 else 1)), interpolation="none")
+            noise = float(np.sqrt(np.mean(stamps.rms[i] ** 2))) / step**2
+            bright = max(float(stamps.truth[i].mean(axis=0).max()) / 60, noise)
+            bands = stamps.scales.bands if r == 0 else stamps.scales.fine_bands
+            rgb = asinh_rgb(
+                images[i],
+                bright * (step**2 if r == 0 else 1),
+                bands=bands,
+                noise=noise * (step**2 if r == 0 else 0),
+            )
+            axis.imshow(rgb, interpolation="none")
             axis.set_xticks([])
             axis.set_yticks([])
             if k == 0:

@@ -24,7 +24,13 @@ def gallery(pairs: Pairs, made: Mapping[str, np.ndarray]) -> bytes:
         for k, i in enumerate(chosen):
             axis = axes[r * len(chosen) + k]
             own = pairs.image[i] if r == 0 else pairs.truth[i]
-            axis.imshow(asinh_rgb(images[i], np.maximum(own.max(axis=(1, 2)), 1e-30) / 100))
+            bright = max(float(own.mean(axis=0).max()), 1e-30) / 100
+            axis.imshow(
+                asinh_rgb(
+                    images[i], bright, bands=pairs.bands, noise=float(pairs.sigma[i].mean()) * (r == 0)
+                ),
+                interpolation="none",
+            )
             axis.set_xticks([])
             axis.set_yticks([])
             if k == 0:

@@ -119,7 +119,7 @@ class Evaluation:
         )
         if self.settings.pictures and scores is not None:
             caption = "Above, generated cutouts the classifier is surest of; below, those it takes for real."
-            section.pictures[caption] = figures.telling_cutouts(scores, self.real.bands)
+            section.pictures[caption] = figures.telling_cutouts(scores, self.real)
         return section
 
 

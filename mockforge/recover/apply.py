@@ -66,10 +66,17 @@ def recovery_picture(before: Field, after: Field, path: Path) -> None:
     y, x = (height - side) // 2, (width - side) // 2
     step = (before.pixel_scale_arcsec or 1.0) / (after.pixel_scale_arcsec or 1.0)
     rows, columns = (_nearest(n, m, step) for n, m in zip(after.shape[1:], before.shape[1:], strict=True))
-    rms = sky_rms(before.image)
+    level = float(np.sqrt(np.mean(sky_rms(before.image) ** 2)))
     coarse = before.image[:, rows[y : y + side, None], columns[None, x : x + side]]
     fine = after.image[:, y : y + side, x : x + side]
-    picture = mosaic([asinh_rgb(coarse, rms), asinh_rgb(fine, rms / step)], columns=2, gap=12)
+    picture = mosaic(
+        [
+            asinh_rgb(coarse, level, bands=before.bands),
+            asinh_rgb(fine, level / step**2, bands=after.bands),
+        ],
+        columns=2,
+        gap=12,
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_png(path, picture)

@@ -35,6 +35,9 @@ class Demonstration:
     magnitude: float
     """AB, in F160W."""
     neighbour: bool
+    bands: tuple[str, ...]
+    """Of the degraded image."""
+    fine_bands: tuple[str, ...]
 
 
 def demonstrate(
@@ -91,6 +94,8 @@ def _recovered(model: Recoverer, batch: Batch, device: str) -> Demonstration:
         redshift=float(drawn["z"][0]),
         magnitude=float(drawn["magnitude"][0]),
         neighbour=len(drawn["z"]) > 1,
+        bands=model.scales.bands,
+        fine_bands=model.scales.fine_bands,
     )
 
 
@@ -107,17 +112,17 @@ def demonstration_picture(found: Demonstration, path: Path) -> None:
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 4)
     unit = found.rms / found.step**2
-    bright = np.maximum(found.truth.max(axis=(1, 2)) / 60, 2 * unit)
+    bright = max(float(found.truth.mean(axis=0).max()) / 60, 2 * float(np.sqrt(np.mean(unit**2))))
     half = (found.truth.shape[1] / 2, found.truth.shape[2] / 2)
     coarse = (found.image.shape[1] * found.step / 2, found.image.shape[2] * found.step / 2)
-    for panel, image, rms, size, title in (
-        (panels[0], found.truth, bright, half, "Hubble, without noise"),
-        (panels[1], found.image, bright * found.step**2, coarse, "degraded"),
-        (panels[2], found.recovered, bright, half, "recovered"),
+    noise = float(np.sqrt(np.mean(found.rms**2)))
+    for panel, image, bands, rms, size, title in (
+        (panels[0], found.truth, found.fine_bands, bright, half, "Hubble, without noise"),
+        (panels[1], found.image, found.bands, bright * found.step**2, coarse, "degraded"),
+        (panels[2], found.recovered, found.fine_bands, bright, half, "recovered"),
     ):
-        panel.imshow(
-            asinh_rgb(image, rms), extent=(-size[1], size[1], -size[0], size[0]), interpolation="none"
-        )
+        rgb = asinh_rgb(image, rms, bands=bands, noise=noise if image is found.image else 0.0)
+        panel.imshow(rgb, extent=(-size[1], size[1], -size[0], size[0]), interpolation="none")
         panel.set_title(title)
     residual = ((found.recovered - found.truth) / unit[:, None, None]).mean(axis=0)
     shown = panels[3].imshow(

@@ -155,8 +155,9 @@ class RecoverTask:
         shown = self.held_out or self.degraded
         found = shown.examples(*shown.batch(np.arange(min(_SHOWN, len(shown)))))
         made = self.made(averages["generator"], found)
-        scale = found.truth.amax(dim=(2, 3)).clamp_min(1e-28) / 100
-        return compared([x.cpu().numpy() for x in (found.base, made, found.truth)], scale.cpu().numpy())
+        scale = found.truth.mean(dim=1).amax(dim=(1, 2)).clamp_min(1e-28) / 100
+        rows = [x.cpu().numpy() for x in (found.base, made, found.truth)]
+        return compared(rows, scale.cpu().numpy(), self.model.scales.fine_bands)
 
     def export(
         self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any],

@@ -80,8 +80,9 @@ class RedshifterTask:
         pairs = self.held_out or self.pairs
         image, target, z_in, z_out = pairs.batch(np.arange(min(_SHOWN, len(pairs))))
         made = averages["redshifter"](image, z_in, z_out)
-        scale = target.abs().amax(dim=(2, 3)) / 100
-        return compared([x.cpu().numpy() for x in (image, made, target)], scale.cpu().numpy())
+        scale = target.mean(dim=1).amax(dim=(1, 2)).clamp_min(1e-28) / 100
+        rows = [x.cpu().numpy() for x in (image, made, target)]
+        return compared(rows, scale.cpu().numpy(), self.model.bands)
 
     def export(
         self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any],

@@ -142,6 +142,12 @@ class SganTask:
             return flux / self.painter.optics.rms
         return self.model.scaling.from_flux(flux)
 
+    def _flux(self, seen: Tensor) -> Tensor:
+        """One crop (band, y, x) as the discriminator sees it, in nJy: `_seen` undone."""
+        if self.painter.clean:
+            return seen * self.painter.optics.rms[0]
+        return self.model.scaling.to_flux(seen[None], self.painter.optics.rms)[0]
+
     @torch.no_grad()
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray:
         """Six generated windows above six real ones, of the largest crop."""
@@ -149,8 +155,9 @@ class SganTask:
         live, self.painter.generator = self.painter.generator, averages["generator"]  # type: ignore[assignment]
         fake, real = self.fakes(size, 6, stream)[0], self.reals(size, 6, stream)[0]
         self.painter.generator = live
-        rms = np.ones(len(self.model.bands)) if self.painter.clean else None
-        pictures = [asinh_rgb(x.cpu().numpy(), rms, bands=self.model.bands) for x in (*fake, *real)]
+        flux = [self._flux(seen).cpu().numpy() for seen in (*fake, *real)]
+        rms = np.array(self.model.instrument.rms_njy)
+        pictures = [asinh_rgb(image, rms, bands=self.model.bands) for image in flux]
         return mosaic(pictures, columns=6)
 
     def export(
