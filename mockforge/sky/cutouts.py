@@ -16,6 +16,9 @@ from mockforge.rng import Stream
 _LEAST_SKY = 0.05
 """Share of a cutout's pixels that must be free of sources for its sky to be measured there."""
 
+_FAR = 5.0
+"""Pixels by which a galaxy may be away from where it should be."""
+
 
 @dataclass(frozen=True)
 class Cutout:
@@ -107,7 +110,7 @@ def cleaned(cutout: Cutout, rule: Cleaning, pixel_scale_arcsec: float) -> Cutout
     if rule.subtract_sky:
         image = image - level[:, None, None]
     out = replace(cutout, rms=rms)
-    own = _nearest(found.instances, found.table, cutout.centre)
+    own = _nearest(found.instances, found.table, cutout.centre, cutout.name)
     if own:
         row = int(np.flatnonzero(found.table["label"] == own)[0])
         out = replace(
@@ -182,15 +185,26 @@ def _sky(image: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return level, 1.4826 * np.median(np.abs(values - level[:, None]), axis=1)
 
 
-def _nearest(instances: np.ndarray, table: Mapping[str, Any], centre: tuple[float, float]) -> int:
-    """Label of the object at the centre, or of the nearest; 0 where there is none."""
+def _nearest(instances: np.ndarray, table: Mapping[str, Any], centre: tuple[float, float], name: str) -> int:
+    """Label of the object at the centre, or of the nearest; 0 where there is none.
+
+    InputError where the nearest is another object: its centre farther than `_FAR` pixels and three
+    times its size.
+    """
     if not len(table["label"]):
         return 0
     y, x = (int(np.clip(round(c), 0, n - 1)) for c, n in zip(centre[::-1], instances.shape, strict=True))
     if instances[y, x]:
         return int(instances[y, x])
     distance = np.hypot(table["x"] - centre[0], table["y"] - centre[1])
-    return int(table["label"][int(np.argmin(distance))])
+    i = int(np.argmin(distance))
+    if distance[i] > _FAR + 3 * float(table["a"][i]):
+        raise InputError(
+            f"{name}: no object is detected at its place ({centre[0]:.1f}, {centre[1]:.1f}); the nearest is"
+            f" {distance[i]:.1f} pixels away, at ({table['x'][i]:.1f}, {table['y'][i]:.1f}). Mend the place,"
+            " leave the galaxy out, or detect fainter ones (clean.detect.threshold)"
+        )
+    return int(table["label"][i])
 
 
 def turned(image: np.ndarray, turn: int) -> np.ndarray:

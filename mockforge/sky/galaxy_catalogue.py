@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ class Photometry:
     """A column of magnitudes."""
 
     column: str
-    """AB magnitude of the whole galaxy; values outside 5 to 40 are not known."""
+    """AB magnitude of the whole galaxy; empty cells and values outside 5 to 40, as 99, are not known."""
     band: BandName
     """Its band."""
 
@@ -49,32 +48,82 @@ def read_table(path: Path) -> Any:
 _FORMATS = {(".fits", ".fit", ".cat.fits"): "fits", (".ecsv",): "ascii.ecsv", (".csv",): "ascii.csv"}
 
 
+def _match(table: Any, name: str, where: str) -> str | None:
+    """The column of this name, else the one of this name in another case. InputError where several are."""
+    names = list(getattr(table, "colnames", ()))
+    if name in names:
+        return name
+    alike = [c for c in names if c.lower() == name.lower()]
+    if len(alike) > 1:
+        raise InputError(f"{where}: columns {' and '.join(alike)} could both be {name!r}; rename one")
+    return alike[0] if alike else None
+
+
 def has(table: Any, name: str) -> bool:
     """Whether a table has a column of this name, whatever its case."""
-    return any(c.lower() == name.lower() for c in getattr(table, "colnames", ()))
+    return _match(table, name, "the table") is not None
 
 
 def get(table: Any, name: str) -> Any:
     """A column that is there, whatever the case of its name."""
-    return table[next(c for c in table.colnames if c.lower() == name.lower())]
+    return table[_match(table, name, "the table")]
 
 
 def column(table: Any, name: str, where: str) -> Any:
-    """A column, whatever the case of its name. InputError names the nearest."""
-    if not has(table, name):
+    """A column, whatever the case of its name. InputError names the nearest, or two that are alike."""
+    found = _match(table, name, where)
+    if found is None:
         raise InputError(f"{where}: no column {name!r}{nearest(name, table.colnames)}")
-    return get(table, name)
+    return table[found]
 
 
-def numbers(values: Any) -> np.ndarray:
-    """A column as float64, NaN where it is masked or no number."""
-    filled = (
-        np.ma.filled(np.ma.asarray(values), np.nan) if np.ma.isMaskedArray(values) else np.asarray(values)
-    )
-    try:
-        return np.asarray(filled, dtype=np.float64)
-    except ValueError:
-        return np.array([float(v) if re.fullmatch(r"[-+.\deE]+", str(v)) else np.nan for v in filled])
+_BLANK = frozenset(("", "-", "--", "---", "nan", "null", "none", "n/a", "na", "n.a.", "masked", "indef"))
+"""Words of an empty cell."""
+
+
+def blank(cell: Any) -> bool:
+    """Whether a cell holds nothing: masked, NaN, or a word for it."""
+    return np.ma.is_masked(cell) or text(cell).lower() in _BLANK
+
+
+def numbers(values: Any, where: str = "the column") -> np.ndarray:
+    """A column as float64, NaN where a cell is empty. InputError names the row of one that is no number."""
+    mask = np.ma.getmaskarray(np.ma.asarray(values))
+    plain = np.ma.getdata(np.ma.asarray(values))
+    if plain.dtype.kind in "iufb":
+        return np.where(mask, np.nan, plain.astype(np.float64))
+    out = np.full(len(plain), np.nan)
+    for i, cell in enumerate(plain):
+        if not mask[i] and not blank(cell):
+            try:
+                out[i] = float(text(cell))
+            except ValueError:
+                raise InputError(
+                    f"{where}: row {i + 1} holds {text(cell)[:40]!r}, wanted is a number, or an empty cell"
+                ) from None
+    return out
+
+
+_UNKNOWN = (99.0, 99.9, 99.99, 99.999, 999.0, 999.9, 999.99, 9999.0)
+"""What stands for an unknown redshift in catalogues, besides numbers of 0 and below."""
+_FARTHEST = 30.0
+"""Redshift above which nothing is observed."""
+
+
+def known_redshifts(values: Any, name: str, where: str) -> np.ndarray:
+    """A column of redshifts, NaN where unknown: empty, 0 and below, or a row of nines as -99 and 99.
+
+    InputError for a number that is no redshift.
+    """
+    z = numbers(values, f"{where}, {name}")
+    z = np.where(np.isin(z, _UNKNOWN) | (z <= 0), np.nan, z)
+    wrong = np.flatnonzero(z > _FARTHEST)
+    if len(wrong):
+        raise InputError(
+            f"{where}: row {wrong[0] + 1} has a redshift {name} = {z[wrong[0]]:g}, farther than anything seen"
+            f" ({len(wrong)} row(s) above {_FARTHEST:g}); is it the right column? Empty or -99 is unknown"
+        )
+    return z
 
 
 def fluxes(
@@ -84,8 +133,17 @@ def fluxes(
     out = {}
     for name, band in ((p.column, p.band) for p in wanted):
         held = [t for t in tables if has(t, name)] or tables[-1:]
-        magnitude = numbers(column(held[0], name, where))[good]
+        values = column(held[0], name, where)
+        unit = str(getattr(values, "unit", None) or "mag").lower()
+        if "mag" not in unit or "st" in unit.replace("st(", "st"):
+            raise InputError(f"{where}: column {name!r} is in {unit}; wanted are AB magnitudes")
+        magnitude = numbers(values, f"{where}, {name}")[good]
         known = (magnitude > 5) & (magnitude < 40)
+        if not known.any():
+            raise InputError(
+                f"{where}: column {name!r} has no magnitude between 5 and 40 ({np.sum(good)} rows); are these"
+                " AB magnitudes? Leave it out of `photometry` if not"
+            )
         out[band] = np.where(known, 10 ** (0.4 * (ZEROPOINT_NJY - np.where(known, magnitude, 0))), np.nan)
     return out
 

@@ -18,14 +18,16 @@ from mockforge.sky.cutouts import Cleaning, Cutout, cleaned
 from mockforge.sky.galaxy_catalogue import (
     NEAREST,
     Photometry,
+    blank,
     column,
     fluxes,
     get,
     has,
-    numbers,
+    known_redshifts,
     read_table,
     text,
 )
+from mockforge.sky.positions import Position, places
 
 
 @config
@@ -33,9 +35,12 @@ class FileGalaxies:
     """Galaxies on a user's FITS images: aligned bands, calibrated, with a catalogue of redshifts.
 
     The catalogue (ECSV, FITS, CSV or plain columns with a header) has the columns `file` and `z`;
-    `file` may hold `{band}`, for a file a band. Optional: `x`, `y` (pixels, the first is 0) or
-    `ra`, `dec` (degrees) of the galaxy where it is not in the middle, and `name`. Rows without
-    a redshift above 0 are left out.
+    `file` may hold `{band}`, for a file a band. Optional: `name`, and where the galaxies are not in
+    the middle, their places: `ra`, `dec` or what other catalogues call them (RAJ2000, ALPHA_J2000,
+    X_WORLD, glon, ...), in degrees, in the column's unit or sexagesimal (hours and degrees); or
+    pixels, `x`, `y` and xcentroid, ycentroid, where the first is 0, and SExtractor's X_IMAGE,
+    XWIN_IMAGE, where it is 1. Where there are both, they must agree. Rows without a redshift
+    above 0 (empty, -99, 99) are left out.
     """
 
     catalogue: str
@@ -52,6 +57,9 @@ class FileGalaxies:
     """Side of a pixel, where the headers do not give it."""
     side: Count | None = None
     """Cut a square of so many pixels around each galaxy; null for whole images."""
+    position: Position = "auto"
+    """What tells a galaxy's place: `sky` or `pixels`, columns of the catalogue; `middle` of its image,
+    whatever the columns say; `auto`: the columns that there are, else the middle."""
     psf: Psf | None = None
     """PSF of the images; null for Gaussians of the headers' PSFFWHM."""
     photometry: tuple[Photometry, ...] = ()
@@ -76,14 +84,21 @@ class FileCatalogue:
         self.rule, path = rule, Path(rule.catalogue).expanduser()
         self.folder = Path(rule.folder).expanduser() if rule.folder is not None else path.parent
         table, self.where = read_table(path), str(path)
-        z = numbers(column(table, "z", self.where))
+        z = known_redshifts(column(table, "z", self.where), "z", self.where)
         good = np.isfinite(z) & (z > max(NEAREST, rule.min_redshift))
         if not good.any():
             raise InputError(f"{path}: no row has a redshift above {max(0, rule.min_redshift):g} in column z")
-        self.names = [text(v) for v in np.asarray(column(table, "file", self.where))[good]]
+        files = column(table, "file", self.where)
+        for row in np.flatnonzero(good):
+            if blank(files[row]):
+                raise InputError(f"{path}: row {row + 1} names no file; give it, or leave out that row")
+        self.names = [text(v) for v in np.asarray(files)[good]]
         self.redshifts, self.bands = z[good], rule.bands
-        self.place = {k: numbers(get(table, k))[good] for k in ("x", "y", "ra", "dec") if has(table, k)}
-        self.title = [text(v) for v in np.asarray(get(table, "name"))[good]] if has(table, "name") else None
+        self.place = places(table, good, rule.position, self.where)
+        self.title = list(self.names)
+        if has(table, "name"):
+            given = [get(table, "name")[row] for row in np.flatnonzero(good)]
+            self.title = [own if blank(v) else text(v) for v, own in zip(given, self.names, strict=True)]
         self.photometry = tuple(p.band for p in rule.photometry)
         self._flux = fluxes(rule.photometry, [table], self.where, good)
         first = self._field(0)
@@ -105,7 +120,7 @@ class FileCatalogue:
     def cutout(self, i: int) -> Cutout:
         """The i-th galaxy, cleaned. InputError where its files cannot be used or do not hold it."""
         field = self._field(i)
-        name = self.title[i] if self.title else self.names[i]
+        name = self.title[i]
         if not np.isclose(field.pixel_scale_arcsec or 0, self.pixel_scale_arcsec, rtol=1e-3):
             raise InputError(
                 f"{name}: {field.pixel_scale_arcsec} arcsec a pixel, and the first galaxy has"
@@ -132,13 +147,7 @@ class FileCatalogue:
 
     def _centre(self, i: int, field: Field) -> tuple[float, float]:
         """(x, y) from the catalogue, else the middle."""
-        at = {k: float(v[i]) for k, v in self.place.items()}
-        if np.isfinite(at.get("x", np.nan)) and np.isfinite(at.get("y", np.nan)):
-            return at["x"], at["y"]
-        if field.wcs is not None and np.isfinite(at.get("ra", np.nan)) and np.isfinite(at.get("dec", np.nan)):
-            x, y = field.wcs.world_to_pixel_values(at["ra"], at["dec"])
-            return float(x), float(y)
-        return (field.shape[2] - 1) / 2, (field.shape[1] - 1) / 2
+        return self.place.on(field.wcs, i, field.shape[1:], self.rule.position, self._files(i)[0])
 
     def files(self) -> list[Path]:
         """Every file the galaxies come from."""

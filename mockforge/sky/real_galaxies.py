@@ -21,6 +21,7 @@ from mockforge.sky.galaxy_catalogue import (
     column,
     fluxes,
     has,
+    known_redshifts,
     numbers,
     read_table,
     text,
@@ -74,13 +75,19 @@ class RealCatalogue:
         z = self._redshifts(rule, table, np.asarray(get["IDENT"]))
         good = np.isfinite(z) & (z > NEAREST)
         if rule.max_magnitude is not None:
-            good &= np.asarray(column(table, "MAG", where), dtype=np.float64) <= rule.max_magnitude
+            good &= numbers(column(table, "MAG", where), f"{where}, MAG") <= rule.max_magnitude
         if not good.any():
             raise InputError(
                 f"{where}: no galaxy has a redshift above 0 in {rule.redshift_column!r}"
                 + ("" if rule.max_magnitude is None else f" and is brighter than {rule.max_magnitude:g}")
             )
+        for key, values in get.items():
+            empty = np.flatnonzero(np.ma.getmaskarray(np.ma.asarray(values)) & good)
+            if len(empty) and key != "NOISE_VARIANCE":
+                raise InputError(f"{where}: row {empty[0] + 1} has no {key}; give it, or leave out that row")
         self.rows = {key: np.asarray(values)[good] for key, values in get.items()}
+        if "NOISE_VARIANCE" in get:
+            self.rows["NOISE_VARIANCE"] = numbers(get["NOISE_VARIANCE"], f"{where}, NOISE_VARIANCE")[good]
         self.redshifts = z[good]
         bands, scales = set(map(text, self.rows["BAND"])), set(self.rows["PIXEL_SCALE"].tolist())
         if len(bands) > 1 or len(scales) > 1:
@@ -102,14 +109,15 @@ class RealCatalogue:
     def _redshifts(self, rule: RealGalaxies, table: Any, ident: np.ndarray) -> np.ndarray:
         other = self._fits(rule)
         if not len(other) or (rule.redshifts is None and has(table, rule.redshift_column)):
-            return numbers(column(table, rule.redshift_column, str(self.path)))
+            name, where = rule.redshift_column, str(self.path)
+            return known_redshifts(column(table, name, where), name, where)
         where = rule.redshifts or f"{self.path.stem}_fits{self.path.suffix}"
         theirs = np.asarray(column(other, "IDENT", where))
         if not np.array_equal(theirs, ident):
             raise InputError(
                 f"{where}: its IDENT are not those of {self.path.name}, row by row; join the tables first"
             )
-        return numbers(column(other, rule.redshift_column, where))
+        return known_redshifts(column(other, rule.redshift_column, where), rule.redshift_column, where)
 
     def cutout(self, i: int) -> Cutout:
         """The i-th galaxy with its PSF, cleaned. InputError where its image or PSF cannot be used."""
