@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from mockforge.config import Count, Limit, NonNegative, Positive, config
+from mockforge.config import Limit, NonNegative, Positive, Size, Width, config
 from mockforge.sgan.config import one_of
 
 
@@ -16,16 +16,12 @@ class Residual:
     the image: any window of a field comes out as in the whole field.
     """
 
-    widths: tuple[Count, ...] = (32, 64, 96)
+    widths: Annotated[tuple[Width, ...], Size(1, 8)] = (32, 64, 96)
     """Filters at 2, 4, 8, ... fine pixels per element."""
-    blocks: Count = 1
+    blocks: Annotated[int, Limit(ge=1, le=16)] = 1
     """Residual blocks at each resolution, on the way down and again on the way up."""
-    fine_width: Count = 12
+    fine_width: Width = 12
     """Filters at full resolution."""
-
-    def __post_init__(self) -> None:
-        if not self.widths:
-            raise ValueError("widths should be one number or more")
 
 
 @config
@@ -36,7 +32,7 @@ class Cgan:
     random numbers; it knows only stamps of the size that it learned.
     """
 
-    ngf: Count = 64
+    ngf: Annotated[int, Limit(ge=1, le=512)] = 64
     """Filters of the generator's last hidden layer; doubled at each halving of the resolution."""
 
 
@@ -62,7 +58,7 @@ class Network:
 class Critic:
     """A DCGAN discriminator (Radford et al. 2015); it sees the fine image beside the coarse one."""
 
-    ndf: Count = 24
+    ndf: Annotated[int, Limit(ge=1, le=512)] = 24
     """Filters of its first layer; the original's has 64."""
     layers: Annotated[int, Limit(ge=1, le=5)] = 3
     """Convolutions of stride 2; each doubles the filters."""

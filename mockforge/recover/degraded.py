@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mockforge.config import Bands, Limit, Size
 from mockforge.data.dataset import Dataset
 from mockforge.errors import InputError
 from mockforge.recover.grid import upsampled
 from mockforge.train.dataset import Split
 
+_Pixel = Annotated[float, Limit(ge=0.001, le=60)]
+_Side = Annotated[int, Limit(ge=1, le=65536)]
+_Fwhm = Annotated[float, Limit(gt=0, le=600)]
 NEEDED = ("image", "truth", "variance")
 
 
@@ -20,17 +25,17 @@ NEEDED = ("image", "truth", "variance")
 class Scales:
     """What holds for a whole set: bands and pixels of both telescopes."""
 
-    bands: tuple[str, ...]
+    bands: Bands
     """Of the coarse image."""
-    fine_bands: tuple[str, ...]
-    coarse_arcsec: float
-    fine_arcsec: float
-    shape: tuple[int, int]
+    fine_bands: Bands
+    coarse_arcsec: _Pixel
+    fine_arcsec: _Pixel
+    shape: tuple[_Side, _Side]
     """Coarse (height, width) of a sample."""
-    fine: tuple[int, int]
+    fine: tuple[_Side, _Side]
     """Fine (height, width)."""
-    psf_fwhm_arcsec: tuple[float, ...] | None
-    fine_psf_fwhm_arcsec: tuple[float, ...] | None
+    psf_fwhm_arcsec: Annotated[tuple[_Fwhm, ...], Size(1, 64)] | None
+    fine_psf_fwhm_arcsec: Annotated[tuple[_Fwhm, ...], Size(1, 64)] | None
 
     @property
     def step(self) -> float:

@@ -22,14 +22,13 @@ from mockforge.recover.card import recoverer_card
 from mockforge.recover.config import Cgan, Residual
 from mockforge.recover.degraded import Scales, depth_of, fine_unit
 from mockforge.recover.grid import fine_shape, upsampled
+from mockforge.recover.model_file import RecovererFile
 from mockforge.recover.networks import make_network
 from mockforge.train.first_weights import first_weights
 from mockforge.train.model_files import (
-    configured,
     count_parameters,
     load,
     training_notes,
-    tuples,
     weights_of,
     with_weights,
     write_model,
@@ -108,7 +107,7 @@ def load_recoverer(name: str | Path) -> Recoverer:
 
     Raises InputError where a file is missing, unreadable, damaged or of another kind.
     """
-    return load(name, _make)
+    return load(name, RecovererFile, _make)
 
 
 @torch.no_grad()
@@ -181,15 +180,13 @@ def _tiled(network: nn.Module, base: Tensor, unit: Tensor, depth: Tensor) -> np.
     return out
 
 
-def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Recoverer:
-    # Before all else: a network of another kind has other keys.
-    network = configured(found["network"], SPECS, "a network that recovers")
+def _make(found: RecovererFile, weights: dict[str, Tensor]) -> Recoverer:
     return Recoverer(
-        name=found["name"],
-        network=network,
-        scales=Scales(**tuples(found["scales"])),
-        rms_njy=tuple(found["rms_njy"]),
-        training=found["training"],
+        name=found.name,
+        network=found.network.chosen,
+        scales=found.scales,
+        rms_njy=found.rms_njy,
+        training=found.training,
         weights=weights,
-        sha256=digest,
+        sha256=found.sha256,
     )

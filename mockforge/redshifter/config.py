@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mockforge.config import Count, Fraction, Limit, NonNegative, Positive, config
+from mockforge.config import Fraction, Limit, NonNegative, Positive, Size, Width, config
 from mockforge.sgan.config import one_of
+
+Blocks = Annotated[int, Limit(ge=1, le=16)]
 
 
 @config
@@ -16,18 +18,14 @@ class Unet:
     then changes the flux of each band and the stretched pixels.
     """
 
-    widths: tuple[Count, ...] = (24, 48, 96)
+    widths: Annotated[tuple[Width, ...], Size(1, 8)] = (24, 48, 96)
     """Filters at 1, 2, 4, ... pixels per element."""
-    blocks: Count = 1
+    blocks: Blocks = 1
     """Residual blocks at each resolution, on the way down and again on the way up."""
-    embedding: Count = 64
+    embedding: Width = 64
     """Numbers that the redshifts and band fluxes become before they steer the blocks."""
     softening: Positive = 0.1
     """Where the stretch asinh(flux / softening / rms) bends, in rms of the image in its band."""
-
-    def __post_init__(self) -> None:
-        if not self.widths:
-            raise ValueError("widths should be one number or more")
 
 
 @config
@@ -38,11 +36,11 @@ class Cvae:
     z_in and z_out; a decoder that mirrors them. Kingma & Welling 2013; Sohn et al. 2015.
     """
 
-    widths: tuple[Count, ...] = (64, 64, 64, 128)
+    widths: Annotated[tuple[Width, ...], Size(1, 8)] = (64, 64, 64, 128)
     """Filters of the encoder's convolutions."""
-    strides: tuple[Count, ...] = (1, 2, 3, 3)
+    strides: Annotated[tuple[Annotated[int, Limit(ge=1, le=16)], ...], Size(1, 8)] = (1, 2, 3, 3)
     """Their strides."""
-    latent: Count = 20
+    latent: Width = 20
     """Latent dimensions."""
     noise: NonNegative = 0.2
     """Gaussian noise added to the input while training; the input's brightest pixel is 1."""

@@ -7,11 +7,13 @@ beyond the bands, and the resolution that the input lacks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mockforge.config import Limit
 from mockforge.errors import InputError
 
 _Z_MAX = 30.0
@@ -22,7 +24,7 @@ _GRID = 4096
 class Geometry:
     """What of a dataset the first guess depends on."""
 
-    wavelength: tuple[float, ...]
+    wavelength: tuple[Annotated[float, Limit(gt=0, le=1e9)], ...]
     """Pivot wavelength of each band, Angstrom."""
     cosmology: str = "Planck18"
 

@@ -20,9 +20,10 @@ from mockforge.field import ZEROPOINT_NJY
 from mockforge.redshifter.card import redshifter_card
 from mockforge.redshifter.config import Cvae, Loss, Unet
 from mockforge.redshifter.geometry import Geometry
+from mockforge.redshifter.model_file import RedshifterFile
+from mockforge.redshifter.networks import make_network
 from mockforge.train.first_weights import first_weights
 from mockforge.train.model_files import (
-    configured,
     count_parameters,
     load,
     training_notes,
@@ -61,14 +62,9 @@ class Redshifter:
 
     def network_with_weights(self) -> nn.Module:
         """The network with these weights (fresh ones where there are none), on the CPU."""
-        from mockforge.redshifter.cvae import CvaeRedshifter
-        from mockforge.redshifter.unet import UnetRedshifter
-
-        def make() -> nn.Module:
-            if isinstance(self.network, Unet):
-                return UnetRedshifter(self.network, len(self.bands), self.geometry, self.loss)
-            return CvaeRedshifter(self.network, len(self.bands), self.geometry, self.shape)
-
+        make = lambda: make_network(  # noqa: E731
+            self.network, len(self.bands), self.geometry, self.loss, self.shape
+        )
         return with_weights(make, self.weights or None, self.name)
 
     def trained(self, network: nn.Module, history: Mapping[str, Any]) -> Redshifter:
@@ -113,7 +109,7 @@ def load_redshifter(name: str | Path) -> Redshifter:
 
     Raises InputError where a file is missing, unreadable, damaged or of another kind.
     """
-    return load(name, _make)
+    return load(name, RedshifterFile, _make)
 
 
 @torch.no_grad()
@@ -144,19 +140,17 @@ def predict(
     return torch.cat([network(*(v.to(place) for v in part)).cpu() for part in parts]).numpy()
 
 
-def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Redshifter:
-    # Before all else: a network of another kind has other keys.
-    network = configured(found["network"], _SPECS, "a redshifter")
+def _make(found: RedshifterFile, weights: dict[str, Tensor]) -> Redshifter:
     return Redshifter(
-        name=found["name"],
-        network=network,
-        bands=tuple(found["bands"]),
-        geometry=Geometry(tuple(found["geometry"]["wavelength"]), found["geometry"]["cosmology"]),
-        shape=tuple(found["shape"]),
-        pixel_scale_arcsec=found["pixel_scale_arcsec"],
-        redshifts=tuple(found["redshifts"]),
-        loss=Loss(**found["loss"]),
-        training=found["training"],
+        name=found.name,
+        network=found.network.chosen,
+        bands=found.bands,
+        geometry=found.geometry,
+        shape=found.shape,
+        pixel_scale_arcsec=found.pixel_scale_arcsec,
+        redshifts=found.redshifts,
+        loss=found.loss,
+        training=found.training,
         weights=weights,
-        sha256=digest,
+        sha256=found.sha256,
     )

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
-from mockforge.config import Count, Fraction, Index, Limit, NonNegative, Positive, config
+from mockforge.config import Count, Fraction, Layers, Limit, NonNegative, Positive, Size, Width, config
+
+Channels = Annotated[int, Limit(ge=0, le=1024)]
+Dilation = Annotated[int, Limit(ge=1, le=64)]
+Packed = Annotated[int, Limit(ge=1, le=64)]
 
 
 @config
@@ -16,35 +20,39 @@ class Forge:
     receptive field; then doublings to 8, 4 and 2 pixels, and a last layer that paints 2 x 2.
     """
 
-    z_channels: Count = 32
+    z_channels: Width = 32
     """Channels of N(0, 1) per z cell."""
-    fine_channels: tuple[Index, Index] = (8, 8)
+    fine_channels: tuple[Channels, Channels] = (8, 8)
     """Further channels of N(0, 1) per 8 and per 4 pixels: what places a source within its cell."""
-    dilations: tuple[Count, ...] = (1, 2, 4)
+    dilations: Annotated[tuple[Dilation, ...], Size(0, 16)] = (1, 2, 4)
     """Steps in cells of the 3 x 3 convolutions on the cells, a residual layer each."""
-    detail_layers: Index = 2
+    detail_layers: Layers = 2
     """Residual 3 x 3 convolutions at 4 pixels per element, where sources get their shapes."""
-    widths: tuple[Count, Count, Count, Count] = (64, 48, 32, 16)
+    widths: tuple[Width, Width, Width, Width] = (64, 48, 32, 16)
     """Filters at 16, 8, 4 and 2 pixels per element."""
     density: bool = True
     """Whether the density of sources is a condition, so that a sky can be asked for it."""
-    density_smooth_pix: Positive = 48.0
+    density_smooth_pix: Annotated[float, Limit(gt=0, le=1e4)] = 48.0
     """Sigma of the Gaussian that sources are counted with, in pixels."""
-    y_low: float = -0.25
+    y_low: Annotated[float, Limit(ge=-40, le=40)] = -0.25
     """Lowest value of y, where flux = 2 rms sinh(y): how far below the sky a pixel may go."""
-    y_high: float = 7.5
+    y_high: Annotated[float, Limit(ge=-40, le=40)] = 7.5
     """Highest value of y: the brightest pixel is 2 rms sinh(y_high)."""
+
+    def __post_init__(self) -> None:
+        if self.y_high <= self.y_low:
+            raise ValueError(f"y_high should be above y_low, found {self.y_high:g} and {self.y_low:g}")
 
 
 @config
 class Smith2019:
     """The published generator and discriminator (Smith & Geach 2019), with observed pixels out."""
 
-    z_channels: Count = 50
+    z_channels: Width = 50
     """Channels of N(0, 1) per z cell."""
-    widths: tuple[Count, Count, Count, Count] = (256, 128, 64, 32)
+    widths: tuple[Width, Width, Width, Width] = (256, 128, 64, 32)
     """Filters at 8, 4, 2 and 1 pixels per element."""
-    unit_layers: Index = 2
+    unit_layers: Layers = 2
     """Unit-stride layers after each doubling; the paper's text has 3, its released code 2."""
 
 
@@ -70,11 +78,11 @@ class Network:
 class PatchCritic:
     """A logit per patch at several scales; the image is averaged down before its asinh."""
 
-    widths: tuple[Count, ...] = (32, 64, 128)
+    widths: Annotated[tuple[Width, ...], Size(1, 12)] = (32, 64, 128)
     """Filters at 2 pixels per element and after each k4 s2 convolution."""
-    scales: tuple[Count, ...] = (1, 2, 4)
+    scales: Annotated[tuple[Dilation, ...], Size(1, 8)] = (1, 2, 4)
     """Averaging factors: a critic each. Averaging lowers the noise, so faint sources show."""
-    packed: Count = 1
+    packed: Packed = 1
     """Samples of one class stacked on the channel axis."""
     spectral_norm: bool = True
     """Spectral normalisation of every convolution (Miyato et al. 2018)."""
@@ -84,9 +92,9 @@ class PatchCritic:
 class PackedCritic:
     """The published discriminator: packed samples, k4 s2, global average pool, one logit."""
 
-    widths: tuple[Count, ...] = (32, 64, 128, 256)
+    widths: Annotated[tuple[Width, ...], Size(1, 12)] = (32, 64, 128, 256)
     """Filters of the k4 s2 convolutions; the paper's text has five layers, its code four."""
-    packed: Count = 2
+    packed: Packed = 2
     """Samples of one class stacked on the channel axis."""
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
+from mockforge.config import Limit
 from mockforge.errors import InputError
 
 LEVELS = 41
@@ -20,8 +22,8 @@ class DensityScale:
     the sigma of the Gaussian the sources were counted with.
     """
 
-    levels: tuple[float, ...]
-    smooth_pix: float
+    levels: tuple[Annotated[float, Limit(ge=0, le=1e6)], ...]
+    smooth_pix: Annotated[float, Limit(gt=0, le=1e4)]
 
     @property
     def low(self) -> float:

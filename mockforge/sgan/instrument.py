@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mockforge.config import Limit
+from mockforge.train.described import NullIs, described
+
+_Flux = Annotated[float, Limit(ge=0, le=1e15)]
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 
@@ -30,13 +34,13 @@ class Instrument:
     `saturation_njy` is the most a pixel holds above the sky, infinite in a band that never saturates.
     """
 
-    rms_njy: tuple[float, ...]
-    psf_fwhm_pix: tuple[float, ...]
+    rms_njy: tuple[_Flux, ...]
+    psf_fwhm_pix: tuple[Annotated[float, Limit(ge=0, le=200)], ...]
     noise_kernel: tuple[tuple[tuple[float, ...], ...], ...]
-    rms_map: tuple[tuple[tuple[float, ...], ...], ...] = ()
-    rms_mesh: int = 128
-    electrons_per_njy: tuple[float, ...] = ()
-    saturation_njy: tuple[float, ...] = ()
+    rms_map: tuple[tuple[tuple[Annotated[float, Limit(gt=0, le=1e6)], ...], ...], ...] = ()
+    rms_mesh: Annotated[int, Limit(ge=1, le=65536)] = 128
+    electrons_per_njy: tuple[_Flux, ...] = ()
+    saturation_njy: tuple[Annotated[float, Limit(ge=0), NullIs(math.inf)], ...] = ()
 
     @property
     def psf_radius(self) -> int:
@@ -75,9 +79,8 @@ class Instrument:
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Instrument:
-        """The inverse of `to_json`."""
-        most = tuple(math.inf if v is None else v for v in found.get("saturation_njy", ()))
-        return cls(**{**{k: _tuples(v) for k, v in found.items()}, "saturation_njy": most})
+        """The inverse of `to_json`; ValueError where a number is missing or beyond its limits."""
+        return described(cls, found)
 
     def tensors(self, device: torch.device | str = "cpu") -> Optics:
         """The same numbers as tensors, ready to be applied."""
@@ -191,7 +194,3 @@ def _mirrored(first: int, last: int, meshes: int, mesh: int) -> np.ndarray:
         turned = index % (2 * meshes)
         np.add.at(weights, (pixels, np.where(turned < meshes, turned, 2 * meshes - 1 - turned)), weight)
     return weights
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

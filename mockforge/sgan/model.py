@@ -15,13 +15,13 @@ from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.density import DensityScale
 from mockforge.sgan.ensemble import joined, of_member, shortened
 from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.model_file import SganFile
 from mockforge.sgan.networks import count_parameters, make_generator
 from mockforge.sgan.painter import Painter, Scaling
 from mockforge.train.first_weights import first_weights
 from mockforge.train.members import Member
 from mockforge.train.model_files import (
     bundled_models,
-    configured,
     load,
     model_path,
     training_notes,
@@ -31,7 +31,6 @@ from mockforge.train.model_files import (
 )
 
 __all__ = ["Model", "bundled_models", "describe", "load_model", "model_path"]
-_SPECS: dict[str, type[Forge] | type[Smith2019]] = {"forge": Forge, "smith2019": Smith2019}
 
 
 @dataclass(frozen=True)
@@ -137,30 +136,27 @@ class Model:
 
 
 def load_model(name: str | Path) -> Model:
-    """A model by name or path, weights checked against their recorded sha256.
+    """A model by name or path; every field and weight is checked (see `train.model_files.read_model`).
 
-    Raises InputError where a file is missing, unreadable or damaged.
+    Raises InputError where a file is missing, unreadable or damaged, or is not a SGAN's.
     """
-    return load(name, _make)
+    return load(name, SganFile, _make)
 
 
-def _make(found: dict[str, Any], weights: dict[str, Tensor], digest: str) -> Model:
-    # Before all else: a network of another kind has other keys.
-    network = configured(found["network"], _SPECS, "a SGAN")
-    fwhm, crowded = found["psf_fwhm_arcsec"], found.get("density")
+def _make(found: SganFile, weights: dict[str, Tensor]) -> Model:
     return Model(
-        name=found["name"],
-        network=network,
-        bands=tuple(found["bands"]),
-        instrument=Instrument.from_json(found["instrument"]),
-        scaling=Scaling(**{k: tuple(v) for k, v in found["scaling"].items()}),
-        pixel_scale_arcsec=found["pixel_scale_arcsec"],
-        psf_fwhm_arcsec=tuple(fwhm) if fwhm else None,
-        density=DensityScale(tuple(crowded["levels"]), crowded["smooth_pix"]) if crowded else None,
-        training=found["training"],
+        name=found.name,
+        network=found.network.chosen,
+        bands=found.bands,
+        instrument=found.instrument,
+        scaling=found.scaling,
+        pixel_scale_arcsec=found.pixel_scale_arcsec,
+        psf_fwhm_arcsec=found.psf_fwhm_arcsec,
+        density=found.density,
+        training=found.training,
         weights=weights,
-        members=tuple(found.get("members", ())),
-        sha256=digest,
+        members=found.members,
+        sha256=found.sha256,
     )
 
 

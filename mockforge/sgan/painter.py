@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from mockforge.config import Limit
 from mockforge.sgan.forge import CELL
 from mockforge.sgan.instrument import Instrument, Optics
 from mockforge.sgan.networks import Generator
+
+_Flux = Annotated[float, Limit(ge=-1e15, le=1e15)]
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,8 @@ class Scaling:
     `forge`: flux = 2 rms sinh(y). `smith2019`: flux = low + (high - low) y.
     """
 
-    low_njy: tuple[float, ...] = ()
-    high_njy: tuple[float, ...] = ()
+    low_njy: tuple[_Flux, ...] = ()
+    high_njy: tuple[_Flux, ...] = ()
 
     def to_flux(self, y: Tensor, rms: Tensor) -> Tensor:
         """Network output (B, band, y, x) to nJy; `rms` (1, band, 1, 1) in nJy."""

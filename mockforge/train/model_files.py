@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from torch import Tensor, nn
 
 from mockforge.errors import InputError, nearest
 from mockforge.files import Stamp, stamp
+from mockforge.names import name_problem
+from mockforge.train.described import described, parse_json
 from mockforge.train.first_weights import first_weights
+from mockforge.train.model_file import ModelFile, description_digest
+from mockforge.train.weights import check_weights, most_bytes, wanted_weights
 
 BUNDLED = Path(__file__).parent.parent / "models"
 T = TypeVar("T")
 N = TypeVar("N", bound=nn.Module)
-Make = Callable[[dict[str, Any], dict[str, Tensor], str], T]
-"""What a model is made of: description, weights and the digest of their file."""
+F = TypeVar("F", bound=ModelFile)
+Make = Callable[[F, dict[str, Tensor]], T]
+"""What a model is made of: its description and the weights."""
 
 
 def write_model(
@@ -27,16 +34,20 @@ def write_model(
 ) -> Path:
     """Write weights, description and card; returns the JSON's path. Each file appears whole.
 
-    `found` is what the JSON says besides `format` and the digest of the weights.
+    `found` is what the JSON says besides `format` and the digests. InputError where `name` is none.
     """
     from safetensors.torch import save
 
+    problem = name_problem(name)
+    if problem:
+        raise InputError(f"name of the model: {problem}")
     folder.mkdir(parents=True, exist_ok=True)
     raw = save(dict(weights))
     _write(folder / f"{name}.safetensors", raw)
     out = folder / f"{name}.json"
-    whole = {"format": 1, "name": name, **found, "sha256": hashlib.sha256(raw).hexdigest()}
-    _write(out, (json.dumps(whole, indent=1) + "\n").encode())
+    whole = {"format": 1, "name": name, **_finite(found), "sha256": hashlib.sha256(raw).hexdigest()}
+    whole["description_sha256"] = description_digest(json.loads(json.dumps(whole)))
+    _write(out, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode())
     _write(out.with_suffix(".md"), card.encode())
     return out
 
@@ -89,61 +100,86 @@ def _in_words(value: Any) -> str:
 def network_kind(path: Path) -> str:
     """The word that says what network a model's JSON describes, "" where it says none."""
     try:
-        return next(iter(json.loads(path.read_text())["network"]), "")
+        return str(next(iter(parse_json(path.read_bytes())["network"]), ""))
     except (OSError, KeyError, TypeError, ValueError):
         return ""
 
 
-def load(name: str | Path, make: Make[T]) -> T:
+def load(name: str | Path, kind: type[F], make: Make[F, T]) -> T:
     """`read_model` of a model by name or path; the last few are kept while their files do not change."""
     path = model_path(name).resolve()
-    return _kept(path, (stamp(path), stamp(path.with_suffix(".safetensors"))), make)
+    return _kept(path, (stamp(path), stamp(path.with_suffix(".safetensors"))), kind, make)
 
 
 @lru_cache(maxsize=4)
-def _kept(path: Path, _changed: tuple[Stamp, Stamp], make: Make[T]) -> T:
-    return read_model(path, make)
+def _kept(path: Path, _changed: tuple[Stamp, Stamp], kind: type[F], make: Make[F, T]) -> T:
+    return read_model(path, kind, make)
 
 
-def read_model(path: Path, make: Make[T]) -> T:
-    """`make(description, weights, sha256)` of the model at `path` (its JSON).
+def read_model(path: Path, kind: type[F], make: Make[F, T]) -> T:
+    """`make(description, weights)` of the model at `path` (its JSON), whose description is a `kind`.
 
-    Raises InputError where a file is missing, unreadable or damaged, or `make` finds it is of
-    another kind (a KeyError, TypeError or ValueError).
+    Raises InputError where a file is missing, unreadable or damaged, a field of the description is
+    unknown, missing or beyond its limits, the network is of another kind, or the weights are not
+    those of the network or not finite.
     """
+    try:
+        found = _description(path, kind)
+        wanted = wanted_weights(found.blank, found.count)
+    except OSError as error:
+        raise InputError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a mockforge model ({error})") from error
+    weights = _weights(path.with_suffix(".safetensors"), found.sha256, most_bytes(wanted))
+    check_weights(weights, wanted, str(path.with_suffix(".safetensors")))
+    return make(found, weights)
+
+
+def _description(path: Path, kind: type[F]) -> F:
+    plain = parse_json(path.read_bytes())
+    network = plain.get("network")
+    specs = [f.name for f in fields(get_type_hints(kind)["network"])]
+    if isinstance(network, dict) and len(network) == 1 and next(iter(network)) not in specs:
+        raise ValueError(f"it is a {next(iter(network))[:40]}, wanted {kind.what}: {' or '.join(specs)}")
+    if plain.get("description_sha256") and plain["description_sha256"] != description_digest(plain):
+        raise ValueError(
+            "description_sha256: is not that of its other fields: the file was damaged or edited; export the"
+            " model again, or take that line out if the edit was meant"
+        )
+    return described(kind, plain)
+
+
+def _weights(path: Path, digest: str, most: int) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load as load_tensors
 
     try:
-        found = json.loads(path.read_text())
-        raw = path.with_suffix(".safetensors").read_bytes()
-        digest = hashlib.sha256(raw).hexdigest()
-        if digest != found["sha256"]:
+        size = path.stat().st_size
+        if size > most:
+            raise InputError(f"{path}: has {size} bytes, its network's weights at most {most}")
+        raw = path.read_bytes()
+        found = hashlib.sha256(raw).hexdigest()
+        if found != digest:
             raise InputError(
-                f"{path.with_suffix('.safetensors')}: sha256 is {digest[:12]}..., {path.name} says "
-                f"{found['sha256'][:12]}...; the weights are damaged or of another run: export them again"
+                f"{path}: sha256 is {found[:12]}..., {path.with_suffix('.json').name} says "
+                f"{digest[:12]}...; the weights are damaged or of another run: export them again"
             )
-        return make(found, load_tensors(raw), digest)
-    except InputError:
-        raise
+        return load_tensors(raw)
     except OSError as error:
-        raise InputError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
-        missing = f"no key {error}" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{path}: not a mockforge model ({missing})") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a file of weights ({str(error).splitlines()[0]})") from error
 
 
-def configured(network: Mapping[str, Any], specs: Mapping[str, type[T]], what: str) -> T:
-    """The configuration of a description's `network`, one of `specs`; ValueError where it is not `what`."""
-    ((kind, found),) = network.items()
-    if kind not in specs:
-        raise ValueError(f"it is a {kind}, wanted {what}: {' or '.join(specs)}")
-    return specs[kind](**tuples(found))
-
-
-def tuples(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists, as JSON has them, as the tuples of configurations."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+def _finite(value: Any) -> Any:
+    """The same without NaN and infinities, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def with_weights(make: Callable[[], N], weights: Mapping[str, Tensor] | None, name: str) -> N:

@@ -1,0 +1,64 @@
+"""A model's weights held against its network: names, shapes, types, and that every number is finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from mockforge.errors import InputError
+from mockforge.train.first_weights import first_weights
+
+_MOST = 500_000_000
+"""Numbers that a network may learn; those of the package have less than a hundredth of it."""
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+
+def wanted_weights(make: Callable[[], nn.Module], members: int) -> dict[str, Tensor]:
+    """What the weights of a network should be: tensors without memory, by their names in the file.
+
+    Nothing of the network's size is allocated. ValueError where it cannot be made, or is too large.
+    """
+    try:
+        with first_weights(), torch.device("meta"):
+            state = make().state_dict()
+    except (RuntimeError, ZeroDivisionError, IndexError, OverflowError, MemoryError) as error:
+        raise ValueError(f"network: cannot be made ({str(error).splitlines()[0]})") from error
+    count = members * sum(tensor.numel() for tensor in state.values())
+    if count > _MOST:
+        raise ValueError(f"network: would have {count:.3g} weights, at most {_MOST:.0e} are read")
+    if members == 1:
+        return dict(state)
+    return {f"{k}/{name}": tensor for k in range(members) for name, tensor in state.items()}
+
+
+def most_bytes(wanted: Mapping[str, Tensor]) -> int:
+    """Bytes that a file of these weights may have, its header included."""
+    return 1_000_000 + 1000 * len(wanted) + 8 * sum(tensor.numel() for tensor in wanted.values())
+
+
+def check_weights(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name: str) -> None:
+    """InputError where the weights of the file `name` are not those of the network, or not finite."""
+    again = "; the file is damaged or of another network: export the model again"
+    missing, more = sorted(wanted.keys() - weights.keys()), sorted(weights.keys() - wanted.keys())
+    if missing or more:
+        said = [f"lacks {_few(missing)}"] * bool(missing) + [f"has {_few(more)} beside them"] * bool(more)
+        raise InputError(f"{name}: the weights do not fit its network, it {' and '.join(said)}{again}")
+    for key, tensor in weights.items():
+        meant = wanted[key]
+        if tensor.shape != meant.shape:
+            shapes = f"{tuple(tensor.shape)}, wanted {tuple(meant.shape)}"
+            raise InputError(f"{name}: the weights do not fit its network, {key} is {shapes}{again}")
+        floats = meant.dtype.is_floating_point
+        if tensor.dtype not in (_FLOATS if floats else (meant.dtype,)):
+            kind = "floating-point numbers" if floats else str(meant.dtype).removeprefix("torch.")
+            found = str(tensor.dtype).removeprefix("torch.")
+            raise InputError(f"{name}: {key} is of {found}, wanted {kind}{again}")
+        if floats and not bool(torch.isfinite(tensor).all()):
+            count = int((~torch.isfinite(tensor)).sum())
+            raise InputError(f"{name}: {count} of {tensor.numel()} numbers of {key} are not finite{again}")
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
