@@ -56,10 +56,12 @@ def galaxies(shard: int, n: int, side: int, noise: float) -> Batch:
     )
 
 
-def publish(folder: Path, n: int = 16, side: int = 32, noise: float = 0.0) -> Path:
+def publish(
+    folder: Path, n: int = 16, side: int = 32, noise: float = 0.0, recipe: str = "made by hand"
+) -> Path:
     """A finished dataset of 2 shards in `folder`: half of it train, a quarter val, a quarter test."""
     save = SAVE | ({k: "float32" for k in ("target_clean", "input_rms", "target_rms")} if noise else {})
-    about = {"recipe": "made by hand"}
+    about = {"recipe": recipe}
     records = [
         write_shard(folder / "shards" / f"{k:05d}.h5", galaxies(k, n // 2, side, noise), save, about)
         for k in range(2)

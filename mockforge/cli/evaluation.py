@@ -87,6 +87,10 @@ def evaluate(
         typer.Option("--quick", help="Leave out shapes, classifier and controls, which take minutes."),
     ] = False,
     split: Annotated[str, typer.Option(metavar="NAME", help="Split of a dataset of pairs.")] = "test",
+    allow_training_split: Annotated[
+        bool,
+        typer.Option("--allow-training-split", help="Measure what the model learned too, without a verdict."),
+    ] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Pairs to evaluate at most.")] = 512,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the painted sky.")] = 1,
     device: Device = "cpu",
@@ -107,9 +111,10 @@ def evaluate(
     measure of the real field against itself; a model that paints the noiseless sky is observed
     with the reference's local rms, and its depth, seeing and density are asked for and measured.
     A card is NAME.md and NAME.png; sections that were added to NAME.md by hand are kept.
-    Redshifters: fluxes and half-light radii beside three baselines. Recovered images: pixels,
-    fluxes, sizes and blends beside interpolation and deconvolution. Prints the tables; DIR gets
-    report.json and report.html, pictures and all.
+    Redshifters: fluxes, half-light radii and misplaced light beside four baselines. Recovered
+    images: pixels, fluxes, sizes and blends beside interpolation and deconvolution. Either passes
+    only where it beats the strongest of these, on a split that it has not learned (any other is
+    refused). Prints the tables; DIR gets report.json and report.html, pictures and all.
     """
     from mockforge.progress import say
 
@@ -149,14 +154,21 @@ def evaluate(
             settings=fast if quick else None,
             told=(lambda _: None) if quiet else say,
         )
-    elif dataset is not None and field is None and _recovers(model, dataset):
-        from mockforge.evaluate.recover import evaluate_recoverer
-
-        report = evaluate_recoverer(model, str(dataset), out, split=split, limit=limit, device=device)
     elif dataset is not None and field is None:
-        from mockforge.evaluate.redshifter import evaluate_redshifter
+        if _recovers(model, dataset):
+            from mockforge.evaluate.recover import evaluate_recoverer as measure
+        else:
+            from mockforge.evaluate.redshifter import evaluate_redshifter as measure
 
-        report = evaluate_redshifter(model, str(dataset), out, split=split, limit=limit, device=device)
+        report = measure(
+            model,
+            str(dataset),
+            out,
+            split=split,
+            limit=limit,
+            device=device,
+            allow_training_split=allow_training_split,
+        )
     else:
         raise InputError(
             "give the real field with --reference, or with --dataset redshift pairs or degraded images; "

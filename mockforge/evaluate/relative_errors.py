@@ -8,14 +8,14 @@ import numpy as np
 
 from mockforge.evaluate.figures import plots, png
 from mockforge.evaluate.radii import half_light_radii
-from mockforge.evaluate.report import Row
+from mockforge.evaluate.report import Row, Verdict
 
 DARK = 1e-3
 """A band whose true flux is below this fraction of the brightest band's is not scored."""
 
 Pair = tuple[np.ndarray, np.ndarray]
 """Of the total flux, and of the half-light radius, (N,C); NaN = not scored."""
-Errors = Mapping[str, Pair]
+Errors = Mapping[str, tuple[np.ndarray, ...]]
 """Method -> relative errors."""
 
 
@@ -36,6 +36,28 @@ def relative_errors(made: Mapping[str, np.ndarray], centre: np.ndarray, truth: P
         name: (total_flux(image) / flux - 1, half_light_radii(image, centre) / radius - 1)
         for name, image in made.items()
     }
+
+
+def misplaced_light(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(N,C): sum of |image - truth| over the pixels, in units of the truth's total; images (N,C,y,x)."""
+    gone = np.abs(image - truth).sum(axis=(2, 3), dtype=np.float64)
+    return gone / np.maximum(np.abs(total_flux(truth)), 1e-30)
+
+
+def beats_strongest(measure: str, k: int, errors: Errors, gain: float) -> Verdict:
+    """Whether the first method's median absolute error, `k` of `errors`, is smaller than that of any
+    other by the part `gain`."""
+    (_, mine), *others = ((name, float(np.nanmedian(np.abs(found[k])))) for name, found in errors.items())
+    best, theirs = min(others, key=lambda one: one[1])
+    rule = (
+        f"median absolute error {mine:.3g} < {1 - gain:g} x {theirs:.3g} ({best}, {strongest(len(others))})"
+    )
+    return Verdict(measure, mine < (1 - gain) * theirs, rule)
+
+
+def strongest(count: int) -> str:
+    """What a rule says of the method that a network is held against."""
+    return f"the strongest of {count} without a network"
 
 
 def bias_and_scatter(what: str, errors: np.ndarray) -> Row:

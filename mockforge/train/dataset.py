@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,6 +18,7 @@ from mockforge.errors import InputError
 
 _IN_MEMORY = 8e9
 """Bytes up to which a split is read once and kept."""
+_OF_SPLIT = " of split "
 
 
 @dataclass
@@ -69,9 +71,26 @@ def splits(folder: str, split: str, held_out: str) -> tuple[Dataset, Dataset | N
 def about(data: Dataset, what: str) -> dict[str, object]:
     """What a model's card says of the split `data` of so many `what`."""
     return {
-        "dataset": f"{data.path.name}, {len(data)} {what} of split {data.split}",
-        "dataset_sha256": hashlib.sha256((data.path / MANIFEST).read_bytes()).hexdigest(),
+        "dataset": f"{data.path.name}, {len(data)} {what}{_OF_SPLIT}{data.split}",
+        "dataset_sha256": dataset_digest(data),
+        "dataset_seed": dataset_seed(data),
     }
+
+
+def dataset_digest(data: Dataset) -> str:
+    """sha256 of a dataset's manifest, which names the bytes of all its shards."""
+    return hashlib.sha256((data.path / MANIFEST).read_bytes()).hexdigest()
+
+
+def dataset_seed(data: Dataset) -> int | None:
+    """The seed of the recipe that a dataset was built with, None where it does not say."""
+    found = re.search(r"^seed: *(\d+)", str(data.attributes.get("recipe", "")), re.MULTILINE)
+    return int(found.group(1)) if found else None
+
+
+def learned_split(training: Mapping[str, object]) -> str:
+    """The split that a network's record says it learned; `train` where it says none."""
+    return str(training.get("dataset", "")).rpartition(_OF_SPLIT)[2] or "train"
 
 
 def validation(count: int, losses: Callable[[np.ndarray], Mapping[str, Tensor]]) -> dict[str, float]:

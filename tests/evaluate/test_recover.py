@@ -107,6 +107,8 @@ def test_a_report_of_a_model_that_does_nothing_fails(dataset, tmp_path):
     assert "Richardson-Lucy" in done.stdout and "unrecognised" in done.stdout
     found = json.loads((tmp_path / "report" / "report.json").read_text())
     assert found["passed"] is False and found["facts"]["samples"] == 24
+    rules = [verdict["rule"] for verdict in found["sections"][0]["verdicts"]]
+    assert sum("the strongest of 2 without a network" in rule for rule in rules) == 4
     rows = {row["method"]: row for row in found["sections"][0]["rows"]}
     assert rows["fresh"]["PSNR"] == pytest.approx(rows["bicubic"]["PSNR"], abs=0.01)
     assert "data:image/png" in (tmp_path / "report" / "report.html").read_text()
@@ -125,3 +127,11 @@ def test_another_models_bands_are_refused(dataset, tmp_path):
     model = write_model(tmp_path, ("hsc_g", "hsc_i"))
     with pytest.raises(InputError, match="hsc_g"):
         evaluate_recoverer(model, str(dataset))
+
+
+def test_the_training_split_needs_the_users_word(dataset, tmp_path):
+    model = write_model(tmp_path)
+    with pytest.raises(InputError, match="--allow-training-split"):
+        evaluate_recoverer(model, str(dataset), split="train")
+    report = evaluate_recoverer(model, str(dataset), split="train", limit=12, allow_training_split=True)
+    assert report.passed is None

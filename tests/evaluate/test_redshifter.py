@@ -11,18 +11,22 @@ import torch
 
 import mockforge
 from mockforge.errors import InputError
+from mockforge.evaluate.held_out import held_out
 from mockforge.evaluate.radii import half_light_radii
 from mockforge.evaluate.redshift_baselines import BAND_SHIFT, GEOMETRY, IDENTITY, SERSIC, fluxes_at
 from mockforge.evaluate.redshift_truth import Made, read_pairs
 from mockforge.evaluate.redshifter import evaluate_redshifter
 from mockforge.evaluate.sersic_fit import fit_sersics, paint
 from mockforge.observe.psf import Gaussian, Psf, transfer
-from mockforge.redshifter.config import Unet
+from mockforge.redshifter.config import Network, Unet
 from mockforge.redshifter.geometry import Geometry, pivot_wavelengths
-from mockforge.redshifter.model import Redshifter
+from mockforge.redshifter.model import Redshifter, load_redshifter
+from mockforge.redshifter.training import TrainRedshifter
 from mockforge.rng import Stream
 from mockforge.sky.sed import sed_fluxes
 from mockforge.sky.sersic import sersic
+from mockforge.train.config import TrainConfig
+from mockforge.train.dataset import about
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -141,10 +145,63 @@ def test_a_fresh_model_scores_as_its_first_guess_and_bands_must_agree(clean, tmp
     overall = rows(report, "All bands and redshifts")
     for key in ("flux bias", "radius error"):
         assert overall["fresh"][key] == pytest.approx(overall[GEOMETRY][key], abs=1e-4)
-    assert report.passed is True and len(report.sections[0].verdicts) == 4
+    assert overall["fresh"]["misplaced light"] == pytest.approx(
+        overall[GEOMETRY]["misplaced light"], abs=1e-4
+    )
+    assert report.passed is False and len(report.sections[0].verdicts) == 3
     assert {row["z_out"] for row in report.sections[3].rows} and len(report.sections[4].rows) == 3 * 4 * 5
     replace(fresh, bands=("F435W", *BANDS[1:])).save(tmp_path / "other")
     with pytest.raises(InputError, match="has the bands F435W, F814W, F125W"):
         evaluate_redshifter(tmp_path / "other", str(clean))
     with pytest.raises(InputError, match="no split 'tets'"):
         evaluate_redshifter(None, str(clean), split="tets")
+
+
+@pytest.fixture(scope="module")
+def barely(clean, tmp_path_factory) -> Path:
+    """A network of 20 steps."""
+    recipe = TrainRedshifter(
+        name="barely", seed=1, dataset=str(clean), network=Network(unet=Unet(widths=(8, 8), embedding=8)),
+        batch=4, train=TrainConfig(steps=20, device="cpu", preview_steps=0),
+    )  # fmt: skip
+    return recipe.run(tmp_path_factory.mktemp("barely") / "run")
+
+
+def test_twenty_steps_do_not_pass(barely, clean):
+    report = evaluate_redshifter(barely, str(clean), spectra=SPECTRA)
+    assert report.passed is False
+    rules = {v.measure: v.rule for v in report.sections[0].verdicts}
+    overall = rows(report, "All bands and redshifts")
+    for measure, key in (("total flux", "flux error"), ("half-light radius", "radius error")):
+        errors = {name: row[key] for name, row in overall.items() if name != "barely"}
+        best = min(errors, key=errors.__getitem__)
+        assert f"{errors[best]:.3g} ({best}, the strongest of 4 without a network)" in rules[measure]
+
+
+def test_what_a_model_learned_is_no_measure_of_it(barely, clean, tmp_path):
+    with pytest.raises(
+        InputError, match=r"barely learned this very split.*val, test.*--allow-training-split"
+    ):
+        evaluate_redshifter(barely, str(clean), split="train", spectra=SPECTRA)
+    report = evaluate_redshifter(
+        barely, str(clean), split="train", spectra=SPECTRA, allow_training_split=True
+    )
+    assert report.passed is None and not report.sections[0].verdicts
+    other = tiny_pairs.publish(tmp_path / "other", n=16)
+    with pytest.raises(InputError, match="learned the split 'train' of its dataset"):
+        evaluate_redshifter(barely, str(other), split="train", spectra=SPECTRA)
+    assert held_out(load_redshifter(barely), str(other), "test")
+
+
+def test_another_build_of_the_seed_that_was_learned_is_refused(tmp_path):
+    first, more, new = (
+        tiny_pairs.publish(tmp_path / f"{n}-{seed}", n=n, recipe=f"name: tiny\nseed: {seed}\nsamples: {n}\n")
+        for n, seed in ((8, 3), (16, 3), (8, 4))
+    )
+    made = Redshifter(
+        "tiny", Unet(widths=(4, 4)), BANDS, Geometry(pivot_wavelengths(BANDS)), (32, 32),
+        training=about(mockforge.load(first, "train"), "pairs"),
+    )  # fmt: skip
+    assert held_out(made, str(first), "test") and held_out(made, str(new), "test")
+    with pytest.raises(InputError, match=r"same seed, 3.*seed=4"):
+        held_out(made, str(more), "test")
