@@ -41,7 +41,7 @@ def blend_objects(model: SceneModel, rule: Blend, side: int, stream: Stream) -> 
     number = 0 if rng.random() < rule.singles else int(rng.integers(1, rule.most + 1))
     first = float(rule.magnitude.draw(rng, 1)[0])
     fainter = rule.magnitude_difference.draw(rng, number)
-    magnitude = np.clip(np.concatenate([[first], first + fainter]), table.edges[0], table.edges[-1])
+    magnitude = np.concatenate([[first], first + fainter])
     spread = 0.5 if rule.centred else side / 4.0
     y, x = (side - 1) / 2.0 + rng.uniform(-spread, spread, 2)
     distance = rule.distance_arcsec.draw(rng, number) / model.pixel_scale_arcsec

@@ -3,11 +3,14 @@
 Counts in F160W are a table; everything else follows from a mixture of Gaussians in (magnitude,
 ln r_e, ln n, logit of the axis ratio, ln(1 + z)), each of whose components has its own shares of
 the spectra, so that size, shape, redshift and colour hang together as they do in the catalogues.
-Fitted by `python -m mockforge.sky.population --catalogues FOLDER`.
+The mixture is used down to FAINTEST_KNOWN; fainter galaxies have its shapes and redshifts there, and
+sizes that go on falling as they do above. Galaxies at high redshift are those of
+`mockforge.sky.distant`. Fitted by `python -m mockforge.sky.population --catalogues FOLDER`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.sky.distant import FARTHEST, Distant, share
 from mockforge.sky.spectra import Burst, Constant, Delayed, DoublePowerLaw, Populations, Sfh, Spectra
 
 REFERENCE_BAND = "candels_F160W"
@@ -36,8 +40,11 @@ SPECTRA = Spectra(
 )
 """The spectra that the population chooses from: passive to rising, with little and much dust."""
 
-R_E_ARCSEC, INDEX, AXIS_RATIO, REDSHIFT = (0.02, 4.0), (0.3, 6.0), (0.08, 1.0), (0.03, 6.0)
-"""Least and greatest values; a draw outside is put on the edge."""
+R_E_ARCSEC, INDEX, AXIS_RATIO, REDSHIFT = (0.02, 4.0), (0.3, 6.0), (0.08, 1.0), (0.03, FARTHEST)
+"""Least and greatest values; a galaxy outside is drawn again."""
+
+FAINTEST_KNOWN = 27.0
+"""F160W to which the HDF-North holds galaxies of every colour."""
 
 TABLE = Path(__file__).with_name("data") / "hst_population.npz"
 
@@ -65,7 +72,8 @@ class Population:
     """Counts and the mixture; `edges` (B+1,) magnitudes, `counts` (B,) galaxies per square arcmin.
 
     `weight` (K,), `mean` (K, 5) and `covariance` (K, 5, 5) of the mixture, `shares` (K, M) of the
-    spectra in each component; `stars` (B,) stars per square arcmin in the same bins.
+    spectra in each component; `stars` (B,) stars per square arcmin in the same bins; `size_slope`, change
+    of lg r_e per magnitude beyond FAINTEST_KNOWN; `distant`, the galaxies at high redshift, or None.
     """
 
     edges: np.ndarray
@@ -75,6 +83,8 @@ class Population:
     mean: np.ndarray
     covariance: np.ndarray
     shares: np.ndarray
+    size_slope: float = 0.0
+    distant: Distant | None = None
 
     def density(self, faintest: float, brightest: float = 0.0, kind: str = "galaxies") -> float:
         """Galaxies, or `stars`, per square arcmin between two magnitudes.
@@ -104,31 +114,72 @@ class Population:
         return self.given(rng, self.magnitudes(rng, count, faintest, brightest))
 
     def given(self, rng: np.random.Generator, magnitude: np.ndarray) -> Galaxies:
-        """A galaxy of each magnitude (N,): the mixture, conditioned on it."""
+        """A galaxy of each magnitude (N,): the mixture, conditioned on it, and the distant ones.
+
+        Beyond the counts' ends galaxies are like those at the end.
+        """
         m = np.asarray(magnitude, dtype=np.float64)
-        inside = np.clip(m, self.edges[0], self.edges[-1])
+        value, spectrum = self._near(rng, m)
+        r_e, n, q, z = _natural(value)
+        far = rng.random(len(m)) < self._far_share(m)
+        if self.distant is not None and far.any():
+            z[far], spectrum[far], r_e[far] = self._far(rng, m[far], q[far])
+        return Galaxies(magnitude=m, r_e=r_e, n=n, axis_ratio=q, z=z, spectrum=spectrum)
+
+    def _near(self, rng: np.random.Generator, m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The mixture's values (N, 4) and spectra (N,); what is out of range is drawn again as a whole."""
+        known = np.clip(m, self.edges[0], FAINTEST_KNOWN)
+        fainter = np.clip(m, FAINTEST_KNOWN, self.edges[-1]) - FAINTEST_KNOWN
+        shrunk = np.log(10.0) * self.size_slope * fainter
+        value, spectrum = np.empty((len(m), 4)), np.empty(len(m), dtype=np.int64)
+        missing = np.arange(len(m))
+        while len(missing):
+            drawn, chosen = self._mixture(rng, known[missing])
+            drawn[:, 0] += shrunk[missing]
+            r_e, n, q, z = _natural(drawn)
+            good = rng.random(len(missing)) >= share(z)
+            for found, (low, high) in ((r_e, R_E_ARCSEC), (n, INDEX), (q, AXIS_RATIO), (z, REDSHIFT)):
+                good &= (found > low) & (found < high)
+            value[missing[good]], spectrum[missing[good]] = drawn[good], chosen[good]
+            missing = missing[~good]
+        return value, spectrum
+
+    def _mixture(self, rng: np.random.Generator, m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """ln r_e, ln n, logit q, ln(1 + z) (N, 4) and spectra (N,) given magnitudes within its reach."""
         variance = self.covariance[:, 0, 0]
-        log = (
-            np.log(self.weight / np.sqrt(variance))
-            - 0.5 * (inside[:, None] - self.mean[:, 0]) ** 2 / variance
-        )
-        share = np.exp(log - log.max(axis=1, keepdims=True))
-        below = np.cumsum(share, axis=1) / share.sum(axis=1, keepdims=True)
+        log = np.log(self.weight / np.sqrt(variance)) - 0.5 * (m[:, None] - self.mean[:, 0]) ** 2 / variance
+        part = np.exp(log - log.max(axis=1, keepdims=True))
+        below = np.cumsum(part, axis=1) / part.sum(axis=1, keepdims=True)
         k = np.minimum((rng.random(len(m))[:, None] > below).sum(axis=1), len(self.weight) - 1)
         slope = self.covariance[:, 1:, 0] / variance[:, None]
         rest = self.covariance[:, 1:, 1:] - slope[:, :, None] * self.covariance[:, None, 0, 1:]
         root = np.linalg.cholesky(rest)
-        value = self.mean[k, 1:] + slope[k] * (inside - self.mean[k, 0])[:, None]
+        value = self.mean[k, 1:] + slope[k] * (m - self.mean[k, 0])[:, None]
         value = value + np.einsum("nij,nj->ni", root[k], rng.standard_normal((len(m), 4)))
         chosen = (rng.random(len(m))[:, None] > np.cumsum(self.shares, axis=1)[k]).sum(axis=1)
-        return Galaxies(
-            magnitude=m,
-            r_e=np.clip(np.exp(value[:, 0]), *R_E_ARCSEC),
-            n=np.clip(np.exp(value[:, 1]), *INDEX),
-            axis_ratio=np.clip(1.0 / (1.0 + np.exp(-value[:, 2])), *AXIS_RATIO),
-            z=np.clip(np.expm1(value[:, 3]), *REDSHIFT),
-            spectrum=np.minimum(chosen, self.shares.shape[1] - 1).astype(np.int64),
-        )
+        return value, np.minimum(chosen, self.shares.shape[1] - 1).astype(np.int64)
+
+    def _far_share(self, m: np.ndarray) -> np.ndarray:
+        """Share of the galaxies of magnitudes (N,) that the luminosity function has."""
+        if self.distant is None:
+            return np.zeros(len(m))
+        middle = 0.5 * (self.edges[1:] + self.edges[:-1])
+        every = np.interp(m, middle, np.log(np.maximum(self.counts / np.diff(self.edges), 1e-12)))
+        return self.distant.density(np.clip(m, middle[0], middle[-1])) / np.exp(every)
+
+    def _far(
+        self, rng: np.random.Generator, m: np.ndarray, q: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Redshifts, spectra and sizes of distant galaxies; sizes out of range are drawn again."""
+        z, spectrum, r_e = np.empty(len(m)), np.empty(len(m), dtype=np.int64), np.empty(len(m))
+        missing = np.arange(len(m))
+        while len(missing):
+            found = self.distant.draw(rng, m[missing], q[missing])
+            good = (found[2] > R_E_ARCSEC[0]) & (found[2] < R_E_ARCSEC[1])
+            for out, drawn in zip((z, spectrum, r_e), found, strict=True):
+                out[missing[good]] = drawn[good]
+            missing = missing[~good]
+        return z, spectrum, r_e
 
     def _within(
         self, faintest: float, brightest: float, kind: str
@@ -151,20 +202,36 @@ def hst_population() -> Population:
     """The bundled population of a deep Hubble field.
 
     3D-HST COSMOS (Skelton et al. 2014, ApJS 214, 24; van der Wel et al. 2012, ApJS 203, 24),
-    deepened with the HDF-North (Fernandez-Soto, Lanzetta & Yahil 1999, ApJ 513, 34).
+    deepened with the HDF-North (Fernandez-Soto, Lanzetta & Yahil 1999, ApJ 513, 34); above z = 4 the
+    luminosity function of Bouwens et al. 2021, AJ 162, 47.
     """
     with np.load(TABLE, allow_pickle=False) as found:
-        a = {key: found[key].astype(np.float64) for key in found.files}
-    covariance = np.einsum("kij,klj->kil", a["root"], a["root"])
+        return population_of({key: found[key].astype(np.float64) for key in found.files})
+
+
+def population_of(arrays: Mapping[str, np.ndarray]) -> Population:
+    """The population of the arrays of a table, as `mockforge.sky.population_fit` makes them."""
+    a = arrays
     return Population(
         edges=a["edges"],
         counts=a["counts"],
         stars=a["stars"],
         weight=a["weight"],
         mean=a["mean"],
-        covariance=covariance,
+        covariance=np.einsum("kij,klj->kil", a["root"], a["root"]),
         shares=a["shares"] / a["shares"].sum(axis=1, keepdims=True),
+        size_slope=float(a["size_slope"]),
+        distant=Distant(
+            **{key: a[f"distant_{key}"] for key in ("modulus", "volume", "kpc", "colour", "slope")},
+            used=a["distant_used"] > 0,
+        ),
     )
+
+
+def _natural(value: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """r_e in arcsec, n, axis ratio and redshift of the mixture's values (N, 4)."""
+    q = 1.0 / (1.0 + np.exp(-value[:, 2]))
+    return np.exp(value[:, 0]), np.exp(value[:, 1]), q, np.expm1(value[:, 3])
 
 
 if __name__ == "__main__":

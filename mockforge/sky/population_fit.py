@@ -3,6 +3,8 @@
 3D-HST COSMOS gives galaxies down to F160W = 24.5 with size, shape, redshift and stellar
 population, and counts to 25.5; the HDF-North gives those fainter, with redshifts and spectra fitted
 here to seven bands and with sizes that go on as they change in COSMOS, and the slope of the counts.
+Beyond the measured counts, galaxies of the luminosity function (`mockforge.sky.distant`) are added to
+what that slope gives for those nearer.
 """
 
 from __future__ import annotations
@@ -13,9 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+from mockforge.field import ZEROPOINT_NJY
+from mockforge.observe.redshift import arcsec_per_kpc, luminosity_distance
+from mockforge.sky.distant import Distant, nodes, share
 from mockforge.sky.mixture import fit_mixture
-from mockforge.sky.population import SPECTRA
+from mockforge.sky.photometry import TEN_PC_MPC, njy_per_luminosity
+from mockforge.sky.population import FAINTEST_KNOWN, REFERENCE_BAND, SPECTRA, Population, population_of
 from mockforge.sky.population_photometry import Boxes, fast_boxes, nearest_spectrum, photometric
+from mockforge.sky.sed import flux_table, spectrum_set
+from mockforge.sky.uv_galaxies import LF_COSMOLOGY
 
 COSMOS_ARCMIN2 = 222.0
 """Area of the catalogue."""
@@ -135,20 +143,69 @@ def fit(folder: Path, seed: int = 20190424) -> dict[str, np.ndarray]:
     each = number[np.clip(np.digitize(v[:, 0], _EDGES) - 1, 0, len(number) - 1)]
     weight = 1.0 / np.maximum(each, 100)
     mixture = fit_mixture(v, weight, rows.spectrum, _spectra_count(), _COMPONENTS, rng)
-    return {
-        "edges": _EDGES.astype("<f4"),
-        "counts": joined_counts(counts, faint_slope(folder)).astype("<f4"),
-        "stars": star_counts(stars).astype("<f4"),
-        "weight": mixture.weight.astype("<f4"),
-        "mean": mixture.mean.astype("<f4"),
-        "root": np.linalg.cholesky(mixture.covariance).astype("<f4"),
-        "shares": mixture.shares.astype("<f4"),
+    slope = faint_slope(folder)
+    arrays = {
+        "edges": _EDGES,
+        "counts": joined_counts(counts, slope),
+        "stars": star_counts(stars),
+        "weight": mixture.weight,
+        "mean": mixture.mean,
+        "root": np.linalg.cholesky(mixture.covariance),
+        "shares": mixture.shares,
+        "size_slope": np.array(size_slope(near)[0]),
+        **{f"distant_{key}": value for key, value in vars(distant()).items()},
     }
+    arrays["counts"] = deep_counts(population_of(arrays), rng)
+    return {key: value.astype("<f4") for key, value in arrays.items()}
+
+
+def deep_counts(known: Population, rng: np.random.Generator, draws: int = 40_000) -> np.ndarray:
+    """The counts, beyond those measured with as many distant galaxies as there are.
+
+    What `known` extrapolates is cut to the share of the mixture that is not distant, and the luminosity
+    function's galaxies are added.
+    """
+    middle = 0.5 * (known.edges[1:] + known.edges[:-1])
+    out = known.counts.copy()
+    for i in np.flatnonzero(middle > _COUNTS_LIMIT).tolist():
+        m = np.full(draws, min(middle[i], FAINTEST_KNOWN))
+        z = np.expm1(known._mixture(rng, m)[0][:, 3])
+        more = known.distant.density(np.linspace(known.edges[i], known.edges[i + 1], 11)).mean()
+        out[i] = out[i] * (1.0 - share(z)).mean() + more * (known.edges[i + 1] - known.edges[i])
+    return out
+
+
+def distant() -> Distant:
+    """The spectra of the population as they are seen and as they are at 1600 Angstrom, at high redshift."""
+    from astropy.cosmology import FlatLambdaCDM
+
+    z, rest = nodes(), (1600.0, 2200.0)
+    universe = FlatLambdaCDM(*LF_COSMOLOGY)
+    found = spectrum_set(SPECTRA)
+    light = np.stack([found.luminosity(float(x)) for x in z])
+    uv = np.stack([_near_f_nu(found.wave, light, at) for at in rest], axis=-1)  # (Z, M, 2)
+    m_uv = ZEROPOINT_NJY - 2.5 * np.log10(uv[..., 0] * njy_per_luminosity(TEN_PC_MPC))
+    flux = flux_table(SPECTRA, (REFERENCE_BAND,), z).flux[:, 0]
+    modulus = 5.0 * np.log10(luminosity_distance(z) / TEN_PC_MPC)
+    arcmin2 = np.radians(1.0 / 60.0) ** 2
+    return Distant(
+        modulus=universe.distmod(z).value,
+        volume=universe.differential_comoving_volume(z).value * arcmin2,
+        kpc=1.0 / arcsec_per_kpc(z),
+        colour=ZEROPOINT_NJY - 2.5 * np.log10(flux) - m_uv - modulus[:, None],
+        slope=np.log(uv[..., 1] / uv[..., 0]) / np.log(rest[1] / rest[0]) - 2.0,
+        used=np.array([not name.startswith("burst") for name in found.names]),
+    )
+
+
+def _near_f_nu(wave: np.ndarray, light: np.ndarray, at: float) -> np.ndarray:
+    """Mean f_nu (...) of L_lambda (..., W) within 50 Angstrom of `at`."""
+    inside = np.abs(wave - at) <= 50.0
+    x = wave[inside]
+    return np.trapezoid(light[..., inside] * x, x, axis=-1) / np.log(x[-1] / x[0])
 
 
 def _spectra_count() -> int:
-    from mockforge.sky.sed import spectrum_set
-
     return len(spectrum_set(SPECTRA).names)
 
 

@@ -64,7 +64,7 @@ def test_galaxies_and_stars_are_what_galsim_draws() -> None:
         galaxies_per_arcmin2=fixed(15), stars_per_arcmin2=fixed(8), magnitude=uniform(20, 23),
         star_magnitude=uniform(20, 23), structure=PLAIN, edge_mag_arcsec2=34.0,
     )  # fmt: skip
-    made = rule(sky(1), Stream(2))
+    made = rule(sky(1), Stream(7))
     table, truth = made.tables["objects"], made.arrays["truth"][0]
     inside = table["inside"]
     assert (inside & table["star"]).any() and (inside & ~table["star"] & (table["n"] < 2)).any()
