@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from mockforge.config import Count, Limit, NonNegative, Positive, config
 from mockforge.errors import InputError
 from mockforge.files import named
+from mockforge.sky.spectrum_units import WaveUnit
 
 SedName = Literal["E", "Sbc", "Scd", "Im"]
 Igm = Literal["inoue2014", "madau1995", "none"]
@@ -43,7 +44,7 @@ class Templates:
 
 @config
 class SpectrumFiles:
-    """Spectra of a user: ASCII in two columns or FITS (a table, or one dimension with its WCS).
+    """Spectra of a user: ASCII in two columns, ECSV, or FITS (a table, or one dimension with its WCS).
 
     Each is scaled to the same luminosity, 1e10 suns over the wavelengths that it covers.
     """
@@ -52,10 +53,15 @@ class SpectrumFiles:
     """Files, rest-frame spectra; the order is that of the table. Null: every file of `folder`."""
     folder: str = "."
     """Where the files are."""
-    wavelength_unit: Literal["Angstrom", "nm", "um"] = "Angstrom"
-    """Unit of the wavelengths."""
-    flux: Literal["f_lambda", "f_nu"] = "f_lambda"
-    """What the second column is, in any unit: per wavelength or per frequency."""
+    wavelength_unit: WaveUnit | None = None
+    """Unit of the wavelengths; null: as each file says (the unit of a column, CUNIT1, a comment such as
+    `# nm`), else Angstrom. In vacuum, but for a file that says they are in air (CTYPE1 = AWAV)."""
+    flux: Literal["f_lambda", "f_nu"] | None = None
+    """What the fluxes are, in any unit: per wavelength or per frequency; null: as each file says (the
+    unit of a column, BUNIT, a comment such as `# mJy`), else f_lambda."""
+    units: Literal["checked", "recipe"] = "checked"
+    """`checked`: a file that says another unit than the recipe is an error; `recipe`: what files say
+    of their units is not looked at."""
 
     def __post_init__(self) -> None:
         if self.files is not None:

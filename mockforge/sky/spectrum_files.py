@@ -1,8 +1,9 @@
-"""Spectra of a user, from ASCII or FITS files."""
+"""Spectra of a user, from ASCII, ECSV or FITS files, in the units that each file or the recipe says."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,43 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.sky.spectra import SpectrumFiles
 from mockforge.sky.spectrum_set import SpectrumSet, fixed_set
+from mockforge.sky.spectrum_units import (
+    Told,
+    angstrom,
+    per_wavelength,
+    told_by_text,
+    told_by_units,
+    wave_unit,
+)
 
 _FITS = b"SIMPLE  =                    T"
 
-_ANGSTROM = {"Angstrom": 1.0, "nm": 10.0, "um": 1e4}
-
 _SUNS = 1e10
 """Luminosity of every spectrum over the wavelengths that all cover, solar luminosities."""
+
+_SHORTEST = 50.0
+"""Angstrom; a spectrum that ends below is in another unit, or in logarithms."""
+
+_WAVES = ("wavelength", "wave", "lambda", "lam", "wl", "loglam", "wavelengths", "freq", "frequency", "energy")
+_FLUXES = ("flux", "f_lambda", "flambda", "flam", "f_nu", "fnu", "flux_density", "sed", "luminosity", "spec")
+"""Names of columns, without regard to case; where they tell nothing, the first two are taken."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A spectrum as its file has it."""
+
+    wave: np.ndarray
+    """(W,) rising or falling."""
+    flux: np.ndarray
+    told: Told
 
 
 def file_set(config: SpectrumFiles) -> SpectrumSet:
     """The spectra of a configuration over the wavelengths that all of them cover.
 
-    InputError for a file that cannot be read or holds no spectrum, or without common wavelengths.
+    InputError for a file that cannot be read or holds no spectrum, for units that contradict the
+    recipe's or are not understood, or without common wavelengths.
     """
     paths = config.paths()
     read = [_angstrom(config, path) for path in paths]
@@ -44,39 +69,72 @@ def file_set(config: SpectrumFiles) -> SpectrumSet:
 
 
 def _angstrom(config: SpectrumFiles, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Wavelength in Angstrom and f_lambda of a file."""
-    wave, flux = read_spectrum(path)
-    wave = wave * _ANGSTROM[config.wavelength_unit]
-    return wave, flux / wave**2 if config.flux == "f_nu" else flux
+    """Wavelength in Angstrom, rising, and f_lambda of a file."""
+    raw = _read(path, config)
+    told = Told() if config.units == "recipe" else raw.told
+    asked = config.flux, config.wavelength_unit
+    for key, mine, theirs in (("wavelength_unit", asked[1], told.wave), ("flux", asked[0], told.flux)):
+        if mine is not None and theirs is not None and mine != theirs:
+            raise InputError(
+                f"{path}: {told.source} say(s) {theirs}, and the recipe says {key}: {mine}; leave `{key}` out"
+                " to take the file's word, or set `units: recipe` where the file is wrong"
+            )
+    if told.unknown and None in asked:
+        raise InputError(
+            f"{path}: the unit {told.unknown[0]!r} ({told.source}) is neither a wavelength nor a flux per"
+            " wavelength or frequency; say what the numbers are with `wavelength_unit`, `flux` and"
+            " `units: recipe`"
+        )
+    wave = angstrom(raw.wave, told.wave or config.wavelength_unit or "Angstrom", told.air)
+    flux = per_wavelength(raw.flux, wave, told.flux or config.flux or "f_lambda")
+    if wave[0] > wave[-1]:
+        wave, flux = wave[::-1], flux[::-1]
+    if not wave[-1] > _SHORTEST:
+        raise InputError(
+            f"{path}: its wavelengths would be {wave[0]:.4g} to {wave[-1]:.4g} Angstrom; say their unit with"
+            " `wavelength_unit`, or give wavelengths where these are logarithms"
+        )
+    return wave, flux
 
 
 def read_spectrum(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Wavelength (W,), rising, and flux (W,) of a file, float64, in its units.
 
-    ASCII has the two in its first columns, `#` starts a comment. FITS has them in the first two
-    columns of a table, or the flux in one dimension with CRVAL1, CDELT1 (or CD1_1) and CRPIX1 in the
-    header; DC-FLAG = 1 says that these give the logarithm to base 10. InputError names the file.
+    ASCII has the two in its first columns, `#` starts a comment. FITS has them in two columns of a
+    table, or the flux in one dimension with CRVAL1, CDELT1 (or CD1_1) and CRPIX1 in the header;
+    DC-FLAG = 1 says that these give the logarithm to base 10. InputError names the file.
     """
+    raw = _read(path, SpectrumFiles(units="recipe"))
+    return (raw.wave[::-1], raw.flux[::-1]) if raw.wave[0] > raw.wave[-1] else (raw.wave, raw.flux)
+
+
+def _read(path: Path, config: SpectrumFiles) -> Raw:
     if not path.is_file():
-        raise InputError(f"{path}: no such file; wanted is a spectrum in ASCII or FITS")
-    fits = path.read_bytes()[:30] == _FITS
-    wave, flux = _from_fits(path) if fits else _from_text(path)
+        raise InputError(f"{path}: no such file; wanted is a spectrum in ASCII, ECSV or FITS")
+    start = path.read_bytes()[:30]
+    if start == _FITS:
+        raw = _from_fits(path)
+    elif start.startswith((b"# %ECSV", b"<?xml", b"<VOTABLE")):
+        raw = _from_table(path, "ascii.ecsv" if start.startswith(b"#") else "votable")
+    else:
+        raw = _from_text(path, config)
+    wave, flux = raw.wave, raw.flux
     if len(wave) < 2 or not np.isfinite(wave).all() or wave.min() <= 0:
         raise InputError(f"{path}: wanted are two or more wavelengths above 0")
     if not np.isfinite(flux).all() or flux.min() < 0:
         raise InputError(f"{path}: fluxes should be finite and not negative")
-    if (np.diff(wave) < 0).all():
-        wave, flux = wave[::-1], flux[::-1]
-    if not (np.diff(wave) > 0).all():
+    if not ((np.diff(wave) > 0).all() or (np.diff(wave) < 0).all()):
         raise InputError(f"{path}: wavelengths should rise from row to row")
-    return wave, flux
+    return raw
 
 
-def _from_text(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    rows = []
+def _from_text(path: Path, config: SpectrumFiles) -> Raw:
+    rows, comments = [], []
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-        words = line.split("#")[0].replace(",", " ").split()
+        data, mark, comment = line.partition("#")
+        words = data.replace(",", " ").split()
         if not words:
+            comments += [comment] if mark else []
             continue
         try:
             rows.append((float(words[0]), float(words[1])))
@@ -87,10 +145,45 @@ def _from_text(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not rows:
         raise InputError(f"{path}: no rows; wanted are wavelength and flux")
     wave, flux = np.array(rows).T
-    return wave, flux
+    return Raw(wave, flux, Told() if config.units == "recipe" else told_by_text(comments, str(path)))
 
 
-def _from_fits(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _from_table(path: Path, kind: str) -> Raw:
+    from astropy.table import Table
+
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            table = Table.read(path, format=kind)
+    except Exception as error:  # astropy raises of every kind over tables it cannot read
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: cannot be read as a table ({kind}): {reason}") from error
+    units = {name: str(table[name].unit or "") for name in table.colnames}
+    return _columns(path, list(table.colnames), units, lambda name: np.ma.filled(table[name], np.nan))
+
+
+def _columns(path: Path, names: list[str], units: dict[str, str], values: Any) -> Raw:
+    """The spectrum of a table: columns by their names, else the first two."""
+    if len(names) < 2:
+        raise InputError(f"{path}: a table of {len(names)} column(s); wanted are wavelength and flux")
+    lower = [name.lower() for name in names]
+    wave = next((names[lower.index(w)] for w in _WAVES if w in lower), None)
+    flux = next((names[lower.index(f)] for f in _FLUXES if f in lower), None)
+    if wave is None or flux is None:
+        wave, flux = names[:2]
+    try:
+        x, y = (np.asarray(values(name), dtype=np.float64).ravel() for name in (wave, flux))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: columns {wave} and {flux} hold no numbers ({error})") from error
+    told = told_by_units(units[wave], units[flux], f"the units of {wave} and {flux}")
+    kind = {"f_lambda": "f_lambda", "flambda": "f_lambda", "flam": "f_lambda", "f_nu": "f_nu", "fnu": "f_nu"}
+    if not units[flux] and flux.lower() in kind:
+        told = replace(told, flux=kind[flux.lower()])
+    if wave.lower() == "loglam":  # SDSS: lg of the vacuum wavelength in Angstrom
+        return Raw(10.0**x, y, replace(told, wave="Angstrom", unknown=()))
+    return Raw(x, y, told)
+
+
+def _from_fits(path: Path) -> Raw:
     from astropy.io import fits
 
     try:
@@ -98,22 +191,36 @@ def _from_fits(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with path.open("rb") as raw, warnings.catch_warnings(action="ignore"), fits.open(raw) as found:
             for hdu in list(found):
                 data: Any = hdu.data  # type: ignore[attr-defined]
-                names = getattr(getattr(hdu, "columns", None), "names", [])[:2]
-                if len(names) == 2:
-                    wave, flux = (np.asarray(data[name], dtype=np.float64) for name in names)
-                    return wave.ravel(), flux.ravel()
-                if data is not None and not names and np.squeeze(data).ndim == 1:
+                columns = getattr(hdu, "columns", None)
+                if columns is not None and len(columns.names) >= 2:
+                    units = {c.name: c.unit or "" for c in columns}
+                    return _columns(path, list(columns.names), units, lambda name, data=data: data[name])
+                if data is not None and columns is None and np.squeeze(data).ndim == 1:
                     return _from_image(path, hdu)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: not a readable FITS spectrum ({error})") from error
     raise InputError(f"{path}: neither a table of two columns nor one dimension of flux")
 
 
-def _from_image(path: Path, hdu: Any) -> tuple[np.ndarray, np.ndarray]:
+def _from_image(path: Path, hdu: Any) -> Raw:
     header, flux = hdu.header, np.squeeze(np.asarray(hdu.data, dtype=np.float64))
     step = header.get("CDELT1", header.get("CD1_1"))
     if "CRVAL1" not in header or step is None:
         raise InputError(f"{path}: its header has no CRVAL1 with CDELT1 or CD1_1, the wavelengths")
-    place = np.arange(1, len(flux) + 1) - header.get("CRPIX1", 1.0)
-    wave = header["CRVAL1"] + step * place
-    return (10.0**wave if header.get("DC-FLAG") == 1 else wave), flux
+    place = step * (np.arange(1, len(flux) + 1) - header.get("CRPIX1", 1.0))
+    kind = str(header.get("CTYPE1", "")).strip().upper()
+    unit = str(header.get("CUNIT1", "")).strip()
+    for card in header.get("WAT1_001", "").split():  # IRAF
+        unit = unit or (card.partition("=")[2] if card.startswith("units=") else "")
+    if kind.startswith(("VELO", "VRAD", "VOPT", "ZOPT", "BETA")):
+        raise InputError(f"{path}: its axis is {kind}, a velocity or redshift; wanted are wavelengths")
+    if header.get("DC-FLAG") == 1:
+        wave = 10.0 ** (header["CRVAL1"] + place)
+    elif kind.endswith("-LOG"):  # Greisen et al. 2006, A&A 446, 747, eq. 5
+        wave = header["CRVAL1"] * np.exp(place / header["CRVAL1"])
+    else:
+        wave = header["CRVAL1"] + place
+    told = told_by_units(unit, str(header.get("BUNIT", "")).strip(), "CUNIT1 and BUNIT of its header")
+    if not unit and kind in ("WAVE", "AWAV", "FREQ") and wave.max() < 1e-3:
+        told = replace(told, wave=wave_unit("m"))  # the standard's default
+    return Raw(wave, flux, replace(told, air=kind.startswith("AWAV")))

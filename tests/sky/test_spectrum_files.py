@@ -106,3 +106,114 @@ def test_a_folder_is_all_its_files_in_order(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no files of spectra"):
         spectrum_set(Spectra(files=SpectrumFiles(folder=str(tmp_path / "empty"))))
+
+
+BANDS = ("F435W", "F606W", "F814W", "F160W")
+LONG = np.geomspace(400.0, 2e5, 3000)
+SHAPE = (LONG / 5000) ** -1.5 * (1 + 0.8 * np.exp(-(((LONG - 4500) / 600) ** 2))) * (LONG > 912)
+
+
+def colours(spectra: Spectra) -> np.ndarray:
+    flux = sed_fluxes(spectra, BANDS, np.ones(1), np.ones(1), np.zeros(1, int))[0]
+    return -2.5 * np.log10(flux[:-1] / flux[1:])
+
+
+def write_table(path, wave, flux, wave_unit, flux_unit, names=("wavelength", "flux"), **how):
+    from astropy.table import Table
+
+    table = Table([wave, flux], names=names)
+    table[names[0]].unit, table[names[1]].unit = wave_unit, flux_unit
+    table.write(path, **how)
+
+
+def forms(folder) -> dict[str, str]:
+    """The one spectrum in files that say their units; name -> what is special."""
+    from astropy.io import fits
+
+    nm, f_nu, c = LONG / 10, SHAPE * LONG**2, 2.99792458e18
+    write_table(folder / "angstrom.fits", LONG, SHAPE, "Angstrom", "erg/(s cm2 Angstrom)")
+    write_table(folder / "nm.fits", nm, SHAPE, "nm", "W/(m2 nm)")
+    write_table(folder / "mjy.fits", nm, f_nu, "nm", "mJy")
+    write_table(folder / "jy.ecsv", LONG / 1e4, f_nu, "um", "Jy")
+    write_table(folder / "lsun.ecsv", LONG, SHAPE, "Angstrom", "solLum/Angstrom")
+    write_table(folder / "photons.ecsv", LONG, SHAPE * LONG, "Angstrom", "ph/(s cm2 Angstrom)")
+    write_table(folder / "hertz.ecsv", c / LONG, f_nu, "Hz", "erg/(s cm2 Hz)", ("freq", "f_nu"))
+    write_table(folder / "swapped.fits", SHAPE, np.log10(LONG), None, None, ("flux", "loglam"))
+    for name, top, x, y in (
+        ("nm.txt", "nm", nm, SHAPE),
+        ("bracket.txt", "wavelength [um]   flux [uJy]", LONG / 1e4, f_nu),
+        ("cgs.txt", "Wavelength(Angstroms)  F_lambda (erg/s/cm2/A)", LONG, SHAPE),
+        ("words.txt", "lambda in microns, fnu", LONG / 1e4, f_nu),
+        ("si.txt", "column 1: nanometers\n column 2: W m-2 Hz-1", nm, f_nu),
+        ("article.txt", "A galaxy", LONG, SHAPE),
+    ):
+        np.savetxt(folder / name, np.c_[x, y], header=top)
+    lin = np.linspace(60.0, 20_000.0, 60_000)
+    h = fits.Header(
+        {"CRVAL1": 60.0, "CDELT1": lin[1] - lin[0], "CRPIX1": 1.0, "CUNIT1": "nm", "CTYPE1": "WAVE"}
+    )
+    fits.PrimaryHDU(np.interp(lin * 10, LONG, SHAPE).astype(np.float32), h).writeto(folder / "image.fits")
+    iraf = fits.Header({"CRVAL1": 600.0, "CDELT1": 10 * (lin[1] - lin[0]), "CRPIX1": 1.0})
+    iraf["WAT1_001"] = "wtype=linear label=Wavelength units=angstroms"
+    fits.PrimaryHDU(np.interp(lin * 10, LONG, SHAPE).astype(np.float32), iraf).writeto(folder / "iraf.fits")
+    step = np.log(150.0) / 20_000
+    h = fits.Header({"CRVAL1": 1000.0, "CDELT1": 1000 * step, "CRPIX1": 1.0, "CUNIT1": "Angstrom"})
+    h["CTYPE1"] = "WAVE-LOG"
+    at = 1000.0 * np.exp(step * np.arange(20_000))
+    fits.PrimaryHDU(np.interp(at, LONG, SHAPE), h).writeto(folder / "log.fits")
+    return {path.name: "" for path in folder.iterdir()}
+
+
+def test_units_that_files_say_are_used(tmp_path):
+    found = {name: colours(ask(tmp_path, name)) for name in forms(tmp_path)}
+    for name, value in found.items():
+        np.testing.assert_allclose(value, found["angstrom.fits"], atol=0.01, err_msg=name)
+
+
+def test_file_and_recipe_disagree(tmp_path):
+    forms(tmp_path)
+    with pytest.raises(
+        InputError, match=r"nm\.fits: .*say\(s\) nm, and the recipe says wavelength_unit: Angstrom"
+    ):
+        spectrum_set(ask(tmp_path, "nm.fits", wavelength_unit="Angstrom"))
+    with pytest.raises(InputError, match=r"say\(s\) f_nu, and the recipe says flux: f_lambda"):
+        spectrum_set(ask(tmp_path, "mjy.fits", flux="f_lambda"))
+    with pytest.raises(InputError, match=r"bracket\.txt: its comments say\(s\) um"):
+        spectrum_set(ask(tmp_path, "bracket.txt", wavelength_unit="nm"))
+    asked = ask(tmp_path, "nm.fits", wavelength_unit="nm", flux="f_lambda", units="recipe")
+    np.testing.assert_allclose(colours(asked), colours(ask(tmp_path, "angstrom.fits")), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("wavelength (nm)  flux (counts)", "unit 'counts' .* neither"),
+        ("lambda [um]  nuFnu [W/m2]", "unit 'nuFnu'"),
+        ("normalised at 5500 Angstrom; wavelengths in nm", "name Angstrom and nm; .*units: recipe"),
+        ("fluxes in Jy, once f_lambda", "name f_nu and f_lambda"),
+    ],
+)
+def test_comments_that_do_not_say_one_thing(tmp_path, header, words):
+    np.savetxt(tmp_path / "a.txt", np.c_[LONG, SHAPE], header=header)
+    with pytest.raises(InputError, match=words):
+        spectrum_set(ask(tmp_path, "a.txt"))
+    spectrum_set(ask(tmp_path, "a.txt", wavelength_unit="Angstrom", flux="f_lambda", units="recipe"))
+
+
+def test_units_that_are_not_known_are_named(tmp_path):
+    write_table(tmp_path / "a.ecsv", LONG, SHAPE, "pix", "Jy")
+    with pytest.raises(InputError, match="the unit 'pix'"):
+        spectrum_set(ask(tmp_path, "a.ecsv"))
+    write_table(tmp_path / "b.ecsv", LONG, SHAPE, "Angstrom", "erg/(s cm2)")
+    with pytest.raises(InputError, match="the unit 'erg / "):
+        spectrum_set(ask(tmp_path, "b.ecsv"))
+    np.savetxt(tmp_path / "c.txt", np.c_[np.log10(LONG), SHAPE])
+    with pytest.raises(InputError, match=r"would be 2\.602 to 5\.301 Angstrom"):
+        spectrum_set(ask(tmp_path, "c.txt"))
+
+
+def test_wavelengths_in_air(tmp_path):
+    from mockforge.sky.spectrum_units import angstrom
+
+    # [O III] 5006.843 in air is 5008.240 in vacuum (NIST; SDSS's table of lines).
+    assert angstrom(np.array([5006.843]), "Angstrom", air=True)[0] == pytest.approx(5008.240, abs=2e-3)
