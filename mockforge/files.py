@@ -7,6 +7,7 @@ cards and origins follow; a word that may name a file (a band, for one) says so 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -63,6 +64,19 @@ def _digest(path: str, stamp: Stamp) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def replace_file(path: Path, raw: bytes) -> None:
+    """Write a file that appears whole under its name or not at all, on the disk when this returns."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as stream:
+            stream.write(raw)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def files_of(spec: Any) -> dict[str, Path]:

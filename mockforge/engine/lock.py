@@ -3,7 +3,6 @@ when it is killed, so a killed build never leaves a folder locked."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import time
@@ -12,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mockforge.errors import MockforgeError
+from mockforge.lock import only_holder, try_lock
 
 LOCK = ".lock"
 WORKERS = ".workers"
-_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 _PATIENCE = 60.0
 """Seconds to wait for the workers of a killed build; they end when they see it is gone."""
 
@@ -26,25 +25,18 @@ def only_build(folder: Path) -> Iterator[None]:
 
     Also waits until no worker of an earlier, killed build is writing there any more.
     """
-    path = folder / LOCK
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        if not _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB) or not _same(handle, path):
-            raise MockforgeError(f"{folder}: another mockforge build is working here; wait for it to end")
+    with only_holder(folder / LOCK, f"{folder}: another mockforge build is working here; wait for it to end"):
         _wait_for_workers(folder)
         try:
             yield
         finally:
             (folder / WORKERS).unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-    finally:
-        os.close(handle)
 
 
 def hold_as_worker(folder: Path) -> int:
     """Show that a worker is at work in `folder`, until the process ends."""
     handle = os.open(folder / WORKERS, os.O_RDWR | os.O_CREAT, 0o644)
-    _lock(handle, fcntl.LOCK_SH)
+    try_lock(handle, fcntl.LOCK_SH)
     return handle
 
 
@@ -52,7 +44,7 @@ def _wait_for_workers(folder: Path) -> None:
     handle = os.open(folder / WORKERS, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         end = time.monotonic() + _PATIENCE
-        while not _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        while not try_lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if time.monotonic() > end:
                 raise MockforgeError(
                     f"{folder}: a worker of an earlier build is still running; end it, then run this again"
@@ -60,23 +52,3 @@ def _wait_for_workers(folder: Path) -> None:
             time.sleep(0.05)
     finally:
         os.close(handle)
-
-
-def _lock(handle: int, kind: int) -> bool:
-    """Whether the lock is ours; also where the file system has no locks at all (some clusters')."""
-    try:
-        fcntl.flock(handle, kind)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-    return True
-
-
-def _same(handle: int, path: Path) -> bool:
-    """Whether the locked file is still the one at `path`: its last holder may have removed it."""
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,8 +16,12 @@ from torch import nn
 
 from mockforge.errors import InputError
 from mockforge.train.cost import Cost
+from mockforge.train.digest import tensors_digest
 
-_UNREADABLE = (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError)
+_UNREADABLE = (
+    *(pickle.UnpicklingError, RuntimeError, LookupError, TypeError, ValueError, AttributeError),
+    *(EOFError, OSError, MemoryError, OverflowError),
+)
 
 
 @dataclass
@@ -34,27 +40,43 @@ class State:
         found: dict[str, Any] = {"step": self.step, "seconds": self.seconds, "cost": asdict(self.cost)}
         for group in ("networks", "averages", "optimisers"):
             found[group] = {k: v.state_dict() for k, v in getattr(self, group).items()}
+        found["sha256"] = tensors_digest(found)
         part = path.with_name(path.name + ".part")
-        with open(part, "wb") as stream:
-            torch.save(found, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
+        try:
+            with open(part, "wb") as stream:
+                torch.save(found, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(path)
+        except RuntimeError as error:  # torch's writer hides the disk's own error behind one of its own
+            raise OSError(errno.EIO, str(error).splitlines()[0], str(path)) from error
+        finally:
+            part.unlink(missing_ok=True)
 
     def restore(self, path: Path, device: torch.device) -> None:
         """Take the state from a checkpoint of the same networks.
 
-        Raises InputError where the file is not such a checkpoint.
+        Raises InputError where the file is not such a checkpoint, or not as it was written.
         """
         try:
-            found = torch.load(path, map_location=device, weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of pickles' own: what it reads is checked below
+                found = torch.load(path, map_location=device, weights_only=True)
+            digest = found.pop("sha256", None)
+            if digest is not None and digest != tensors_digest(found):
+                raise InputError(
+                    f"{path}: is damaged (its content is not what was written, by its sha256); start again "
+                    "in another --out, or put back a copy of the file"
+                )
             for group in ("networks", "averages", "optimisers"):
                 for name, item in getattr(self, group).items():
                     item.load_state_dict(found[group][name])
             self.step, self.seconds = int(found["step"]), float(found["seconds"])
             self.cost = Cost(**found["cost"])
+        except InputError:
+            raise
         except _UNREADABLE as error:
-            reason = str(error).splitlines()[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(
                 f"{path}: not a checkpoint of this recipe's networks ({reason}); "
                 "train into another --out, or with the recipe the run began with"

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from mockforge.errors import InputError
+from mockforge.files import replace_file
 from mockforge.picture import save_png
 
 
@@ -36,6 +38,11 @@ class Log:
         if not self.columns:
             self.columns = list(row)
             self.path.write_text(",".join(self.columns) + "\n")
+        if set(self.columns) != set(row):
+            raise InputError(
+                f"{self.path}: has the columns {', '.join(self.columns)}, the run logs {', '.join(row)}; "
+                "move it away to go on with a new one"
+            )
         with open(self.path, "a", newline="") as stream:
             csv.DictWriter(stream, self.columns, lineterminator="\n").writerow(
                 {k: repr(v) for k, v in row.items()}
@@ -60,7 +67,23 @@ class Log:
         if step == 0 or not self.path.exists():
             self.path.unlink(missing_ok=True)
             return []
-        lines = self.path.read_text().splitlines()
-        kept = [line for line in lines[1:] if int(line.split(",", 1)[0]) <= step]
-        self.path.write_text("\n".join([lines[0], *kept]) + "\n")
-        return lines[0].split(",")
+        rows = self._rows()
+        kept = [row for row in rows[1:] if int(row[0]) <= step]
+        replace_file(self.path, "".join(",".join(row) + "\n" for row in [rows[0], *kept]).encode())
+        return rows[0]
+
+    def _rows(self) -> list[list[str]]:
+        """Every row, the names of the columns first; InputError where the file is no log of a run."""
+        again = "move it away to go on with a new one"
+        try:
+            rows = [line.split(",") for line in self.path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path}: cannot be read ({error}); {again}") from error
+        if not rows or rows[0][0] != "step":
+            raise InputError(f"{self.path}:1: is no log of a run, its first column should be `step`; {again}")
+        if len(rows) > 1 and len(rows[-1]) < len(rows[0]):
+            rows.pop()  # cut short where the run was killed
+        for number, row in enumerate(rows[1:], 2):
+            if len(row) != len(rows[0]) or not row[0].isdecimal():
+                raise InputError(f"{self.path}:{number}: is no row of the log; {again}")
+        return rows

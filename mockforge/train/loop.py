@@ -129,7 +129,7 @@ def _run(
 
 def _export(task: Task, settings: TrainConfig, state: State, folder: Path, history: dict[str, Any]) -> None:
     earlier = [step for step in member_steps(settings) if step < state.step]
-    members = kept_members(folder, earlier)
+    members = kept_members(folder, earlier, state.averages)
     missing = sorted({*earlier} - {member.step for member in members})
     if missing:
         warnings.warn(

@@ -12,7 +12,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mockforge.errors import InputError
+from mockforge.files import replace_file
 from mockforge.train.config import TrainConfig
+from mockforge.train.digest import tensors_digest
 
 FOLDER = "members"
 """Where a run keeps them."""
@@ -39,36 +41,37 @@ def member_steps(settings: TrainConfig) -> tuple[int, ...]:
 
 def keep_member(folder: Path, step: int, averages: Mapping[str, nn.Module]) -> None:
     """Write a member into the run's folder; the file appears whole or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     path = _path(folder, step)
-    part = path.with_name(path.name + ".part")
-    save_file(
-        {
-            f"{name}/{key}": tensor.detach().cpu().contiguous()
-            for name, network in averages.items()
-            for key, tensor in network.state_dict().items()
-        },
-        part,
-    )
-    part.replace(path)
+    weights = {
+        f"{name}/{key}": tensor.detach().cpu().contiguous()
+        for name, network in averages.items()
+        for key, tensor in network.state_dict().items()
+    }
+    replace_file(path, save(weights, {"sha256": tensors_digest(weights)}))
 
 
 def forget_members(folder: Path, step: int) -> None:
     """Delete members of steps after `step`: what a run that goes on from there has not done yet."""
     for path in (folder / FOLDER).glob("*.safetensors"):
-        if int(path.stem) > step:
+        if path.stem.isdecimal() and int(path.stem) > step:
             path.unlink()
 
 
-def kept_members(folder: Path, steps: Sequence[int]) -> list[Member]:
+def kept_members(
+    folder: Path, steps: Sequence[int], averages: Mapping[str, nn.Module] | None = None
+) -> list[Member]:
     """The members kept at some of `steps`, the earliest first.
 
-    Raises InputError where a file is damaged.
+    Raises InputError where a file is damaged or, with `averages`, of other networks than these.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    wanted = averages and {
+        f"{name}/{key}": tuple(tensor.shape)
+        for name, network in averages.items()
+        for key, tensor in network.state_dict().items()
+    }
 
     out = []
     for step in steps:
@@ -76,14 +79,29 @@ def kept_members(folder: Path, steps: Sequence[int]) -> list[Member]:
         if not path.exists():  # the run was asked for other steps when it passed here
             continue
         weights: dict[str, dict[str, Tensor]] = {}
-        try:
-            for name, tensor in load_file(path).items():
-                network, key = name.split("/", 1)
-                weights.setdefault(network, {})[key] = tensor
-        except (SafetensorError, ValueError, OSError) as error:
-            raise InputError(f"{path}: not a member of a run ({error}); delete it and resume") from error
+        for name, tensor in _read(path, wanted).items():
+            network, key = name.split("/", 1)
+            weights.setdefault(network, {})[key] = tensor
         out.append(Member(step, weights))
     return out
+
+
+def _read(path: Path, wanted: Mapping[str, tuple[int, ...]] | None) -> dict[str, Tensor]:
+    """The tensors of a member's file; InputError where it is damaged or of another network."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as stream:
+            digest = (stream.metadata() or {}).get("sha256")
+            found = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError, OSError, RuntimeError) as error:
+        raise InputError(f"{path}: not a member of a run ({error}); delete it and resume") from error
+    if digest is not None and digest != tensors_digest(found):
+        raise InputError(f"{path}: is damaged (its content is not what was written); delete it and resume")
+    shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
+    if (wanted and shapes != wanted) or any("/" not in name for name in shapes):
+        raise InputError(f"{path}: is a member of another network; delete it and resume")
+    return found
 
 
 def _path(folder: Path, step: int) -> Path:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 from torch import Tensor, nn
 
 from mockforge.errors import InputError, nearest
-from mockforge.files import Stamp, stamp
+from mockforge.files import Stamp, replace_file, stamp
 from mockforge.names import name_problem
 from mockforge.train.described import described, parse_json
 from mockforge.train.first_weights import first_weights
@@ -43,12 +43,12 @@ def write_model(
         raise InputError(f"name of the model: {problem}")
     folder.mkdir(parents=True, exist_ok=True)
     raw = save(dict(weights))
-    _write(folder / f"{name}.safetensors", raw)
+    replace_file(folder / f"{name}.safetensors", raw)
     out = folder / f"{name}.json"
     whole = {"format": 1, "name": name, **_finite(found), "sha256": hashlib.sha256(raw).hexdigest()}
     whole["description_sha256"] = description_digest(json.loads(json.dumps(whole)))
-    _write(out, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode())
-    _write(out.with_suffix(".md"), card.encode())
+    replace_file(out, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode())
+    replace_file(out.with_suffix(".md"), card.encode())
     return out
 
 
@@ -207,9 +207,3 @@ def weights_of(network: nn.Module) -> dict[str, Tensor]:
 def count_parameters(network: nn.Module) -> int:
     """Numbers that are learned."""
     return sum(p.numel() for p in network.parameters())
-
-
-def _write(path: Path, raw: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(raw)
-    part.replace(path)

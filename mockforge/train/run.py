@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mockforge.config import Index, config
+from mockforge.errors import InputError, MockforgeError
+from mockforge.lock import only_holder
+from mockforge.names import name_problem
 from mockforge.train.loop import Report, fit
 from mockforge.train.parallel import leads, usable
 from mockforge.train.run_record import check_run, record_run
 from mockforge.train.task import Task
+
+LOCK = ".lock"
+"""Held in the folder of a run while it is at work."""
 
 
 @config
@@ -57,10 +64,33 @@ def run_training(
     is called once before (no losses) and after each step. Raises InputError where the device is
     not there or `out` holds another run, what `make` raises, and LossNotFinite where training breaks.
     """
+    problem = name_problem(recipe.name)
+    if problem:
+        raise InputError(f"name of the model: {problem}")
     usable(recipe.train.device)
     check_run(recipe, out, resume)
     task = make()
-    if leads():
-        record_run(recipe, out, recipe_text)
-    fit(task, recipe.train, recipe.seed, out, resume=resume, report=report)
+    with _held(out):
+        if leads():
+            check_run(recipe, out, resume)  # another run may have begun and ended here meanwhile
+            record_run(recipe, out, recipe_text)
+        fit(task, recipe.train, recipe.seed, out, resume=resume, report=report)
     return out / f"{recipe.name}.json"
+
+
+@contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """Keep other runs out of the folder, and say what to do where its disk gives an error."""
+    try:
+        if not leads():
+            yield
+            return
+        out.mkdir(parents=True, exist_ok=True)
+        with only_holder(out / LOCK, f"{out}: another training run is at work here; wait for it to end"):
+            yield
+    except OSError as error:
+        where = error.filename or out
+        again = "go on with --resume" if (out / "checkpoint.pt").exists() else "start it again"
+        raise MockforgeError(
+            f"{where}: cannot be written ({error.strerror or error}); make room there, then {again}"
+        ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.errors import InputError
-from mockforge.files import fingerprint
+from mockforge.files import fingerprint, replace_file
 
 RECORD = "run.json"
 _FILES = "files_read"
@@ -34,7 +34,7 @@ def check_run(recipe: Any, out: Path, resume: bool) -> None:
         raise InputError(f"{out / 'checkpoint.pt'}: not found, nothing to resume; train without --resume")
     record = out / RECORD
     if resume and record.exists():
-        old, new = flat(json.loads(record.read_text())), flat(_asked(recipe))
+        old, new = flat(_read(record)), flat(_asked(recipe))
         if not any(key.startswith(f"{_FILES}.") for key in old):  # begun before files were recorded
             new = {key: value for key, value in new.items() if not key.startswith(f"{_FILES}.")}
         known = {key.rpartition(".")[0] for key in old}
@@ -52,14 +52,25 @@ def check_run(recipe: Any, out: Path, resume: bool) -> None:
             )
 
 
+def _read(record: Path) -> dict[str, Any]:
+    """What a run was asked; InputError where the file is damaged."""
+    again = "so it is not known whether the run was asked the same; delete it to go on with this recipe"
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{record}: cannot be read ({reason}), {again}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{record}: is no record of a run, found {str(found)[:40]}, {again}")
+    return found
+
+
 def record_run(recipe: Any, out: Path, recipe_text: str) -> None:
     """Write what the run is asked, overrides included, and the recipe's text with its comments."""
     out.mkdir(parents=True, exist_ok=True)
-    part = out / f"{RECORD}.part"
-    part.write_text(json.dumps(_asked(recipe), indent=1) + "\n")
-    part.replace(out / RECORD)
+    replace_file(out / RECORD, (json.dumps(_asked(recipe), indent=1) + "\n").encode())
     if recipe_text:
-        (out / "recipe.yaml").write_text(recipe_text)
+        replace_file(out / "recipe.yaml", recipe_text.encode())
 
 
 def flat(tree: Any, above: str = "") -> dict[str, Any]:
