@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mockforge.names import check_bands
 from mockforge.rng import Stream
 
 Table = Mapping[str, np.ndarray]
@@ -49,7 +50,8 @@ class Batch:
         return replace(self, tables={**self.tables, name: table})
 
     def with_attributes(self, **attributes: Any) -> Batch:
-        """The batch with these attributes added or replaced."""
+        """The batch with these attributes added or replaced. InputError for `bands` of unusable names."""
+        check_bands(attributes.get("bands") or ())
         return replace(self, attributes={**self.attributes, **attributes})
 
     def keep(self, chosen: np.ndarray) -> Batch:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.names import check_bands
 
 ZEROPOINT_NJY = 31.4
 """AB magnitude of 1 nJy."""
@@ -45,6 +46,7 @@ class Field:
             raise ValueError(
                 f"an image (band, y, x) of {len(self.bands)} bands is wanted, found {self.image.shape}"
             )
+        check_bands(self.bands)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,11 +1,21 @@
-"""Names: what a dataset, a stage, a split or a model may be called, since files are named after it."""
+"""Names: what a dataset, a stage, a split, a model or a band may be called, since files, columns and
+extensions are named after it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+from mockforge.errors import InputError
 
 LONGEST = 100
 """Characters of a name: a file system takes 255 bytes, and endings are put behind it."""
+LONGEST_BAND = 50
+"""Characters of a band's name: a FITS value takes 68, and `true_flux_iso_err_` goes before it."""
+_BAND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_BEGINNINGS = ("err_", "iso_", "aper_", "in_", "out_", "truth_", "var_")
+_WORDS = ("err", "iso", "aper", "in", "out", "radius", "mask", "truth", "var")
+"""A column of band `err_g` would be called as another of band `g`, its extension as a truth or a mask."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -22,3 +32,29 @@ def name_problem(text: object) -> str:
         return f"should have at most {LONGEST} characters, found {len(text)}"
     found = repr(text) if len(repr(text)) <= 60 else repr(text)[:57] + "..."
     return f"should be of letters, digits, _, - and ., and begin with a letter or digit (found {found})"
+
+
+def band_problem(text: object) -> str:
+    """What is wrong with `text` as a band's name, in words; empty where it is one."""
+    shown = repr(text) if len(repr(text)) <= 60 else repr(text)[:57] + "..."
+    if not isinstance(text, str) or not _BAND.fullmatch(text):
+        return f"{shown} is no usable name: letters, digits and _ . + - are wanted, each name once"
+    if len(text) > LONGEST_BAND:
+        return f"{shown} has {len(text)} characters; at most {LONGEST_BAND} are wanted, each name once"
+    if text.lower().startswith(_BEGINNINGS) or text.lower() in _WORDS:
+        return (
+            f"{shown} is no usable name: columns are named after bands, and flux_{text} is or would be"
+            " another one; choose a name that does not begin so"
+        )
+    return ""
+
+
+def check_bands(bands: Iterable[object], where: str = "bands") -> None:
+    """InputError for a name that a band cannot have, or that two bands have."""
+    seen: set[object] = set()
+    for name in bands:
+        if problem := band_problem(name):
+            raise InputError(f"{where}: {problem}")
+        if name in seen:
+            raise InputError(f"{where}: {name!r} is the name of two bands; each wants its own, found twice")
+        seen.add(name)

@@ -12,6 +12,7 @@ from typing import Any
 
 from mockforge.errors import InputError, nearest
 from mockforge.fits.check import Hdu, cards_of, opened, walk
+from mockforge.names import check_bands
 
 SMALLEST_SIDE = 16
 """Pixels; a smaller image has no sky to speak of."""
@@ -132,11 +133,7 @@ def band_names(planes: list[Plane], bands: Sequence[str] | None) -> list[str]:
         names = [_band_name(p, i, len(planes)) for i, p in enumerate(planes)]
         if len(set(names)) < len(names):
             names = [f"band{i + 1}" for i in range(len(planes))]
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name) or names.count(name) > 1:
-            raise InputError(
-                f"bands: {name!r} is no usable name: letters, digits and _ . + - are wanted, each name once"
-            )
+    check_bands(names)
     return names
 
 

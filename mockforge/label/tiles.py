@@ -14,6 +14,7 @@ from mockforge.batch import Batch
 from mockforge.config import Count, Fraction, Index, Positive, config
 from mockforge.errors import InputError, MockforgeError
 from mockforge.files import Stamp, named, stamp
+from mockforge.names import check_bands
 from mockforge.rng import Stream
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ class ImageTiles:
     """Pixels beyond the tile on each side that detection sees and the dataset does not hold."""
     max_masked_fraction: Fraction = 0.1
     """Largest share of masked or missing pixels in a tile."""
+
+    def __post_init__(self) -> None:
+        check_bands(self.bands or ())
 
     def reads(self) -> frozenset[str]:
         """Nothing: this is a source."""

@@ -16,6 +16,7 @@ import numpy as np
 from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError, nearest
 from mockforge.files import Stamp, stamp
+from mockforge.names import check_bands
 from mockforge.observe.correlation import drizzle_autocorrelation
 from mockforge.observe.depth import electrons_per_njy, rms_of_depth, with_pixel
 
@@ -87,6 +88,7 @@ class Survey:
     def __post_init__(self) -> None:
         if not self.bands:
             raise ValueError("bands should name at least one band")
+        check_bands(self.bands)
         if self.moffat_beta is not None and self.moffat_beta <= 1.1:
             raise ValueError(f"moffat_beta should be > 1.1, found {self.moffat_beta:g}")
         if not self.sources:

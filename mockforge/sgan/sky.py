@@ -151,7 +151,7 @@ class Sky:
     def _field(self, image: np.ndarray, truth: np.ndarray | None, y0: int, x0: int) -> Field:
         model = self.model
         header = {
-            "MFMODEL": (model.name[:60], "mockforge model that painted the field"),
+            "MFMODEL": (model.name, "mockforge model that painted the field"),
             "MFSHA256": (model.sha256, "sha256 of its weights"),
             "MFMEMBER": (self.member, "member of its ensemble"),
             "MFSEED": (self.seed, "seed of the sky"),

@@ -21,7 +21,7 @@ def spectrum_columns(prefix: str, spectra: Spectra, row: np.ndarray, cosmology: 
     found = spectrum_set(spectra, cosmology)
     return {
         f"{prefix}sed": row.astype(np.int32),
-        f"{prefix}sed_name": np.array([n.encode() for n in found.names], dtype="S60")[row],
+        f"{prefix}sed_name": np.char.encode(np.array(found.names), "utf-8")[row],
         **{f"{prefix}{key}": np.asarray(column)[row] for key, column in found.parameters.items()},
     }
 

@@ -109,7 +109,7 @@ def galaxy_table(
     table: dict[str, Any] = {
         "sample": batch.sample,
         "galaxy": drawn.galaxy.astype(np.int32),
-        "name": np.array([c.name.encode("ascii", "replace")[-80:] for c in cutouts], dtype="S80"),
+        "name": np.char.encode(np.array([c.name for c in cutouts]), "utf-8"),
         "z_in": drawn.z_in,
         "z_out": drawn.z_out,
         "x": drawn.x,

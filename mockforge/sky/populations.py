@@ -32,7 +32,9 @@ def population_set(config: Populations, cosmology: str, grid: PopulationGrid | N
     """
     grid = grid or (bundled_grid() if config.grid == "bundled" else ised_grid(Path(config.grid).expanduser()))
     parts = list(product(config.sfh, config.metallicity, config.a_v))
-    names = tuple(f"{sfh_name(sfh)}_Z{metallicity:g}_Av{a_v:g}" for sfh, metallicity, a_v in parts)
+    names = tuple(
+        f"{sfh_name(sfh)}_Z{_short(metallicity)}_Av{_short(a_v)}" for sfh, metallicity, a_v in parts
+    )
     simple = {z: grid.at(z * SOLAR).astype(np.float32) for z in config.metallicity}
     ages = AgeNodes.of(grid.age_yr, CLOUD_LIFE_YR)
     newest_old = int(np.searchsorted(grid.age_yr, CLOUD_LIFE_YR, side="right"))
@@ -85,12 +87,18 @@ def sfh_name(sfh: Sfh) -> str:
     """A short name, such as `dpl_a3_b1_t1` (slopes and Gyr), `delayed_t1`, `const`, `burst`."""
     chosen = sfh.chosen
     if isinstance(chosen, Burst):
-        return "burst" if chosen.time_gyr == 0 else f"burst_t{chosen.time_gyr:g}"
+        return "burst" if chosen.time_gyr == 0 else f"burst_t{_short(chosen.time_gyr)}"
     if isinstance(chosen, Constant):
-        return "const" if chosen.duration_gyr is None else f"const_t{chosen.duration_gyr:g}"
+        return "const" if chosen.duration_gyr is None else f"const_t{_short(chosen.duration_gyr)}"
     if isinstance(chosen, Delayed):
-        return f"delayed_t{chosen.tau_gyr:g}"
-    return f"dpl_a{chosen.alpha:g}_b{chosen.beta:g}_t{chosen.tau_gyr:g}"
+        return f"delayed_t{_short(chosen.tau_gyr)}"
+    return f"dpl_a{_short(chosen.alpha)}_b{_short(chosen.beta)}_t{_short(chosen.tau_gyr)}"
+
+
+def _short(value: float) -> str:
+    """The number in a few digits where these are exact, else in as many as it takes."""
+    few = f"{value:g}"
+    return few if float(few) == value else repr(float(value))
 
 
 def _parameters(parts: list[tuple[Sfh, float, float]]) -> dict[str, np.ndarray]:
