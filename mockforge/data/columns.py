@@ -114,6 +114,8 @@ _EXACT: dict[str, tuple[str, str]] = {
     "turn": ("", "which of the square's eight symmetries the galaxy is turned by"),
     "fraction_in": ("", "share of the flux at z_in that falls on the tile"),
     "fraction_out": ("", "share of the flux at z_out that falls on the tile"),
+    "oldest_stars_gyr": ("Gyr", "age of the target's oldest stars, since z_form or its burst"),
+    "universe_out_gyr": ("Gyr", "age of the Universe at z_out"),
     "member": ("", "which of the model's networks painted the tile, 0 = the run's last"),
     "density": ("", "number of sources that was asked for, over the field's mean"),
     "sky_x0": ("pix", "first column of the tile on its sky"),

@@ -222,7 +222,7 @@ def _build(folder: Path, recipe: Recipe, workers: int | None, quiet: int) -> Non
     for path in (folder / SHARDS).glob("*.h5"):
         if path.name not in wanted:  # of a longer dataset that this one replaces
             path.unlink()
-    _publish(folder, recipe, [kept[k] for k in range(recipe.shards)])
+    _publish(folder, recipe, [kept[k] for k in range(recipe.shards)], quiet)
 
 
 def _finished_shards(folder: Path, recipe: Recipe) -> dict[int, ShardRecord]:
@@ -244,7 +244,7 @@ def _finished_shards(folder: Path, recipe: Recipe) -> dict[int, ShardRecord]:
     return kept
 
 
-def _publish(folder: Path, recipe: Recipe, records: Sequence[ShardRecord]) -> None:
+def _publish(folder: Path, recipe: Recipe, records: Sequence[ShardRecord], quiet: int) -> None:
     """Write what joins the shards; the manifest comes last and makes the dataset finished."""
     from mockforge.data.card import write_card
     from mockforge.data.croissant import write_croissant
@@ -261,11 +261,27 @@ def _publish(folder: Path, recipe: Recipe, records: Sequence[ShardRecord]) -> No
         model_cards=recipe.model_cards,
     )
     write_view(folder, records)
-    write_card(folder, manifest, [_labels_against_truth(folder, manifest)])
+    notices = _notices(folder, manifest, recipe)
+    for notice in notices:
+        say(f"{folder}: {notice}", quiet)
+    worth = "\n".join(["## Worth knowing\n", *(f"- {notice}." for notice in notices)]) if notices else ""
+    write_card(folder, manifest, [worth, _labels_against_truth(folder, manifest)])
     write_croissant(folder, manifest)
     write_preview(folder, manifest)
     write_manifest(folder, manifest)
     _tidy(folder)
+
+
+def _notices(folder: Path, manifest: Manifest, recipe: Recipe) -> list[str]:
+    """What the stages say of the samples that were made, from their tables."""
+    from mockforge.data.reader import Reader
+
+    asked = [entry.stage.notices for entry in recipe.stages if hasattr(entry.stage, "notices")]
+    if not asked:
+        return []
+    with Reader(folder, manifest) as reader:
+        tables = {name: reader.table(name)[0] for name in reader.tables}
+    return [sentence for notices in asked for sentence in notices(tables)]
 
 
 def _labels_against_truth(folder: Path, manifest: Manifest) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -11,12 +13,14 @@ from mockforge.batch import Batch
 from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, uniform
 from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.psf import Psf
-from mockforge.observe.redshift import Cosmology, arcsec_per_kpc, size_factor
+from mockforge.observe.redshift import Cosmology
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import BandName
 from mockforge.sky.galaxy_table import light_columns, part_columns, scale_columns, spectrum_columns
 from mockforge.sky.light import Epochs, Light, light
-from mockforge.sky.redshifts import RedshiftGrid, check_redshifts, draw_redshifts
+from mockforge.sky.pair_bodies import Bodies, Sizes, draw_bodies, sizes_of, stamp_side
+from mockforge.sky.pair_notices import age_columns, age_notice, check_formed, light_notice
+from mockforge.sky.redshifts import RedshiftGrid, check_redshifts, reach
 from mockforge.sky.shapes import Asymmetry, Bulge, Companions, Knots, Shapes, draw_shapes
 from mockforge.sky.spectra import Igm, Populations, Spectra
 
@@ -48,6 +52,9 @@ class SersicSed:
     """Bands of the images, in the order of the channel axis."""
     stamp: Count = 60
     """Height and width of a stamp, pixels."""
+    enclose: Annotated[float, Limit(gt=0, lt=1)] | None = None
+    """Share of its light that a galaxy should have on its stamp, e.g. 0.95: stamps are then as large as 99%
+    of the galaxies need at both redshifts, and at least `stamp`. Null: `stamp`, whatever falls off it."""
     pixel_scale_arcsec: Positive = 0.1
     """Size of a pixel, arcsec."""
     cosmology: Cosmology = "Planck18"
@@ -117,6 +124,12 @@ class SersicSed:
             raise ValueError("psf_in and psf_out go together: give both, or neither")
         if self.population == "evolving" and not isinstance(self.spectra.chosen, Populations):
             raise ValueError("population: evolving wants spectra: {populations: ...}; templates have no age")
+        evolving = self.population == "evolving"
+        parts = (self, *(p for p in (self.bulge, self.companions, self.knots) if p is not None))
+        for spectra in (part.spectra for part in parts if part.spectra is not None):
+            last = reach(self.z_out if evolving else self.z_in)[1]
+            if math.isfinite(last):
+                check_formed(spectra, last, "z_out" if evolving else "z_in")
 
     def reads(self) -> frozenset[str]:
         """Nothing: a source."""
@@ -140,7 +153,9 @@ class SersicSed:
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw and paint every pair of the batch. InputError where redshifts cannot be paired."""
-        body = _draw_bodies(self, len(batch), stream)
+        if self.enclose is not None:
+            return replace(self, stamp=stamp_side(self), enclose=None)(batch, stream)
+        body = draw_bodies(self, len(batch), stream)
         shapes = draw_shapes(
             body.n, body.axis_ratio, body.position_angle,
             self.bulge, self.companions, self.knots, self.asymmetry, stream,
@@ -150,49 +165,18 @@ class SersicSed:
             spectra, spectrum, shapes.weight, body.magnitude, self.magnitude_kind, self.magnitude_band,
             self.bands, _epochs(self, body),
         )  # fmt: skip
-        sizes = _sizes(self, body)
+        sizes = sizes_of(self, body)
         near = _paint(self, body, shapes, sizes.r_e_in, found.sed_in, self.psf_in)
         far = _paint(self, body, shapes, sizes.r_e_out, found.sed_out, self.psf_out)
         return _filled(self, batch, near, far, body).with_table(
             "galaxy", _galaxy(self, batch, body, shapes, sizes, spectra, spectrum, found, near, far)
         )
 
-
-@dataclass(frozen=True)
-class _Bodies:
-    """What is drawn for each galaxy's main body, all (N,); redshifts are exact in float32."""
-
-    z_in: np.ndarray
-    z_out: np.ndarray
-    magnitude: np.ndarray
-    r_e: np.ndarray
-    n: np.ndarray
-    axis_ratio: np.ndarray
-    position_angle: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """The main body's effective radius: arcsec at both redshifts, kpc at both."""
-
-    r_e_in: np.ndarray
-    r_e_out: np.ndarray
-    kpc_in: np.ndarray
-    kpc_out: np.ndarray
-
-
-def _draw_bodies(cfg: SersicSed, count: int, stream: Stream) -> _Bodies:
-    """Each parameter from a stream of its own, so that changing one leaves the others alone."""
-    z_in, z_out = draw_redshifts(
-        cfg.z_in, cfg.z_out, cfg.redshift_grid, count, stream.child("redshift").numpy()
-    )
-    middle = (cfg.stamp - 1) / 2
-    shift = stream.child("centre").numpy().uniform(-cfg.jitter, cfg.jitter, (2, count))
-    varying = ("magnitude", "r_e", "n", "axis_ratio", "position_angle")
-    values = {key: getattr(cfg, key).draw(stream.child(key).numpy(), count) for key in varying}
-    return _Bodies(z_in=z_in, z_out=z_out, x=middle + shift[0], y=middle + shift[1], **values)
+    def notices(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+        """Sentences on what was built, from its tables."""
+        galaxy = tables["galaxy"]
+        found = [light_notice(galaxy), age_notice(galaxy) if self.population == "constant" else None]
+        return [sentence for sentence in found if sentence]
 
 
 def _choose_spectra(cfg: SersicSed, shapes: Shapes, stream: Stream) -> tuple[tuple[Spectra, ...], np.ndarray]:
@@ -216,7 +200,7 @@ def _choose_spectra(cfg: SersicSed, shapes: Shapes, stream: Stream) -> tuple[tup
     return tuple(s for _, s in own), np.stack(rows, axis=1)
 
 
-def _epochs(cfg: SersicSed, body: _Bodies) -> Epochs:
+def _epochs(cfg: SersicSed, body: Bodies) -> Epochs:
     return Epochs(
         z_in=body.z_in,
         z_out=body.z_out,
@@ -230,18 +214,8 @@ def _epochs(cfg: SersicSed, body: _Bodies) -> Epochs:
     )
 
 
-def _sizes(cfg: SersicSed, body: _Bodies) -> _Sizes:
-    """Physical sizes, and the angles under which they are seen."""
-    scale = arcsec_per_kpc(body.z_in, cfg.cosmology)
-    unit = {"kpc": scale, "arcsec": 1.0, "pixel": cfg.pixel_scale_arcsec}[cfg.r_e_unit]
-    r_e_in = body.r_e * unit
-    grown = ((1.0 + body.z_out) / (1.0 + body.z_in)) ** cfg.size_evolution
-    change = size_factor(body.z_in, body.z_out, cfg.cosmology, angular_size=cfg.angular_size)
-    return _Sizes(r_e_in, r_e_in * grown * change, r_e_in / scale, r_e_in / scale * grown)
-
-
 def _paint(
-    cfg: SersicSed, body: _Bodies, shapes: Shapes, r_e_arcsec: np.ndarray, sed: np.ndarray, psf: Psf | None
+    cfg: SersicSed, body: Bodies, shapes: Shapes, r_e_arcsec: np.ndarray, sed: np.ndarray, psf: Psf | None
 ) -> Drawn:
     """The stamps of galaxies whose main body has this effective radius."""
     import torch
@@ -284,7 +258,7 @@ def _paint(
     return draw(sersics, knots, there(sed), shape, seen)
 
 
-def _filled(cfg: SersicSed, batch: Batch, near: Drawn, far: Drawn, body: _Bodies) -> Batch:
+def _filled(cfg: SersicSed, batch: Batch, near: Drawn, far: Drawn, body: Bodies) -> Batch:
     """The batch with its images and what is true of all of them."""
     images = {
         "input_clean": near.clean,
@@ -320,7 +294,7 @@ def _fwhm(cfg: SersicSed, psf: Psf | None) -> tuple[float, ...]:
 
 
 def _galaxy(
-    cfg: SersicSed, batch: Batch, body: _Bodies, shapes: Shapes, sizes: _Sizes,
+    cfg: SersicSed, batch: Batch, body: Bodies, shapes: Shapes, sizes: Sizes,
     spectra: tuple[Spectra, ...], spectrum: np.ndarray, found: Light, near: Drawn, far: Drawn,
 ) -> dict[str, Any]:  # fmt: skip
     """The table `galaxy`: a row a sample."""
@@ -348,7 +322,11 @@ def _galaxy(
         ),
         "fraction_in": _on_stamp(near, found.sed_in),
         "fraction_out": _on_stamp(far, found.sed_out),
-    }
+        **age_columns(
+            spectra[0], spectrum[:, 0], body.z_in if cfg.population == "constant" else body.z_out,
+            body.z_out, cfg.cosmology,
+        ),
+    }  # fmt: skip
     for k, prefix in enumerate(prefixes):
         table |= spectrum_columns(prefix, spectra[k], spectrum[:, k], cfg.cosmology)
     return table

@@ -19,6 +19,9 @@ FORMED_SUNS = 1e10
 """Mass that every population has formed by z = 0, solar masses."""
 
 
+_PAST = 0.02
+"""Part of its greatest age by which stars may be older than a library knows: they hardly change."""
+
 _FARTHEST = 60.0
 """Redshift to which ages are known."""
 
@@ -44,7 +47,13 @@ def population_set(config: Populations, cosmology: str, grid: PopulationGrid | N
 
     def row(z: float, m: int) -> np.ndarray:
         sfh, metallicity, a_v = parts[m]
-        mass = ages.weights(sfh, population_age(z, config.z_form, cosmology), today).astype(np.float32)
+        age = population_age(z, config.z_form, cosmology)
+        if age > grid.age_yr[-1] * 1e-9 * (1.0 + _PAST):
+            raise InputError(
+                f"{names[m]}: its oldest stars are {age:.1f} Gyr old at z = {z:g} in {cosmology}, and the"
+                f" library ends at {grid.age_yr[-1] * 1e-9:.1f} Gyr; lower z_form, or take another cosmology"
+            )
+        mass = ages.weights(sfh, age, today).astype(np.float32)
         if not mass.any():
             raise InputError(f"{names[m]} has no stars at z = {z:g}; let it start earlier, or stay below")
         young, old = leaves[a_v]
@@ -58,10 +67,10 @@ def population_set(config: Populations, cosmology: str, grid: PopulationGrid | N
 
 def population_age(z: float, z_form: float, cosmology: str) -> float:
     """Gyr since the first stars; below 0 before them."""
-    return _age(z, cosmology) - _age(z_form, cosmology)
+    return universe_age(z, cosmology) - universe_age(z_form, cosmology)
 
 
-def _age(z: float, cosmology: str) -> float:
+def universe_age(z: float, cosmology: str) -> float:
     """Age of the Universe, Gyr: cubic between knots in x = ln(1 + z), where d age / dx = -1 / H."""
     knots, age, slope = _ages(cosmology)
     x = np.log1p(z)

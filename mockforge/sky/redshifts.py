@@ -41,7 +41,7 @@ class RedshiftGrid:
 
 def check_redshifts(z_in: Varying, z_out: Varying, grid: RedshiftGrid | None) -> None:
     """ValueError where no draw can give z_out > z_in, or a bounded one leaves the grid."""
-    lowest, highest = _reach(z_in)[0], _reach(z_out)[1]
+    lowest, highest = reach(z_in)[0], reach(z_out)[1]
     if grid is not None:
         lowest, highest = _on_grid(grid, z_in, z_out)
     if not lowest < highest:
@@ -80,7 +80,7 @@ def draw_redshifts(
     )
 
 
-def _reach(value: Varying) -> tuple[float, float]:
+def reach(value: Varying) -> tuple[float, float]:
     """Lowest and highest value that can be drawn."""
     if value.kind in ("fixed", "choice"):
         return min(value.values), max(value.values)
@@ -96,7 +96,7 @@ def _on_grid(grid: RedshiftGrid, z_in: Varying, z_out: Varying) -> tuple[float, 
         if value.kind in ("normal", "lognormal") and value.values[1] > 0:
             ends.append((grid.low, grid.high))  # draws off the grid are drawn again
             continue
-        index = grid.nearest(np.array(_reach(value)))
+        index = grid.nearest(np.array(reach(value)))
         if (index < 0).any():
             raise ValueError(
                 f"{key} {_text(value)} leaves redshift_grid ({grid.low:g} to {grid.high:g}); "

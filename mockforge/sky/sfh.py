@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from mockforge.errors import InputError
 from mockforge.sky.spectra import Burst, Constant, Delayed, DoublePowerLaw, Sfh
 
 Formed = Callable[[np.ndarray], np.ndarray]
@@ -46,10 +47,16 @@ def _double_power_law(law: DoublePowerLaw, today: float) -> Formed:
     """Trapezium rule in ln t; below the first point the rise is a pure power."""
     t = np.geomspace(1e-5 * min(law.tau_gyr, today), today, _STEPS)
     x = np.log(t / law.tau_gyr)
-    rate = 1.0 / (np.exp(law.alpha * x) + np.exp(-law.beta * x))
+    with np.errstate(over="ignore"):  # beyond any number, the rate is 0
+        rate = 1.0 / (np.exp(law.alpha * x) + np.exp(-law.beta * x))
     per_log = rate * t
     steps = 0.5 * (per_log[1:] + per_log[:-1]) * np.diff(x)
     mass = np.concatenate([[0.0], np.cumsum(steps)]) + per_log[0] / (1.0 + law.beta)
+    if not mass[-1] > 0:
+        raise InputError(
+            f"double_power_law alpha {law.alpha:g}, beta {law.beta:g}, tau_gyr {law.tau_gyr:g} forms no stars"
+            f" within {today:.1f} Gyr; take a smaller beta or tau_gyr"
+        )
     times, mass = np.concatenate([[0.0], t]), np.concatenate([[0.0], mass / mass[-1]])
     return lambda at: np.interp(at, times, mass)
 

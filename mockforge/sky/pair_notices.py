@@ -1,0 +1,72 @@
+"""What the maker of a build of pairs should know: light off the stamps, stars older than the Universe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mockforge.sky.spectra import Burst, Populations, Spectra
+
+HELD = 0.95
+"""Share of a galaxy's light below which a stamp is called too small for it."""
+
+
+def light_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
+    """A sentence on the light that falls off the stamps, or None where all of them hold `HELD` of it."""
+    least = np.minimum(galaxy["fraction_in"], galaxy["fraction_out"])
+    small = least < HELD
+    if not small.any():
+        return None
+    return (
+        f"{_percent(small.mean())} of the pairs have less than {HELD:.0%} of the galaxy's light on the stamp,"
+        f" at z_in or z_out, the least {least.min():.0%} (columns fraction_in, fraction_out of `galaxy`);"
+        f" `enclose: {HELD:g}` makes stamps large enough"
+    )
+
+
+def age_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
+    """A sentence on stars older than the Universe at z_out, or None where there are none."""
+    if "oldest_stars_gyr" not in galaxy:
+        return None
+    over = galaxy["oldest_stars_gyr"] - galaxy["universe_out_gyr"]
+    old = over > 0
+    if not old.any():
+        return None
+    return (
+        f"{_percent(old.mean())} of the targets have stars older than the Universe at z_out, by up to"
+        f" {np.nanmax(over):.1f} Gyr (columns oldest_stars_gyr, universe_out_gyr of `galaxy`):"
+        " `population: constant` shows the population of z_in farther away; `evolving` has the stars of z_out"
+    )
+
+
+def age_columns(
+    spectra: Spectra, row: np.ndarray, z_stars: np.ndarray, z_out: np.ndarray, cosmology: str
+) -> dict[str, np.ndarray]:
+    """Ages (N,) of the oldest stars of populations as they are at `z_stars`, and of the Universe at z_out."""
+    from mockforge.sky.populations import population_age, universe_age
+
+    chosen = spectra.chosen
+    if not isinstance(chosen, Populations):
+        return {}
+    later = np.array([s.chosen.time_gyr if isinstance(s.chosen, Burst) else 0.0 for s in chosen.sfh])
+    later = np.repeat(later, len(chosen.metallicity) * len(chosen.a_v))[row]
+    oldest = np.array([population_age(z, chosen.z_form, cosmology) for z in z_stars.tolist()]) - later
+    return {
+        "oldest_stars_gyr": oldest,
+        "universe_out_gyr": np.array([universe_age(z, cosmology) for z in z_out.tolist()]),
+    }
+
+
+def check_formed(spectra: Spectra, earliest: float, what: str) -> None:
+    """ValueError where populations are asked for at a redshift `earliest` before their first stars."""
+    chosen = spectra.chosen
+    if isinstance(chosen, Populations) and earliest >= chosen.z_form:
+        raise ValueError(
+            f"{what} reaches z = {earliest:g}, and the first stars form at z_form = {chosen.z_form:g}: there"
+            " is no light yet; raise z_form, or stay below it"
+        )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%" if share < 0.995 else f"{100 * share:.0f}%"
