@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral
 
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.memory import check_fits
 from mockforge.rng import Stream
 
 
@@ -71,7 +74,17 @@ def ends(window: tuple[slice, slice]) -> tuple[int, int, int, int]:
     for part in window:
         if part.start is None or part.stop is None or part.step not in (None, 1):
             raise InputError(f"a sky has no edges: give both ends and no step, found {part}")
+        if any(not isinstance(end, Integral) or isinstance(end, bool) for end in (part.start, part.stop)):
+            raise InputError(f"the ends of a window are whole numbers of pixels, found {part}")
         if part.stop <= part.start:
             raise InputError(f"the window {part.start}:{part.stop} is empty")
         out += [int(part.start), int(part.stop)]
     return out[0], out[1], out[2], out[3]
+
+
+def empty_window(bands: int, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+    """An array (bands, y1 - y0, x1 - x0) float32 for a window; InputError where two do not fit in memory."""
+    shape = (bands, y1 - y0, x1 - x0)
+    what = f"the window [{y0}:{y1}, {x0}:{x1}] in {bands} bands"
+    check_fits(8.0 * math.prod(shape), what, "cut smaller windows of the same sky, one after another")
+    return np.empty(shape, dtype=np.float32)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mockforge.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +28,10 @@ class Stream:
 
     seed: int
     key: tuple[Key, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, Integral) or isinstance(self.seed, bool):
+            raise InputError(f"a seed is a whole number, found {self.seed!r}")
 
     def child(self, *key: Key) -> Stream:
         """The stream below this one; independent of it and of every other child."""

@@ -9,6 +9,7 @@ from mockforge.config import Count, Fraction, Layers, Limit, NonNegative, Positi
 
 Channels = Annotated[int, Limit(ge=0, le=1024)]
 Dilation = Annotated[int, Limit(ge=1, le=64)]
+Batch = Annotated[int, Limit(ge=1, le=65536)]
 Packed = Annotated[int, Limit(ge=1, le=64)]
 
 
@@ -146,9 +147,9 @@ class Adam:
 class Crops:
     """What the discriminator sees: one crop size per batch, chosen by weight."""
 
-    sizes: tuple[Annotated[int, Limit(ge=32)], ...] = (96,)
+    sizes: Annotated[tuple[Annotated[int, Limit(ge=32, le=4096)], ...], Size(1, 16)] = (96,)
     """Side of the crops in pixels; multiples of 16."""
-    batch: Count = 16
+    batch: Batch = 16
     """Crops in a batch of the smallest size; larger crops get fewer, so that pixels stay equal."""
     equal_pixels: bool = True
     """Whether larger crops get fewer samples; off = always `batch` samples, as published."""
@@ -182,7 +183,7 @@ class InstrumentChoice:
     """Pixels to which the noise's autocorrelation is measured."""
     photon_noise: Literal["measured", "none"] = "measured"
     """The sources' own noise, from the growth of the finest fluctuations with brightness, or none."""
-    rms_mesh: Annotated[int, Limit(ge=32)] = 128
+    rms_mesh: Annotated[int, Limit(ge=32, le=65536)] = 128
     """Side in pixels of the mesh on which the local sky rms is measured."""
     saturation_njy: NonNegative | tuple[NonNegative, ...] = 0.0
     """Flux of a pixel above the sky at which the detector saturates, for all bands or each; 0 = never."""

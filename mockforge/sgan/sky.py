@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mockforge.field import Field, tan_wcs
-from mockforge.plane import NoisePlane, ends
+from mockforge.plane import NoisePlane, empty_window, ends
 from mockforge.rng import Stream
 from mockforge.sgan.asked import Asked
 from mockforge.sgan.blur import Blur
@@ -22,6 +22,7 @@ from mockforge.sgan.forge import CELL
 from mockforge.sgan.instrument import full_precision
 from mockforge.sgan.model import Model, load_model
 from mockforge.sgan.painter import Painter
+from mockforge.train.parallel import usable
 
 TILE = 384
 """Side in pixels of the canonical tiles a sky is computed in: smaller ones paint more border than sky."""
@@ -63,7 +64,7 @@ class Sky:
         rms: float | Mapping[str, float] | RmsMap | None = None,
     ) -> None:
         self.model = model if isinstance(model, Model) else load_model(model)
-        self.seed, self.device, self.kept_tiles = seed, torch.device(device), kept_tiles
+        self.seed, self.device, self.kept_tiles = seed, usable(device), kept_tiles
         made = control(self.model, depth=depth, seeing=seeing, density=density, rms=rms)
         stream = Stream(seed, ("sky",))
         self._painters: dict[int, Painter] = {}
@@ -128,7 +129,7 @@ class Sky:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Observed and noiseless pixels (None where not known) of a window, (band, y, x) in nJy."""
         bands = len(self.model.bands)
-        image = np.empty((bands, y1 - y0, x1 - x0), dtype=np.float32)
+        image = empty_window(bands, y0, y1, x0, x1)
         truth = np.empty_like(image) if self.painter.clean else None
         for ty, tx in _tiles(y0, y1, x0, x1):
             tile, clean = self._tile(ty, tx)

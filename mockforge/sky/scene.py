@@ -11,7 +11,7 @@ import numpy as np
 
 from mockforge.field import Field, tan_wcs
 from mockforge.observe.noise import pixel_noise
-from mockforge.plane import NoisePlane, ends
+from mockforge.plane import NoisePlane, empty_window, ends
 from mockforge.rng import Stream
 from mockforge.sky.population import hst_population
 from mockforge.sky.scene_model import Clustering, SceneModel
@@ -91,7 +91,8 @@ class Scene:
 
     def pixels(self, y0: int, y1: int, x0: int, x1: int) -> tuple[np.ndarray, np.ndarray]:
         """Observed and noiseless pixels of a window, (band, y, x) in nJy."""
-        truth = np.zeros((len(self.model.bands), y1 - y0, x1 - x0), dtype=np.float32)
+        truth = empty_window(len(self.model.bands), y0, y1, x0, x1)
+        truth[:] = 0.0
         for layer in self.layers(y0, y1, x0, x1):
             truth[:, layer.y, layer.x] += layer.image
         return self.observed(truth, y0, x0), truth

@@ -34,21 +34,21 @@ class Schedule:
 class TrainConfig:
     """The training loop's settings."""
 
-    steps: Count = 20000
+    steps: Annotated[int, Limit(ge=1, le=1_000_000_000)] = 20000
     """Optimiser steps of the whole run."""
     minutes: Positive | None = None
     """Stop, with a checkpoint, after this many minutes of this call; `--resume` goes on."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
-    threads: Index = 0
+    threads: Annotated[int, Limit(ge=0, le=1024)] = 0
     """CPU threads; 0 = torch's own choice."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """bfloat16 = autocast; auto = bfloat16 on a GPU that has it, float32 elsewhere."""
-    accumulate: Count = 1
+    accumulate: Annotated[int, Limit(ge=1, le=65536)] = 1
     """Batches whose gradients are averaged before a step."""
     ema_decay: Fraction = 0.999
     """Decay of the running average of the weights; the average is what is exported."""
-    members: Count = 1
+    members: Annotated[int, Limit(ge=1, le=64)] = 1
     """Averaged weights kept on the way, as members of one model; the last are those of the end."""
     members_from: Annotated[float, Limit(ge=0, lt=1)] = 0.5
     """Fraction of the steps after which members are kept, at equal distances in steps."""

@@ -1,0 +1,27 @@
+"""How much memory this machine has, and a sentence before more than that is asked of it."""
+
+from __future__ import annotations
+
+import math
+import os
+
+from mockforge.errors import InputError
+
+_USABLE = 0.8
+"""Share of the memory that one array may take."""
+
+
+def total_memory() -> float:
+    """Bytes of memory of this machine; infinite where it does not say."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        return math.inf
+
+
+def check_fits(needed: float, what: str, instead: str) -> None:
+    """InputError where `needed` bytes for `what` are more than this machine can hold, and what to do."""
+    there = total_memory()
+    if needed > _USABLE * there:
+        sizes = f"{needed / 1e9:,.1f} GB of memory, this machine has {there / 1e9:,.1f}"
+        raise InputError(f"{what} needs {sizes}; {instead}")
