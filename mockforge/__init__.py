@@ -12,18 +12,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Field", "Scene", "Sky", "__version__", "build", "load"]
+__all__ = ["Field", "Scene", "Sky", "__version__", "build", "load", "redshift"]
 
 if TYPE_CHECKING:
     from mockforge.data.dataset import load
     from mockforge.engine.build import build
     from mockforge.field import Field
+    from mockforge.redshifter.apply import redshift
     from mockforge.sgan.sky import Sky
     from mockforge.sky.scene import Scene
 
 _HOMES = {
     "build": "mockforge.engine.build",
     "load": "mockforge.data.dataset",
+    "redshift": "mockforge.redshifter.apply",
     "Field": "mockforge.field",
     "Scene": "mockforge.sky.scene",
     "Sky": "mockforge.sgan.sky",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from mockforge.errors import InputError
 from mockforge.wavelengths import from_blue_to_red
 
 BLACK, STRETCH, WHITE = -0.5, 12.0, 60.0
@@ -164,6 +167,19 @@ def compared(rows: Sequence[np.ndarray], rms: np.ndarray, bands: Sequence[str] |
         asinh_rgb(i, one, bands=bands, noise=0.0) for row in rows for i, one in zip(row, rms, strict=True)
     ]
     return mosaic(pictures, columns=len(rms))
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a matplotlib figure as a PNG, whole or not at all; InputError where it cannot be written."""
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(part, format="png", metadata={"Software": None})
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def save_png(path: str | Path, rgb: np.ndarray) -> None:

@@ -1,9 +1,9 @@
 """The command `mockforge`: one short function per command. Heavy libraries are imported in them."""
 
-from mockforge.cli import datasets, evaluation, images, networks, recovery
+from mockforge.cli import datasets, evaluation, images, networks, recovery, redshifting
 from mockforge.cli.program import app
 
-__all__ = ["app", "datasets", "evaluation", "images", "main", "networks", "recovery"]
+__all__ = ["app", "datasets", "evaluation", "images", "main", "networks", "recovery", "redshifting"]
 
 
 def main() -> None:

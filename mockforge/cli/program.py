@@ -147,6 +147,15 @@ def mockforge(
     """
 
 
+def check_files(*paths: Path | None) -> None:
+    """InputError where a file to be written is a folder, or lies in a file."""
+    for path in paths:
+        if path is not None and path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of a file")
+        if path is not None and path.parent.exists() and not path.parent.is_dir():
+            raise InputError(f"{path}: {path.parent} is a file, not a folder; choose another place")
+
+
 def print_lines(lines: Iterable[Any]) -> None:
     """Print a line each."""
     for line in lines:

@@ -17,7 +17,9 @@ from mockforge.cli.program import (
     Verbose,
     Zeropoint,
     app,
+    check_files,
     command,
+    print_lines,
 )
 from mockforge.errors import InputError
 
@@ -72,11 +74,7 @@ def recover(
     """
     if (demo is None) == (not images):
         raise InputError("give images to recover, or --demo PNG; `mockforge recover --help` shows how")
-    for path in (out, picture, demo):
-        if path is not None and path.is_dir():
-            raise InputError(f"{path}: is a folder; give the name of a file")
-        if path is not None and path.parent.exists() and not path.parent.is_dir():
-            raise InputError(f"{path}: {path.parent} is a file, not a folder; choose another place")
+    check_files(out, picture, demo)
     if demo is not None:
         from mockforge.recover.demo import demonstrate, demonstration_picture
 
@@ -111,6 +109,4 @@ def recover(
         print(
             f'{width} x {height} pixels (x, y) of {made.pixel_scale_arcsec:.4g}" in {", ".join(made.bands)}'
         )
-    for path in (out, picture):
-        if path is not None:
-            print(path)
+    print_lines(path for path in (out, picture) if path is not None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,8 @@ from mockforge.picture import asinh_rgb, mosaic, save_png, sky_rms
 from mockforge.recover.degraded import Scales
 from mockforge.recover.grid import fine_shape
 from mockforge.recover.model import Recoverer, load_recoverer, predict
+from mockforge.train.fields import in_order, made_by
 
-_SAME = 0.01
-"""Pixel scales that differ by less than this part are taken as equal."""
 _LARGEST = 2000
 """Pixels on a side beyond which a picture shows the middle alone."""
 
@@ -36,8 +34,8 @@ def recover_field(
     """
     if not isinstance(model, Recoverer):
         model = load_recoverer(model)
-    field = _in_order(field, model)
     s = model.scales
+    field = in_order(field, model.name, s.bands, s.coarse_arcsec)
     _, height, width = field.shape
     shape = s.fine if model.kind == "cgan" else fine_shape((height, width), s.step)
     level = np.asarray(rms_njy if rms_njy is not None else _level(field), dtype=np.float32)
@@ -51,11 +49,7 @@ def recover_field(
         psf_fwhm_arcsec=s.fine_psf_fwhm_arcsec,
         mask=_mask(field, shape, s),
         wcs=_wcs(field, shape, s),
-        header={
-            "MFMODEL": (model.name, "network that recovered the image"),
-            "MFSHA256": (model.sha256, "sha256 of its weights"),
-            "MFFROM": (", ".join(s.bands), "bands it was recovered from"),
-        },
+        header=made_by(model.name, model.sha256, s.bands, "recovered"),
     )
 
 
@@ -82,32 +76,6 @@ def recovery_picture(before: Field, after: Field, path: Path) -> None:
         save_png(path, picture)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
-def _in_order(field: Field, model: Recoverer) -> Field:
-    """The field with the model's bands in its order; InputError where it is not what the model takes."""
-    s = model.scales
-    if field.unit != "nJy":
-        raise InputError("the flux unit of the image is unknown: give the AB magnitude of pixel value 1")
-    if set(field.bands) != set(s.bands):
-        raise InputError(
-            f"model {model.name} takes the bands {', '.join(s.bands)}, the image has "
-            f"{', '.join(field.bands)}; name them as the model does, in order, where they are its bands"
-        )
-    scale = field.pixel_scale_arcsec
-    if scale is None:
-        raise InputError("the pixel scale of the image is unknown: give it in arcsec")
-    if abs(scale / s.coarse_arcsec - 1) > _SAME:
-        raise InputError(
-            f"model {model.name} takes pixels of {s.coarse_arcsec:g} arcsec, the image has {scale:g}; "
-            "resample it, or train a model on its pixels"
-        )
-    order = [field.bands.index(band) for band in s.bands]
-    variance = None if field.variance is None else field.variance[order]
-    image = field.image[order]
-    if field.mask is not None:  # what may not be used may be anything
-        image = np.where(field.mask, np.float32(0), image)
-    return replace(field, image=image, bands=s.bands, truth=None, variance=variance)
 
 
 def _level(field: Field) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.errors import InputError
-from mockforge.picture import asinh_rgb
+from mockforge.picture import asinh_rgb, save_figure
 from mockforge.recover.degraded import sky_level
 from mockforge.recover.model import Recoverer, load_recoverer, predict
 from mockforge.rng import Stream
@@ -143,11 +143,4 @@ def demonstration_picture(found: Demonstration, path: Path) -> None:
         f"A galaxy at z = {found.redshift:.2f}, F160W = {found.magnitude:.1f}{beside}; "
         f"error of its flux {flux:+.1f}%"
     )
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(part, format="png", metadata={"Software": None})
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    save_figure(figure, path)

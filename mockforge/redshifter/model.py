@@ -20,6 +20,7 @@ from mockforge.field import ZEROPOINT_NJY
 from mockforge.redshifter.card import redshifter_card
 from mockforge.redshifter.config import Cvae, Loss, Unet
 from mockforge.redshifter.geometry import Geometry
+from mockforge.redshifter.learned import Learned
 from mockforge.redshifter.model_file import RedshifterFile
 from mockforge.redshifter.networks import make_network
 from mockforge.train.first_weights import first_weights
@@ -49,6 +50,8 @@ class Redshifter:
     pixel_scale_arcsec: float | None = None
     redshifts: tuple[float, float] = (0.0, 0.0)
     """Lowest and highest redshift it learned from."""
+    learned: Learned = field(default_factory=Learned)
+    """Ranges of its training set, of which `redshifts` are those of both ends."""
     loss: Loss = field(default_factory=Loss)
     training: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Tensor] = field(default_factory=dict)
@@ -82,6 +85,7 @@ class Redshifter:
             "shape": list(self.shape),
             "pixel_scale_arcsec": self.pixel_scale_arcsec,
             "redshifts": list(self.redshifts),
+            "learned": asdict(self.learned),
             "loss": asdict(self.loss),
             "training": dict(self.training),
         }
@@ -99,6 +103,7 @@ class Redshifter:
             "stamp": f"{self.shape[0]} x {self.shape[1]} pixels",
             "pixel scale": f"{self.pixel_scale_arcsec:g} arcsec" if self.pixel_scale_arcsec else "not known",
             "redshifts": f"{self.redshifts[0]:g} to {self.redshifts[1]:g}",
+            "PSF FWHM": _widths(self.bands, self.learned.psf_fwhm_in_arcsec),
             "cosmology": self.geometry.cosmology,
         }
         return rows | training_notes(self.training) | {"sha256": self.sha256}
@@ -140,6 +145,10 @@ def predict(
     return torch.cat([network(*(v.to(place) for v in part)).cpu() for part in parts]).numpy()
 
 
+def _widths(bands: tuple[str, ...], known: tuple[float, ...] | None) -> str:
+    return ", ".join(f"{b} {f:.3g} arcsec" for b, f in zip(bands, known or (), strict=False)) or "not known"
+
+
 def _make(found: RedshifterFile, weights: dict[str, Tensor]) -> Redshifter:
     return Redshifter(
         name=found.name,
@@ -149,6 +158,7 @@ def _make(found: RedshifterFile, weights: dict[str, Tensor]) -> Redshifter:
         shape=found.shape,
         pixel_scale_arcsec=found.pixel_scale_arcsec,
         redshifts=found.redshifts,
+        learned=found.learned,
         loss=found.loss,
         training=found.training,
         weights=weights,

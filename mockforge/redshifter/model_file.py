@@ -10,6 +10,7 @@ from torch import nn
 from mockforge.config import Bands, Limit
 from mockforge.redshifter.config import Loss, Network
 from mockforge.redshifter.geometry import Geometry
+from mockforge.redshifter.learned import Learned, check_learned
 from mockforge.redshifter.networks import make_network
 from mockforge.train.model_file import ModelFile, check_bands, one_each
 
@@ -29,6 +30,7 @@ class RedshifterFile(ModelFile):
     shape: tuple[Side, Side]
     pixel_scale_arcsec: Annotated[float, Limit(ge=0.001, le=60)] | None
     redshifts: tuple[Redshift, Redshift]
+    learned: Learned = field(default_factory=Learned)
     loss: Loss = field(default_factory=Loss)
 
     def check(self) -> None:
@@ -37,6 +39,7 @@ class RedshifterFile(ModelFile):
         if not self.geometry.wavelength:
             raise ValueError("geometry.wavelength: one number a band is wanted, found none")
         check_bands("bands", self.bands)
+        check_learned(self.learned, self.bands)
         if self.redshifts[0] > self.redshifts[1]:
             raise ValueError(f"redshifts: should be the lowest and the highest, found {list(self.redshifts)}")
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from mockforge.data.dataset import PAIR
+from mockforge.data.dataset import PAIR, load
+from mockforge.errors import InputError
+from mockforge.field import Field
 from mockforge.train.dataset import Split
 
 
@@ -25,6 +30,40 @@ class Pairs(Split):
     def _read(self, rows: np.ndarray) -> tuple[Tensor, ...]:
         samples = [self.data.sample(int(row), *PAIR) for row in rows]
         return tuple(torch.stack([s[name] for s in samples]) for name in PAIR)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pair of a dataset, as fields."""
+
+    input: Field
+    target: Field
+    z_in: float
+    z_out: float
+
+
+def read_pair(folder: str | Path, split: str | None, row: int) -> Pair:
+    """Pair `row` of a split of a dataset; InputError where there is none or it says no bands."""
+    data = load(folder, split)
+    data.needs(PAIR, "redshift")
+    if not 0 <= row < len(data):
+        raise InputError(f"{folder}: row {row} of split {split or 'all'}, it has rows 0 to {len(data) - 1}")
+    about = data.attributes
+    missing = [key for key in ("bands", "pixel_scale_arcsec") if key not in about]
+    if missing:
+        raise InputError(f"{folder}: does not say its {' and '.join(missing)}")
+    sample = data.sample(row, *PAIR)
+
+    def field(end: str, name: str) -> Field:
+        found = about.get(f"psf_fwhm_{end}_arcsec", about.get("psf_fwhm_arcsec"))
+        return Field(
+            image=sample[name].numpy(),
+            bands=tuple(str(b) for b in about["bands"]),
+            pixel_scale_arcsec=float(about["pixel_scale_arcsec"]),
+            psf_fwhm_arcsec=None if found is None else tuple(float(f) for f in found),
+        )
+
+    return Pair(field("in", "input"), field("out", "target"), float(sample["z_in"]), float(sample["z_out"]))
 
 
 def turned(image: Tensor, turns: Tensor) -> Tensor:

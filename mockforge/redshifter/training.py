@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from mockforge.config import Count, config
-from mockforge.data.dataset import Dataset
+from mockforge.data.dataset import PAIR
 from mockforge.data.manifest import MANIFEST
 from mockforge.errors import InputError
 from mockforge.observe.redshift import Cosmology
 from mockforge.redshifter.config import Adam, Loss, Network, Unet
 from mockforge.redshifter.geometry import Geometry, pivot_wavelengths
+from mockforge.redshifter.learned import Learned
 from mockforge.redshifter.model import Redshifter
 from mockforge.redshifter.pairs import Pairs
 from mockforge.redshifter.task import RedshifterTask
@@ -60,6 +61,7 @@ class TrainRedshifter(TrainRecipe):
 def make_task(recipe: TrainRedshifter, recipe_text: str = "") -> RedshifterTask:
     """The training task: a fresh network (weights from the recipe's seed) and the pairs."""
     data, held_out = splits(recipe.dataset, recipe.split, recipe.held_out)
+    data.needs(PAIR, "a redshifter")
     bands = tuple(str(b) for b in data.attributes["bands"])
     wavelength = recipe.wavelength_angstrom or pivot_wavelengths(bands)
     if len(wavelength) != len(bands):
@@ -67,7 +69,7 @@ def make_task(recipe: TrainRedshifter, recipe_text: str = "") -> RedshifterTask:
             f"wavelength_angstrom has {len(wavelength)} numbers for {len(bands)} bands ({', '.join(bands)})"
         )
     scale = data.attributes.get("pixel_scale_arcsec")
-    network = recipe.network.chosen
+    network, learned = recipe.network.chosen, Learned.of(data)
     with first_weights(Stream(recipe.seed, ("weights",))):
         model = Redshifter(
             name=recipe.name,
@@ -76,7 +78,8 @@ def make_task(recipe: TrainRedshifter, recipe_text: str = "") -> RedshifterTask:
             geometry=Geometry(tuple(wavelength), recipe.cosmology),
             shape=(data.arrays["input"][1], data.arrays["input"][2]),
             pixel_scale_arcsec=float(scale) if scale is not None else None,
-            redshifts=_reach(data),
+            redshifts=learned.reach,
+            learned=learned,
             loss=recipe.loss,
             training=recipe.notes(recipe_text, about(data, "pairs"), batch=recipe.batch),
         )
@@ -89,14 +92,3 @@ def make_task(recipe: TrainRedshifter, recipe_text: str = "") -> RedshifterTask:
             adam=recipe.adam,
             seed=recipe.seed,
         )
-
-
-def _reach(data: Dataset) -> tuple[float, float]:
-    """Lowest and highest redshift of the first thousand pairs, two digits."""
-    found = [
-        float(value)
-        for i in range(min(len(data), 1000))
-        for name, value in data.sample(i, "z_in", "z_out").items()
-        if name != "sample"
-    ]
-    return round(min(found), 2), round(max(found), 2)

@@ -1,0 +1,60 @@
+"""What any trained network asks of a field that it is given, and what it writes into the one it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.field import Field
+
+_SAME = 0.01
+"""Pixel scales that differ by less than this part are taken as equal."""
+
+
+def in_order(field: Field, model: str, bands: Sequence[str], pixel_scale_arcsec: float | None) -> Field:
+    """The field in nJy with the model's bands in its order, masked pixels 0; others are left out.
+
+    Raises InputError where unit, bands or pixel scale are not what the model takes.
+    """
+    if field.unit != "nJy":
+        raise InputError("the flux unit of the image is unknown: give the AB magnitude of pixel value 1")
+    missing = [band for band in bands if band not in field.bands]
+    if missing:
+        raise InputError(
+            f"model {model} takes the bands {', '.join(bands)}, the image has {', '.join(field.bands)}; "
+            "name them as the model does, in order, where they are its bands"
+        )
+    scale = field.pixel_scale_arcsec
+    if pixel_scale_arcsec is not None and scale is None:
+        raise InputError("the pixel scale of the image is unknown: give it in arcsec")
+    if pixel_scale_arcsec is not None and abs(scale / pixel_scale_arcsec - 1) > _SAME:  # type: ignore[operator]
+        raise InputError(
+            f"model {model} takes pixels of {pixel_scale_arcsec:g} arcsec, the image has {scale:g}; "
+            "resample it, or train a model on its pixels"
+        )
+    order = [field.bands.index(band) for band in bands]
+    image = field.image[order]
+    if field.mask is not None:  # what may not be used may be anything
+        image = np.where(field.mask, np.float32(0), image)
+    fwhm, variance = field.psf_fwhm_arcsec, field.variance
+    return replace(
+        field,
+        image=image,
+        bands=tuple(bands),
+        psf_fwhm_arcsec=None if fwhm is None else tuple(fwhm[i] for i in order),
+        truth=None,
+        variance=None if variance is None else variance[order],
+    )
+
+
+def made_by(model: str, sha256: str, bands: Sequence[str], what: str) -> dict[str, Any]:
+    """Cards of a field that a network made; `what` was done to it, in a word: recovered, redshifted."""
+    return {
+        "MFMODEL": (model, f"network, the image is {what}"),
+        "MFSHA256": (sha256, "sha256 of its weights"),
+        "MFFROM": (", ".join(bands), "bands it was made from"),
+    }
