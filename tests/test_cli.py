@@ -98,10 +98,10 @@ def test_bad_input_exits_2_and_writes_nothing(
             1,
             "mockforge: unexpected ZeroDivisionError: oh; run it with -v and report",
         ),
-        (KeyboardInterrupt(), 1, "mockforge: interrupted\n"),
+        (KeyboardInterrupt(), 130, "mockforge: interrupted\n"),
     ],
 )
-def test_failed_work_exits_1(
+def test_failed_work_exits_1_and_ctrl_c_130(
     error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def fail(*_: object, **__: object) -> None:

@@ -1,5 +1,7 @@
 """The command `mockforge`: one short function per command. Heavy libraries are imported in them."""
 
+import signal
+
 from mockforge.cli import datasets, evaluation, images, networks, recovery, redshifting
 from mockforge.cli.program import app
 
@@ -8,4 +10,9 @@ __all__ = ["app", "datasets", "evaluation", "images", "main", "networks", "recov
 
 def main() -> None:
     """Entry point of the command `mockforge`."""
-    app(prog_name="mockforge")
+    try:
+        app(prog_name="mockforge")
+    except SystemExit as end:
+        if end.code in (130, 143):  # libraries take a moment to end: a second Ctrl-C disturbs none
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise

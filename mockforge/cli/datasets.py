@@ -47,27 +47,30 @@ def build(
 @command
 def verify(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of a dataset.")],
-    repair: Annotated[bool, typer.Option("--repair", help="Make exactly the bad shards again.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Make exactly the bad files again.")] = False,
     workers: Workers = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Re-hash a dataset; with --repair, make its bad shards again.
+    """Check every file of a dataset; with --repair, make the bad ones again.
 
     \b
       mockforge verify datasets/small
       mockforge verify datasets/small --repair
 
-    A repaired shard is put in place only when its sha256 is the recorded one. Exit code 1 where
-    a file is bad and stays so.
+    A shard is made from the recipe and put in place only when its sha256 is the recorded one;
+    the joined view, cards and preview are made from the shards, a lost manifest from its copy
+    in croissant.json. Exit code 1 where a file is bad and stays so.
     """
     from mockforge.engine.build import verify as verify_dataset
 
     bad = verify_dataset(dataset, repair, workers, quiet=int(quiet))
     for shard in bad:
-        print(f"{shard.name}: {shard.reason}" + ("; made again, sha256 as recorded" if repair else ""))
+        print(f"{shard.name}: {shard.reason}" + (f"; {shard.mended}" if shard.mended else ""))
     if bad and not repair:
         fail(f"{dataset}: {len(bad)} bad; `mockforge verify {dataset} --repair` makes them again", 1)
+    if left := [shard.name for shard in bad if not shard.mended]:
+        fail(f"{dataset}: {', '.join(left)} could not be made again", 1)
     if not bad and not quiet:
         print(f"{dataset}: every file is as recorded")
 

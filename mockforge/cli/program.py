@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,16 +75,18 @@ Workers = Annotated[
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Errors of a command as sentences on stderr: exit 2 for bad input, 1 for failed work."""
+    """Errors of a command as sentences on stderr: exit 2 for bad input, 1 for failed work, 130 for
+    Ctrl-C, 143 where it is told to end (SIGTERM); both let the work put away what it has begun."""
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            function(*args, **kwargs)
+            with _ended_as_by_ctrl_c():
+                function(*args, **kwargs)
         except (typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt as error:
-            fail(str(error) or "interrupted", 1)
+            fail_interrupted(error)
         except BrokenPipeError:  # the reader of our output has left, as `| head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
@@ -93,11 +98,53 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
                 traceback.print_exc()
             if isinstance(error, MockforgeError):
-                fail(str(error), 2 if isinstance(error, InputError) else 1)
+                fail(str(error), 2 if isinstance(error, InputError) and not _disk_failed(error) else 1)
+            if isinstance(error, OSError) and error.errno and error.strerror:
+                named = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+                fail(named, 1 if _disk_failed(error) else 2)
             hint = "" if kwargs.get("verbose") else "; run it with -v and report what it prints"
             fail(f"unexpected {type(error).__name__}: {error}{hint}", 1)
 
     return run
+
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_terminated = False  # by SIGTERM, which is answered as Ctrl-C is
+
+
+def _disk_failed(error: BaseException | None) -> bool:
+    """Whether an error comes of a disk that is full or broken: then the input was not at fault."""
+    while error is not None:
+        # astropy reports a full disk without the system's number.
+        if isinstance(error, OSError) and (error.errno in _DISK or "enough space on disk" in str(error)):
+            return True
+        error = error.__cause__
+    return False
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Answer SIGTERM as Ctrl-C, so that locks, parts of files and workers are put away."""
+
+    def end(number: int, frame: object) -> None:
+        global _terminated
+        _terminated = True
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not in the main thread, where signals are not ours to take
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def fail_interrupted(error: KeyboardInterrupt) -> None:
+    """Leave with 130, as shells know Ctrl-C, or 143."""
+    fail(str(error) or "interrupted", 143 if _terminated else 130)
 
 
 def fail(message: str, code: int) -> None:
@@ -143,7 +190,8 @@ def mockforge(
     In Python:
       train = mockforge.load("datasets/small", split="train")    # a torch Dataset
 
-    `mockforge COMMAND --help` explains each. Exit codes: 0 done, 1 failed, 2 bad input.
+    `mockforge COMMAND --help` explains each. Exit codes: 0 done, 1 failed, 2 bad input,
+    130 interrupted.
     """
 
 

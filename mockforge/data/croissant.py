@@ -13,6 +13,7 @@ from mockforge.data.columns import meaning_of
 from mockforge.data.describe import counts
 from mockforge.data.manifest import SHARDS, VIEW, Manifest, write_text
 from mockforge.data.reader import Reader
+from mockforge.data.rescue import manifest_property
 from mockforge.data.shards import file_sha256
 
 CROISSANT = "croissant.json"
@@ -79,6 +80,7 @@ def write_croissant(folder: str | Path, manifest: Manifest) -> None:
             "creator": {"@type": "sc:Organization", "name": "mockforge"},
             "keywords": ["astronomy", "galaxies", "simulation"],
             "distribution": _files(Path(folder), manifest),
+            "additionalProperty": manifest_property(manifest),
             "recordSet": [_samples(reader), *(_table(reader, name) for name in reader.tables)],
         }
     write_text(Path(folder) / CROISSANT, json.dumps(document, indent=1, ensure_ascii=False) + "\n")

@@ -1,13 +1,77 @@
-"""Typed access to what an HDF5 file holds."""
+"""Typed access to what an HDF5 file holds, checksums, and what HDF5's errors mean."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mockforge.errors import MockforgeError
+
 if TYPE_CHECKING:
     import h5py
+
+LIBVER = ("v110", "v110")
+"""Of every file that is written: HDF5 1.10's format, whose metadata has checksums of its own, and no
+newer one, so that the bytes do not depend on the library's version more than they must."""
+
+BLOCK = 1 << 18
+"""Bytes in a chunk of small values, about."""
+
+_LARGEST = (1 << 32) - 1
+"""Bytes a chunk may have in HDF5."""
+
+
+class Unreadable(MockforgeError):
+    """An HDF5 file that cannot be read, or not be trusted; the message is the reason alone."""
+
+
+def checked(shape: tuple[int, ...], itemsize: int, *, rows: int | None = None) -> dict[str, Any]:
+    """Options of `create_dataset` for values with a checksum (Fletcher 32) that HDF5 itself checks.
+
+    A chunk holds `rows` rows, by default as many as make about BLOCK bytes; of rows that no
+    chunk can hold, the leading axes are divided. Without values there is nothing to check.
+    """
+    if 0 in shape or not shape or not itemsize:
+        return {}
+    row = itemsize * int(np.prod(shape[1:], dtype=np.int64))
+    chunk = [min(shape[0], rows or max(1, BLOCK // row)), *shape[1:]]
+    for axis in range(1, len(chunk)):
+        if itemsize * int(np.prod(chunk, dtype=np.int64)) > _LARGEST:
+            chunk[axis] = 1
+    return {"chunks": tuple(chunk), "fletcher32": True}
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Any error of HDF5 on `path` as Unreadable, in words; a damaged file can raise nearly anything."""
+    try:
+        yield
+    except MockforgeError:
+        raise
+    except Exception as error:
+        raise Unreadable(reason(error, path)) from error
+
+
+def reason(error: Exception, path: Path) -> str:
+    """What an error of h5py says about a file, in words."""
+    said = str(error).lower()
+    if isinstance(error, OSError) and not path.exists():
+        return "missing"
+    if "fletcher32" in said or "checksum" in said or "data error detected" in said:
+        return "its contents do not match their checksum"
+    if "signature not found" in said or "bad superblock" in said:
+        return "it is not an HDF5 file, or its start is damaged"
+    if "truncated file" in said or "eof" in said:
+        return "it ends too early"
+    if isinstance(error, OSError) and error.errno and error.strerror and "hdf5" not in said:
+        return error.strerror
+    if isinstance(error, KeyError) or "doesn't exist" in said:
+        return "something that should be in it is not there"
+    return "HDF5 cannot make sense of it"
 
 
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:

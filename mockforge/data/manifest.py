@@ -1,29 +1,62 @@
 """The manifest: what a finished dataset is made of. It is written last, so a folder without it
-is an unfinished build."""
+is an unfinished build. It records the sha256 of every other file and of its own contents."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mockforge.data.shards import ShardRecord, sync_folder
+from mockforge.data.shards import ShardRecord, file_sha256, file_size_fault, sync_folder
 from mockforge.errors import InputError
 
 MANIFEST = "manifest.json"
 SHARDS = "shards"
 VIEW = "dataset.h5"
-FORMAT = 1
-"""Raised when a reader of an older mockforge would misread the folder."""
+PUBLISHED = (VIEW, "README.md", "croissant.json", "preview.png")
+"""The files that join and show the shards, in the order in which they are made."""
+FORMAT = 2
+"""Raised when a reader of an older mockforge would misread the folder. 1 had no sha256 but the shards'."""
 
 
 def _today() -> str:
     return datetime.now(UTC).date().isoformat()
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What the manifest knows of a file that is no shard."""
+
+    name: str
+    """One of PUBLISHED."""
+    sha256: str
+    bytes: int
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> FileRecord:
+        """The record as it was written; KeyError, TypeError or ValueError where it is not one."""
+        if value["name"] not in PUBLISHED:
+            raise ValueError(f"{value['name']!r} is none of {', '.join(PUBLISHED)}")
+        return cls(name=str(value["name"]), sha256=str(value["sha256"]), bytes=int(value["bytes"]))
+
+    def fault(self, folder: Path) -> str | None:
+        """What is wrong with the file in `folder`, or None; hashes it only where its size is right."""
+        path = folder / self.name
+        if (fault := file_size_fault(path, self.bytes)) is not None:
+            return fault
+        try:
+            digest = file_sha256(path)
+        except OSError as error:  # a disk that fails
+            return f"unreadable: {error.strerror}"
+        return (
+            None if digest == self.sha256 else f"sha256 is {digest[:12]}..., should be {self.sha256[:12]}..."
+        )
 
 
 @dataclass(frozen=True)
@@ -47,6 +80,9 @@ class Manifest:
     """Network -> its card, Markdown; quoted in the dataset's card."""
     made: str = field(default_factory=_today)
     """Day the dataset was finished, UTC, e.g. 2026-11-30."""
+    files: tuple[FileRecord, ...] = ()
+    """The files of PUBLISHED; empty while they are not written, and in a manifest of format 1."""
+    format: int = FORMAT
 
     def __post_init__(self) -> None:
         if not self.splits:
@@ -66,17 +102,20 @@ class Manifest:
         return out
 
     def to_json(self) -> dict[str, Any]:
-        """The manifest as plain values for `json.dumps`."""
+        """The manifest as plain values for `json.dumps`; the last, `digest`, is the sha256 of the others."""
         out = {"format": FORMAT, "samples": self.samples, "rows": self.rows(), **asdict(self)}
+        out["format"] = FORMAT
         out["shards"] = [record.to_json() for record in self.shards]
-        return out
+        out["files"] = [asdict(record) for record in self.files]
+        return {**out, "digest": content_digest(out)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Manifest:
         """The manifest `to_json` wrote; KeyError, TypeError or ValueError where it is not one."""
-        if value["format"] != FORMAT:
-            raise ValueError(f"format {value['format']!r}, this version reads {FORMAT}")
-        return cls(
+        version = value["format"]
+        if version not in (1, FORMAT) or type(version) is not int:
+            raise ValueError(f"format {version!r}, this version reads 1 and {FORMAT}")
+        out = cls(
             name=str(value["name"]),
             recipe=str(value["recipe"]),
             recipe_digest=str(value["recipe_digest"]),
@@ -86,20 +125,47 @@ class Manifest:
             weights=dict(value["weights"]),
             model_cards=dict(value["model_cards"]),
             made=str(value["made"]),
+            files=tuple(FileRecord.from_json(record) for record in value["files"]) if version > 1 else (),
+            format=version,
         )
+        names = [record.name for record in (*out.shards, *out.files)]
+        if len(set(names)) < len(names):
+            raise ValueError("a file is in it twice")
+        if out.splits != split_counts(out.shards):
+            raise ValueError(f"its splits, {out.splits}, are not those of its shards")
+        if version > 1 and value["digest"] != content_digest(value):
+            raise ValueError("its contents are not those that were written (their sha256 differs)")
+        return out
+
+
+def content_digest(value: Mapping[str, Any]) -> str:
+    """sha256 of a manifest's values, whatever their order and spelling, without its own digest."""
+    content = {key: v for key, v in value.items() if key != "digest"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """The text of `manifest.json`."""
+    return json.dumps(manifest.to_json(), indent=1, ensure_ascii=False) + "\n"
 
 
 def write_manifest(folder: str | Path, manifest: Manifest) -> None:
-    """Write `manifest.json`, whole or not at all: from then on the dataset is finished."""
-    path = Path(folder) / MANIFEST
-    write_text(path, json.dumps(manifest.to_json(), indent=1, ensure_ascii=False) + "\n")
+    """Write `manifest.json`, whole or not at all: from then on the dataset is finished.
+
+    It records size and sha256 of the other files as they are in `folder` now.
+    """
+    folder = Path(folder)
+    there = [folder / name for name in PUBLISHED if (folder / name).is_file()]
+    files = tuple(FileRecord(path.name, file_sha256(path), path.stat().st_size) for path in there)
+    write_text(folder / MANIFEST, manifest_text(replace(manifest, files=files, format=FORMAT)))
 
 
 def read_manifest(folder: str | Path) -> Manifest:
     """The manifest of a finished dataset.
 
     Raises InputError where there is no such folder, where the build is unfinished and where the
-    file is damaged.
+    file is damaged or was changed.
     """
     folder = Path(folder)
     path = folder / MANIFEST
@@ -109,17 +175,32 @@ def read_manifest(folder: str | Path) -> Manifest:
         shards = len(list((folder / SHARDS).glob("*.h5")))
         if shards == 0 and not (folder / "build.json").is_file():
             raise InputError(f"{folder}: not a dataset: found no {MANIFEST} and no shards{_inside(folder)}")
+        begun = (folder / "build.json").is_file()
+        lost = "" if begun else f", or `mockforge verify --repair {folder}` if it was finished before"
         raise InputError(
             f"{folder}: unfinished build: {MANIFEST} is missing ({shards} shard(s) are there); "
             f"run the same `mockforge build RECIPE --out {folder}` again to finish it"
+            f"{lost}"
         )
-    try:
-        return Manifest.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"missing key {error}" if isinstance(error, KeyError) else str(error)
+    manifest, fault = parse_manifest(path)
+    if manifest is None:
         raise InputError(
-            f"{path}: not a manifest mockforge can read: {what}; build the dataset again"
-        ) from error
+            f"{path}: not a manifest mockforge can read: {fault}; run `mockforge verify --repair {folder}` "
+            "to mend it, or build the dataset again with --overwrite"
+        )
+    return manifest
+
+
+def parse_manifest(path: Path) -> tuple[Manifest | None, str]:
+    """The manifest in a file, and what keeps the file from being one, either of which is empty."""
+    try:
+        return Manifest.from_json(json.loads(path.read_text(encoding="utf-8"))), ""
+    except KeyError as error:
+        return None, f"missing key {error}"
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        return None, str(error)
+    except OSError as error:
+        return None, error.strerror or str(error)
 
 
 def split_counts(records: Iterable[ShardRecord]) -> dict[str, int]:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+import h5py
 import numpy as np
 
-from mockforge.data.hdf5 import attributes, dataset, names, subgroup, text
+from mockforge.data.hdf5 import Unreadable, attributes, dataset, names, reading, subgroup, text
 from mockforge.data.manifest import MANIFEST, SHARDS, VIEW, Manifest, read_manifest
+from mockforge.data.open_shard import OpenShard
+from mockforge.data.trusted import check_file
 from mockforge.data.verify import size_fault
 from mockforge.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    import h5py
+from mockforge.progress import say
 
 MAX_OPEN = 64
 """Shards kept open at a time; far below the usual limit of 1024 files of a process."""
+
+_HDF5 = threading.RLock()
+"""Held while files are opened, read and closed, so that no thread closes what another reads. HDF5
+itself does one thing at a time, so nothing is lost by it."""
+
+# A fork waits for a read to end, and the child starts with a free lock. Asked for after h5py's
+# own handlers were, so that a fork takes this lock before h5py's, as a read does.
+os.register_at_fork(before=_HDF5.acquire, after_in_parent=_HDF5.release, after_in_child=_HDF5.release)
 
 
 class Reader:
@@ -27,12 +38,15 @@ class Reader:
 
     Samples are read from their shard, which is twice as fast as through the joined view. Files
     are opened when first needed and anew in every process, so a Reader may be pickled and may
-    be carried over a fork. Use it as a context manager, or `close()` it, to close its files.
+    be carried over a fork; several threads may read at once. Use it as a context manager, or
+    `close()` it, to close its files.
 
+    The joined view is hashed when it is opened, where the manifest has its sha256; a shard is
+    checked to be the one it should be, and HDF5 checks the checksums of what is read.
     `manifest` stands for the manifest file while that is not written yet.
 
-    Raises InputError where `path` is no finished dataset, or a shard is missing or has the
-    wrong size (HDF5 itself reads a missing shard as zeros without a word).
+    Raises InputError where `path` is no finished dataset, or a file is missing, has the wrong
+    size or cannot be trusted (HDF5 itself reads a missing shard without a word).
     """
 
     def __init__(self, path: str | Path, manifest: Manifest | None = None) -> None:
@@ -41,9 +55,14 @@ class Reader:
             path = path.parent
         self.folder = path.absolute()
         self.manifest: Manifest = manifest or read_manifest(path)
+        if self.manifest.format == 1:
+            say(
+                f"note: {path}: made by an older mockforge, which kept no checksums to read with; "
+                f"`mockforge verify {path}` checks its shards"
+            )
         faults = [(r.name, f) for r in self.manifest.shards if (f := size_fault(path, r)) is not None]
-        if not (path / VIEW).is_file():
-            faults.append((VIEW, "missing"))
+        if (fault := self._view_fault()) is not None:
+            faults.append((VIEW, fault))
         if faults:
             shown = "; ".join(f"{name} {fault}" for name, fault in faults[:3])
             more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
@@ -51,9 +70,10 @@ class Reader:
                 f"{path}: damaged dataset: {shown}{more}; run `mockforge verify --repair {path}` to mend it"
             )
         self._ends = np.cumsum([record.samples for record in self.manifest.shards])
-        self._open: OrderedDict[int, dict[str, h5py.Dataset]] = OrderedDict()
+        self._open: OrderedDict[int, OpenShard] = OrderedDict()
         self._process = os.getpid()
         with self._view() as file:
+            check_file(file, [f"{SHARDS}/{record.name}" for record in self.manifest.shards])
             self.attributes: dict[str, Any] = attributes(file)
             arrays, self.tables = names(file)
             self.arrays: tuple[str, ...] = tuple(a for a in arrays if a not in ("sample", "split"))
@@ -62,6 +82,7 @@ class Reader:
             self.units = {a: str(dataset(file, a).attrs.get("unit", "")) for a in self.arrays}
             self.split = text(dataset(file, "split")[()])
             self.sample = dataset(file, "sample")[()]
+            self._check_lengths(file)
 
     def __len__(self) -> int:
         return len(self.sample)
@@ -69,18 +90,14 @@ class Reader:
     def read(self, index: int, arrays: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Arrays of one sample, by name; all of them unless `arrays` names some.
 
-        Raises InputError where its shard cannot be read.
+        Raises InputError where its shard cannot be read or is not the one it should be.
         """
-        shard = int(np.searchsorted(self._ends, index, side="right"))
-        row = index - (int(self._ends[shard - 1]) if shard else 0)
-        try:
-            datasets = self._shard(shard)
-            return {name: np.asarray(datasets[name][row]) for name in arrays or self.arrays}
-        except (OSError, KeyError) as error:
-            path = self.folder / SHARDS / self.manifest.shards[shard].name
-            raise InputError(
-                f"{path}: unreadable ({error}); run `mockforge verify --repair {self.folder}` to mend it"
-            ) from error
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        row = index - (int(self._ends[number - 1]) if number else 0)
+        path = self.folder / SHARDS / self.manifest.shards[number].name
+        with self._sentences(path), _HDF5:
+            shard = self._shard(number, path)
+            return {name: shard.row(name, row) for name in arrays or self.arrays}
 
     def table(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Columns of a table for all samples, and their units. InputError for an unknown name."""
@@ -94,10 +111,11 @@ class Reader:
 
     def close(self) -> None:
         """Close the files; the next read opens what it needs."""
-        if self._process == os.getpid():
-            for datasets in self._open.values():
-                _close(datasets)
-        self._open = OrderedDict()
+        with _HDF5:
+            if self._process == os.getpid():
+                for shard in self._open.values():
+                    shard.close()
+            self._open = OrderedDict()
 
     def __enter__(self) -> Self:
         return self
@@ -108,34 +126,55 @@ class Reader:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": OrderedDict()}
 
-    def _view(self) -> h5py.File:
-        import h5py
-
+    @contextmanager
+    def _sentences(self, path: Path) -> Iterator[None]:
+        """What is wrong with a file as an InputError that says what to do."""
         try:
-            return h5py.File(self.folder / VIEW, "r")
-        except OSError as error:
+            yield
+        except Unreadable as error:
             raise InputError(
-                f"{self.folder / VIEW}: unreadable ({error}); "
-                f"run `mockforge verify --repair {self.folder}` to mend it"
+                f"{path}: unreadable ({error}); run `mockforge verify --repair {self.folder}` to mend it"
             ) from error
 
-    def _shard(self, number: int) -> dict[str, h5py.Dataset]:
-        """The arrays of a shard, open in this process; handles from before a fork are left to the parent."""
-        import h5py
+    @contextmanager
+    def _view(self) -> Iterator[h5py.File]:
+        path = self.folder / VIEW
+        with self._sentences(path), _HDF5, reading(path), h5py.File(path, "r") as file:
+            yield file
 
+    def _view_fault(self) -> str | None:
+        """What is wrong with the joined view as a file, or None."""
+        record = next((entry for entry in self.manifest.files if entry.name == VIEW), None)
+        if record is not None:
+            return record.fault(self.folder)
+        return None if (self.folder / VIEW).is_file() else "missing"
+
+    def _check_lengths(self, file: h5py.File) -> None:
+        for name in ("sample", "split", *self.arrays):
+            if (n := len(dataset(file, name))) != self.manifest.samples:
+                raise Unreadable(f"{name} has {n} samples, should have {self.manifest.samples}")
+        rows = self.manifest.rows()
+        for table in self.tables:
+            for column in names(subgroup(file, table))[0]:
+                if (n := len(dataset(file, f"{table}/{column}"))) != rows.get(table):
+                    raise Unreadable(f"{table}/{column} has {n} rows, should have {rows.get(table)}")
+
+    def _shard(self, number: int, path: Path) -> OpenShard:
+        """A shard, open in this process; handles from before a fork are left to the parent."""
         if self._process != os.getpid():
             self._open, self._process = OrderedDict(), os.getpid()
         if number in self._open:
             self._open.move_to_end(number)
             return self._open[number]
-        file = h5py.File(self.folder / SHARDS / self.manifest.shards[number].name, "r")
-        self._open[number] = {name: dataset(file, name) for name in self.arrays}
+        first = int(self._ends[number - 1]) if number else 0
+        about = {
+            "recipe_digest": self.manifest.recipe_digest,
+            "recipe": self.manifest.recipe,
+            "shard": number,
+        }
+        shapes = {a: (self.shapes[a], self.dtypes[a]) for a in self.arrays}
+        shard = OpenShard(path, shapes, self.sample[first : int(self._ends[number])], about)
+        self._open[number] = shard
         if len(self._open) > MAX_OPEN:
-            _close(self._open.popitem(last=False)[1])
-        return self._open[number]
-
-
-def _close(datasets: dict[str, h5py.Dataset]) -> None:
-    for item in datasets.values():
-        if item:  # the first one closes the file, and with it the others
-            item.file.close()
+            self._open.popitem(last=False)[1].close()
+        return shard

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.data.columns import unit_of
+from mockforge.data.hdf5 import LIBVER, Unreadable, checked, reading
 from mockforge.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -26,7 +28,13 @@ DTYPES = (
 """What an array can be saved as."""
 
 SMALL = 4096
-"""Arrays of fewer bytes a sample (z_in, sky_rms) are one contiguous block, not chunks."""
+"""Arrays of fewer bytes a sample (z_in, sky_rms) have many samples in a chunk, others one."""
+
+SHARD_NAME = re.compile(r"[0-9]{5,18}\.h5")
+"""File name of a shard: its number."""
+
+OWN = ("shard",)
+"""Root attributes that are a shard's own; the joined view has the others."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +57,28 @@ class ShardRecord:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ShardRecord:
-        """The record `to_json` wrote; KeyError or TypeError where it is not one."""
+        """The record `to_json` wrote; KeyError, TypeError or ValueError where it is not one."""
+        name = str(value["name"])
+        if not SHARD_NAME.fullmatch(name):  # a name with a path would lead out of the dataset
+            raise ValueError(f"{name!r} is not the name of a shard, such as 00003.h5")
+        splits = {str(k): _count(n) for k, n in value.get("splits", {}).items()}
+        samples = _count(value["samples"])
+        if splits and sum(splits.values()) != samples:
+            raise ValueError(f"{name} has {samples} samples, and {sum(splits.values())} in its splits")
         return cls(
-            name=str(value["name"]),
+            name=name,
             sha256=str(value["sha256"]),
-            bytes=int(value["bytes"]),
-            samples=int(value["samples"]),
-            rows={str(k): int(n) for k, n in value["rows"].items()},
-            splits={str(k): int(n) for k, n in value.get("splits", {}).items()},
+            bytes=_count(value["bytes"]),
+            samples=samples,
+            rows={str(k): _count(n) for k, n in value["rows"].items()},
+            splits=splits,
         )
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"{value!r} is not a number of things")
+    return value
 
 
 def write_shard(
@@ -68,8 +89,9 @@ def write_shard(
     `save` maps each array to save to its type on disk, e.g. `{"image": "float32"}`; tables are
     all saved, as `/<table>/<column>`. Root attributes are the batch's, `attributes` and
     `mockforge_version`. Arrays are chunked by sample, so that one sample is one read; floats
-    are uncompressed (noise does not compress), integers are shuffled and gzipped. The file is
-    written beside its final name, flushed to disk, hashed and only then renamed.
+    are uncompressed (noise does not compress), integers are shuffled and gzipped. All values
+    have checksums that HDF5 checks on reading, as its own metadata has. The file is written
+    beside its final name, flushed to disk, hashed and only then renamed.
 
     Raises InputError for an unknown array or type, and where a type cannot hold the values.
     """
@@ -80,12 +102,12 @@ def write_shard(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
-        with h5py.File(part, "w", track_order=False) as file:
+        with h5py.File(part, "w", libver=LIBVER, track_order=False) as file:
             write_attributes(file, {**batch.attributes, **attributes})
             unit = str(batch.attributes.get("unit", "nJy"))
-            file.create_dataset("sample", data=np.asarray(batch.sample, dtype=np.int64))
+            write_column(file, "sample", np.asarray(batch.sample, dtype=np.int64), "")
             width = max(8, *(len(str(s).encode()) for s in (*batch.splits, *batch.split.tolist())))
-            file.create_dataset("split", data=fixed_bytes(batch.split, width))
+            write_column(file, "split", fixed_bytes(batch.split, width), "")
             for name in sorted(arrays):
                 _write_array(file, name, arrays[name], unit_of(name, unit))
             for table in sorted(batch.tables):
@@ -133,8 +155,8 @@ def write_attributes(file: h5py.File, attributes: Mapping[str, Any]) -> None:
 
 
 def write_column(group: h5py.Group, name: str, values: np.ndarray, unit: str) -> None:
-    """One column of a table, whole, with its unit as an attribute."""
-    dataset = group.create_dataset(name, data=values)
+    """One column of a table, whole, with checksums, and its unit as an attribute."""
+    dataset = group.create_dataset(name, data=values, **checked(values.shape, values.itemsize))
     if unit:
         dataset.attrs["unit"] = unit
 
@@ -147,6 +169,28 @@ def file_sha256(path: str | Path, *, sync: bool = False) -> str:
             os.fsync(file.fileno())
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def made_here(path: Path) -> bool:
+    """Whether a file is HDF5 with the root attributes of a shard of mockforge, whole or in part."""
+    import h5py
+
+    try:
+        with reading(path), h5py.File(path, "r") as file:
+            return "mockforge_version" in file.attrs and "sample" in file
+    except Unreadable:
+        return False
+
+
+def file_size_fault(path: Path, size: int) -> str | None:
+    """What the size of a file shows to be wrong with it, or None."""
+    try:
+        found = path.stat().st_size
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
+    return None if found == size else f"has {found} bytes, should have {size}"
 
 
 def sync_folder(folder: Path) -> None:
@@ -181,11 +225,10 @@ def storable(what: str, values: np.ndarray) -> np.ndarray:
 
 
 def _write_array(file: h5py.File, name: str, values: np.ndarray, unit: str) -> None:
-    options: dict[str, Any] = {}
-    if len(values) and values[0].nbytes >= SMALL:
-        options["chunks"] = (1, *values.shape[1:])
-        if values.dtype.kind in "biu":
-            options.update(compression="gzip", compression_opts=4, shuffle=values.itemsize > 1)
+    large = len(values) > 0 and values[0].nbytes >= SMALL
+    options = checked(values.shape, values.itemsize, rows=1 if large else None)
+    if large and values.dtype.kind in "biu":
+        options.update(compression="gzip", compression_opts=4, shuffle=values.itemsize > 1)
     dataset = file.create_dataset(name, data=values, **options)
     if unit:
         dataset.attrs["unit"] = unit

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mockforge.data.hdf5 import attributes, dataset, names, subgroup
+from mockforge.data.hdf5 import LIBVER, Unreadable, attributes, checked, dataset, names, reading, subgroup
 from mockforge.data.manifest import SHARDS, VIEW, write_bytes
-from mockforge.data.shards import ShardRecord, write_attributes
+from mockforge.data.shards import OWN, ShardRecord, write_attributes
 from mockforge.errors import MockforgeError
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def write_view(folder: str | Path, records: Sequence[ShardRecord]) -> None:
 
     Arrays are virtual datasets whose sources are named relative to the file, so the folder can
     be moved. `sample`, `split` and the tables are small and are copied: they are whole even
-    when a shard is missing, where a virtual dataset silently reads as zeros. Root attributes
-    are those of the first shard. Equal shards give equal bytes.
+    when a shard is missing. Where HDF5 finds no shard, the arrays read as NaN, or as a number that
+    no label is: never as a sky of zeros. Root attributes are those of the first shard. Values
+    have checksums. Equal shards give equal bytes.
 
     Raises MockforgeError where the shards do not fit together.
     """
@@ -43,7 +45,7 @@ def write_view(folder: str | Path, records: Sequence[ShardRecord]) -> None:
     folder = Path(folder)
     layout = _survey(folder, records)
     # Made in memory and written by Python: HDF5 ends the process where the disk is full.
-    with h5py.File(VIEW, "w", driver="core", backing_store=False) as file:
+    with h5py.File(VIEW, "w", driver="core", backing_store=False, libver=LIBVER) as file:
         write_attributes(file, layout.attributes)
         for name in sorted(layout.arrays):
             if name not in ("sample", "split"):
@@ -54,16 +56,26 @@ def write_view(folder: str | Path, records: Sequence[ShardRecord]) -> None:
     write_bytes(folder / VIEW, image)
 
 
-def _survey(folder: Path, records: Sequence[ShardRecord]) -> _Layout:
-    """Open every shard once and find what they hold together."""
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """A shard, open for reading; MockforgeError, naming it, for whatever goes wrong with it."""
     import h5py
 
+    try:
+        with reading(path), h5py.File(path, "r") as file:
+            yield file
+    except Unreadable as error:
+        raise MockforgeError(f"{path}: unreadable ({error}); build the dataset again") from error
+
+
+def _survey(folder: Path, records: Sequence[ShardRecord]) -> _Layout:
+    """Open every shard once and find what they hold together."""
     layout = _Layout()
     for i, record in enumerate(records):
         path = folder / SHARDS / record.name
-        with h5py.File(path, "r") as file:
+        with _opened(path) as file:
             if i == 0:
-                layout.attributes = attributes(file)
+                layout.attributes = {k: v for k, v in attributes(file).items() if k not in OWN}
             arrays, groups = names(file)
             if i and (set(arrays) != set(layout.arrays) or set(groups) != set(layout.tables)):
                 raise MockforgeError(
@@ -114,6 +126,8 @@ def _write_virtual(file: h5py.File, name: str, layout: _Layout, records: Sequenc
     how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     how.set_layout(h5py.h5d.VIRTUAL)
     how.set_obj_track_times(False)
+    if (fill := _absent(dtype)) is not None:
+        how.set_fill_value(fill)
     at = 0
     for record in records:
         piece = (record.samples, *shape)
@@ -128,23 +142,32 @@ def _write_virtual(file: h5py.File, name: str, layout: _Layout, records: Sequenc
         file[name].attrs["unit"] = layout.units[name]
 
 
+def _absent(dtype: np.dtype) -> np.ndarray | None:
+    """What HDF5 gives in place of a shard it does not find; None where the type has no such value."""
+    if dtype.kind == "f":
+        return np.array(np.nan, dtype)
+    if dtype.kind in "iu":
+        return np.array(np.iinfo(dtype).min if dtype.kind == "i" else np.iinfo(dtype).max, dtype)
+    return None
+
+
 def _copy_tables(file: h5py.File, folder: Path, layout: _Layout, records: Sequence[ShardRecord]) -> None:
     """Copy the small columns shard by shard, so that memory holds one shard's at a time."""
-    import h5py
-
     total = sum(r.samples for r in records)
     for name in ("sample", "split"):
-        file.create_dataset(name, shape=(total,), dtype=layout.arrays[name][0])
+        dtype = layout.arrays[name][0]
+        file.create_dataset(name, shape=(total,), dtype=dtype, **checked((total,), dtype.itemsize))
     for table, columns in layout.tables.items():
         rows = sum(r.rows.get(table, 0) for r in records)
         group = file.create_group(table, track_order=True)
         for column, (dtype, shape) in columns.items():
-            item = group.create_dataset(column, shape=(rows, *shape), dtype=dtype)
+            how = checked((rows, *shape), dtype.itemsize)
+            item = group.create_dataset(column, shape=(rows, *shape), dtype=dtype, **how)
             if (unit := layout.units.get(f"{table}/{column}")) is not None:
                 item.attrs["unit"] = unit
     at = dict.fromkeys(("", *layout.tables), 0)
     for record in records:
-        with h5py.File(folder / SHARDS / record.name, "r") as shard:
+        with _opened(folder / SHARDS / record.name) as shard:
             for name in ("sample", "split"):
                 dataset(file, name)[at[""] : at[""] + record.samples] = dataset(shard, name)[()]
             at[""] += record.samples

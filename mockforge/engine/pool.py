@@ -1,79 +1,119 @@
-"""Worker processes that make shards, and end with their build whatever ends it."""
+"""Worker processes that make shards, and end with their build whatever ends it.
+
+Each worker has a pipe of its own. There are no semaphores, of which a killed program leaves some
+behind, and a death is known to be that of the worker of one shard.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import types
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING
 
-from mockforge.engine.worker import ONE_THREAD, Job, start, work
+from mockforge.engine.worker import ONE_THREAD, Job, serve
 from mockforge.errors import MockforgeError
 
 if TYPE_CHECKING:
     from mockforge.data.shards import ShardRecord
 
+_LAST = 5.0
+"""Seconds a worker gets to end by itself."""
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    shard: int
+
 
 def make_shards(
-    job: Job, numbers: Sequence[int], workers: int | None
+    job: Job, numbers: Iterable[int], workers: int | None
 ) -> Generator[tuple[int, ShardRecord], None, None]:
     """Have worker processes make these shards; yields each as it is finished.
 
     Every worker listens on `ours`: it ends at once when this process closes it or is killed.
+    Raises what a worker raised, and MockforgeError where one died.
     """
-    from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
-
     from mockforge.data.shards import ShardRecord
 
-    if not numbers:
-        return
-    context = get_context("spawn")
-    theirs, ours = context.Pipe(duplex=False)
-    count = min(workers or _cpus(), len(numbers))
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=start, initargs=(job, theirs))
-    waiting, running = deque(numbers), dict[Future[dict[str, Any]], int]()
+    theirs, ours = get_context("spawn").Pipe(duplex=False)
+    waiting = iter(numbers)
+    running: dict[Connection, _Worker] = {}
+    ended: list[_Worker] = []
     try:
-        while waiting or running:
-            # No more than the workers are making, so that a death can be laid to its shard.
-            while waiting and len(running) < count:
-                number = waiting.popleft()
-                with _launch():
-                    running[pool.submit(work, number)] = number
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                record = ShardRecord.from_json(future.result())
-                yield running.pop(future), record
-        pool.shutdown()
-    except BrokenProcessPool:
-        names = " or ".join(str(n) for n in sorted(running.values()))
-        raise MockforgeError(
-            f"{job.lock_folder}: a worker died while it made shard {names} (killed, or out of memory: "
-            "fewer --workers or a smaller shard_size need less); the finished shards are kept, and the same "
-            "command goes on from them"
-        ) from None
+        for _, number in zip(range(workers or os.cpu_count() or 1), waiting, strict=False):
+            worker = _started(job, theirs, number)
+            running[worker.pipe] = worker
+        while running:
+            for pipe in wait(list(running)):
+                worker = running[pipe]  # type: ignore[index]
+                try:
+                    answer = worker.pipe.recv()
+                except (EOFError, OSError):
+                    raise MockforgeError(_died(job, worker)) from None
+                if isinstance(answer, BaseException):
+                    raise answer
+                done, following = worker.shard, next(waiting, None)
+                with suppress(OSError):  # it died since: the next look at its pipe says so
+                    worker.pipe.send(following)
+                if following is None:
+                    ended.append(running.pop(worker.pipe))
+                else:
+                    worker.shard = following
+                yield done, ShardRecord.from_json(answer)
     finally:
         ours.close()
-        pool.shutdown(cancel_futures=True)
         theirs.close()
+        for worker in (*ended, *running.values()):
+            worker.process.join(_LAST)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
 
 
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _died(job: Job, worker: _Worker) -> str:
+    worker.process.join(_LAST)
+    code = worker.process.exitcode
+    how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
+    return (
+        f"{job.lock_folder}: a worker died while it made shard {worker.shard} ({how}: killed, or out of "
+        "memory: fewer --workers or a smaller shard_size need less); the finished shards are kept, and the "
+        "same command goes on from them"
+    )
+
+
+def _started(job: Job, alive: Connection, number: int) -> _Worker:
+    context = get_context("spawn")
+    mine, its = context.Pipe()
+    with _launch():
+        process = context.Process(target=serve, args=(job, alive, its, number), daemon=True)
+        process.start()
+    its.close()
+    return _Worker(process, mine, number)
 
 
 @contextmanager
 def _launch() -> Iterator[None]:
-    """Start workers with one thread for numbers, and without running the caller's script again.
+    """Start a worker with one thread for numbers, deaf to Ctrl-C, without running the caller's script again.
 
     A spawned process imports the script that is `__main__`, and a script that builds at its top
-    level would then start builds without end; the workers need nothing from it.
+    level would then start builds without end; the workers need nothing from it. Ctrl-C reaches
+    the whole group of processes, and the build decides: a worker starts with it blocked, so that
+    it is not interrupted while it imports either. This process gets it as soon as the worker runs.
     """
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     main = sys.modules["__main__"]
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(ONE_THREAD)
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
@@ -85,3 +125,4 @@ def _launch() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

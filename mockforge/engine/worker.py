@@ -64,6 +64,33 @@ def _end_with_build(alive: Connection) -> None:
         os._exit(1)  # at once, also from within a long computation
 
 
+def serve(job: Job, alive: Connection, pipe: Connection, number: int | None) -> None:
+    """The life of a worker process: make the shard `number`, answer with its record or with what
+    went wrong, and wait for the number of the next; None ends it."""
+    start(job, alive)
+    while number is not None:
+        try:
+            answer: dict[str, Any] | BaseException = work(number)
+        except BaseException as error:
+            answer = _sendable(error)
+        pipe.send(answer)
+        number = None if isinstance(answer, BaseException) else pipe.recv()
+
+
+def _sendable(error: BaseException) -> BaseException:
+    """The error with the place where it arose as a note, as one that another process can have."""
+    import pickle
+    import traceback
+
+    where = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = MockforgeError(f"{type(error).__name__}: {error}")
+    error.add_note(f"in a worker:\n{where}")
+    return error
+
+
 def work(number: int) -> dict[str, Any]:
     """Make, write and record shard `number` of this worker's job; the record as plain values."""
     from mockforge.data.manifest import write_text
@@ -78,7 +105,8 @@ def work(number: int) -> dict[str, Any]:
     batch = make_batch(recipe, number)
     path = _job.folder / "shards" / shard_name(number)
     try:
-        record = write_shard(path, batch, recipe.save, {"recipe": recipe.text()}).to_json()
+        about = {"recipe": recipe.text(), "recipe_digest": _job.digest, "shard": number}
+        record = write_shard(path, batch, recipe.save, about).to_json()
         write_text(path.with_suffix(".json"), to_record(record, _job.digest))
     except (OSError, RuntimeError) as error:  # h5py reports a full disk as either
         raise MockforgeError(
@@ -164,9 +192,12 @@ def make_batch(recipe: Recipe, number: int) -> Batch:
 
 
 def _attempt(recipe: Recipe, number: int, attempt: int, sample: np.ndarray) -> Batch | None:
-    split = sample_splits(recipe.seed, recipe.samples, tuple(recipe.splits.items()))
+    numbers = _split_numbers(recipe.seed, recipe.samples, tuple(recipe.splits.items()))[sample]
     batch = Batch(
-        sample=sample, draw=sample + attempt * recipe.samples, split=split[sample], splits=recipe.splits
+        sample=sample,
+        draw=sample + attempt * recipe.samples,
+        split=np.array(list(recipe.splits))[numbers],
+        splits=recipe.splits,
     )
     stream = Stream(recipe.seed, ("shard", number, "attempt", attempt))
     for entry in recipe.stages:
@@ -200,22 +231,29 @@ def _run(entry: NamedStage, batch: Batch, stream: Stream, number: int) -> Batch:
     return out
 
 
-@lru_cache(maxsize=4)
 def sample_splits(seed: int, samples: int, shares: tuple[tuple[str, float], ...]) -> np.ndarray:
     """(samples,) str: the split of every sample, in random order with exact shares.
 
     Shares are rounded by largest remainder; where there are enough samples, every split gets
     at least one.
     """
-    names = np.array([name for name, _ in shares])
+    return np.array([name for name, _ in shares])[_split_numbers(seed, samples, shares)]
+
+
+@lru_cache(maxsize=4)
+def _split_numbers(seed: int, samples: int, shares: tuple[tuple[str, float], ...]) -> np.ndarray:
+    """(samples,): which of the splits every sample is in; a byte a sample where that is enough."""
     exact = np.array([share for _, share in shares], dtype=np.float64) * samples
     counts = np.floor(exact + 1e-9).astype(np.int64)
     for i in np.argsort(-(exact - counts), kind="stable")[: samples - counts.sum()]:
         counts[i] += 1
-    while samples >= len(names) and (counts == 0).any():
+    while samples >= len(shares) and (counts == 0).any():
         counts[np.argmin(counts)] += 1
         counts[np.argmax(counts)] -= 1
     order = np.argsort(Stream(seed, ("splits",)).numpy().random(samples), kind="stable")
-    out = np.empty(samples, dtype=names.dtype)
-    out[order] = np.repeat(names, counts)
+    out = np.empty(samples, dtype=np.min_scalar_type(len(shares)))
+    at = 0
+    for number, count in enumerate(counts.tolist()):
+        out[order[at : at + count]] = number
+        at += count
     return out

@@ -1,0 +1,81 @@
+"""A shard that is open for reading: what it is was checked when it was opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mockforge.data.hdf5 import Unreadable, dataset, reading
+from mockforge.data.shards import SMALL
+from mockforge.data.trusted import check_file
+
+
+class OpenShard:
+    """The arrays of one shard by row. Raises Unreadable, with the reason alone, for what is wrong.
+
+    `arrays` are the shape of a sample and the type of every array, `sample` the numbers of the
+    samples that should be in it, `about` root attributes it should have, where it has them.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        arrays: Mapping[str, tuple[tuple[int, ...], np.dtype]],
+        sample: np.ndarray,
+        about: Mapping[str, Any],
+    ) -> None:
+        self.path = path
+        with reading(path):
+            # Without a cache of chunks: what is small is kept here, the rest is read once.
+            self._file = h5py.File(path, "r", rdcc_nbytes=0)
+            try:
+                check_file(self._file)
+                self._check(arrays, sample, about)
+                self._arrays = {name: dataset(self._file, name) for name in arrays}
+            except BaseException:
+                self._file.close()
+                raise
+        self._small: dict[str, np.ndarray] = {}
+
+    def row(self, name: str, row: int) -> np.ndarray:
+        """The values of an array for one of the shard's samples."""
+        with reading(self.path):
+            item = self._arrays[name]
+            if item.dtype.itemsize * int(np.prod(item.shape[1:], dtype=np.int64)) >= SMALL:
+                return np.asarray(item[row])
+            if name not in self._small:
+                self._small[name] = item[()]
+            return np.array(self._small[name][row])
+
+    def close(self) -> None:
+        """Close the file; the shard cannot be read from afterwards."""
+        self._file.close()
+
+    def _check(
+        self,
+        arrays: Mapping[str, tuple[tuple[int, ...], np.dtype]],
+        sample: np.ndarray,
+        about: Mapping[str, Any],
+    ) -> None:
+        for name, value in about.items():
+            if name in self._file.attrs and (found := self._file.attrs[name]) != value:
+                shown = f"{str(found)[:16]!r}, should be {str(value)[:16]!r}"
+                raise Unreadable(f"it is of another dataset: its {name} is {shown}")
+        if not np.array_equal(found := dataset(self._file, "sample")[()], sample):
+            raise Unreadable(
+                f"it is another shard: it holds samples {_range(found)}, and should hold {_range(sample)}"
+            )
+        for name, (shape, dtype) in arrays.items():
+            item = dataset(self._file, name)
+            if item.shape != (len(sample), *shape) or not np.can_cast(item.dtype, dtype):
+                raise Unreadable(
+                    f"{name} is {item.dtype} {item.shape}, and should be {dtype} {(len(sample), *shape)}"
+                )
+
+
+def _range(sample: np.ndarray) -> str:
+    return f"{sample[0]} to {sample[-1]}" if len(sample) else "none"

@@ -1,0 +1,162 @@
+"""`mockforge verify`: what is wrong with a finished dataset, and making exactly that again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mockforge.engine.changes import changes
+from mockforge.engine.lock import only_build
+from mockforge.engine.pool import make_shards
+from mockforge.engine.publish import published, write_published
+from mockforge.engine.worker import Job, shard_name
+from mockforge.errors import InputError, MockforgeError
+from mockforge.progress import Progress, say
+from mockforge.recipe.read import loads
+
+if TYPE_CHECKING:
+    from mockforge.data.manifest import Manifest
+    from mockforge.data.verify import BadShard
+
+REPAIR = ".repair"
+"""Where a repair works; what it makes is put in place when it is right."""
+
+
+def verify(
+    folder: str | Path, repair: bool = False, workers: int | None = None, *, quiet: int = 0
+) -> list[BadShard]:
+    """Re-hash every file of a dataset; returns those that are missing or damaged.
+
+    `repair` makes exactly those again: shards from the recipe in the manifest, put in place only
+    when their sha256 is the recorded one; the joined view, card and preview from the shards; the
+    manifest from its copy in croissant.json. `mended` of each says what was done. Raises
+    InputError where `folder` is no finished dataset or nothing is left to mend its manifest
+    from, MockforgeError where a shard made again has other bytes.
+    """
+    from mockforge.data.manifest import MANIFEST, read_manifest
+    from mockforge.data.verify import bad_shards, trusted_manifest
+
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file() and trusted_manifest(folder)[0] is None:
+        read_manifest(folder)  # says what the folder is instead
+    bad = bad_shards(folder)
+    if not repair or not bad:
+        return bad
+    try:
+        with only_build(folder):
+            return _repair(folder, workers, quiet)
+    except OSError as error:
+        raise MockforgeError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+def _repair(folder: Path, workers: int | None, quiet: int) -> list[BadShard]:
+    from mockforge.data.manifest import MANIFEST
+    from mockforge.data.verify import BadShard, bad_files, trusted_manifest
+
+    manifest, fault = trusted_manifest(folder)
+    if manifest is None:
+        raise InputError(
+            f"{folder / MANIFEST}: {fault}, and croissant.json, which has a copy, is damaged too; the recipe "
+            f"is in README.md and in every shard: save it, and build it again with "
+            f"`mockforge build recipe.yaml --out {folder} --overwrite`"
+        )
+    bad = bad_files(folder, manifest)
+    if fault is not None:
+        bad.insert(0, BadShard(MANIFEST, fault))
+    shards = [b.name for b in bad if b.name in {record.name for record in manifest.shards}]
+    aside = folder / REPAIR
+    _clear(aside)
+    try:
+        if shards:
+            _make_shards(folder, aside, manifest, shards, workers, quiet)
+        mended = dict.fromkeys(shards, "made again, sha256 as recorded")
+        _clear(aside)
+        aside.mkdir()
+        (aside / "shards").symlink_to(Path("..", "shards"), target_is_directory=True)
+        names = {b.name for b in bad}
+        mended |= _make_joined(folder, aside, manifest, names, quiet)
+    finally:
+        _clear(aside)
+    return [replace(b, mended=mended.get(b.name, "")) for b in bad]
+
+
+def _clear(aside: Path) -> None:
+    if (aside / "shards").is_symlink():
+        (aside / "shards").unlink()
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _make_shards(
+    folder: Path, aside: Path, manifest: Manifest, bad: Sequence[str], workers: int | None, quiet: int
+) -> None:
+    """Make shards again, and put each in place when it has the recorded bytes."""
+    from mockforge.data.manifest import SHARDS, versions
+
+    recipe = loads(manifest.recipe, str(folder / "manifest.json"))
+    differing = changes(manifest.versions, versions()) + changes(manifest.weights, recipe.weights)
+    if manifest.format == 1:
+        differing.insert(0, "the dataset is of format 1, whose shards had no checksums to read with")
+    why = "; what changed since:\n  " + "\n  ".join(differing) if differing else ""
+    if recipe.digest() != manifest.recipe_digest:
+        raise MockforgeError(f"{folder}: its recipe no longer means what it meant{why}")
+    recorded = {record.name: record for record in manifest.shards}
+    numbers = [k for k in range(recipe.shards) if shard_name(k) in set(bad)]
+    job = Job(recipe, recipe.digest(), aside, folder)
+    with (
+        Progress(len(numbers), f"repair of {folder}", "shards", quiet) as progress,
+        closing(make_shards(job, numbers, workers)) as made,
+    ):
+        for number, record in made:
+            name = shard_name(number)
+            if record.sha256 != recorded[name].sha256:
+                raise MockforgeError(
+                    f"{folder}: {name} was made again with other bytes, so it was not put in place{why}"
+                )
+            (folder / SHARDS).mkdir(exist_ok=True)
+            (aside / SHARDS / name).replace(folder / SHARDS / name)
+            progress.advance()
+
+
+def _make_joined(folder: Path, aside: Path, manifest: Manifest, bad: set[str], quiet: int) -> dict[str, str]:
+    """Make the bad ones of the view, card, preview and manifest again; file -> what was done.
+
+    Where a file made again has other bytes than the recorded ones (another version of mockforge
+    or of a library made those), what is made now takes its place, and is recorded.
+    """
+    from mockforge.data.manifest import MANIFEST, versions, write_manifest
+    from mockforge.data.shards import file_sha256
+
+    recorded = {entry.name: entry.sha256 for entry in manifest.files}
+    lost = MANIFEST in bad and not recorded
+    differing = changes(manifest.versions, versions())
+    why = f" ({'; '.join(differing)})" if differing else ""
+    mended, anew = dict[str, str](), False
+    for name in published():
+        # Without records, nothing says that a file is right but making it again.
+        if not (lost or name in bad or (name == "croissant.json" and anew)):
+            (aside / name).symlink_to(Path("..", name))
+            continue
+        try:
+            write_published(name, aside, manifest)
+        except InputError as error:  # of the recipe: the card says what its stages make
+            say(f"{folder / name}: cannot be made again: {error}", quiet)
+            continue
+        digest = file_sha256(aside / name)
+        if digest == recorded.get(name):
+            mended[name] = "made again, sha256 as recorded"
+        elif recorded:
+            mended[name] = f"made again; it has other bytes than before, now recorded{why}"
+            anew = True
+        else:
+            mended[name] = "made again from the shards, its sha256 recorded"
+            anew = True
+        (aside / name).replace(folder / name)
+        (aside / name).symlink_to(Path("..", name))
+    if anew or MANIFEST in bad:
+        write_manifest(folder, manifest)
+        mended[MANIFEST] = "made again from its copy in croissant.json" if lost else "written again"
+    return mended
