@@ -38,8 +38,9 @@ _LIMITS = {
     "observe": "Noise is that of a calibrated image without flaws: one PSF and one depth over a tile, no "
     "neighbours, cosmic rays or residual sky.",
     "scene": "Galaxies are bulge, disk and knots drawn from one fitted population: no bars, arms, dust lanes "
-    "or tails, light ends 256 pixels from a centre, clustering is that of one power law, and stars have no "
-    "spikes or saturation.",
+    "or tails, light ends 256 pixels from a centre, clustering is that of one power law in clumps of one "
+    "redshift each (with `clustering: null`, close pairs share a redshift by chance alone), and stars have "
+    "no spikes or saturation.",
     "stamps": "Galaxies are single Sersic profiles with one spectrum each, at most two to a stamp: no bars, "
     "arms, clumps, dust lanes or colour gradients, and no faint galaxies in the background.",
     "degrade": "The coarse images have the survey's PSF, depth and noise as its preset gives them, the same "

@@ -57,7 +57,7 @@ class Distant:
 
     def density(self, magnitude: np.ndarray) -> np.ndarray:
         """Galaxies per arcmin^2 and magnitude of these magnitudes (N,) in F160W."""
-        return np.exp(np.interp(magnitude, _MAGNITUDES, np.log(self._cells.sum(axis=(1, 2)) + 1e-300)))
+        return np.exp(np.interp(magnitude, _MAGNITUDES, self._log_density))
 
     def draw(
         self, rng: np.random.Generator, magnitude: np.ndarray, axis_ratio: np.ndarray
@@ -86,6 +86,10 @@ class Distant:
             mine = np.diagonal(likely, axis1=1, axis2=2)  # each spectrum's probability at its own M_UV
             out.append(luminosity_function(m_uv, z) * mine * self.volume[i] * _STEP * share(z))
         return np.stack(out, axis=1)
+
+    @cached_property
+    def _log_density(self) -> np.ndarray:
+        return np.log(self._cells.sum(axis=(1, 2)) + 1e-300)
 
     @cached_property
     def _below(self) -> np.ndarray:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -151,13 +151,18 @@ class Population:
         part = np.exp(log - log.max(axis=1, keepdims=True))
         below = np.cumsum(part, axis=1) / part.sum(axis=1, keepdims=True)
         k = np.minimum((rng.random(len(m))[:, None] > below).sum(axis=1), len(self.weight) - 1)
-        slope = self.covariance[:, 1:, 0] / variance[:, None]
-        rest = self.covariance[:, 1:, 1:] - slope[:, :, None] * self.covariance[:, None, 0, 1:]
-        root = np.linalg.cholesky(rest)
+        slope, root = self._given_magnitude
         value = self.mean[k, 1:] + slope[k] * (m - self.mean[k, 0])[:, None]
         value = value + np.einsum("nij,nj->ni", root[k], rng.standard_normal((len(m), 4)))
         chosen = (rng.random(len(m))[:, None] > np.cumsum(self.shares, axis=1)[k]).sum(axis=1)
         return value, np.minimum(chosen, self.shares.shape[1] - 1).astype(np.int64)
+
+    @cached_property
+    def _given_magnitude(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each component, change of the mean (K, 4) with magnitude, and root (K, 4, 4) of the covariance."""
+        slope = self.covariance[:, 1:, 0] / self.covariance[:, 0, :1]
+        rest = self.covariance[:, 1:, 1:] - slope[:, :, None] * self.covariance[:, None, 0, 1:]
+        return slope, np.linalg.cholesky(rest)
 
     def _far_share(self, m: np.ndarray) -> np.ndarray:
         """Share of the galaxies of magnitudes (N,) that the luminosity function has."""

@@ -13,13 +13,13 @@ from mockforge.field import Field, tan_wcs
 from mockforge.observe.noise import pixel_noise
 from mockforge.plane import NoisePlane, empty_window, ends
 from mockforge.rng import Stream
+from mockforge.sky.clumps import CELL, clumped, in_clumps
+from mockforge.sky.clumps import scattered as scattered
 from mockforge.sky.population import hst_population
-from mockforge.sky.scene_model import Clustering, SceneModel
+from mockforge.sky.scene_model import SceneModel
 from mockforge.sky.scene_objects import REACH, Objects, galaxies, stars, together
 from mockforge.sky.scene_paint import paint
 
-CELL = 256
-"""Side in pixels of the cells that own the objects."""
 _KEPT_BYTES = 2**31
 """Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
 _KEPT_CELLS = 4096
@@ -148,8 +148,10 @@ class Scene:
         table, rng = hst_population(), stream.child("places").numpy()
         area = (CELL * model.pixel_scale_arcsec / 60.0) ** 2
         expected = table.density(model.faintest, model.brightest) * area * model.density_factor
-        y, x = scattered(model.clustering, rng, expected, model.pixel_scale_arcsec)
-        drawn = table.draw(stream.child("galaxies").numpy(), len(x), model.faintest, model.brightest)
+        y, x, clump = clumped(model.clustering, rng, expected, model.pixel_scale_arcsec)
+        limits = model.faintest, model.brightest
+        drawn = table.draw(stream.child("galaxies").numpy(), len(x), *limits)
+        drawn = in_clumps(table, stream.child("clumps").numpy(), drawn, clump, limits)
         made = galaxies(model, drawn, x + cx * CELL, y + cy * CELL, stream.child("galaxy"))
         rule = model.stars
         if rule is None or rule.faintest <= model.brightest:
@@ -182,41 +184,6 @@ def layer_of(row: int, image: np.ndarray, top: int, left: int, window: tuple[int
     a, b, c, d = max(top, y0), min(top + side, y1), max(left, x0), min(left + side, x1)
     cut = image[:, a - top : b - top, c - left : d - left]
     return Layer(row, cut, slice(a - y0, b - y0), slice(c - x0, d - x0))
-
-
-def scattered(
-    rule: Clustering | None, rng: np.random.Generator, expected: float, scale: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Places (y, x) in pixels of the galaxies that a cell owns, `expected` of them on average."""
-    single = expected * (1.0 if rule is None else 1.0 - rule.share)
-    y, x = rng.uniform(-0.5, CELL - 0.5, (2, rng.poisson(single)))
-    if rule is None:
-        return y, x
-    clumps = clump_density(rule) * (CELL * scale) ** 2
-    number = rng.poisson(clumps)
-    members = rng.poisson(rule.share * expected / clumps, number)
-    centre = rng.uniform(-0.5, CELL - 0.5, (2, number)).repeat(members, axis=1)
-    # a density r^-a within the reach: r^(2 - a) is even
-    radius = rule.reach_arcsec / scale * rng.random(members.sum()) ** (1.0 / (1.0 - rule.slope / 2))
-    azimuth = rng.uniform(0.0, 2 * np.pi, members.sum())
-    return (
-        np.concatenate([y, centre[0] + radius * np.sin(azimuth)]),
-        np.concatenate([x, centre[1] + radius * np.cos(azimuth)]),
-    )
-
-
-def clump_density(rule: Clustering) -> float:
-    """Clumps per square arcsec that give the amplitude: w = share^2 (rho * rho) / density.
-
-    With rho = C r^-a, a = 1 + slope / 2, the convolution at small separations is
-    C^2 I theta^(2 - 2a), I = pi (Gamma(1 - a/2) / Gamma(a/2))^2 Gamma(a - 1) / Gamma(2 - a)
-    (M. Riesz' composition formula in two dimensions).
-    """
-    a = 1.0 + rule.slope / 2.0
-    c = (2.0 - a) / (2.0 * math.pi * rule.reach_arcsec ** (2.0 - a))
-    ratio = math.gamma(1.0 - a / 2.0) / math.gamma(a / 2.0)
-    integral = math.pi * ratio**2 * math.gamma(a - 1.0) / math.gamma(2.0 - a)
-    return rule.share**2 * c**2 * integral / rule.amplitude
 
 
 def _correlated(

@@ -30,6 +30,10 @@ class Stars:
 class Clustering:
     """Galaxies in clumps, so that w(theta) = amplitude * (theta / arcsec)^-slope well inside `reach`.
 
+    The galaxies of a clump are at one redshift, within the velocities of a group (250 km/s): the excess
+    pairs are pairs in space, w / (1 + w) of those at a separation, and all others are by chance. Clumps
+    do not know of each other: there is no clustering beyond `reach`.
+
     A Poisson cluster process (Neyman & Scott 1952, ApJ 116, 144): clumps of density r^-(1 + slope/2)
     hold a `share` of the galaxies, and their number follows from the amplitude.
     """
@@ -126,7 +130,8 @@ class SceneModel:
     stars: Stars | None = Stars()
     """Stars; null for none."""
     clustering: Clustering | None = None
-    """Clumps; null for positions at random."""
+    """Clumps of one redshift each; null: positions are random, and galaxies that are close on the sky
+    share a redshift no more often than by chance."""
     structure: Structure = Structure()
     """Bulges, disks, knots."""
     real: RealStamps | None = None
