@@ -159,7 +159,7 @@ class Population:
 
     @cached_property
     def _given_magnitude(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each component, change of the mean (K, 4) with magnitude, and root (K, 4, 4) of the covariance."""
+        """Change of each mean (K, 4) with magnitude, and root (K, 4, 4) of the covariance at one."""
         slope = self.covariance[:, 1:, 0] / self.covariance[:, 0, :1]
         rest = self.covariance[:, 1:, 1:] - slope[:, :, None] * self.covariance[:, None, 0, 1:]
         return slope, np.linalg.cholesky(rest)
