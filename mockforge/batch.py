@@ -120,6 +120,8 @@ class Stage(Protocol):
         """Names of arrays and tables that are there afterwards."""
         ...
 
+    # A stage may also have `caveat() -> str`: what its product is not, a sentence for the dataset's card.
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch after this step; draws only from `stream`."""
         ...

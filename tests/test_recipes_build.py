@@ -28,6 +28,12 @@ WORDS = {
     "domain_shift": ["samples=6", "shard_size=3", "stages.stamps.stamp=96", "stages.degrade.shape=16"],
 }
 
+SAYS = {
+    "injection": "Injected objects look like",
+    "segmentation": "The network `kids-viking` painted the sky",
+}
+"""What a recipe's card says of it."""
+
 
 @pytest.mark.parametrize("name", sorted(WORDS))
 def test_a_bundled_recipe_builds_and_opens(name, tmp_path):
@@ -38,6 +44,19 @@ def test_a_bundled_recipe_builds_and_opens(name, tmp_path):
     assert tensors and all(v.isfinite().all() for v in tensors)
     for file in ("dataset.h5", "manifest.json", "README.md", "croissant.json", "preview.png"):
         assert (folder / file).stat().st_size > 0
+    card = (folder / "README.md").read_text()
+    assert len(card.split()) <= 400
+    assert ("cut from real images" in card) == (name == "own_field")
+    assert SAYS.get(name, "Galaxies are") in card
+
+
+def test_a_card_says_what_the_recipe_asks_for(tmp_path):
+    """Of the typed stages, not of words in the YAML: a bulge that is off is not named."""
+    words = ["samples=4", "shard_size=4", "stages.sersic_sed.stamp=20", "stages.sersic_sed.bulge=null"]
+    folder = mockforge.build("redshift_pairs", tmp_path / "out", words, workers=1, quiet=1)
+    card = (folder / "README.md").read_text()
+    assert "Sersic profiles with knots, of" in card and "bulge" not in card
+    assert "real images" not in card and "Labels come from" not in card and "weights" not in card
 
 
 def test_the_recipe_of_real_galaxies_builds_from_files(tmp_path):

@@ -4,73 +4,82 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mockforge.data.columns import meaning_of
-from mockforge.data.describe import KNOWN, counts, plain
+from mockforge.data.describe import counts
 from mockforge.data.manifest import Manifest, write_text
 from mockforge.data.reader import Reader
 
 CARD = "README.md"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
+MOST_WORDS = 400
+"""Of a card. What does not fit is in croissant.json (columns), manifest.json (recipe, networks' cards)
+and the tables themselves."""
+
 LICENCE = (
-    "mockforge is BSD-3-Clause and claims no rights in what it makes. Where the recipe reads a survey's "
-    "images, or uses a network that was trained on them, that survey's terms hold for this dataset too: name "
-    "the survey when you publish."
+    "mockforge claims no rights in what it makes. Of survey images that it read, or that a network it used "
+    "learned from, the survey's terms hold: name it."
 )
 
-_LIMITS = {
-    "detect": "Labels come from a detection rule, not from the truth: objects fainter than its threshold are "
-    "sky in `instances`, blends it cannot separate are one object, a peak of the noise can be an object.",
-    "separate": "True objects are peaks of the noiseless image above an isophote: clumps of a large galaxy "
-    "can be several, one in the glare of another can be none, and what is fainter is sky.",
-    "sgan": "The sky was painted by a network that learned one survey: its objects are samples of what it "
-    "learned, there is no large-scale structure, rare objects (large, very bright) are coarse or missing.",
-    "inject": "Injected objects are those of deep Hubble fields in size, shape and colour, in numbers and "
-    "magnitudes as asked: they do not cluster, and the bands have the colours of the curves that stand for "
-    "them. What was there before has the truth that its own stage gives.",
-    "sersic_sed": "Galaxies are Sersic profiles, with knots where asked, and spectra of stars without "
-    "emission lines: no bars, arms or dust lanes, and each parameter is drawn by itself, not as a survey "
-    "has them together.",
-    "redshift_images": "Galaxies are those of the images, with their selection, their neighbours' light and "
-    "some of their noise: the target shows only what the input was deep and sharp enough to show.",
-    "observe": "Noise is that of a calibrated image without flaws: one PSF and one depth over a tile, no "
-    "neighbours, cosmic rays or residual sky.",
-    "scene": "Galaxies are bulge, disk and knots drawn from one fitted population: no bars, arms, dust lanes "
-    "or tails, light ends 256 pixels from a centre, clustering is that of one power law in clumps of one "
-    "redshift each (with `clustering: null`, close pairs share a redshift by chance alone), and stars have "
-    "no spikes or saturation.",
-    "stamps": "Galaxies are single Sersic profiles with one spectrum each, at most two to a stamp: no bars, "
-    "arms, clumps, dust lanes or colour gradients, and no faint galaxies in the background.",
-    "degrade": "The coarse images have the survey's PSF, depth and noise as its preset gives them, the same "
-    "everywhere: no gaps, artefacts, saturation or error of the background.",
-    "image": "Tiles are cut from real images: artefacts that are not masked there are here too.",
-}
-"""Stage -> what its product is not."""
+_DETECTED = (
+    "Labels come from a detection rule, not from the truth: what is fainter is sky, unresolved blends are "
+    "one object, noise peaks can be objects."
+)
 
 
-def write_card(folder: str | Path, manifest: Manifest, sections: Sequence[str] = ()) -> None:
+@dataclass(frozen=True)
+class Section:
+    """A part of a card in Markdown, heading included: as it is where all fits, and in few words."""
+
+    full: str
+    brief: str
+
+
+def write_card(
+    folder: str | Path, manifest: Manifest, sections: Sequence[Section] = (), caveats: Sequence[str] = ()
+) -> None:
     """Write `README.md`: what the dataset is, what it holds, how to load it, how it was made.
 
-    Needs the shards and the joined view, not the manifest file. Markdown with the YAML front
-    matter that dataset hubs read. `sections` are further ones in Markdown, headings included; empty
-    ones are left out.
+    Needs the shards and the joined view, not the manifest file. Markdown with the YAML front matter
+    that dataset hubs read, of at most MOST_WORDS words: with every column, the recipe and the networks'
+    cards where they fit, else with where those are. `sections` are further ones; `caveats`, a sentence
+    of each of the recipe's stages that says what its product is not.
     """
     with Reader(folder, manifest) as reader:
-        parts = [
-            _front_matter(manifest, reader),
-            f"# {manifest.name}\n\n{_what(manifest, reader)}\n\n![preview](preview.png)",
-            _load(manifest, reader),
-            _contents(manifest, reader),
-            *(section for section in sections if section),
-            _made(manifest),
-        ]
-        for name, text in manifest.model_cards.items():
-            parts.append(f"## The network {name}\n\n{_demoted(text)}")
-        parts.append("## Known limits\n\n" + _limits(manifest))
-        parts.append(f"## Licence and citation\n\n{LICENCE}\n\n{_cite(manifest)}")
-    write_text(Path(folder) / CARD, "\n\n".join(parts) + "\n")
+        for detail in ("full", "brief", "names"):
+            text = _card(manifest, reader, sections, caveats, detail)
+            if words(text) <= MOST_WORDS:
+                break
+    write_text(Path(folder) / CARD, text)
+
+
+def words(text: str) -> int:
+    """Words of a text, those of code and front matter included; what rules a table is none."""
+    return sum(not set(word) <= set("|-:") or word == "-" for word in text.split())
+
+
+def _card(
+    manifest: Manifest, reader: Reader, sections: Sequence[Section], caveats: Sequence[str], detail: str
+) -> str:
+    """The text, with everything (`full`), without long lists, or without what each array is (`names`)."""
+    full = detail == "full"
+    extra = [section.full if full else section.brief for section in sections]
+    parts = [
+        _front_matter(manifest, reader),
+        f"# {manifest.name}\n\n{_what(manifest, reader)}\n\n![preview](preview.png)",
+        _load(manifest, reader),
+        _contents(manifest, reader) if full else _brief_contents(manifest, reader, detail),
+        *(section for section in extra if section),
+        _made(manifest) if full else _brief_made(manifest),
+        *(f"## The network {n}\n\n{_demoted(text)}" for n, text in manifest.model_cards.items() if full),
+        "## Known limits\n\n" + _limits(reader, caveats),
+        f"## Licence and citation\n\n{LICENCE}\n\n{_cite(manifest)}",
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _front_matter(manifest: Manifest, reader: Reader) -> str:
@@ -99,7 +108,7 @@ def _what(manifest: Manifest, reader: Reader) -> str:
         "segmentation": f"images of the sky{in_bands} with every detected object outlined and measured",
         "pairs": f"pairs of pictures{in_bands} of one galaxy, at redshift z_in and at z_out",
         "degraded": f"images{in_bands} as a coarser telescope sees them, with the fine ones they came from",
-    }.get(kind(reader), f"samples{in_bands}")
+    }.get(kind(reader), f"simulated images{in_bands}" if "image" in reader.arrays else f"samples{in_bands}")
     return (
         f"{len(reader)} {task}, made with mockforge "
         f"{manifest.versions.get('mockforge', '')} on {manifest.made}. Splits: {counts(manifest.splits)}."
@@ -108,19 +117,63 @@ def _what(manifest: Manifest, reader: Reader) -> str:
 
 def _load(manifest: Manifest, reader: Reader) -> str:
     lines = {
-        "segmentation": [
-            "images, targets = train.collate([train[0], train[1]])   # as torchvision's Mask R-CNN takes them"
-        ],
+        "segmentation": ["image, target = train[0]   # as torchvision's Mask R-CNN takes them"],
         "pairs": ["input, target, z_in, z_out = train[0]"],
-    }.get(kind(reader), ["sample = train[0]                                       # a dict of tensors"])
+    }.get(kind(reader), ["sample = train[0]   # a dict of tensors"])
     method = {"segmentation": ".as_detection()", "pairs": ".as_pairs()"}.get(kind(reader), "")
     split = next(iter(manifest.splits), "train")
     code = ["import mockforge", f'train = mockforge.load("{manifest.name}", split="{split}"){method}', *lines]
     return (
         "## Load it\n\n```python\n" + "\n".join(code) + "\n```\n\n"
-        "The first argument is the path of this folder. Without mockforge: open `dataset.h5` with h5py "
-        "(keep it beside `shards/`), or any one file of `shards/` alone."
+        "The first argument is this folder's path. Without it: h5py and `dataset.h5` (beside `shards/`)."
     )
+
+
+def _brief_contents(manifest: Manifest, reader: Reader, detail: str) -> str:
+    arrays = []
+    for name in reader.arrays:
+        size = "×".join(str(n) for n in reader.shapes[name])
+        kind_of = " ".join(filter(None, (size, str(reader.dtypes[name]), reader.units[name])))
+        what = meaning_of(name) if detail == "brief" else ""
+        arrays.append(f"- `{name}` ({kind_of})" + f": {what}" * bool(what))
+    tables = ", ".join(f"`{table}` ({rows} rows)" for table, rows in manifest.rows().items())
+    columns = f"Tables: {tables}; `mockforge.load(PATH).table(NAME)` explains the columns." if tables else ""
+    return "\n\n".join(p for p in ("## What it holds", "\n".join(arrays), _pixels(reader), columns) if p)
+
+
+def _pixels(reader: Reader) -> str:
+    about = reader.attributes
+    pixel = [f"{_short(about[key])} {what}".strip() for key, what in _PIXELS.items() if key in about]
+    return f"Pixels: {'; '.join(pixel)}. Arrays are `(band, y, x)`, y upwards." if pixel else ""
+
+
+def _short(value: Any) -> str:
+    """An attribute in four digits."""
+    if isinstance(value, tuple):
+        return ", ".join(_short(v) for v in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+_PIXELS = {
+    "pixel_scale_arcsec": "arcsec",
+    "truth_pixel_scale_arcsec": "arcsec on the fine grid",
+    "psf_fwhm_arcsec": "arcsec PSF FWHM",
+    "unit": "",
+    "zeropoint_ab": "AB zeropoint",
+}
+"""Root attribute -> what follows its value."""
+
+
+def _brief_made(manifest: Manifest) -> str:
+    lines = [
+        "`manifest.json` holds the recipe, of which `mockforge build` makes the dataset again; `mockforge "
+        "verify` checks the files against it."
+    ]
+    read = [name.removeprefix("file ").rsplit("/", 1)[-1] for name in manifest.weights]
+    if read:
+        more = f" and {len(read) - 4} more" if len(read) > 4 else ""
+        lines.append(f"It reads {', '.join(f'`{name}`' for name in read[:4])}{more}.")
+    return "## How it was made\n\n" + " ".join(lines)
 
 
 def _contents(manifest: Manifest, reader: Reader) -> str:
@@ -130,15 +183,10 @@ def _contents(manifest: Manifest, reader: Reader) -> str:
         cells = (f"`{name}`", shape, str(reader.dtypes[name]), reader.units[name], meaning_of(name))
         arrays.append(f"| {' | '.join(cells)} |")
     splits = ["| split | samples |", "|---|---|", *(f"| {s} | {n} |" for s, n in manifest.splits.items())]
-    pixel = [f"- `{key}`: {plain(reader.attributes[key])}" for key in KNOWN if key in reader.attributes]
-    parts = ["## What it holds", "\n".join(splits), "\n".join(arrays), "\n".join(pixel)]
-    parts.append(
-        "Images are channel-first `(band, y, x)`; pixel centres are integers, x to the right, y upwards. "
-        "`split` and `sample` give the split and the number of every sample."
-    )
+    parts = ["## What it holds", "\n".join(splits), "\n".join(arrays), _pixels(reader)]
     for table, rows in manifest.rows().items():
         columns, units = reader.table(table)
-        lines = [f"Table `{table}`, {rows} rows; its column `sample` says whose row it is:", ""]
+        lines = [f"Table `{table}`, {rows} rows, a sample's by `sample`:", ""]
         lines += ["| column | type | unit | what |", "|---|---|---|---|"]
         for name, values in columns.items():
             kind_of = "text" if values.dtype.kind == "U" else str(values.dtype)
@@ -149,32 +197,28 @@ def _contents(manifest: Manifest, reader: Reader) -> str:
 
 
 def _made(manifest: Manifest) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     lines = [
         "## How it was made",
-        "Save this recipe as `recipe.yaml` and `mockforge build recipe.yaml` builds the dataset again:",
+        "`mockforge build` makes it again of this recipe:",
         f"```yaml\n{manifest.recipe.rstrip()}\n```",
-        f"- recipe digest: `{manifest.recipe_digest}`\n- versions: {versions}"
-        + "".join(f"\n- weights of {name}: sha256 `{digest}`" for name, digest in manifest.weights.items()),
-        "`manifest.json` holds the sha256 of every shard; `mockforge verify` checks them.",
+        f"- recipe digest: `{manifest.recipe_digest}`"
+        + "".join(f"\n- reads {name}: sha256 `{digest}`" for name, digest in manifest.weights.items()),
+        "`mockforge verify` checks the files against `manifest.json`.",
     ]
     return "\n\n".join(lines)
 
 
-def _limits(manifest: Manifest) -> str:
-    used = [
-        text for stage, text in _LIMITS.items() if re.search(rf"(?m)^\s*-?\s*{stage}\s*:", manifest.recipe)
-    ]
-    return "\n".join(
-        f"- {text}" for text in [*used, "Simulated or selected data are not a survey: test on one."]
-    )
+def _limits(reader: Reader, caveats: Sequence[str]) -> str:
+    detected = "instances" in reader.arrays or "catalogue" in reader.tables
+    lines = dict.fromkeys([*caveats, *([_DETECTED] if detected else []), "Test on a real survey."])
+    return "\n".join(f"- {text}" for text in lines)
 
 
 def _cite(manifest: Manifest) -> str:
     return (
-        f"Cite it as: *{manifest.name}*, made with mockforge {manifest.versions.get('mockforge', '')}, "
-        f"recipe digest {manifest.recipe_digest[:16]}."
-        + (" Generated skies: Smith & Geach 2019, MNRAS 490, 4985." if manifest.weights else "")
+        f"Cite it as: *{manifest.name}*, mockforge {manifest.versions.get('mockforge', '')}, recipe"
+        f" digest {manifest.recipe_digest[:16]}."
+        + (" Generated skies: Smith & Geach 2019, MNRAS 490, 4985." if manifest.model_cards else "")
     )
 
 

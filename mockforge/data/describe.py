@@ -26,7 +26,9 @@ def describe(path: str | Path) -> dict[str, str]:
         out["shards"] = f"{len(manifest.shards)}, {size / 1e6:.1f} MB"
         out["recipe digest"] = manifest.recipe_digest
         if manifest.weights:
-            out["weights"] = ", ".join(f"{name} {digest[:12]}" for name, digest in manifest.weights.items())
+            out["reads"] = ", ".join(
+                f"{name} sha256 {digest[:12]}" for name, digest in manifest.weights.items()
+            )
         out["made"] = f"{manifest.made} with " + ", ".join(f"{k} {v}" for k, v in manifest.versions.items())
     return out
 

@@ -10,6 +10,7 @@ from mockforge.progress import say
 from mockforge.recipe.read import Recipe, loads
 
 if TYPE_CHECKING:
+    from mockforge.data.card import Section
     from mockforge.data.manifest import Manifest
     from mockforge.data.shards import ShardRecord
 
@@ -46,7 +47,7 @@ def write_published(name: str, folder: Path, manifest: Manifest, recipe: Recipe 
     The card needs the `recipe`, by default the manifest's. InputError where that cannot be read
     any more, such as for a file of its own that is gone.
     """
-    from mockforge.data.card import write_card
+    from mockforge.data.card import Section, write_card
     from mockforge.data.croissant import write_croissant
     from mockforge.data.preview import write_preview
     from mockforge.data.view import write_view
@@ -54,9 +55,12 @@ def write_published(name: str, folder: Path, manifest: Manifest, recipe: Recipe 
     if name == "dataset.h5":
         write_view(folder, manifest.shards)
     elif name == "README.md":
-        notices = _notices(folder, manifest, recipe or loads(manifest.recipe, str(folder / "manifest.json")))
+        recipe = recipe or loads(manifest.recipe, str(folder / "manifest.json"))
+        notices = _notices(folder, manifest, recipe)
         worth = "\n".join(["## Worth knowing\n", *(f"- {notice}." for notice in notices)]) if notices else ""
-        write_card(folder, manifest, [worth, _labels_against_truth(folder, manifest)])
+        caveats = [entry.stage.caveat() for entry in recipe.stages if hasattr(entry.stage, "caveat")]
+        sections = [Section(worth, worth), *_labels_against_truth(folder, manifest)]
+        write_card(folder, manifest, sections, caveats)
     elif name == "croissant.json":
         write_croissant(folder, manifest)
     else:
@@ -75,15 +79,17 @@ def _notices(folder: Path, manifest: Manifest, recipe: Recipe) -> list[str]:
     return [sentence for notices in asked for sentence in notices(tables)]
 
 
-def _labels_against_truth(folder: Path, manifest: Manifest) -> str:
-    """The card's section on completeness and purity; empty where the dataset has no truth to compare with."""
+def _labels_against_truth(folder: Path, manifest: Manifest) -> list[Section]:
+    """The card's section on completeness and purity; none where the dataset has no truth to compare with."""
+    from mockforge.data.card import Section
     from mockforge.data.reader import Reader
-    from mockforge.label.completeness import section
+    from mockforge.label.completeness import brief, section
 
     with Reader(folder, manifest) as reader:
         if not {"objects", "catalogue"} <= set(reader.tables):
-            return ""
+            return []
         tables = {name: reader.table(name)[0] for name in ("objects", "catalogue")}
         bands = reader.attributes.get("bands", ())
         bands = (bands,) if isinstance(bands, str) else tuple(bands)
-        return section(tables, bands, reader.attributes.get("zeropoint_ab"))
+        known = (tables, bands, reader.attributes.get("zeropoint_ab"))
+        return [Section(section(*known), brief(*known))]

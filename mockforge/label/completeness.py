@@ -144,24 +144,70 @@ def section(
 
     `tables` are those of the dataset by name.
     """
+    found = _of(tables, bands, zeropoint_ab)
+    if found is None:
+        return ""
+    return (
+        f"## Completeness and purity of the labels\n\nWhat became of the {_counted(tables)} (`objects`;"
+        " centre in the tile, at least half of the light there) and how many of the detections"
+        " (`catalogue`) are one, by the AB magnitude of the mean of the bands: true for objects and for the"
+        " flux error (median and half of the 16th to 84th percentile of measured over true flux, less 1),"
+        " measured for detections. Blended: in the pixels of another's detection.\n\n"
+        f"{found.markdown()}"
+    )
+
+
+def brief(
+    tables: Mapping[str, Mapping[str, np.ndarray]], bands: Sequence[str], zeropoint_ab: float | None
+) -> str:
+    """The same in two sentences: down to where half are detected, and how pure."""
+    found = _of(tables, bands, zeropoint_ab)
+    if found is None:
+        return ""
+    number = int(found.objects.sum())
+    share = np.nansum(found.detected * found.objects) / max(number, 1)
+    said = f"{_percent(share)} of the {number} {_counted(tables)} (`objects`) have a detection of their own"
+    faint = _half(found)
+    if faint is not None:
+        said += f", half at {faint:.1f} AB mag (mean of the bands)"
+    whole = np.isfinite(found.pure)
+    if whole.any():
+        count = found.detections[whole].sum()
+        pure = (found.pure[whole] * found.detections[whole]).sum() / max(count, 1)
+        said += f"; {_percent(pure)} of the {count} detections (`catalogue`) are real"
+    return (
+        f"## Completeness and purity of the labels\n\n{said}. By magnitude: `mockforge.label.completeness`."
+    )
+
+
+def _half(found: Completeness) -> float | None:
+    """Where the share detected first falls through a half, bins linearly interpolated; None where nowhere."""
+    used = np.flatnonzero(found.objects > 0)
+    share, middle = found.detected[used], 0.5 * (found.edges[used] + found.edges[used + 1])
+    below = np.flatnonzero((share[1:] < 0.5) & (share[:-1] >= 0.5))
+    if not len(below):
+        return None
+    i = int(below[0])
+    return float(middle[i] + (share[i] - 0.5) / (share[i] - share[i + 1]) * (middle[i + 1] - middle[i]))
+
+
+def _counted(tables: Mapping[str, Mapping[str, np.ndarray]]) -> str:
+    return "injected objects" if "injected" in tables["objects"] else "true objects"
+
+
+def _of(
+    tables: Mapping[str, Mapping[str, np.ndarray]], bands: Sequence[str], zeropoint_ab: float | None
+) -> Completeness | None:
+    """Of a dataset's tables; None where a recipe did not `match`, or nothing was there."""
     objects, catalogue = tables.get("objects"), tables.get("catalogue")
     if objects is None or catalogue is None or zeropoint_ab is None:
-        return ""
+        return None
     needed = {"inside", "fraction", "detected", "blended", "missed", *(f"true_flux_{b}" for b in bands)}
     measured = {"true_label", *(f"flux_{b}" for b in bands)}
     if needed - set(objects) or measured - set(catalogue) or not len(objects["inside"]):
-        return ""
+        return None
     found = completeness(objects, catalogue, bands, zeropoint_ab=zeropoint_ab)
-    if not found.rows():
-        return ""
-    what = "injected objects" if "injected" in objects else "true objects"
-    return (
-        f"## Completeness and purity of the labels\n\nWhat became of the {what} (`objects`; centre in the"
-        " tile, at least half of the light there) and how many of the detections (`catalogue`) are one, by"
-        " the AB magnitude of the mean of the bands: true for objects and for the flux error (median and"
-        " half of the 16th to 84th percentile of measured over true flux, less 1), measured for detections."
-        f" Blended: in the pixels of another's detection.\n\n{found.markdown()}"
-    )
+    return found if found.rows() else None
 
 
 def _flux_error(

@@ -52,6 +52,13 @@ class Separate:
         """Arrays and tables this stage gives."""
         return frozenset({"instances_truth", "objects"})
 
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        return (
+            "True sources are peaks of the noiseless image above an isophote: clumps of a galaxy can be"
+            " several, one in the glare of another none."
+        )
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch with `instances_truth` and the table.
 

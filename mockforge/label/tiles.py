@@ -66,6 +66,10 @@ class ImageTiles:
         """The field's files: a changed field makes another dataset."""
         return named((self.files,) if isinstance(self.files, str) else self.files)
 
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        return "Tiles are cut from real images: artefacts that are not masked there are here too."
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch with `image`, `mask` (N, y, x) and the table `tile` of where each was cut.
 

@@ -127,6 +127,13 @@ class Degrade:
 
         return own_file(self.to)
 
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        where = "the same everywhere in a sample" if self.sweep is not None else "the same everywhere"
+        return (
+            f"Coarse images are those of the preset `{self.to}`, {where}: no gaps, artefacts or saturation."
+        )
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch seen by the other telescope. InputError where bands, PSFs or sizes do not fit."""
         about = about_of(self, batch)

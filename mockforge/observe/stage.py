@@ -81,6 +81,12 @@ class Observe:
         noisy = {f"{end}_{what}" for end, _, noise in self._ends() if noise for what in ("observed", "rms")}
         return frozenset({"input", "target", *noisy})
 
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        if self.noise_in is None and self.noise_out is None:
+            return "Nothing has noise."
+        return "Noise is that of a calibrated image without flaws: no cosmic rays, no residual sky."
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch with noise, paired. InputError where the noise does not fit the images."""
         ends = (("input", self.noise_in), ("target", self.noise_out))

@@ -77,6 +77,13 @@ class Sgan:
         path = model_path(self.model).with_suffix(".md")
         return path.read_text() if path.exists() else ""
 
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        return (
+            f"The network `{self.model}` painted the sky: its galaxies resemble those it learned and are none"
+            " of them; large and very bright ones are coarse or missing."
+        )
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Cut a window for each sample; the sky's seed is the recipe's.
 

@@ -134,6 +134,16 @@ class RedshiftImages:
         """Images, redshifts and the table `galaxy`."""
         return frozenset({"input", "target", "input_psf", "target_psf", "z_in", "z_out", "galaxy"})
 
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        if self.galaxies.sky is not None:
+            what = "Galaxies are painted by a network, with the noise of its sky"
+        else:
+            what = (
+                "Galaxies are those of real images, with their selection, neighbours and some of their noise"
+            )
+        return f"{what}: a target shows only what its input was deep and sharp enough to show."
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw, fit and move every galaxy of the batch. InputError where its files cannot be used."""
         galaxies = catalogue(self.galaxies)

@@ -99,6 +99,14 @@ class Inject:
 
         return {"hst_population": TABLE}
 
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        look = "look like" if self.real is None else f"up to {self.real.faintest:g} mag are"
+        return (
+            f"Injected objects {look} galaxies of deep Hubble fields, in numbers and magnitudes as asked;"
+            " they do not cluster."
+        )
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """The batch with objects in every sample.
 

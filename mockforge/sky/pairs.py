@@ -151,6 +151,16 @@ class SersicSed:
             names |= {"input_psf", "target_psf"}
         return frozenset(names | {"galaxy"})
 
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        parts = {"knots": self.knots, "a bulge": self.bulge, "companions": self.companions}
+        given = [name for name, part in parts.items() if part is not None]
+        also = f" with {' and '.join(filter(None, (', '.join(given[:-1]), given[-1])))}" if given else ""
+        return (
+            f"Galaxies are Sersic profiles{also}, of model spectra: no bars, arms or dust lanes; each"
+            " parameter is drawn by itself, not as a survey has them together."
+        )
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw and paint every pair of the batch. InputError where redshifts cannot be paired."""
         if self.enclose is not None:

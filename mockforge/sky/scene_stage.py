@@ -70,6 +70,21 @@ class SceneTiles(SceneModel):
         given = {"sky_rms": self.noise, "isolated": self.isolated, "amodal": self.amodal}
         return frozenset(names | {name for name, value in given.items() if value is not None})
 
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        made = "single Sersic profiles"
+        if self.structure.bulges or self.structure.knots:
+            parts = ["disk"] + ["bulge"] * self.structure.bulges + ["knots"] * bool(self.structure.knots)
+            made = f"{', '.join(parts[:-1])} and {parts[-1]}"
+        real = "" if self.real is None else f", real images up to {self.real.faintest:g} mag"
+        if self.blend is not None:
+            placed = "blends are drawn as the recipe says, not as often as the sky has them"
+        elif self.clustering is None:
+            placed = "they do not cluster, and close pairs share a redshift by chance alone"
+        else:
+            placed = "they cluster by one power law, in clumps of one redshift"
+        return f"Galaxies are {made}{real}, of one fitted population: no bars, arms or tails; {placed}."
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Make every sample; the sky's seed is the recipe's."""
         scene = _scene(self._model(), stream.seed)

@@ -96,6 +96,14 @@ class Stamps:
 
         return {"hst_population": TABLE}
 
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        most = "at most two to a stamp" if self.neighbours else "one to a stamp"
+        return (
+            f"Galaxies are single Sersic profiles of one spectrum each, {most}: no bars, arms, clumps or"
+            " colour gradients, and nothing in the background."
+        )
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw and paint every stamp of the batch."""
         from mockforge.observe.psf import transfer
