@@ -10,6 +10,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.sky.dust import CLOUD_LIFE_YR, attenuation
+from mockforge.sky.nebular import with_gas
 from mockforge.sky.population_grid import SOLAR, PopulationGrid, bundled_grid, ised_grid
 from mockforge.sky.sfh import AgeNodes
 from mockforge.sky.spectra import Burst, Constant, Delayed, Populations, Sfh
@@ -35,15 +36,19 @@ def population_set(config: Populations, cosmology: str, grid: PopulationGrid | N
     """
     grid = grid or (bundled_grid() if config.grid == "bundled" else ised_grid(Path(config.grid).expanduser()))
     parts = list(product(config.sfh, config.metallicity, config.a_v))
+    gas_too = "_neb" if config.nebular else ""
     names = tuple(
-        f"{sfh_name(sfh)}_Z{_short(metallicity)}_Av{_short(a_v)}" for sfh, metallicity, a_v in parts
+        f"{sfh_name(sfh)}_Z{_short(metallicity)}_Av{_short(a_v)}{gas_too}" for sfh, metallicity, a_v in parts
     )
-    simple = {z: grid.at(z * SOLAR).astype(np.float32) for z in config.metallicity}
+    simple = {z: _light(config, grid, z * SOLAR).astype(np.float32) for z in config.metallicity}
     ages = AgeNodes.of(grid.age_yr, CLOUD_LIFE_YR)
     newest_old = int(np.searchsorted(grid.age_yr, CLOUD_LIFE_YR, side="right"))
     leaves = {a: attenuation(grid.wave, a) for a in config.a_v}
     today = population_age(0.0, config.z_form, cosmology)
-    content = digest_of(config.sfh, config.metallicity, config.a_v, config.z_form, cosmology, grid.digest())
+    gas = ("nebular 1", config.escape_fraction) if config.nebular else ()
+    content = digest_of(
+        config.sfh, config.metallicity, config.a_v, config.z_form, cosmology, grid.digest(), *gas
+    )
 
     def row(z: float, m: int) -> np.ndarray:
         sfh, metallicity, a_v = parts[m]
@@ -63,6 +68,14 @@ def population_set(config: Populations, cosmology: str, grid: PopulationGrid | N
         return FORMED_SUNS * (out + old * (mass[1, newest_old - 1 :] @ light[newest_old - 1 :]))
 
     return SpectrumSet(names, _parameters(parts), grid.wave, True, row, content)
+
+
+def _light(config: Populations, grid: PopulationGrid, metallicity: float) -> np.ndarray:
+    """Luminosities (A, W) of simple populations, with the gas that they ionise where it is asked for."""
+    stars = grid.at(metallicity)
+    if not config.nebular:
+        return stars
+    return with_gas(grid.wave, stars, metallicity, config.escape_fraction)
 
 
 def population_age(z: float, z_form: float, cosmology: str) -> float:

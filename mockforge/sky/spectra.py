@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from mockforge.config import Count, Limit, NonNegative, Positive, config
+from mockforge.config import Count, Fraction, Limit, NonNegative, Positive, config
 from mockforge.errors import InputError
 from mockforge.files import named
 from mockforge.sky.spectrum_units import WaveUnit
@@ -154,8 +154,8 @@ REFERENCE_SFH = tuple(
 class Populations:
     """Composite stellar populations: every history x metallicity x A_V is one spectrum.
 
-    Bruzual & Charlot 2003 with a Chabrier initial mass function (stars only, no nebular lines),
-    attenuated as in Charlot & Fall 2000. Each forms 1e10 solar masses by z = 0, so that a
+    Bruzual & Charlot 2003 with a Chabrier initial mass function, attenuated as in Charlot & Fall 2000;
+    stars alone, or with the gas that they ionise. Each forms 1e10 solar masses by z = 0, so that a
     population grows in luminosity as its history says.
     """
 
@@ -167,12 +167,20 @@ class Populations:
     """Attenuation in V, magnitudes, of stars younger than 10 Myr; older ones have 0.3 of it."""
     z_form: Annotated[float, Limit(gt=0, le=50)] = 20.0
     """Redshift of the first stars: age at z is the age of the Universe less that at `z_form`."""
+    nebular: bool = False
+    """Emission lines and nebular continuum of the ionising photons: ratios to H beta by metallicity of
+    Anders & Fritze-v. Alvensleben 2003, continuum of Aller 1984 and Ferland 1980, case B at 10^4 K, without
+    Lyman alpha; behind the dust of the stars that make them. Off: stars alone."""
+    escape_fraction: Fraction = 0.0
+    """With `nebular`, share of the ionising photons that leave the galaxy and make no nebular light."""
     grid: str = "bundled"
     """`bundled`, or a folder of Bruzual & Charlot's binary `.ised` files, one a metallicity."""
 
     def __post_init__(self) -> None:
         for key in ("sfh", "metallicity", "a_v"):
             _different(key, getattr(self, key))
+        if self.escape_fraction and not self.nebular:
+            raise ValueError("escape_fraction has no use without nebular: true")
         count = math.prod(len(getattr(self, key)) for key in ("sfh", "metallicity", "a_v"))
         if count > _MOST:
             raise ValueError(f"sfh x metallicity x a_v makes {count} spectra, at most {_MOST} are wanted")
