@@ -12,6 +12,7 @@ from mockforge.cli.program import (
     Bands,
     Extensions,
     PixelScale,
+    PsfFwhm,
     Quiet,
     Verbose,
     Zeropoint,
@@ -92,12 +93,7 @@ def degrade(
     truth: Annotated[
         bool, typer.Option("--truth", help="Start from the noiseless image in the file.")
     ] = False,
-    psf_fwhm: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ARCSEC", help="FWHM of the image's PSF, one or one a band.", show_default=False
-        ),
-    ] = None,
+    psf_fwhm: PsfFwhm = None,
     psf: Annotated[
         list[Path] | None,
         typer.Option(metavar="FITS", help="Image of its PSF, one or one a band.", show_default=False),

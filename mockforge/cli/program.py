@@ -61,6 +61,15 @@ PixelScale = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")]
+Extrapolate = Annotated[
+    bool, typer.Option("--extrapolate", help="Go on where the input is unlike the training set.")
+]
+PsfFwhm = Annotated[
+    str | None,
+    typer.Option(
+        "--psf-fwhm", metavar="ARCSEC", help="FWHM of the image's PSF, one or one a band.", show_default=False
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(

@@ -12,6 +12,7 @@ from mockforge.cli.program import (
     Bands,
     Device,
     Extensions,
+    Extrapolate,
     PixelScale,
     Quiet,
     Verbose,
@@ -57,6 +58,7 @@ def recover(
         str | None,
         typer.Option(metavar="NJY", help="Sky noise, one or one a band; else measured.", show_default=False),
     ] = None,
+    extrapolate: Extrapolate = False,
     device: Device = "cpu",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -99,7 +101,13 @@ def recover(
     level = numbers_of("--rms", rms)
     if level is not None and len(level) not in (1, len(chosen.scales.bands)):
         raise InputError(f"--rms: {len(level)} numbers for {len(chosen.scales.bands)} bands")
-    made = recover_field(field, chosen, rms_njy=None if level is None else tuple(level), device=device)
+    made = recover_field(
+        field,
+        chosen,
+        rms_njy=None if level is None else tuple(level),
+        extrapolate=extrapolate,
+        device=device,
+    )
     if out is not None:
         made.write(out)
     if picture is not None:

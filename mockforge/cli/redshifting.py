@@ -12,7 +12,9 @@ from mockforge.cli.program import (
     Bands,
     Device,
     Extensions,
+    Extrapolate,
     PixelScale,
+    PsfFwhm,
     Quiet,
     Verbose,
     Zeropoint,
@@ -55,9 +57,7 @@ def redshift(
     picture: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Before and after, side by side.", show_default=False)
     ] = None,
-    extrapolate: Annotated[
-        bool, typer.Option("--extrapolate", help="Go on where the input is unlike the training set.")
-    ] = False,
+    extrapolate: Extrapolate = False,
     row: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Pair of a dataset.", show_default=False)
     ] = None,
@@ -66,12 +66,7 @@ def redshift(
     extensions: Extensions = None,
     zeropoint: Zeropoint = None,
     pixel_scale: PixelScale = None,
-    psf_fwhm: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ARCSEC", help="FWHM of the image's PSF, one or one a band.", show_default=False
-        ),
-    ] = None,
+    psf_fwhm: PsfFwhm = None,
     device: Device = "cpu",
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -12,7 +12,7 @@ from mockforge.picture import asinh_rgb, mosaic, save_png, sky_rms
 from mockforge.recover.degraded import Scales
 from mockforge.recover.grid import fine_shape
 from mockforge.recover.model import Recoverer, load_recoverer, predict
-from mockforge.train.fields import in_order, made_by
+from mockforge.train.fields import check_learned_like, in_order, made_by, psf_departures
 
 _LARGEST = 2000
 """Pixels on a side beyond which a picture shows the middle alone."""
@@ -23,6 +23,7 @@ def recover_field(
     model: Recoverer | str | Path = "recover-hsc",
     *,
     rms_njy: float | tuple[float, ...] | None = None,
+    extrapolate: bool = False,
     device: str = "cpu",
 ) -> Field:
     """The fine image of a coarse field, in nJy, with the field's WCS on the fine pixels.
@@ -30,12 +31,15 @@ def recover_field(
     `rms_njy` is that of the sky noise, one or one a band; by default from the field's variance,
     or measured on it. The sky should be subtracted. Masked pixels stay masked.
 
-    Raises InputError where bands, unit or pixel scale are not the model's, or there is no noise.
+    Raises InputError where bands, unit or pixel scale are not the model's, or there is no noise;
+    and, unless `extrapolate`, where the PSF is known and is not the one it learned.
     """
     if not isinstance(model, Recoverer):
         model = load_recoverer(model)
     s = model.scales
     field = in_order(field, model.name, s.bands, s.coarse_arcsec)
+    unlike = list(psf_departures(s.bands, field.psf_fwhm_arcsec, s.psf_fwhm_arcsec))
+    check_learned_like(model.name, unlike, extrapolate)
     _, height, width = field.shape
     shape = s.fine if model.kind == "cgan" else fine_shape((height, width), s.step)
     level = np.asarray(rms_njy if rms_njy is not None else _level(field), dtype=np.float32)

@@ -13,7 +13,7 @@ from mockforge.errors import InputError
 from mockforge.field import Field
 from mockforge.redshifter.learned import pixel_noise
 from mockforge.redshifter.model import Redshifter, load_redshifter, predict
-from mockforge.train.fields import in_order, made_by
+from mockforge.train.fields import check_learned_like, in_order, made_by
 
 _OFF = 2.0
 """Pixels from the stamp's middle, in y or x, at which the light of a galaxy may be centred."""
@@ -86,11 +86,7 @@ def redshifted(
         if not 0 < z < np.inf:
             raise InputError(f"{name} is {z:g}; a redshift above 0 is wanted")
     unlike = list(_departures(stamp, model, z_in, z_out))
-    if unlike and not extrapolate:
-        raise InputError(
-            f"model {model.name} has not learned images like this: {'; '.join(unlike)}. What it would make "
-            "is a guess: give --extrapolate (extrapolate=True) to have it all the same"
-        )
+    check_learned_like(model.name, unlike, extrapolate)
     image = np.ascontiguousarray(stamp.image)[None]  # the order in memory is the order of sums
     made = predict(model, image, z_in, z_out, device=device)[0]
     learned = model.learned

@@ -10,14 +10,13 @@ import numpy as np
 
 from mockforge.config import Limit
 from mockforge.data.dataset import PAIR, Dataset
+from mockforge.train.fields import psf_departures
 from mockforge.train.model_file import one_each
 
 _READ = 2000
 """Pairs that are looked at, at most, evenly over the split."""
 _ENDS = 0.02
 """Part of a range by which it may be left: its ends are those of the pairs that were looked at."""
-_PSF = 0.15
-"""Part by which an image's PSF may be broader or narrower than that which was learned."""
 _NOISE = 1.5
 """Times the noisiest that was learned, which an image may have."""
 
@@ -80,11 +79,7 @@ class Learned:
             slack = 0.0 if known is None else 5e-4 + _ENDS * (known[1] - known[0])
             if known is not None and not known[0] - slack <= value <= known[1] + slack:
                 yield f"{what} is {value:.4g}, it learned {known[0]:.4g} to {known[1]:.4g}"
-        for band, found, known in zip(
-            bands, psf_fwhm_arcsec or (), self.psf_fwhm_in_arcsec or (), strict=False
-        ):
-            if abs(found - known) > _PSF * max(known, 1e-3):
-                yield f"the PSF in {band} has a FWHM of {found:.3g} arcsec, it learned {known:.3g}"
+        yield from psf_departures(bands, psf_fwhm_arcsec, self.psf_fwhm_in_arcsec)
         for band, found, known in zip(bands, pixel_noise(image), self.noise_njy or (), strict=False):
             if found > _NOISE * known:
                 yield f"the noise in {band} is {found:.3g} nJy a pixel, it learned at most {known:.3g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from mockforge.field import Field
 
 _SAME = 0.01
 """Pixel scales that differ by less than this part are taken as equal."""
+_PSF = 0.15
+"""Part by which an image's PSF may be broader or narrower than that which was learned."""
 
 
 def in_order(field: Field, model: str, bands: Sequence[str], pixel_scale_arcsec: float | None) -> Field:
@@ -49,6 +51,24 @@ def in_order(field: Field, model: str, bands: Sequence[str], pixel_scale_arcsec:
         truth=None,
         variance=None if variance is None else variance[order],
     )
+
+
+def psf_departures(
+    bands: Sequence[str], found: Sequence[float] | None, learned: Sequence[float] | None
+) -> Iterator[str]:
+    """Where the PSF's FWHM (arcsec, one a band) is not that which a network learned, in words."""
+    for band, here, there in zip(bands, found or (), learned or (), strict=False):
+        if abs(here - there) > _PSF * max(there, 1e-3):
+            yield f"the PSF in {band} has a FWHM of {here:.3g} arcsec, it learned {there:.3g}"
+
+
+def check_learned_like(model: str, unlike: Sequence[str], extrapolate: bool) -> None:
+    """InputError where an input departs from a training set and the user has not said to go on."""
+    if unlike and not extrapolate:
+        raise InputError(
+            f"model {model} has not learned images like this: {'; '.join(unlike)}. What it would make is a "
+            "guess: give --extrapolate (extrapolate=True) to have it all the same"
+        )
 
 
 def made_by(model: str, sha256: str, bands: Sequence[str], what: str) -> dict[str, Any]:

@@ -80,6 +80,16 @@ def test_the_noise_may_be_measured_known_or_given(model):
     assert np.allclose(given, predict(loaded, before.image[None])[0], atol=0.05)
 
 
+def test_another_seeing_needs_the_users_word(model):
+    before = field(psf_fwhm_arcsec=(0.75, 1.1, 0.7))
+    with pytest.raises(
+        InputError, match=r"PSF in hsc_i has a FWHM of 1.1 arcsec, it learned 0.61.*--extrapolate"
+    ):
+        recover_field(before, model)
+    assert recover_field(before, model, extrapolate=True).shape == (3, 112, 140)
+    assert recover_field(field(psf_fwhm_arcsec=(0.75, 0.62, 0.7)), model).shape == (3, 112, 140)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
