@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -66,6 +67,19 @@ def autocorrelation_of(correlation: Correlation) -> np.ndarray:
     if correlation.gaussian_fwhm_pixels is not None:
         return gaussian_autocorrelation(correlation.gaussian_fwhm_pixels)
     return np.asarray(correlation.autocorrelation, dtype=np.float64)
+
+
+def stacked(each: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Autocorrelations of several bands as (C, 2L+1, 2L+1); None where all of them are white."""
+    lags = max((len(one) // 2 for one in each if one is not None), default=0)
+    if lags == 0:
+        return None
+    out = np.zeros((len(each), 2 * lags + 1, 2 * lags + 1))
+    for band, one in zip(out, each, strict=True):
+        known = np.ones((1, 1)) if one is None else one
+        reach = len(known) // 2
+        band[lags - reach : lags + reach + 1, lags - reach : lags + reach + 1] = known
+    return out
 
 
 def drizzle_autocorrelation(drop: float) -> np.ndarray:

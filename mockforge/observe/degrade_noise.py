@@ -27,23 +27,9 @@ class Target:
     """PSF of each band, without pixel."""
 
     def pixel(self, c: int, scale: float) -> PixelNoise:
-        """That of band `c` in pixels of `scale` arcsec.
-
-        With a survey, and unless the configuration says otherwise, the noise of neighbouring
-        pixels hangs together as in the survey's drizzled images.
-        """
-        from mockforge.observe.surveys import survey
-
+        """That of band `c` in pixels of `scale` arcsec."""
         alone = _of_band(self.noise, c, len(self.bands))
-        name = (alone.survey_bands or self.bands[c : c + 1])[0]
-        model = pixel_noise(alone, self.bands[c : c + 1], scale, self.fwhm_arcsec[c : c + 1])
-        if alone.survey is None or alone.correlation is not None:
-            return model
-        tied = survey(alone.survey).autocorrelation(name, scale)
-        if tied is None:
-            return model
-        rms = np.array([survey(alone.survey).rms_njy(name, scale, tied)])
-        return replace(model, rms=rms, autocorrelation=tied, poisson_below=0.0)
+        return pixel_noise(alone, self.bands[c : c + 1], scale, self.fwhm_arcsec[c : c + 1])
 
 
 def _of_band(noise: Noise, c: int, count: int) -> Noise:
@@ -116,7 +102,8 @@ def filled_up(
             if target is None:
                 continue
             model = target.pixel(c, float(scale[i]))
-            shape = np.ones((1, 1)) if model.autocorrelation is None else model.autocorrelation
+            tied = model.autocorrelation
+            shape = np.ones((1, 1)) if tied is None else tied.reshape(tied.shape[-2:])
             lacks = missing(have, (factor[i] * model.rms[0]) ** 2 * shape, whiten)
             worst[target.bands[c]] = max(worst.get(target.bands[c], 0.0), lacks.excess)
             sky = _drawn(seen.shape[2:], lacks.autocorrelation, stream.child("missing", c))

@@ -84,9 +84,21 @@ def rms_of_psf_depth(
     `autocorrelation` (2L+1, 2L+1) is that of the noise in pixels of this scale, 1 at its centre.
     """
     area = effective_area(fwhm, beta, pixel)
-    error = flux_njy(magnitude) / sigma
+    return rms_of_area_depth(magnitude, pixel_scale, area, sigma=sigma, autocorrelation=autocorrelation)
+
+
+def rms_of_area_depth(
+    magnitude: float,
+    pixel_scale: float,
+    area: float,
+    *,
+    sigma: float = 5.0,
+    autocorrelation: np.ndarray | None = None,
+) -> float:
+    """As `rms_of_psf_depth`, for a PSF of the effective area `area` in arcsec^2, pixel included."""
     # A PSF correlated with itself falls off as a Gaussian of 4 sigma^2 = area / pi.
     overlap = None if autocorrelation is None else _gaussian_overlap(autocorrelation, area, pixel_scale)
+    error = flux_njy(magnitude) / sigma
     return error * pixel_scale / math.sqrt(area * _excess(autocorrelation, overlap))
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 
 from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, fixed
-from mockforge.errors import InputError
+from mockforge.errors import InputError, nearest
 from mockforge.field import ZEROPOINT_NJY
-from mockforge.observe.correlation import Correlation, autocorrelation_of, checked, one_of
+from mockforge.observe.correlation import Correlation, autocorrelation_of, checked, one_of, stacked
 from mockforge.observe.depth import electrons_per_njy, rms_of_depth
 from mockforge.observe.pixels import PixelNoise
 
@@ -22,6 +22,7 @@ PerBand = float | tuple[float, ...]
 """One number for every band, or one number a band in the order of the bands."""
 
 
+_GAIN_WANTED = "give electrons_per_njy, or zeropoint_e and exposure_s, or take `shot` out"
 _GAINS = ("electrons_per_njy", "zeropoint_e", "exposure_s")
 
 
@@ -63,7 +64,8 @@ class Ccd:
 class Noise:
     """The noise of an image: exactly one of `rms_njy`, `depth`, `ccd`, `survey`, and what goes with it.
 
-    A pixel's variance is rms^2 + flux / gain, where the gain is known. Above `poisson_below`
+    A pixel's variance is rms^2 + flux / gain, where the gain is known: the sky's noise may hang
+    together from pixel to pixel, the photon noise of sources does not. Above `poisson_below`
     electrons of variance it is Gaussian; below, counts are drawn from Poisson's law.
     """
 
@@ -74,8 +76,8 @@ class Noise:
     ccd: Ccd | None = None
     """A detector: sky brightness, exposure, zeropoint, read noise."""
     survey: str | None = None
-    """A survey by name, or the path of a YAML file of one: noise per area as it has, in pixels of
-    the image's size, and its gain where it is known."""
+    """A survey by name, or the path of a YAML file of one: its noise in pixels of the image's size,
+    how neighbouring pixels hang together, and its gain where it is known."""
     survey_bands: tuple[str, ...] | None = None
     """The survey's bands that stand for the image's, in order; null: those of the same names."""
     electrons_per_njy: PerBand | None = None
@@ -86,12 +88,13 @@ class Noise:
     a second; null: the survey's."""
     exposure_s: PerBand | None = None
     """Time of all exposures together, seconds; null: the survey's."""
-    shot: bool = True
-    """Sources add shot noise where the gain is known."""
+    shot: bool | None = None
+    """Sources add shot noise: true is an error where the gain is not known; null: where it is known."""
     background: Literal["subtracted", "added"] = "subtracted"
     """Whether the sky's mean brightness is taken off or stays in the pixels (`ccd` only)."""
     correlation: Correlation | None = None
-    """How the noise of neighbouring pixels hangs together; null: not at all. The rms stays."""
+    """How the noise of neighbouring pixels hangs together; null: as the survey's, else not at all.
+    The rms stays; with `survey`, its noise over large areas does."""
     rms_factor: Annotated[Varying, Limit(gt=0)] = fixed(1.0)
     """Times the rms of the sky, a draw for each sample: surveys are not equally deep everywhere.
     Not with `ccd`, whose sky sets its rms."""
@@ -127,6 +130,42 @@ class Noise:
             raise ValueError(f"{said[0]} says no gain without {other}")
         if self.ccd is not None and self.rms_factor != fixed(1.0):
             raise ValueError("rms_factor is not for `ccd`, whose sky_mag_arcsec2 sets the rms; take it out")
+        if self.shot and self.ccd is None and self.survey is None and not said:
+            raise ValueError(f"shot: true needs the gain; {_GAIN_WANTED}")
+        if self.survey is not None and self.survey_bands is not None:
+            for problem in survey_problems(self, self.survey_bands):
+                raise ValueError(problem)
+
+
+def survey_problems(noise: Noise, bands: Sequence[str]) -> list[str]:
+    """What of the bands of an image `noise.survey` does not know; without a survey nothing."""
+    from mockforge.observe.surveys import survey
+
+    if noise.survey is None:
+        return []
+    chosen, names = survey(noise.survey), noise.survey_bands or tuple(bands)
+    if len(names) != len(bands):
+        listed = ", ".join(bands)
+        return [f"survey_bands names {len(names)} bands, the images have {len(bands)}: {listed}"]
+    missing = [name for name in names if name not in chosen.bands]
+    if missing:
+        listed = ", ".join(map(repr, missing))
+        return [
+            f"{chosen.title} has no band {listed}{nearest(missing[0], chosen.bands)};"
+            " `survey_bands` names those that stand for the image's"
+        ]
+    own = noise.electrons_per_njy is not None or None not in (noise.zeropoint_e, noise.exposure_s)
+    unknown = [
+        name
+        for name in names
+        if (chosen.band(name).zeropoint_e is None and noise.zeropoint_e is None)
+        or (chosen.band(name).exposure_s is None and noise.exposure_s is None)
+    ]
+    if noise.shot and unknown and not own:
+        return [
+            f"shot: true needs the gain, and {noise.survey} has none for {', '.join(unknown)}; {_GAIN_WANTED}"
+        ]
+    return []
 
 
 def pixel_noise(
@@ -148,13 +187,13 @@ def pixel_noise(
     elif noise.depth is not None:
         rms = _depth(noise.depth, bands, pixel_scale_arcsec, psf_fwhm_arcsec, correlation)
     elif noise.survey is not None:
-        rms, electrons = _survey(noise, bands, pixel_scale_arcsec, correlation)
+        rms, electrons, correlation = _survey(noise, bands, pixel_scale_arcsec, correlation)
     else:
         rms = _per_band(noise.rms_njy, bands, "rms_njy", least=0.0)
         assert rms is not None  # __post_init__ has seen to it
     return PixelNoise(
         rms=rms,
-        electrons=electrons if noise.shot else None,
+        electrons=None if noise.shot is False else electrons,
         sky=sky,
         keeps_sky=noise.background == "added",
         autocorrelation=correlation,
@@ -197,18 +236,20 @@ def _depth(
 
 def _survey(
     noise: Noise, bands: Sequence[str], scale: float, correlation: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Rms in pixels of `scale`, and electrons for a nJy where the survey has them for every band."""
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Rms in pixels of `scale`, electrons for a nJy where the survey has them for every band, and the
+    autocorrelation (C, 2L+1, 2L+1), that of the survey or the one that is given; None: white.
+    """
     from mockforge.observe.surveys import survey
 
+    for problem in survey_problems(noise, bands):
+        raise InputError(problem)
     chosen = survey(str(noise.survey))
     names = noise.survey_bands or tuple(bands)
-    if len(names) != len(bands):
-        raise InputError(
-            f"survey_bands names {len(names)} bands, the images have {len(bands)}: {', '.join(bands)}"
-        )
-    rms = np.array([chosen.rms_njy(name, scale, correlation) for name in names])
-    return rms, _gain(noise, bands, [chosen.band(name) for name in names])
+    found = [chosen.noise(name, scale, correlation) for name in names]
+    rms = np.array([one.rms_njy for one in found])
+    tied = correlation if correlation is not None else stacked([one.autocorrelation for one in found])
+    return rms, _gain(noise, bands, [chosen.band(name) for name in names]), tied
 
 
 def _gain(noise: Noise, bands: Sequence[str], rows: Sequence[SurveyBand] | None) -> np.ndarray | None:

@@ -25,7 +25,7 @@ class PixelNoise:
     keeps_sky: bool = False
     """Whether the sky's mean stays in the pixels."""
     autocorrelation: np.ndarray | None = None
-    """(2L+1, 2L+1), 1 at the centre: of the noise; None: it is white."""
+    """(2L+1, 2L+1) of all bands or (C, 2L+1, 2L+1), 1 at the centre: of the sky's noise; None: white."""
     poisson_below: float = 100.0
     """Electrons of variance below which Poisson's law is exact."""
 
@@ -45,7 +45,8 @@ def add_noise(
     like `flux`.
 
     The noise is Gaussian of variance rms^2 + flux / electrons, and where that is fewer than
-    `poisson_below` electrons, Poisson counts of source and sky plus the Gaussian rest. torch
+    `poisson_below` electrons, Poisson counts of source and sky plus the Gaussian rest. Where the
+    sky's noise is correlated, that of the sources' photons is drawn apart and is white. torch
     draws normal numbers of at most 5.77 sigma on a CPU: one in 10^8 pixels should be beyond.
     """
     import torch
@@ -59,6 +60,10 @@ def add_noise(
     noise = unit_noise(flux.shape, model.autocorrelation, generators, flux.device)
     if model.electrons is None:
         out = torch.addcmul(flux, noise, rms, out=out)
+    elif model.autocorrelation is not None:
+        shot = unit_noise(flux.shape, None, generators, flux.device)
+        spread = flux.clamp(min=0.0).div_(column(model.electrons)).sqrt_()
+        out = torch.add(flux, noise.mul_(rms).addcmul_(shot, spread), out=out)
     else:
         gain = column(model.electrons)
         variance = flux.clamp(min=0.0).mul_(1.0 / gain).add_(rms**2)  # three times addcmul's speed
@@ -77,7 +82,8 @@ def unit_noise(
     generators: torch.Generator | Sequence[torch.Generator],
     device: torch.device | str = "cpu",
 ) -> torch.Tensor:
-    """Noise of mean 0 and variance 1, float32 (N,C,H,W): white, or with this autocorrelation.
+    """Noise of mean 0 and variance 1, float32 (N,C,H,W): white, or with this autocorrelation,
+    (2L+1, 2L+1) or one for each band (C, 2L+1, 2L+1).
 
     Correlated noise is white noise times the root of the power spectrum, made periodic on a
     frame wider by L pixels and cut: no lag in the image then reaches across the edge, and the
@@ -87,7 +93,7 @@ def unit_noise(
     import torch
 
     *first, height, width = shape
-    reach = 0 if autocorrelation is None else autocorrelation.shape[0] // 2
+    reach = 0 if autocorrelation is None else autocorrelation.shape[-1] // 2
     size = (height, width) if reach == 0 else (_fast(height + reach), _fast(width + reach))
     out = torch.empty((*first, *size), device=device)
     if isinstance(generators, torch.Generator):
@@ -97,11 +103,11 @@ def unit_noise(
             image.normal_(generator=generator)
     if autocorrelation is None or reach == 0:
         return out
-    ring = np.zeros(size)
+    ring = np.zeros((*autocorrelation.shape[:-2], *size))
     lags = np.arange(-reach, reach + 1)
-    np.add.at(ring, np.ix_(lags % size[0], lags % size[1]), autocorrelation)
+    np.add.at(ring, (..., *np.ix_(lags % size[0], lags % size[1])), autocorrelation)
     power = np.fft.rfft2(ring).real.clip(0.0)
-    root = np.sqrt(power / np.fft.irfft2(power, s=size)[0, 0])
+    root = np.sqrt(power / np.fft.irfft2(power, s=size)[..., :1, :1])
     product = torch.fft.rfft2(out).mul_(torch.as_tensor(root, dtype=torch.float32, device=device))
     return torch.fft.irfft2(product, s=size)[..., :height, :width].contiguous()
 

@@ -21,6 +21,7 @@ import numpy as np
 from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError
 from mockforge.files import Stamp, named, stamp
+from mockforge.observe.profiles import Profile, profile_model
 from mockforge.observe.psf_models import Model, Rings, airy, gaussian, image, moffat, read_image
 from mockforge.observe.radial import Radial, together
 
@@ -105,6 +106,8 @@ class Psf:
     """Diffraction of a round aperture."""
     image: PsfImage | None = None
     """FITS images."""
+    profile: Profile | tuple[Profile, ...] | None = None
+    """Gaussians behind a round aperture: one for all bands, or one per band."""
     survey: str | None = None
     """That of a survey's preset, by name."""
 
@@ -335,9 +338,11 @@ def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
         return [airy(psf.airy.diameter_m, psf.airy.obscuration, w) for w in waves]
     if psf.image is not None:
         return _images(psf.image, bands)
-    from mockforge.observe.surveys import survey_psf
+    if psf.profile is not None:
+        return [profile_model(one) for one in _each(psf.profile, bands, "profile")]
+    from mockforge.observe.surveys import survey_models
 
-    return models(survey_psf(str(psf.survey), bands), bands)
+    return survey_models(str(psf.survey), bands)
 
 
 def _pivot_um(band: str) -> float:

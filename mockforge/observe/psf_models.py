@@ -15,7 +15,7 @@ from mockforge.fits.bands import Plane, find_planes
 from mockforge.fits.check import cards_of, opened, quiet
 from mockforge.observe.radial import Radial, tabulated
 
-_SMALLEST = 1e-6
+SMALLEST = 1e-6
 """A transfer function is nothing beyond the frequency where it falls to this."""
 
 
@@ -43,7 +43,7 @@ def radial(function: Callable[[np.ndarray], np.ndarray], highest: float) -> Mode
 def gaussian(fwhm: float) -> Model:
     """A Gaussian of this full width at half maximum in arcsec."""
     sigma = fwhm / math.sqrt(8 * math.log(2))
-    return radial(lambda k: np.exp(-0.5 * (sigma * k) ** 2), math.sqrt(-2 * math.log(_SMALLEST)) / sigma)
+    return radial(lambda k: np.exp(-0.5 * (sigma * k) ** 2), math.sqrt(-2 * math.log(SMALLEST)) / sigma)
 
 
 @lru_cache(maxsize=256)
@@ -64,7 +64,7 @@ def moffat(fwhm: float, beta: float) -> Model:
         return np.where(lost, 1.0, np.exp(log) * np.where(lost, 0.0, bessel))
 
     k = np.geomspace(0.01, 1e3, 4000) / alpha
-    return radial(at, float(k[np.flatnonzero(at(k) > _SMALLEST)[-1]]))
+    return radial(at, float(k[np.flatnonzero(at(k) > SMALLEST)[-1]]))
 
 
 @lru_cache(maxsize=256)
@@ -90,6 +90,12 @@ def airy(diameter_m: float, obscuration: float, wavelength_um: float) -> Model:
         return shared / (math.pi * (1 - obscuration**2))
 
     return radial(at, 2 / unit)
+
+
+def with_pixels(model: Model, scale: float) -> Model:
+    """The PSF of images: averaged over square pixels of `scale` arcsec."""
+    turn = scale / (2 * math.pi)
+    return Model(lambda kx, ky: model.at(kx, ky) * np.sinc(turn * kx) * np.sinc(turn * ky), model.highest)
 
 
 def image(pixels: np.ndarray, scale: float, includes_pixel: bool) -> Model:
@@ -154,6 +160,14 @@ def _scale(plane: Plane, units: list) -> float | None:  # type: ignore[type-arg]
     with quiet():
         wcs = WCS(units[plane.hdu.index].header).celestial
         return float(proj_plane_pixel_scales(wcs)[0]) * 3600 if wcs.naxis == 2 and wcs.has_celestial else None
+
+
+def effective_area(model: Model) -> float:
+    """1 / integral of the squared PSF over the sky, arcsec^2 (King 1983, PASP 95, 163)."""
+    k = (np.arange(2400) + 0.5) * model.highest / 2400
+    angle = np.arange(16) * math.pi / 16 + 0.05
+    power = np.abs(model.at(k * np.cos(angle)[:, None], k * np.sin(angle)[:, None])) ** 2
+    return float(2 * math.pi / ((power.mean(axis=0) * k).sum() * 2 * k[0]))
 
 
 @dataclass(frozen=True)

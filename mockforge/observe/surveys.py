@@ -1,4 +1,4 @@
-"""Surveys as data: pixel scale, PSF, depth and gain per band, each number with its source.
+"""Surveys as data: pixel scale, PSF, noise, depth and gain per band, each number with its source.
 
 A survey is a YAML file: those in `presets/` by name, a user's own by path, all of one form.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,8 +17,10 @@ from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError, nearest
 from mockforge.files import Stamp, stamp
 from mockforge.names import check_bands
-from mockforge.observe.correlation import drizzle_autocorrelation
-from mockforge.observe.depth import electrons_per_njy, rms_of_depth, with_pixel
+from mockforge.observe.depth import electrons_per_njy
+from mockforge.observe.profiles import Profile, profile, profile_model
+from mockforge.observe.psf_models import Model, Rings, effective_area, gaussian, moffat, with_pixels
+from mockforge.observe.sky_noise import SkyNoise, sky_noise
 
 if TYPE_CHECKING:
     from mockforge.observe.psf import Psf
@@ -30,21 +32,41 @@ PRESETS = Path(__file__).parent / "presets"
 class SurveyBand:
     """One band of a survey."""
 
-    depth_ab: Annotated[float, Limit(ge=0, le=40)]
+    depth_ab: Annotated[float, Limit(ge=0, le=40)] | None = None
     """Limiting magnitude, of the kind the survey's `depth` says."""
+    rms_njy: Positive | None = None
+    """Rms of empty sky in the survey's own pixels, nJy, as measured on its images: goes before `depth_ab`."""
+    lag1_correlation: Annotated[float, Limit(ge=0, lt=1)] | None = None
+    """Correlation of the noise of neighbouring pixels, as measured; those farther off follow as a
+    Gaussian. null: as `drop_arcsec` says."""
+    drop_arcsec: Positive | None = None
+    """Side of the drops its images were drizzled with, which ties the noise of neighbouring pixels;
+    null: the noise is white."""
+    psf: Profile | str | None = None
+    """PSF before the pixel: a profile, or the name of one of `profiles.yaml`; null: a Gaussian, or
+    the survey's Moffat function, of `fwhm_arcsec`."""
     fwhm_arcsec: Positive | None = None
     """FWHM of the PSF in the survey's images."""
+    n_eff_pixels: Positive | None = None
+    """Noise-effective pixels of a star, 1 / sum of its squared profile, by which `depth_ab` is
+    converted; null: as the PSF has them, averaged over places in a pixel."""
     zeropoint_e: Annotated[float, Limit(ge=0, le=50)] | None = None
     """AB magnitude of a source that gives one electron a second."""
     exposure_s: Positive | None = None
     """Time of all exposures of a place together, seconds."""
-    drop_arcsec: Positive | None = None
-    """Side of the drops its images were drizzled with, which ties the noise of neighbouring pixels;
-    null: the noise is white."""
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.depth_ab):
+        if self.depth_ab is None and self.rms_njy is None:
+            raise ValueError("needs depth_ab, or rms_njy")
+        if self.depth_ab is not None and not math.isfinite(self.depth_ab):
             raise ValueError("depth_ab should be a number")
+        if self.lag1_correlation is not None and self.drop_arcsec is not None:
+            raise ValueError("lag1_correlation and drop_arcsec both tie the noise of pixels; give one")
+        if isinstance(self.psf, str):
+            try:
+                profile(self.psf)
+            except InputError as error:
+                raise ValueError(str(error)) from error
 
     @property
     def electrons_per_njy(self) -> float | None:
@@ -94,7 +116,11 @@ class Survey:
         if not self.sources:
             raise ValueError("sources should say where the numbers come from")
         if self.depth.aperture_arcsec is None or self.depth.total:
-            unknown = [name for name, band in self.bands.items() if band.fwhm_arcsec is None]
+            unknown = [
+                name
+                for name, band in self.bands.items()
+                if band.rms_njy is None and not (band.fwhm_arcsec or band.psf or band.n_eff_pixels)
+            ]
             if unknown:
                 raise ValueError(f"depths of point sources need fwhm_arcsec; missing: {', '.join(unknown)}")
 
@@ -104,32 +130,57 @@ class Survey:
             raise InputError(f"{self.title}: no band {name!r}{nearest(name, self.bands)}")
         return self.bands[name]
 
+    def noise(
+        self, name: str, pixel_scale_arcsec: float | None = None, autocorrelation: np.ndarray | None = None
+    ) -> SkyNoise:
+        """The noise of empty sky in pixels of this size: `mockforge.observe.sky_noise.sky_noise`."""
+        return sky_noise(self, name, pixel_scale_arcsec, autocorrelation)
+
     def autocorrelation(self, name: str, pixel_scale_arcsec: float | None = None) -> np.ndarray | None:
         """That of the noise in pixels of this size (by default the survey's own); None: white."""
-        drop = self.band(name).drop_arcsec
-        if drop is None:
-            return None
-        return drizzle_autocorrelation(drop / (pixel_scale_arcsec or self.pixel_scale_arcsec))
+        return self.noise(name, pixel_scale_arcsec).autocorrelation
 
     def rms_njy(
         self, name: str, pixel_scale_arcsec: float | None = None, autocorrelation: np.ndarray | None = None
     ) -> float:
         """Rms of the sky, nJy, in a pixel of this size (by default the survey's own).
 
-        The noise of an area is the survey's, so the rms goes with the side of a pixel.
+        `autocorrelation` takes the place of the survey's, as in `noise`.
         """
+        return self.noise(name, pixel_scale_arcsec, autocorrelation).rms_njy
+
+    def psf_model(self, name: str) -> Model:
+        """The PSF of a band before the pixel. InputError where its width is not known."""
         band = self.band(name)
-        fwhm = band.fwhm_arcsec or 0.0
-        return rms_of_depth(
-            band.depth_ab,
-            pixel_scale_arcsec or self.pixel_scale_arcsec,
-            sigma=self.depth.sigma,
-            aperture=self.depth.aperture_arcsec,
-            total=self.depth.total,
-            fwhm=fwhm if self.fwhm_includes_pixel else with_pixel(fwhm, self.pixel_scale_arcsec),
-            beta=self.moffat_beta,
-            autocorrelation=autocorrelation,
-        )
+        if band.psf is not None:
+            return profile_model(profile(band.psf) if isinstance(band.psf, str) else band.psf)
+        if band.fwhm_arcsec is None:
+            raise InputError(
+                f"{self.title}: the width of its PSF in {name} is not known; give a PSF of your own"
+            )
+        if self.fwhm_includes_pixel:
+            return _with_fwhm(band.fwhm_arcsec, self.moffat_beta, self.pixel_scale_arcsec)
+        return _round(band.fwhm_arcsec, self.moffat_beta)
+
+    def fwhm_arcsec(self, name: str) -> float | None:
+        """FWHM of the PSF in the survey's images, pixel included; None where it is not known."""
+        band = self.band(name)
+        if band.fwhm_arcsec is not None and self.fwhm_includes_pixel:
+            return band.fwhm_arcsec
+        if band.fwhm_arcsec is None and band.psf is None:
+            return None
+        return _rings(self.psf_model(name), self.pixel_scale_arcsec).fwhm()
+
+    def effective_area(self, name: str) -> float:
+        """Area in arcsec^2 over which a star of the survey's images gathers noise, pixel included."""
+        known = self.band(name).n_eff_pixels
+        if known is not None:
+            return known * self.pixel_scale_arcsec**2
+        return _area(self.psf_model(name), self.pixel_scale_arcsec)
+
+    def encircled(self, name: str, radius_arcsec: float) -> float:
+        """Share of a star's light within a radius in the survey's images."""
+        return float(_rings(self.psf_model(name), self.pixel_scale_arcsec).inside(np.array(radius_arcsec)))
 
 
 def names() -> tuple[str, ...]:
@@ -152,47 +203,55 @@ def survey(name: str) -> Survey:
 
 
 def survey_psf(name: str, bands: Sequence[str]) -> Psf:
-    """The PSF of a survey in its `bands`, before the pixel: a Gaussian, or its Moffat profile.
+    """The PSF of a survey in its `bands`, before the pixel: its profile, Moffat function or Gaussian.
 
     InputError where the survey lacks a band or the width of its PSF.
     """
-    from mockforge.observe.psf import Gaussian, Moffat, Psf
+    from mockforge.observe.psf import Psf
 
+    survey_models(name, bands)
+    return Psf(survey=name)
+
+
+def survey_models(name: str, bands: Sequence[str]) -> list[Model]:
+    """The transfer functions of `survey_psf`. InputError as there."""
     chosen = survey(name)
-    widths = []
-    for band in bands:
-        fwhm = chosen.band(band).fwhm_arcsec
-        if fwhm is None:
-            raise InputError(
-                f"{chosen.title}: the width of its PSF in {band} is not known; give a PSF of your own"
-            )
-        own = chosen.pixel_scale_arcsec
-        widths.append(_before_pixel(fwhm, own) if chosen.fwhm_includes_pixel else fwhm)
-    if chosen.moffat_beta is not None:
-        return Psf(moffat=Moffat(fwhm_arcsec=tuple(widths), beta=chosen.moffat_beta))
-    return Psf(gaussian=Gaussian(fwhm_arcsec=tuple(widths)))
+    return [chosen.psf_model(band) for band in bands]
 
 
-def _before_pixel(fwhm: float, pixel: float) -> float:
-    """FWHM of the Gaussian that has `fwhm`, across the middle of a star, after square pixels.
+def _round(fwhm: float, beta: float | None) -> Model:
+    return gaussian(fwhm) if beta is None else moffat(fwhm, beta)
 
-    Across the middle the light is erf((x + pixel/2) / s) - erf((x - pixel/2) / s), s = sqrt(2) sigma.
+
+@lru_cache(maxsize=256)
+def _rings(model: Model, pixel: float) -> Rings:
+    return Rings.of(with_pixels(model, pixel))
+
+
+@lru_cache(maxsize=256)
+def _area(model: Model, pixel: float) -> float:
+    return effective_area(with_pixels(model, pixel))
+
+
+@lru_cache(maxsize=256)
+def _with_fwhm(fwhm: float, beta: float | None, pixel: float) -> Model:
+    """The Gaussian or Moffat function that has `fwhm` after square pixels, in the mean of all directions.
+
     InputError where a pixel alone is as wide.
     """
     from scipy.optimize import brentq
-    from scipy.special import erf
 
     def excess(width: float) -> float:
-        s = width / math.sqrt(4.0 * math.log(2.0))
-        half, middle = (erf((x + pixel / 2) / s) - erf((x - pixel / 2) / s) for x in (fwhm / 2, 0.0))
-        return float(half / middle) - 0.5
+        return Rings.of(with_pixels(_round(width, beta), pixel)).fwhm() - fwhm
 
-    if excess(0.05 * fwhm) > 0:
+    if pixel >= 0.95 * fwhm:
         raise InputError(
             f"a FWHM of {fwhm:g} arcsec is not wider than a pixel of {pixel:g} arcsec; set"
             " fwhm_includes_pixel: false where it is that of the light before the pixel"
         )
-    return float(brentq(excess, 0.05 * fwhm, 1.01 * fwhm, xtol=1e-10))  # type: ignore[arg-type]
+    guess = math.sqrt(fwhm**2 - 0.9 * pixel**2 * 8.0 * math.log(2.0) / 12.0)
+    found = brentq(excess, 0.8 * guess, min(1.2 * guess, 1.01 * fwhm), xtol=1e-5 * fwhm)
+    return _round(float(found), beta)  # type: ignore[arg-type]
 
 
 def listed() -> list[str]:
@@ -204,10 +263,15 @@ def listed() -> list[str]:
         of = "point source" if kind.aperture_arcsec is None else f"{kind.aperture_arcsec:g} arcsec aperture"
         out.append(f"{name}: {chosen.title}; {chosen.pixel_scale_arcsec:g} arcsec pixels")
         for band, numbers in chosen.bands.items():
-            fwhm = "unknown" if numbers.fwhm_arcsec is None else f"{numbers.fwhm_arcsec:.3g} arcsec"
-            limit = f"{kind.sigma:g} sigma {of} {numbers.depth_ab:g}"
-            rms = chosen.rms_njy(band, None, chosen.autocorrelation(band))
-            out.append(f"    {band:<8} FWHM {fwhm:<12} {limit}, rms {rms:.3g} nJy")
+            width, noise = chosen.fwhm_arcsec(band), chosen.noise(band)
+            fwhm = "unknown" if width is None else f"{width:.3g} arcsec"
+            limit = f"{kind.sigma:g} sigma {of} {numbers.depth_ab:g}" if numbers.depth_ab else "no depth"
+            how = "measured" if noise.measured else "from the depth"
+            tied = "white" if noise.autocorrelation is None else f"lag-1 correlation {noise.lag1:.2f}"
+            gain = numbers.electrons_per_njy
+            counted = "gain unknown" if gain is None else f"{gain:.3g} e/nJy"
+            rms = f"rms {noise.rms_njy:.3g} nJy {how}, {tied}"
+            out.append(f"    {band:<8} FWHM {fwhm:<12} {limit}, {rms}, {counted}")
     return out
 
 

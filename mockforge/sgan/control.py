@@ -15,7 +15,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
-from mockforge.observe.depth import rms_of_psf_depth, with_pixel
+from mockforge.observe.depth import rms_of_psf_depth
 from mockforge.sgan.asked import Asked, by_band, survey_of
 from mockforge.sgan.blur import gaussian_kernels
 from mockforge.sgan.instrument import Instrument
@@ -238,10 +238,10 @@ def _seeing(
 def _survey_fwhm(model: Model, asked: str, band: str) -> float:
     """FWHM of stars in the survey's images, arcsec, pixel included."""
     chosen, own = survey_of("seeing", model, asked, band)
-    fwhm = chosen.band(own).fwhm_arcsec
+    fwhm = chosen.fwhm_arcsec(own)
     if fwhm is None:
         raise InputError(f"seeing: the width of the PSF of {chosen.title} in {own} is not known; give arcsec")
-    return fwhm if chosen.fwhm_includes_pixel else with_pixel(fwhm, chosen.pixel_scale_arcsec)
+    return fwhm
 
 
 def _condition(model: Model, density: float | None) -> float | None:

@@ -53,6 +53,7 @@ class Scene:
         stream = Stream(seed, ("scene",))
         self._objects = stream.child("objects")
         self._white = NoisePlane(stream.child("noise"), len(self.model.bands), CELL)
+        self._photons = NoisePlane(stream.child("photons"), len(self.model.bands), CELL)
         self._cells: OrderedDict[tuple[int, int], Objects] = OrderedDict()
         self._stamps: OrderedDict[tuple[int, int, int], np.ndarray] = OrderedDict()
         self._bytes = 0
@@ -101,11 +102,15 @@ class Scene:
         """A noiseless window whose first pixel is (y0, x0), with the noise of that place."""
         if self.noise is None:
             return truth.copy()
-        white = _correlated(self._white, self.noise.autocorrelation, y0, x0, truth.shape[1:])
-        variance = (self.noise.rms**2)[:, None, None]
-        if self.noise.electrons is not None:
-            variance = variance + np.maximum(truth, 0.0) / self.noise.electrons[:, None, None]
-        return truth + (white * np.sqrt(variance)).astype(np.float32)
+        tied, variance = self.noise.autocorrelation, (self.noise.rms**2)[:, None, None]
+        noise = _correlated(self._white, tied, y0, x0, truth.shape[1:])
+        if self.noise.electrons is None:
+            return truth + (noise * np.sqrt(variance)).astype(np.float32)
+        photons = np.maximum(truth, 0.0) / self.noise.electrons[:, None, None]
+        if tied is None:
+            return truth + (noise * np.sqrt(variance + photons)).astype(np.float32)
+        shot = _correlated(self._photons, None, y0, x0, truth.shape[1:])
+        return truth + (noise * np.sqrt(variance) + shot * np.sqrt(photons)).astype(np.float32)
 
     def objects(self, y0: int, y1: int, x0: int, x1: int) -> Objects:
         """The objects whose stamps have a pixel in a window, in the order that they are added up."""
@@ -189,16 +194,21 @@ def layer_of(row: int, image: np.ndarray, top: int, left: int, window: tuple[int
 def _correlated(
     plane: NoisePlane, autocorrelation: np.ndarray | None, y0: int, x0: int, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Noise of variance 1 at a place, (C, h, w): white, or white times the root of its power spectrum."""
+    """Noise of variance 1 at a place, (C, h, w): white, or white times the root of its power spectrum.
+
+    `autocorrelation` (n, n) of all bands, or (C, n, n).
+    """
     h, w = shape
     if autocorrelation is None:
         return plane.window(y0, y0 + h, x0, x0 + w)
     from scipy.ndimage import convolve
 
-    kernel = root_kernel(autocorrelation).astype(np.float32)
-    r = len(kernel) // 2
+    own = np.broadcast_to(autocorrelation, (plane.channels, *autocorrelation.shape[-2:]))
+    kernels = [root_kernel(one).astype(np.float32) for one in own]
+    r = max(len(kernel) for kernel in kernels) // 2
     white = plane.window(y0 - r, y0 + h + r, x0 - r, x0 + w + r)
-    return np.stack([convolve(band, kernel, mode="constant")[r : r + h, r : r + w] for band in white])
+    pairs = zip(white, kernels, strict=True)
+    return np.stack([convolve(band, kernel, mode="constant")[r : r + h, r : r + w] for band, kernel in pairs])
 
 
 def root_kernel(autocorrelation: np.ndarray) -> np.ndarray:

@@ -80,13 +80,16 @@ def test_a_matrix_as_cd_is_scaled_too() -> None:
 
 
 def test_what_cannot_be_done_is_said_in_a_sentence(hubble: Path, tmp_path: Path) -> None:
-    out = str(tmp_path / "x.fits")
+    out, blind = str(tmp_path / "x.fits"), tmp_path / "blind.yaml"
+    blind.write_text(
+        "{title: Blind, pixel_scale_arcsec: 0.2, bands: {g: {rms_njy: 2}}, sources: {rms_njy: a paper}}"
+    )
     for words, wanted in (
         (["--to", "hsc-wyde"], "did you mean 'hsc-wide'"),
         (["--to", "hsc-wide"], "has no band 'F814W'"),
         (["--to", "hsc-wide", "--target-bands", "hsc_i,hsc_r"], "2 bands of"),
         (["--to", "hsc-wide", "--target-bands", "hsc_i", "--set", "seing=1"], "unknown key"),
-        (["--to", "kids-dr4", "--target-bands", "kids_i"], "width of its PSF in kids_i is not known"),
+        (["--to", str(blind), "--target-bands", "g"], "width of its PSF in g is not known"),
     ):
         code, text = call("degrade", str(hubble), "-o", out, *words)
         assert code == 2 and wanted in text and "Traceback" not in text

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import galsim
 import numpy as np
 import pytest
 
 from mockforge.errors import InputError
+from mockforge.observe.degrade_noise import Target
 from mockforge.observe.depth import rms_of_aperture_depth, rms_of_psf_depth
-from mockforge.observe.surveys import names, survey, survey_psf
+from mockforge.observe.existing import own_noise
+from mockforge.observe.noise import Noise, pixel_noise
+from mockforge.observe.pixels import unit_noise
+from mockforge.observe.psf import models
+from mockforge.observe.psf_models import Rings, moffat, with_pixels
+from mockforge.observe.surveys import listed, names, survey, survey_psf
+from mockforge.rng import Stream
 
 MINE = """\
 title: Mine
@@ -49,7 +57,111 @@ def test_noise_of_an_area_does_not_depend_on_the_pixel() -> None:
 def test_gain_is_electrons_of_a_nanojansky() -> None:
     band = survey("lsst-10yr").band("lsst_r")
     assert band.electrons_per_njy == pytest.approx(5520 * 10 ** (-0.4 * (31.4 - 28.10)))
-    assert survey("kids-dr4").band("kids_r").electrons_per_njy is None
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_band_of_a_preset_has_a_gain_a_psf_and_a_depth(name: str) -> None:
+    chosen = survey(name)
+    for band, numbers in chosen.bands.items():
+        assert (numbers.electrons_per_njy or 0) > 0 and numbers.depth_ab is not None
+        assert chosen.fwhm_arcsec(band) == pytest.approx(
+            Rings.of(with_pixels(chosen.psf_model(band), chosen.pixel_scale_arcsec)).fwhm(),
+            rel=0.11,  # widths on undersampled images are those of what interpolates them
+        )
+
+
+def test_shot_and_sky_noise_of_candels_are_of_one_exposure() -> None:
+    """As the XDF's, scaled with the noise in an aperture that the two limits give."""
+    deep, deepest = survey("candels-goodss-deep"), survey("hst-xdf")
+    for name, band in deep.bands.items():
+        other = deepest.band(name)
+        flux = 10 ** (-0.4 * ((band.depth_ab or 0) - (other.depth_ab or 0)))
+        assert band.exposure_s == pytest.approx((other.exposure_s or 0) / (flux * 0.35 / 0.34) ** 2, rel=0.01)
+
+
+MEASURED = {
+    "hst-cosmos": {"F814W": (0.39, 0.48)},
+    "euclid-wide": {
+        "VIS": (1.44, 0.205),
+        "NISP_Y": (2.5, 0.84),
+        "NISP_J": (2.2, 0.84),
+        "NISP_H": (2.2, 0.84),
+    },
+    "hsc-wide": {"hsc_g": (2.07, 0.0), "hsc_r": (2.97, 0.0), "hsc_i": (3.28, 0.0)},
+    "hst-xdf": {"F160W": (0.064, 0.53), "F105W": (0.0525, 0.53)},
+}  # fmt: skip
+"""Rms (nJy) of the survey's own pixels, and correlation of neighbours, on real images."""
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_noise_is_that_of_real_images_for_observe_degrade_and_the_list(name: str) -> None:
+    chosen = survey(name)
+    for band, (rms, lag1) in MEASURED[name].items():
+        noise = chosen.noise(band)
+        assert noise.measured
+        assert (noise.rms_njy, noise.lag1) == (pytest.approx(rms, rel=0.03), pytest.approx(lag1, abs=0.01))
+        model = pixel_noise(Noise(survey=name), (band,), chosen.pixel_scale_arcsec)
+        target = Target(Noise(survey=name), (band,), (0.1,)).pixel(0, chosen.pixel_scale_arcsec)
+        assert model.rms[0] == target.rms[0] == noise.rms_njy
+        made = unit_noise((40, 1, 64, 64), model.autocorrelation, Stream(1).torch()).numpy()
+        found = (made[..., 1:] * made[..., :-1]).mean() / made.var()
+        assert found == pytest.approx(lag1, abs=0.02)
+        said = f"rms {noise.rms_njy:.3g} nJy measured, "
+        said += f"lag-1 correlation {noise.lag1:.2f}" if lag1 else "white"
+        assert any(line.startswith(f"    {band} ") and said in line for line in listed())
+
+
+@pytest.mark.parametrize(
+    ("name", "band"), [("hst-xdf", "F160W"), ("euclid-wide", "NISP_H"), ("hst-xdf", "F606W")]
+)
+def test_noise_over_large_areas_is_the_same_in_pixels_of_any_size(name: str, band: str) -> None:
+    chosen = survey(name)
+    own = chosen.noise(band)
+    for times in (1.3, 2.0, 5.0):
+        other = chosen.noise(band, times * chosen.pixel_scale_arcsec)
+        assert other.white_njy == pytest.approx(times * own.white_njy, rel=0.02)
+        assert other.lag1 < own.lag1
+    white = chosen.noise(band, None, np.ones((1, 1)))
+    assert white.rms_njy == pytest.approx(own.white_njy) and white.lag1 == 0
+
+
+def test_noise_in_larger_pixels_is_that_of_means_over_the_survey_s_own() -> None:
+    """F160W of the XDF in pixels of 0.12 arcsec: sums of 2 x 2, of noise made at 0.06."""
+    chosen = survey("hst-xdf")
+    own = chosen.noise("F160W")
+    made = own.rms_njy * unit_noise((60, 1, 128, 128), own.autocorrelation, Stream(3).torch()).numpy()[:, 0]
+    sums = made.reshape(60, 64, 2, 64, 2).sum(axis=(2, 4))
+    coarse = chosen.noise("F160W", 0.12)
+    assert coarse.rms_njy == pytest.approx(sums.std(), rel=0.03)
+    assert coarse.lag1 == pytest.approx((sums[..., 1:] * sums[..., :-1]).mean() / sums.var(), abs=0.05)
+
+
+def test_nisp_s_noise_is_the_rms_map_s_over_large_areas(shared_data: Path) -> None:
+    """Maps of rms are of uncorrelated noise; the scatter of pixels is a quarter of it."""
+    from astropy.io import fits
+
+    with fits.open(shared_data / "psf" / "euclid_group.fits") as units:
+        for band in "YJH":
+            image, rms = units[f"NIR_{band}_FLUX"], units[f"NIR_{band}_RMS"].data
+            njy = 10 ** (0.4 * (31.4 - image.header["MAGZERO"]))
+            noise = survey("euclid-wide").noise(f"NISP_{band}")
+            assert noise.white_njy == pytest.approx(np.median(rms) * njy, rel=0.1)
+            assert noise.rms_njy == pytest.approx(own_noise(image.data[None, None])[0].rms * njy, rel=0.1)
+
+
+def test_shot_noise_that_cannot_be_had_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="shot: true needs the gain; give electrons_per_njy"):
+        Noise(rms_njy=1.0, shot=True)
+    path = tmp_path / "mine.yaml"
+    path.write_text(MINE.replace(", zeropoint_e: 28.0, exposure_s: 100", ""))
+    assert pixel_noise(Noise(survey=str(path)), ("g",), 0.2).electrons is None
+    with pytest.raises(InputError, match="has none for g; give electrons_per_njy"):
+        pixel_noise(Noise(survey=str(path), shot=True), ("g",), 0.2)
+    with pytest.raises(ValueError, match="has none for g"):
+        Noise(survey=str(path), shot=True, survey_bands=("g",))
+    assert pixel_noise(Noise(survey=str(path), shot=True, electrons_per_njy=2.0), ("g",), 0.2).electrons == [
+        2.0
+    ]
 
 
 def test_a_survey_of_ones_own(tmp_path: Path) -> None:
@@ -58,19 +170,19 @@ def test_a_survey_of_ones_own(tmp_path: Path) -> None:
     chosen = survey(str(path))
     in_aperture = rms_of_aperture_depth(24.0, 0.25, 2.0, sigma=10)
     assert 0.7 < chosen.rms_njy("g") / in_aperture < 0.99  # some of the star lies outside
-    psf = survey_psf(str(path), ["g"])
-    assert psf.moffat is not None and psf.moffat.beta == 3.0
+    (psf,) = models(survey_psf(str(path), ["g"]), ["g"])
+    assert psf.highest == pytest.approx(moffat(Rings.of(psf).fwhm(), 3.0).highest, rel=1e-3)
     path.write_text(MINE.replace("24.0", "25.0"))
     assert survey(str(path)).band("g").depth_ab == 25.0
 
 
 def test_the_psf_of_a_survey_is_narrower_than_its_images() -> None:
-    psf = survey_psf("hsc-wide", ["hsc_i", "hsc_g"])
-    assert psf.gaussian is not None
-    i, g = psf.gaussian.fwhm_arcsec  # type: ignore[misc]
-    assert 0.59 < i < 0.61 and 0.78 < g < 0.79
-    with pytest.raises(InputError, match="width of its PSF in kids_i is not known"):
-        survey_psf("kids-dr4", ["kids_i"])
+    i, g = (
+        Rings.of(m).fwhm() for m in models(survey_psf("hsc-wide", ["hsc_i", "hsc_g"]), ["hsc_i", "hsc_g"])
+    )
+    assert 0.58 < i < 0.61 and 0.77 < g < 0.79
+    with pytest.raises(InputError, match="no band 'hsc_q'"):
+        survey_psf("hsc-wide", ["hsc_q"])
 
 
 def test_wrong_files_name_every_line(tmp_path: Path) -> None:
@@ -97,8 +209,6 @@ def test_wrong_files_name_every_line(tmp_path: Path) -> None:
 def test_drizzled_noise_hangs_together_as_in_the_xdf(shared_data: Path) -> None:
     from astropy.io import fits
 
-    from mockforge.observe.existing import own_noise
-
     for band in ("f105w", "f160w"):
         path = shared_data / "xdf_cutouts" / f"xdf_hst_wfc3ir_60mas_{band}_sci.fits"
         measured = own_noise(fits.getdata(path)[None, None])[0].autocorrelation
@@ -109,14 +219,14 @@ def test_drizzled_noise_hangs_together_as_in_the_xdf(shared_data: Path) -> None:
         assert near == pytest.approx(preset, abs=0.1)  # faint galaxies tie pixels too
 
 
-def test_the_psf_of_a_preset_is_exact_after_its_pixel() -> None:
-    import galsim
-
-    for name, band in (("candels-goodss-deep", "F606W"), ("euclid-wide", "VIS"), ("hsc-wide", "hsc_i")):
-        psf, scale = survey_psf(name, [band]).gaussian, survey(name).pixel_scale_arcsec
-        assert psf is not None
-        star = galsim.Convolve(galsim.Gaussian(fwhm=psf.fwhm_arcsec[0]), galsim.Pixel(scale))  # type: ignore[index]
-        fine = 0.05 * scale
-        row = star.drawImage(nx=401, ny=1, scale=fine, method="no_pixel", dtype=float).array[0]
-        half = np.interp(-0.5 * row.max(), -row[200:], fine * np.arange(201))
-        assert 2 * half == pytest.approx(survey(name).band(band).fwhm_arcsec, rel=2e-3)
+@pytest.mark.parametrize(
+    ("name", "band"), [("hsc-wide", "hsc_i"), ("kids-dr4", "kids_r"), ("lsst-10yr", "lsst_y")]
+)
+def test_the_psf_of_a_preset_has_its_width_after_its_pixel(name: str, band: str) -> None:
+    chosen = survey(name)
+    before, scale = Rings.of(chosen.psf_model(band)).fwhm(), chosen.pixel_scale_arcsec
+    star = galsim.Convolve(galsim.Moffat(beta=chosen.moffat_beta, fwhm=before), galsim.Pixel(scale))
+    fine = 0.05 * scale
+    row = star.drawImage(nx=401, ny=1, scale=fine, method="no_pixel", dtype=float).array[0]
+    half = np.interp(-0.5 * row.max(), -row[200:], fine * np.arange(201))
+    assert 2 * half == pytest.approx(chosen.fwhm_arcsec(band), rel=4e-3)

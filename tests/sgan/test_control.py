@@ -121,7 +121,9 @@ def test_a_surveys_noise_per_area_and_gain(model):
     known = [autocorrelation(INSTRUMENT, i) for i in (0, 1)]
     assert made.rms_njy[0] == kids.rms_njy("kids_g", 0.2, known[0])
     assert made.rms_njy[1] == hsc.rms_njy("hsc_i", 0.2, known[1])
-    assert made.electrons_per_njy == (0.0, hsc.band("hsc_i").electrons_per_njy)
+    assert made.electrons_per_njy == (
+        kids.band("kids_g").electrons_per_njy, hsc.band("hsc_i").electrons_per_njy
+    )  # fmt: skip
     with_z = replace(model, bands=("r", "Z"))
     assert control(with_z, depth="lsst-10yr").instrument.rms_njy[1] == survey("lsst-10yr").rms_njy(
         "lsst_z", 0.2, known[1]
@@ -178,11 +180,15 @@ def test_blur_is_the_convolution_of_its_rows():
     assert gaussian_kernels((0.0, 0.0)) == ()
 
 
-def test_seeing_that_cannot_be_had(model):
+def test_seeing_that_cannot_be_had(model, tmp_path):
     with pytest.raises(InputError, match=r"0\.65 arcsec in g is sharper than the 0\.7 arcsec"):
         Sky(model, seeing=0.65)
-    with pytest.raises(InputError, match="kids_i is not known"):
-        control(model, seeing={"r": "kids-dr4:kids_i"})
+    blind = tmp_path / "blind.yaml"
+    blind.write_text(
+        "{title: Blind, pixel_scale_arcsec: 0.2, bands: {r: {rms_njy: 2}}, sources: {rms_njy: a paper}}"
+    )
+    with pytest.raises(InputError, match="PSF of Blind in r is not known"):
+        control(model, seeing={"r": str(blind)})
     assert control(model, seeing={"r": "kids-dr4"}).psf_fwhm_arcsec == (0.7, 0.7)
     assert control(model, seeing={"r": 0.6}).blur == ()
     with pytest.raises(InputError, match="PSF of tiny in r is not known"):
