@@ -40,6 +40,10 @@ class Field:
     """An astropy WCS of the image, or None."""
     header: Mapping[str, Any] = field(default_factory=dict)
     """Further FITS cards: seed, model hash, ... (keyword -> value or (value, comment))."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """Where zeropoint, pixel scale, PSF, mask and variance come from, in words, where a file was read."""
+    njy_per_unit: tuple[float, ...] = ()
+    """Per band, nJy in one unit of the file that was read."""
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or len(self.bands) != len(self.image):
@@ -85,27 +89,32 @@ class Field:
         Headers hold BUNIT, MAGZERO, PIXSCALE, PSFFWHM, the WCS and every card of `header`; each
         unit has CHECKSUM and DATASUM. Equal fields give equal bytes. The file appears whole or
         not at all; an older file of that name is replaced. Returns the path.
+
+        Read again it is the same Field, but for what lies under the mask (0 then), `origin`, text
+        other than ASCII, and a WCS beyond 1e-9 degrees. InputError where it cannot be written, and
+        where the WCS cannot (distortion by lookup tables).
         """
         from astropy.io import fits
 
         from mockforge import __version__
         from mockforge.fits.check import quiet
+        from mockforge.fits.wcs import written
 
         path = Path(path)
+        wcs = None if self.wcs is None else written(self.wcs)
         primary = fits.PrimaryHDU()
         primary.header["CREATOR"] = (f"mockforge {__version__}", "program that wrote this file")
         for key, value in self.header.items():
             _set_card(primary.header, key, value)
         units: Any = fits.HDUList([primary])
         with quiet(), fits.conf.set_temp("extension_name_case_sensitive", True):
-            for i, band in enumerate(self.bands):
-                units.append(self._unit(self.image[i], band, i))
-            if self.truth is not None:
-                for i, band in enumerate(self.bands):
-                    units.append(self._unit(self.truth[i], f"TRUTH_{band}", i))
-            if self.variance is not None:
-                for i, band in enumerate(self.bands):
-                    units.append(self._unit(self.variance[i], f"VAR_{band}", i, power=2))
+            for planes, prefix, power in (
+                (self.image, "", 1),
+                (self.truth, "TRUTH_", 1),
+                (self.variance, "VAR_", 2),
+            ):
+                for i, band in enumerate(self.bands if planes is not None else ()):
+                    units.append(self._unit(planes[i], f"{prefix}{band}", i, wcs, power))
             if self.mask is not None:
                 units.append(fits.ImageHDU(self.mask.astype(np.uint8), name="MASK"))
                 units[-1].header["COMMENT"] = "1 = pixel must not be used"
@@ -123,10 +132,10 @@ class Field:
                 raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
         return path
 
-    def _unit(self, plane: np.ndarray, name: str, i: int, power: int = 1) -> Any:
+    def _unit(self, plane: np.ndarray, name: str, i: int, wcs: Any, power: int) -> Any:
         from astropy.io import fits
 
-        header = fits.Header() if self.wcs is None else self.wcs.to_header(relax=True)
+        header = fits.Header() if wcs is None else wcs.copy()
         header["BAND"] = (self.bands[i], "band")
         if self.unit != "native":
             header["BUNIT"] = (self.unit, "flux in a pixel") if power == 1 else f"{self.unit}{power}"

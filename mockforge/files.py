@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any, get_args, get_origin, get_type_hints
 
 from mockforge.errors import InputError
@@ -46,6 +47,10 @@ def stamp(name: str | Path) -> Stamp:
         found = path.stat()
     except OSError as error:
         raise InputError(f"{path}: no such file") from error
+    if not (S_ISREG(found.st_mode) or S_ISDIR(found.st_mode)):
+        raise InputError(
+            f"{path}: is no regular file but a pipe, a device or a socket; write it to a file first"
+        )
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 

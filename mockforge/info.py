@@ -21,6 +21,7 @@ def about(thing: str) -> list[str]:
     Raises InputError where it is none of these, with the nearest name of a model.
     """
     from mockforge.fits.bands import split_name
+    from mockforge.fits.check import regular
     from mockforge.train.model_files import bundled_models
 
     path = split_name(thing)[0]
@@ -32,7 +33,9 @@ def about(thing: str) -> list[str]:
         if any(path.glob("*.safetensors")):
             return _lines(_model(thing))
         return dataset_lines(path)
-    if not path.exists():
+    if path.exists():
+        regular(path)
+    else:
         from mockforge.recipe.bundled import bundled_recipes
 
         if thing in bundled_recipes():
@@ -73,6 +76,7 @@ def _model(name: str) -> dict[str, str]:
 
 def _field_lines(name: str) -> list[str]:
     from mockforge.fits.read import read_field
+    from mockforge.fits.wcs import sky_of_pixels
     from mockforge.picture import sky_rms
 
     field = read_field([name])
@@ -85,13 +89,12 @@ def _field_lines(name: str) -> list[str]:
         "unit": field.unit if field.unit != "native" else "its own, no zeropoint is known",
         "sky rms": ", ".join(f"{band} {value:.4g}" for band, value in zip(field.bands, rms, strict=True)),
     }
-    if field.pixel_scale_arcsec:
-        facts["pixel scale"] = f"{field.pixel_scale_arcsec:.4g} arcsec"
+    facts |= field.origin
     if field.psf_fwhm_arcsec:
         facts["PSF FWHM"] = ", ".join(f"{value:.3g}" for value in field.psf_fwhm_arcsec) + " arcsec"
     if field.wcs is not None:
-        sky = field.wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2)
-        facts["centre"] = f"{sky.to_string('decimal', precision=5)} deg"
+        ra, dec = sky_of_pixels(field.wcs, (width - 1) / 2, (height - 1) / 2)
+        facts["centre"] = f"{float(ra):.5f} {float(dec):.5f} deg (ICRS)"
     if field.mask is not None:
         facts["masked"] = f"{field.mask.mean():.2%} of the pixels"
     if field.truth is not None:

@@ -11,6 +11,7 @@ from mockforge.arguments import names_of, numbers_of, words_of
 from mockforge.cli.program import (
     Bands,
     Extensions,
+    MaskBits,
     PixelScale,
     PsfFwhm,
     Quiet,
@@ -31,6 +32,7 @@ def label(
     extensions: Extensions = None,
     zeropoint: Zeropoint = None,
     pixel_scale: PixelScale = None,
+    mask_bits: MaskBits = None,
     threshold: Annotated[
         float | None, typer.Option(metavar="SIGMA", help="Detection threshold [5].", show_default=False)
     ] = None,
@@ -69,11 +71,13 @@ def label(
         extensions=names_of(extensions),
         zeropoint=numbers_of("--zeropoint", zeropoint),
         pixel_scale_arcsec=pixel_scale,
+        mask_bits=names_of(mask_bits),
     )
     if not quiet:
         rms = ", ".join(f"{band} {value:.4g}" for band, value in zip(found.bands, found.sky_rms, strict=True))
         unit = "the image's own unit" if found.unit == "native" else found.unit
         print(f"{found.objects} objects, {found.blended} of them blended; sky rms {rms} ({unit})")
+        print_lines(f"{fact}: {text}" for fact, text in found.origin.items())
         print_lines(f"note: {note}" for note in found.notes)
     print_lines(found.files)
 
@@ -108,6 +112,7 @@ def degrade(
     extensions: Extensions = None,
     zeropoint: Zeropoint = None,
     pixel_scale: PixelScale = None,
+    mask_bits: MaskBits = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -149,6 +154,7 @@ def degrade(
         extensions=names_of(extensions),
         zeropoint=numbers_of("--zeropoint", zeropoint),
         pixel_scale_arcsec=pixel_scale,
+        mask_bits=names_of(mask_bits),
         require_njy=True,
     )
     made = degrade_field(field, stage, seed)

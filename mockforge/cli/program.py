@@ -60,6 +60,15 @@ PixelScale = Annotated[
         "--pixel-scale", metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False
     ),
 ]
+MaskBits = Annotated[
+    str | None,
+    typer.Option(
+        "--mask-bits",
+        metavar="LIST",
+        help="Bits of a mask that mark bad pixels: BAD,SAT or 0,1; all, none.",
+        show_default=False,
+    ),
+]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")]
 Extrapolate = Annotated[
     bool, typer.Option("--extrapolate", help="Go on where the input is unlike the training set.")

@@ -13,6 +13,7 @@ from mockforge.cli.program import (
     Device,
     Extensions,
     Extrapolate,
+    MaskBits,
     PixelScale,
     Quiet,
     Verbose,
@@ -54,6 +55,7 @@ def recover(
     extensions: Extensions = None,
     zeropoint: Zeropoint = None,
     pixel_scale: PixelScale = None,
+    mask_bits: MaskBits = None,
     rms: Annotated[
         str | None,
         typer.Option(metavar="NJY", help="Sky noise, one or one a band; else measured.", show_default=False),
@@ -96,6 +98,7 @@ def recover(
         extensions=names_of(extensions),
         zeropoint=numbers_of("--zeropoint", zeropoint),
         pixel_scale_arcsec=pixel_scale,
+        mask_bits=names_of(mask_bits),
         require_njy=True,
     )
     level = numbers_of("--rms", rms)

@@ -11,19 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.errors import InputError, nearest
-from mockforge.fits.check import Hdu, cards_of, opened, walk
+from mockforge.fits.check import Cards, Hdu, cards_of, opened, walk
+from mockforge.fits.extensions import is_beside, names_a_band, names_an_image
 from mockforge.names import check_bands
 
 SMALLEST_SIDE = 16
 """Pixels; a smaller image has no sky to speak of."""
 _MOST_BANDS = 64
-_BESIDE = re.compile(
-    r"^(MASK|DQ|ERR|ERROR|WHT|WEIGHT|WEIGHTS|WGT|RMS|VAR|VARIANCE|IVAR|CTX|CON|EXP|NSAMP|PSF|SEGM?|"
-    r"SEGMENTATION|INSTANCES|TRUTH_.*|VAR_.*|.*_(ERR|RMS|WHT|MASK|PSF|VAR|IVAR|WEIGHT|NOISE))$"
-)
-"""Names of extensions that stand beside an image: weights, masks, PSFs."""
-_MEANINGLESS = ("", "SCI", "IMAGE", "PRIMARY", "COMPRESSED_IMAGE")
-"""Names of extensions that name no band."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ def find_planes(paths: Sequence[str | Path], extensions: Any, bands: Sequence[st
 
 
 def split_name(given: str | Path) -> tuple[Path, list[int | str]]:
-    """`name.fits[SCI]` or `name.fits[1]` as the file and the extension."""
+    """`name.fits[SCI]`, `name.fits[SCI,2]` or `name.fits[1]` as the file and the extension."""
     match = re.match(r"^(.+)\[([^\[\]]+)\]$", str(given))
     if match and not Path(given).exists():
         text = match.group(2)
@@ -74,13 +68,30 @@ def split_name(given: str | Path) -> tuple[Path, list[int | str]]:
 def _named(path: Path, units: list[Hdu], wanted: int | str) -> Hdu:
     if isinstance(wanted, int):
         found = units[wanted] if 0 <= wanted < len(units) else None
+        alike = []
     else:
-        exact = [u for u in units if u.name == wanted]
-        found = (exact or [u for u in units if u.name.lower() == wanted.lower()] or [None])[0]
+        match = re.fullmatch(r"(.*\S)\s*[,:]\s*(\d+)", wanted)
+        name = match.group(1) if match else wanted
+        same = [u for u in units if u.name == name] or [u for u in units if u.name.lower() == name.lower()]
+        alike = [u for u in same if not match or u.version == int(match.group(2))]
+        found = alike[0] if alike else None
     if found is None or not found.shape:
         names = [u.name or str(u.index) for u in units if u.shape]
         raise InputError(f"{path}: no image in an extension {wanted!r}{nearest(wanted, names)}")
+    if len([u for u in alike if u.shape]) > 1:
+        raise InputError(f"{path}: {_several(path, alike)}")
     return found
+
+
+def _several(path: Path, alike: list[Hdu]) -> str:
+    """The sentence on images of one name: chips or exposures, of which one has to be chosen."""
+    listed = ", ".join(f"{u.index} ({u.name},{u.version})" for u in alike)
+    typed = " or ".join(f"{path.name}[{u.index}]" for u in alike[:2])
+    return (
+        f"{len(alike)} images are called {alike[0].name} (extensions {listed}): chips or exposures, and no"
+        f" bands of one image; say which one, as {typed}, or with `--extensions {alike[0].index}`"
+        " (`extensions:` in a recipe)"
+    )
 
 
 def _chosen(path: Path, units: list[Hdu], files: int, bands: Sequence[str] | None) -> list[Hdu]:
@@ -96,16 +107,65 @@ def _chosen(path: Path, units: list[Hdu], files: int, bands: Sequence[str] | Non
         if all(b.lower() in by_name for b in bands):
             exact = {u.name: u for u in images}
             return [exact.get(b, by_name[b.lower()]) for b in bands]
-    science = [u for u in images if not _BESIDE.match(u.name.upper())] or images[:1]
-    called_sci = [u for u in science if u.name.upper() == "SCI"]
-    science = called_sci[:1] or science
+    science = [u for u in images if not is_beside(u.name) or _own_band(path, u) == u.name] or images[:1]
+    called = [u for u in science if u.name.upper() in ("SCI", "SCIENCE")]
+    if len(called) > 1 and not (bands and len(bands) == len(called)):
+        if len({_own_band(path, u) for u in called} - {None}) < len(called):
+            raise InputError(f"{path}: {_several(path, called)}")
+        return called
+    science = called or science
     if len(science) > 1 and files > 1:
-        listed = ", ".join(str(u) for u in science)
         raise InputError(
-            f"{path}: {len(science)} images in one of {files} files ({listed}); say which one is the band, as"
-            f" {path.name}[{science[0].name or science[0].index}] or with `extensions`"
+            f"{path}: {len(science)} images in one of {files} files ({_listed(science)}); say which one is"
+            f" the band, as {path.name}[{science[0].name or science[0].index}] or with `extensions`"
         )
+    if len(science) > 1 and not (bands and len(bands) == len(science)):
+        science = _bands_among(path, science, images)
     return science
+
+
+def _bands_among(path: Path, science: list[Hdu], images: list[Hdu]) -> list[Hdu]:
+    """The images that say which band they are; InputError where some do not."""
+    own = [_own_band(path, u) for u in science]
+    doubtful = [
+        u
+        for u, band in zip(science, own, strict=True)
+        if (band is None and not names_a_band(u.name)) or (band is not None and own.count(band) > 1)
+    ]
+    if not doubtful:
+        return science
+    plain = [u for u in science if names_an_image(u.name)]
+    rest = [u for u in science if u not in plain]
+    if len(plain) == 1 and not rest:
+        return plain
+    first = (plain or science)[0]
+    typed = f"{path.name}[{first.name or first.index}]"
+    every = ",".join(str(u.index) for u in science)
+    raise InputError(
+        f"{path}: {len(images)} images are in it ({_listed(images)}), and what is not known of"
+        f" {_listed(doubtful)} is whether it is a band: name the one image, as {typed}, or all bands, with"
+        f" `--extensions {every}` (`extensions:` in a recipe)"
+    )
+
+
+def _listed(units: list[Hdu]) -> str:
+    shown = ", ".join(str(u) for u in units[:8])
+    return shown + (f" and {len(units) - 8} more" if len(units) > 8 else "")
+
+
+def _own_band(path: Path, unit: Hdu) -> str | None:
+    """The band that the extension's own header names; the primary's is that of all."""
+    with opened(path) as units:
+        return _band_card(Cards([units[unit.index].header]))
+
+
+def _band_card(card: Cards) -> str | None:
+    for key in ("BAND", "FILTER", "FILTER1", "FILTER2", "FILTNAM1"):
+        found = card(key)
+        value = "" if found is None else str(found).strip()
+        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", value) and not value.upper().startswith("CLEAR"):
+            return value
+    return None
 
 
 def _of_unit(path: Path, unit: Hdu) -> list[Plane]:
@@ -141,12 +201,10 @@ def _band_name(plane: Plane, i: int, n: int) -> str:
     if plane.plane is not None:
         return f"band{plane.plane + 1}"
     with opened(plane.path) as units:
-        card = cards_of(units, plane.hdu.index)
-        for key in ("BAND", "FILTER", "FILTER1", "FILTER2", "FILTNAM1"):
-            value = str(card(key) or "").strip()
-            if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", value) and not value.upper().startswith("CLEAR"):
-                return value
-    name = "" if plane.hdu.name.upper() in _MEANINGLESS else plane.hdu.name
+        named = _band_card(cards_of(units, plane.hdu.index))
+    if named is not None:
+        return named
+    name = "" if names_an_image(plane.hdu.name) else plane.hdu.name
     stem = re.sub(r"\.(fits?|fz|gz|bz2)$", "", re.sub(r"\.(fz|gz|bz2)$", "", plane.path.name))
     return re.sub(r"[^A-Za-z0-9_.+-]+", "_", name or stem).strip("_.+-") or f"band{i + 1 if n > 1 else ''}"
 

@@ -13,7 +13,7 @@ import gzip
 import math
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -25,7 +25,11 @@ _LONGEST_HEADER = 4000
 """Blocks; the longest header in the wild has a few hundred."""
 _BITPIX = (8, 16, 32, 64, -32, -64)
 _MOST_EXPANSION = 5000
-"""Uncompressed bytes per stored byte; deflate reaches 1032."""
+"""Uncompressed bytes per byte of a tile-compressed image; a constant one reaches some thousands."""
+_MOST_UNPACKED = 64
+"""Uncompressed bytes per byte of a .gz or .bz2 file; images reach ten, deflate 1032 on zeros."""
+_ALWAYS_UNPACKED = 256_000_000
+"""Bytes to which a .gz or .bz2 file may grow, however small it is."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Hdu:
     """Axes in array order (y, x), (plane, y, x); () where the unit holds no image."""
     scaled: bool
     """Whether BSCALE, BZERO or BLANK ask for a conversion (then the file cannot be mapped)."""
+    version: int = 1
+    """EXTVER: which of several units of one name."""
 
     def __str__(self) -> str:
         size = " x ".join(str(n) for n in reversed(self.shape)) or "no image"
@@ -49,20 +55,18 @@ def walk(path: Path) -> list[Hdu]:
 
     Raises InputError where the file is missing, not FITS, truncated, or a header is impossible.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, a FITS file is wanted")
     try:
+        regular(path)
         with path.open("rb") as plain:
             start = plain.read(10)
         size = path.stat().st_size
+        unpacked = max(size * _MOST_UNPACKED, _ALWAYS_UNPACKED)
         if start[:2] == b"\x1f\x8b":
             with gzip.open(path) as stream:
-                return list(_units(path, stream, size * _MOST_EXPANSION))
+                return list(_units(path, stream, unpacked, size))
         if start[:3] == b"BZh":
             with bz2.open(path) as stream:
-                return list(_units(path, stream, size * _MOST_EXPANSION))
+                return list(_units(path, stream, unpacked, size))
         with path.open("rb") as stream:
             return list(_units(path, stream, size))
     except PermissionError as error:
@@ -71,7 +75,21 @@ def walk(path: Path) -> list[Hdu]:
         raise InputError(f"{path}: damaged or truncated compressed file ({error})") from error
 
 
-def _units(path: Path, stream: IO[Any] | gzip.GzipFile, length: int) -> Iterator[Hdu]:
+def regular(path: Path) -> None:
+    """InputError unless `path` is a file with an end: no folder, pipe, device or socket."""
+    if path.is_file():
+        return
+    if not path.exists():
+        link = " (a link to what is not there)" if path.is_symlink() else ""
+        raise InputError(f"{path}: no such file{link}")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, a FITS file is wanted")
+    raise InputError(f"{path}: is no regular file but a pipe, a device or a socket; write it to a file first")
+
+
+def _units(
+    path: Path, stream: IO[Any] | gzip.GzipFile, length: int, packed: int | None = None
+) -> Iterator[Hdu]:
     index, position = 0, 0
     while True:
         cards = _header(path, stream, index)
@@ -83,6 +101,13 @@ def _units(path: Path, stream: IO[Any] | gzip.GzipFile, length: int) -> Iterator
         stored = _stored_bytes(path, index, cards, shape)
         if position + stored > length:
             asked = " x ".join(str(n) for n in reversed(shape))
+            if packed is not None:
+                raise InputError(
+                    f"{path}: extension {index} is to hold {asked} values = {stored:,} bytes, and the"
+                    f" compressed file has {packed:,}: no image packs {(position + stored) // packed} times."
+                    " It is truncated, its header is wrong, or it is nearly empty; if it is right, unpack"
+                    " it first (gunzip, bunzip2)"
+                )
             raise InputError(
                 f"{path}: truncated, or its header is wrong: extension {index} is to hold {asked} values"
                 f" = {stored:,} bytes, and {max(length - position, 0):,} bytes are there."
@@ -194,7 +219,7 @@ def _unit(path: Path, index: int, cards: dict[str, str], shape: tuple[int, ...],
     if 0 in shape:
         shape = ()
     scaled = compressed or any(key in cards for key in ("BSCALE", "BZERO", "BLANK"))
-    return Hdu(index, cards.get("EXTNAME", ""), shape, scaled)
+    return Hdu(index, cards.get("EXTNAME", ""), shape, scaled, _number(cards, "EXTVER", 1))
 
 
 def _compressed_shape(
@@ -235,6 +260,7 @@ def opened(path: Path, memmap: bool = False) -> Iterator[Any]:
     """The file's HDUList; whatever astropy raises over it becomes an InputError naming the file."""
     from astropy.io import fits
 
+    regular(path)
     with quiet():
         try:
             with fits.open(path, memmap=memmap) as units:
@@ -251,21 +277,42 @@ def opened(path: Path, memmap: bool = False) -> Iterator[Any]:
             raise InputError(f"{path}: cannot be read as FITS: {reason}") from error
 
 
-def cards_of(units: Any, index: int) -> Callable[[str], Any]:
-    """A lookup in the header of one extension, then in the primary; None where absent or unreadable."""
-    from astropy.io.fits import VerifyError
-    from astropy.io.fits.card import Undefined
+class Cards:
+    """Cards of one extension, then those of the primary; None where absent or unreadable."""
 
-    headers = [units[index].header] + ([units[0].header] if index else [])
+    def __init__(self, headers: list[Any]) -> None:
+        self.headers = headers
 
-    def card(key: str) -> Any:
-        for header in headers:
+    def __call__(self, key: str) -> Any:
+        """The card's value."""
+        return next(iter(self.values(key)), None)
+
+    def values(self, key: str) -> list[Any]:
+        """The card's value in each header that has it, the extension's first."""
+        from astropy.io.fits import VerifyError
+        from astropy.io.fits.card import Undefined
+
+        found = []
+        for header in self.headers:
             try:
                 value = header.get(key)
             except (VerifyError, ValueError):
                 continue
             if value is not None and not isinstance(value, Undefined):
-                return value
-        return None
+                found.append(value)
+        return found
 
-    return card
+    def comment(self, key: str) -> str:
+        """What stands behind the value; empty where there is nothing."""
+        for header in self.headers:
+            try:
+                if key in header:
+                    return str(header.comments[key])
+            except (KeyError, ValueError):
+                continue
+        return ""
+
+
+def cards_of(units: Any, index: int) -> Cards:
+    """The cards of one extension, then of the primary."""
+    return Cards([units[index].header] + ([units[0].header] if index else []))

@@ -13,23 +13,29 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY, Field
 from mockforge.fits.bands import Plane, band_names, check_shapes, find_planes
-from mockforge.fits.check import cards_of, opened, quiet, walk
-from mockforge.fits.units import zeropoint_of
-
-_BEYOND = 1e30
-"""Flux that no pixel has; SExtractor's mark of a bad one."""
-_SCALES = ("PIXSCALE", "PIXSCAL1", "SECPIX", "SECPIX1", "PIXSCL")
+from mockforge.fits.beside import Noise, find, mask_of, noise_of
+from mockforge.fits.blank import without_value
+from mockforge.fits.check import Cards, Hdu, cards_of, opened, quiet, walk
+from mockforge.fits.masks import Mask
+from mockforge.fits.units import Zeropoint, zeropoint_of
+from mockforge.fits.wcs import pixels_of_sky, read_wcs, scale_of, sky_of_pixels
 
 
 @dataclass(frozen=True)
-class _Fact:
-    """What the headers say about one band."""
+class _Band:
+    """One band: its raw pixels, and what its file says of it."""
 
-    zeropoint: float | None
+    pixels: np.ndarray
+    zeropoint: Zeropoint
     scale: float | None
+    scale_origin: str
     psf_fwhm: float | None
     wcs: Any
+    mask: Mask | None
+    noise: Noise
+    truth: np.ndarray | None
     provenance: dict[str, Any]
+    notes: tuple[str, ...]
 
 
 def read_field(
@@ -39,6 +45,7 @@ def read_field(
     extensions: Sequence[int | str] | int | str | None = None,
     zeropoint: float | Sequence[float] | None = None,
     pixel_scale_arcsec: float | None = None,
+    mask_bits: Sequence[str | int] | str | int | None = None,
     require_njy: bool = False,
 ) -> Field:
     """Read aligned bands as a Field in nJy, or in the file's own unit where no zeropoint is known.
@@ -52,54 +59,62 @@ def read_field(
     - `zeropoint`: AB magnitude of pixel value 1, one for all bands or one per band; it goes
       before units and zeropoints of the headers.
     - `pixel_scale_arcsec`: where neither WCS nor header gives it.
+    - `mask_bits`: the bits of a mask that make a pixel unusable, by number (from 0) or by the
+      names that the header gives them; "all" or "none". Default: the known planes of defects.
     - `require_njy`: raise where the flux unit of a band is unknown.
 
-    NaN, infinite and BLANK pixels of any band, values beyond 1e30, pixels of an extension MASK
-    other than 0, and exact zeros around a noisy footprint, become `mask`; the image is 0 there.
+    NaN, infinite and BLANK pixels of any band, values beyond 1e30, defects of a mask beside the
+    band (MASK, DQ, ...), marks such as -9999, connected regions of one value in a noisy image, and
+    weights of 0 become `mask`; the image is 0 there. Errors, variances and inverse variances
+    beside the bands become `variance`. `origin` says where each of these facts comes from.
 
     Raises InputError: missing, truncated or damaged file, no image, wrong dimensions, bands of
-    different shape or not aligned, all NaN, constant, too small, unusable zeropoint or WCS.
+    different shape or not aligned, all NaN, constant, too small, unusable zeropoint or WCS, and
+    where the meaning of what is there is not known: then the sentence says what to type.
     """
     paths = [files] if isinstance(files, (str, Path)) else list(files)
     if not paths:
         raise InputError("no FITS file was given; name one file per band, or one file with all bands")
     if pixel_scale_arcsec is not None and not _positive(pixel_scale_arcsec):
         raise InputError(f"pixel scale: {pixel_scale_arcsec:g}, arcsec a pixel above 0 are wanted")
+    bits = [mask_bits] if isinstance(mask_bits, (str, int)) else mask_bits
     planes = find_planes(paths, extensions, bands)
     names = band_names(planes, bands)
     check_shapes(planes, names)
-    read = [
-        _read_plane(plane, _given(zeropoint, i, len(planes)), pixel_scale_arcsec)
-        for i, plane in enumerate(planes)
-    ]
-    facts = [fact for _, fact in read]
-    _check_aligned(planes, facts, names)
-    zeropoints = [f.zeropoint for f in facts]
+    skeletons = {path: walk(path) for path in dict.fromkeys(p.path for p in planes)}
+    read = []
+    for i, (plane, name) in enumerate(zip(planes, names, strict=True)):
+        alone = sum(p.path == plane.path for p in planes) == 1
+        given = _given(zeropoint, i, len(planes))
+        read.append(_read(plane, name, skeletons[plane.path], alone, given, pixel_scale_arcsec, bits))
+    _check_aligned(planes, read, names)
+    _check_scales(planes, read, names)
+    zeropoints = [b.zeropoint.ab for b in read]
     if require_njy and None in zeropoints:
-        lacking = ", ".join(n for n, z in zip(names, zeropoints, strict=True) if z is None)
-        raise InputError(
-            f"{planes[0].path}: the flux unit of {lacking} is unknown (no BUNIT, no MAGZERO) and nJy is"
-            " needed: give the AB magnitude of pixel value 1, one for all bands or one per band, as"
-            " `zeropoint` of the field in a recipe or with `--zeropoint`"
-        )
+        raise InputError(_lacking(planes, names, read))
     known = None not in zeropoints
     factors = [10 ** (0.4 * (ZEROPOINT_NJY - z)) if known and z is not None else 1.0 for z in zeropoints]
     image = np.empty((len(planes), *planes[0].hdu.shape[-2:]), dtype=np.float32)
     for i, factor in enumerate(factors):
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is masked below
-            np.multiply(read[i][0], factor, out=image[i], casting="unsafe")
-    mask = _mask(image)
-    beside = _beside(planes, "MASK")
-    if beside is not None:
-        mask |= beside != 0
+            np.multiply(read[i].pixels, factor, out=image[i], casting="unsafe")
+    mask, mask_origin = _mask(image, read, factors)
     if mask.all():
         raise InputError(
             f"{planes[0].path}: no pixel is usable in all bands; every one is masked, NaN or beyond 1e30"
         )
     image[:, mask] = 0.0
-    truth = _truth(planes, names, factors)
-    scale = pixel_scale_arcsec or next((f.scale for f in facts if f.scale), None)
-    fwhm = tuple(f.psf_fwhm for f in facts)
+    scale = pixel_scale_arcsec or next((b.scale for b in read if b.scale), None)
+    fwhm = tuple(b.psf_fwhm for b in read)
+    variance = _stacked([b.noise.variance for b in read], [f**2 for f in factors])
+    origin = {
+        "zeropoint": _each(names, [b.zeropoint.origin for b in read]),
+        "pixel scale": _each(names, [_scale_words(b.scale, b.scale_origin) for b in read]),
+        "PSF": "FWHM from PSFFWHM" if None not in fwhm else "not known: no PSFFWHM",
+        "mask": mask_origin,
+        "variance": _each(names, [b.noise.origin for b in read]),
+        **({"also": _each(names, ["; ".join(b.notes) for b in read])} if any(b.notes for b in read) else {}),
+    }
     return Field(
         image=image,
         bands=tuple(names),
@@ -108,10 +123,47 @@ def read_field(
         unit="nJy" if known else "native",
         zeropoint_ab=ZEROPOINT_NJY if known else None,
         mask=mask if mask.any() else None,
-        truth=truth,
-        wcs=next((f.wcs for f in facts if f.wcs is not None), None),
-        header=facts[0].provenance,
+        truth=_stacked([b.truth for b in read], factors),
+        variance=variance,
+        wcs=next((b.wcs for b in read if b.wcs is not None), None),
+        header=read[0].provenance,
+        origin=origin,
+        njy_per_unit=tuple(factors) if known else (),
     )
+
+
+def _lacking(planes: list[Plane], names: list[str], read: list[_Band]) -> str:
+    lacking = [(n, b.zeropoint.origin) for n, b in zip(names, read, strict=True) if b.zeropoint.ab is None]
+    known = [(n, b.zeropoint.ab) for n, b in zip(names, read, strict=True) if b.zeropoint.ab is not None]
+    beside = f" ({', '.join(f'{n}: {z:.6g}' for n, z in known)} is known)" if known else ""
+    return (
+        f"{planes[0].path}: the flux unit of {', '.join(n for n, _ in lacking)} is unknown"
+        f" ({lacking[0][1].removeprefix('not known: ')}) and nJy is needed{beside}: give the AB magnitude of"
+        " pixel value 1, one for all bands or one per band, as `zeropoint` in a recipe or with `--zeropoint`"
+        " (31.4 leaves the numbers as they are)"
+    )
+
+
+def _each(names: list[str], words: list[str]) -> str:
+    """One line for all bands: once where they agree, else band by band."""
+    if len(set(words)) == 1:
+        return words[0]
+    return "; ".join(f"{name} {text}" for name, text in zip(names, words, strict=True) if text)
+
+
+def _scale_words(scale: float | None, origin: str) -> str:
+    return f"{scale:.6g} arcsec {origin}" if scale else origin
+
+
+def _stacked(planes: Sequence[np.ndarray | None], factors: Sequence[float]) -> np.ndarray | None:
+    """(band, y, x) float32 where every band has one."""
+    there = [p for p in planes if p is not None]
+    if len(there) < len(planes):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.stack(
+            [np.asarray(p * np.float64(f)).astype(np.float32) for p, f in zip(there, factors, strict=True)]
+        )
 
 
 def _given(zeropoint: float | Sequence[float] | None, i: int, n: int) -> float | None:
@@ -129,34 +181,70 @@ def _given(zeropoint: float | Sequence[float] | None, i: int, n: int) -> float |
 # --- one band ---------------------------------------------------------------------------------
 
 
-def _read_plane(plane: Plane, given: float | None, scale: float | None) -> tuple[np.ndarray, _Fact]:
+def _read(
+    plane: Plane,
+    name: str,
+    units: list[Hdu],
+    alone: bool,
+    given: float | None,
+    scale: float | None,
+    bits: Sequence[str | int] | None,
+) -> _Band:
     """The raw pixels and what the headers say."""
     path, hdu = plane.path, plane.hdu
     mapped = not hdu.scaled and path.suffix not in (".gz", ".bz2")
-    with opened(path, memmap=mapped) as units:
-        card = cards_of(units, hdu.index)
-        wcs, wcs_scale = _wcs(path, units, hdu.index)
-        header_scale = next((float(v) for k in _SCALES if _positive(v := card(k))), None)
-        if scale and wcs_scale and abs(scale / wcs_scale - 1) > 0.05:
-            raise InputError(
-                f"{path}: pixel scale {scale:g} arcsec was given and the WCS says {wcs_scale:g}; leave it out"
-                " or mend the WCS"
-            )
-        if header_scale and wcs_scale and abs(header_scale / wcs_scale - 1) < 1e-4:
-            wcs_scale = header_scale  # the round number rather than the one through degrees
-        known_scale = scale or wcs_scale or header_scale
+    where = f"{path}[{hdu.index}]"
+    with opened(path, memmap=mapped) as hdus:
+        card = cards_of(hdus, hdu.index)
+        wcs, wcs_scale, by = read_wcs(path, hdus, hdu.index, scale)
+        known_scale, origin = scale_of(card, where, wcs_scale, by, scale)
         area = math.radians(known_scale / 3600) ** 2 if known_scale else None
-        zeropoint = given if given is not None else zeropoint_of(card, f"{path}[{hdu.index}]", area)
+        zeropoint = zeropoint_of(card, where, area, given)
         fwhm = next((float(v) for k in ("PSFFWHM", "PSF_FWHM") if _positive(v := card(k))), None)
-        provenance = _provenance(units)
-        data = units[hdu.index].data
+        data = hdus[hdu.index].data
         if data is None:
             raise InputError(f"{path}: extension {hdu} holds no pixels")
         if data.ndim > 2:
             data = data.reshape(-1, *data.shape[-2:])[plane.plane or 0]
         image = np.array(data) if mapped else data  # a copy: the map ends with the file
-    _check_values(plane, image)
-    return image, _Fact(zeropoint, wcs_scale or header_scale, fwhm, wcs, provenance)
+        _check_values(plane, image)
+        image, notes = _linear(image, card, where)
+        truth = find(plane, units, name, ("TRUTH",), shared=False)
+        noise = noise_of(plane, units, hdus, name, alone)
+        if notes and noise.variance is not None:
+            noise = Noise(None, "not known: that of asinh pixels is not read")
+        return _Band(
+            pixels=image,
+            zeropoint=zeropoint,
+            scale=known_scale,
+            scale_origin=origin,
+            psf_fwhm=fwhm,
+            wcs=wcs,
+            mask=mask_of(plane, units, hdus, name, bits),
+            noise=noise,
+            truth=None if truth is None else np.array(hdus[truth.index].data),
+            provenance=_provenance(hdus),
+            notes=notes,
+        )
+
+
+def _linear(image: np.ndarray, card: Cards, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Pixels that are linear in flux: those that Pan-STARRS stores as asinh magnitudes are undone.
+
+    flux = BOFFSET + BSOFTEN (e^(v / a) - e^(-v / a)), a = 2.5 / ln 10. Waters et al. 2020, ApJS 251, 4.
+    """
+    soft, offset = card("BSOFTEN"), card("BOFFSET")
+    if soft is None and offset is None:
+        return image, ()
+    if not _positive(soft) or isinstance(offset, (bool, str)) or offset is None:
+        raise InputError(
+            f"{where}: BSOFTEN = {soft!r} and BOFFSET = {offset!r}: pixels are stored as asinh of the flux"
+            " and both numbers are wanted to undo it; mend the cards, or delete both if pixels are linear"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.asarray(image, dtype=np.float64) * (0.4 * math.log(10.0))
+        flux = float(offset) + 2.0 * float(soft) * np.sinh(scaled)
+    return flux, (f"pixels were asinh of the flux (BSOFTEN {soft:g}, BOFFSET {offset:g}) and are linear now",)
 
 
 def _positive(value: Any) -> bool:
@@ -176,34 +264,6 @@ def _check_values(plane: Plane, image: np.ndarray) -> None:
         raise InputError(f"{where} is constant (every pixel is {float(low):g}); is it the right extension?")
 
 
-def _wcs(path: Path, units: Any, index: int) -> tuple[Any, float | None]:
-    """The celestial WCS and its pixel scale in arcsec; (None, None) where there is none."""
-    from astropy.wcs import WCS
-    from astropy.wcs.utils import proj_plane_pixel_scales
-
-    header = units[index].header
-    if "CTYPE1" not in header:
-        return None, None
-    try:
-        with quiet():
-            wcs = WCS(header, fobj=units)
-            if not wcs.has_celestial:
-                return None, None
-            wcs = wcs.celestial
-            scales = 3600.0 * np.asarray(proj_plane_pixel_scales(wcs), dtype=float)
-            centre = np.asarray(wcs.pixel_to_world_values(*(np.asarray(wcs.wcs.crpix) - 1.0)), dtype=float)
-    except Exception as error:  # wcslib raises of many kinds
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: the WCS of extension {index} is unusable ({reason}); mend or delete"
-                         " its CTYPE, CRVAL, CRPIX, CD or CDELT cards") from error  # fmt: skip
-    if not (np.isfinite(scales).all() and (scales > 0).all() and np.isfinite(centre).all()):
-        raise InputError(
-            f"{path}: the WCS of extension {index} is unusable (pixel scale {scales.tolist()} arcsec); mend"
-            " or delete its CTYPE, CRVAL, CRPIX, CD or CDELT cards"
-        )
-    return wcs, float(f"{np.sqrt(scales.prod()):.10g}")  # 0.1, not 0.100000000000008
-
-
 def _provenance(units: Any) -> dict[str, Any]:
     """The cards a Field was written with, where mockforge wrote the file."""
     header = units[0].header
@@ -216,19 +276,18 @@ def _provenance(units: Any) -> dict[str, Any]:
 # --- all bands together -----------------------------------------------------------------------
 
 
-def _check_aligned(planes: list[Plane], facts: list[_Fact], names: list[str]) -> None:
+def _check_aligned(planes: list[Plane], read: list[_Band], names: list[str]) -> None:
     """InputError where two WCS put the image more than 0.1 pixel apart."""
     from astropy.wcs import NoConvergence
 
     ny, nx = planes[0].hdu.shape[-2:]
     x, y = np.array([0.0, nx - 1, 0, nx - 1, nx / 2]), np.array([0.0, 0, ny - 1, ny - 1, ny / 2])
-    known = [i for i, f in enumerate(facts) if f.wcs is not None]
+    known = [i for i, b in enumerate(read) if b.wcs is not None]
     for i in known[1:]:
-        first = facts[known[0]]
+        first = read[known[0]]
         try:
             with quiet():
-                world = first.wcs.pixel_to_world_values(x, y)
-                x1, y1 = facts[i].wcs.world_to_pixel_values(*world)
+                x1, y1 = pixels_of_sky(read[i].wcs, *sky_of_pixels(first.wcs, x, y))
             shift = float(np.max(np.hypot(x1 - x, y1 - y)))
         except (ValueError, NoConvergence):  # a projection that does not reach the other image
             shift = math.inf
@@ -240,42 +299,31 @@ def _check_aligned(planes: list[Plane], facts: list[_Fact], names: list[str]) ->
             )
 
 
-def _mask(image: np.ndarray) -> np.ndarray:
-    """Pixels without a value: NaN or absurd in any band, or outside a footprint filled with zeros.
-
-    Mosaics are often 0 outside their footprint. Exact zeros in all bands count as outside where
-    they are more than a hundredth of the image and the rest has noise about the sky (is negative
-    in places); a noiseless mock, never negative, keeps its zeros.
-    """
-    mask = np.zeros(image.shape[1:], dtype=bool)
-    blank = np.ones(image.shape[1:], dtype=bool)
-    negative = 0
-    for band in image:
-        mask |= ~(np.abs(band) < _BEYOND)
-        blank &= band == 0
-        negative += int(np.count_nonzero(band < 0))
-    used = image.size - image.shape[0] * int(blank.sum())
-    if blank.mean() > 0.01 and negative > 0.1 * used:
-        mask |= blank
-    return mask
+def _check_scales(planes: list[Plane], read: list[_Band], names: list[str]) -> None:
+    """InputError where the bands' pixel scales differ."""
+    known = [i for i, b in enumerate(read) if b.scale]
+    for i in known[1:]:
+        first, other = read[known[0]].scale or 1.0, read[i].scale or 1.0
+        if abs(other / first - 1) > 0.01:
+            raise InputError(
+                f"{planes[i].path}: band {names[i]} has pixels of {other:g} arcsec and band {names[known[0]]}"
+                f" of {first:g}; bands must be on one grid: resample them first (e.g. with reproject)"
+            )
 
 
-def _beside(planes: list[Plane], name: str) -> np.ndarray | None:
-    """An extension of the file of the bands, of their shape; None where there is none."""
-    path, shape = planes[0].path, planes[0].hdu.shape[-2:]
-    if any(p.path != path for p in planes):
-        return None
-    units = [u for u in walk(path) if u.shape == shape]
-    exact = [u for u in units if u.name == name]
-    found = next(iter(exact or [u for u in units if u.name.upper() == name.upper()]), None)
-    if found is None:
-        return None
-    with opened(path) as hdus:
-        return np.array(hdus[found.index].data)
-
-
-def _truth(planes: list[Plane], names: list[str], factors: list[float]) -> np.ndarray | None:
-    """The noiseless image a Field was written with."""
-    bands = [_beside(planes, f"TRUTH_{name}") for name in names]
-    whole = [b * f for b, f in zip(bands, factors, strict=True) if b is not None]
-    return np.stack(whole).astype(np.float32) if len(whole) == len(names) else None
+def _mask(image: np.ndarray, read: list[_Band], factors: list[float]) -> tuple[np.ndarray, str]:
+    """Pixels that must not be used in some band, and in words why."""
+    raw = np.empty_like(image)  # marks such as -9999 are those of the file's own unit
+    for i, band in enumerate(read):
+        with np.errstate(over="ignore", invalid="ignore"):
+            raw[i] = np.where(np.abs(image[i]) < 1e30, band.pixels, np.nan)
+    mask, words = without_value(raw)
+    said = [words] if words else []
+    for band in read:
+        if band.mask is not None:
+            mask |= band.mask.bad
+            said.append(f"{band.mask.origin} ({band.mask.bad.mean():.2%})")
+        if band.noise.unseen is not None and band.noise.unseen.any():
+            mask |= band.noise.unseen
+            said.append(f"weight 0 ({band.noise.unseen.mean():.2%})")
+    return mask, "; ".join(dict.fromkeys(said)) or "none: no mask extension, every pixel has a value"

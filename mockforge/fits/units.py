@@ -3,91 +3,315 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from mockforge.errors import InputError
+from mockforge.fits.check import Cards
+from mockforge.fits.flux_unit import FluxUnit, flux_unit
+from mockforge.fits.vega import PER_SECOND, mission, to_ab
 
-Card = Callable[[str], Any]
-"""Looks a header keyword up; None where it is absent or unreadable."""
-
-_UNITS = {
-    "jy": 8.9, "jansky": 8.9, "mjy": 16.4, "millijansky": 16.4, "ujy": 23.9, "µjy": 23.9, "μjy": 23.9,
-    "microjy": 23.9, "microjansky": 23.9, "njy": 31.4, "nanojy": 31.4, "nanojansky": 31.4,
-    "maggy": 0.0, "maggie": 0.0, "maggies": 0.0, "mgy": 0.0, "nmgy": 22.5, "nanomaggy": 22.5,
-    "nanomaggie": 22.5, "nanomaggies": 22.5, "erg/s/cm2/hz": -48.6, "erg/(scm2hz)": -48.6,
-}  # fmt: skip
-"""AB magnitude of one unit (nJy = 31.4, as everywhere in mockforge)."""
-
-_ZEROPOINTS = (
+_CARDS = (
     "MAGZERO", "ABMAGZP", "MAGZPT", "MAGZP", "ZEROPNT", "ZEROPOIN", "PHOTZP", "PHOTZPT", "ZPAB", "ZP_AB",
     "ZP", "SEXMGZPT", "MAG_ZP",
 )  # fmt: skip
+"""Cards that hold the magnitude of pixel value 1."""
+_SYSTEMS = ("MAGSYS", "ZPSYS", "MAGTYPE", "PHOTSYS")
+LOWEST, HIGHEST = 0.0, 50.0
+"""AB zeropoints that instruments and pipelines have."""
+_AGREE = 0.05
+"""Magnitudes by which two zeropoints of one header may differ."""
+_AREAS_AGREE = 0.05
+"""Part by which PIXAR_SR may differ from the pixel's area by the WCS: detectors' mean areas do by 0.02."""
 
 
-def zeropoint_of(card: Card, where: str, pixel_area_sr: float | None = None) -> float | None:
-    """AB magnitude of pixel value 1, or None where the header does not say.
+@dataclass(frozen=True)
+class Zeropoint:
+    """AB magnitude of pixel value 1, None where it is not known, and what says so."""
 
-    In order: a flux unit in BUNIT (with the pixel's solid angle where it is a surface
-    brightness); an AB zeropoint card; FLUXMAG0; HST's PHOTFNU or PHOTFLAM with PHOTPLAM.
-    Raises InputError where a card holds what no zeropoint can be.
+    ab: float | None
+    origin: str
+
+
+def zeropoint_of(
+    card: Cards, where: str, pixel_area_sr: float | None = None, given: float | None = None
+) -> Zeropoint:
+    """The zeropoint of an image.
+
+    `given`, the user's, goes before the header's. Else, in order: a flux unit in BUNIT (with the
+    pixel's solid angle where it is a surface brightness); a zeropoint card; FLUXMAG0; HST's
+    PHOTFNU or PHOTFLAM with PHOTPLAM. Vega magnitudes become AB where the offset is known.
+
+    Raises InputError where a card is ambiguous, cannot be true, or contradicts another, and where
+    pixels are not linear in flux.
     """
-    unit = card("BUNIT")
-    found = _from_unit(unit, card, pixel_area_sr) if isinstance(unit, str) else None
-    if found is not None:
-        return found
-    system = " ".join(str(card(k) or "") for k in ("MAGSYS", "ZPSYS", "MAGTYPE", "PHOTSYS")).upper()
-    if "VEGA" not in system:
-        for key in _ZEROPOINTS:
-            value = card(key)
-            if value is None or value == 0:  # 0 is how pipelines leave the card unset
-                continue
-            if not _is_number(value) or not -60.0 < value < 60.0:
-                raise InputError(f"{where}: {key} = {value!r}, an AB magnitude is wanted; mend the card"
-                                 " or give the zeropoint yourself")  # fmt: skip
-            return float(value)
+    unit = flux_unit(card("BUNIT"))
+    if unit.kind == "magnitude":
+        raise InputError(
+            f"{where}: BUNIT = {unit.text!r}: pixels are magnitudes or logarithms, not linear in flux; write"
+            " them as flux first, e.g. 10**(0.4 * (31.4 - m)) in nJy"
+        )
+    if given is None:
+        return _of_header(card, unit, where, pixel_area_sr)
+    try:
+        said = _of_header(card, unit, where, pixel_area_sr)
+    except InputError:
+        said = Zeropoint(None, "")
+    differs = said.ab is not None and abs(said.ab - given) > 0.01
+    note = f" (the header says {_mag(said.ab)} {said.origin}; not used)" if differs else ""
+    return Zeropoint(given, f"{_mag(given)} AB as given{note}")
+
+
+def _of_header(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Zeropoint:
+    found, notes = [], []
+    of_unit = _from_unit(card, unit, where, area)
+    if of_unit is not None:
+        found.append(of_unit)
+    for one in _from_cards(card, where):
+        (found if one.ab is not None else notes).append(one)
     flux_of_mag_0 = card("FLUXMAG0")
-    if _is_number(flux_of_mag_0) and flux_of_mag_0 > 0:
-        return 2.5 * math.log10(flux_of_mag_0)
-    return _from_hst(card, unit)
+    if is_number(flux_of_mag_0) and flux_of_mag_0 > 0:
+        found.append(_in_range(2.5 * math.log10(flux_of_mag_0), "FLUXMAG0", where))
+    if unit.kind not in ("flux", "brightness", "per_lambda"):  # else it is of the counts there once were
+        found += _from_hst(card, unit, where, found)
+    if not found:
+        text = "; ".join(n.origin for n in notes) or _unknown(unit)
+        return Zeropoint(None, text)
+    first = found[0]
+    for other in found[1:]:
+        if abs((first.ab or 0) - (other.ab or 0)) > _AGREE:
+            raise InputError(
+                f"{where}: two zeropoints disagree: {_mag(first.ab)} AB {first.origin}, and {_mag(other.ab)}"
+                f" AB {other.origin}; say which holds, with `--zeropoint {_mag(first.ab)}` or `--zeropoint"
+                f" {_mag(other.ab)}` (`zeropoint:` in a recipe)"
+            )
+    return Zeropoint(first.ab, f"{_mag(first.ab)} AB {first.origin}")
 
 
-def _from_unit(unit: str, card: Card, pixel_area_sr: float | None) -> float | None:
-    text = unit.strip().strip("'\"").replace(" ", "").replace("**", "")
-    per_sr = bool(re.search(r"(/sr|\.?sr-1)$", text))
-    text = re.sub(r"(/sr|\.?sr-1|/pixel|/pix|\.?pixel-1|\.?pix-1|/beam)$", "", text)
-    scale = re.match(r"^(\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\*?(?=[a-zA-Zµμ])", text)
-    factor = float(scale.group(1)) if scale else 1.0
-    text = text[scale.end() :] if scale else text
-    zeropoint = -6.1 if text.startswith(("MJy", "MegaJ")) else _UNITS.get(text.lower())
-    if zeropoint is None or factor <= 0:
+def _unknown(unit: FluxUnit) -> str:
+    said = f"BUNIT = {unit.text!r} and no" if unit.text else "no BUNIT and no"
+    return f"not known: {said} zeropoint card"
+
+
+def _from_unit(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Zeropoint | None:
+    origin = f"from BUNIT {unit.text}"
+    if unit.kind == "flux":
+        return Zeropoint(unit.zeropoint, origin)
+    if unit.kind == "per_lambda":
+        pivot = card("PHOTPLAM")
+        if not _positive(pivot):
+            raise InputError(
+                f"{where}: BUNIT = {unit.text!r} is a flux per wavelength; its AB zeropoint needs the pivot"
+                " wavelength and no PHOTPLAM is there: give the zeropoint with `--zeropoint`"
+            )
+        return Zeropoint(unit.zeropoint - 5 * math.log10(pivot) - 2.408, f"{origin}, PHOTPLAM")
+    if unit.kind not in ("brightness", "ambiguous"):
         return None
-    if per_sr:
-        area = card("PIXAR_SR")
-        area = area if _is_number(area) and area > 0 else pixel_area_sr
-        if area is None:
-            return None
-        factor *= float(area)
-    return zeropoint - 2.5 * math.log10(factor)
+    sr, by = (1.0, "") if unit.per == "pixel" else _solid_angle(card, unit, where, area)
+    shift = -2.5 * math.log10(sr)
+    if unit.kind == "brightness":
+        return Zeropoint(unit.zeropoint + shift, origin + by)
+    milli, mega = (v + shift for v in unit.either)
+    raise InputError(
+        f"{where}: BUNIT = {unit.text!r} may be milli- or megajansky, a factor of 1e9: say which with"
+        f" `--zeropoint {_mag(milli)}` (mJy) or `--zeropoint {_mag(mega)}` (MJy), `zeropoint:` in a recipe"
+    )
 
 
-def _from_hst(card: Card, unit: Any) -> float | None:
+def _solid_angle(card: Cards, unit: FluxUnit, where: str, area: float | None) -> tuple[float, str]:
+    """Steradians of a pixel, or beams in a pixel, and the cards they are from."""
+    if unit.per == "beam":
+        axes = [card("BMAJ"), card("BMIN")]
+        if not all(_positive(a) for a in axes) or area is None:
+            raise InputError(
+                f"{where}: BUNIT = {unit.text!r} is flux per beam, and the beam (BMAJ, BMIN) or the pixel"
+                " scale is not known; give the AB magnitude of pixel value 1 with `--zeropoint`, which is 2.5"
+                " log10 (pixels in a beam) more than that of the flux unit"
+            )
+        beam = math.pi / (4 * math.log(2)) * math.radians(axes[0]) * math.radians(axes[1])
+        return area / beam, ", BMAJ, BMIN and the pixel scale"
+    said = [(k, float(v) * f) for k, f in (("PIXAR_SR", 1.0), ("PIXAR_A2", math.radians(1 / 3600) ** 2))
+            if _positive(v := card(k))]  # fmt: skip
+    if not said and area is None:
+        raise InputError(
+            f"{where}: BUNIT = {unit.text!r} is flux per solid angle, and neither PIXAR_SR nor a pixel scale"
+            " is there: give the scale with `--pixel-scale`"
+        )
+    if not said:
+        return float(area or 1.0), " and the pixel's area by the pixel scale"
+    key, value = said[0]
+    if area is not None and abs(value / area - 1) > _AREAS_AGREE:
+        either = [_mag(unit.zeropoint - 2.5 * math.log10(v)) for v in (value, area)]
+        raise InputError(
+            f"{where}: {key} says a pixel has {value:.4g} sr, and the pixel scale {area:.4g} sr; say which"
+            f" holds, with `--zeropoint {either[0]}` or `--zeropoint {either[1]}`"
+        )
+    return value, f", {key}"
+
+
+def _from_cards(card: Cards, where: str) -> list[Zeropoint]:
+    """Every zeropoint card; those whose meaning is not known come with None and a sentence."""
+    said = " ".join(str(card(k) or "") for k in _SYSTEMS).strip()
+    source = mission(card)
+    out: list[Zeropoint] = []
+    for key in _CARDS:
+        value = card(key)
+        if value is None or (key == "PHOTZPT" and (card("PHOTFLAM") is not None or value == -21.1)):
+            continue  # HST's PHOTZPT is the constant of the ST system and no zeropoint of the image
+        if value == 0 and not (said and _system(said, where, key) == "AB"):
+            text = f"not known: {key} = 0 is how pipelines leave it unset; --zeropoint 0 if it is meant"
+            out.append(Zeropoint(None, text))
+            continue
+        if not is_number(value):
+            raise InputError(f"{where}: {key} = {value!r}, an AB magnitude is wanted; mend the card"
+                             " or give the zeropoint with `--zeropoint`")  # fmt: skip
+        if key == "MAGZPT" and (source in PER_SECOND or card("CASUTABL") is not None):
+            if not out and card("PHOTZP") is None:
+                raise _of_casu(card, float(value), source, where)
+            continue
+        _check_scaled(card, float(value), key, where)
+        out.append(_of_system(card, key, float(value), said, source, where))
+    exposure, instrument = card("EXPTIME"), card("FPA.ZP")
+    if _positive(instrument) and _positive(exposure) and not out:
+        value = instrument + 2.5 * math.log10(exposure)
+        out.append(Zeropoint(value, "from FPA.ZP and EXPTIME, as Pan-STARRS stacks mean it"))
+    return out
+
+
+def _of_system(card: Cards, key: str, value: float, said: str, source: str | None, where: str) -> Zeropoint:
+    comment = card.comment(key)
+    system = _system(f"{said} {comment if 'vega' in comment.lower() else ''}".strip(), where, key)
+    if key in ("ABMAGZP", "ZPAB", "ZP_AB"):
+        system = "AB"
+    if system == "AB" or (system == "" and source is None):
+        as_said = "" if system or key in ("ABMAGZP", "ZPAB", "ZP_AB") else " (no system stated: taken as AB)"
+        return _in_range(value, key, where, as_said)
+    if system == "ST":
+        pivot = card("PHOTPLAM")
+        if not _positive(pivot):
+            return Zeropoint(
+                None, f"not known: {key} = {_mag(value)} is in ST magnitudes and no PHOTPLAM is there"
+            )
+        return _in_range(value - 5 * math.log10(pivot) + 18.692, f"{key} (ST), PHOTPLAM", where)
+    offset = to_ab(card, source)
+    if offset is None:
+        return Zeropoint(
+            None,
+            f"not known: {key} = {_mag(value)} is a Vega magnitude and what makes it AB in this band is not"
+            f" known here; --zeropoint {_mag(value)} plus m_AB - m_Vega of the band",
+        )
+    name = f"{key} = {_mag(value)} Vega plus {offset[0]:g} for {offset[1]}"
+    return _in_range(value + offset[0], name, where)
+
+
+def _system(said: str, where: str, key: str) -> str:
+    """AB, Vega, ST, or empty where nothing is said."""
+    words = said.upper()
+    if not words:
+        return ""
+    for name, marks in (("Vega", ("VEGA",)), ("ST", ("STMAG", "ST MAG")), ("AB", ("AB", "SDSS", "MAGGIES"))):
+        if any(m in words for m in marks) or words.split()[0] == name:
+            return name
+    raise InputError(
+        f"{where}: {key} is there in the magnitude system {said!r}; AB, Vega or ST is wanted: give the AB"
+        " magnitude of pixel value 1 with `--zeropoint`"
+    )
+
+
+def _of_casu(card: Cards, value: float, source: str | None, where: str) -> InputError:
+    offset, exposure = to_ab(card, source), card("EXPTIME")
+    words = "plus 2.5 log10 of the exposure time and m_AB - m_Vega of the band"
+    if offset is not None and _positive(exposure):
+        ab = value + offset[0] + 2.5 * math.log10(exposure)
+        words = f"here {_mag(ab)}, with EXPTIME = {exposure:g} s and {offset[0]:g} mag for {offset[1]}"
+    return InputError(
+        f"{where}: MAGZPT = {_mag(value)} of the CASU pipeline is the Vega magnitude of one count per second"
+        f" above the atmosphere, not that of pixel value 1: give that in AB with `--zeropoint` ({words}, less"
+        " extinction and aperture correction)"
+    )
+
+
+def _check_scaled(card: Cards, value: float, key: str, where: str) -> None:
+    scale = card("FLXSCALE")
+    if _positive(scale) and abs(scale - 1) > 1e-6:
+        both = _mag(value), _mag(value - 2.5 * math.log10(scale))
+        raise InputError(
+            f"{where}: {key} = {_mag(value)} and FLXSCALE = {scale:g}: if the pixels have been multiplied by"
+            f" FLXSCALE, type `--zeropoint {both[0]}`; if they are still to be, `--zeropoint {both[1]}`"
+        )
+
+
+def _from_hst(card: Cards, unit: FluxUnit, where: str, known: list[Zeropoint]) -> list[Zeropoint]:
     """ACS and WFC3 data handbooks: ABMAG_ZP = -2.5 log10 PHOTFLAM - 5 log10 PHOTPLAM - 2.408."""
-    flam, pivot, fnu, exposure = (card(k) for k in ("PHOTFLAM", "PHOTPLAM", "PHOTFNU", "EXPTIME"))
-    if _is_number(flam) and flam > 0 and _is_number(pivot) and pivot > 0:
-        zeropoint = -2.5 * math.log10(flam) - 5.0 * math.log10(pivot) - 2.408
-    elif _is_number(fnu) and fnu > 0:
-        zeropoint = 8.9 - 2.5 * math.log10(fnu)
+    flam, pivot, fnu = (card(k) for k in ("PHOTFLAM", "PHOTPLAM", "PHOTFNU"))
+    if _positive(flam) and _positive(pivot):
+        zeropoint, keys = -2.5 * math.log10(flam) - 5.0 * math.log10(pivot) - 2.408, "PHOTFLAM, PHOTPLAM"
+    elif _positive(fnu):
+        zeropoint, keys = 8.9 - 2.5 * math.log10(fnu), "PHOTFNU"
+    elif _positive(flam) and not known:
+        raise InputError(
+            f"{where}: PHOTFLAM = {flam:g} and no PHOTPLAM, the pivot wavelength in Angstrom; the AB"
+            " zeropoint is -2.5 log10 PHOTFLAM - 5 log10 PHOTPLAM - 2.408: give it with `--zeropoint`"
+        )
     else:
-        return None
-    total = str(unit or "").strip().upper() in ("ELECTRONS", "ELECTRON", "COUNTS", "DN", "E-")
-    if total:  # the calibration is per second
-        if not _is_number(exposure) or exposure <= 0:
-            return None
-        zeropoint += 2.5 * math.log10(exposure)
-    return zeropoint
+        return []
+    if unit.kind == "counts" and unit.second:
+        return [_in_range(zeropoint, keys, where)]
+    exposure = _exposure(card, where) if unit.kind == "counts" or not known else card("EXPTIME")
+    total = zeropoint + 2.5 * math.log10(exposure) if _positive(exposure) else None
+    if unit.kind == "counts":
+        if total is None:
+            raise InputError(
+                f"{where}: BUNIT = {unit.text!r}, counts of the whole exposure, {keys} are per second, and no"
+                " EXPTIME is there: give the AB magnitude of pixel value 1 with `--zeropoint`"
+            )
+        return [_in_range(total, f"{keys} and EXPTIME {exposure:g} s (BUNIT {unit.text})", where)]
+    if known:  # a card says it: no guess at counts or counts per second is needed
+        agrees = [v for v in (zeropoint, total) if v is not None and _one_of(v, known)]
+        return [Zeropoint((agrees or [zeropoint])[0], f"from {keys}")]
+    if total is not None and abs(total - zeropoint) < 0.01:
+        return [_in_range(zeropoint, keys, where)]
+    said = f"BUNIT = {unit.text!r}" if unit.text else "no BUNIT"
+    whole = f", or `--zeropoint {_mag(total)}` if of the whole exposure" if total is not None else ""
+    raise InputError(
+        f"{where}: {keys} are per second, and {said} does not say whether the pixels are: type `--zeropoint"
+        f" {_mag(zeropoint)}` if they are counts per second{whole} (`zeropoint:` in a recipe)"
+    )
 
 
-def _is_number(value: Any) -> bool:
+def _one_of(value: float, known: list[Zeropoint]) -> bool:
+    return any(abs(value - (k.ab or 0)) <= _AGREE for k in known)
+
+
+def _exposure(card: Cards, where: str) -> Any:
+    """EXPTIME in seconds; InputError where the extension and the primary disagree."""
+    found = [v for v in card.values("EXPTIME") if _positive(v)]
+    if len(found) > 1 and abs(found[0] / found[1] - 1) > 0.01:
+        raise InputError(
+            f"{where}: EXPTIME = {found[0]:g} in the extension and {found[1]:g} in the primary header; give"
+            " the AB magnitude of pixel value 1 with `--zeropoint`, or mend one of them"
+        )
+    return found[0] if found else None
+
+
+def _in_range(value: float, keys: str, where: str, note: str = "") -> Zeropoint:
+    if not LOWEST <= value <= HIGHEST:
+        raise InputError(
+            f"{where}: {keys.split(' ')[0].rstrip(',')} = {_mag(value)}, a zeropoint from {LOWEST:g} to"
+            f" {HIGHEST:g} AB is wanted ({keys}); if it is right, type `--zeropoint {_mag(value)}`"
+            " (`zeropoint:` in a recipe)"
+        )
+    return Zeropoint(value, f"from {keys}{note}")
+
+
+def _mag(value: float | None) -> str:
+    return f"{value:.6g}" if value is not None else "none"
+
+
+def _positive(value: Any) -> bool:
+    return is_number(value) and value > 0
+
+
+def is_number(value: Any) -> bool:
+    """A finite number that is no bool."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mockforge.fits.wcs import sky_of_pixels
 from mockforge.label.detect import Detection
 
 KRON_FACTOR = 2.5
@@ -20,8 +21,8 @@ DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
     "label": ("", "value of the object's pixels in the instance mask"),
     "x": ("pix", "flux-weighted centre, first pixel = 0"),
     "y": ("pix", "flux-weighted centre, first pixel = 0"),
-    "ra": ("deg", "right ascension of the centre, NaN without WCS"),
-    "dec": ("deg", "declination of the centre, NaN without WCS"),
+    "ra": ("deg", "right ascension of the centre (ICRS), NaN without WCS"),
+    "dec": ("deg", "declination of the centre (ICRS), NaN without WCS"),
     "bbox_x0": ("pix", "first column with a pixel of the object"),
     "bbox_y0": ("pix", "first row with a pixel of the object"),
     "bbox_x1": ("pix", "one after the last column"),
@@ -229,13 +230,13 @@ def joined(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def with_sky(
     table: dict[str, np.ndarray], wcs: Any, x0: float = 0.0, y0: float = 0.0
 ) -> dict[str, np.ndarray]:
-    """The table with ra, dec and theta_sky from a WCS in which its first pixel is (x0, y0)."""
+    """The table with ra, dec (ICRS) and theta_sky from a WCS in which its first pixel is (x0, y0)."""
     if len(table["x"]) == 0:
         return table
     x, y = table["x"] + x0, table["y"] + y0
     angle = np.radians(table["theta"].astype(np.float64))
-    ra, dec = (np.asarray(v) for v in wcs.pixel_to_world_values(x, y))
-    ra1, dec1 = (np.asarray(v) for v in wcs.pixel_to_world_values(x + np.cos(angle), y + np.sin(angle)))
+    ra, dec = sky_of_pixels(wcs, x, y)
+    ra1, dec1 = sky_of_pixels(wcs, x + np.cos(angle), y + np.sin(angle))
     east = ((ra1 - ra + 180.0) % 360.0 - 180.0) * np.cos(np.radians(dec))
     turned = np.degrees(np.arctan2(east, dec1 - dec)) % 180.0
     return {**table, "ra": ra % 360.0, "dec": dec, "theta_sky": turned.astype(np.float32)}

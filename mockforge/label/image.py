@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field import Field
+from mockforge.fits.check import quiet
+from mockforge.fits.read import read_field
+from mockforge.fits.wcs import written
 from mockforge.label.catalogue import DESCRIPTIONS, KRON_FACTOR, SMALLEST_KRON, with_sky
 from mockforge.label.detect import Detection, detect
 from mockforge.label.stage import Detect
@@ -35,6 +38,8 @@ class Labelled:
     sky_rms: tuple[float, ...]
     notes: tuple[str, ...]
     """Sentences the user should read, e.g. that the flux unit is unknown."""
+    origin: Mapping[str, str]
+    """Where zeropoint, pixel scale, PSF, mask and variance come from, a line each."""
 
 
 def label_image(
@@ -47,6 +52,7 @@ def label_image(
     zeropoint: float | Sequence[float] | None = None,
     pixel_scale_arcsec: float | None = None,
     psf_fwhm_arcsec: Sequence[float] | None = None,
+    mask_bits: Sequence[str | int] | str | int | None = None,
 ) -> Labelled:
     """Label an image: bands as files, extensions or planes, as `read_field` reads them.
 
@@ -60,10 +66,13 @@ def label_image(
     rule, out = config or Detect(), Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; a folder for the labels is wanted")
-    from mockforge.fits.read import read_field
-
     field = read_field(
-        files, bands=bands, extensions=extensions, zeropoint=zeropoint, pixel_scale_arcsec=pixel_scale_arcsec
+        files,
+        bands=bands,
+        extensions=extensions,
+        zeropoint=zeropoint,
+        pixel_scale_arcsec=pixel_scale_arcsec,
+        mask_bits=mask_bits,
     )
     fwhm = tuple(psf_fwhm_arcsec) if psf_fwhm_arcsec is not None else field.psf_fwhm_arcsec
     first = files if isinstance(files, (str, Path)) else files[0]
@@ -95,7 +104,9 @@ def label_image(
     written = _write_all(out, writers)
     blended = int(np.count_nonzero(columns["blended"]))
     rms = tuple(float(v) for v in found.sky_rms)
-    return Labelled(out, written, len(columns["label"]), blended, field.bands, field.unit, rms, notes)
+    return Labelled(
+        out, written, len(columns["label"]), blended, field.bands, field.unit, rms, notes, field.origin
+    )
 
 
 def regions(columns: dict[str, np.ndarray]) -> str:
@@ -173,8 +184,6 @@ def _write_fits_table(
 ) -> None:
     from astropy.io import fits
 
-    from mockforge.fits.check import quiet
-
     table = _table(columns, field, about)
     with quiet():
         table.write(part, format="fits", overwrite=True)
@@ -189,10 +198,8 @@ def _write_fits_table(
 def _write_segmentation(part: Path, found: Detection, field: Field, about: dict[str, Any]) -> None:
     from astropy.io import fits
 
-    from mockforge.fits.check import quiet
-
     with quiet():
-        header = fits.Header() if field.wcs is None else field.wcs.to_header(relax=True)
+        header = fits.Header() if field.wcs is None else written(field.wcs)
         for key, value in about.items():
             header[key] = value
         header["NOBJECTS"] = (len(found.table["label"]), "largest label; 0 is sky")

@@ -14,6 +14,9 @@ from mockforge.batch import Batch
 from mockforge.config import Count, Fraction, Index, Positive, config
 from mockforge.errors import InputError, MockforgeError
 from mockforge.files import Stamp, named, stamp
+from mockforge.fits.read import read_field
+from mockforge.fits.wcs import written
+from mockforge.label.leave_out import prepared
 from mockforge.names import check_bands
 from mockforge.rng import Stream
 
@@ -44,6 +47,21 @@ class ImageTiles:
     """Side of a pixel, where the headers do not give it."""
     psf_fwhm_arcsec: tuple[float, ...] | None = None
     """FWHM of the PSF per band, where the headers do not give it."""
+    mask_bits: tuple[int | str, ...] | None = None
+    """Bits of a mask beside the bands that make a pixel unusable: numbers from 0, or the names its
+    header gives them; all, or none. By default the planes that are known as defects."""
+    mask: str | tuple[str, ...] | None = None
+    """Files of further masks on the same grid: what is not 0 there is not used; bits as `mask_bits`."""
+    rms: str | tuple[str, ...] | None = None
+    """Files of the noise's rms in the bands' own units, one for all or one per band: gives `variance`."""
+    weight: str | tuple[str, ...] | None = None
+    """The same as inverse variances; 0 = nothing was observed there."""
+    masked_columns: tuple[tuple[Index, Index], ...] = ()
+    """Ranges of columns (first, last plus one) to leave out: a seam, a bad amplifier."""
+    mask_peaks_above: Positive | None = None
+    """Objects whose peak exceeds this in any band (nJy a pixel) are masked: saturated stars."""
+    mask_grow: Index = 12
+    """Pixels by which those masks are grown."""
     tile: Count = 256
     """Side of a tile in pixels."""
     margin: Index = 32
@@ -53,6 +71,8 @@ class ImageTiles:
 
     def __post_init__(self) -> None:
         check_bands(self.bands or ())
+        if self.rms is not None and self.weight is not None:
+            raise InputError("rms and weight say the same twice; give one of them")
 
     def reads(self) -> frozenset[str]:
         """Nothing: this is a source."""
@@ -60,18 +80,29 @@ class ImageTiles:
 
     def writes(self) -> frozenset[str]:
         """Arrays and tables this source gives."""
-        return frozenset({"image", "mask", "tile"})
+        noise = {"variance"} if self.rms is not None or self.weight is not None else set()
+        return frozenset({"image", "mask", "tile"} | noise)
 
     def files_read(self) -> dict[str, Path]:
         """The field's files: a changed field makes another dataset."""
-        return named((self.files,) if isinstance(self.files, str) else self.files)
+        return named(name for group in self._groups() for name in group)
+
+    def _groups(self) -> list[tuple[str, ...]]:
+        """Files of the bands, of masks, of rms and of weights."""
+        given = (self.files, self.mask or (), self.rms or (), self.weight or ())
+        return [(g,) if isinstance(g, str) else tuple(g) for g in given]
+
+    def origins(self) -> dict[str, str]:
+        """Where zeropoint, pixel scale, PSF, mask and variance come from, for the build's log."""
+        return dict(self._field().origin)
 
     def caveat(self) -> str:
         """What its product is not, a sentence for the dataset's card."""
         return "Tiles are cut from real images: artefacts that are not masked there are here too."
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        """The batch with `image`, `mask` (N, y, x) and the table `tile` of where each was cut.
+        """The batch with `image`, `mask` (N, y, x), `variance` in nJy^2 where `rms` or `weight` gives
+        it, and the table `tile` of where each was cut.
 
         Raises InputError where the files cannot be used or the field is too small for the
         splits, MockforgeError where no place has few enough masked pixels.
@@ -83,21 +114,25 @@ class ImageTiles:
         n = len(batch)
         image = np.empty((n, field.shape[0], side, side), dtype=np.float32)
         mask = np.empty((n, side, side), dtype=bool)
+        noise = np.empty_like(image) if "variance" in self.writes() else None
         x0, y0 = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         for i in range(n):
             rng = stream.child(int(batch.draw[i])).numpy()
             y, x = self._place(rng, rows[str(batch.split[i])], blank, side)
             image[i], mask[i] = field.image[:, y : y + side, x : x + side], blank[y : y + side, x : x + side]
+            if noise is not None and field.variance is not None:
+                noise[i] = field.variance[:, y : y + side, x : x + side]
             y0[i], x0[i] = y + self.margin, x + self.margin
         table = {"sample": batch.sample.astype(np.int64), "sky_x0": x0, "sky_y0": y0}
-        out = batch.with_arrays(image=image, mask=mask).with_table("tile", table)
+        arrays = {"image": image, "mask": mask} | ({} if noise is None else {"variance": noise})
+        out = batch.with_arrays(**arrays).with_table("tile", table)
         return replace(out.with_attributes(**self._attributes(field)), margin=self.margin)
 
     def _field(self) -> Field:
-        files = (self.files,) if isinstance(self.files, str) else self.files
-        stamps = tuple(stamp(f) for f in files)
-        how = (self.bands, self.extensions, self.zeropoint, self.pixel_scale_arcsec)
-        return _read(tuple(str(Path(f).expanduser()) for f in files), stamps, *how)
+        """The field with all that is left out of it masked, read once per process."""
+        groups = tuple(tuple(str(Path(f).expanduser()) for f in g) for g in self._groups())
+        stamps = tuple(stamp(f) for g in groups for f in g)
+        return _cached(groups, stamps, replace(self, tile=1, margin=0, max_masked_fraction=0.0))
 
     def _attributes(self, field: Field) -> dict[str, object]:
         fwhm = self.psf_fwhm_arcsec or field.psf_fwhm_arcsec
@@ -108,7 +143,7 @@ class ImageTiles:
             "zeropoint_ab": field.zeropoint_ab,
             "pixel_scale_arcsec": field.pixel_scale_arcsec,
             "psf_fwhm_arcsec": fwhm,
-            "wcs": None if field.wcs is None else field.wcs.to_header_string(relax=True),
+            "wcs": None if field.wcs is None else written(field.wcs).tostring(),
         }
         return known | {k: v for k, v in optional.items() if v is not None}
 
@@ -163,20 +198,19 @@ def row_bands(
 
 
 @lru_cache(maxsize=2)
-def _read(
-    files: tuple[str, ...],
-    stamps: tuple[Stamp, ...],
-    bands: tuple[str, ...] | None,
-    extensions: tuple[int | str, ...] | None,
-    zeropoint: float | tuple[float, ...] | None,
-    scale: float | None,
-) -> Field:
-    """Read once per process: every shard cuts from the same field. `stamps` tells changed files."""
-    from mockforge.fits.read import read_field
-
-    return read_field(
-        files, bands=bands, extensions=extensions, zeropoint=zeropoint, pixel_scale_arcsec=scale
+def _cached(groups: tuple[tuple[str, ...], ...], stamps: tuple[Stamp, ...], rule: ImageTiles) -> Field:
+    """Every shard cuts from the same field; `stamps` tells changed files."""
+    files, masks, rms, weights = groups
+    field = read_field(
+        files,
+        bands=rule.bands,
+        extensions=rule.extensions,
+        zeropoint=rule.zeropoint,
+        pixel_scale_arcsec=rule.pixel_scale_arcsec,
+        mask_bits=rule.mask_bits,
+        require_njy=True,
     )
+    return prepared(field, rule, masks, rms, weights)
 
 
 def _first(files: str | tuple[str, ...]) -> str:

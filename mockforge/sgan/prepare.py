@@ -10,6 +10,7 @@ import numpy as np
 
 from mockforge.config import Index, Limit, Positive, config
 from mockforge.errors import InputError
+from mockforge.label.bright import bright, grown, less_background, sources, without_columns
 from mockforge.observe.measure import core_fwhm, noise_autocorrelation, noise_kernel, stars
 from mockforge.observe.photons import electrons_per_unit
 from mockforge.sgan.config import InstrumentChoice
@@ -64,16 +65,15 @@ def prepare(image: np.ndarray, mask: np.ndarray | None, cut: Cut, choice: Instru
     image = np.ascontiguousarray(image[(slice(None), *window)], dtype=np.float32)
     mask = mask[window].copy()
     first = window[1].start
-    for left, right in cut.masked_columns:
-        mask[:, max(left - first, 0) : max(right - first, 0)] = True
+    without_columns(mask, cut.masked_columns, first)
     if mask.mean() > 0.95:
         raise InputError(f"{mask.mean():.0%} of the field is masked: nothing is left to train on")
-    flat = _subtract_background(image, mask, cut.background_mesh)
-    sources, labels, rms = _sources(flat, mask)
+    flat = less_background(image, mask, cut.background_mesh)
+    table, labels, rms = sources(flat, mask)
     if cut.mask_peaks_above is not None:
-        mask |= _peaks(flat, sources, labels, cut)
-    free = ~_grow(labels > 0, 3) & ~mask
-    fwhm = choice.psf_fwhm_pix or _psf(flat, mask, sources, rms)
+        mask |= bright(flat, labels, cut.mask_peaks_above, cut.mask_grow)
+    free = ~grown(labels > 0, 3) & ~mask
+    fwhm = choice.psf_fwhm_pix or _psf(flat, mask, table, rms)
     if len(fwhm) != len(flat):
         raise InputError(
             f"instrument.psf_fwhm_pix has {len(fwhm)} values, the field {len(flat)} bands; give one each"
@@ -85,7 +85,7 @@ def prepare(image: np.ndarray, mask: np.ndarray | None, cut: Cut, choice: Instru
         instrument=instrument,
         psf_fwhm_pix=fwhm,
         clip=tuple((float(b[~mask].min()), float(np.percentile(b[~mask], 99.99))) for b in flat),
-        sources=_outside(sources, mask),
+        sources=_outside(table, mask),
     )
 
 
@@ -111,47 +111,11 @@ def _rotate(image: np.ndarray, mask: np.ndarray, angle: float) -> tuple[np.ndarr
     return np.stack(turned).astype(np.float32), hidden
 
 
-def _subtract_background(image: np.ndarray, mask: np.ndarray, mesh: int) -> np.ndarray:
-    """The image less its background."""
-    import sep
-
-    flat = np.empty_like(image)
-    for i, band in enumerate(image):
-        flat[i] = band - sep.Background(band, mask=mask, bw=mesh, bh=mesh).back(dtype=np.float32)
-    return flat
-
-
-def _sources(flat: np.ndarray, mask: np.ndarray) -> tuple[Any, np.ndarray, float]:
-    """Everything above 1.5 sigma on the mean of the bands: table, label image, rms."""
-    import sep
-
-    mean = np.ascontiguousarray(flat.mean(axis=0))
-    rms = float(1.4826 * np.median(np.abs(mean[~mask])))
-    sep.set_extract_pixstack(max(300_000, mean.size // 4))
-    table, labels = sep.extract(
-        mean, 1.5, err=rms, mask=mask, minarea=5, deblend_nthresh=8, deblend_cont=0.05, segmentation_map=True
-    )
-    return table, labels, rms
-
-
-def _peaks(flat: np.ndarray, sources: Any, labels: np.ndarray, cut: Cut) -> np.ndarray:
-    peak = np.zeros(len(sources) + 1, dtype=np.float32)
-    np.maximum.at(peak, labels.ravel(), flat.max(axis=0).ravel())
-    peak[0] = 0.0
-    return _grow(peak[labels] > (cut.mask_peaks_above or np.inf), cut.mask_grow)
-
-
 def _outside(sources: Any, mask: np.ndarray) -> np.ndarray:
     """Places (n, 2) of the sources that are not masked."""
     places = np.stack([sources["y"], sources["x"]], axis=1)
     y, x = (np.clip(np.rint(p).astype(int), 0, n - 1) for p, n in zip(places.T, mask.shape, strict=True))
     return places[~mask[y, x]]
-
-
-def _grow(mask: np.ndarray, pixels: int) -> np.ndarray:
-    from skimage.morphology import dilation, disk
-
-    return dilation(mask, disk(pixels, decomposition="sequence")) if pixels else mask
 
 
 def _psf(flat: np.ndarray, mask: np.ndarray, sources: Any, rms: float) -> tuple[float, ...]:

@@ -43,6 +43,8 @@ class TrainingField:
     """Digests of the files, checked before they are read, so that a run is of known data."""
     pixel_scale_arcsec: Positive | None = None
     """Pixel scale where the headers hold no WCS."""
+    mask_bits: tuple[int | str, ...] | None = None
+    """Bits of a mask beside the bands that make a pixel unusable; by default known planes of defects."""
     cut: Cut = Cut()
     """What of it to use."""
 
@@ -103,6 +105,7 @@ def read_training_field(spec: TrainingField) -> Field:
         extensions=spec.extensions,
         zeropoint=zeropoint,
         pixel_scale_arcsec=spec.pixel_scale_arcsec,
+        mask_bits=spec.mask_bits,
         require_njy=True,
     )
 

@@ -1,0 +1,126 @@
+"""Pixels that hold no value: NaN, marks such as -9999, and what lies outside a footprint."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+_BEYOND = 1e30
+"""Flux that no pixel has; SExtractor's mark of a bad one."""
+_MARKS = (-9999.0, -9999.9, -999.0, -99.0, -99999.0, -32768.0, -1e20, 9999.0, 99999.0, 1e20)
+"""Values that pipelines write where there is none."""
+_SIDE = 9
+"""Pixels; a constant square of this side is no accident in an image with noise."""
+_FRAME = 4
+"""Pixels beyond which no connected frame is looked for at the border: half a square."""
+
+
+def without_value(image: np.ndarray) -> tuple[np.ndarray, str]:
+    """Where no band may be used, and in words what was found there.
+
+    `image` (band, y, x) float32. NaN, infinite and absurd pixels of any band; the marks of
+    pipelines, such as -9999, where they are far from everything else; and connected regions of
+    one constant value (0, or the extreme of the image) that noise cannot make. Single pixels that
+    are exactly 0 are values: integers and Rice-compressed images are full of them.
+    """
+    mask = np.zeros(image.shape[1:], dtype=bool)
+    words: dict[str, np.ndarray] = {}
+    for band in image:
+        bad = ~(np.abs(band) < _BEYOND)
+        _note(words, "NaN or beyond 1e30", bad)
+        for value in _candidates(band, bad):
+            here = (band == value) & ~bad
+            region = here if _is_mark(band, value, here | bad) else _region(band, value, here, bad)
+            if region is not None and region.any():
+                _note(words, f"{value:g} in a region" if value == 0 else f"{value:g}", region)
+                bad = bad | region
+        mask |= bad
+    said = ", ".join(f"{k} ({v.mean():.2%})" for k, v in words.items())
+    return mask, said
+
+
+def _note(words: dict[str, np.ndarray], what: str, where: np.ndarray) -> None:
+    if where.any():
+        words[what] = words.get(what, np.zeros_like(where)) | where
+
+
+def _candidates(band: np.ndarray, bad: np.ndarray) -> list[float]:
+    """Values that may stand for none: 0, the extremes, the marks of pipelines."""
+    good = band[~bad]
+    if good.size == 0:
+        return []
+    low, high = float(good.min()), float(good.max())
+    marks = [float(np.float32(m)) for m in _MARKS if low <= m <= high]
+    return list(dict.fromkeys([0.0, *marks, low, high]))
+
+
+def _is_mark(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
+    """Whether a pipeline's mark stands apart from everything else in the image."""
+    if not any(value == float(np.float32(m)) for m in _MARKS):
+        return False
+    rest = band[~left_out]
+    if rest.size < 100:
+        return False
+    low, middle, high = np.percentile(rest, [1, 50, 99])
+    spread = max(float(high - low), 1e-30)
+    gap = float(rest.min()) - value if value < middle else value - float(high)
+    return gap > 3.0 * spread
+
+
+def _region(band: np.ndarray, value: float, here: np.ndarray, bad: np.ndarray) -> np.ndarray | None:
+    """The connected regions of one value that the noise of the rest cannot make; None where none are."""
+    from scipy.ndimage import binary_dilation, binary_opening
+
+    if not here.any() or not _apart(band, value, here | bad):
+        return None
+    side = _SIDE
+    padded = np.pad(here, _FRAME + 1, constant_values=True)
+    while True:
+        inside = slice(_FRAME + 1, -_FRAME - 1)
+        opened = binary_opening(padded, np.ones((side, side), dtype=bool))[inside, inside] & here
+        chance = float(here[~opened].mean()) if not opened.all() else 0.0
+        wanted = _side_for(chance, here.size)
+        if wanted <= side or wanted > min(here.shape):
+            break
+        side = wanted
+    if wanted > min(here.shape):
+        return None
+    region = (
+        binary_dilation(opened, np.ones((3, 3), dtype=bool), iterations=side, mask=here)
+        if opened.any()
+        else opened
+    )
+    if value == 0:
+        rows, columns = here.all(axis=1), here.all(axis=0)
+        region[rows] = True
+        region[:, columns] = True
+    return region
+
+
+def _side_for(chance: float, pixels: int) -> int:
+    """Side of a square that independent pixels of this chance fill once in a million images; twice that
+    where they are many, since neighbours of resampled noise are alike."""
+    if chance <= 0.02:
+        return _SIDE
+    if chance > 0.97:
+        return 10**9
+    return max(_SIDE, math.ceil(2.0 * math.sqrt(math.log(1e-6 / pixels) / math.log(chance))))
+
+
+def _apart(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
+    """Whether the rest is a noisy sky in which the value is no sky level of a noiseless image.
+
+    Either the rest scatters about the value (a subtracted sky about 0), or it lies clear of it.
+    """
+    rest = band[~left_out]
+    if rest.size == 0:
+        return False
+    if value == 0:
+        below = float(np.mean(rest < 0))
+        if 0.1 < below < 0.9:
+            return True
+    low, middle, high = np.percentile(rest, [1, 50, 99])
+    if value < middle:
+        return float(low) - value > max(float(high - low), 0.05 * abs(float(middle) - value))
+    return value - float(high) > 3.0 * max(float(high - low), 1e-30)

@@ -1,0 +1,63 @@
+"""What the names of extensions mean: bands, and what stands beside a band."""
+
+from __future__ import annotations
+
+import re
+
+MASKS = ("MASK", "MSK", "DQ", "BPM", "BADPIX", "BADPIXEL", "FLAGS", "FLAG", "QUALITY")
+"""Masks and planes of bits."""
+VARIANCES = ("VARIANCE", "VAR")
+SIGMAS = ("ERR", "ERROR", "ERRORS", "RMS", "SIGMA", "STD", "STDEV", "STDDEV", "UNC", "UNCERT", "UNCERTAINTY")
+INVERSES = ("INVVAR", "IVAR", "INVERSE_VARIANCE")
+WEIGHTS = ("WHT", "WEIGHT", "WEIGHTS", "WGT", "COVERAGE", "COV", "EXPOSURE", "NEXP", "CONF", "CONFIDENCE")
+"""0 where nothing was observed; whether they are inverse variances is not stated."""
+_OTHERS = (
+    "CTX", "CON", "EXP", "EXPMAP", "NSAMP", "SAMP", "TIME", "PSF", "PSFEX", "SEG", "SEGM", "SEGMENTATION",
+    "SEGMAP", "INSTANCES", "OBJECTS", "NOISE", "BACKGROUND", "BKG", "BKGSUB", "BACK", "SKY", "MODEL",
+    "MODELS", "RESIDUAL", "RESIDUALS", "RES", "CHI", "CHI2", "FLAT", "DARK", "BIAS", "AREA", "WCSDVARR",
+    "D2IMARR", "WAVELENGTH", "HIERARCH", "NCOADD", "NIMAGES", "APERTURE", "XCORR", "CORR", "SCATTER", "DELTA",
+)  # fmt: skip
+_KINDS = (*MASKS, *VARIANCES, *SIGMAS, *INVERSES, *WEIGHTS, *_OTHERS)
+_KIND = "|".join(sorted((re.escape(k) for k in _KINDS), key=len, reverse=True))
+_BESIDE = re.compile(rf"^(.+[_.-])?({_KIND})([_.-]?\d+)?$|^(TRUTH|VAR|ERR|RMS|MASK|IVAR|WHT|WEIGHT|PSF)_.+$")
+"""VIS_RMS, ERR, INVVAR_2, TRUTH_g."""
+_IMAGE = (
+    "",
+    "SCI",
+    "IMAGE",
+    "PRIMARY",
+    "COMPRESSED_IMAGE",
+    "DATA",
+    "FLUX",
+    "SCIENCE",
+    "COADD",
+    "INTENSITY",
+    "IMG",
+)
+_FILTER = re.compile(
+    r"^([A-Z0-9]+[_.-])*("
+    r"[UBVRI]|[UGRIZYJHKWLM]S?|[UGRIZ]['P]|[UGRIZY]SDSS|F\d{3,4}[A-Z]{1,2}\d?|VIS|FUV|NUV|UVW[12]|UVM2"
+    r"|W[1-4]|CH[1-4]|IRAC[._-]?[1-4]|I[1-4]|MIPS\d+|IB\d+|NB\d+|IA\d+|PSW|PMW|PLW|BLUE|GREEN|RED|PACS\d+"
+    r"|BAND[_.-]?\d+|NIR|OPTICAL|WHITE|CLEAR"
+    r")([_.-](FLUX|SCI|IMAGE|IMG|DATA|COADD))?$"
+)
+
+
+def is_beside(name: str) -> bool:
+    """Whether an extension of this name stands beside an image: a weight, a mask, a PSF, a model."""
+    return bool(_BESIDE.match(name.upper()))
+
+
+def names_an_image(name: str) -> bool:
+    """Whether the name says that this is an image, and not of which band: SCI, IMAGE, or none."""
+    return name.upper() in _IMAGE
+
+
+def names_a_band(name: str) -> bool:
+    """Whether the name is that of a filter: G, F160W, VIS, NIR_Y_FLUX, hsc_r, W1."""
+    return bool(_FILTER.match(name.upper()))
+
+
+def stem_of(name: str) -> str:
+    """VIS of VIS_FLUX: what the extensions beside it are called after."""
+    return re.sub(r"[_.-](FLUX|SCI|IMAGE|IMG|DATA|COADD)$", "", name, flags=re.IGNORECASE)

@@ -1,0 +1,52 @@
+"""What must not be learned from: bright stars with their halos, ranges of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def without_columns(mask: np.ndarray, ranges: Sequence[tuple[int, int]], first: int = 0) -> None:
+    """Set `mask` (y, x) in these ranges of columns [x0, x1); its own first column is `first`."""
+    for left, right in ranges:
+        mask[:, max(left - first, 0) : max(right - first, 0)] = True
+
+
+def less_background(image: np.ndarray, mask: np.ndarray, mesh: int) -> np.ndarray:
+    """The image (band, y, x) less its background on a mesh of that side in pixels (Bertin & Arnouts 1996)."""
+    import sep
+
+    flat = np.empty_like(image)
+    for i, band in enumerate(image):
+        flat[i] = band - sep.Background(band, mask=mask, bw=mesh, bh=mesh).back(dtype=np.float32)
+    return flat
+
+
+def sources(flat: np.ndarray, mask: np.ndarray) -> tuple[Any, np.ndarray, float]:
+    """Everything above 1.5 sigma on the mean of the bands: table, label image, rms."""
+    import sep
+
+    mean = np.ascontiguousarray(flat.mean(axis=0))
+    rms = float(1.4826 * np.median(np.abs(mean[~mask])))
+    sep.set_extract_pixstack(max(300_000, mean.size // 4))
+    table, labels = sep.extract(
+        mean, 1.5, err=rms, mask=mask, minarea=5, deblend_nthresh=8, deblend_cont=0.05, segmentation_map=True
+    )
+    return table, labels, rms
+
+
+def bright(flat: np.ndarray, labels: np.ndarray, above: float, grow: int) -> np.ndarray:
+    """(y, x) true on objects of `labels` whose peak in any band exceeds `above`, and `grow` pixels around."""
+    peak = np.zeros(int(labels.max()) + 1, dtype=np.float32)
+    np.maximum.at(peak, labels.ravel(), flat.max(axis=0).ravel())
+    peak[0] = 0.0
+    return grown(peak[labels] > above, grow)
+
+
+def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """The mask grown by a disk."""
+    from skimage.morphology import dilation, disk
+
+    return dilation(mask, disk(pixels, decomposition="sequence")) if pixels else mask
