@@ -71,6 +71,66 @@ def test_the_recipe_of_real_galaxies_builds_from_files(tmp_path):
     assert all(dataset[i]["z_out"] > dataset[i]["z_in"] for i in range(6))
 
 
+def test_the_recipe_of_ones_own_field_masks_and_says_where_facts_come_from(tmp_path, capfd):
+    from astropy.io import fits
+
+    rng = np.random.default_rng(3)
+    for band in ("g", "r"):
+        image = rng.normal(0, 1, (400, 200)).astype(np.float32)
+        image[40:380:40, 20:190:30] += 200.0
+        image[200:206, 90:96] += 90_000.0  # a saturated star
+        header = fits.Header({"BUNIT": "nJy", "PIXSCALE": 0.2})
+        fits.PrimaryHDU(image, header).writeto(tmp_path / f"{band}.fits")
+        fits.PrimaryHDU(np.full((400, 200), 1.5, np.float32)).writeto(tmp_path / f"{band}_rms.fits")
+    bad = np.zeros((400, 200), np.uint8)
+    bad[100, 50:60] = 1
+    fits.PrimaryHDU(bad).writeto(tmp_path / "bad.fits")
+    image = "stages.image"
+    words = [
+        *("samples=9", "shard_size=3", f"{image}.tile=32", f"{image}.margin=4", f"{image}.mask_grow=3"),
+        f"{image}.files=[{tmp_path}/g.fits, {tmp_path}/r.fits]",
+        f"{image}.rms=[{tmp_path}/g_rms.fits, {tmp_path}/r_rms.fits]",
+        *(f"{image}.mask={tmp_path}/bad.fits", f"{image}.masked_columns=[[120, 124]]"),
+        *(f"{image}.mask_peaks_above=1000", "save={image: float32, mask: bool, variance: float32}"),
+    ]
+    folder = mockforge.build("own_field", tmp_path / "out", words, workers=1)
+    said = capfd.readouterr().err
+    for line in ("zeropoint: 31.4 AB from BUNIT nJy", "0.2 arcsec from PIXSCALE", "bad.fits: MASK (1 = not",
+                 "columns 120 to 124", "peaks above 1000 nJy", "variance: square of"):  # fmt: skip
+        assert line in said
+    dataset = mockforge.load(folder)
+    tiles = dataset.table("tile")
+    assert len(dataset) == 9
+    for i in range(9):
+        sample, tile = dataset[i], tiles[i]
+        y, x = int(tile["sky_y0"]), int(tile["sky_x0"])
+        wanted = np.zeros((400, 200), bool)
+        wanted[100, 50:60] = wanted[:, 120:124] = True
+        found = sample["mask"].numpy()
+        assert (found | ~wanted[y : y + 32, x : x + 32]).all()
+        star = np.zeros((400, 200), bool)
+        star[200:206, 90:96] = True
+        assert found[star[y : y + 32, x : x + 32]].all()
+        np.testing.assert_allclose(sample["variance"], 2.25)
+
+
+def test_tiles_of_unknown_units_are_refused_with_what_to_type(tmp_path):
+    from astropy.io import fits
+
+    from mockforge.errors import InputError
+
+    rng = np.random.default_rng(3)
+    fits.PrimaryHDU(rng.normal(0, 1, (400, 200)), fits.Header({"BUNIT": "nJy"})).writeto(tmp_path / "g.fits")
+    fits.PrimaryHDU(rng.normal(0, 1, (400, 200))).writeto(tmp_path / "Z.fits")
+    files = f"stages.image.files=[{tmp_path}/g.fits, {tmp_path}/Z.fits]"
+    words = ["samples=4", "shard_size=4", "stages.image.tile=32", "stages.image.margin=4", files]
+    with pytest.raises(InputError, match=r"g 31\.4 AB from BUNIT nJy; Z not known.*--zeropoint"):
+        mockforge.build("own_field", tmp_path / "out", words, workers=1, quiet=1)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="no FITS file was given"):
+        mockforge.build("own_field", tmp_path / "out", workers=1, quiet=1)
+
+
 @pytest.mark.parametrize("direction", ["low_to_high", "high_to_low"])
 @pytest.mark.parametrize("state", ["clean", "psf", "observed"])
 def test_the_six_pairings_are_one_line_each(state, direction, tmp_path):

@@ -47,7 +47,7 @@ def train(
     check_folder(folder)
     with Progress(made.train.steps, made.name, "steps", int(quiet or not leads())) as progress:
         watch = lambda step, losses: (progress.reach if losses else progress.start_at)(step)  # noqa: E731
-        path = made.run(folder, resume=resume, recipe_text=text, report=watch)
+        path = made.run(folder, resume=resume, recipe_text=text, report=watch, told=progress.say)
     if leads():
         print(path)
 

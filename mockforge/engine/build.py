@@ -97,6 +97,8 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
     missing = (k for k in range(recipe.shards) if k not in kept)
     if kept:
         say(f"{folder}: {len(kept)} of {recipe.shards} shards are there and right", quiet)
+    if missing:
+        _say_origins(recipe, quiet)
     job = Job(recipe, recipe.digest(), folder, folder)
     with Progress(recipe.samples, recipe.name, "samples", quiet) as progress:
         progress.start_at(sum(record.samples for record in kept.values()))
@@ -115,6 +117,13 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
     remove_others(folder, recipe)
     publish(folder, recipe, [kept[k] for k in range(recipe.shards)], quiet)
     tidy(folder)
+
+
+def _say_origins(recipe: Recipe, quiet: int) -> None:
+    """A line on each fact that a stage takes from the headers of the user's files."""
+    for entry in recipe.stages:
+        for fact, text in getattr(entry.stage, "origins", dict)().items():
+            say(f"{entry.name}: {fact}: {text}", quiet)
 
 
 def _finished_shards(folder: Path, recipe: Recipe) -> dict[int, ShardRecord]:

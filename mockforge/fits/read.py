@@ -74,7 +74,9 @@ def read_field(
     """
     paths = [files] if isinstance(files, (str, Path)) else list(files)
     if not paths:
-        raise InputError("no FITS file was given; name one file per band, or one file with all bands")
+        raise InputError(
+            "no FITS file was given; name one file per band (files: [g.fits, r.fits]), or one with all bands"
+        )
     if pixel_scale_arcsec is not None and not _positive(pixel_scale_arcsec):
         raise InputError(f"pixel scale: {pixel_scale_arcsec:g}, arcsec a pixel above 0 are wanted")
     bits = [mask_bits] if isinstance(mask_bits, (str, int)) else mask_bits
@@ -90,8 +92,6 @@ def read_field(
     _check_aligned(planes, read, names)
     _check_scales(planes, read, names)
     zeropoints = [b.zeropoint.ab for b in read]
-    if require_njy and None in zeropoints:
-        raise InputError(_lacking(planes, names, read))
     known = None not in zeropoints
     factors = [10 ** (0.4 * (ZEROPOINT_NJY - z)) if known and z is not None else 1.0 for z in zeropoints]
     image = np.empty((len(planes), *planes[0].hdu.shape[-2:]), dtype=np.float32)
@@ -115,7 +115,7 @@ def read_field(
         "variance": _each(names, [b.noise.origin for b in read]),
         **({"also": _each(names, ["; ".join(b.notes) for b in read])} if any(b.notes for b in read) else {}),
     }
-    return Field(
+    field = Field(
         image=image,
         bands=tuple(names),
         pixel_scale_arcsec=scale,
@@ -130,18 +130,20 @@ def read_field(
         origin=origin,
         njy_per_unit=tuple(factors) if known else (),
     )
+    if require_njy:
+        require_zeropoints(field, planes[0].path)
+    return field
 
 
-def _lacking(planes: list[Plane], names: list[str], read: list[_Band]) -> str:
-    lacking = [(n, b.zeropoint.origin) for n, b in zip(names, read, strict=True) if b.zeropoint.ab is None]
-    known = [(n, b.zeropoint.ab) for n, b in zip(names, read, strict=True) if b.zeropoint.ab is not None]
-    beside = f" ({', '.join(f'{n}: {z:.6g}' for n, z in known)} is known)" if known else ""
-    return (
-        f"{planes[0].path}: the flux unit of {', '.join(n for n, _ in lacking)} is unknown"
-        f" ({lacking[0][1].removeprefix('not known: ')}) and nJy is needed{beside}: give the AB magnitude of"
-        " pixel value 1, one for all bands or one per band, as `zeropoint` in a recipe or with `--zeropoint`"
-        " (31.4 leaves the numbers as they are)"
-    )
+def require_zeropoints(field: Field, where: str | Path) -> None:
+    """InputError that names the bands whose flux unit is unknown, unless the field is in nJy."""
+    if field.zeropoint_ab is None:
+        said = field.origin.get("zeropoint", "not known")
+        raise InputError(
+            f"{where}: the flux unit is unknown and nJy is needed (zeropoint {said}): give the AB magnitude"
+            " of pixel value 1, one for all bands or one per band, as `zeropoint` in a recipe or with"
+            " `--zeropoint` (31.4 leaves the numbers as they are)"
+        )
 
 
 def _each(names: list[str], words: list[str]) -> str:

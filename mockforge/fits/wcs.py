@@ -51,12 +51,13 @@ def pixels_of_sky(wcs: Any, ra: Any, dec: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _frame(wcs: Any) -> Any:
-    """The astropy frame of a WCS; None where its numbers are ICRS."""
-    from astropy.coordinates import ICRS
+    """The astropy frame of a WCS; None where its numbers are ICRS, or FK5 of J2000 (0.03 arcsec off)."""
+    from astropy.coordinates import FK5, ICRS
     from astropy.wcs.utils import wcs_to_celestial_frame
 
     frame = wcs_to_celestial_frame(wcs)
-    return None if isinstance(frame, ICRS) else frame
+    j2000 = isinstance(frame, FK5) and abs(frame.equinox.jyear - 2000.0) < 1e-6
+    return None if j2000 or isinstance(frame, ICRS) else frame
 
 
 def written(wcs: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.field import Field
 from mockforge.fits.maps import read_map, read_mask_file
+from mockforge.fits.read import require_zeropoints
 from mockforge.label.bright import bright, less_background, sources, without_columns
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def prepared(
         found = read_mask_file(name, field.shape[1:], rule.mask_bits)
         leave_out(f"{name}: {found.origin}", found.bad)
     variance, origin = field.variance, field.origin.get("variance", "")
+    if rms or weights or rule.mask_peaks_above is not None:
+        require_zeropoints(field, rule.files if isinstance(rule.files, str) else rule.files[0])
     if rms or weights:
         variance, unseen = _variance(field, rms or weights, inverse=not rms)
         leave_out("no weight" if weights else "no rms", unseen)

@@ -14,7 +14,7 @@ from mockforge.batch import Batch
 from mockforge.config import Count, Fraction, Index, Positive, config
 from mockforge.errors import InputError, MockforgeError
 from mockforge.files import Stamp, named, stamp
-from mockforge.fits.read import read_field
+from mockforge.fits.read import read_field, require_zeropoints
 from mockforge.fits.wcs import written
 from mockforge.label.leave_out import prepared
 from mockforge.names import check_bands
@@ -110,6 +110,7 @@ class ImageTiles:
         field = self._field()
         side = self.tile + 2 * self.margin
         rows = row_bands(field.shape[1], field.shape[2], side, batch.splits, _first(self.files))
+        require_zeropoints(field, _first(self.files))
         blank = np.zeros(field.shape[1:], dtype=bool) if field.mask is None else field.mask
         n = len(batch)
         image = np.empty((n, field.shape[0], side, side), dtype=np.float32)
@@ -208,7 +209,6 @@ def _cached(groups: tuple[tuple[str, ...], ...], stamps: tuple[Stamp, ...], rule
         zeropoint=rule.zeropoint,
         pixel_scale_arcsec=rule.pixel_scale_arcsec,
         mask_bits=rule.mask_bits,
-        require_njy=True,
     )
     return prepared(field, rule, masks, rms, weights)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class SganTask:
     loss: Loss
     adam: Adam
     seed: int = 0
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """Where zeropoint, pixel scale, PSF, mask and variance of the field come from, in words."""
 
     def __post_init__(self) -> None:
         self.painter = self.model.painter()

@@ -89,7 +89,7 @@ class TrainSgan(TrainRecipe):
         found = read_training_field(self.field)
         ready = prepare(found.image, found.mask, self.field.cut, self.instrument)
         notes = self.notes(recipe_text, {"files": ", ".join(self.field.files)})
-        return make_task(self, ready, found.bands, found.pixel_scale_arcsec, notes)
+        return make_task(self, ready, found.bands, found.pixel_scale_arcsec, notes, found.origin)
 
 
 def read_training_field(spec: TrainingField) -> Field:
@@ -124,7 +124,7 @@ def _check_digests(paths: list[Path], wanted: tuple[str, ...]) -> None:
 
 def make_task(
     recipe: TrainSgan, ready: Prepared, bands: tuple[str, ...], pixel_scale_arcsec: float | None,
-    notes: Mapping[str, object] | None = None,
+    notes: Mapping[str, object] | None = None, origin: Mapping[str, str] | None = None,
 ) -> SganTask:  # fmt: skip
     """The training task: fresh networks (weights from the recipe's seed), field, losses."""
     known = pixel_scale_arcsec and all(f == f for f in ready.psf_fwhm_pix)
@@ -158,6 +158,7 @@ def make_task(
             loss=recipe.loss,
             adam=recipe.adam,
             seed=recipe.seed,
+            origin=dict(origin or {}),
         )
 
 

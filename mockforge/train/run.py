@@ -37,16 +37,17 @@ class TrainRecipe:
         raise NotImplementedError
 
     def run(
-        self, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None
-    ) -> Path:
+        self, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None,
+        told: Callable[[str], None] | None = None,
+    ) -> Path:  # fmt: skip
         """Train the recipe's network into `out`; returns the model's JSON file.
 
-        `report(step, losses)` is called once before (no losses) and after each step. Raises
-        InputError where the data cannot be used or `out` holds another run, LossNotFinite where
-        training breaks.
+        `report(step, losses)` is called once before (no losses) and after each step; `told` hears
+        where the facts of the data come from, a line each. Raises InputError where the data cannot
+        be used or `out` holds another run, LossNotFinite where training breaks.
         """
         make = lambda: self.task(recipe_text)  # noqa: E731
-        return run_training(self, make, out, resume=resume, recipe_text=recipe_text, report=report)
+        return run_training(self, make, out, resume=resume, recipe_text=recipe_text, report=report, told=told)
 
     def notes(self, recipe_text: str, about: Mapping[str, object], **more: object) -> dict[str, object]:
         """What the model's card says of its data: `about` them, and `more` of how they are used."""
@@ -57,6 +58,7 @@ class TrainRecipe:
 def run_training(
     recipe: Any, make: Callable[[], Task], out: Path, *,
     resume: bool = False, recipe_text: str = "", report: Report | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> Path:  # fmt: skip
     """Train the task that `make` returns into `out`; returns the model's JSON file.
 
@@ -74,6 +76,8 @@ def run_training(
         if leads():
             check_run(recipe, out, resume)  # another run may have begun and ended here meanwhile
             record_run(recipe, out, recipe_text)
+            for fact, text in getattr(task, "origin", {}).items() if told else ():
+                told(f"{fact}: {text}")
         fit(task, recipe.train, recipe.seed, out, resume=resume, report=report)
     return out / f"{recipe.name}.json"
 
