@@ -51,7 +51,9 @@ class Batch:
 
     def with_attributes(self, **attributes: Any) -> Batch:
         """The batch with these attributes added or replaced. InputError for `bands` of unusable names."""
-        check_bands(attributes.get("bands") or ())
+        if attributes.get("bands"):
+            check_bands(attributes["bands"])
+            attributes["bands"] = tuple(str(name) for name in attributes["bands"])
         return replace(self, attributes={**self.attributes, **attributes})
 
     def keep(self, chosen: np.ndarray) -> Batch:

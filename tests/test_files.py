@@ -17,6 +17,7 @@ from astropy.table import Table
 from mockforge.errors import InputError
 from mockforge.files import files_of, located
 from mockforge.label.tiles import ImageTiles
+from mockforge.observe.colours import Colours
 from mockforge.observe.degrade_stage import Degrade
 from mockforge.observe.noise import Noise
 from mockforge.observe.psf import Gaussian, Psf, PsfImage, transfer
@@ -44,6 +45,10 @@ SMALL = Psf(gaussian=Gaussian(fwhm_arcsec=0.2))
 
 def text(path: Path) -> None:
     path.write_text("1000 1\n200000 1\n")
+
+
+def curve(path: Path) -> None:
+    path.write_text("7000 1\n8000 1\n")
 
 
 def image(path: Path) -> None:
@@ -170,6 +175,16 @@ CASES: dict[str, tuple[str, Callable[[Path], None], Callable[[str], Any]]] = {
         "a.fits",
         image,
         lambda p: moved(galaxies=GalaxyImages(sky=SkyGalaxies()), psf_out=of_psf(p)),
+    ),
+    "sersic_sed band": ("a.dat", curve, lambda p: SersicSed(bands=("F606W", p))),
+    "sersic_sed magnitude_band": ("a.dat", curve, lambda p: SersicSed(magnitude_band=p)),
+    "scene band": ("a.dat", curve, lambda p: SceneTiles(bands=("F606W", f"own={p}"), psf=SMALL)),
+    "inject curve": ("a.dat", curve, lambda p: Inject(curves={"g": p})),
+    "stamps other_bands": ("a.dat", curve, lambda p: Stamps(bands=("F606W",), other_bands=(p,))),
+    "degrade colours": (
+        "a.dat",
+        curve,
+        lambda p: Degrade(to="hst-cosmos", bands=("F814W",), colours=Colours(bands=(p,))),
     ),
     "stamps psf": ("a.fits", image, lambda p: Stamps(psf=of_psf(p))),
     "scene psf": ("a.fits", image, lambda p: SceneTiles(psf=of_psf(p))),

@@ -10,7 +10,7 @@ import numpy as np
 
 from mockforge.config import Count, Limit, config
 from mockforge.errors import InputError
-from mockforge.sky.bandpass import BandName
+from mockforge.sky.bandpass import Band
 from mockforge.sky.spectra import Spectra
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Colours:
     """Fluxes in the target's bands as sums of those in the image's, the best for a set of spectra."""
 
-    bands: tuple[BandName, ...]
+    bands: tuple[Band, ...]
     """Curves of the target's bands, in their order: its own, or the nearest there are."""
-    own_bands: tuple[BandName, ...] | None = None
+    own_bands: tuple[Band, ...] | None = None
     """Curves of the image's bands; null: those of the bands' names."""
     spectra: Spectra = Spectra()
     """Spectra that the light can have, all as likely."""

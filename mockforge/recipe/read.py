@@ -168,6 +168,8 @@ def plain(value: Any) -> Any:
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
+    if isinstance(value, str):
+        return str(getattr(value, "word", value))  # a band of a user's own file says both
     return str(value) if isinstance(value, Path) else value
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from mockforge.config import config
 from mockforge.errors import InputError, nearest
 from mockforge.field import ZEROPOINT_NJY
-from mockforge.sky.bandpass import BandName
+from mockforge.sky.bandpass import Band
 
 NEAREST = 0.001
 """A redshift below this is that of a star, or none."""
@@ -23,7 +23,7 @@ class Photometry:
 
     column: str
     """AB magnitude of the whole galaxy; empty cells and values outside 5 to 40, as 99, are not known."""
-    band: BandName
+    band: Band
     """Its band."""
 
 

@@ -13,7 +13,7 @@ from mockforge.errors import InputError
 from mockforge.field import Field
 from mockforge.files import Stamp, named, stamp
 from mockforge.observe.psf import Psf
-from mockforge.sky.bandpass import BandName
+from mockforge.sky.bandpass import Band, bands_of
 from mockforge.sky.cutouts import Cleaning, Cutout, cleaned
 from mockforge.sky.galaxy_catalogue import (
     NEAREST,
@@ -45,7 +45,7 @@ class FileGalaxies:
 
     catalogue: str
     """The table of galaxies."""
-    bands: tuple[BandName, ...]
+    bands: tuple[Band, ...]
     """Bands of the images, in order."""
     folder: str | None = None
     """Where the files are; null for the catalogue's folder."""
@@ -68,6 +68,9 @@ class FileGalaxies:
     """Sky and neighbours."""
     min_redshift: NonNegative = 0.0
     """Leave out galaxies nearer than this."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bands", bands_of(self.bands))
 
     def files_read(self) -> dict[str, Path]:
         """The catalogue, and the images that it names."""

@@ -17,7 +17,7 @@ from mockforge.files import Stamp, stamp
 from mockforge.observe.psf import Psf
 from mockforge.observe.redshift import Cosmology
 from mockforge.rng import Stream
-from mockforge.sky.bandpass import BandName
+from mockforge.sky.bandpass import Band, bands_of
 from mockforge.sky.cutouts import Cutout, Galaxies, turned_cutout
 from mockforge.sky.galaxy_files import FileCatalogue, FileGalaxies
 from mockforge.sky.image_draw import Drawn, draw
@@ -72,7 +72,7 @@ class RedshiftImages:
 
     galaxies: GalaxyImages
     """The galaxies and their images."""
-    bands: tuple[BandName, ...] = ("F606W", "F814W", "F125W", "F160W")
+    bands: tuple[Band, ...] = ("F606W", "F814W", "F125W", "F160W")
     """Bands of the pairs, in the order of the channel axis."""
     stamp: Count = 64
     """Height and width of a stamp, pixels."""
@@ -94,7 +94,7 @@ class RedshiftImages:
     target is younger by the time between, as its star-formation history has it."""
     igm: Igm = "inoue2014"
     """Absorption by intergalactic gas."""
-    magnitude_band: BandName = "lsst_r"
+    magnitude_band: Band = "lsst_r"
     """Rest-frame band of the absolute magnitudes and K-corrections in the table."""
     psf_in: Psf | None = None
     """PSF of the input; null for that of the images, and the pixel of the stamp where it is larger."""
@@ -121,8 +121,7 @@ class RedshiftImages:
     """Magnitudes by which the target changes per unit of redshift; -1 brightens it by 1 a unit."""
 
     def __post_init__(self) -> None:
-        if not self.bands or len(set(self.bands)) < len(self.bands):
-            raise ValueError(f"bands should be one or more different names, found {list(self.bands)}")
+        object.__setattr__(self, "bands", bands_of(self.bands))
         if self.population == "evolving" and not isinstance(self.spectra.chosen, Populations):
             raise ValueError("population: evolving wants spectra: {populations: ...}; templates have no age")
 

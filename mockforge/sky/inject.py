@@ -14,18 +14,18 @@ from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.psf import Gaussian, Psf
 from mockforge.rng import Stream
-from mockforge.sky.bandpass import BandName
+from mockforge.sky.bandpass import Band
 from mockforge.sky.scene_model import RealStamps, SceneModel, Structure
 
 if TYPE_CHECKING:
     from mockforge.sky.inject_truth import Painted
 
-STANDS_FOR: dict[str, BandName] = {
-    "u": "lsst_u", "g": "lsst_g", "r": "lsst_r", "i": "lsst_i", "z": "lsst_z", "Z": "lsst_z",
-    "y": "lsst_y", "Y": "F105W", "J": "F125W", "H": "F160W", "K": "HAWKI_Ks", "Ks": "HAWKI_Ks",
+STANDS_FOR: dict[str, str] = {
+    "u": "lsst_u", "g": "lsst_g", "r": "lsst_r", "i": "lsst_i", "z": "lsst_z", "y": "lsst_y",
+    "Z": "lsst_z", "Y": "vista_Y", "J": "vista_J", "H": "vista_H", "K": "vista_Ks", "Ks": "vista_Ks",
 }  # fmt: skip
-"""The curve that gives a band of this name its colours where the recipe names none: the one of ours
-whose pivot wavelength is nearest to those of OmegaCAM (u to i) and VIRCAM (Z to Ks)."""
+"""The curve that gives a band of this name its colours where the recipe names none: VIRCAM's own for Y
+to Ks; Rubin's for u to Z, whose pivot wavelengths are near those of OmegaCAM and VIRCAM."""
 
 
 @config
@@ -59,7 +59,7 @@ class Inject:
     places: Literal["random", "grid"] = "random"
     """`random`: a Poisson number anywhere, so that they blend with each other too; `grid`: a hexagonal
     lattice of that density, laid anew in each sample and off the pixels' centres."""
-    curves: dict[str, BandName] | None = None
+    curves: dict[str, Band] | None = None
     """Curve that stands for each band of the images, such as {g: lsst_g}; null: the band of the same
     name, and for u, g, r, i, z, y, Z, Y, J, H, K, Ks ours nearest in wavelength."""
     psf: Psf | None = None
@@ -172,7 +172,7 @@ class Inject:
             real=self.real, stars=None, edge_mag_arcsec2=self.edge_mag_arcsec2,
         )  # fmt: skip
 
-    def _curves(self, bands: Sequence[str]) -> tuple[BandName, ...]:
+    def _curves(self, bands: Sequence[str]) -> tuple[Band, ...]:
         from mockforge.sky.bandpass import curve
 
         given = self.curves or {}

@@ -15,7 +15,7 @@ from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.psf import Psf
 from mockforge.observe.redshift import Cosmology
 from mockforge.rng import Stream
-from mockforge.sky.bandpass import BandName
+from mockforge.sky.bandpass import Band, bands_of
 from mockforge.sky.galaxy_table import light_columns, part_columns, scale_columns, spectrum_columns
 from mockforge.sky.light import Epochs, Light, light
 from mockforge.sky.pair_bodies import Bodies, Sizes, draw_bodies, sizes_of, stamp_side
@@ -48,7 +48,7 @@ class SersicSed:
     parameter drawn, total fluxes and K-corrections.
     """
 
-    bands: tuple[BandName, ...] = ("F435W", "F606W", "F775W", "F814W", "F850LP", "F105W", "F125W", "F160W")
+    bands: tuple[Band, ...] = ("F435W", "F606W", "F775W", "F814W", "F850LP", "F105W", "F125W", "F160W")
     """Bands of the images, in the order of the channel axis."""
     stamp: Count = 60
     """Height and width of a stamp, pixels."""
@@ -77,7 +77,7 @@ class SersicSed:
     """AB magnitude of the whole galaxy in `magnitude_band`."""
     magnitude_kind: Literal["absolute", "apparent"] = "absolute"
     """Absolute in the rest frame, or apparent as the input has it."""
-    magnitude_band: BandName = "lsst_r"
+    magnitude_band: Band = "lsst_r"
     """Band of `magnitude`; it need not be one of `bands`."""
     r_e: Annotated[Varying, Limit(gt=0)] = Varying("lognormal", (3.0, 0.5))
     """Effective radius of the main body: semi-major axis of the ellipse that holds half its light."""
@@ -117,8 +117,7 @@ class SersicSed:
     """Where galaxies are drawn: cpu, cuda, cuda:1, ... Bytes are equal on one kind of device."""
 
     def __post_init__(self) -> None:
-        if not self.bands or len(set(self.bands)) < len(self.bands):
-            raise ValueError(f"bands should be one or more different names, found {list(self.bands)}")
+        object.__setattr__(self, "bands", bands_of(self.bands))
         check_redshifts(self.z_in, self.z_out, self.redshift_grid)
         if (self.psf_in is None) != (self.psf_out is None):
             raise ValueError("psf_in and psf_out go together: give both, or neither")

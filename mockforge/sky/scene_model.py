@@ -8,7 +8,7 @@ from typing import Annotated
 from mockforge.config import Count, Fraction, Index, Limit, NonNegative, Positive, config
 from mockforge.observe.noise import Noise
 from mockforge.observe.psf import Moffat, Psf
-from mockforge.sky.bandpass import BandName
+from mockforge.sky.bandpass import Band, bands_of
 from mockforge.sky.real_galaxies import RealGalaxies
 
 Magnitude = Annotated[float, Limit(ge=16, le=30.5)]
@@ -83,7 +83,7 @@ class RealStamps(RealGalaxies):
 
     faintest: Magnitude = 24.0
     """Galaxies up to this AB magnitude get a picture."""
-    band: BandName = "F814W"
+    band: Band = "F814W"
     """Band of this limit; that of the images need not be."""
     nearest: Count = 5
     """One of so many galaxies that look most alike, at random."""
@@ -112,7 +112,7 @@ class SceneModel:
     and sources (no counting of single electrons).
     """
 
-    bands: tuple[BandName, ...] = ("F606W", "F775W", "F814W")
+    bands: tuple[Band, ...] = ("F606W", "F775W", "F814W")
     """Bands of the images, in the order of the channel axis."""
     pixel_scale_arcsec: Positive = 0.06
     """Size of a pixel."""
@@ -144,8 +144,7 @@ class SceneModel:
     """Surface brightness to which a galaxy or star is painted; farther out it has no light."""
 
     def __post_init__(self) -> None:
-        if not self.bands or len(set(self.bands)) < len(self.bands):
-            raise ValueError(f"bands should be one or more different names, found {list(self.bands)}")
+        object.__setattr__(self, "bands", bands_of(self.bands))
         if self.brightest >= self.faintest:
             raise ValueError(f"brightest {self.brightest:g} should be below faintest {self.faintest:g}")
         if self.shear[0] ** 2 + self.shear[1] ** 2 >= 0.25:

@@ -12,6 +12,7 @@ from mockforge.errors import InputError
 from mockforge.files import Stamp, files_of, stamp
 from mockforge.observe.redshift import luminosity_distance
 from mockforge.sky.bandpass import CANDELS_GOODSS, curve
+from mockforge.sky.bandpass import band as named_band
 from mockforge.sky.photometry import TEN_PC_MPC, njy_per_luminosity
 from mockforge.sky.populations import population_set
 from mockforge.sky.projection import Projection, Seen, nodes
@@ -146,7 +147,7 @@ def sed_fluxes(
         np.asarray(z_seen, dtype=np.float64),
         _checked(found, spectrum),
     )
-    through = _through(_grid(found), tuple(bands), igm, cosmology)
+    through = _through(_grid(found), tuple(map(named_band, bands)), igm, cosmology)
     return through.fluxes(found, z_population, z_seen, spectrum)
 
 
@@ -166,7 +167,7 @@ def absolute_fluxes(
     z_population, spectrum = np.broadcast_arrays(
         np.asarray(z_population, dtype=np.float64), _checked(found, spectrum)
     )
-    seen = _at_rest(found, band)
+    seen = _at_rest(found, named_band(band))
     galaxies = zip(z_population.tolist(), spectrum.tolist(), strict=True)
     flux = np.array([seen.of(found.row(z, m))[0] for z, m in galaxies])
     return flux * njy_per_luminosity(TEN_PC_MPC)
@@ -220,12 +221,13 @@ def flux_table(
     """
     found = spectrum_set(spectra, cosmology)
     z = np.asarray(redshifts, dtype=np.float64)
-    curves = [part for band in bands for part in curve(band)]
+    bands = tuple(map(named_band, bands))
+    curves = [part for name in bands for part in curve(name)]
     key = digest_of("flux_table 1", found.digest(), *curves, z, z_population, cosmology, igm)
     every = np.arange(len(found.names))
 
     def make() -> np.ndarray:
-        through = _through(_grid(found), tuple(bands), igm, cosmology)
+        through = _through(_grid(found), bands, igm, cosmology)
         stars = z if z_population is None else np.full(len(z), z_population)
         rows = [
             through.fluxes(found, every * 0.0 + s, every * 0.0 + seen, every)

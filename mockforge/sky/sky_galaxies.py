@@ -12,7 +12,7 @@ from mockforge.errors import InputError
 from mockforge.label.stage import Detect
 from mockforge.observe.measure import stars
 from mockforge.observe.psf import Gaussian, Psf
-from mockforge.sky.bandpass import BandName
+from mockforge.sky.bandpass import Band
 from mockforge.sky.cutouts import Cutout, mirrored
 
 
@@ -22,7 +22,7 @@ class PaintedBand:
 
     painted: str
     """Its name in the model, e.g. `g`."""
-    band: BandName
+    band: Band
     """The bandpass that its spectra are seen through."""
 
 
@@ -46,7 +46,7 @@ class SkyGalaxies:
     bands: tuple[PaintedBand, ...] = (
         PaintedBand(painted="g", band="lsst_g"),
         PaintedBand(painted="r", band="lsst_r"),
-        PaintedBand(painted="Z", band="lsst_z"),
+        PaintedBand(painted="Z", band="vista_Z"),
     )
     """Bands that are used."""
     z_in: Annotated[Varying, Limit(gt=0)] = uniform(0.1, 0.6)

@@ -13,6 +13,7 @@ from mockforge.errors import InputError
 from mockforge.sky.spectra import SpectrumFiles
 from mockforge.sky.spectrum_set import SpectrumSet, fixed_set
 from mockforge.sky.spectrum_units import (
+    FluxKind,
     Told,
     angstrom,
     per_wavelength,
@@ -20,8 +21,7 @@ from mockforge.sky.spectrum_units import (
     told_by_units,
     wave_unit,
 )
-
-_FITS = b"SIMPLE  =                    T"
+from mockforge.sky.two_columns import Columns, Wanted, read_columns
 
 _SUNS = 1e10
 """Luminosity of every spectrum over the wavelengths that all cover, solar luminosities."""
@@ -29,9 +29,15 @@ _SUNS = 1e10
 _SHORTEST = 50.0
 """Angstrom; a spectrum that ends below is in another unit, or in logarithms."""
 
-_WAVES = ("wavelength", "wave", "lambda", "lam", "wl", "loglam", "wavelengths", "freq", "frequency", "energy")
-_FLUXES = ("flux", "f_lambda", "flambda", "flam", "f_nu", "fnu", "flux_density", "sed", "luminosity", "spec")
-"""Names of columns, without regard to case; where they tell nothing, the first two are taken."""
+_WANTED = Wanted(
+    x=("wavelength", "wave", "lambda", "lam", "wl", "loglam", "wavelengths", "freq", "frequency", "energy"),
+    y=("flux", "f_lambda", "flambda", "flam", "f_nu", "fnu", "flux_density", "sed", "luminosity", "spec"),
+    words="wavelength and flux",
+    kind="spectrum",
+)
+_KIND_OF: dict[str, FluxKind] = {
+    "f_lambda": "f_lambda", "flambda": "f_lambda", "flam": "f_lambda", "f_nu": "f_nu", "fnu": "f_nu"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -109,15 +115,8 @@ def read_spectrum(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(path: Path, config: SpectrumFiles) -> Raw:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; wanted is a spectrum in ASCII, ECSV or FITS")
-    start = path.read_bytes()[:30]
-    if start == _FITS:
-        raw = _from_fits(path)
-    elif start.startswith((b"# %ECSV", b"<?xml", b"<VOTABLE")):
-        raw = _from_table(path, "ascii.ecsv" if start.startswith(b"#") else "votable")
-    else:
-        raw = _from_text(path, config)
+    found = read_columns(path, _WANTED)
+    raw = _from_images(path) if found is None else _of_columns(path, found, config)
     wave, flux = raw.wave, raw.flux
     if len(wave) < 2 or not np.isfinite(wave).all() or wave.min() <= 0:
         raise InputError(f"{path}: wanted are two or more wavelengths above 0")
@@ -128,76 +127,31 @@ def _read(path: Path, config: SpectrumFiles) -> Raw:
     return raw
 
 
-def _from_text(path: Path, config: SpectrumFiles) -> Raw:
-    rows, comments = [], []
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-        data, mark, comment = line.partition("#")
-        words = data.replace(",", " ").split()
-        if not words:
-            comments += [comment] if mark else []
-            continue
-        try:
-            rows.append((float(words[0]), float(words[1])))
-        except (ValueError, IndexError):
-            raise InputError(
-                f"{path}, line {number}: wanted are wavelength and flux, found {line.strip()[:40]!r}"
-            ) from None
-    if not rows:
-        raise InputError(f"{path}: no rows; wanted are wavelength and flux")
-    wave, flux = np.array(rows).T
-    return Raw(wave, flux, Told() if config.units == "recipe" else told_by_text(comments, str(path)))
-
-
-def _from_table(path: Path, kind: str) -> Raw:
-    from astropy.table import Table
-
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            table = Table.read(path, format=kind)
-    except Exception as error:  # astropy raises of every kind over tables it cannot read
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: cannot be read as a table ({kind}): {reason}") from error
-    units = {name: str(table[name].unit or "") for name in table.colnames}
-    return _columns(path, list(table.colnames), units, lambda name: np.ma.filled(table[name], np.nan))
-
-
-def _columns(path: Path, names: list[str], units: dict[str, str], values: Any) -> Raw:
-    """The spectrum of a table: columns by their names, else the first two."""
-    if len(names) < 2:
-        raise InputError(f"{path}: a table of {len(names)} column(s); wanted are wavelength and flux")
-    lower = [name.lower() for name in names]
-    wave = next((names[lower.index(w)] for w in _WAVES if w in lower), None)
-    flux = next((names[lower.index(f)] for f in _FLUXES if f in lower), None)
-    if wave is None or flux is None:
-        wave, flux = names[:2]
-    try:
-        x, y = (np.asarray(values(name), dtype=np.float64).ravel() for name in (wave, flux))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: columns {wave} and {flux} hold no numbers ({error})") from error
-    told = told_by_units(units[wave], units[flux], f"the units of {wave} and {flux}")
-    kind = {"f_lambda": "f_lambda", "flambda": "f_lambda", "flam": "f_lambda", "f_nu": "f_nu", "fnu": "f_nu"}
-    if not units[flux] and flux.lower() in kind:
-        told = replace(told, flux=kind[flux.lower()])
+def _of_columns(path: Path, found: Columns, config: SpectrumFiles) -> Raw:
+    if found.comments or not found.names[0]:
+        told = Told() if config.units == "recipe" else told_by_text(list(found.comments), str(path))
+        return Raw(found.x, found.y, told)
+    wave, flux = found.names
+    told = told_by_units(*found.units, f"the units of {wave} and {flux}")
+    if not found.units[1] and flux.lower() in _KIND_OF:
+        told = replace(told, flux=_KIND_OF[flux.lower()])
     if wave.lower() == "loglam":  # SDSS: lg of the vacuum wavelength in Angstrom
-        return Raw(10.0**x, y, replace(told, wave="Angstrom", unknown=()))
-    return Raw(x, y, told)
+        return Raw(10.0**found.x, found.y, replace(told, wave="Angstrom", unknown=()))
+    return Raw(found.x, found.y, told)
 
 
-def _from_fits(path: Path) -> Raw:
+def _from_images(path: Path) -> Raw:
     from astropy.io import fits
 
     try:
-        # What matters of a damaged file is said below, so astropy need not warn of it.
         with path.open("rb") as raw, warnings.catch_warnings(action="ignore"), fits.open(raw) as found:
             for hdu in list(found):
                 data: Any = hdu.data  # type: ignore[attr-defined]
-                columns = getattr(hdu, "columns", None)
-                if columns is not None and len(columns.names) >= 2:
-                    units = {c.name: c.unit or "" for c in columns}
-                    return _columns(path, list(columns.names), units, lambda name, data=data: data[name])
-                if data is not None and columns is None and np.squeeze(data).ndim == 1:
+                if data is not None and getattr(hdu, "columns", None) is None and np.squeeze(data).ndim == 1:
                     return _from_image(path, hdu)
     except (OSError, ValueError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: not a readable FITS spectrum ({error})") from error
     raise InputError(f"{path}: neither a table of two columns nor one dimension of flux")
 

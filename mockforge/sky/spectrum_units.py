@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -125,32 +126,42 @@ _OTHER = re.compile(
 """Fluxes that are neither per wavelength nor per frequency, within a line of text."""
 
 
-def told_by_text(lines: list[str], where: str) -> Told:
-    """What the comments above a table of two columns say. InputError where they say two things."""
-    waves, kinds, other, air = [], [], [], False
+def units_in(lines: Sequence[str]) -> list[str]:
+    """The units of wavelength, frequency or energy that lines of text name, those of fluxes left out."""
+    found = []
     for line in lines:
-        other += _OTHER.findall(line)
-        for found in _COMPOSITE.finditer(line):
-            kind = flux_kind(" ".join(found.group().split()))
-            kinds += [kind] if kind else []
         rest = _COMPOSITE.sub(" ", line)
-        air |= re.search(r"(?i)\(air\)|air wavelengths?|wavelengths? (?:are )?in air", rest) is not None
         for word in _WORD.findall(rest):
             bare = word.strip("_").lower()
-            unit = _LENGTH_OF.get(bare) if bare not in ("a", "aa", "å") or word in ("A", "AA", "Å") else None
-            if word == "A" and not re.search(r"[\[(,]\s*A\s*[\]),]", rest):
-                unit = None  # the article
-            waves += [unit] if unit else []
-            if bare in _KINDS:
-                kinds.append(_KINDS[bare])
-            elif bare in ("hz", "ghz", "thz", "ev", "kev"):
-                waves.append({"hz": "Hz", "ghz": "GHz", "thz": "THz", "ev": "eV", "kev": "keV"}[bare])
-    for what, found in (("wavelength_unit", waves), ("flux", kinds)):
-        if len(set(found)) > 1:
+            if bare in ("a", "aa", "å"):  # one of them is an article
+                alone = word != "A" or re.search(r"[\[(,]\s*A\s*[\]),]", rest)
+                found += ["Angstrom"] if word in ("A", "AA", "Å") and alone else []
+            elif bare in _LENGTH_OF:
+                found.append(_LENGTH_OF[bare])
+            elif bare in _OTHER_AXES:
+                found.append(_OTHER_AXES[bare])
+    return found
+
+
+_OTHER_AXES = {"hz": "Hz", "ghz": "GHz", "thz": "THz", "ev": "eV", "kev": "keV"}
+_AIR = re.compile(r"(?i)\(air\)|air wavelengths?|wavelengths? (?:are )?in air")
+
+
+def told_by_text(lines: Sequence[str], where: str) -> Told:
+    """What the comments above a table of two columns say. InputError where they say two things."""
+    waves, kinds, other = units_in(lines), [], []
+    for line in lines:
+        other += _OTHER.findall(line)
+        found = [flux_kind(" ".join(one.group().split())) for one in _COMPOSITE.finditer(line)]
+        words = [w.strip("_").lower() for w in _WORD.findall(_COMPOSITE.sub(" ", line))]
+        kinds += [kind for kind in (*found, *map(_KINDS.get, words)) if kind]
+    for what, named in (("wavelength_unit", waves), ("flux", kinds)):
+        if len(set(named)) > 1:
             raise InputError(
-                f"{where}: its comments name {' and '.join(dict.fromkeys(found))}; say which holds with"
+                f"{where}: its comments name {' and '.join(dict.fromkeys(named))}; say which holds with"
                 f" `{what}` and `units: recipe`"
             )
+    air = any(_AIR.search(line) for line in lines)
     told = waves[0] if waves else None, kinds[0] if kinds and not other else None
     return Told(*told, air, unknown=tuple(other), source="its comments")
 

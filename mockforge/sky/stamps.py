@@ -15,7 +15,7 @@ from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.psf import Airy, Psf
 from mockforge.observe.redshift import Cosmology
 from mockforge.rng import Stream
-from mockforge.sky.bandpass import BandName
+from mockforge.sky.bandpass import Band, bands_of
 from mockforge.sky.spectra import Igm
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ class Stamps:
     brightest and above `isophote`; and the table `objects` with every parameter.
     """
 
-    bands: tuple[BandName, ...] = ("F606W", "F775W", "F814W")
+    bands: tuple[Band, ...] = ("F606W", "F775W", "F814W")
     """Bands of `truth`, in the order of the channel axis."""
-    other_bands: tuple[BandName, ...] | None = None
+    other_bands: tuple[Band, ...] | None = None
     """Bands of `light`, one for each of `bands`, whose PSF it has; null: no `light`."""
     stamp: Count = 64
     """Height and width of a stamp, pixels."""
@@ -69,8 +69,9 @@ class Stamps:
     """Absorption by intergalactic gas."""
 
     def __post_init__(self) -> None:
-        if not self.bands or len(set(self.bands)) < len(self.bands):
-            raise ValueError(f"bands should be one or more different names, found {list(self.bands)}")
+        object.__setattr__(self, "bands", bands_of(self.bands))
+        if self.other_bands is not None:
+            object.__setattr__(self, "other_bands", bands_of(self.other_bands))
         if self.other_bands is not None and len(self.other_bands) != len(self.bands):
             raise ValueError(
                 f"other_bands should name a band for each of the {len(self.bands)} bands,"
