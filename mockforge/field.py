@@ -52,6 +52,19 @@ class Field:
             )
         check_bands(self.bands)
 
+    def __repr__(self) -> str:
+        _, height, width = self.shape
+        scale = f'{self.pixel_scale_arcsec:.4g}" a pixel' if side else "pixel scale unknown"
+        zeropoint = "" if self.zeropoint_ab is None else f", AB zeropoint {self.zeropoint_ab:g}"
+        psf = "PSF unknown"
+        if self.psf_fwhm_arcsec is not None:
+            psf = f'PSF FWHM {", ".join(f"{f:.3g}" for f in self.psf_fwhm_arcsec)}"'
+        known = [name for name in ("mask", "truth", "variance", "wcs") if getattr(self, name) is not None]
+        return (
+            f"<mockforge.Field {width} x {height} pixels (x, y) in {', '.join(self.bands)}, {self.unit}"
+            f"{zeropoint}\n {scale}, {psf}; {'with ' + ', '.join(known) if known else 'image alone'}>"
+        )
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(bands, y, x)."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ from mockforge.engine.repair import verify
 from mockforge.engine.worker import Job, shard_name
 from mockforge.errors import InputError, MockforgeError
 from mockforge.progress import Progress, say
+from mockforge.recipe.overrides import Overrides
 from mockforge.recipe.read import Recipe, load
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ __all__ = ["build", "changes", "verify"]
 def build(
     recipe: str | Path,
     out: str | Path | None = None,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     workers: int | None = None,
     *,
     overwrite: bool = False,
@@ -52,9 +52,9 @@ def build(
     """Build the dataset of a recipe, or finish one that was stopped; returns its folder.
 
     `recipe` is a file or the name of a bundled recipe, `out` a folder (default
-    `datasets/<name>`), `overrides` are `key=value`, `workers` processes work at once (default:
-    one a CPU). The bytes of every shard depend on the recipe alone. `overwrite` replaces a
-    dataset of another recipe; `quiet` 1 shows no progress.
+    `datasets/<name>`), `overrides` are `["samples=64"]` or `{"samples": 64}`, keys with dots,
+    `workers` processes work at once (default: one a CPU). The bytes of every shard depend on the
+    recipe alone. `overwrite` replaces a dataset of another recipe; `quiet` 1 shows no progress.
 
     Raises InputError for a faulty recipe (nothing is written then), for a folder with other
     files, and for a folder with shards of another recipe; MockforgeError where the work fails.

@@ -20,6 +20,7 @@ from mockforge.names import is_name, name_problem
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.recipe.checks import NamedStage, check_flow, check_save, check_splits, read_stages
 from mockforge.recipe.errors import read
+from mockforge.recipe.overrides import Overrides
 from mockforge.recipe.yaml import Document, apply_overrides, parse_document, read_document, show
 from mockforge.stages import TRAININGS, stage_class, training_class
 
@@ -86,12 +87,13 @@ class Recipe:
         return digest(self.document(), self.weights)
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load(path: str | Path, overrides: Overrides = ()) -> Recipe:
     """Read and check a recipe file, or a bundled recipe by name.
 
-    `overrides` are `key=value` with dots: `samples=64`, `stages.detect.threshold=4`,
-    `stages.0.sgan.tile=128`, `splits.train=0.9`. Raises one InputError that lists every problem,
-    a line each, with file, line, key, value found and the nearest valid name.
+    `overrides` are `key=value`, or a mapping from key to value; keys with dots: `samples=64`,
+    `stages.detect.threshold=4`, `stages.0.sgan.tile=128`, `splits.train=0.9`. Raises one
+    InputError that lists every problem, a line each, with file, line, key, value found and the nearest
+    valid name.
     """
     return _recipe(_open(path, overrides))
 
@@ -101,7 +103,7 @@ def loads(text: str, where: str) -> Recipe:
     return _recipe(parse_document(text, where))
 
 
-def load_training(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, str]:
+def load_training(path: str | Path, overrides: Overrides = ()) -> tuple[Any, str]:
     """Read and check a training recipe: (its configuration, the resolved recipe as YAML text).
 
     The configuration is a `TrainSgan`, for a recipe with the key `field`, a `TrainRedshifter`, for
@@ -194,7 +196,7 @@ def to_yaml(document: Any) -> str:
     return out.getvalue()
 
 
-def _open(path: str | Path, overrides: Sequence[str]) -> Document:
+def _open(path: str | Path, overrides: Overrides) -> Document:
     known = bundled_recipes()
     if not Path(path).exists():
         if str(path) in known:

@@ -11,13 +11,13 @@ import io
 import math
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mockforge.config import LARGEST_NUMBER
 from mockforge.errors import InputError, nearest
+from mockforge.recipe.overrides import Overrides, override_words
 
 Key = tuple[str | int, ...]
 """Where a value sits: `("stages", 1, "detect", "threshold")`."""
@@ -113,9 +113,9 @@ def parse_document(text: str, where: str) -> Document:
     return document
 
 
-def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
-    """Set each `key=value` in the document; problems are recorded under the override's name."""
-    for override in overrides:
+def apply_overrides(document: Document, overrides: Overrides) -> None:
+    """Set each override in the document; problems are recorded under the override's name."""
+    for override in override_words(overrides):
         try:
             _override(document, override)
         except InputError as error:

@@ -54,6 +54,16 @@ class Model:
     sha256: str = ""
     """Digest of the weights file."""
 
+    def __repr__(self) -> str:
+        scale = f', {self.pixel_scale_arcsec:g}" a pixel' if self.pixel_scale_arcsec else ""
+        kind = "forge" if self.clean else "smith2019"
+        members = f", {self.n_members} members" if self.members else ""
+        weights = f"weights sha256 {self.sha256[:12]}" if self.sha256 else "not trained"
+        return (
+            f"<SGAN {self.name!r} ({kind}) in {', '.join(self.bands)}{scale}{members}, {weights}; "
+            "paint it with mockforge.Sky>"
+        )
+
     @property
     def clean(self) -> bool:
         """Whether the network paints the noiseless sky, so that its samples have a truth."""

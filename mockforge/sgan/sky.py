@@ -83,6 +83,16 @@ class Sky:
         self._shot = NoisePlane(stream.child("shot"), bands, _NOISE_BLOCK, 0)  # a tile's own, no other's
         self._follow(made)
 
+    def __repr__(self) -> str:
+        model, rms = self.model, self.control.instrument.rms_njy
+        deep = ", ".join(f"{b} {r:.3g}" for b, r in zip(model.bands, rms, strict=True))
+        scale = f', {model.pixel_scale_arcsec:g}" a pixel' if model.pixel_scale_arcsec else ""
+        return (
+            f"<mockforge.Sky, model {model.name!r}, seed {self.seed}: endless painted sky in "
+            f"{', '.join(model.bands)}{scale}\n"
+            f" sky rms {deep} nJy, member {self.member} of {model.n_members}; sky[y0:y1, x0:x1] is a Field>"
+        )
+
     def _follow(self, made: Control) -> None:
         """Be what `made` says from now on."""
         self.control = made

@@ -6,6 +6,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +17,13 @@ from mockforge.rng import Stream
 from mockforge.sky.clumps import CELL, clumped, in_clumps
 from mockforge.sky.clumps import scattered as scattered
 from mockforge.sky.population import hst_population
+from mockforge.sky.scene_catalogue import catalogue_of
 from mockforge.sky.scene_model import SceneModel
 from mockforge.sky.scene_objects import REACH, Objects, galaxies, stars, together
 from mockforge.sky.scene_paint import paint
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 _KEPT_BYTES = 2**31
 """Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
@@ -62,6 +67,16 @@ class Scene:
             self.noise = pixel_noise(
                 self.model.noise, self.model.bands, self.model.pixel_scale_arcsec, self.psf_fwhm_arcsec
             )
+
+    def __repr__(self) -> str:
+        model = self.model
+        noise = "no noise" if self.noise is None else "with noise"
+        return (
+            f"<mockforge.Scene, seed {self.seed}: endless parametric sky in {', '.join(model.bands)}, "
+            f'{model.pixel_scale_arcsec:g}" a pixel\n'
+            f" galaxies of F160W {model.brightest:g} to {model.faintest:g} AB, {noise}, nJy; "
+            "scene[y0:y1, x0:x1] is a Field, scene.objects(y0, y1, x0, x1) its Table>"
+        )
 
     @property
     def psf_fwhm_arcsec(self) -> tuple[float, ...] | None:
@@ -112,13 +127,23 @@ class Scene:
         shot = _correlated(self._photons, None, y0, x0, truth.shape[1:])
         return truth + (noise * np.sqrt(variance) + shot * np.sqrt(photons)).astype(np.float32)
 
-    def objects(self, y0: int, y1: int, x0: int, x1: int) -> Objects:
-        """The objects whose stamps have a pixel in a window, in the order that they are added up."""
+    def objects(self, y0: int, y1: int, x0: int, x1: int) -> Table:
+        """The objects whose stamps have a pixel in a window, as an astropy Table with units.
+
+        A row each, in the order that they are added up: place in pixels of the sky and in degrees,
+        redshift, AB magnitude in F160W, size, shape, and `flux` (band) in nJy; see
+        `mockforge.sky.scene_catalogue.COLUMNS`.
+        """
+        made = self.drawn(y0, y1, x0, x1)
+        return catalogue_of(made, self.model.bands, self.model.pixel_scale_arcsec, self.seed)
+
+    def drawn(self, y0: int, y1: int, x0: int, x1: int) -> Objects:
+        """The same as arrays, as painters take them."""
         cells = [self.cell(cy, cx) for cy, cx in self._near(y0, y1, x0, x1)]
         return together([cell.rows(cell.touching(y0, y1, x0, x1)) for cell in cells])
 
     def layers(self, y0: int, y1: int, x0: int, x1: int) -> Iterator[Layer]:
-        """The pixels of the objects of `objects(...)` inside the window, in the same order."""
+        """The pixels of the objects of `drawn(...)` inside the window, in the same order."""
         row = 0
         for key in self._near(y0, y1, x0, x1):
             cell = self.cell(*key)

@@ -149,7 +149,7 @@ class SceneTiles(SceneModel):
             return made, lambda: painted
         m, side = self.margin, self.tile + self.margin
         window = (y - m, y + side, x - m, x + side)
-        return scene.objects(*window), lambda: scene.layers(*window)
+        return scene.drawn(*window), lambda: scene.layers(*window)
 
     def _truth(
         self, made: Objects, layers: Layers, origin: tuple[int, int]
