@@ -17,7 +17,6 @@ from mockforge.rng import Stream
 from mockforge.sky.clumps import CELL, clumped, in_clumps
 from mockforge.sky.clumps import scattered as scattered
 from mockforge.sky.population import hst_population
-from mockforge.sky.scene_catalogue import catalogue_of
 from mockforge.sky.scene_model import SceneModel
 from mockforge.sky.scene_objects import REACH, Objects, galaxies, stars, together
 from mockforge.sky.scene_paint import paint
@@ -134,6 +133,8 @@ class Scene:
         redshift, AB magnitude in F160W, size, shape, and `flux` (band) in nJy; see
         `mockforge.sky.scene_catalogue.COLUMNS`.
         """
+        from mockforge.sky.scene_catalogue import catalogue_of  # loads astropy's tables
+
         made = self.drawn(y0, y1, x0, x1)
         return catalogue_of(made, self.model.bands, self.model.pixel_scale_arcsec, self.seed)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from functools import cache
-from typing import Any
 
 import numpy as np
+from astropy.table import Column, Table
 
 from mockforge.field import tan_wcs
 from mockforge.sky.scene_objects import Objects
@@ -38,13 +37,20 @@ COLUMNS: dict[str, tuple[str, str]] = {
 """Field of Objects -> unit and description of its column."""
 
 
-def catalogue_of(made: Objects, bands: Sequence[str], pixel_scale_arcsec: float, seed: int) -> Any:
+class ObjectTable(Table):
+    """Galaxies and stars of a scene, a row each; columns are attributes too (`table.flux`)."""
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        if name in COLUMNS and name in self.colnames:
+            return np.asarray(self[name])
+        raise AttributeError(f"the table of objects has no attribute {name!r}")
+
+
+def catalogue_of(made: Objects, bands: Sequence[str], pixel_scale_arcsec: float, seed: int) -> ObjectTable:
     """The objects as a Table, a row each: the columns of COLUMNS, and `ra`, `dec` by the sky's WCS.
 
-    `flux` is (N, band) in the order of `meta["bands"]`. Columns are attributes too (`table.flux`).
+    `flux` is (N, band) in the order of `meta["bands"]`.
     """
-    from astropy.table import Column
-
     columns = [
         Column(getattr(made, f.name), name=f.name, unit=unit or None, description=text or None)
         for f in fields(Objects)
@@ -55,22 +61,6 @@ def catalogue_of(made: Objects, bands: Sequence[str], pixel_scale_arcsec: float,
         Column(np.asarray(values), name=name, unit="deg", description=f"{text} (ICRS)")
         for name, values, text in (("ra", ra, "right ascension"), ("dec", dec, "declination"))
     ]
-    table = _table_class()([*columns[:2], *sky, *columns[2:]])
+    table = ObjectTable([*columns[:2], *sky, *columns[2:]])
     table.meta.update(bands=tuple(bands), pixel_scale_arcsec=pixel_scale_arcsec, seed=seed)
     return table
-
-
-@cache
-def _table_class() -> type:
-    """A Table whose columns are its attributes too; made when astropy is loaded."""
-    from astropy.table import Table
-
-    class ObjectTable(Table):
-        """Galaxies and stars of a scene, a row each."""
-
-        def __getattr__(self, name: str) -> np.ndarray:
-            if name in COLUMNS and name in self.colnames:
-                return np.asarray(self[name])
-            raise AttributeError(f"the table of objects has no attribute {name!r}")
-
-    return ObjectTable
