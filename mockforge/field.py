@@ -54,7 +54,8 @@ class Field:
 
     def __repr__(self) -> str:
         _, height, width = self.shape
-        scale = f'{self.pixel_scale_arcsec:.4g}" a pixel' if side else "pixel scale unknown"
+        side = self.pixel_scale_arcsec
+        scale = f'{side:.4g}" a pixel' if side else "pixel scale unknown"
         zeropoint = "" if self.zeropoint_ab is None else f", AB zeropoint {self.zeropoint_ab:g}"
         psf = "PSF unknown"
         if self.psf_fwhm_arcsec is not None:
