@@ -22,8 +22,10 @@ import torch
 from torch import Tensor
 
 from mockforge.observe.psf import Transfer
+from mockforge.sky.lanes import each_spectrum, each_transform, spared, whole
 from mockforge.sky.sersic import flux_inside
 from mockforge.sky.sersic_tables import rows, transform
+from mockforge.sky.zones import ROW, add, frequencies, put, times, within
 
 _OUTSIDE = 3e-3
 """A galaxy with less light than this beyond the grid is drawn from its transform alone."""
@@ -68,38 +70,40 @@ class Needs:
 
 def needs(part: dict[str, Tensor], psf: Transfer) -> Needs:
     """What components, centred on the padded grid's coordinates, need of the frequencies."""
-    edge = _edge(part, psf)
-    outside = 1 - flux_inside(edge.clamp_min(0.5), part["r_e"], part["n"])
-    wide = (outside > _OUTSIDE) | (edge < 0.25 * min(psf.grid))
-    width = _width(part, psf)
-    steep = torch.sqrt(math.log(_PASSED) / width.double()) / (2 * math.pi * part["r_e"])
-    cos, sin = (f(torch.deg2rad(part["position_angle"])) for f in (torch.cos, torch.sin))
-    extent = (torch.hypot(sin, cos / part["axis_ratio"]), torch.hypot(cos, sin / part["axis_ratio"]))
+    count = len(part["x"])
+    more = {name: spared(value) for name, value in part.items()}
+    edge = _edge(more, psf)
+    outside = 1 - flux_inside(edge.clamp_min(0.5), more["r_e"], more["n"])
+    wide = ((outside > _OUTSIDE) | (edge < 0.25 * min(psf.grid)))[:count]
+    width = _width(more, psf)
+    steep = torch.sqrt(math.log(_PASSED) / width.double()) / (2 * math.pi * more["r_e"])
+    cos, sin = (f(torch.deg2rad(more["position_angle"])) for f in (torch.cos, torch.sin))
+    extent = (torch.hypot(sin, cos / more["axis_ratio"]), torch.hypot(cos, sin / more["axis_ratio"]))
     low = [(steep * e * n).clamp_max(n // 2).ceil().long() for e, n in zip(extent, psf.grid, strict=True)]
+    width, low = width[:count], torch.stack(low, dim=1)[:count]
     table = rows("hankel0", part["n"], torch.float32)
     g = {key: value[..., 0] for key, value in _stretched(part).items() if key in ("ax", "ay", "bx", "by")}
     sampled = _samples(psf)
-    light = _transform(g, [table], *sampled.frequency)[0].abs()
-    total = light[:, : sampled.main] @ sampled.strength[: sampled.main]
+    light = _transform(g, [table], *sampled.frequency)[0].abs() * sampled.strength
+    total = light[:, : sampled.main].cumsum(dim=1)[:, -1]
     high = []
-    for share in sampled.share:
-        beyond = (light @ share).flip(1).cumsum(1).flip(1)
-        whole = (beyond > _LITTLE * total[:, None]).sum(dim=1) * _SAMPLED
-        high.append((whole / _FADING).ceil().long())
-    near = torch.zeros((len(total), len(_NEAR)), dtype=torch.bool, device=total.device)
+    for order, last in zip(sampled.order, sampled.last, strict=True):
+        beyond = light[:, order].cumsum(dim=1)[:, last]  # from the highest frequency on, one by one
+        steps = (beyond > _LITTLE * total[:, None]).sum(dim=1) * _SAMPLED
+        high.append((steps / _FADING).ceil().long())
+    near = torch.zeros((count, len(_NEAR)), dtype=torch.bool, device=total.device)
     if bool(wide.any()):
         g = {key: value[wide, :, None] for key, value in g.items()}
         light, square = _transform(g, [table[wide]], *sampled.near_frequency)
         low_pass = torch.exp(square[:, :1] * width[wide, None, None])
-        adds = (light[:, 1:].abs() * low_pass * sampled.near_strength).sum(dim=2)
+        adds = (light[:, 1:].abs() * low_pass * sampled.near_strength).cumsum(dim=2)[..., -1]
         near[wide] = adds > _LITTLE * total[wide, None]
-    lowest = torch.where(wide[:, None], torch.stack(low, dim=1), -1)
-    return Needs(torch.stack(high, dim=1), lowest, near, table)
+    return Needs(torch.stack(high, dim=1), torch.where(wide[:, None], low, -1), near, table)
 
 
 @dataclass(frozen=True)
 class _Samples:
-    """Frequencies at which it is looked what a component needs."""
+    """Frequencies at which it is looked what a component needs, in whole vectors."""
 
     frequency: tuple[Tensor, Tensor]
     """(P,) y and x, those of all zones, the grid's own first."""
@@ -107,8 +111,10 @@ class _Samples:
     """How many are the grid's own."""
     strength: Tensor
     """(P,) what the PSF and the pixel leave there."""
-    share: tuple[Tensor, Tensor]
-    """(P, L) for y and x: the strength, in the column of the frequency over `_SAMPLED`."""
+    order: tuple[Tensor, Tensor]
+    """(P,) for y and x: the frequencies from the highest to the lowest."""
+    last: tuple[Tensor, Tensor]
+    """(L,) the last place in this order of each frequency over `_SAMPLED`, from the lowest on."""
     near_frequency: tuple[Tensor, Tensor]
     """(1 + 8, Q) y and x, the grid's own and the zones `_NEAR`."""
     near_strength: Tensor
@@ -117,28 +123,33 @@ class _Samples:
 
 @lru_cache(maxsize=8)
 def _samples(psf: Transfer) -> _Samples:
-    ky, kx = _frequencies(psf.grid, psf.mix.device)
+    known = frequencies(psf)
+    ky, kx = known.ky[: psf.grid[0]], known.kx[: psf.grid[1] // 2 + 1]
     every = slice(None, None, _SAMPLED)
     along, across, strength = [], [], []
     for zone in psf.zones:
         part = zone.strength[every, every]
-        along.append((ky[zone.rows, None][every] + 2 * math.pi * zone.g[0]).expand_as(part).flatten())
-        across.append((kx[zone.columns][every] + 2 * math.pi * zone.g[1]).expand_as(part).flatten())
-        strength.append(part.flatten())
+        y = (ky[zone.rows, None][every] + 2 * math.pi * zone.g[0]).expand_as(part).flatten()
+        x = (kx[zone.columns][every] + 2 * math.pi * zone.g[1]).expand_as(part).flatten()
+        end = (0, whole(len(y)) - len(y))  # frequency 0, and no strength
+        for values, flat in ((along, y), (across, x), (strength, part.flatten())):
+            values.append(torch.nn.functional.pad(flat, end))
     main, joined = len(along[0]), torch.cat(strength)
-    share = []
+    order, last = [], []
     for k, size in ((torch.cat(along), psf.grid[0]), (torch.cat(across), psf.grid[1])):
         level = (k.abs() * (size / (2 * math.pi) / _SAMPLED)).round().long()
-        share.append(torch.zeros((len(k), int(level.max()) + 1), device=k.device))
-        share[-1].scatter_(1, level[:, None], joined[:, None])
-    g = torch.tensor([(0, 0), *_NEAR], device=ky.device) * 2 * math.pi
+        order.append(torch.argsort(level, descending=True, stable=True))
+        least = torch.arange(int(level.max()) + 1, device=k.device)
+        last.append((level[None] >= least[:, None]).sum(dim=1) - 1)
+    g = torch.tensor([(0, 0), *_NEAR], device=ky.device, dtype=torch.float32) * 2 * math.pi
     y, x = along[0] + g[:, :1], across[0] + g[:, 1:]
     pixel = (torch.sinc(y / (2 * math.pi)) * torch.sinc(x / (2 * math.pi))).abs()
     return _Samples(
         (torch.cat(along), torch.cat(across)),
         main,
         joined,
-        (share[0], share[1]),
+        (order[0], order[1]),
+        (last[0], last[1]),
         (y, x),
         pixel[1:] * strength[0],
     )
@@ -150,8 +161,10 @@ def _edge(part: dict[str, Tensor], psf: Transfer) -> Tensor:
     return torch.minimum(across, torch.minimum(part["y"] + 0.5, psf.grid[0] - 0.5 - part["y"]))
 
 
-def seen_sersics(part: dict[str, Tensor], psf: Transfer, need: Needs, pixels: Tensor | None) -> Tensor:
-    """Components through the principal PSFs, (M, J, grid y, grid x) float32.
+def seen_sersics(
+    part: dict[str, Tensor], psf: Transfer, need: Needs, pixels: Tensor | None, window: tuple[slice, slice]
+) -> Tensor:
+    """Components through the principal PSFs, (M, J, y, x) float32 in a window of the grid.
 
     `part` holds x, y (pixels of the padded grid), r_e, n, axis_ratio, position_angle and, for
     lopsided ones, asymmetry and asymmetry_angle, each (M,), and `need` is what they need; `pixels`
@@ -161,101 +174,103 @@ def seen_sersics(part: dict[str, Tensor], psf: Transfer, need: Needs, pixels: Te
     tables = [need.table]
     if "s" in g:
         tables.append(rows("hankel1", part["n"], torch.float32))
-    ky, kx = _frequencies(psf.grid, part["x"].device)
-    phase = _phase(part, ky, kx)
-    bases = _bases(psf)
-    light, square = _transform(g, tables, ky[:, None], kx)
-    out = _product(phase * light, bases[0])
+    known = frequencies(psf)
+    ky, kx = known.ky, known.kx
+    waves = {(0, 0): _phase(part["y"], ky), (1, 0): _phase(part["x"], kx)}
+
+    def wave(axis: int, turns: int) -> Tensor:
+        """The phase along an axis, (M, k), so many multiples of the sampling frequency away."""
+        if (axis, turns) not in waves:
+            k, high = (ky, kx)[axis] + 2 * math.pi * turns, need.high[:, axis]
+            waves[axis, turns] = waves[axis, 0] * _shift(k, turns, psf.grid[axis], part["yx"[axis]], high)
+        return waves[axis, turns]
+
+    main = known.zones[0]
+    phase = wave(0, 0)[:, main.rows, None] * wave(1, 0)[:, None, main.columns]
+    light, square = _transform(g, tables, ky[main.rows, None], kx[main.columns])
+    out = phase.new_empty((len(phase), len(psf.basis), *phase.shape[1:]))
+    put(out, times(phase, light), main.basis)
     most = [
         high * 2 * math.pi / size for high, size in zip(need.high.amax(dim=0).tolist(), psf.grid, strict=True)
     ]
-    for zone, basis in zip(psf.zones[1:], bases[1:], strict=True):
+    for zone in known.zones[1:]:
         y, x = ky[zone.rows] + 2 * math.pi * zone.g[0], kx[zone.columns] + 2 * math.pi * zone.g[1]
-        box = [_within(k, high) for k, high in zip((y, x), most, strict=True)]
-        if None in box:
+        box = (within(y, most[0], 2), within(x, most[1], ROW))
+        if box[0] is None or box[1] is None:
             continue
-        inner, cut = (..., *box), (y[box[0]], x[box[1]])
-        shift = [
-            _shift(k, g, size, part[name], high)
-            for k, g, size, name, high in zip(
-                cut, zone.g, psf.grid, ("y", "x"), need.high.unbind(1), strict=True
-            )
-        ]
-        seen = phase[:, zone.rows, zone.columns][inner] * shift[0][:, :, None] * shift[1][:, None]
-        seen = seen * _transform(g, tables, cut[0][:, None], cut[1])[0]
-        basis = basis[inner] if basis.is_complex() else basis[(..., *box, slice(None))]
-        _add(out[:, :, zone.rows, zone.columns][inner], seen, basis)
+        along = wave(0, zone.g[0])[:, zone.rows][:, box[0], None]
+        across = wave(1, zone.g[1])[:, None, zone.columns][..., box[1]]
+        light = _transform(g, tables, y[box[0], None], x[box[1]])[0]
+        there = out[:, :, zone.rows, zone.columns][(..., *box)]
+        add(there, times(along * across, light), zone.basis[(slice(None), *box)])
     if pixels is not None:
-        _add_pixels(out, part, psf, need, pixels, (g, tables, light, square, phase))
-    return torch.fft.irfft2(out, s=psf.grid)
+        _add_pixels(out, part, psf, need, pixels, (g, tables, square, phase))
+    return each_transform(out[..., : psf.grid[1] // 2 + 1], psf.grid, window)
 
 
 def _add_pixels(
     out: Tensor, part: dict[str, Tensor], psf: Transfer, need: Needs, pixels: Tensor,
-    known: tuple[dict[str, Tensor], list[Tensor], Tensor, Tensor, Tensor],
+    made: tuple[dict[str, Tensor], list[Tensor], Tensor, Tensor],
 ) -> None:  # fmt: skip
     """Take the lowest frequencies from the pixels."""
-    g, tables, light, square, phase = known
-    ky, kx = _frequencies(psf.grid, out.device)
+    g, tables, square, phase = made
+    known = frequencies(psf)
+    ky, kx, size = known.ky, known.kx, psf.grid[0]
     most = need.low.amax(dim=0).tolist()
-    upper, columns = min(most[0] + 1, psf.grid[0] // 2), min(most[1] + 1, len(kx))
-    row = torch.cat([torch.arange(upper), torch.arange(psf.grid[0] - upper, psf.grid[0])]).to(out.device)
-    ky, kx = ky[row, None], kx[:columns]
-    light, square, phase = (v[:, row, :columns] for v in (light, square, phase))
-    folded = light * _pixel(ky, kx)
-    for i, at in enumerate(_NEAR):
-        if not bool(need.near[:, i].any()):
+    upper, columns = min(most[0] + 1, size // 2), min(-(-(most[1] + 1) // ROW) * ROW, known.columns)
+    row = torch.cat([torch.arange(upper), torch.arange(size - upper, size)]).to(out.device)
+    own = (_steps(size, ky)[row] <= need.low[:, :1])[:, :, None]
+    own = own & (_steps(psf.grid[1], kx)[:columns] <= need.low[:, 1:])[:, None]
+    square, phase = (v[:, row, :columns] for v in (square, phase))
+    folded = torch.zeros_like(phase)
+    for i, at in enumerate(((0, 0), *_NEAR)):
+        if i > 0 and not bool(need.near[:, i - 1].any()):
             continue
         y, x = ky + 2 * math.pi * at[0], kx + 2 * math.pi * at[1]
-        turned = _turned(part, at) * need.near[:, i, None, None]
-        folded = folded + turned * (_transform(g, tables, y, x)[0] * _pixel(y, x))
-    low = torch.exp(square * _width(part, psf)[:, None, None])
-    rest = (torch.fft.rfft2(pixels)[:, row, :columns] - folded * phase) * low
-    basis = psf.basis[:, row, :columns]
-    basis = basis if basis.is_complex() else torch.stack([basis, basis], dim=-1)
-    _add(out[:, :, :upper, :columns], rest[:, :upper], basis[:, :upper])
-    _add(out[:, :, -upper:, :columns], rest[:, upper:], basis[:, upper:])
+        light = _transform(g, tables, y[row, None], x[:columns])[0]
+        light = light * (_pixel(y)[row, None] * _pixel(x)[:columns])
+        if i > 0:
+            turned = _turned(part, at) * need.near[:, i - 1, None, None]
+            light = times(turned.expand_as(phase), light)
+        folded += light
+    width = _width({name: spared(value) for name, value in part.items()}, psf)[: len(square), None, None]
+    spectrum = each_spectrum(pixels)[:, row, :columns]
+    spectrum = torch.nn.functional.pad(spectrum, (0, columns - spectrum.shape[2]))
+    rest = times(spectrum - folded * phase, torch.exp(square * width) * own)
+    basis = known.basis[:, row, :columns]
+    add(out[:, :, :upper, :columns], rest[:, :upper], basis[:, :upper])
+    add(out[:, :, size - upper : size, :columns], rest[:, upper:], basis[:, upper:])
 
 
-@lru_cache(maxsize=8)
-def _bases(psf: Transfer) -> tuple[Tensor, ...]:
-    """The basis of each zone, a real one twice: for the real and the imaginary part it multiplies."""
-    return tuple(z.basis if z.basis.is_complex() else torch.stack([z.basis] * 2, dim=-1) for z in psf.zones)
-
-
-def _product(light: Tensor, basis: Tensor) -> Tensor:
-    """Complex light (M, y, x) times each principal PSF, (M, J, y, x)."""
-    if basis.is_complex():
-        return light[:, None] * basis
-    return torch.view_as_complex(torch.view_as_real(light)[:, None] * basis)
-
-
-def _add(out: Tensor, light: Tensor, basis: Tensor) -> None:
-    """Add complex light (M, y, x) times each principal PSF to `out` (M, J, y, x)."""
-    if basis.is_complex():
-        out.addcmul_(light[:, None], basis)
-    else:
-        torch.view_as_real(out).addcmul_(torch.view_as_real(light)[:, None], basis)
-
-
-def seen_knots(knots: dict[str, Tensor], psf: Transfer) -> Tensor:
-    """The knots of each galaxy, (N, J) each, through the principal PSFs, (N, J, grid y, grid x)."""
-    ky, kx = _frequencies(psf.grid, knots["x"].device)
-    inside = _edge(knots, psf) > 0
-    weight = (knots["weight"] * inside).float()[..., None]
+def seen_knots(knots: dict[str, Tensor], psf: Transfer, window: tuple[slice, slice]) -> Tensor:
+    """The knots of each galaxy, (N, J) each, through the principal PSFs, (N, J, y, x) in a window."""
+    known = frequencies(psf)
+    ky, kx = known.ky, known.kx
+    weight = (knots["weight"] * (_edge(knots, psf) > 0)).float()[..., None]
     sigma = knots["sigma"].float()[..., None]
-    out = torch.zeros((), device=kx.device)
-    for zone in psf.zones:
-        y = ky[zone.rows] + 2 * math.pi * zone.g[0]
-        x = kx[zone.columns] + 2 * math.pi * zone.g[1]
-        along = torch.polar(weight * torch.exp(-0.5 * (sigma * y) ** 2), -_turns(knots["y"], y))
-        across = torch.polar(torch.exp(-0.5 * (sigma * x) ** 2), -_turns(knots["x"], x))
-        light = torch.bmm(along.transpose(1, 2), across)[:, None] * zone.basis
+    waves: dict[tuple[int, int], Tensor] = {}
+
+    def wave(axis: int, turns: int) -> Tensor:
+        """The transform of each knot along an axis, (N, J, k)."""
+        if (axis, turns) not in waves:
+            k = (ky, kx)[axis] + 2 * math.pi * turns
+            size = torch.exp(-0.5 * (sigma * k) ** 2) * (1.0 if axis else weight)
+            waves[axis, turns] = torch.polar(size, -_turns(knots["yx"[axis]], k))
+        return waves[axis, turns]
+
+    out = torch.zeros(())
+    for zone in known.zones:
+        along = wave(0, zone.g[0])[:, :, zone.rows, None]
+        across = wave(1, zone.g[1])[:, :, None, zone.columns]
+        light = along[:, 0] * across[:, 0]
+        for j in range(1, along.shape[1]):
+            light.addcmul_(along[:, j], across[:, j])
         if zone.g == (0, 0):
-            out = light
+            out = light.new_empty((len(light), len(psf.basis), *light.shape[1:]))
+            put(out, light, zone.basis)
         else:
-            out[:, :, zone.rows, zone.columns] += light
-    return torch.fft.irfft2(out, s=psf.grid)
+            add(out[:, :, zone.rows, zone.columns], light, zone.basis)
+    return each_transform(out[..., : psf.grid[1] // 2 + 1], psf.grid, window)
 
 
 def _turns(place: Tensor, k: Tensor) -> Tensor:
@@ -265,6 +280,7 @@ def _turns(place: Tensor, k: Tensor) -> Tensor:
 
 def _stretched(part: dict[str, Tensor]) -> dict[str, Tensor]:
     """(M, 1, 1) float32: k r_e in the frame where isophotes are circles is (ax kx + ay ky, bx kx + by ky)."""
+    count, part = len(part["x"]), {name: spared(value) for name, value in part.items()}
     angle = torch.deg2rad(part["position_angle"])
     r_e, q = part["r_e"], part["axis_ratio"]
     out = {
@@ -280,7 +296,7 @@ def _stretched(part: dict[str, Tensor]) -> dict[str, Tensor]:
             "sx": part["asymmetry"] * torch.cos(side),
             "sy": part["asymmetry"] * torch.sin(side),
         }
-    return {key: value.float()[:, None, None] for key, value in out.items()}
+    return {key: value.float()[:count, None, None] for key, value in out.items()}
 
 
 def _transform(g: dict[str, Tensor], tables: list[Tensor], ky: Tensor, kx: Tensor) -> tuple[Tensor, Tensor]:
@@ -309,20 +325,14 @@ def _width(part: dict[str, Tensor], psf: Transfer) -> Tensor:
     return (-0.5 * (edge / (wide * part["r_e"])) ** 2).float()
 
 
-def _frequencies(grid: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Radians per pixel along y and x of a real transform."""
-    y, x = torch.fft.fftfreq(grid[0], device=device), torch.fft.rfftfreq(grid[1], device=device)
-    return 2 * math.pi * y, 2 * math.pi * x
+def _pixel(k: Tensor) -> Tensor:
+    """What the side of a pixel leaves of frequencies along it."""
+    return torch.sinc(k / (2 * math.pi))
 
 
-def _pixel(ky: Tensor, kx: Tensor) -> Tensor:
-    return torch.sinc(ky / (2 * math.pi)) * torch.sinc(kx / (2 * math.pi))
-
-
-def _within(k: Tensor, high: float) -> slice | None:
-    """The frequencies up to the highest that is needed; None where there are none."""
-    found = torch.nonzero(k.abs() <= high * (1 + 1e-5))[:, 0].tolist()
-    return slice(found[0], found[-1] + 1) if found else None
+def _steps(size: int, k: Tensor) -> Tensor:
+    """Frequencies in steps of the grid's, without sign."""
+    return (k.abs() * (size / (2 * math.pi))).round().long()
 
 
 def _shift(k: Tensor, g: int, size: int, place: Tensor, high: Tensor) -> Tensor:
@@ -330,25 +340,23 @@ def _shift(k: Tensor, g: int, size: int, place: Tensor, high: Tensor) -> Tensor:
 
     An edge would ring along the axis; the fading begins in the zones, never in the grid's own.
     """
-    turns = torch.remainder(g * place, 1.0)
+    turns = torch.remainder(g * spared(place), 1.0)[: len(place)]
     phase = torch.polar(torch.ones_like(turns), -2 * math.pi * turns).to(torch.complex64)
     last = high[:, None] + 0.5
     first = (_FADING * last).clamp_min(size // 2)
-    done = (k.abs() * (size / (2 * math.pi)) - first) / (last - first).clamp_min(0.5)
-    return phase[:, None] * (0.5 * (1 + torch.cos(math.pi * done.clamp(0, 1)))).float()
+    steps = k.abs() * (size / (2 * math.pi))
+    done = torch.where(steps > last, 1.0, (steps - first) / (last - first).clamp_min(0.5))
+    whole_wave = phase[:, None].expand(-1, len(k))
+    return times(whole_wave, 0.5 * (1 + torch.cos(math.pi * done.clamp(0, 1))).float())
 
 
 def _turned(part: dict[str, Tensor], at: tuple[int, int]) -> Tensor:
     """The phase that a zone has beside the grid's own, (M, 1, 1)."""
-    turns = torch.remainder(at[0] * part["y"] + at[1] * part["x"], 1.0)
+    turns = torch.remainder(spared(at[0] * part["y"] + at[1] * part["x"]), 1.0)[: len(part["x"])]
     return torch.polar(torch.ones_like(turns), -2 * math.pi * turns).to(torch.complex64)[:, None, None]
 
 
-def _phase(part: dict[str, Tensor], ky: Tensor, kx: Tensor) -> Tensor:
-    """The phase of the centre, (M, y, x)."""
-    along, across = _turns(part["y"], ky), _turns(part["x"], kx)
-    one = torch.ones((), device=ky.device)
-    return (
-        torch.polar(one.expand_as(along), -along)[:, :, None]
-        * torch.polar(one.expand_as(across), -across)[:, None]
-    )
+def _phase(place: Tensor, k: Tensor) -> Tensor:
+    """The phase of the centre along an axis, (M, k)."""
+    turns = _turns(place, k)
+    return torch.polar(torch.ones_like(turns), -turns)

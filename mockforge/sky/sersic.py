@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mockforge.sky.lanes import spared, summed, whole
 from mockforge.sky.sersic_tables import look_up, rows
 
 _TOLERANCE = 2e-4
@@ -55,7 +56,10 @@ def sersic_b(n: Tensor) -> Tensor:
 
 
 def flux_inside(radius: Tensor, r_e: Tensor, n: Tensor) -> Tensor:
-    """Fraction of the total flux inside the elliptical (semi-major) radius; same unit as `r_e`."""
+    """Fraction of the total flux inside the elliptical (semi-major) radius; same unit as `r_e`.
+
+    Any shape; the last bits may depend on how many there are (`mockforge.sky.lanes`).
+    """
     return torch.special.gammainc(2 * n, sersic_b(n) * (radius / r_e) ** (1 / n))
 
 
@@ -83,10 +87,14 @@ def sersic(
     ellipse. phi is the azimuth in the ellipse made round, equal to the angle from +x towards +y
     on the major axis; phi_0 in degrees.
     """
-    form = _form(*(v.double() for v in (x, y, r_e, n, axis_ratio, position_angle)))
+    if not len(x):
+        return torch.empty((0, *shape), device=x.device, dtype=dtype)
+    form = _form(*(spared(v.double()) for v in (x, y, r_e, n, axis_ratio, position_angle)))
     if asymmetry is not None:
-        form |= _lopsided(form, asymmetry[0].double(), asymmetry[1].double() - position_angle.double())
-    limits = _limits(form)
+        side = spared(asymmetry[1].double() - position_angle.double())
+        form |= _lopsided(form, spared(asymmetry[0].double()), side)
+    limits = _limits({name: value[: len(x) + len(x) % 2] for name, value in form.items()})[:, : len(x)]
+    form = {name: value[: len(x)] for name, value in form.items()}
     area = shape[0] * shape[1]
     out = torch.empty((len(x), *shape), device=x.device, dtype=dtype)
     places, rules = [], []
@@ -101,11 +109,13 @@ def sersic(
         rules.append((s < limits[1:, galaxy].to(dtype)).sum(dim=0))
     place, rule = torch.cat(places), torch.cat(rules)
     flat = out.view(-1)
-    for i, points in enumerate(_POINTS):
+    for i, points in enumerate((*_POINTS, 0)):
         chosen = place[rule == i]
-        flat[chosen] = _gauss(form, _place(chosen, shape), points, dtype)
-    chosen = place[rule == len(_POINTS)]
-    flat[chosen] = _edges(form, _place(chosen, shape), dtype)
+        if not len(chosen):
+            continue
+        some = _place(spared(chosen), shape)
+        found = _gauss(form, some, points, dtype) if points else _edges(form, some, dtype)
+        flat[chosen] = found[: len(chosen)]
     return out
 
 
@@ -185,8 +195,11 @@ def _smooth(form: dict[str, Tensor], g: dict[str, Tensor], out: Tensor) -> Tenso
     cos, sin, q = (form[name][:, None] for name in ("major_x", "major_y", "q"))
     x, y = x[:, None, :], y[:, :, None]
     cos, sin, q = cos[..., None], sin[..., None], q[..., None]
-    dx = (x * cos).to(out.dtype) + (y * sin).to(out.dtype)
-    dy = (x * (-sin / q)).to(out.dtype) + (y * (cos / q)).to(out.dtype)
+    area, kept, image = out.shape[1] * out.shape[2], out.shape, out
+    if (wide := whole(area)) > area:  # a galaxy's pixels fill whole vectors
+        out = out.new_empty((len(out), 1, wide))
+    dx = _filled((x * cos).to(out.dtype) + (y * sin).to(out.dtype), out.shape)
+    dy = _filled((x * (-sin / q)).to(out.dtype) + (y * (cos / q)).to(out.dtype), out.shape)
     across = dy * dy
     s = torch.addcmul(across, dx, dx).clamp_(min=1e-6)
     tau = torch.log(s).mul_(g["p"]).add_(g["log_b"]).exp_()
@@ -206,7 +219,19 @@ def _smooth(form: dict[str, Tensor], g: dict[str, Tensor], out: Tensor) -> Tenso
         lap = lap + 4 * u * (g["along"] * dx + g["across"] * dy / g["q"] ** 2)
         factor = factor - g["s"] * torch.rsqrt(s) * (cosine + lap / 24)
     out.mul_(factor)
+    if wide > area:
+        image.copy_(out[:, 0, :area].view(kept))
+        s = s[:, 0, :area].clone(memory_format=torch.contiguous_format).view(kept)
     return s
+
+
+def _filled(values: Tensor, shape: torch.Size) -> Tensor:
+    """(M, H, W) as (M, 1, more) where that is the shape, ones beyond."""
+    if values.shape == shape:
+        return values
+    out = values.new_ones(shape)
+    out[:, 0, : values[0].numel()] = values.flatten(1)
+    return out
 
 
 def _gauss(form: dict[str, Tensor], pixels: tuple[Tensor, ...], points: int, dtype: torch.dtype) -> Tensor:
@@ -225,7 +250,7 @@ def _gauss(form: dict[str, Tensor], pixels: tuple[Tensor, ...], points: int, dty
     f = torch.sub(g["log_peak"], f, out=f).exp_()
     if "s" in g:
         f = f * (1 - g["s"] * (g["bright_x"] * dx + g["bright_y"] * dy) * torch.rsqrt(s))
-    return (weight[:, None] * weight).flatten() @ f.flatten(0, 1)
+    return summed(f.flatten(0, 1), (weight[:, None] * weight).flatten())
 
 
 _POINT = ("x", "y", "xx", "xy", "yy", "log_peak", "log_b", "p", "s", "bright_x", "bright_y")
@@ -262,9 +287,11 @@ def _edges(form: dict[str, Tensor], pixels: tuple[Tensor, ...], dtype: torch.dty
     table = rows("growth", form["n"], dtype)
     middle = torch.where((start < 0) & (end > 0), torch.zeros_like(end), end)
     total = _angle(table, edge, start, middle, dtype)
-    rest = torch.nonzero(middle < end, as_tuple=True)  # edges that pass their nearest point
-    edge = {name: value[rest] for name, value in edge.items()}
-    total[rest] += _angle(table, edge, middle[rest], end[rest], dtype)
+    rest = torch.nonzero(middle < end)  # edges that pass their nearest point
+    if len(rest):
+        some, rest = spared(rest).unbind(1), rest.unbind(1)
+        edge = {name: value[some] for name, value in edge.items()}
+        total[rest] += _angle(table, edge, middle[some], end[some], dtype)[: len(rest[0])]
     flux = (side.to(dtype) * total).sum(dim=0) / (2 * math.pi)
     return flux.clamp_min(0.0)  # the edges of an empty pixel cancel to rounding only
 
@@ -283,4 +310,4 @@ def _angle(table: Tensor, edge: dict[str, Tensor], start: Tensor, end: Tensor, d
         sinh = 0.5 * (grown - 1 / grown)
         foot, slide = (edge[name].to(dtype) for name in ("foot", "slide"))
         inside = inside * (1 - (foot + slide * sinh) / cosh)
-    return half * (weight @ inside.flatten(1)).view(half.shape)
+    return half * summed(inside, weight)

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mockforge.sky.lanes import spared
+
 _N = np.exp(np.linspace(np.log(0.28), np.log(8.5), 72))
 """The indices tabulated."""
 _LOW, _STEP, _COUNT = -7.0, 1 / 20, 280
@@ -50,7 +52,7 @@ def rows(kind: str, n: Tensor, dtype: torch.dtype) -> Tensor:
     """
     table = _table(kind, str(n.device), dtype)
     step = float(np.log(_N[1] / _N[0]))
-    place = (torch.log(n.double()) - float(np.log(_N[0]))) / step
+    place = (torch.log(spared(n.double()))[: len(n)] - float(np.log(_N[0]))) / step
     first = (place.floor().long() - 1).clamp(0, len(_N) - 4)
     t = (place - first).to(dtype).view(-1, *[1] * (table.dim() - 1))
     out = -(t - 1) * (t - 2) * (t - 3) / 6 * table[first]
