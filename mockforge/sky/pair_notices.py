@@ -26,17 +26,17 @@ def light_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
 
 
 def age_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
-    """A sentence on stars older than the Universe at z_out, or None where there are none."""
+    """A sentence on stars older than the Universe at the higher redshift, or None where there are none."""
     if "oldest_stars_gyr" not in galaxy:
         return None
-    over = galaxy["oldest_stars_gyr"] - galaxy["universe_out_gyr"]
+    over = galaxy["oldest_stars_gyr"] - galaxy["universe_far_gyr"]
     old = over > 0
     if not old.any():
         return None
     return (
-        f"{_percent(old.mean())} of the targets have stars older than the Universe at z_out, by up to"
-        f" {np.nanmax(over):.1f} Gyr (columns oldest_stars_gyr, universe_out_gyr of `galaxy`):"
-        " `population: constant` shows the population of z_in farther away; `evolving` has the stars of z_out"
+        f"{_percent(old.mean())} of the galaxies have stars older than the Universe at the higher redshift, by"
+        f" up to {np.nanmax(over):.1f} Gyr (columns oldest_stars_gyr, universe_far_gyr of `galaxy`):"
+        " `population: constant` moves the stars of the lower redshift away; `evolving` has those of the higher"
     )
 
 
@@ -54,7 +54,7 @@ def age_columns(
     oldest = np.array([population_age(z, chosen.z_form, cosmology) for z in z_stars.tolist()]) - later
     return {
         "oldest_stars_gyr": oldest,
-        "universe_out_gyr": np.array([universe_age(z, cosmology) for z in z_out.tolist()]),
+        "universe_far_gyr": np.array([universe_age(z, cosmology) for z in z_out.tolist()]),
     }
 
 

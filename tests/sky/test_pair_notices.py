@@ -46,7 +46,10 @@ def test_log_and_card_say_what_is_off_the_stamp_and_too_old(tmp_path, capsys):
     folder = mockforge.build(recipe, tmp_path / "out", workers=1)
     said, card = capsys.readouterr().err, (folder / "README.md").read_text()
     for text in (said, card):
-        assert "of the galaxy's light on the stamp" in text and "older than the Universe at z_out" in text
+        assert (
+            "of the galaxy's light on the stamp" in text
+            and "older than the Universe at the higher redshift" in text
+        )
     assert "## Worth knowing" in card
 
 
@@ -85,18 +88,30 @@ def test_ages_of_constant_populations():
     galaxy = made(config(z_in=0.5, z_out=1.5)).tables["galaxy"]
     age = universe_age(0.5, "Planck18") - universe_age(20.0, "Planck18")
     np.testing.assert_allclose(galaxy["oldest_stars_gyr"], age)
-    np.testing.assert_allclose(galaxy["universe_out_gyr"], 4.27, atol=0.02)  # Planck18 at z = 1.5
+    np.testing.assert_allclose(galaxy["universe_far_gyr"], 4.27, atol=0.02)  # Planck18 at z = 1.5
     sentence = age_notice(galaxy)
     assert (
-        sentence is not None and sentence.startswith("100% of the targets") and "by up to 4.1 Gyr" in sentence
+        sentence is not None
+        and sentence.startswith("100% of the galaxies")
+        and "by up to 4.1 Gyr" in sentence
     )
     evolving = config(z_in=0.5, z_out=1.5, population="evolving")
     tables = made(evolving, 8).tables
-    assert (tables["galaxy"]["oldest_stars_gyr"] < tables["galaxy"]["universe_out_gyr"]).all()
+    assert (tables["galaxy"]["oldest_stars_gyr"] < tables["galaxy"]["universe_far_gyr"]).all()
     assert not any("older" in sentence for sentence in evolving.notices(tables))
     late = {"populations": {"sfh": [{"burst": {"time_gyr": 5.0}}], "metallicity": [1.0], "a_v": [0.0]}}
     burst = made(config(z_in=0.5, z_out=1.5, spectra=late), 4).tables["galaxy"]
     np.testing.assert_allclose(burst["oldest_stars_gyr"], age - 5.0)
+
+
+def test_pairs_that_go_from_high_to_low_say_the_same():
+    """Columns that end in _in and _out change places there; these do not."""
+    from mockforge.observe.stage import Observe, Pairing
+
+    stage = config(z_in=0.5, z_out=1.5)
+    batch = made(stage, 6)
+    turned = Observe(pairing=Pairing(input="clean", target="clean", direction="high_to_low"))
+    assert stage.notices(turned(batch, Stream(1)).tables) == stage.notices(batch.tables)
 
 
 def test_templates_have_no_age():
