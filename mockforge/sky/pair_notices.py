@@ -34,9 +34,9 @@ def age_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
     if not old.any():
         return None
     return (
-        f"{_percent(old.mean())} of the galaxies have stars older than the Universe at the higher redshift, by"
-        f" up to {np.nanmax(over):.1f} Gyr (columns oldest_stars_gyr, universe_far_gyr of `galaxy`):"
-        " `population: constant` moves the stars of the lower redshift away; `evolving` has those of the higher"
+        f"{_percent(old.mean())} of the galaxies have stars older than the Universe at the higher redshift,"
+        f" by up to {np.nanmax(over):.1f} Gyr (columns oldest_stars_gyr, universe_far_gyr of `galaxy`):"
+        " `population: constant` moves the stars of the lower redshift; `evolving` has those of the higher"
     )
 
 
