@@ -1,32 +1,93 @@
 """What redshift does to a galaxy: distance, angular size, dimming; each a pure function.
 
-Cosmologies are astropy's, by name. Redshifts are arrays or numbers above 0; the result has
-their shape, float64.
+Cosmologies are astropy's, by name, or numbers (`cosmology_word`). Redshifts are arrays or numbers
+above 0; the result has their shape, float64.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mockforge.errors import InputError, nearest
 
-Cosmology = Literal["WMAP1", "WMAP3", "WMAP5", "WMAP7", "WMAP9", "Planck13", "Planck15", "Planck18"]
-"""The cosmologies that astropy knows by name."""
+_NUMBERS = {"H0": (20.0, 200.0), "Om0": (0.0, 2.0), "Ode0": (-1.0, 3.0)}
+"""What may be said of a cosmology, and from where to where: km/s/Mpc and shares of the critical density."""
 
 _ARCSEC = np.pi / 648_000.0
 """One arcsecond in radians."""
 
 
-def _astropy(name: str) -> Any:
-    if name not in get_args(Cosmology):
-        raise InputError(f"unknown cosmology {name!r}{nearest(name, get_args(Cosmology))}")
+def cosmology_word(word: Any) -> str:
+    """The one word for a cosmology: a realisation that astropy knows by name, or `H0=70,Om0=0.3,Ode0=0.7`.
+
+    Numbers may come as a mapping {H0: 70, Om0: 0.3, Ode0: 0.7}; without Ode0 it is flat. They are of
+    matter and a cosmological constant alone, without radiation. InputError for anything else.
+    """
+    if isinstance(word, str) and "=" not in word:
+        import astropy.cosmology
+
+        if word in astropy.cosmology.available:
+            return word
+        raise InputError(
+            f"unknown cosmology {word!r}{nearest(word, astropy.cosmology.available)}; or give numbers, such"
+            " as {H0: 70, Om0: 0.3, Ode0: 0.7}"
+        )
+    given: Any = word
+    if isinstance(word, str):
+        given = dict(part.split("=", 1) for part in word.replace(" ", "").split(",") if "=" in part)
+    if not isinstance(given, dict) or not {"H0", "Om0"} <= given.keys() <= _NUMBERS.keys():
+        raise InputError(
+            f"a cosmology is a name, such as Planck18, or {{H0: 70, Om0: 0.3, Ode0: 0.7}} (found {word!r});"
+            " without Ode0 it is flat"
+        )
+    values = {}
+    for key, (low, high) in _NUMBERS.items():
+        if key not in given:
+            continue
+        try:
+            values[key] = float(given[key])
+        except (TypeError, ValueError):
+            values[key] = float("nan")
+        if isinstance(given[key], bool) or not low <= values[key] <= high:
+            raise InputError(f"cosmology: {key} should be from {low:g} to {high:g}, found {given[key]!r}")
+    return ",".join(f"{key}={value!r}" for key, value in values.items())
+
+
+class _CosmologyWord:
+    """Reads a cosmology in a recipe."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(cosmology_word)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        numbers = {
+            key: {"type": "number", "minimum": low, "maximum": high} for key, (low, high) in _NUMBERS.items()
+        }
+        own = {"type": "object", "properties": numbers, "required": ["H0", "Om0"]}
+        return {"anyOf": [{"type": "string"}, own | {"additionalProperties": False}]}
+
+
+Cosmology = Annotated[str, _CosmologyWord()]
+"""A cosmology in a configuration: see `cosmology_word`."""
+
+
+@lru_cache(maxsize=16)
+def universe(name: str) -> Any:
+    """The astropy cosmology of a word or of numbers. InputError as `cosmology_word`."""
     import astropy.cosmology
 
-    return getattr(astropy.cosmology, name)
+    word = cosmology_word(name)
+    if "=" not in word:
+        return getattr(astropy.cosmology, word)
+    values = {key: float(value) for key, value in (part.split("=") for part in word.split(","))}
+    kind = astropy.cosmology.LambdaCDM if "Ode0" in values else astropy.cosmology.FlatLambdaCDM
+    return kind(**values)
 
 
 def luminosity_distance(z: ArrayLike, cosmology: str = "Planck18") -> np.ndarray:
@@ -39,7 +100,7 @@ def luminosity_distance(z: ArrayLike, cosmology: str = "Planck18") -> np.ndarray
 def _distances(z: bytes, cosmology: str) -> bytes:
     """The distances of float64 redshifts: each integrated once, however often it is asked for."""
     different, place = np.unique(np.frombuffer(z), return_inverse=True)
-    return _astropy(cosmology).luminosity_distance(different).value[place].tobytes()
+    return universe(cosmology).luminosity_distance(different).value[place].tobytes()
 
 
 def angular_diameter_distance(z: ArrayLike, cosmology: str = "Planck18") -> np.ndarray:

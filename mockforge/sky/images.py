@@ -15,7 +15,7 @@ from mockforge.config import Count, Limit, NonNegative, Positive, Varying, confi
 from mockforge.field import ZEROPOINT_NJY
 from mockforge.files import Stamp, stamp
 from mockforge.observe.psf import Psf
-from mockforge.observe.redshift import Cosmology
+from mockforge.observe.redshift import Cosmology, cosmology_word
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import Band, bands_of
 from mockforge.sky.cutouts import Cutout, Galaxies, turned_cutout
@@ -122,6 +122,7 @@ class RedshiftImages:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bands", bands_of(self.bands))
+        object.__setattr__(self, "cosmology", cosmology_word(self.cosmology))
         if self.population == "evolving" and not isinstance(self.spectra.chosen, Populations):
             raise ValueError("population: evolving wants spectra: {populations: ...}; templates have no age")
 

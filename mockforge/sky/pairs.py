@@ -13,7 +13,7 @@ from mockforge.batch import Batch
 from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, uniform
 from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.psf import Psf
-from mockforge.observe.redshift import Cosmology
+from mockforge.observe.redshift import Cosmology, cosmology_word
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import Band, bands_of
 from mockforge.sky.galaxy_table import light_columns, part_columns, scale_columns, spectrum_columns
@@ -118,6 +118,7 @@ class SersicSed:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bands", bands_of(self.bands))
+        object.__setattr__(self, "cosmology", cosmology_word(self.cosmology))
         check_redshifts(self.z_in, self.z_out, self.redshift_grid)
         if (self.psf_in is None) != (self.psf_out is None):
             raise ValueError("psf_in and psf_out go together: give both, or neither")

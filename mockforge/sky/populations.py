@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.observe.redshift import universe
 from mockforge.sky.dust import CLOUD_LIFE_YR, attenuation
 from mockforge.sky.nebular import with_gas
 from mockforge.sky.population_grid import SOLAR, PopulationGrid, bundled_grid, ised_grid
@@ -97,12 +98,10 @@ def universe_age(z: float, cosmology: str) -> float:
 
 @lru_cache(maxsize=8)
 def _ages(cosmology: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    import astropy.cosmology
-
-    universe = getattr(astropy.cosmology, cosmology)
+    found = universe(cosmology)
     knots = np.linspace(0.0, np.log1p(_FARTHEST), 800)
     z = np.expm1(knots)
-    return knots, universe.age(z).to_value("Gyr"), -(1.0 / universe.H(z)).to_value("Gyr")
+    return knots, found.age(z).to_value("Gyr"), -(1.0 / found.H(z)).to_value("Gyr")
 
 
 def sfh_name(sfh: Sfh) -> str:

@@ -13,7 +13,7 @@ from mockforge.config import Count, Fraction, Index, NonNegative, Positive, conf
 from mockforge.errors import InputError
 from mockforge.field import ZEROPOINT_NJY
 from mockforge.observe.psf import Airy, Psf
-from mockforge.observe.redshift import Cosmology
+from mockforge.observe.redshift import Cosmology, cosmology_word
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import Band, bands_of
 from mockforge.sky.spectra import Igm
@@ -70,6 +70,7 @@ class Stamps:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bands", bands_of(self.bands))
+        object.__setattr__(self, "cosmology", cosmology_word(self.cosmology))
         if self.other_bands is not None:
             object.__setattr__(self, "other_bands", bands_of(self.other_bands))
         if self.other_bands is not None and len(self.other_bands) != len(self.bands):
