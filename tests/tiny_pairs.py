@@ -67,6 +67,8 @@ def publish(
         for k in range(2)
     ]
     write_view(folder, records)
-    manifest = Manifest(name=folder.name, recipe="", recipe_digest="0" * 64, shards=tuple(records), made="")
+    manifest = Manifest(
+        name=folder.name, recipe=recipe, recipe_digest="0" * 64, shards=tuple(records), made=""
+    )
     write_manifest(folder, manifest)
     return folder
