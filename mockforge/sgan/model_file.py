@@ -50,8 +50,8 @@ class SganFile(ModelFile):
         if any(b <= a for a, b in zip(low, high, strict=True)):
             raise ValueError(f"scaling: high_njy should be above low_njy, found {high} and {low}")
         conditioned = self.network.forge is not None and self.network.forge.density
-        if conditioned != (self.density is not None):
-            raise ValueError("density: is there where network.forge.density is true, and only there")
+        if self.density is not None and not conditioned:
+            raise ValueError("density: the network (network.forge.density) takes none")
         if self.density is not None:
             _check_levels(self.density.levels)
         _check_instrument(self.instrument, self.bands)
