@@ -15,8 +15,9 @@ from mockforge.field import Field
 from mockforge.fits.check import quiet
 from mockforge.fits.read import read_field
 from mockforge.fits.wcs import written
-from mockforge.label.catalogue import DESCRIPTIONS, KRON_FACTOR, SMALLEST_KRON, with_sky
+from mockforge.label.catalogue import DESCRIPTIONS, with_sky
 from mockforge.label.detect import Detection, detect
+from mockforge.label.regions import regions
 from mockforge.label.stage import Detect
 
 _LARGEST_PICTURE = 4096
@@ -98,7 +99,7 @@ def label_image(
         "segmentation.fits": lambda part: _write_segmentation(part, found, field, about),
         "catalogue.ecsv": lambda part: _table(columns, field, about).write(part, format="ascii.ecsv"),
         "catalogue.fits": lambda part: _write_fits_table(part, columns, field, about),
-        "regions.reg": lambda part: part.write_text(regions(columns), encoding="ascii"),
+        "regions.reg": lambda part: part.write_text(regions(columns, field.wcs), encoding="ascii"),
         "overlay.png": lambda part: _write_overlay(part, field, found, rule),
     }
     written = _write_all(out, writers)
@@ -107,24 +108,6 @@ def label_image(
     return Labelled(
         out, written, len(columns["label"]), blended, field.bands, field.unit, rms, notes, field.origin
     )
-
-
-def regions(columns: dict[str, np.ndarray]) -> str:
-    """DS9 regions in image coordinates (first pixel = 1): the Kron ellipse of every object.
-
-    Blended objects are yellow, those cut by an edge or a mask red, the others green.
-    """
-    lines = ["# Region file format: DS9 version 4.1", "global color=green width=1 select=1", "image"]
-    kron = KRON_FACTOR * columns["kron_radius"].astype(np.float64)
-    major, minor = kron * columns["a"], kron * columns["b"]
-    small = ~(np.sqrt(major * minor) >= SMALLEST_KRON)
-    major, minor = np.where(small, SMALLEST_KRON, major), np.where(small, SMALLEST_KRON, minor)
-    for i, label in enumerate(columns["label"]):
-        colour = "red" if columns["truncated"][i] else "yellow" if columns["blended"][i] else "green"
-        x, y = columns["x"][i] + 1.0, columns["y"][i] + 1.0
-        ellipse = f"ellipse({x:.3f},{y:.3f},{major[i]:.3f},{minor[i]:.3f},{columns['theta'][i]:.2f})"
-        lines.append(f"{ellipse} # color={colour} text={{{label}}}")
-    return "\n".join(lines) + "\n"
 
 
 def _notes(field: Field, found: Detection) -> tuple[str, ...]:

@@ -11,7 +11,9 @@ from PIL import Image
 
 from mockforge.errors import InputError
 from mockforge.field import Field, tan_wcs
+from mockforge.label.catalogue import with_sky
 from mockforge.label.image import label_image
+from mockforge.label.regions import regions
 
 NAMES = ["catalogue.ecsv", "catalogue.fits", "overlay.png", "regions.reg", "segmentation.fits"]
 
@@ -46,9 +48,9 @@ def test_all_files_are_there_and_agree(field: Field, tmp_path: Path) -> None:
     assert "threshold = 5.0" in text.meta.values()
     for row in text:
         assert labels[round(row["y"]), round(row["x"])] == row["label"]
-    regions = (tmp_path / "labels" / "regions.reg").read_text().splitlines()
-    assert regions[2] == "image" and sum(line.startswith("ellipse(") for line in regions) == 4
-    assert f"ellipse({text['x'][0] + 1:.3f},{text['y'][0] + 1:.3f}," in regions[3]
+    lines = (tmp_path / "labels" / "regions.reg").read_text().splitlines()
+    assert lines[2] == "icrs" and sum(line.startswith("ellipse(") for line in lines) == 4
+    assert f"ellipse({text['ra'][0]:.7f},{text['dec'][0]:+.7f}," in lines[3]
     with Image.open(tmp_path / "labels" / "overlay.png") as picture:
         assert picture.size == (600, 480)  # four times as large, to see more than outlines
 
@@ -100,3 +102,24 @@ def test_repeated_runs_give_equal_bytes(field: Field, tmp_path: Path) -> None:
         label_image(path, tmp_path / name)
     for name in NAMES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize("turn", [0.0, 35.0, 170.0])
+def test_regions_lie_on_the_sky_where_there_is_a_wcs(field: Field, turn: float) -> None:
+    wcs = tan_wcs((120, 150), 0.2, dec=61.0, rotation_deg=turn)
+    columns = {"kron_radius": np.array([3.0]), "a": np.array([4.0]), "b": np.array([2.0])}
+    columns |= {"x": np.array([30.0]), "y": np.array([100.0]), "theta": np.array([20.0])}
+    columns |= {"truncated": np.array([False]), "blended": np.array([True]), "label": np.array([7])}
+    columns = with_sky(columns, wcs)
+    line = regions(columns, wcs).splitlines()[-1]
+    assert line.endswith("# color=yellow text={7}")
+    ra, dec, major, minor, angle = line[len("ellipse(") : line.index(")")].split(",")
+    x, y = wcs.all_world2pix(float(ra), float(dec), 0)
+    np.testing.assert_allclose((x, y), (30.0, 100.0), atol=0.002)
+    assert float(major[:-1]) == pytest.approx(2 * float(minor[:-1]), rel=1e-3)
+    assert float(major[:-1]) == pytest.approx(2.5 * 3.0 * 4.0 * 0.2, rel=1e-3) and major.endswith('"')
+    assert float(angle) == pytest.approx((20.0 - turn) % 180.0, abs=0.1)  # from west where north is up
+    image = regions(columns).splitlines()
+    assert image[2] == "image" and image[3].startswith("ellipse(31.000,101.000,")
+    wcs.wcs.cdelt = [-wcs.wcs.cdelt[0], wcs.wcs.cdelt[1]]  # mirrored
+    assert regions(columns, wcs).splitlines()[2] == "image"
