@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mockforge.cli.program import Out, Overrides, Quiet, Verbose, Workers, app, command, fail, print_lines
+from mockforge.cli.typed import refuse
 from mockforge.errors import InputError
 
 
@@ -46,13 +47,14 @@ def build(
 @app.command()
 @command
 def verify(
+    context: typer.Context,
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of a dataset.")],
     repair: Annotated[bool, typer.Option("--repair", help="Make exactly the bad files again.")] = False,
     workers: Workers = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check every file of a dataset; with --repair, make the bad ones again.
+    """Check every file of a dataset, and mend it with --repair.
 
     \b
       mockforge verify datasets/small
@@ -63,6 +65,9 @@ def verify(
     in croissant.json. Exit code 1 where a file is bad and stays so.
     """
     from mockforge.engine.build import verify as verify_dataset
+
+    if not repair:
+        refuse(context, ["workers"], "goes with --repair; hashing alone takes one process")
 
     bad = verify_dataset(dataset, repair, workers, quiet=int(quiet))
     for shard in bad:
@@ -98,6 +103,7 @@ def info(
 @app.command()
 @command
 def recipes(
+    context: typer.Context,
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Print this one.", show_default=False)
     ] = None,
@@ -130,6 +136,10 @@ def recipes(
         raise InputError(f"--copy and --to want the name of a recipe: {', '.join(known)}")
     if training and not schema:
         raise InputError("--training goes with --schema")
+    if schema:
+        refuse(
+            context, ["name", "copy", "to"], "--schema prints the JSON Schema of all recipes; leave it out"
+        )
     if schema:
         import json
 

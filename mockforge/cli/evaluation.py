@@ -20,12 +20,14 @@ from mockforge.cli.program import (
     command,
     print_lines,
 )
+from mockforge.cli.typed import IMAGE, refuse, typed
 from mockforge.errors import InputError
 
 
 @app.command()
 @command
 def evaluate(
+    context: typer.Context,
     more: Annotated[
         list[Path] | None,
         typer.Argument(metavar="FITS", help="More files of the reference.", show_default=False),
@@ -97,7 +99,7 @@ def evaluate(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Hold generated skies against a real field, or another network against what needs none.
+    """Hold generated skies and networks against the truth.
 
     \b
       mockforge evaluate --model kids-viking --reference g.fits r.fits Z.fits --zeropoint 0,0,30
@@ -127,6 +129,18 @@ def evaluate(
     files = [*(reference or ()), *(more or ())]
     if more and not reference:
         raise InputError(f"{more[0]}: put --reference before the files of the real field")
+    of_fields = ["rows", "masked_columns", "mask_peaks_above", "own_noise", "quick", "seed", "field", *IMAGE]
+    of_datasets = ["split", "limit", "allow_training_split", "extrapolate"]
+    if files:
+        refuse(context, of_datasets, "for datasets of pairs or of degraded images, without --reference")
+        sources = typed(context, ["model", "dataset", "field"])
+        if len(sources) > 1:
+            raise InputError(f"{' and '.join(sources)} exclude each other: give the one to be measured")
+        if model is None:
+            refuse(context, ["own_noise"], "is that of a --model, whose sky is painted here; give one")
+            refuse(context, ["device"], "paints a --model's sky; what is on disk needs none")
+    elif dataset is not None:
+        refuse(context, of_fields, "for skies held against a real field; give that with --reference")
     if files:
         from mockforge.evaluate.fields import evaluate_fields
         from mockforge.evaluate.floor import Settings

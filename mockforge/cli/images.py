@@ -21,11 +21,13 @@ from mockforge.cli.program import (
     command,
     print_lines,
 )
+from mockforge.cli.typed import refuse, settings_of
 
 
 @app.command()
 @command
 def label(
+    context: typer.Context,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")],
     bands: Bands = None,
@@ -61,12 +63,17 @@ def label(
     from mockforge.label.image import label_image
     from mockforge.recipe.read import load_stage
 
-    given = {"threshold": threshold, "min_pixels": min_pixels}
-    words = [f"{key}={value}" for key, value in given.items() if value is not None]
+    words = settings_of(
+        {
+            "threshold": None if threshold is None else f"--threshold={threshold}",
+            "min_pixels": None if min_pixels is None else f"--min-pixels={min_pixels}",
+        },
+        settings,
+    )
     found = label_image(
         images,
         out,
-        load_stage("detect", [*words, *(settings or ())]),
+        load_stage("detect", words),
         bands=words_of(bands),
         extensions=names_of(extensions),
         zeropoint=numbers_of("--zeropoint", zeropoint),
@@ -85,6 +92,7 @@ def label(
 @app.command()
 @command
 def degrade(
+    context: typer.Context,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file.")],
     to: Annotated[str, typer.Option("--to", metavar="SURVEY", help="A survey's name, or its YAML file.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="FITS file for the result.")],
@@ -123,31 +131,40 @@ def degrade(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make of an image what another telescope sees: its PSF, pixels, bands and noise.
+    """Make of an image what another telescope sees.
 
     \b
       mockforge degrade hst.fits --to hsc-wide --target-bands hsc_r,hsc_i,hsc_z -o hsc.fits
       mockforge degrade f814w.fits --to euclid-wide --target-bands VIS --psf-fwhm 0.1 -o vis.fits
       mockforge degrade hst.fits --to mine.yaml --set pixel_scale_arcsec=0.25 --set whiten=true -o mine.fits
 
-    Noise the image has is accounted for: what is missing to the survey's depth is added.
-    Writes the image in nJy, one extension a band, its variance (VAR_<band>), with --truth also
-    TRUTH_<band>, and a WCS where the image has one. `mockforge surveys` lists the surveys.
+    Its PSF, pixels, bands and noise. Noise the image has is accounted for: what is missing to the
+    survey's depth is added. Writes the image in nJy, one extension a band, its variance
+    (VAR_<band>), with --truth also TRUTH_<band>, and a WCS where the image has one. `mockforge surveys` lists the surveys.
     """
     from mockforge.fits.read import read_field
     from mockforge.observe.degrade_image import degrade_field
     from mockforge.recipe.read import load_stage
 
-    words = [f"to={to}", f"input={'truth' if truth else 'image'}"]
-    if target_bands is not None:
-        words.append(f"bands=[{target_bands}]")
-    widths = numbers_of("--psf-fwhm", psf_fwhm)
+    widths, shape = numbers_of("--psf-fwhm", psf_fwhm), None
     if psf:
+        refuse(context, ["psf_fwhm"], "the PSF is that of --psf; give one of them")
         size = "" if psf_scale is None else f", pixel_scale_arcsec: {psf_scale}"
-        words.append(f"psf={{image: {{files: [{', '.join(str(p) for p in psf)}]{size}}}}}")
-    elif widths:
-        words.append(f"psf={{gaussian: {{fwhm_arcsec: {widths if len(widths) > 1 else widths[0]}}}}}")
-    stage = load_stage("degrade", [*words, *(settings or ())])
+        shape = f"--psf={{image: {{files: [{', '.join(str(p) for p in psf)}]{size}}}}}"
+    else:
+        refuse(context, ["psf_scale"], "is that of --psf images; give those, or leave it out")
+        if widths:
+            shape = f"--psf-fwhm={{gaussian: {{fwhm_arcsec: {widths if len(widths) > 1 else widths[0]}}}}}"
+    given = {
+        "to": f"--to={to}",
+        "input": "--truth=truth" if truth else None,
+        "bands": None if target_bands is None else f"--target-bands=[{target_bands}]",
+        "psf": shape,
+    }
+    words = settings_of(given, settings)
+    if not any(word.startswith("input=") for word in words):
+        words.append("input=image")
+    stage = load_stage("degrade", words)
     field = read_field(
         images,
         bands=words_of(bands),
@@ -177,7 +194,7 @@ def surveys(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the surveys that `degrade` and the stages know; with a name, all its numbers and their sources.
+    """List the known surveys, or print one with its sources.
 
     \b
       mockforge surveys

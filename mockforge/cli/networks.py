@@ -9,6 +9,7 @@ import typer
 
 from mockforge.arguments import check_folder, check_memory, size_of
 from mockforge.cli.program import Device, Out, Overrides, Quiet, Verbose, app, command, print_lines
+from mockforge.cli.typed import refuse, typed
 from mockforge.errors import InputError
 
 
@@ -24,7 +25,7 @@ def train(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a network: a SGAN on a real field of aligned FITS bands, others on a dataset.
+    """Train a network: a SGAN on a real field, others on a dataset.
 
     \b
       mockforge train train_field field.files='[g.fits, r.fits, i.fits]' --out runs/mine
@@ -55,6 +56,7 @@ def train(
 @app.command()
 @command
 def generate(
+    context: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files.")],
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="NAME", help="A bundled model, or a model's file.")
@@ -96,7 +98,7 @@ def generate(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Paint fields with a trained network, or of a parametric sky: FITS in nJy and PNG.
+    """Paint fields with a trained network, or of a parametric sky.
 
     \b
       mockforge generate --model kids-viking --size 3232 -n 4 --seed 1 --out fields
@@ -105,19 +107,20 @@ def generate(
       mockforge generate --depth g=hsc-wide,r=hsc-wide,Z=24 --out like_hsc
       mockforge generate --scene scene_xdf_like --size 3232 --out fields
 
-    A sky can be of any depth (a survey's noise per area, or the AB magnitude of a point source at
-    5 sigma), of any seeing that is not sharper than its model's, and as crowded as the field taught
-    it to be. The headers hold WCS, pixel scale, zeropoint, PSF, depth, seed and the model's hash.
+    Writes FITS in nJy, and a PNG of each. A sky can be of any depth (a survey's noise per area, or
+    the AB magnitude of a point source at 5 sigma), of any seeing that is not sharper than its
+    model's, and as crowded as the field taught it to be. The headers hold WCS, pixel scale,
+    zeropoint, PSF, depth, seed and the model's hash.
     """
     from mockforge.progress import Progress
 
     height, width = size_of(size)
-    if scene is not None and model != "kids-viking":
-        raise InputError("--scene and --model exclude each other: give one of them")
-    asked = {"depth": depth, "seeing": seeing, "density": density, "member": member}
-    given = [f"--{name}" for name, value in asked.items() if value is not None]
-    if scene is not None and given:
-        raise InputError(f"{', '.join(given)}: for models; a scene's recipe says what its sky is like")
+    if scene is not None:
+        if typed(context, ["model"]):
+            raise InputError("--scene and --model exclude each other: give one of them")
+        asked = ["depth", "seeing", "density", "member"]
+        refuse(context, asked, "for models; a scene's recipe says what its sky is like")
+        refuse(context, ["device"], "for models; a scene is painted on the CPU")
     if scene is not None:
         from mockforge.recipe.read import load_scene
         from mockforge.sky.scene_files import write_scenes

@@ -23,12 +23,14 @@ from mockforge.cli.program import (
     command,
     print_lines,
 )
+from mockforge.cli.typed import IMAGE, refuse
 from mockforge.errors import InputError
 
 
 @app.command()
 @command
 def recover(
+    context: typer.Context,
     images: Annotated[
         list[Path] | None,
         typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file.", show_default=False),
@@ -65,7 +67,7 @@ def recover(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Recover the sharp image from a degraded one with a trained network.
+    """Recover a sharp image from a degraded one.
 
     \b
       mockforge recover hsc.fits -o sharp.fits --picture sharp.png
@@ -73,12 +75,16 @@ def recover(
       mockforge recover hsc.fits --model runs/recover -o sharp.fits
       mockforge recover --demo demo.png --seed 3
 
-    Writes the image in nJy, one extension a band, with the WCS on the fine pixels. What lies
-    below the resolution of the input is a guess from the galaxies the network has learned.
+    A trained network does it. Writes the image in nJy, one extension a band, with the WCS on the fine
+    pixels. What lies below the resolution of the input is a guess from the galaxies the network has learned.
     """
     if (demo is None) == (not images):
         raise InputError("give images to recover, or --demo PNG; `mockforge recover --help` shows how")
     check_files(out, picture, demo)
+    if demo is not None:
+        refuse(context, ["out", "picture", "rms", *IMAGE], "for images; --demo draws a galaxy of its own")
+    else:
+        refuse(context, ["seed"], "is that of --demo's galaxy; recovering an image draws nothing")
     if demo is not None:
         from mockforge.recover.demo import demonstrate, demonstration_picture
 

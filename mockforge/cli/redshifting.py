@@ -23,12 +23,14 @@ from mockforge.cli.program import (
     command,
     print_lines,
 )
+from mockforge.cli.typed import IMAGE, refuse
 from mockforge.errors import InputError
 
 
 @app.command()
 @command
 def redshift(
+    context: typer.Context,
     images: Annotated[
         list[Path],
         typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file; or a dataset of pairs."),
@@ -71,7 +73,7 @@ def redshift(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Predict a galaxy's image at another redshift with a trained network.
+    """Predict a galaxy's image at another redshift.
 
     \b
       mockforge redshift galaxy.fits --z-in 0.5 --z-out 1.5 -o far.fits --picture far.png
@@ -79,11 +81,15 @@ def redshift(
       mockforge redshift galaxy.fits --model runs/redshifter --z-in 0.5 --z-out 1.5 -o far.fits
       mockforge redshift datasets/redshift_pairs --row 3 --picture pair.png
 
-    The network takes stamps of one size, in its bands, pixels and PSF, in absolute flux, sky
+    The trained network takes stamps of one size, in its bands, pixels and PSF, in absolute flux, sky
     subtracted. Writes the image in nJy, without noise, one extension a band, with the WCS of the
     input. What lies outside its training set is refused, or with --extrapolate a guess.
     """
     check_files(out, picture)
+    if row is not None:
+        refuse(context, IMAGE, "for FITS images; a dataset says what its pairs are")
+    else:
+        refuse(context, ["split"], "is that of a dataset; give its pair with --row")
     if out is None and picture is None:
         raise InputError("give the file to write with --out, or --picture")
     from mockforge.redshifter.apply import redshifted, stamp_of

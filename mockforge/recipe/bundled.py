@@ -30,8 +30,21 @@ def copy_recipe(path: Path, to: Path) -> Path:
 
 
 def first_comment(path: Path) -> str:
-    """The line of a recipe's header that says what it makes."""
+    """The sentence of a recipe's header that says what it makes, whole, from however many lines."""
+    words: list[str] = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("# ") and "yaml-language-server" not in line:
-            return line[2:]
-    return ""
+        if "yaml-language-server" in line or (not words and not line.strip("# ")):
+            continue
+        text = line[2:].strip() if line.startswith("# ") else ""
+        if not text or (words and _is_command(text)):
+            break
+        words += text.split()
+    pairs = enumerate(zip(words, words[1:], strict=False))
+    ends = (i for i, (word, after) in pairs if word.endswith(".") and not after[0].isdigit())
+    return " ".join(words[: next(ends, len(words)) + 1])
+
+
+def _is_command(text: str) -> bool:
+    """Whether a header's line is one such as `Run:    mockforge build ...`."""
+    first = text.split()[0]
+    return first.endswith(":") and first[0].isupper()
