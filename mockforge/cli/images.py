@@ -140,7 +140,8 @@ def degrade(
 
     Its PSF, pixels, bands and noise. Noise the image has is accounted for: what is missing to the
     survey's depth is added. Writes the image in nJy, one extension a band, its variance
-    (VAR_<band>), with --truth also TRUTH_<band>, and a WCS where the image has one. `mockforge surveys` lists the surveys.
+    (VAR_<band>), with --truth also TRUTH_<band>, and a WCS where the image has one. `mockforge
+    surveys` lists the surveys.
     """
     from mockforge.fits.read import read_field
     from mockforge.observe.degrade_image import degrade_field
