@@ -114,7 +114,7 @@ class Field:
         from mockforge.fits.check import quiet
         from mockforge.fits.wcs import written
 
-        path = Path(path)
+        path = Path(path).expanduser()
         wcs = None if self.wcs is None else written(self.wcs)
         primary = fits.PrimaryHDU()
         primary.header["CREATOR"] = (f"mockforge {__version__}", "program that wrote this file")

@@ -39,6 +39,7 @@ from mockforge.sky.spectra import Populations, Spectra, SpectrumFiles
 from mockforge.sky.stamps import Stamps
 from mockforge.stages import STAGES, TRAININGS, stage_class, training_class
 from mockforge.train.model_files import bundled_models
+from mockforge.train.run_record import check_run, record_run
 
 SMALL = Psf(gaussian=Gaussian(fwhm_arcsec=0.2))
 
@@ -306,3 +307,20 @@ def test_a_psf_named_through_the_home_folder_is_read(tmp_path: Path, monkeypatch
 def test_located_names() -> None:
     assert located("a/b.fits[SCI]") == Path("a/b.fits")
     assert list(files_of(ImageTiles(files="~/a.fits[1]")).values()) == [Path.home() / "a.fits"]
+
+
+def test_a_resumed_training_refuses_data_that_changed(tmp_path: Path) -> None:
+    image(tmp_path / "a.fits")
+    recipe = TrainSgan(name="m", field=TrainingField(files=("a.fits",), folder=str(tmp_path)))
+    out = tmp_path / "run"
+    record_run(recipe, out, "")
+    (out / "checkpoint.pt").write_bytes(b"begun")
+    check_run(recipe, out, resume=True)
+    moved_to = tmp_path / "elsewhere"
+    moved_to.mkdir()
+    (tmp_path / "a.fits").rename(moved_to / "a.fits")
+    moved = TrainSgan(name="m", field=TrainingField(files=("a.fits",), folder=str(moved_to)))
+    check_run(moved, out, resume=True)
+    change(moved_to / "a.fits")
+    with pytest.raises(InputError, match=r"file a\.fits"):
+        check_run(moved, out, resume=True)

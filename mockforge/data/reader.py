@@ -50,7 +50,7 @@ class Reader:
     """
 
     def __init__(self, path: str | Path, manifest: Manifest | None = None) -> None:
-        path = Path(path)
+        path = Path(path).expanduser()
         if path.name in (VIEW, MANIFEST) and not path.is_dir():
             path = path.parent
         self.folder = path.absolute()

@@ -36,7 +36,7 @@ def bad_shards(folder: str | Path) -> list[BadShard]:
     no record: of them, the joined view is compared with the shards.
     Raises InputError where the folder is missing.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise InputError(f"{folder}: no such dataset folder")
     manifest, fault = trusted_manifest(folder)

@@ -62,7 +62,7 @@ def build(
     made = load(recipe, overrides)
     if workers is not None and workers < 1:
         raise InputError(f"workers should be 1 or more, found {workers}")
-    folder = Path("datasets", made.name) if out is None else Path(out)
+    folder = Path("datasets", made.name) if out is None else Path(out).expanduser()
     new = False
     try:
         check_folder(folder)

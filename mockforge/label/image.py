@@ -64,7 +64,7 @@ def label_image(
     Raises InputError where the image cannot be read or `out` not written, MockforgeError where
     detection fails.
     """
-    rule, out = config or Detect(), Path(out)
+    rule, out = config or Detect(), Path(out).expanduser()
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; a folder for the labels is wanted")
     field = read_field(

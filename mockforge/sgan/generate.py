@@ -39,7 +39,7 @@ def generate(
     chosen = str(usable(device))
     asked = {"depth": depth, "seeing": seeing, "density": density, "member": member}
     sky = Sky(model, seed, device=chosen, **asked)  # type: ignore[arg-type]
-    out = Path(out)
+    out = Path(out).expanduser()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

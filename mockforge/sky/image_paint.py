@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mockforge.batch import Batch
+from mockforge.errors import InputError
 from mockforge.observe.psf import Psf, models, transfer
 from mockforge.observe.psf_models import Model, Rings, gaussian, image
 from mockforge.rng import Stream
@@ -20,6 +21,10 @@ from mockforge.sky.image_spectra import Fitted
 
 if TYPE_CHECKING:
     from mockforge.sky.images import RedshiftImages
+
+_COARSE = 2.0
+"""Most that a source's PSF may be broader than the one it is to have. Up to there its noise is amplified,
+which is warned of."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +43,41 @@ class Optics:
     """Of the target."""
     fwhm_in: tuple[float, ...]
     fwhm_out: tuple[float, ...]
+    fwhm_own: tuple[float, ...]
+    """Of the images that a wanted band is made of, arcsec, pixel not included."""
 
     @classmethod
     def of(cls, cfg: RedshiftImages, galaxies: Galaxies, own: Psf | None) -> Optics:
         """The PSFs that a configuration asks for. InputError as `mockforge.observe.psf.transfer`."""
         near = None if cfg.psf_in is None else _ends(cfg, cfg.psf_in)
-        if cfg.psf_in is not None:
-            fwhm = _fwhm(cfg, cfg.psf_in)
-        else:
-            nearest = [share.argmax() for share in _shares(cfg.bands, galaxies.bands)]
-            widths = [_width(m) for m in _models(galaxies.cutout(0), galaxies, own)]
-            fwhm = tuple(widths[b] for b in nearest)
+        nearest = [share.argmax() for share in _shares(cfg.bands, galaxies.bands)]
+        widths = [_width(m) for m in _models(galaxies.cutout(0), galaxies, own)]
+        seen = tuple(widths[b] for b in nearest)
+        fwhm = seen if cfg.psf_in is None else _fwhm(cfg, cfg.psf_in)
         far = _ends(cfg, cfg.psf_out)
         scale = galaxies.pixel_scale_arcsec
-        return cls(galaxies.bands, scale, own, near, far, fwhm, _fwhm(cfg, cfg.psf_out))
+        return cls(galaxies.bands, scale, own, near, far, fwhm, _fwhm(cfg, cfg.psf_out), seen)
+
+    def check(self, cfg: RedshiftImages, size: np.ndarray) -> None:
+        """InputError where the images are too coarse for what is asked of them.
+
+        `size` (N,) is the factor on angular sizes at the target. Images whose PSF, with their pixel, is
+        more than `_COARSE` times as broad as the one that is wanted would be blobs: no filter
+        gives back what they never resolved.
+        """
+        ends = (("psf_in", self.fwhm_in, 1.0), ("psf_out", self.fwhm_out, float(size.max())))
+        for key, wanted, factor in ends if cfg.psf_in is not None else ends[1:]:
+            for band, own, other in zip(cfg.bands, self.fwhm_own, wanted, strict=True):
+                have = factor * float(np.hypot(own, self.scale))
+                want = float(np.hypot(other, cfg.pixel_scale_arcsec))
+                if have > _COARSE * want:
+                    there = "" if factor == 1.0 else f" ({have:.2g} at the target's redshift)"
+                    raise InputError(
+                        f"redshift_images: the images for {band} have a PSF of {own:.2g} arcsec in pixels of"
+                        f" {self.scale:.2g}{there}, and {key} is {other:.2g} arcsec in pixels of"
+                        f" {cfg.pixel_scale_arcsec:.2g}: they are too coarse for it. Give sharper images, a"
+                        f" {key} of {have / _COARSE:.2g} arcsec or more, or higher redshifts of the target"
+                    )
 
     def present(self, cutout: Cutout, turn: int) -> list[Effective]:
         """PSF and pixel of a cutout's bands; `turn` is what was done to it."""

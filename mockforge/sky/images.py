@@ -153,6 +153,7 @@ class RedshiftImages:
         light = fitted(self._redshifted(galaxies, drawn), cutouts, drawn.spectrum)
         streams = [stream.child("sky", int(d)) for d in batch.draw]
         optics = Optics.of(self, galaxies, _psf_of(self.galaxies))
+        optics.check(self, light.size)
         near, far = painted(self, optics, drawn, cutouts, light, streams)
         table = galaxy_table(self, batch, drawn, cutouts, light, near, far)
         return _filled(self, batch, optics, drawn, near, far).with_table("galaxy", table)

@@ -290,6 +290,25 @@ def test_a_sharper_target_is_told(real):
     assert np.isfinite(made.arrays["target"]).all()
 
 
+def test_images_too_coarse_for_the_target_are_refused(real):
+    words = (
+        r"images for F814W have a PSF of 0\.1\d* arcsec in pixels of .*psf_out is 0\.01 arcsec.*too coarse"
+    )
+    with pytest.raises(InputError, match=words):
+        config(real, spectrum="Im", pixel_scale_arcsec=0.01, psf_out={"gaussian": {"fwhm_arcsec": 0.01}})(
+            batch(2), STREAM
+        )
+    with pytest.raises(InputError, match=r"psf_in is 0\.02 arcsec"):
+        config(real, spectrum="Im", pixel_scale_arcsec=0.02, psf_in={"gaussian": {"fwhm_arcsec": 0.02}})(
+            batch(2), STREAM
+        )
+    ground = {"sky": {"area": 256}}
+    with pytest.raises(
+        InputError, match=r"in pixels of 0\.2.* at the target's redshift.*0\.06: they"
+    ):
+        config(ground, bands=["F814W"], pixel_scale_arcsec=0.06)(batch(2), STREAM)
+
+
 # --- painted skies and the HST stamps -----------------------------------------------------------
 
 
