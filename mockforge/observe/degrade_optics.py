@@ -12,6 +12,7 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.config import fixed
 from mockforge.errors import InputError
+from mockforge.observe.band_matching import matched_bands
 from mockforge.observe.psf import Psf
 from mockforge.rng import Stream
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mockforge.observe.degrade_stage import Degrade
     from mockforge.observe.existing import OwnNoise
     from mockforge.observe.psf_models import Model
+    from mockforge.observe.surveys import Survey
 
 AMPLIFIED = 3.0
 """A frequency raised by more is worth a warning."""
@@ -54,8 +56,8 @@ class About:
 class Drawn:
     """What is drawn for each sample, (N,) each."""
 
-    seeing: np.ndarray
-    depth: np.ndarray
+    fwhm_factor: np.ndarray
+    depth_offset_mag: np.ndarray
     scale: np.ndarray
     phase_x: np.ndarray
     phase_y: np.ndarray
@@ -65,45 +67,43 @@ def about_of(cfg: Degrade, batch: Batch) -> About:
     from mockforge.observe.colours import mixing
     from mockforge.observe.degrade import coarse_grid
     from mockforge.observe.psf import models
-    from mockforge.observe.surveys import survey, survey_psf
+    from mockforge.observe.surveys import survey
 
     known, chosen = batch.attributes, survey(cfg.to)
     fine_bands, fine = known.get("bands"), known.get("pixel_scale_arcsec")
     if fine is None or fine_bands is None:
         raise InputError("degrade: the bands and the pixel scale of the images are not known")
     any_number = cfg.colours is not None
-    bands = target_bands(chosen.title, tuple(chosen.bands), tuple(fine_bands), cfg.bands, any_number)
+    bands, matched = target_bands(chosen, tuple(fine_bands), cfg.bands, any_number)
+    if matched:
+        warnings.warn(f"degrade: {matched}", stacklevel=2)
     matrix = None if cfg.colours is None else mixing(cfg.colours, tuple(fine_bands), len(bands))
     scale = cfg.pixel_scale_arcsec or chosen.pixel_scale_arcsec
     inner = tuple(n - 2 * batch.margin for n in batch.arrays[cfg.input].shape[-2:])
     coarse = None if cfg.shape is None else (cfg.shape, cfg.shape)
     shape = coarse_grid((inner[0], inner[1]), scale / fine, coarse).shape
-    wanted = models(cfg.psf_out or survey_psf(cfg.to, bands), bands)
+    wanted = models(cfg.psf_out or Psf(survey=cfg.to), bands)
     present = models(cfg.psf or own_psf(known), tuple(fine_bands))
     return About(bands, tuple(fine_bands), float(fine), float(scale), present, wanted, shape, matrix)
 
 
 def target_bands(
-    title: str, valid: Sequence[str], own: Sequence[str], chosen: Sequence[str] | None,
-    any_number: bool = False,
-) -> tuple[str, ...]:  # fmt: skip
-    """The survey's band for each of an image's; InputError where they cannot be paired."""
-    from mockforge.errors import nearest
+    target: Survey, own: Sequence[str], chosen: Sequence[str] | None, any_number: bool = False
+) -> tuple[tuple[str, ...], str]:
+    """The survey's band for each of an image's, and a sentence where the names differ unasked.
 
-    if chosen is not None and len(chosen) != len(own) and not any_number:
+    InputError where they cannot be paired.
+    """
+    if chosen is None:
+        return matched_bands(target, own)
+    if len(chosen) != len(own) and not any_number:
         raise InputError(
-            f"{len(chosen)} bands of {title} ({', '.join(chosen)}) for {len(own)} of the image"
+            f"{len(chosen)} bands of {target.title} ({', '.join(chosen)}) for {len(own)} of the image"
             f" ({', '.join(own)}); name one for each"
         )
-    for band in chosen or own:
-        if band not in valid:
-            hint = (
-                nearest(band, valid)
-                if chosen
-                else f"; name its bands, in order, as `bands`: {', '.join(valid)}"
-            )
-            raise InputError(f"{title} has no band {band!r}{hint}")
-    return tuple(chosen or own)
+    for band in chosen:
+        target.band(band)
+    return tuple(chosen), ""
 
 
 def own_psf(known: Mapping[str, Any]) -> Psf:
@@ -129,8 +129,8 @@ def drawn_of(cfg: Degrade, about: About, count: int, stream: Stream) -> Drawn:
     sweep = cfg.sweep or Sweep()
     scale = sweep.pixel_scale_arcsec or fixed(about.scale)
     return Drawn(
-        seeing=sweep.seeing.draw(stream.child("seeing").numpy(), count),
-        depth=sweep.depth.draw(stream.child("depth").numpy(), count),
+        fwhm_factor=sweep.fwhm_factor.draw(stream.child("seeing").numpy(), count),
+        depth_offset_mag=sweep.depth_offset_mag.draw(stream.child("depth").numpy(), count),
         scale=scale.draw(stream.child("pixel_scale").numpy(), count),
         phase_x=cfg.phase.draw(stream.child("phase_x").numpy(), count),
         phase_y=cfg.phase.draw(stream.child("phase_y").numpy(), count),
@@ -156,7 +156,7 @@ def optics(cfg: Degrade, batch: Batch, about: About, drawn: Drawn) -> Seen:
 
     flux, m = batch.arrays[cfg.input], batch.margin
     inner = (flux.shape[-2] - 2 * m, flux.shape[-1] - 2 * m)
-    settings = list(zip(drawn.seeing, drawn.scale, drawn.phase_x, drawn.phase_y, strict=True))
+    settings = list(zip(drawn.fwhm_factor, drawn.scale, drawn.phase_x, drawn.phase_y, strict=True))
     grids = [coarse_grid(inner, scale / about.fine, about.shape, (px, py)) for _, scale, px, py in settings]
     if isinstance(cfg.own_rms_njy, tuple) and len(cfg.own_rms_njy) not in (1, flux.shape[1]):
         raise InputError(
@@ -185,12 +185,12 @@ def optics(cfg: Degrade, batch: Batch, about: About, drawn: Drawn) -> Seen:
 
 
 class _Telescope:
-    """The change of all bands for one seeing and grid, band by band or mixed."""
+    """The change of all bands for one width of the PSF and grid, band by band or mixed."""
 
-    def __init__(self, cfg: Degrade, about: About, shape: tuple[int, int], grid: Grid, seeing: float) -> None:
+    def __init__(self, cfg: Degrade, about: About, shape: tuple[int, int], grid: Grid, factor: float) -> None:
         from mockforge.observe.degrade import Degrader, scaled
 
-        wanted = [scaled(model, seeing) for model in about.wanted]
+        wanted = [scaled(model, factor) for model in about.wanted]
         how = {"mirrored": cfg.edge == "mirror"}
         self._matrix = None if about.mixing is None else about.mixing.matrix
         if self._matrix is None:
@@ -264,10 +264,10 @@ def psfs_out(about: About, drawn: Drawn, count: int) -> dict[str, np.ndarray]:
 
     side = _side(about.wanted, about.scale)
     out = np.empty((count, len(about.wanted), side, side), dtype=np.float32)
-    pairs = list(zip(drawn.seeing, drawn.scale, strict=True))
-    for seeing, scale in dict.fromkeys(pairs):
-        rows = [i for i, one in enumerate(pairs) if one == (seeing, scale)]
-        out[rows] = np.stack([psf_pixels(scaled(m, seeing), scale, side) for m in about.wanted])
+    pairs = list(zip(drawn.fwhm_factor, drawn.scale, strict=True))
+    for factor, scale in dict.fromkeys(pairs):
+        rows = [i for i, one in enumerate(pairs) if one == (factor, scale)]
+        out[rows] = np.stack([psf_pixels(scaled(m, factor), scale, side) for m in about.wanted])
     return {"psf_out": out}
 
 

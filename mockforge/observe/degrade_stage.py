@@ -37,9 +37,9 @@ _MOVED = ("catalogue", "objects", "galaxy")
 class Sweep:
     """What differs from sample to sample."""
 
-    seeing: Annotated[Varying, Limit(gt=0)] = fixed(1.0)
+    fwhm_factor: Annotated[Varying, Limit(gt=0)] = fixed(1.0)
     """Times the width of the target's PSF, in all bands."""
-    depth: Varying = fixed(0.0)
+    depth_offset_mag: Varying = fixed(0.0)
     """Magnitudes by which the image is deeper than the survey; negative: shallower."""
     pixel_scale_arcsec: Annotated[Varying, Limit(gt=0)] | None = None
     """Size of a coarse pixel; null: the target's own. The number of pixels stays."""
@@ -60,7 +60,7 @@ class Degrade:
     `<name>_fine`, and so of a `mask`. `truth` stays the fine image; an input `image` becomes
     `image_fine`. Places and lengths in the tables `catalogue`, `objects` and `galaxy` are in
     coarse pixels afterwards.
-    With a sweep also `seeing`, `depth` and `pixel_scale` (N,), as drawn.
+    With a sweep also `fwhm_factor`, `depth_offset_mag` and `pixel_scale` (N,), as drawn.
     """
 
     to: str
@@ -68,7 +68,8 @@ class Degrade:
     input: Literal["truth", "light", "image"] = "truth"
     """`truth`, noiseless; `light`, noiseless in bands like the target's; `image`, with noise."""
     bands: tuple[str, ...] | None = None
-    """The target's bands that stand for the input's, in order; null: those of the same names."""
+    """The target's bands that stand for the input's, in order; null: those of the same names, else the
+    nearest in wavelength."""
     colours: Colours | None = None
     """Makes the target's bands of the input's, as many as `bands` names, by a matrix fitted to
     spectra; null: each band stands for one, its flux as it is."""
@@ -92,7 +93,7 @@ class Degrade:
     whiten: bool = False
     """Make the noise of an input `image` white: what is added fills its power spectrum up."""
     sweep: Sweep | None = None
-    """Seeing, depth and pixel scale that differ from sample to sample."""
+    """Width of the PSF, depth and pixel scale that differ from sample to sample."""
     labels: tuple[str, ...] = ("instances",)
     """Label maps that follow onto the coarse grid."""
     edge: Literal["mirror", "empty"] = "mirror"
@@ -119,7 +120,9 @@ class Degrade:
         """What is coarse, and the fine maps."""
         names = {"image", "variance", "psf_in", "psf_out", *self.labels, *(f"{n}_fine" for n in self.labels)}
         names |= {"image_fine"} if self.input == "image" else {"image_noiseless"}
-        return frozenset(names | ({"seeing", "depth", "pixel_scale"} if self.sweep else set()))
+        return frozenset(
+            names | ({"fwhm_factor", "depth_offset_mag", "pixel_scale"} if self.sweep else set())
+        )
 
     def files_read(self) -> dict[str, Path]:
         """The file of a survey that is the user's own."""
@@ -146,7 +149,8 @@ class Degrade:
         if self.input == "image":
             arrays["image_fine"] = fine.arrays["image"]
         if self.sweep is not None:
-            arrays |= {key: getattr(drawn, key).astype(np.float32) for key in ("seeing", "depth")}
+            names = ("fwhm_factor", "depth_offset_mag")
+            arrays |= {name: getattr(drawn, name).astype(np.float32) for name in names}
             arrays["pixel_scale"] = drawn.scale.astype(np.float32)
         if "mask" in fine.arrays:
             width = max(map(fwhm_of, about.wanted))
@@ -176,7 +180,7 @@ def _noisy(
     noise = cfg.noise or Noise(survey=cfg.to, survey_bands=about.bands)
     widths = [fwhm_of(m) for m in about.wanted]
     target = Target(noise, about.bands, widths) if cfg.noisy else None
-    factor = 10 ** (-0.4 * drawn.depth) * noise.rms_factor.draw(
+    factor = 10 ** (-0.4 * drawn.depth_offset_mag) * noise.rms_factor.draw(
         stream.child("rms_factor").numpy(), len(batch)
     )
     streams = [stream.child(int(draw)) for draw in batch.draw]

@@ -333,7 +333,7 @@ def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
         widths = _each(psf.moffat.fwhm_arcsec, bands, "fwhm_arcsec")
         return [moffat(w, psf.moffat.beta) for w in widths]
     if psf.airy is not None:
-        given = psf.airy.wavelength_um or tuple(_pivot_um(band) for band in bands)
+        given = psf.airy.wavelength_um or tuple(pivot_um(band) for band in bands)
         waves = _each(given, bands, "wavelength_um")
         return [airy(psf.airy.diameter_m, psf.airy.obscuration, w) for w in waves]
     if psf.image is not None:
@@ -345,7 +345,7 @@ def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
     return survey_models(str(psf.survey), bands)
 
 
-def _pivot_um(band: str) -> float:
+def pivot_um(band: str) -> float:
     """Pivot wavelength of a band in micrometres (Bessell & Murphy 2012, PASP 124, 140, equation A16)."""
     from mockforge.sky.bandpass import curve
 

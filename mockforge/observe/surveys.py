@@ -50,6 +50,8 @@ class SurveyBand:
     n_eff_pixels: Positive | None = None
     """Noise-effective pixels of a star, 1 / sum of its squared profile, by which `depth_ab` is
     converted; null: as the PSF has them, averaged over places in a pixel."""
+    wavelength_um: Positive | None = None
+    """Pivot wavelength, by which a band of another name finds it; null: that of the band's curve."""
     zeropoint_e: Annotated[float, Limit(ge=0, le=50)] | None = None
     """AB magnitude of a source that gives one electron a second."""
     exposure_s: Positive | None = None
@@ -154,13 +156,20 @@ class Survey:
         band = self.band(name)
         if band.psf is not None:
             return profile_model(profile(band.psf) if isinstance(band.psf, str) else band.psf)
+        return _round(self.psf_fwhm_arcsec(name), self.moffat_beta)
+
+    def psf_fwhm_arcsec(self, name: str) -> float:
+        """FWHM of a band's PSF before the pixel. InputError where it is not known."""
+        band = self.band(name)
+        if band.psf is not None:
+            return Rings.of(self.psf_model(name)).fwhm()
         if band.fwhm_arcsec is None:
             raise InputError(
                 f"{self.title}: the width of its PSF in {name} is not known; give a PSF of your own"
             )
-        if self.fwhm_includes_pixel:
-            return _with_fwhm(band.fwhm_arcsec, self.moffat_beta, self.pixel_scale_arcsec)
-        return _round(band.fwhm_arcsec, self.moffat_beta)
+        if not self.fwhm_includes_pixel:
+            return band.fwhm_arcsec
+        return _before_pixel(band.fwhm_arcsec, self.moffat_beta, self.pixel_scale_arcsec)
 
     def fwhm_arcsec(self, name: str) -> float | None:
         """FWHM of the PSF in the survey's images, pixel included; None where it is not known."""
@@ -207,14 +216,22 @@ def survey_psf(name: str, bands: Sequence[str]) -> Psf:
 
     InputError where the survey lacks a band or the width of its PSF.
     """
-    from mockforge.observe.psf import Psf
+    from mockforge.observe.psf import Gaussian, Moffat, Psf
 
-    survey_models(name, bands)
-    return Psf(survey=name)
+    chosen = survey(name)
+    known = [chosen.band(band).psf for band in bands]
+    if all(one is not None for one in known):
+        return Psf(profile=tuple(profile(one) if isinstance(one, str) else one for one in known))  # type: ignore[misc]
+    if any(one is not None for one in known):
+        raise InputError(f"{chosen.title}: give `psf` for all of {', '.join(bands)}, or for none")
+    widths = tuple(chosen.psf_fwhm_arcsec(band) for band in bands)
+    if chosen.moffat_beta is not None:
+        return Psf(moffat=Moffat(fwhm_arcsec=widths, beta=chosen.moffat_beta))
+    return Psf(gaussian=Gaussian(fwhm_arcsec=widths))
 
 
 def survey_models(name: str, bands: Sequence[str]) -> list[Model]:
-    """The transfer functions of `survey_psf`. InputError as there."""
+    """The PSF of each band. InputError where the survey lacks a band or the width of its PSF."""
     chosen = survey(name)
     return [chosen.psf_model(band) for band in bands]
 
@@ -234,8 +251,9 @@ def _area(model: Model, pixel: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def _with_fwhm(fwhm: float, beta: float | None, pixel: float) -> Model:
-    """The Gaussian or Moffat function that has `fwhm` after square pixels, in the mean of all directions.
+def _before_pixel(fwhm: float, beta: float | None, pixel: float) -> float:
+    """FWHM of the Gaussian or Moffat function that has `fwhm` after square pixels, in the mean of all
+    directions.
 
     InputError where a pixel alone is as wide.
     """
@@ -251,7 +269,7 @@ def _with_fwhm(fwhm: float, beta: float | None, pixel: float) -> Model:
         )
     guess = math.sqrt(fwhm**2 - 0.9 * pixel**2 * 8.0 * math.log(2.0) / 12.0)
     found = brentq(excess, 0.8 * guess, min(1.2 * guess, 1.01 * fwhm), xtol=1e-5 * fwhm)
-    return _round(float(found), beta)  # type: ignore[arg-type]
+    return float(found)  # type: ignore[arg-type]
 
 
 def listed() -> list[str]:

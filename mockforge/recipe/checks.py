@@ -10,6 +10,7 @@ from mockforge.batch import Stage
 from mockforge.errors import InputError, nearest
 from mockforge.names import is_name, name_problem
 from mockforge.recipe.errors import read, read_without_faults
+from mockforge.recipe.renamed import ARRAYS
 from mockforge.recipe.yaml import Document, Key, show
 from mockforge.stages import SOURCES, STAGES, TABLES, stage_class
 
@@ -116,7 +117,8 @@ def check_save(save: Any, written: set[str] | None, document: Document) -> None:
         if name in TABLES:
             document.problem(("save", name), "is a table, and tables are always saved; leave it out")
         elif written is not None and name not in written:
-            hint = nearest(name, sorted(written - TABLES))
+            new = ARRAYS.get(name)
+            hint = f"; it is called {new} now" if new in written else nearest(name, sorted(written - TABLES))
             document.problem(("save", name), f"no stage writes an array {name!r}{hint}")
 
 

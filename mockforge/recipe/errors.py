@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mockforge.errors import nearest
+from mockforge.recipe.renamed import KEYS
 from mockforge.recipe.yaml import Document, Key, show
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def _place(error: Mapping[str, Any], data: Any) -> Key:
 
 def _message(error: Mapping[str, Any], key: Key, schema: dict[str, Any]) -> str:
     kind = error["type"]
+    if kind in _UNKNOWN and tuple(key[-2:]) in KEYS:
+        return KEYS[tuple(key[-2:])]  # type: ignore[index]
     if kind in _UNKNOWN:
         return f"unknown key{nearest(key[-1], _properties(schema, key[:-1]))}"
     if kind in _MISSING:

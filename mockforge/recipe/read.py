@@ -20,6 +20,7 @@ from mockforge.names import is_name, name_problem
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.recipe.checks import NamedStage, check_flow, check_save, check_splits, read_stages
 from mockforge.recipe.errors import read
+from mockforge.recipe.instruments import check_files, check_instruments
 from mockforge.recipe.overrides import Overrides
 from mockforge.recipe.yaml import Document, apply_overrides, parse_document, read_document, show
 from mockforge.stages import TRAININGS, stage_class, training_class
@@ -232,7 +233,9 @@ def _recipe(document: Document) -> Recipe:
         document.problem(("name",), name_problem(data["name"]))
     stages = read_stages(items, "stages" in document.data, document)
     check_save(data.get("save"), check_flow(stages, document), document)
+    check_instruments(stages, document)
     check_splits(data.get("splits"), document)
+    check_files(stages, document)
     weights: dict[str, str] = {}
     cards: dict[str, str] = {}
     if not document.problems:  # hashing files is for recipes that are right

@@ -70,6 +70,10 @@ class Sgan:
 
         return model_files(self.model) | survey_files(self.depth, self.seeing)
 
+    def known_bands(self) -> tuple[str, ...]:
+        """The bands of its images: the model's."""
+        return self._loaded().bands
+
     def card(self) -> str:
         """The model's card, for the dataset's."""
         from mockforge.sgan.model import model_path

@@ -167,12 +167,13 @@ class Inject:
         if self.band is not None and self.band not in bands:
             raise InputError(f"band {self.band!r}: the images have {', '.join(bands)}; or give null")
         return SceneModel(
-            bands=self._curves(bands), pixel_scale_arcsec=float(scale),
+            bands=self.curves_of(bands), pixel_scale_arcsec=float(scale),
             psf=self._psf(bands, attributes.get("psf_fwhm_arcsec")), structure=self.structure,
             real=self.real, stars=None, edge_mag_arcsec2=self.edge_mag_arcsec2,
         )  # fmt: skip
 
-    def _curves(self, bands: Sequence[str]) -> tuple[Band, ...]:
+    def curves_of(self, bands: Sequence[str]) -> tuple[Band, ...]:
+        """The curve of each band of the images. InputError where one has none, or two the same."""
         from mockforge.sky.bandpass import curve
 
         given = self.curves or {}

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from mockforge.batch import Batch
+from mockforge.config import Varying
 from mockforge.errors import InputError
 from mockforge.label.stage import Detect
+from mockforge.observe.band_matching import matched_bands
 from mockforge.observe.colours import Colours, mixing
 from mockforge.observe.correlation import gaussian_autocorrelation
 from mockforge.observe.degrade import Degrader, coarse_grid, psf_pixels, scaled
@@ -282,12 +284,12 @@ def test_the_stage_keeps_the_fine_image_and_cuts_the_margin() -> None:
 
 def test_a_sweep_varies_seeing_depth_and_pixels_from_sample_to_sample() -> None:
     sweep = Sweep(
-        seeing=Sweep.__dataclass_fields__["seeing"].default.__class__("choice", (0.8, 1.4)),
-        depth=Sweep.__dataclass_fields__["depth"].default.__class__("uniform", (-1.0, 1.0)),
-        pixel_scale_arcsec=Sweep.__dataclass_fields__["seeing"].default.__class__("choice", (0.15, 0.2)),
+        fwhm_factor=Varying("choice", (0.8, 1.4)),
+        depth_offset_mag=Varying("uniform", (-1.0, 1.0)),
+        pixel_scale_arcsec=Varying("choice", (0.15, 0.2)),
     )
     out = Degrade(to="hsc-wide", shape=24, sweep=sweep, labels=())(blank(24, 128, "hsc-wide"), Stream(1))
-    seeing, depth, scale = (out.arrays[k] for k in ("seeing", "depth", "pixel_scale"))
+    seeing, depth, scale = (out.arrays[k] for k in ("fwhm_factor", "depth_offset_mag", "pixel_scale"))
     assert set(np.round(seeing, 3)) == {np.float32(0.8), np.float32(1.4)} and np.ptp(depth) > 1
     noise = np.sqrt(out.arrays["variance"].mean(axis=(1, 2, 3)))
     wanted = survey("hsc-wide").rms_njy("hsc_i", 1.0) * scale * 10 ** (-0.4 * depth)
@@ -298,8 +300,8 @@ def test_a_sweep_varies_seeing_depth_and_pixels_from_sample_to_sample() -> None:
 
 
 def test_what_does_not_fit_is_said() -> None:
-    batch = blank(1, 64, "hsc-wide").with_attributes(bands=("F814W",))
-    with pytest.raises(InputError, match=r"no band .F814W..*name its bands"):
+    batch = blank(1, 64, "hsc-wide").with_attributes(bands=("F160W",))
+    with pytest.raises(InputError, match=r"no band .F160W. and none near its 1.54 micron; name.*--target"):
         Degrade(to="hsc-wide", labels=())(batch, Stream(1))
     with pytest.raises(InputError, match=r"2 bands of .* for 1 of the image"):
         Degrade(to="hsc-wide", labels=(), bands=("hsc_r", "hsc_i"))(batch, Stream(1))
@@ -309,6 +311,24 @@ def test_what_does_not_fit_is_said() -> None:
         Degrade(to="hsc-wade")
     with pytest.raises(ValueError, match="are for input: image"):
         Degrade(to="hsc-wide", whiten=True)
+
+
+def test_a_band_of_another_name_finds_the_nearest_in_wavelength_and_says_so() -> None:
+    batch = blank(1, 90, "hsc-wide").with_attributes(bands=("F606W",))
+    with pytest.warns(UserWarning, match="nearest in wavelength: hsc_r for F606W"):
+        out = Degrade(to="hsc-wide", labels=())(batch, Stream(1))
+    assert out.attributes["bands"] == ("hsc_r",)
+    for to, own, wanted in (
+        ("lsst-10yr", ("g", "r"), ("lsst_g", "lsst_r")),
+        ("euclid-wide", ("F814W", "F105W", "F160W"), ("VIS", "NISP_Y", "NISP_J")),
+        ("roman-hlwas-medium", ("F105W", "F125W", "F160W"), ("F106", "F129", "F158")),
+        ("hst-xdf", ("hsc_g", "hsc_r"), ("F435W", "F606W")),
+    ):
+        found, said = matched_bands(survey(to), own)
+        assert found == wanted and all(band in said for band in own)
+    assert matched_bands(survey("hsc-wide"), ("hsc_i",)) == (("hsc_i",), "")
+    with pytest.raises(InputError, match="hsc_i is the band nearest to F775W and F814W"):
+        matched_bands(survey("hsc-wide"), ("F775W", "F814W"))
 
 
 def test_noise_of_ones_own_and_a_psf_of_ones_own() -> None:

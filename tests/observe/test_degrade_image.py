@@ -86,7 +86,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(hubble: Path, tmp_path: Path)
     )
     for words, wanted in (
         (["--to", "hsc-wyde"], "did you mean 'hsc-wide'"),
-        (["--to", "hsc-wide"], "has no band 'F814W'"),
+        (["--to", "roman-hlwas-medium"], "--target-bands"),
         (["--to", "hsc-wide", "--target-bands", "hsc_i,hsc_r"], "2 bands of"),
         (["--to", "hsc-wide", "--target-bands", "hsc_i", "--set", "seing=1"], "unknown key"),
         (["--to", str(blind), "--target-bands", "g"], "width of its PSF in g is not known"),

@@ -1,0 +1,67 @@
+"""Which band of a survey stands for a band of an image: the same name, or the nearest wavelength."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mockforge.errors import InputError
+
+if TYPE_CHECKING:
+    from mockforge.observe.surveys import Survey
+
+_FARTHEST = 1.2
+"""Ratio of pivot wavelengths beyond which no band stands for another."""
+_HOW = "name its bands, in order, as `bands` (--target-bands of `mockforge degrade`)"
+
+
+def matched_bands(survey: Survey, own: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """A band of the survey for each of an image's, and a sentence that says which; "" where names agree.
+
+    A band of the same name comes first, then one of the same name behind the survey's prefix (`r`:
+    `lsst_r`), then the nearest pivot wavelength. InputError where no band is within 20%, or one
+    would stand for two.
+    """
+    found = tuple(_matched(survey, band) for band in own)
+    for band in found:
+        if found.count(band) > 1:
+            both = " and ".join(name for name, other in zip(own, found, strict=True) if other == band)
+            raise InputError(
+                f"{survey.title}: {band} is the band nearest to {both}; {_HOW}: {', '.join(survey.bands)}"
+            )
+    pairs = [f"{other} for {name}" for name, other in zip(own, found, strict=True) if other != name]
+    return found, f"bands of {survey.title} nearest in wavelength: {', '.join(pairs)}" if pairs else ""
+
+
+def _matched(survey: Survey, band: str) -> str:
+    if band in survey.bands:
+        return band
+    for same in (str, str.lower):
+        alike = [name for name in survey.bands if same(name.rpartition("_")[2]) == same(band)]
+        if len(alike) == 1:
+            return alike[0]
+    wavelength = _pivot_um(band)
+    known = {name: pivot for name in survey.bands if (pivot := _of_survey(survey, name)) is not None}
+    if wavelength is not None and known:
+        name = min(known, key=lambda one: abs(math.log(known[one] / wavelength)))
+        if max(known[name] / wavelength, wavelength / known[name]) <= _FARTHEST:
+            return name
+    about = "" if wavelength is None else f" and none near its {wavelength:.3g} micron"
+    raise InputError(f"{survey.title} has no band {band!r}{about}; {_HOW}: {', '.join(survey.bands)}")
+
+
+def _of_survey(survey: Survey, band: str) -> float | None:
+    return survey.band(band).wavelength_um or _pivot_um(band)
+
+
+def _pivot_um(band: str) -> float | None:
+    """Pivot wavelength in micrometres, of its curve or as a preset has it; None where neither knows it."""
+    from mockforge.observe.psf import pivot_um
+    from mockforge.observe.surveys import names, survey
+
+    try:
+        return pivot_um(band)
+    except InputError:
+        presets = (survey(name).bands.get(band) for name in names())
+        return next((one.wavelength_um for one in presets if one is not None and one.wavelength_um), None)
