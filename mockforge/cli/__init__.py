@@ -12,7 +12,6 @@ def main() -> None:
     """Entry point of the command `mockforge`."""
     try:
         app(prog_name="mockforge")
-    except SystemExit as end:
-        if end.code in (130, 143):  # libraries take a moment to end: a second Ctrl-C disturbs none
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except SystemExit:  # libraries take a moment to end: Ctrl-C no longer disturbs them
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise

@@ -77,7 +77,14 @@ def verify(
     if left := [shard.name for shard in bad if not shard.mended]:
         fail(f"{dataset}: {', '.join(left)} could not be made again", 1)
     if not bad and not quiet:
-        print(f"{dataset}: every file is as recorded")
+        from mockforge.data.manifest import read_manifest
+
+        every = "every file is as recorded"
+        if read_manifest(dataset).format == 1:
+            every = (
+                "every shard is as recorded; an older mockforge made it, and kept no record of other files"
+            )
+        print(f"{dataset}: {every}")
 
 
 @app.command()

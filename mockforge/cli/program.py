@@ -136,7 +136,7 @@ def _disk_failed(error: BaseException | None) -> bool:
         # astropy reports a full disk without the system's number.
         if isinstance(error, OSError) and (error.errno in _DISK or "enough space on disk" in str(error)):
             return True
-        error = error.__cause__
+        error = error.__cause__ or error.__context__
     return False
 
 

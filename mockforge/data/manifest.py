@@ -169,14 +169,17 @@ def read_manifest(folder: str | Path) -> Manifest:
     """
     folder = Path(folder)
     path = folder / MANIFEST
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such dataset folder{_siblings(folder)}")
+    check_is_folder(folder)
     if not path.is_file():
         shards = len(list((folder / SHARDS).glob("*.h5")))
         if shards == 0 and not (folder / "build.json").is_file():
             raise InputError(f"{folder}: not a dataset: found no {MANIFEST} and no shards{_inside(folder)}")
         begun = (folder / "build.json").is_file()
-        lost = "" if begun else f", or `mockforge verify --repair {folder}` if it was finished before"
+        lost = (
+            ""
+            if begun
+            else f" anew with --overwrite, or `mockforge verify --repair {folder}` if it was whole"
+        )
         raise InputError(
             f"{folder}: unfinished build: {MANIFEST} is missing ({shards} shard(s) are there); "
             f"run the same `mockforge build RECIPE --out {folder}` again to finish it"
@@ -189,6 +192,16 @@ def read_manifest(folder: str | Path) -> Manifest:
             "to mend it, or build the dataset again with --overwrite"
         )
     return manifest
+
+
+def check_is_folder(folder: Path) -> None:
+    """InputError where `folder` is no folder, or its name is one that no folder can have."""
+    try:
+        if folder.is_dir():
+            return
+    except (OSError, ValueError) as error:  # too long a name, a zero byte in it
+        raise InputError(f"{folder}: no such dataset folder ({error})") from error
+    raise InputError(f"{folder}: no such dataset folder{_siblings(folder)}")
 
 
 def parse_manifest(path: Path) -> tuple[Manifest | None, str]:

@@ -51,7 +51,7 @@ class Reader:
 
     def __init__(self, path: str | Path, manifest: Manifest | None = None) -> None:
         path = Path(path).expanduser()
-        if path.name in (VIEW, MANIFEST) and not path.is_dir():
+        if path.name in (VIEW, MANIFEST) and not os.path.isdir(path):
             path = path.parent
         self.folder = path.absolute()
         self.manifest: Manifest = manifest or read_manifest(path)

@@ -15,7 +15,7 @@ _NAME = "mockforge manifest, without the records of files that are not shards"
 def manifest_property(manifest: Manifest) -> dict[str, Any]:
     """The manifest as a property of croissant.json, with a digest of its own."""
     bare = replace(manifest, files=())
-    return {"@type": "PropertyValue", "name": _NAME, "value": json.dumps(bare.to_json(), sort_keys=True)}
+    return {"@type": "PropertyValue", "name": _NAME, "value": json.dumps(bare.to_json())}
 
 
 def rescued_manifest(folder: Path) -> Manifest | None:

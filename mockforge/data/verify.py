@@ -9,11 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from mockforge.data.hdf5 import Unreadable, dataset, names, reading, subgroup
-from mockforge.data.manifest import MANIFEST, SHARDS, VIEW, Manifest, manifest_text, parse_manifest
+from mockforge.data.manifest import (
+    MANIFEST,
+    PUBLISHED,
+    SHARDS,
+    VIEW,
+    Manifest,
+    check_is_folder,
+    manifest_text,
+    parse_manifest,
+)
 from mockforge.data.rescue import rescued_manifest
 from mockforge.data.shards import ShardRecord, file_sha256, file_size_fault
 from mockforge.data.trusted import check_file
-from mockforge.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -33,12 +41,11 @@ def bad_shards(folder: str | Path) -> list[BadShard]:
     Every file is read whole and hashed. A missing (an unfinished build) or damaged manifest is
     an entry named `manifest.json`; the others are then checked against the copy of a damaged one
     in croissant.json, where that is whole. Files of a dataset of format 1 that are no shards have
-    no record: of them, the joined view is compared with the shards.
+    no record: they should be there, and the joined view is compared with the shards.
     Raises InputError where the folder is missing.
     """
     folder = Path(folder).expanduser()
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such dataset folder")
+    check_is_folder(folder)
     manifest, fault = trusted_manifest(folder)
     bad = [] if fault is None else [BadShard(MANIFEST, fault)]
     if manifest is None or not (folder / MANIFEST).is_file():
@@ -55,6 +62,8 @@ def bad_files(folder: Path, manifest: Manifest) -> list[BadShard]:
     ]
     if (fault := view_fault(folder, manifest, {b.name for b in bad})) is not None:
         bad.append(BadShard(VIEW, fault))
+    if manifest.format == 1:
+        bad += [BadShard(n, "missing") for n in PUBLISHED if n != VIEW and not (folder / n).is_file()]
     for entry in manifest.files:
         if entry.name != VIEW and (fault := entry.fault(folder)) is not None:
             bad.append(BadShard(entry.name, fault))

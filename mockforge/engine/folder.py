@@ -42,6 +42,8 @@ def check_folder(folder: Path) -> None:
                 "an empty or a new folder with --out"
             )
         return
+    if any(_says_so(p) for p in (folder / "shards").glob("*.h5")):
+        return
     if not foreign and there & {*published(), "shards"}:
         foreign = {f"shards/{p.name}" for p in foreign_shards(folder, ())} | (there & set(published()))
     if foreign:
@@ -109,12 +111,25 @@ def prepare(folder: Path, recipe: Recipe, overwrite: bool) -> bool:
             old = {**begun["document"], "versions": begun["versions"]}
             _refuse(folder, "unfinished build", changes(old, {**document, "versions": head["versions"]}))
         elif manifest is not None:
-            recorded = loads(manifest.recipe, str(folder / MANIFEST)).document()
-            _refuse(folder, "finished dataset", changes({**recorded, "weights": manifest.weights}, document))
+            try:
+                old = {
+                    **loads(manifest.recipe, str(folder / MANIFEST)).document(),
+                    "weights": manifest.weights,
+                }
+                changed = changes(old, document)
+            except InputError as error:  # such as for an image that is gone
+                changed = [f"the recipe in {MANIFEST} cannot be read any more: {error}"]
+            _refuse(folder, "finished dataset", changed)
         elif finished:
             raise InputError(
                 f"{folder / MANIFEST}: is damaged ({fault}); `mockforge verify --repair {folder}` mends it, "
                 "and --overwrite replaces the dataset"
+            )
+        elif shards := [p for p in (folder / "shards").glob("*.h5") if _says_so(p)]:
+            raise InputError(
+                f"{folder}: holds {len(shards)} shard(s) of a dataset whose {MANIFEST} and {HEAD} are lost; "
+                f"`mockforge verify --repair {folder}` mends it where croissant.json is whole, and "
+                "--overwrite builds anew in its place"
             )
     known = {record.name for record in manifest.shards} if manifest is not None else set()
     _clear_shards(folder, recipe, known)

@@ -26,9 +26,9 @@ _SIDES = ("tile", "stamp")
 _AS_MADE = frozenset({"image", "truth", "input", "target"})
 """Arrays with at least one value for each pixel that the source made, where no stage changes the grid."""
 
-_SPLITS = 17
+_SPLITS = 25
 """Bytes a worker needs for each sample of the dataset while the splits are drawn: a random number,
-its place in their order, and the split."""
+its place in their order and what sorting takes, and the split."""
 
 _MOST_FILES = 1_000_000
 """Shards a folder may have; file systems are slow, or full of names, beyond."""
@@ -51,10 +51,11 @@ def workers_that_fit(recipe: Recipe, folder: Path, workers: int | None, quiet: i
     one = pixels * 4 * min(recipe.shard_size, recipe.samples)
     splits = _SPLITS * recipe.samples
     there = memory()
-    if splits > 0.8 * there:
+    if splits > 0.2 * there:
         raise InputError(
             f"samples: drawing the splits of {recipe.samples:,} samples needs {_size(splits)} of memory in "
-            f"each worker, this machine has {_size(there)}; set fewer samples"
+            f"each worker, this machine has {_size(there)}, and a fifth of it is given to that; "
+            f"set samples={int(0.2 * there / _SPLITS)} or fewer"
         )
     if one > 0.8 * there:
         most = int(0.8 * there / (4 * pixels))
@@ -128,10 +129,11 @@ def _check_dataset(recipe: Recipe, folder: Path, pixels: int) -> None:
 
 
 def _pixels(recipe: Recipe) -> int:
-    """Pixels of a sample as its source makes them, one band: a lower bound."""
+    """Pixels of a sample as its source makes them, in all bands that it names: a lower bound."""
     source = recipe.stages[0].stage
     sides = [getattr(source, name) for name in _SIDES if isinstance(getattr(source, name, None), int)]
-    return max(sides, default=0) ** 2
+    bands = getattr(source, "bands", None)
+    return max(sides, default=0) ** 2 * (len(bands) if isinstance(bands, tuple) else 1)
 
 
 def _cpus() -> int:

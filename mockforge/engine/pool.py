@@ -13,7 +13,7 @@ import types
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
@@ -113,6 +113,7 @@ def _launch() -> Iterator[None]:
     """
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     main = sys.modules["__main__"]
+    resource_tracker.ensure_running()  # before: it takes its own block of Ctrl-C off again
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(ONE_THREAD)
     sys.modules["__main__"] = types.ModuleType("__main__")

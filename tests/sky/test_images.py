@@ -303,9 +303,7 @@ def test_images_too_coarse_for_the_target_are_refused(real):
             batch(2), STREAM
         )
     ground = {"sky": {"area": 256}}
-    with pytest.raises(
-        InputError, match=r"in pixels of 0\.2.* at the target's redshift.*0\.06: they"
-    ):
+    with pytest.raises(InputError, match=r"in pixels of 0\.2.* at the target's redshift.*0\.06: they"):
         config(ground, bands=["F814W"], pixel_scale_arcsec=0.06)(batch(2), STREAM)
 
 
