@@ -112,11 +112,11 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
         boxes, masks, area = (objects if found.ndim == 2 else planes)(found.numpy())
         target: Target = {
             "boxes": _boxes(torch.from_numpy(boxes), found.shape[-2:]),
-            "labels": torch.ones(len(boxes), dtype=torch.int64),
+            "labels": torch.ones(len(boxes), dtype=torch.int64, device="cpu"),
             "masks": tv_tensors.Mask(torch.from_numpy(masks)),
             "image_id": sample["sample"],
             "area": torch.from_numpy(area),
-            "iscrowd": torch.zeros(len(boxes), dtype=torch.int64),
+            "iscrowd": torch.zeros(len(boxes), dtype=torch.int64, device="cpu"),
         }
         picture = tv_tensors.Image(image)
         if self.transform is not None:
@@ -130,7 +130,7 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
         """A scaled image (C,H,W) back in nJy; `rms` (C,) is the sample's `sky_rms` where it has one."""
         if self.scaling is None:
             return image
-        scale = torch.as_tensor(self.rms if rms is None else rms, dtype=image.dtype)
+        scale = torch.as_tensor(self.rms if rms is None else rms, dtype=image.dtype, device=image.device)
         return scale[:, None, None] * torch.sinh((image - 0.25) / 0.1)
 
     @staticmethod
@@ -236,7 +236,7 @@ def _in_step(target: Target, area: torch.Tensor | None, count: int) -> Target:
     if "area" in target and area is not None:
         target["area"] = area
     if "iscrowd" in target and len(target["iscrowd"]) != count:
-        target["iscrowd"] = torch.zeros(count, dtype=torch.int64)
+        target["iscrowd"] = torch.zeros(count, dtype=torch.int64, device=target["iscrowd"].device)
     return target
 
 

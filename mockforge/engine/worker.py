@@ -25,6 +25,7 @@ from mockforge.engine.lock import hold_as_worker
 from mockforge.errors import InputError, MockforgeError
 from mockforge.recipe.read import NamedStage, Recipe
 from mockforge.rng import Stream
+from mockforge.torch_state import steadily
 
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")}
 """Set while workers are started, so that every numerical library reads it when it loads."""
@@ -98,8 +99,6 @@ def work(number: int) -> dict[str, Any]:
 
     if _job is None:
         raise MockforgeError("a worker was asked for a shard before it was started")
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
     recipe = _job.recipe
     _check_files(recipe, number)
     batch = make_batch(recipe, number)
@@ -164,6 +163,7 @@ def shard_name(number: int) -> str:
     return f"{number:05d}.h5"
 
 
+@steadily()
 def make_batch(recipe: Recipe, number: int) -> Batch:
     """The finished samples of shard `number`, in order, without margins.
 

@@ -14,6 +14,7 @@ from mockforge.observe.degrade import Grid, coarse_grid
 from mockforge.observe.degrade_stage import Degrade
 from mockforge.observe.labels import coarse_mask
 from mockforge.rng import Stream
+from mockforge.torch_state import steadily
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Degraded:
     """Sentences the user should read."""
 
 
+@steadily(None)
 def degrade_field(field: Field, stage: Degrade, seed: int = 1) -> Degraded:
     """A field in the PSF, pixels, bands and noise of `stage.to`.
 

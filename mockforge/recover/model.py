@@ -24,6 +24,7 @@ from mockforge.recover.degraded import Scales, depth_of, fine_unit
 from mockforge.recover.grid import fine_shape, upsampled
 from mockforge.recover.model_file import RecovererFile
 from mockforge.recover.networks import make_network
+from mockforge.torch_state import steadily
 from mockforge.train.first_weights import first_weights
 from mockforge.train.model_files import (
     count_parameters,
@@ -110,6 +111,7 @@ def load_recoverer(name: str | Path) -> Recoverer:
     return load(name, RecovererFile, _make)
 
 
+@steadily(None)
 @torch.no_grad()
 def predict(
     model: Recoverer, image: Any, rms: Any = None, *,

@@ -23,6 +23,7 @@ from mockforge.redshifter.geometry import Geometry
 from mockforge.redshifter.learned import Learned
 from mockforge.redshifter.model_file import RedshifterFile
 from mockforge.redshifter.networks import make_network
+from mockforge.torch_state import steadily
 from mockforge.train.first_weights import first_weights
 from mockforge.train.model_files import (
     count_parameters,
@@ -117,6 +118,7 @@ def load_redshifter(name: str | Path) -> Redshifter:
     return load(name, RedshifterFile, _make)
 
 
+@steadily(None)
 @torch.no_grad()
 def predict(
     model: Redshifter, image: Any, z_in: Any, z_out: Any, *, device: str = "cpu", batch: int = 64

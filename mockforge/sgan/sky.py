@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from mockforge.sgan.forge import CELL
 from mockforge.sgan.instrument import full_precision
 from mockforge.sgan.model import Model, load_model
 from mockforge.sgan.painter import Painter
+from mockforge.torch_state import steadily, steady
 from mockforge.train.parallel import usable
 
 TILE = 384
@@ -34,6 +38,28 @@ _BLUR_CELLS = 4
 """Cells beyond the halo from which the PSF and an added blur bring light."""
 _FARTHEST = 2**20
 """Pixels within which the place of a sky on the field's map of the rms is drawn."""
+
+
+Tile = tuple[np.ndarray, np.ndarray | None]
+"""Observed and noiseless pixels (None where not known) of a canonical tile, (band, TILE, TILE)."""
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The random numbers of a canonical tile."""
+
+    z: torch.Tensor
+    """(1, z_channels, side, side), the density behind the random numbers."""
+    first: int
+    """The first pixel of z's area that is painted."""
+    size: int
+    """Side of what is painted."""
+    white: np.ndarray | None = None
+    """(band, side, side) of the noise."""
+    shot: np.ndarray | None = None
+    """(band, TILE, TILE)"""
+    level: np.ndarray | None = None
+    """(band, TILE, TILE) rms over the bands' own."""
 
 
 class Sky:
@@ -50,6 +76,7 @@ class Sky:
     (0, 1, ...) is one of the model's ensemble; by default the seed chooses.
     """
 
+    @steadily()
     def __init__(
         self,
         model: str | Path | Model,
@@ -102,7 +129,7 @@ class Sky:
         if made.place_drawn and made.instrument.rms_map:
             drawn = Stream(self.seed, ("sky", "rms")).numpy()
             self._offset = (int(drawn.integers(_FARTHEST)), int(drawn.integers(_FARTHEST)))
-        self._tiles: OrderedDict[tuple[int, int], tuple[np.ndarray, np.ndarray | None]] = OrderedDict()
+        self._tiles: OrderedDict[tuple[int, int], Tile] = OrderedDict()
 
     def _paint_by(self, member: int) -> None:
         """Let a member of the ensemble paint."""
@@ -113,6 +140,7 @@ class Sky:
             self._painters[member] = made
         self.member, self.painter = member, self._painters[member]
 
+    @steadily()
     def seen(self, made: Control, member: int | None = None) -> Sky:
         """This sky, its random numbers and networks, seen as `made` says and painted by `member`."""
         other = copy(self)
@@ -141,8 +169,7 @@ class Sky:
         bands = len(self.model.bands)
         image = empty_window(bands, y0, y1, x0, x1)
         truth = np.empty_like(image) if self.painter.clean else None
-        for ty, tx in _tiles(y0, y1, x0, x1):
-            tile, clean = self._tile(ty, tx)
+        for (ty, tx), (tile, clean) in self._painted(_tiles(y0, y1, x0, x1)):
             top, bottom = max(y0, ty * TILE), min(y1, (ty + 1) * TILE)
             left, right = max(x0, tx * TILE), min(x1, (tx + 1) * TILE)
             there = np.s_[:, top - y0 : bottom - y0, left - x0 : right - x0]
@@ -195,40 +222,52 @@ class Sky:
                 out[f"MFDEPTH{i}"] = (depth, f"[mag] 5 sigma AB, point source, band {i}")
         return out
 
-    def _tile(self, ty: int, tx: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Observed and noiseless pixels of a canonical tile, (band, TILE, TILE)."""
-        if (ty, tx) in self._tiles:
-            self._tiles.move_to_end((ty, tx))
-            return self._tiles[ty, tx]
-        made = self._paint(ty, tx)
-        if self.kept_tiles:
-            self._tiles[ty, tx] = made
-            if len(self._tiles) > self.kept_tiles:
-                self._tiles.popitem(last=False)
-        return made
+    def _painted(self, tiles: Iterable[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], Tile]]:
+        """Canonical tiles and their observed and noiseless pixels, (band, TILE, TILE).
 
-    @torch.no_grad()
-    def _paint(self, ty: int, tx: int) -> tuple[np.ndarray, np.ndarray | None]:
-        painter, radius = self.painter, self.control.radius
+        On a CPU one thread paints a tile, and as many tiles are painted at once as torch has threads.
+        """
+        painters = torch.get_num_threads() if self.device.type == "cpu" else 1
+        tiles = iter(tiles)
+        while some := list(islice(tiles, painters)):
+            known = {tile: self._tiles[tile] for tile in some if tile in self._tiles}
+            missing = [tile for tile in some if tile not in known]
+            with steady():
+                drawn = [self._drawn(*tile, painters) for tile in missing]
+                with full_precision(self._optics.rms), ThreadPoolExecutor(painters) as pool:
+                    made = pool.map(self._paint, drawn) if len(drawn) > 1 else map(self._paint, drawn)
+                    known |= dict(zip(missing, made, strict=True))
+            for tile in some:
+                self._keep(tile, known[tile])
+                yield tile, known[tile]
+
+    def _keep(self, tile: tuple[int, int], pixels: Tile) -> None:
+        self._tiles[tile] = pixels
+        self._tiles.move_to_end(tile)
+        while len(self._tiles) > self.kept_tiles:
+            self._tiles.popitem(last=False)
+
+    def _drawn(self, ty: int, tx: int, threads: int) -> _Drawn:
+        """The random numbers of a canonical tile."""
+        painter, made, y, x = self.painter, self.control.instrument, ty * TILE, tx * TILE
         # The network, the PSF and the added blur need pixels on each side: begin with the cell that
         # holds the first of them.
-        around = painter.reach + radius
+        around = painter.reach + self.control.radius
         before = -(-(painter.generator.lost + around) // CELL)
-        first, size = before * CELL - around, TILE + 2 * radius
-        z = self._cells(ty * TILE // CELL - before, tx * TILE // CELL - before, painter.span(first, size))
-        with full_precision(z):
-            flux = painter.window(z, first, size)
+        first, size = before * CELL - around, TILE + 2 * self.control.radius
+        top, left, side = y // CELL - before, x // CELL - before, painter.span(first, size)
+        z = self._cells(top, left, side, threads)
         if not painter.clean:
-            return flux[0].cpu().numpy(), None
-        if self._blur is not None:
-            flux = self._blur(flux)
-        flux = flux.contiguous()  # band by band, as the noise is and the field shall be
-        seen = self._observed(flux, ty * TILE, tx * TILE)
-        return seen[0].cpu().numpy(), flux[0].cpu().numpy()
+            return _Drawn(z, first, size)
+        r = made.noise_radius
+        white = self._white.window(y - r, y + TILE + r, x - r, x + TILE + r, threads)
+        shot = self._shot.window(y, y + TILE, x, x + TILE, threads) if made.electrons_per_njy else None
+        level = self._level(y, y + TILE, x, x + TILE) if made.rms_map else None
+        return _Drawn(z, first, size, white, shot, level)
 
-    def _cells(self, y: int, x: int, side: int) -> torch.Tensor:
+    def _cells(self, y: int, x: int, side: int, threads: int = 1) -> torch.Tensor:
         """z of a window of cells, (1, z_channels, side, side), the density behind the random numbers."""
-        z = self._z.window(y, y + side, x, x + side, torch.get_num_threads())
+        z = self._z.window(y, y + side, x, x + side, threads)
         if self._density is not None:
             asked = self.control.condition
             crowded = np.full((1, side, side), asked, dtype=np.float32)
@@ -237,24 +276,28 @@ class Sky:
             z = np.concatenate([z, crowded])
         return torch.from_numpy(z)[None].to(self.device, memory_format=torch.channels_last)
 
-    def _observed(self, flux: torch.Tensor, y: int, x: int) -> torch.Tensor:
-        """The noiseless tile at (y, x) with the noise that belongs there."""
-        made, r = self.control.instrument, self.control.instrument.noise_radius
-        white = self._noise(self._white, y - r, y + TILE + r, x - r, x + TILE + r)
-        shot = self._noise(self._shot, y, y + TILE, x, x + TILE) if made.electrons_per_njy else None
-        level = None
-        if made.rms_map:
-            level = torch.from_numpy(self._level(y, y + TILE, x, x + TILE))[None].to(self.device)
-        return self._optics.observe(flux, white, shot, level)
+    @torch.no_grad()
+    def _paint(self, drawn: _Drawn) -> Tile:
+        """Observed and noiseless pixels of a tile."""
+        with full_precision(drawn.z):
+            flux = self.painter.window(drawn.z, drawn.first, drawn.size)
+        if not self.painter.clean:
+            return flux[0].cpu().numpy(), None
+        if self._blur is not None:
+            flux = self._blur(flux)
+        flux = flux.contiguous()  # band by band, as the noise is and the field shall be
+        white, shot, level = (
+            None if v is None else torch.from_numpy(v)[None].to(self.device)
+            for v in (drawn.white, drawn.shot, drawn.level)
+        )
+        assert white is not None
+        seen = self._optics.observe(flux, white, shot, level)
+        return seen[0].cpu().numpy(), flux[0].cpu().numpy()
 
     def _level(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         """Rms over the bands' own in a window, (band, y, x), from where the sky lies on the map."""
         y, x = self._offset
         return self.control.instrument.rms_at(y0 + y, y1 + y, x0 + x, x1 + x)
-
-    def _noise(self, plane: NoisePlane, y0: int, y1: int, x0: int, x1: int) -> torch.Tensor:
-        drawn = plane.window(y0, y1, x0, x1, torch.get_num_threads())
-        return torch.from_numpy(drawn)[None].to(self.device)
 
 
 def _kept(across: int, far: float) -> int:

@@ -12,6 +12,7 @@ from mockforge.observe.psf import Transfer
 from mockforge.sky.lanes import spared
 from mockforge.sky.seen import needs, seen_knots, seen_sersics
 from mockforge.sky.sersic import sersic
+from mockforge.torch_state import steadily
 
 _BATCH = 256
 """Galaxies worked on together."""
@@ -68,6 +69,7 @@ class Drawn:
     """(N, K[+1], H, W) fraction of a component's flux in each pixel, before the PSF; knots last."""
 
 
+@steadily()
 def draw(
     sersics: Sersics, knots: Knots | None, sed: Tensor, shape: tuple[int, int], psf: Transfer | None = None
 ) -> Drawn:

@@ -23,6 +23,7 @@ from mockforge.sky.pair_notices import age_columns, age_notice, check_formed, li
 from mockforge.sky.redshifts import RedshiftGrid, check_redshifts, reach
 from mockforge.sky.shapes import Asymmetry, Bulge, Companions, Knots, Shapes, draw_shapes
 from mockforge.sky.spectra import Igm, Populations, Spectra
+from mockforge.torch_state import steadily
 
 if TYPE_CHECKING:
     from mockforge.sky.draw import Drawn
@@ -224,6 +225,7 @@ def _epochs(cfg: SersicSed, body: Bodies) -> Epochs:
     )
 
 
+@steadily()
 def _paint(
     cfg: SersicSed, body: Bodies, shapes: Shapes, r_e_arcsec: np.ndarray, sed: np.ndarray, psf: Psf | None
 ) -> Drawn:

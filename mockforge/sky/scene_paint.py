@@ -6,8 +6,10 @@ import numpy as np
 
 from mockforge.sky.scene_model import SceneModel
 from mockforge.sky.scene_objects import Objects
+from mockforge.torch_state import steadily
 
 
+@steadily()
 def paint(model: SceneModel, made: Objects) -> np.ndarray:
     """Stamps (N, C, S, S) float32 in nJy of objects that have one side S, through the PSF.
 

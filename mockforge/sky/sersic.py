@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mockforge.sky.lanes import spared, summed, whole
 from mockforge.sky.sersic_tables import look_up, rows
+from mockforge.torch_state import steadily
 
 _TOLERANCE = 2e-4
 """Bound on the error of a pixel, relative to its value."""
@@ -63,6 +64,7 @@ def flux_inside(radius: Tensor, r_e: Tensor, n: Tensor) -> Tensor:
     return torch.special.gammainc(2 * n, sersic_b(n) * (radius / r_e) ** (1 / n))
 
 
+@steadily()
 def sersic(
     x: Tensor,
     y: Tensor,

@@ -17,6 +17,7 @@ from mockforge.observe.redshift import Cosmology, cosmology_word
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import Band, bands_of
 from mockforge.sky.spectra import Igm
+from mockforge.torch_state import steadily
 
 if TYPE_CHECKING:
     from mockforge.sky.population import Galaxies
@@ -190,6 +191,7 @@ def _fluxes(cfg: Stamps, galaxies: Galaxies) -> np.ndarray:
     return raw[:, 1:] / raw[:, :1] * wanted[:, None]
 
 
+@steadily()
 def _paint(cfg: Stamps, drawn: _Drawn, flux: np.ndarray, seen: Any) -> np.ndarray:
     """Every galaxy on a stamp of its own with the margin, (M, C + C', H, W), through the PSF."""
     import torch

@@ -14,6 +14,7 @@ from torch import nn
 
 from mockforge.errors import InputError, MockforgeError
 from mockforge.rng import Stream
+from mockforge.torch_state import steadily
 from mockforge.train.checkpoint import State
 from mockforge.train.config import TrainConfig
 from mockforge.train.log import Log
@@ -30,6 +31,7 @@ class LossNotFinite(MockforgeError):
     """A loss or a gradient became NaN or infinite; the last good checkpoint is kept."""
 
 
+@steadily(None)
 def fit(
     task: Task,
     settings: TrainConfig,

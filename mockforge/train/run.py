@@ -12,6 +12,7 @@ from mockforge.config import Index, config
 from mockforge.errors import InputError, MockforgeError
 from mockforge.lock import only_holder
 from mockforge.names import name_problem
+from mockforge.torch_state import steadily
 from mockforge.train.loop import Report, fit
 from mockforge.train.parallel import leads, usable
 from mockforge.train.run_record import check_run, record_run
@@ -55,6 +56,7 @@ class TrainRecipe:
         return {"source": self.source, **about, "seed": self.seed, **more, **text}
 
 
+@steadily(None)
 def run_training(
     recipe: Any, make: Callable[[], Task], out: Path, *,
     resume: bool = False, recipe_text: str = "", report: Report | None = None,

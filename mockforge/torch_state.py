@@ -1,0 +1,51 @@
+"""torch as this package computes with it, whatever the user or another library made its default.
+
+A default dtype of float64, another default device or as many threads as the machine has would change
+pixels, or fail. Everything that computes is run between `steady()`, and finds what it left afterwards.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@contextmanager
+def steady(threads: int | None = 1) -> Iterator[None]:
+    """float32 and the CPU are torch's defaults, and an operation has so many threads.
+
+    One thread a painter: painters run side by side in threads and processes of this package's own, and
+    what one computes does not depend on how many there are. None for as many threads as there were.
+    """
+    import torch
+
+    with ExitStack() as after:
+        after.callback(torch.set_num_threads, torch.get_num_threads())
+        if threads is not None and threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
+        dtype = torch.get_default_dtype()
+        if dtype != torch.float32:
+            after.callback(torch.set_default_dtype, dtype)
+            torch.set_default_dtype(torch.float32)
+        if torch.get_default_device().type != "cpu":
+            after.enter_context(torch.device("cpu"))
+        yield
+
+
+def steadily(threads: int | None = 1) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator: the function is run between `steady(threads)`."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def within(*args: P.args, **kwargs: P.kwargs) -> R:
+            with steady(threads):
+                return function(*args, **kwargs)
+
+        return within
+
+    return decorate
