@@ -20,6 +20,8 @@ from mockforge.cli.program import (
     app,
     command,
     print_lines,
+    print_origins,
+    read_images,
 )
 from mockforge.cli.typed import refuse, settings_of
 
@@ -143,7 +145,6 @@ def degrade(
     (VAR_<band>), with --truth also TRUTH_<band>, and a WCS where the image has one. `mockforge
     surveys` lists the surveys.
     """
-    from mockforge.fits.read import read_field
     from mockforge.observe.degrade_image import degrade_field
     from mockforge.recipe.read import load_stage
 
@@ -166,15 +167,7 @@ def degrade(
     if not any(word.startswith("input=") for word in words):
         words.append("input=image")
     stage = load_stage("degrade", words)
-    field = read_field(
-        images,
-        bands=words_of(bands),
-        extensions=names_of(extensions),
-        zeropoint=numbers_of("--zeropoint", zeropoint),
-        pixel_scale_arcsec=pixel_scale,
-        mask_bits=names_of(mask_bits),
-        require_njy=True,
-    )
+    field = read_images(images, bands, extensions, zeropoint, pixel_scale, mask_bits)
     made = degrade_field(field, stage, seed)
     made.field.write(out)
     if not quiet:
@@ -182,6 +175,7 @@ def degrade(
         rms = ", ".join(f"{b} {v:.4g}" for b, v in zip(made.field.bands, made.sky_rms, strict=True))
         scale = made.field.pixel_scale_arcsec
         print(f'{width} x {height} pixels (x, y) of {scale:.4g}"; rms of the noise {rms} (nJy)')
+        print_origins(field)
         print_lines(f"note: {note}" for note in made.notes)
     print(out)
 

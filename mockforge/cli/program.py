@@ -7,14 +7,18 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mockforge.arguments import names_of, numbers_of, words_of
 from mockforge.errors import InputError, MockforgeError
+
+if TYPE_CHECKING:
+    from mockforge.field import Field
 
 app = typer.Typer(
     name="mockforge",
@@ -220,6 +224,33 @@ def check_files(*paths: Path | None) -> None:
             raise InputError(f"{path}: is a folder; give the name of a file")
         if path is not None and path.parent.exists() and not path.parent.is_dir():
             raise InputError(f"{path}: {path.parent} is a file, not a folder; choose another place")
+
+
+def read_images(
+    images: Sequence[Path],
+    bands: str | None,
+    extensions: str | None,
+    zeropoint: str | None,
+    pixel_scale: float | None,
+    mask_bits: str | None,
+) -> Field:
+    """The images of a command in nJy, by its options as they were typed."""
+    from mockforge.fits.read import read_field
+
+    return read_field(
+        images,
+        bands=words_of(bands),
+        extensions=names_of(extensions),
+        zeropoint=numbers_of("--zeropoint", zeropoint),
+        pixel_scale_arcsec=pixel_scale,
+        mask_bits=names_of(mask_bits),
+        require_njy=True,
+    )
+
+
+def print_origins(field: Field) -> None:
+    """Print where each fact about an image comes from, a line each."""
+    print_lines(f"{fact}: {text}" for fact, text in field.origin.items())
 
 
 def print_lines(lines: Iterable[Any]) -> None:

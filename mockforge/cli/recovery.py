@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mockforge.arguments import names_of, numbers_of, words_of
+from mockforge.arguments import numbers_of
 from mockforge.cli.program import (
     Bands,
     Device,
@@ -22,6 +22,8 @@ from mockforge.cli.program import (
     check_files,
     command,
     print_lines,
+    print_origins,
+    read_images,
 )
 from mockforge.cli.typed import IMAGE, refuse
 from mockforge.errors import InputError
@@ -93,20 +95,11 @@ def recover(
         return
     if out is None and picture is None:
         raise InputError("give the file to write with --out, or --picture")
-    from mockforge.fits.read import read_field
     from mockforge.recover.apply import recover_field, recovery_picture
     from mockforge.recover.model import load_recoverer
 
     chosen = load_recoverer(model)
-    field = read_field(
-        images or (),
-        bands=words_of(bands),
-        extensions=names_of(extensions),
-        zeropoint=numbers_of("--zeropoint", zeropoint),
-        pixel_scale_arcsec=pixel_scale,
-        mask_bits=names_of(mask_bits),
-        require_njy=True,
-    )
+    field = read_images(images or (), bands, extensions, zeropoint, pixel_scale, mask_bits)
     level = numbers_of("--rms", rms)
     if level is not None and len(level) not in (1, len(chosen.scales.bands)):
         raise InputError(f"--rms: {len(level)} numbers for {len(chosen.scales.bands)} bands")
@@ -126,4 +119,5 @@ def recover(
         print(
             f'{width} x {height} pixels (x, y) of {made.pixel_scale_arcsec:.4g}" in {", ".join(made.bands)}'
         )
+        print_origins(field)
     print_lines(path for path in (out, picture) if path is not None)

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from mockforge.arguments import names_of, numbers_of, words_of
+from mockforge.arguments import numbers_of
 from mockforge.cli.program import (
     Bands,
     Device,
     Extensions,
     Extrapolate,
+    MaskBits,
     PixelScale,
     PsfFwhm,
     Quiet,
@@ -22,6 +23,8 @@ from mockforge.cli.program import (
     check_files,
     command,
     print_lines,
+    print_origins,
+    read_images,
 )
 from mockforge.cli.typed import IMAGE, refuse
 from mockforge.errors import InputError
@@ -68,6 +71,7 @@ def redshift(
     extensions: Extensions = None,
     zeropoint: Zeropoint = None,
     pixel_scale: PixelScale = None,
+    mask_bits: MaskBits = None,
     psf_fwhm: PsfFwhm = None,
     device: Device = "cpu",
     quiet: Quiet = False,
@@ -110,16 +114,7 @@ def redshift(
     else:
         from dataclasses import replace
 
-        from mockforge.fits.read import read_field
-
-        field = read_field(
-            images,
-            bands=words_of(bands),
-            extensions=names_of(extensions),
-            zeropoint=numbers_of("--zeropoint", zeropoint),
-            pixel_scale_arcsec=pixel_scale,
-            require_njy=True,
-        )
+        field = read_images(images, bands, extensions, zeropoint, pixel_scale, mask_bits)
         widths = numbers_of("--psf-fwhm", psf_fwhm)
         if widths is not None and len(widths) not in (1, len(field.bands)):
             raise InputError(f"--psf-fwhm: {len(widths)} numbers for {len(field.bands)} bands")
@@ -137,5 +132,6 @@ def redshift(
         _, height, width = stamp.shape
         print(f"{width} x {height} pixels (x, y), z = {z_in:g} to {z_out:g}; flux in nJy:")
         print_lines(made.table(stamp, truth))
+        print_origins(field)
         print_lines(f"note: {note}" for note in made.notes)
     print_lines(path for path in (out, picture) if path is not None)

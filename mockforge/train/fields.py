@@ -59,7 +59,7 @@ def psf_departures(
     """Where the PSF's FWHM (arcsec, one a band) is not that which a network learned, in words."""
     for band, here, there in zip(bands, found or (), learned or (), strict=False):
         if abs(here - there) > _PSF * max(there, 1e-3):
-            yield f"the PSF in {band} has a FWHM of {here:.3g} arcsec, it learned {there:.3g}"
+            yield f"the PSF in {band} has a FWHM of {here:.3g} arcsec before the pixel, it learned {there:.3g}"
 
 
 def check_learned_like(model: str, unlike: Sequence[str], extrapolate: bool) -> None:

@@ -83,7 +83,8 @@ def test_the_noise_may_be_measured_known_or_given(model):
 def test_another_seeing_needs_the_users_word(model):
     before = field(psf_fwhm_arcsec=(0.75, 1.1, 0.7))
     with pytest.raises(
-        InputError, match=r"PSF in hsc_i has a FWHM of 1.1 arcsec, it learned 0.61.*--extrapolate"
+        InputError,
+        match=r"PSF in hsc_i has a FWHM of 1.1 arcsec before the pixel, it learned 0.61.*--extrapolate",
     ):
         recover_field(before, model)
     assert recover_field(before, model, extrapolate=True).shape == (3, 112, 140)

@@ -143,7 +143,11 @@ def test_another_image_is_refused(changes, said, model, pair):
         ({}, {"z_out": 5.0}, r"z_out is 5, it learned \d"),
         ({}, {"z_in": 0.05}, r"z_in is 0.05, it learned 0\.\d"),
         ({}, {"z_in": 0.7, "z_out": 0.5}, r"\(1 \+ z_out\) / \(1 \+ z_in\) is 0.88"),
-        ({"psf_fwhm_arcsec": (0.05, 0.07, 0.2)}, {}, "PSF in F125W has a FWHM of 0.2 arcsec, it learned 0.1"),
+        (
+            {"psf_fwhm_arcsec": (0.05, 0.07, 0.2)},
+            {},
+            "PSF in F125W has a FWHM of 0.2 arcsec before the pixel, it learned 0.1",
+        ),
         ({"noise": 5.0}, {}, r"noise in F606W is \d.*, it learned at most 0\.\d"),
         ({"mask": np.eye(32, dtype=bool)}, {}, "32 of its 1024 pixels are masked"),
     ],
