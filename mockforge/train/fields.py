@@ -57,9 +57,10 @@ def psf_departures(
     bands: Sequence[str], found: Sequence[float] | None, learned: Sequence[float] | None
 ) -> Iterator[str]:
     """Where the PSF's FWHM (arcsec, one a band) is not that which a network learned, in words."""
-    for band, here, there in zip(bands, found or (), learned or (), strict=False):
-        if abs(here - there) > _PSF * max(there, 1e-3):
-            yield f"the PSF in {band} has a FWHM of {here:.3g} arcsec before the pixel, it learned {there:.3g}"
+    for band, here, known in zip(bands, found or (), learned or (), strict=False):
+        if abs(here - known) > _PSF * max(known, 1e-3):
+            said = f"{here:.3g} arcsec before the pixel, it learned {known:.3g}"
+            yield f"the PSF in {band} has a FWHM of {said}"
 
 
 def check_learned_like(model: str, unlike: Sequence[str], extrapolate: bool) -> None:
