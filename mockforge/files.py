@@ -89,12 +89,12 @@ def files_of(spec: Any) -> dict[str, Path]:
 
     InputError where a file that names others cannot be read.
     """
-    found: dict[str, Path] = {}
-    if is_dataclass(spec) and not isinstance(spec, type):
-        found |= getattr(spec, "files_read", dict)()
-        for name, hint in _hints(type(spec)).items():
-            found |= _within(getattr(spec, name), hint)
-    return found
+    return _gathered(spec, "files_read", "files")
+
+
+def origins_of(spec: Any) -> dict[str, str]:
+    """What a configuration and its parts take from files, and from where: fact -> words, for the log."""
+    return _gathered(spec, "origins", "origins")
 
 
 def fingerprint(spec: Any) -> dict[str, str]:
@@ -102,20 +102,27 @@ def fingerprint(spec: Any) -> dict[str, str]:
     return {name: sha256_of(path) for name, path in files_of(spec).items()}
 
 
-def _within(value: Any, hint: Any) -> dict[str, Path]:
-    """The files of a value whose type is `hint`."""
-    found: dict[str, Path] = {}
+def _gathered(spec: Any, method: str, of_mark: str) -> dict[str, Any]:
+    """What `method` of a configuration and its parts says, and `of_mark` of the marks on its words."""
+    found: dict[str, Any] = {}
+    if is_dataclass(spec) and not isinstance(spec, type):
+        found |= getattr(spec, method, dict)()
+        for name, hint in _hints(type(spec)).items():
+            found |= _within(getattr(spec, name), hint, method, of_mark)
+    return found
+
+
+def _within(value: Any, hint: Any, method: str, of_mark: str) -> dict[str, Any]:
+    """The same of a value whose type is `hint`."""
+    found: dict[str, Any] = {}
     if is_dataclass(value):
-        return files_of(value)
-    if isinstance(value, Mapping):
-        for one in value.values():
-            found |= _within(one, hint)
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            found |= _within(one, hint)
-    elif isinstance(value, str):
+        return _gathered(value, method, of_mark)
+    if isinstance(value, str):
         for mark in _marks(hint):
-            found |= mark.files(value)
+            found |= getattr(mark, of_mark)(value)
+    elif isinstance(value, (Mapping, list, tuple)):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            found |= _within(one, hint, method, of_mark)
     return found
 
 

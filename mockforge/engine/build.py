@@ -30,6 +30,7 @@ from mockforge.engine.publish import publish
 from mockforge.engine.repair import verify
 from mockforge.engine.worker import Job, shard_name
 from mockforge.errors import InputError, MockforgeError
+from mockforge.files import origins_of
 from mockforge.progress import Progress, say
 from mockforge.recipe.overrides import Overrides
 from mockforge.recipe.read import Recipe, load
@@ -122,7 +123,7 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
 def _say_origins(recipe: Recipe, quiet: int) -> None:
     """A line on each fact that a stage takes from the headers of the user's files."""
     for entry in recipe.stages:
-        for fact, text in getattr(entry.stage, "origins", dict)().items():
+        for fact, text in origins_of(entry.stage).items():
             say(f"{entry.name}: {fact}: {text}", quiet)
 
 

@@ -126,6 +126,13 @@ class _BandWord:
         made = band(word)
         return named([made.path]) if isinstance(made, OwnBand) else {}
 
+    def origins(self, word: str) -> dict[str, str]:
+        made = band(word)
+        if not isinstance(made, OwnBand):
+            return {}
+        wave, _ = curve(made)
+        return {f"band {made}": f"{made.path}, {wave[0]:.0f} to {wave[-1]:.0f} Angstrom"}
+
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
 

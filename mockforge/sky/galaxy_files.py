@@ -76,6 +76,13 @@ class FileGalaxies:
         """The catalogue, and the images that it names."""
         return _files_named(self, stamp(self.catalogue))
 
+    def origins(self) -> dict[str, str]:
+        """Where the galaxies' places come from, and what the first image's headers say."""
+        found = FileCatalogue(self)
+        rows = f"{len(found.names)} galaxies of {found.rows} rows have a redshift"
+        places = found.place.names or "the middle of each image"
+        return {"galaxies": rows, "places": places} | dict(found._field(0).origin)
+
 
 class FileCatalogue:
     """The galaxies of a `FileGalaxies`; see `mockforge.sky.cutouts.Galaxies`.
@@ -95,6 +102,7 @@ class FileCatalogue:
         for row in np.flatnonzero(good):
             if blank(files[row]):
                 raise InputError(f"{path}: row {row + 1} names no file; give it, or leave out that row")
+        self.rows = len(good)
         self.names = [text(v) for v in np.asarray(files)[good]]
         self.redshifts, self.bands = z[good], rule.bands
         self.place = places(table, good, rule.position, self.where)

@@ -81,6 +81,12 @@ class SpectrumFiles:
         """The spectra."""
         return named(self.paths())
 
+    def origins(self) -> dict[str, str]:
+        """Units of the files, and where they are said."""
+        from mockforge.sky.spectrum_files import units_of_files
+
+        return units_of_files(self)
+
 
 @config
 class DoublePowerLaw:

@@ -26,6 +26,9 @@ from mockforge.sky.two_columns import Columns, Wanted, read_columns
 _SUNS = 1e10
 """Luminosity of every spectrum over the wavelengths that all cover, solar luminosities."""
 
+_SAME = 1e-9
+"""Wavelengths nearer than this, relative, are one."""
+
 _SHORTEST = 50.0
 """Angstrom; a spectrum that ends below is in another unit, or in logarithms."""
 
@@ -63,6 +66,7 @@ def file_set(config: SpectrumFiles) -> SpectrumSet:
         raise InputError(f"{config.folder}: the files of the spectra have no wavelengths in common")
     wave = np.unique(np.concatenate([[low, high], *(w for w, _ in read)]))
     wave = wave[(wave >= low) & (wave <= high)]
+    wave = wave[np.diff(wave, prepend=0.0) > _SAME * wave]  # one grid in nm and in Angstrom is one grid
     light = np.stack([np.interp(wave, w, f) for w, f in read])
     total = np.asarray(np.trapezoid(light, wave, axis=1))
     for path, sum_ in zip(paths, total, strict=True):
@@ -72,6 +76,18 @@ def file_set(config: SpectrumFiles) -> SpectrumSet:
     if len(set(names)) < len(names):
         names = tuple(str(path) for path in paths)
     return fixed_set(names, wave, light * (_SUNS / total)[:, None], {})
+
+
+def units_of_files(config: SpectrumFiles) -> dict[str, str]:
+    """Units that files are read in -> how many, and what says so; for the log. InputError as `file_set`."""
+    found: dict[str, int] = {}
+    for path in config.paths():
+        told = Told() if config.units == "recipe" else _read(path, config).told
+        wave, flux = told.wave or config.wavelength_unit, told.flux or config.flux
+        by = told.source if told.wave or told.flux else "the recipe" if wave or flux else "the default"
+        words = f"{wave or 'Angstrom'}{' in air' if told.air else ''}, {flux or 'f_lambda'} ({by})"
+        found[words] = found.get(words, 0) + 1
+    return {"units of spectra": "; ".join(f"{n} file(s) in {words}" for words, n in found.items())}
 
 
 def _angstrom(config: SpectrumFiles, path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -196,3 +196,14 @@ def test_sentinels_are_no_redshifts():
     assert z[0] == 0.5 and np.isnan(z[1:]).all()
     with pytest.raises(InputError, match=r"row 2 has a redshift z = 150\.1"):
         known_redshifts(np.array([0.5, 150.1]), "z", "t")
+
+
+def test_what_was_taken_is_said(folder):
+    c = place()
+    lines = f"file,z,RAJ2000,DEJ2000\nf.fits,0.5,{c.ra.deg},{c.dec.deg}\nf.fits,-99,{c.ra.deg},{c.dec.deg}\n"
+    (folder / "t.csv").write_text(lines)
+    psf = Psf(gaussian=Gaussian(fwhm_arcsec=0.1))
+    said = FileGalaxies(catalogue=str(folder / "t.csv"), bands=("F814W",), psf=psf).origins()
+    assert said["galaxies"] == "1 galaxies of 2 rows have a redshift"
+    assert said["places"] == "raj2000, dej2000"
+    assert "zeropoint" in said and "pixel scale" in said

@@ -217,3 +217,15 @@ def test_wavelengths_in_air(tmp_path):
 
     # [O III] 5006.843 in air is 5008.240 in vacuum (NIST; SDSS's table of lines).
     assert angstrom(np.array([5006.843]), "Angstrom", air=True)[0] == pytest.approx(5008.240, abs=2e-3)
+
+
+def test_one_grid_in_two_units(tmp_path):
+    """Wavelengths that differ by rounding are one: no step between nodes is 0."""
+    np.savetxt(tmp_path / "a.txt", np.c_[LONG / 10, SHAPE], header="nm")
+    np.savetxt(tmp_path / "b.txt", np.c_[LONG, SHAPE])
+    spectra = ask(tmp_path, "a.txt", "b.txt")
+    z = np.linspace(0.1, 3.0, 30)
+    flux = [sed_fluxes(spectra, BANDS, z, z, np.full(30, k)) for k in (0, 1)]
+    np.testing.assert_allclose(flux[0], flux[1], rtol=1e-6)
+    said = spectra.chosen.origins()["units of spectra"]
+    assert "1 file(s) in nm, f_lambda (its comments)" in said and "Angstrom, f_lambda (the default)" in said
