@@ -18,6 +18,8 @@ _GREY = 1.5
 """Noise of a pixel at which half of its colour shows: fainter, it is mostly the noise's."""
 _DARK = (12, 12, 16)
 """The edge of an outline that shows on bright light, as its line does on the sky."""
+_UNLIKE = ((90, 215, 255), (255, 210, 60))
+"""Lines of outlines: on what is not blue, on what is."""
 BALANCE = "white: equal flux density f_nu in every band"
 """What every picture says of its colours."""
 
@@ -102,25 +104,35 @@ def _three(image: np.ndarray) -> np.ndarray:
     return np.stack([image[0], image.mean(axis=0), image[1]]) if n == 2 else image
 
 
-def outline(
-    rgb: np.ndarray, instances: np.ndarray, colour: tuple[int, int, int] = (255, 210, 60)
-) -> np.ndarray:
+def outline(rgb: np.ndarray, instances: np.ndarray, colour: tuple[int, int, int] | None = None) -> np.ndarray:
     """The picture with a line inside the edge of every instance, and a dark one around it.
 
-    Both a pixel wide, so that the line shows on any colour. `rgb` is uint8 (y, x, 3) as `asinh_rgb`
-    returns it (y up); `instances` int (y, x), 0 = sky.
+    Both a pixel wide. The line has `colour`, by default one unlike the instance's own: yellow on what is
+    blue, cyan on all else, so that it shows on any light. `rgb` is uint8 (y, x, 3) as `asinh_rgb` returns
+    it (y up); `instances` int (y, x), 0 = sky.
     """
-    return outlined(rgb, instances, (colour,))
+    if colour is not None:
+        return outlined(rgb, instances, (colour,))
+    number = np.unique(instances[::-1], return_inverse=True)[1].reshape(instances.shape)
+    red, blue = (np.bincount(number.ravel(), rgb[..., k].ravel()) for k in (0, 2))
+    return outlined(rgb, instances, _UNLIKE, (blue > red)[number].astype(np.int64))
 
 
-def outlined(rgb: np.ndarray, instances: np.ndarray, colours: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """`outline` with the colours in turn, so that neighbours mostly have different ones."""
+def outlined(
+    rgb: np.ndarray,
+    instances: np.ndarray,
+    colours: Sequence[tuple[int, int, int]],
+    chosen: np.ndarray | None = None,
+) -> np.ndarray:
+    """`outline` with several colours: in turn, so that neighbours mostly have different ones, or the
+    `chosen` (y, x) of each pixel of the picture."""
     labels = np.asarray(instances)[::-1]
     line = _edge(labels, labels) & (labels > 0)
-    dark = _edge(line, line) & ~line & (labels == 0)
+    dark = _edge(line, line) & (labels == 0)
     out = rgb.copy()
     out[dark] = _DARK
-    out[line] = np.asarray(colours, dtype=np.uint8)[labels[line] % len(colours)]
+    which = (labels if chosen is None else chosen)[line] % len(colours)
+    out[line] = np.asarray(colours, dtype=np.uint8)[which]
     return out
 
 

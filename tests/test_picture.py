@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mockforge.picture import asinh_rgb, outlined, rgb_bands
+from mockforge.picture import asinh_rgb, outline, outlined, rgb_bands
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import BANDPASSES, CANDELS_GOODSS, curve
 from mockforge.wavelengths import wavelength_nm
@@ -89,6 +89,16 @@ def test_one_galaxy_has_one_colour_whatever_the_stretch():
         r, g, b = asinh_rgb(source((300.0, 500.0, 900.0)), np.array(rms))[20, 20].astype(float)
         hues.append((g - b) / (r - b))
     np.testing.assert_allclose(hues, hues[0], atol=0.05)
+
+
+@pytest.mark.parametrize("light", [(0, 0, 0), (255, 255, 255), (255, 90, 20), (80, 140, 255), (255, 220, 90)])
+def test_a_line_is_unlike_the_light_it_lies_on(light):
+    labels = np.zeros((12, 12), dtype=int)
+    labels[3:9, 3:9] = 5
+    rgb = np.zeros((12, 12, 3), dtype=np.uint8)
+    rgb[labels[::-1] > 0] = light
+    line = outline(rgb, labels)[12 - 1 - 3, 3].astype(int)
+    assert np.abs(line - np.array(light)).sum() > 190 and line.sum() > 500
 
 
 def test_an_outline_shows_on_any_colour():

@@ -75,7 +75,8 @@ class Manifest:
     versions: Mapping[str, str] = field(default_factory=lambda: versions())
     """Program or library -> version it was made with."""
     weights: Mapping[str, str] = field(default_factory=dict)
-    """Network -> sha256 of its weights file."""
+    """What the recipe reads besides itself -> its sha256: `model NAME`, a network's weights; `file PATH`;
+    and tables that come with mockforge, by name. In the JSON, networks are `weights`, the others `inputs`."""
     model_cards: Mapping[str, str] = field(default_factory=dict)
     """Network -> its card, Markdown; quoted in the dataset's card."""
     made: str = field(default_factory=_today)
@@ -107,6 +108,8 @@ class Manifest:
         out["format"] = FORMAT
         out["shards"] = [record.to_json() for record in self.shards]
         out["files"] = [asdict(record) for record in self.files]
+        out["weights"] = {n: d for n, d in self.weights.items() if n.startswith("model ")}
+        out["inputs"] = {n: d for n, d in self.weights.items() if not n.startswith("model ")}
         return {**out, "digest": content_digest(out)}
 
     @classmethod
@@ -122,7 +125,7 @@ class Manifest:
             shards=tuple(ShardRecord.from_json(record) for record in value["shards"]),
             splits=dict(value["splits"]),
             versions=dict(value["versions"]),
-            weights=dict(value["weights"]),
+            weights={**value["weights"], **value.get("inputs", {})},
             model_cards=dict(value["model_cards"]),
             made=str(value["made"]),
             files=tuple(FileRecord.from_json(record) for record in value["files"]) if version > 1 else (),

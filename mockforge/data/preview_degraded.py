@@ -8,11 +8,10 @@ import numpy as np
 
 from mockforge.data.page import PAGE, joined, page, spread
 from mockforge.data.reader import Reader
-from mockforge.picture import BALANCE, asinh_rgb, outlined, sky_rms
+from mockforge.picture import BALANCE, asinh_rgb, outline, sky_rms
 
 _SIDE = 200
 """Pixels of a panel."""
-_COLOURS = ((255, 205, 60), (90, 215, 255), (255, 120, 170))
 
 
 def degraded(reader: Reader) -> np.ndarray:
@@ -47,7 +46,7 @@ def degraded(reader: Reader) -> np.ndarray:
         ]
         if maps and shown[-1] == "truth":
             rgb = _colour(sample["truth"], fine, sample["image"], coarse, bands["truth"])
-            row.append(_panel(_outlined(rgb, sample[maps[0]]), fine, field))
+            row.append(_panel(outline(rgb, sample[maps[0]]), fine, field))
         panels.append(joined(row, axis=1))
     titles = {"image": "coarse", "image_noiseless": "without noise", "truth": "truth", "image_fine": "fine"}
     words = [titles[n] for n in shown] + (["objects"] if maps and shown[-1] == "truth" else [])
@@ -77,7 +76,3 @@ def _panel(rgb: np.ndarray, scale: float, field: float) -> np.ndarray:
     out = Image.new("RGB", (_SIDE, _SIDE), PAGE)
     out.paste(picture, ((_SIDE - width) // 2, (_SIDE - height) // 2))
     return np.asarray(out)
-
-
-def _outlined(rgb: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return outlined(rgb, labels, _COLOURS)
