@@ -129,6 +129,7 @@ def galaxy_table(
 ) -> dict[str, Any]:  # fmt: skip
     """The table `galaxy`: a row a pair."""
     from mockforge.sky.galaxy_table import scale_columns, spectrum_columns
+    from mockforge.sky.pair_notices import age_columns
     from mockforge.sky.sed import spectrum_set
 
     main = light.share.argmax(axis=1)
@@ -146,7 +147,11 @@ def galaxy_table(
         **spectrum_columns("", cfg.spectra, main, cfg.cosmology),
         "sed_share": light.share.max(axis=1),
         "sed_chi2": light.chi2,
-    }
+        **age_columns(
+            cfg.spectra, main, drawn.z_in if cfg.population == "constant" else drawn.z_out,
+            drawn.z_out, cfg.cosmology,
+        ),
+    }  # fmt: skip
     found = spectrum_set(cfg.spectra, cfg.cosmology)
     for key, values in found.parameters.items():  # of the light, not of the main spectrum alone
         table[key] = light.share @ np.asarray(values, dtype=np.float64)

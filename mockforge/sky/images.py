@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from mockforge.sky.image_draw import Drawn, draw
 from mockforge.sky.image_paint import Optics, galaxy_table, painted
 from mockforge.sky.image_pairs import Moved
 from mockforge.sky.image_spectra import Fit, Redshifted, fitted
+from mockforge.sky.pair_notices import age_notice
 from mockforge.sky.real_galaxies import RealCatalogue, RealGalaxies
 from mockforge.sky.sky_galaxies import SkyCatalogue, SkyGalaxies
 from mockforge.sky.spectra import Igm, Populations, Spectra
@@ -143,6 +145,11 @@ class RedshiftImages:
                 "Galaxies are those of real images, with their selection, neighbours and some of their noise"
             )
         return f"{what}: a target shows only what its input was deep and sharp enough to show."
+
+    def notices(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+        """Sentences on what was built, from its tables."""
+        found = age_notice(tables.get("galaxy", {})) if self.population == "constant" else None
+        return [found] if found else []
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw, fit and move every galaxy of the batch. InputError where its files cannot be used."""

@@ -1,4 +1,4 @@
-"""What the maker of a build of pairs should know: light off the stamps, stars older than the Universe."""
+"""What the maker of pairs or stamps should know: light off the stamps, stars older than the Universe."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ HELD = 0.95
 
 def light_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
     """A sentence on the light that falls off the stamps, or None where all of them hold `HELD` of it."""
+    if "fraction_in" not in galaxy:
+        return None
     least = np.minimum(galaxy["fraction_in"], galaxy["fraction_out"])
     small = least < HELD
     if not small.any():
@@ -22,6 +24,20 @@ def light_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
         f"{_percent(small.mean())} of the pairs have less than {HELD:.0%} of the galaxy's light on the stamp,"
         f" at z_in or z_out, the least {least.min():.0%} (columns fraction_in, fraction_out of `galaxy`);"
         f" `enclose: {HELD:g}` makes stamps large enough"
+    )
+
+
+def stamp_notice(objects: Mapping[str, np.ndarray]) -> str | None:
+    """The same sentence for stamps of one galaxy each, the objects of label 1."""
+    if not {"fraction", "label"} <= set(objects):
+        return None
+    held = objects["fraction"][objects["label"] == 1]
+    small = held < HELD
+    if not small.any():
+        return None
+    return (
+        f"{_percent(small.mean())} of the galaxies have less than {HELD:.0%} of their light on their stamp,"
+        f" the least {held.min():.0%} (column fraction of `objects`): make `stamp` larger, or `brightest` fainter"
     )
 
 

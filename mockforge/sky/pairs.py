@@ -157,8 +157,11 @@ class SersicSed:
         parts = {"knots": self.knots, "a bulge": self.bulge, "companions": self.companions}
         given = [name for name, part in parts.items() if part is not None]
         also = f" with {' and '.join(filter(None, (', '.join(given[:-1]), given[-1])))}" if given else ""
+        spectra = [p.spectra for p in (self, self.bulge, self.companions, self.knots) if p and p.spectra]
+        stars = all(isinstance(s.chosen, Populations) and not s.chosen.nebular for s in spectra)
+        lines = " of stars alone, without emission lines" if stars else ""
         return (
-            f"Galaxies are Sersic profiles{also}, of model spectra: no bars, arms or dust lanes; each"
+            f"Galaxies are Sersic profiles{also}, of model spectra{lines}: no bars, arms or dust lanes; each"
             " parameter is drawn by itself, not as a survey has them together."
         )
 
@@ -185,7 +188,7 @@ class SersicSed:
 
     def notices(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
         """Sentences on what was built, from its tables."""
-        galaxy = tables["galaxy"]
+        galaxy = tables.get("galaxy", {})
         found = [light_notice(galaxy), age_notice(galaxy) if self.population == "constant" else None]
         return [sentence for sentence in found if sentence]
 

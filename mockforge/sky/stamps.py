@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from mockforge.observe.psf import Airy, Psf
 from mockforge.observe.redshift import Cosmology, cosmology_word
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import Band, bands_of
+from mockforge.sky.pair_notices import stamp_notice
 from mockforge.sky.spectra import Igm
 from mockforge.torch_state import steadily
 
@@ -107,6 +109,11 @@ class Stamps:
             " colour gradients, and nothing in the background."
         )
 
+    def notices(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+        """Sentences on what was built, from its tables."""
+        found = stamp_notice(tables.get("objects", {}))
+        return [found] if found else []
+
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw and paint every stamp of the batch."""
         from mockforge.observe.psf import transfer
@@ -131,6 +138,8 @@ class Stamps:
         }
         out = batch.with_arrays(**arrays).with_attributes(**attributes)
         table = _objects(self, batch, drawn, flux)
+        own = painted[:, :count, self.margin : side - self.margin, self.margin : side - self.margin]
+        table["fraction"] = own.sum(axis=(1, 2, 3), dtype=np.float64) / flux[:, :count].sum(axis=1)
         return replace(out.with_table("objects", table), margin=self.margin)
 
 

@@ -141,3 +141,23 @@ def test_stars_older_than_the_library_are_a_sentence(monkeypatch):
 def test_a_history_without_stars_is_a_sentence():
     with pytest.raises(InputError, match=r"forms no stars within 13\.6 Gyr"):
         formed(Sfh(double_power_law=DoublePowerLaw(alpha=1.0, beta=4000.0, tau_gyr=1e4)), 13.6)
+
+
+def test_stamps_say_what_falls_off_them():
+    from mockforge.sky.stamps import Stamps
+
+    stage = Stamps(bands=("F814W",), stamp=24, margin=4, brightest=20.0, faintest=22.0)
+    batch = stage(Batch(np.arange(12), np.arange(12), np.full(12, "train")), Stream(2))
+    objects = batch.tables["objects"]
+    first = objects["label"] == 1
+    assert (objects["fraction"] > 0).all() and (objects["fraction"] < 1.01).all()
+    large = objects["r_e_arcsec"] > np.median(objects["r_e_arcsec"])
+    assert objects["fraction"][first & large].mean() < objects["fraction"][first & ~large].mean()
+    (sentence,) = stage.notices(batch.tables)
+    assert "of the galaxies have less than 95% of their light on their stamp" in sentence
+
+
+def test_the_card_says_whether_there_is_ionised_gas():
+    assert "of stars alone, without emission lines" in config().caveat()
+    gas = {"populations": {"nebular": True}}
+    assert "emission lines" not in config(spectra=gas).caveat()
