@@ -37,7 +37,7 @@ def stamp_notice(objects: Mapping[str, np.ndarray]) -> str | None:
         return None
     return (
         f"{_percent(small.mean())} of the galaxies have less than {HELD:.0%} of their light on their stamp,"
-        f" the least {held.min():.0%} (column fraction of `objects`): make `stamp` larger, or `brightest` fainter"
+        f" the least {held.min():.0%} (column fraction of `objects`): make `stamp` larger"
     )
 
 
