@@ -13,11 +13,16 @@ from typing import Any
 from mockforge.errors import InputError, nearest
 from mockforge.fits.check import Cards, Hdu, cards_of, opened, walk
 from mockforge.fits.extensions import is_beside, names_a_band, names_an_image
-from mockforge.names import check_bands
+from mockforge.names import band_problem, check_bands
 
 SMALLEST_SIDE = 16
 """Pixels; a smaller image has no sky to speak of."""
 _MOST_BANDS = 64
+
+
+_NO_BANDS = ("WAVE", "AWAV", "FREQ", "ENER", "WAVN", "VRAD", "VOPT", "VELO", "ZOPT", "BETA", "FELO", "STOKES",
+             "TIME", "UTC")  # fmt: skip
+"""CTYPE3 of cubes whose planes are no bands."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def find_planes(paths: Sequence[str | Path], extensions: Any, bands: Sequence[st
                 )
             asked = [wanted[0] if len(wanted) == 1 else wanted[i]]
         chosen = [_named(path, units, e) for e in asked] or _chosen(path, units, len(paths), bands)
-        planes += [p for unit in chosen for p in _of_unit(path, unit)]
+        planes += [p for unit in chosen for p in _of_unit(path, unit, bands is None)]
     if len(planes) > _MOST_BANDS:
         raise InputError(
             f"{paths[0]}: {len(planes)} images, at most {_MOST_BANDS} bands are wanted; is it a stack of"
@@ -168,7 +173,7 @@ def _band_card(card: Cards) -> str | None:
     return None
 
 
-def _of_unit(path: Path, unit: Hdu) -> list[Plane]:
+def _of_unit(path: Path, unit: Hdu, unnamed: bool) -> list[Plane]:
     shape = tuple(n for i, n in enumerate(unit.shape) if n > 1 or i >= len(unit.shape) - 2)
     if len(shape) not in (2, 3):
         raise InputError(
@@ -177,7 +182,20 @@ def _of_unit(path: Path, unit: Hdu) -> list[Plane]:
         )
     if len(shape) == 2:
         return [Plane(path, unit, None)]
+    axis = _third_axis(path, unit) if unnamed else ""
+    if axis:
+        raise InputError(
+            f"{path}: extension {unit} is a cube along {axis}, and not of bands; cut out the plane that is"
+            f" wanted, or name its {shape[0]} planes as bands, with `--bands` (`bands:` in a recipe)"
+        )
     return [Plane(path, unit, i) for i in range(shape[0])]
+
+
+def _third_axis(path: Path, unit: Hdu) -> str:
+    """CTYPE3 where it is of wavelengths, velocities, polarisations or times; else empty."""
+    with opened(path) as units:
+        kind = str(cards_of(units, unit.index)("CTYPE3") or "").strip().upper()
+    return kind if kind.startswith(_NO_BANDS) else ""
 
 
 def band_names(planes: list[Plane], bands: Sequence[str] | None) -> list[str]:
@@ -206,7 +224,8 @@ def _band_name(plane: Plane, i: int, n: int) -> str:
         return named
     name = "" if names_an_image(plane.hdu.name) else plane.hdu.name
     stem = re.sub(r"\.(fits?|fz|gz|bz2)$", "", re.sub(r"\.(fz|gz|bz2)$", "", plane.path.name))
-    return re.sub(r"[^A-Za-z0-9_.+-]+", "_", name or stem).strip("_.+-") or f"band{i + 1 if n > 1 else ''}"
+    chosen = re.sub(r"[^A-Za-z0-9_.+-]+", "_", name or stem).strip("_.+-")
+    return f"band{i + 1 if n > 1 else ''}" if band_problem(chosen) else chosen
 
 
 def check_shapes(planes: list[Plane], names: list[str]) -> None:

@@ -59,7 +59,11 @@ def mask_of(
     """The mask in the band's file; None where there is none. Errors as `read_mask`."""
     found = find(plane, units, name, MASKS, shared=True)
     if found is None:
-        return None
+        other = next((u for u in units if u.shape and u.name.upper() in MASKS), None)
+        if other is None:
+            return None
+        why = "of another size" if other.shape != plane.hdu.shape[-2:] else "one of several"
+        return Mask(np.zeros(plane.hdu.shape[-2:], dtype=bool), f"extension {other} is {why} and is not used")
     where = f"{plane.path}[{found.index}] {found.name}"
     return read_mask(np.array(hdus[found.index].data), cards_of(hdus, found.index), found.name, where, asked)
 

@@ -12,6 +12,7 @@ _MARKS = (-9999.0, -9999.9, -999.0, -99.0, -99999.0, -32768.0, -1e20, 9999.0, 99
 """Values that pipelines write where there is none."""
 _SIDE = 9
 """Pixels; a constant square of this side is no accident in an image with noise."""
+_MOST_PLATEAUS = 8
 _FRAME = 4
 """Pixels beyond which no connected frame is looked for at the border: half a square."""
 
@@ -52,7 +53,20 @@ def _candidates(band: np.ndarray, bad: np.ndarray) -> list[float]:
         return []
     low, high = float(good.min()), float(good.max())
     marks = [float(np.float32(m)) for m in _MARKS if low <= m <= high]
-    return list(dict.fromkeys([0.0, *marks, low, high]))
+    return list(dict.fromkeys([0.0, *marks, low, high, *_plateaus(band)]))
+
+
+def _plateaus(band: np.ndarray) -> list[float]:
+    """Values of which there are constant squares: what is saturated, or filled in."""
+    from scipy.ndimage import binary_erosion
+
+    alike = np.zeros(band.shape, dtype=bool)
+    alike[:-1, :-1] = (band[1:, :-1] == band[:-1, :-1]) & (band[:-1, 1:] == band[:-1, :-1])
+    if np.count_nonzero(alike) < (_SIDE - 1) ** 2:
+        return []
+    inside = binary_erosion(alike, np.ones((_SIDE - 1, _SIDE - 1), dtype=bool))
+    values, counts = np.unique(band[inside], return_counts=True)
+    return [float(v) for v in values[np.argsort(-counts)][:_MOST_PLATEAUS]]
 
 
 def _is_mark(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
@@ -87,7 +101,9 @@ def _region(band: np.ndarray, value: float, here: np.ndarray, bad: np.ndarray) -
     if wanted > min(here.shape):
         return None
     region = (
-        binary_dilation(opened, np.ones((3, 3), dtype=bool), iterations=side, mask=here)
+        binary_dilation(
+            opened, np.ones((3, 3), dtype=bool), iterations=side if chance < 0.02 else 1, mask=here
+        )
         if opened.any()
         else opened
     )
@@ -116,10 +132,8 @@ def _apart(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
     rest = band[~left_out]
     if rest.size == 0:
         return False
-    if value == 0:
-        below = float(np.mean(rest < 0))
-        if 0.1 < below < 0.9:
-            return True
+    if np.mean(rest < value) > 0.1:
+        return True
     low, middle, high = np.percentile(rest, [1, 50, 99])
     if value < middle:
         return float(low) - value > max(float(high - low), 0.05 * abs(float(middle) - value))

@@ -10,11 +10,13 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import io
 import math
 import warnings
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +30,8 @@ _MOST_EXPANSION = 5000
 """Uncompressed bytes per byte of a tile-compressed image; a constant one reaches some thousands."""
 _MOST_UNPACKED = 64
 """Uncompressed bytes per byte of a .gz or .bz2 file; images reach ten, deflate 1032 on zeros."""
+_LONG_TAIL = 1_000_000
+"""Bytes after the last unit that are not looked at."""
 _ALWAYS_UNPACKED = 256_000_000
 """Bytes to which a .gz or .bz2 file may grow, however small it is."""
 
@@ -44,6 +48,8 @@ class Hdu:
     """Whether BSCALE, BZERO or BLANK ask for a conversion (then the file cannot be mapped)."""
     version: int = 1
     """EXTVER: which of several units of one name."""
+    end: int = 0
+    """Bytes from the start of the (unpacked) file to the end of the unit's data."""
 
     def __str__(self) -> str:
         size = " x ".join(str(n) for n in reversed(self.shape)) or "no image"
@@ -113,12 +119,13 @@ def _units(
                 f" = {stored:,} bytes, and {max(length - position, 0):,} bytes are there."
                 " Fetch the file again, or mend NAXIS1 and NAXIS2"
             )
-        yield _unit(path, index, cards, shape, stored)
+        end = position + -(-stored // _BLOCK) * _BLOCK
+        yield replace(_unit(path, index, cards, shape, stored), end=end)
         last = position + stored
         stream.seek(last - 1 if stored else last)
         if stored and not stream.read(1):
             raise InputError(f"{path}: truncated inside the data of extension {index}; fetch it again")
-        stream.seek(position + -(-stored // _BLOCK) * _BLOCK)
+        stream.seek(end)
         index += 1
 
 
@@ -255,15 +262,38 @@ def quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
+@lru_cache(maxsize=64)
+def _end(path: Path, size: int, changed_ns: int) -> int:
+    """Bytes to the end of the last unit of a file that stays as it is."""
+    return max(unit.end for unit in walk(path))
+
+
+def _bounded(path: Path) -> IO[bytes] | None:
+    """A packed file unpacked, or one with a long tail cut, up to the end of its last unit; None for others.
+
+    Astropy looks for a further header to the very end, and anything may follow the last unit.
+    """
+    regular(path)
+    with path.open("rb") as plain:
+        start = plain.read(3)
+    packed: Any = gzip if start[:2] == b"\x1f\x8b" else bz2 if start == b"BZh" else None
+    found = path.stat()
+    end = _end(path, found.st_size, found.st_mtime_ns)
+    if packed is None and found.st_size - end < _LONG_TAIL:
+        return None
+    with packed.open(path) if packed else path.open("rb") as stream:
+        return io.BytesIO(bytes(stream.read(end)).ljust(end, b"\0"))
+
+
 @contextlib.contextmanager
 def opened(path: Path, memmap: bool = False) -> Iterator[Any]:
     """The file's HDUList; whatever astropy raises over it becomes an InputError naming the file."""
     from astropy.io import fits
 
-    regular(path)
+    bounded = _bounded(path)
     with quiet():
         try:
-            with fits.open(path, memmap=memmap) as units:
+            with fits.open(bounded or path, memmap=memmap and bounded is None) as units:
                 yield units
         except (InputError, KeyboardInterrupt):
             raise

@@ -33,10 +33,10 @@ _RATE = re.compile(
 _LOGARITHMIC = re.compile(
     r"^(ab|vega|st|asinh)?-?(mags?|magnitudes?|luptitudes?|dex|dbs?|log.*)(/.*|[^a-z].*|(arcsec|per).*)?$"
 )
-_PER_SR = re.compile(r"(/sr|/steradian|[.*]?sr\^?\(?-1\)?)$")
-_PER_ARCSEC2 = re.compile(r"(/\(?arcsec\^?2\)?|/arcsec/arcsec|[.*]?arcsec\^?-2|/sqarcsec)$")
+_PER_SR = re.compile(r"(/sr|/steradian|[.*]?sr\^?\(?-1\)?)$", re.IGNORECASE)
+_PER_ARCSEC2 = re.compile(r"(/\(?arcsec\^?2\)?|/arcsec/arcsec|[.*]?arcsec\^?-2|/sqarcsec)$", re.IGNORECASE)
 _PER_BEAM = re.compile(r"(/beam|perbeam|[.*]?beam\^?\(?-1\)?)$")
-_PER_PIXEL = re.compile(r"(/pixels?|/pix|perpixel|[.*]?pixel\^?-1|[.*]?pix\^?-1)$")
+_PER_PIXEL = re.compile(r"(/pixels?|/pix|perpixel|[.*]?pixel\^?-1|[.*]?pix\^?-1)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,11 @@ def _by_astropy(shown: str, text: str, per: Literal["pixel", "sr", "beam"]) -> F
 
     from mockforge.fits.check import quiet
 
-    spelled = re.sub(r"\bergs\b", "erg", re.sub(r"/a$", "/Angstrom", text.lower()))
+    angstrom = re.sub(r"(/a|/ang|/angstroms?)$", "/Angstrom", text.lower())  # A alone would be ampere
+    spelled = re.sub(r"\bergs\b", "erg", angstrom)
     with quiet():
         unit = None
-        for words in (text, spelled):
+        for words in (spelled, text) if spelled.endswith("/Angstrom") else (text, spelled):
             with contextlib.suppress(ValueError, TypeError):
                 unit = unit or u.Unit(words)
         if unit is None:

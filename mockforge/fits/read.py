@@ -194,7 +194,7 @@ def _read(
 ) -> _Band:
     """The raw pixels and what the headers say."""
     path, hdu = plane.path, plane.hdu
-    mapped = not hdu.scaled and path.suffix not in (".gz", ".bz2")
+    mapped = not any(u.scaled for u in units) and path.suffix not in (".gz", ".bz2")
     where = f"{path}[{hdu.index}]"
     with opened(path, memmap=mapped) as hdus:
         card = cards_of(hdus, hdu.index)

@@ -58,7 +58,7 @@ def zeropoint_of(
     except InputError:
         said = Zeropoint(None, "")
     differs = said.ab is not None and abs(said.ab - given) > 0.01
-    note = f" (the header says {_mag(said.ab)} {said.origin}; not used)" if differs else ""
+    note = f" (the header says {said.origin}: not used)" if differs else ""
     return Zeropoint(given, f"{_mag(given)} AB as given{note}")
 
 
@@ -156,8 +156,11 @@ def _from_cards(card: Cards, where: str) -> list[Zeropoint]:
     out: list[Zeropoint] = []
     for key in _CARDS:
         value = card(key)
-        if value is None or (key == "PHOTZPT" and (card("PHOTFLAM") is not None or value == -21.1)):
-            continue  # HST's PHOTZPT is the constant of the ST system and no zeropoint of the image
+        if value is None:
+            continue
+        if key == "PHOTZPT" and (card("PHOTFLAM") is not None or value == -21.1):
+            out.append(Zeropoint(None, "not known: PHOTZPT is the constant of the ST system, no zeropoint"))
+            continue
         if value == 0 and not (said and _system(said, where, key) == "AB"):
             text = f"not known: {key} = 0 is how pipelines leave it unset; --zeropoint 0 if it is meant"
             out.append(Zeropoint(None, text))
@@ -166,13 +169,13 @@ def _from_cards(card: Cards, where: str) -> list[Zeropoint]:
             raise InputError(f"{where}: {key} = {value!r}, an AB magnitude is wanted; mend the card"
                              " or give the zeropoint with `--zeropoint`")  # fmt: skip
         if key == "MAGZPT" and (source in PER_SECOND or card("CASUTABL") is not None):
-            if not out and card("PHOTZP") is None:
+            if all(z.ab is None for z in out) and card("PHOTZP") is None:
                 raise _of_casu(card, float(value), source, where)
             continue
         _check_scaled(card, float(value), key, where)
         out.append(_of_system(card, key, float(value), said, source, where))
     exposure, instrument = card("EXPTIME"), card("FPA.ZP")
-    if _positive(instrument) and _positive(exposure) and not out:
+    if _positive(instrument) and _positive(exposure) and all(z.ab is None for z in out):
         value = instrument + 2.5 * math.log10(exposure)
         out.append(Zeropoint(value, "from FPA.ZP and EXPTIME, as Pan-STARRS stacks mean it"))
     return out

@@ -114,6 +114,8 @@ def read_wcs(path: Path, units: Any, index: int, given: float | None) -> tuple[A
             f"{where}: the WCS has no pixel scale (neither CD nor PC nor CDELT; the default is 1 degree): add"
             " them, or give the scale with `--pixel-scale` and the WCS is left out"
         )
+    if str(units[0].header.get("CREATOR", "")).startswith("mockforge") and _positive(header.get("PIXSCALE")):
+        given = given if given is not None else float(header["PIXSCALE"])  # the word of who wrote it
     _check_matrix(header, where, given)
     scale, sides, angle = _pixel(wcs, units[index].shape, path, index)
     skewed = abs(angle - 90.0) > _SKEW
