@@ -11,7 +11,7 @@ import numpy as np
 from mockforge.config import Count, NonNegative, Positive, config
 from mockforge.errors import InputError
 from mockforge.field import Field
-from mockforge.files import Stamp, named, stamp
+from mockforge.files import Stamp, located, named, stamp
 from mockforge.observe.psf import Psf
 from mockforge.sky.bandpass import Band, bands_of
 from mockforge.sky.cutouts import Cleaning, Cutout, cleaned
@@ -162,7 +162,12 @@ class FileCatalogue:
 
     def files(self) -> list[Path]:
         """Every file the galaxies come from."""
-        names = {f for i in range(len(self.names)) for f in self._files(i)}
+        names: dict[str, None] = {}
+        for i in range(len(self.names)):
+            for name in self._files(i):
+                if name not in names and not located(name).exists():
+                    raise InputError(f"{located(name)}: no such file; {self.where} names it, see `folder`")
+                names[name] = None
         return [Path(self.rule.catalogue).expanduser(), *(Path(n) for n in sorted(names))]
 
 

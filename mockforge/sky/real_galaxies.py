@@ -75,7 +75,8 @@ class RealCatalogue:
         z = self._redshifts(rule, table, np.asarray(get["IDENT"]))
         good = np.isfinite(z) & (z > NEAREST)
         if rule.max_magnitude is not None:
-            good &= numbers(column(table, "MAG", where), f"{where}, MAG") <= rule.max_magnitude
+            magnitude = numbers(column(table, "MAG", where), f"{where}, MAG")
+            good &= (magnitude > 0) & (magnitude <= rule.max_magnitude)  # -99 is none
         if not good.any():
             raise InputError(
                 f"{where}: no galaxy has a redshift above 0 in {rule.redshift_column!r}"
