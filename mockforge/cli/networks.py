@@ -37,7 +37,7 @@ def train(
 
     The run goes to DIR, by default runs/<name of the recipe>: checkpoints, log, previews, and
     the model (NAME.safetensors and NAME.json). `generate` and the stage `sgan` take a SGAN,
-    `recover` one that recovers, `evaluate` any.
+    `recover` one that recovers, `redshift` a redshifter, `evaluate` any.
     """
     from mockforge.progress import Progress
     from mockforge.recipe.read import load_training

@@ -207,6 +207,7 @@ def mockforge(
       mockforge build redshift_pairs
       mockforge train train_redshifter
       mockforge evaluate --model runs/redshifter --dataset datasets/redshift_pairs
+      mockforge redshift galaxy.fits --z-in 0.5 --z-out 1.5 -o far.fits
 
     \b
     In Python:
