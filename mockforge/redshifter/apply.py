@@ -19,6 +19,8 @@ _OFF = 2.0
 """Pixels from the stamp's middle, in y or x, at which the light of a galaxy may be centred."""
 _SURE = 10.0
 """Light of the middle, in units of its noise, from which its centre is known."""
+_FAINT = 5.0
+"""The same, below which a prediction is mostly what galaxies are like."""
 
 Center = tuple[float, float] | str | None
 
@@ -65,7 +67,7 @@ class Redshifted:
 
     field: Field
     notes: tuple[str, ...]
-    """What was not like the training set, or could not be compared with it."""
+    """What was not like the training set, could not be compared with it, or is too faint."""
 
     def table(self, stamp: Field, truth: Field | None = None) -> Iterator[str]:
         """Lines: the flux of each band before and after, and the error where the truth is known."""
@@ -85,6 +87,8 @@ def redshifted(
     for name, z in (("z_in", z_in), ("z_out", z_out)):
         if not 0 < z < np.inf:
             raise InputError(f"{name} is {z:g}; a redshift above 0 is wanted")
+    if not stamp.image.any():
+        raise InputError(f"the image is 0 in every pixel of {', '.join(model.bands)}")
     unlike = list(_departures(stamp, model, z_in, z_out))
     check_learned_like(model.name, unlike, extrapolate)
     image = np.ascontiguousarray(stamp.image)[None]  # the order in memory is the order of sums
@@ -92,6 +96,9 @@ def redshifted(
     learned = model.learned
     if stamp.psf_fwhm_arcsec is None and any(learned.psf_fwhm_in_arcsec or ()):
         unlike.append("the PSF of the image is not known, so it was not compared with what the model learned")
+    light = _light(stamp.image)
+    if light < _FAINT:
+        unlike.append(f"the light is {light:.1f} times its noise, so little of what is predicted is observed")
     width = learned.psf_fwhm_out_arcsec
     field = Field(
         image=made,
@@ -169,21 +176,25 @@ def _departures(stamp: Field, model: Redshifter, z_in: float, z_out: float) -> I
         yield f"the light is centred {x:+.1f}, {y:+.1f} pixels (x, y) off the stamp's middle; cut it there"
 
 
+def _light(image: np.ndarray) -> float:
+    """Light about the middle of a stamp in units of its noise, all bands."""
+    _, height, width = image.shape
+    y, x = np.ogrid[:height, :width]
+    near = np.hypot(y - (height - 1) / 2, x - (width - 1) / 2) < min(height, width) / 5
+    return float(_in_noise(image)[:, near].sum() / np.sqrt(len(image) * near.sum()))
+
+
 def _centre(image: np.ndarray) -> tuple[float, float]:
     """y, x of the centre of the light from the stamp's middle; 0 where it is lost in the noise."""
     import torch
 
     from mockforge.redshifter.geometry import centroid
 
-    _, height, width = image.shape
-    middle, reach = np.array([(height - 1) / 2, (width - 1) / 2]), min(height, width) / 5
-    y, x = np.ogrid[:height, :width]
-    near = np.hypot(y - middle[0], x - middle[1]) < reach
-    light = _in_noise(image)[:, near].sum()
-    if light < _SURE * np.sqrt(len(image) * near.sum()):
+    if _light(image) < _SURE:
         return 0.0, 0.0
-    found = centroid(torch.from_numpy(image[None]), reach)[0].numpy() - middle
-    return float(found[0]), float(found[1])
+    _, height, width = image.shape
+    found = centroid(torch.from_numpy(image[None]), min(height, width) / 5)[0].numpy()
+    return float(found[0] - (height - 1) / 2), float(found[1] - (width - 1) / 2)
 
 
 def _in_noise(image: np.ndarray) -> np.ndarray:

@@ -42,6 +42,9 @@ def in_order(field: Field, model: str, bands: Sequence[str], pixel_scale_arcsec:
     image = field.image[order]
     if field.mask is not None:  # what may not be used may be anything
         image = np.where(field.mask, np.float32(0), image)
+    lost = int((~np.isfinite(image)).any(axis=0).sum())
+    if lost:
+        raise InputError(f"{lost} pixels of the image are not finite: mask them, or cut them off")
     fwhm, variance = field.psf_fwhm_arcsec, field.variance
     return replace(
         field,

@@ -13,6 +13,7 @@ import mockforge
 from mockforge.cli import app
 from mockforge.errors import InputError
 from mockforge.field import Field, tan_wcs
+from mockforge.redshifter.apply import redshifted
 from mockforge.redshifter.config import Network, Unet
 from mockforge.redshifter.learned import Learned, pixel_noise
 from mockforge.redshifter.model import load_redshifter, predict
@@ -128,6 +129,8 @@ def test_a_stamp_is_cut_from_a_larger_image(model, pair):
         ({"bands": ("g", "r", "i")}, "takes the bands F606W, F814W, F125W, the image has g, r, i"),
         ({"pixel_scale_arcsec": 0.06}, "pixels of 0.1 arcsec, the image has 0.06"),
         ({"unit": "native"}, "flux unit of the image is unknown"),
+        ({"image": np.full((3, 32, 32), np.nan, np.float32)}, "1024 pixels of the image are not finite"),
+        ({"image": np.zeros((3, 32, 32), np.float32)}, "is 0 in every pixel"),
         ({"image": np.ones((3, 30, 30), np.float32)}, "32 x 32 pixels .*, the image has 30 x 30"),
     ],
 )
@@ -161,6 +164,13 @@ def test_what_was_not_learned_needs_the_users_word(changes, z, said, model, pair
     with pytest.raises(InputError, match=f"{said}.*--extrapolate"):
         mockforge.redshift(before, model, **z)
     assert np.isfinite(mockforge.redshift(before, model, extrapolate=True, **z).image).all()
+
+
+def test_what_is_lost_in_the_noise_is_said(model, pair):
+    noise = np.random.default_rng(5).normal(0, 0.5, (3, 32, 32)).astype(np.float32)
+    (note,) = redshifted(stamp(pair, image=noise), model, **redshifts(pair)).notes
+    assert "times its noise" in note
+    assert not redshifted(stamp(pair), model, **redshifts(pair)).notes
 
 
 def test_a_model_that_recorded_only_its_reach_still_has_it(model, pair):
