@@ -73,6 +73,12 @@ def test_the_footprint_of_one_band_is_that_of_all(tmp_path):
     np.testing.assert_array_equal(read_field(files).mask, REGIONS["third"])
 
 
+def test_images_of_counted_photons_keep_their_zeros(tmp_path):
+    for i, mean in enumerate((0.003, 0.05, 0.5)):
+        counts = np.random.default_rng(i).poisson(mean, (128, 128)).astype(np.int16)
+        assert not masked(tmp_path / f"{i}.fits", counts).any()
+
+
 def test_noiseless_images_keep_their_zeros(tmp_path):
     smooth = scene() * 0
     for seed in range(9):

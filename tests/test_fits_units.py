@@ -128,6 +128,7 @@ SENTENCES = {
     "below": (header(MAGZERO=-5.0), "--zeropoint -5"),
     "PIXAR_SR": (header("MJy/sr", PIXAR_SR=2.3e-14), "2.3e-14 sr, and the pixel scale 9.402e-13"),
     "system": (header("DN", MAGZERO=25.0, MAGSYS="Gunn"), "'Gunn'"),
+    "near infrared": (header("DN", MAGZP=25.0, FILTER="Ks"), "as often Vega as AB.*--zeropoint 25"),
     "CASU": (header("ADU", MAGZPT=23.0, INSTRUME="VIRCAM", FILTER="Ks", EXPTIME=10.0), "here 27.327"),
 }
 

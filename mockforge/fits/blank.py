@@ -13,6 +13,7 @@ _MARKS = (-9999.0, -9999.9, -999.0, -99.0, -99999.0, -32768.0, -1e20, 9999.0, 99
 _SIDE = 9
 """Pixels; a constant square of this side is no accident in an image with noise."""
 _MOST_PLATEAUS = 8
+_FEW_PHOTONS = 10
 _FRAME = 4
 """Pixels beyond which no connected frame is looked for at the border: half a square."""
 
@@ -135,6 +136,8 @@ def _apart(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
     if np.mean(rest < value) > 0.1:
         return True
     low, middle, high = np.percentile(rest, [1, 50, 99])
+    if value == 0 and low <= _FEW_PHOTONS and np.all(rest == np.rint(rest)):
+        return False  # an image of counted photons, most pixels without any
     if value < middle:
         return float(low) - value > max(float(high - low), 0.05 * abs(float(middle) - value))
     return value - float(high) > 3.0 * max(float(high - low), 1e-30)

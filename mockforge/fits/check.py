@@ -226,7 +226,8 @@ def _unit(path: Path, index: int, cards: dict[str, str], shape: tuple[int, ...],
     if 0 in shape:
         shape = ()
     scaled = compressed or any(key in cards for key in ("BSCALE", "BZERO", "BLANK"))
-    return Hdu(index, cards.get("EXTNAME", ""), shape, scaled, _number(cards, "EXTVER", 1))
+    name = cards.get("EXTNAME") or cards.get("EXTTYPE", "")  # the LSST pipelines' own card
+    return Hdu(index, name, shape, scaled, _number(cards, "EXTVER", 1))
 
 
 def _compressed_shape(

@@ -9,13 +9,14 @@ from typing import Any
 from mockforge.errors import InputError
 from mockforge.fits.check import Cards
 from mockforge.fits.flux_unit import FluxUnit, flux_unit
-from mockforge.fits.vega import PER_SECOND, mission, to_ab
+from mockforge.fits.vega import PER_SECOND, mission, near_infrared, to_ab
 
 _CARDS = (
     "MAGZERO", "ABMAGZP", "MAGZPT", "MAGZP", "ZEROPNT", "ZEROPOIN", "PHOTZP", "PHOTZPT", "ZPAB", "ZP_AB",
     "ZP", "SEXMGZPT", "MAG_ZP",
 )  # fmt: skip
 """Cards that hold the magnitude of pixel value 1."""
+_USUALLY_AB = ("MAGZERO", "ABMAGZP", "ZPAB", "ZP_AB")
 _SYSTEMS = ("MAGSYS", "ZPSYS", "MAGTYPE", "PHOTSYS")
 LOWEST, HIGHEST = 0.0, 50.0
 """AB zeropoints that instruments and pipelines have."""
@@ -186,6 +187,12 @@ def _of_system(card: Cards, key: str, value: float, said: str, source: str | Non
     system = _system(f"{said} {comment if 'vega' in comment.lower() else ''}".strip(), where, key)
     if key in ("ABMAGZP", "ZPAB", "ZP_AB"):
         system = "AB"
+    if system == "" and source is None and key not in _USUALLY_AB and near_infrared(card):
+        raise InputError(
+            f"{where}: {key} = {_mag(value)} without a magnitude system (MAGSYS), and in the near infrared it"
+            f" is as often Vega as AB: type `--zeropoint {_mag(value)}` if it is AB; if it is Vega, that plus"
+            " 0.9 (J), 1.4 (H) or 1.9 (K)"
+        )
     if system == "AB" or (system == "" and source is None):
         as_said = "" if system or key in ("ABMAGZP", "ZPAB", "ZP_AB") else " (no system stated: taken as AB)"
         return _in_range(value, key, where, as_said)

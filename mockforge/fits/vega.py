@@ -23,16 +23,21 @@ def mission(card: Cards) -> str | None:
     """The instrument with zeropoints in Vega magnitudes that took the image, as named in `OFFSETS`."""
     words = {key: str(card(key) or "").upper() for key in ("TELESCOP", "INSTRUME", "ORIGIN", "SURVEY")}
     said = " ".join(words.values())
-    if "WISE" in said:
+    if "WISE" in said or _filter(card) in OFFSETS["WISE"]:
         return "WISE"
-    near_infrared = _filter(card) in OFFSETS["2MASS"] | {"K": 0.0}
-    if "2MASS" in said or (words["TELESCOP"] in ("FLWO", "CTIO") and near_infrared and not words["INSTRUME"]):
+    of_survey = words["TELESCOP"] in ("FLWO", "CTIO") and near_infrared(card) and not words["INSTRUME"]
+    if "2MASS" in said or of_survey:
         return "2MASS"
-    if "WFCAM" in words["INSTRUME"]:
+    if "WFCAM" in words["INSTRUME"] or words["TELESCOP"] == "UKIRT":
         return "UKIRT WFCAM"
     if "VIRCAM" in words["INSTRUME"] or "VISTA" in words["TELESCOP"]:
         return "VISTA VIRCAM"
     return None
+
+
+def near_infrared(card: Cards) -> bool:
+    """Whether the filter is one of those whose zeropoints are as often Vega as AB."""
+    return _filter(card) in ("J", "H", "K", "KS", "KP")
 
 
 def to_ab(card: Cards, source: str | None) -> tuple[float, str] | None:
