@@ -12,6 +12,7 @@ from mockforge.cli.program import (
     Bands,
     Device,
     Extensions,
+    MaskBits,
     PixelScale,
     Quiet,
     Verbose,
@@ -75,6 +76,7 @@ def evaluate(
     extensions: Extensions = None,
     zeropoint: Zeropoint = None,
     pixel_scale: PixelScale = None,
+    mask_bits: MaskBits = None,
     own_noise: Annotated[
         bool, typer.Option("--own-noise", help="A model's own sky rms, not the reference's local one.")
     ] = False,
@@ -164,6 +166,7 @@ def evaluate(
             extensions=names_of(extensions),
             zeropoint=numbers_of("--zeropoint", zeropoint),
             pixel_scale_arcsec=pixel_scale,
+            mask_bits=names_of(mask_bits),
             device=device,
             settings=fast if quick else None,
             told=(lambda _: None) if quiet else say,

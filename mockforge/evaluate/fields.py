@@ -43,6 +43,7 @@ def evaluate_fields(
     extensions: Sequence[int | str] | int | str | None = None,
     zeropoint: float | Sequence[float] | None = None,
     pixel_scale_arcsec: float | None = None,
+    mask_bits: Sequence[str | int] | str | int | None = None,
     device: str = "cpu",
     settings: Settings | None = None,
     told: Told = lambda _: None,
@@ -52,7 +53,7 @@ def evaluate_fields(
     One of `model` (a bundled name or a path; a sky of `seed` is painted on `device`), `dataset`
     (a finished dataset's folder; its first tiles, as many as cover the reference) and `field` (a
     FITS file with all bands) is given. `reference` is read as `mockforge.fits.read.read_field`
-    does, with `bands`, `extensions`, `zeropoint` and `pixel_scale_arcsec`.
+    does, with `bands`, `extensions`, `zeropoint`, `pixel_scale_arcsec` and `mask_bits`.
 
     - `rows` (y0, y1): the reference proper, e.g. what was held out of training; the other rows
       serve for the floor and as the field that may have been memorised. Default: all.
@@ -76,6 +77,7 @@ def evaluate_fields(
     real = read_field(
         list(reference) if not isinstance(reference, (str, Path)) else reference,
         bands=bands, extensions=extensions, zeropoint=zeropoint, pixel_scale_arcsec=pixel_scale_arcsec,
+        mask_bits=mask_bits,
     )  # fmt: skip
     first, last = _rows(rows, real.shape[1])
     told("generating")
