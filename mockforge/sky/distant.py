@@ -81,10 +81,8 @@ class Distant:
         out = []
         for i, z in enumerate(nodes()):
             m_uv = _MAGNITUDES[:, None] - self.modulus[i] - self.colour[i, self.used]
-            slope = self.slope[i, self.used]
-            likely = spectra_of_slope(slope, uv_slope(m_uv, np.full(m_uv.shape, z)))
-            mine = np.diagonal(likely, axis1=1, axis2=2)  # each spectrum's probability at its own M_UV
-            out.append(luminosity_function(m_uv, z) * mine * self.volume[i] * _STEP * share(z))
+            likely = spectra_of_slope(self.slope[i, self.used], uv_slope(m_uv, np.full(m_uv.shape, z)))
+            out.append(luminosity_function(m_uv, z) * likely * self.volume[i] * _STEP * share(z))
         return np.stack(out, axis=1)
 
     @cached_property

@@ -60,18 +60,24 @@ def effective_radius(m_uv: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def spectra_of_slope(slope: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Probabilities (..., M) of spectra of slopes `slope` (M,) where beta is normal about `mean` (...).
+    """Probability (..., M) of each spectrum, of slope (M,), where beta is normal about its `mean` (..., M).
 
     A drawn beta goes to the two spectra about it, nearer the likelier, so that its mean is kept;
     beyond the bluest and the reddest, to those.
     """
     order = np.argsort(slope, kind="stable")
-    b = slope[order]
-    x = (b - mean[..., None]) / SLOPE_SCATTER
+    b, middle = slope[order], mean[..., order]
+
+    def twice(at: np.ndarray) -> np.ndarray:
+        x = (at - middle) / SLOPE_SCATTER
+        return SLOPE_SCATTER * (x * ndtr(x) + np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi))
+
     # the second integral of the normal density: an integral over a hat is a difference of its slopes
-    twice = SLOPE_SCATTER * (x * ndtr(x) + np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi))
-    rise = np.diff(twice, axis=-1) / np.maximum(np.diff(b), 1e-9)
-    ends = [np.zeros_like(rise[..., :1]), rise, np.ones_like(rise[..., :1])]
-    out = np.empty_like(x)
-    out[..., order] = np.diff(np.concatenate(ends, axis=-1), axis=-1)
-    return np.maximum(out, 0.0)
+    below, above = np.concatenate([b[:1] - 1.0, b[:-1]]), np.concatenate([b[1:], b[-1:] + 1.0])
+    here = twice(b)
+    rise = (here - twice(below)) / np.maximum(b - below, 1e-9)
+    fall = (twice(above) - here) / np.maximum(above - b, 1e-9)
+    rise[..., 0], fall[..., -1] = 0.0, 1.0
+    out = np.empty_like(here)
+    out[..., order] = np.maximum(fall - rise, 0.0)
+    return out

@@ -87,7 +87,7 @@ def test_published_values():
 def test_spectra_keep_the_mean_slope():
     slope = np.array([-1.2, -2.4, -1.8, -0.6])
     mean = np.array([-1.9, -1.5, -9.0])
-    found = spectra_of_slope(slope, mean)
+    found = spectra_of_slope(slope, np.repeat(mean[:, None], 4, axis=1))
     np.testing.assert_allclose(found.sum(axis=1), 1.0)
     np.testing.assert_allclose((found @ slope)[:2], mean[:2], atol=0.02)
     np.testing.assert_allclose(found[2], [0, 1, 0, 0], atol=1e-6)
