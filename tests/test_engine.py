@@ -78,7 +78,8 @@ def hashes(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.glob("shards/*"))}
 
 
-def run(*words: str) -> subprocess.Popen[str]:
+def run(*words: str, group: bool = False) -> subprocess.Popen[str]:
+    """The command in a process of its own, with `group` the leader of a group of its own."""
     program = PROGRAM.format(here=HERE)
     env = {**os.environ, "PYTHONPATH": str(Path(HERE).parent)}
     return subprocess.Popen(
@@ -87,6 +88,7 @@ def run(*words: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
         env=env,
+        start_new_session=group,
     )
 
 

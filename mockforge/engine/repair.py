@@ -40,7 +40,7 @@ def verify(
     from mockforge.data.manifest import MANIFEST, read_manifest
     from mockforge.data.verify import bad_shards, trusted_manifest
 
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not (folder / MANIFEST).is_file() and trusted_manifest(folder)[0] is None:
         read_manifest(folder)  # says what the folder is instead
     bad = bad_shards(folder)
@@ -81,6 +81,8 @@ def _repair(folder: Path, workers: int | None, quiet: int) -> list[BadShard]:
         mended |= _make_joined(folder, aside, manifest, names, quiet)
     finally:
         _clear(aside)
+    named = {b.name for b in bad}
+    bad += [BadShard(name, "is not what the shards give") for name in mended if name not in named]
     return [replace(b, mended=mended.get(b.name, "")) for b in bad]
 
 
@@ -146,6 +148,8 @@ def _make_joined(folder: Path, aside: Path, manifest: Manifest, bad: set[str], q
             say(f"{folder / name}: cannot be made again: {error}", quiet)
             continue
         digest = file_sha256(aside / name)
+        if lost and name not in bad and (folder / name).is_file() and digest == file_sha256(folder / name):
+            continue
         if digest == recorded.get(name):
             mended[name] = "made again, sha256 as recorded"
         elif recorded:
