@@ -21,8 +21,8 @@ MOST_WORDS = 400
 and the tables themselves."""
 
 LICENCE = (
-    "mockforge claims no rights in what it makes. Of survey images that it read, or that a network it used "
-    "learned from, the survey's terms hold: name it."
+    "mockforge claims no rights in what it makes. Where survey images were read, here or by a network used "
+    "here, the survey's terms hold: name it."
 )
 
 _DETECTED = (
@@ -94,10 +94,16 @@ def _front_matter(manifest: Manifest, reader: Reader) -> str:
         "license: other",
         "license_name: see-licence-and-citation",
         *([f"task_categories: [{task}]"] if task else []),
-        "tags: [astronomy, galaxies, simulation, hdf5, mockforge]",
+        f"tags: [{', '.join(tags(reader))}]",
         f"size_categories: [{_quoted(size)}]",
     ]
     return "---\n" + "\n".join(lines) + "\n---"
+
+
+def tags(reader: Reader) -> list[str]:
+    """Words that the dataset can be found by; `simulation` where it holds what no telescope gives."""
+    simulated = {"truth", "target", "light", "isolated", "cube"} & set(reader.arrays)
+    return ["astronomy", "galaxies", *(["simulation"] if simulated else []), "hdf5", "mockforge"]
 
 
 def _what(manifest: Manifest, reader: Reader) -> str:

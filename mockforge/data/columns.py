@@ -28,6 +28,7 @@ _EXACT: dict[str, tuple[str, str]] = {
     "fwhm_factor": ("", "width of the PSF over the target's own"),
     "depth_offset_mag": ("mag", "how much deeper than the target's own"),
     "pixel_scale": ("arcsec", "side of a pixel of image"),
+    "mask": ("", "1 = pixel that must not be used"),
     "mask_fine": ("", "mask on the grid of truth"),
     "instances_fine": ("", "instances on the grid of truth"),
     "instances": ("", "0 = sky, 1..n = objects of the sample"),

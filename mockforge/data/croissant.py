@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mockforge.data.card import LICENCE
+from mockforge.data.card import LICENCE, tags
 from mockforge.data.columns import meaning_of
 from mockforge.data.describe import counts
 from mockforge.data.manifest import SHARDS, VIEW, Manifest, write_text
@@ -78,7 +78,7 @@ def write_croissant(folder: str | Path, manifest: Manifest) -> None:
             "datePublished": manifest.made,
             "citeAs": f"{manifest.name}, made with mockforge, recipe digest {manifest.recipe_digest[:16]}",
             "creator": {"@type": "sc:Organization", "name": "mockforge"},
-            "keywords": ["astronomy", "galaxies", "simulation"],
+            "keywords": tags(reader)[:-2],
             "distribution": _files(Path(folder), manifest),
             "additionalProperty": manifest_property(manifest),
             "recordSet": [_samples(reader), *(_table(reader, name) for name in reader.tables)],
