@@ -123,6 +123,12 @@ def degrade(
     zeropoint: Zeropoint = None,
     pixel_scale: PixelScale = None,
     mask_bits: MaskBits = None,
+    wcs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Onto the pixels of this FITS file, as its WCS has them.", show_default=False
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -138,6 +144,7 @@ def degrade(
     \b
       mockforge degrade hst.fits --to hsc-wide --target-bands hsc_r,hsc_i,hsc_z -o hsc.fits
       mockforge degrade f814w.fits --to euclid-wide --target-bands VIS --psf-fwhm 0.1 -o vis.fits
+      mockforge degrade hst.fits --to hsc-wide --wcs hsc_coadd.fits -o onto.fits
       mockforge degrade hst.fits --to mine.yaml --set pixel_scale_arcsec=0.25 --set whiten=true -o mine.fits
 
     Its PSF, pixels, bands and noise. Noise the image has is accounted for: what is missing to the
@@ -168,7 +175,7 @@ def degrade(
         words.append("input=image")
     stage = load_stage("degrade", words)
     field = read_images(images, bands, extensions, zeropoint, pixel_scale, mask_bits)
-    made = degrade_field(field, stage, seed)
+    made = degrade_field(field, stage, seed, wcs)
     made.field.write(out)
     if not quiet:
         _, height, width = made.field.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from mockforge.batch import Batch
 from mockforge.errors import InputError
 from mockforge.field import Field
 from mockforge.observe.degrade import Grid, coarse_grid
+from mockforge.observe.degrade_optics import fwhm_of
 from mockforge.observe.degrade_stage import Degrade
+from mockforge.observe.degrade_wcs import Place, degraded_onto, mask_onto, place_of
 from mockforge.observe.labels import coarse_mask
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
@@ -29,8 +32,8 @@ class Degraded:
 
 
 @steadily(None)
-def degrade_field(field: Field, stage: Degrade, seed: int = 1) -> Degraded:
-    """A field in the PSF, pixels, bands and noise of `stage.to`.
+def degrade_field(field: Field, stage: Degrade, seed: int = 1, wcs: Path | None = None) -> Degraded:
+    """A field in the PSF, pixels, bands and noise of `stage.to`, or on the pixels of the file `wcs`.
 
     `stage` says what is taken (`input: truth` or `image`) and how; its label maps are left
     aside. The result is in nJy, has the field's WCS on the coarse grid, the noiseless image as
@@ -50,6 +53,8 @@ def degrade_field(field: Field, stage: Degrade, seed: int = 1) -> Degraded:
             f"the file has no noiseless image, and input: {stage.input} needs it; take input: image"
         )
     stage = replace(stage, labels=())
+    if wcs is not None:
+        return _onto(field, stage, seed, place_of(field, wcs))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         out = stage(_batch(field, stage), Stream(seed, ("degrade",)))
@@ -70,14 +75,43 @@ def degrade_field(field: Field, stage: Degrade, seed: int = 1) -> Degraded:
         truth=None if stage.input == "image" else out.arrays["image_noiseless"][0],
         variance=variance if variance.any() else None,
         wcs=None if field.wcs is None else coarse_wcs(field.wcs, grid),
-        header={
-            "MFSURVEY": (about["survey"], "telescope the image was degraded to"),
-            "MFINPUT": (stage.input, "what was degraded"),
-            "MFSEED": (seed, "seed of the noise"),
-        },
+        header=_header(about["survey"], stage.input, seed),
     )
     rms = tuple(float(np.sqrt(np.median(v))) for v in variance)
     return Degraded(made, rms, tuple(dict.fromkeys(str(w.message) for w in caught)))
+
+
+def _onto(field: Field, stage: Degrade, seed: int, place: Place) -> Degraded:
+    """The field on given pixels."""
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        about, made = degraded_onto(stage, _batch(field, stage), Stream(seed, ("degrade",)), place)
+    mask = mask_onto(field, place, about, stage.edge == "mirror")
+    arrays = {name: np.where(mask, 0, values[0]).astype(np.float32) for name, values in made.items()}
+    variance = made["variance"][0]
+    out = Field(
+        image=arrays["image"],
+        bands=about.bands,
+        pixel_scale_arcsec=about.scale,
+        psf_fwhm_arcsec=tuple(fwhm_of(model) for model in about.wanted),
+        mask=mask if mask.any() else None,
+        truth=arrays.get("image_noiseless"),
+        variance=variance if variance.any() else None,
+        wcs=place.wcs,
+        header=_header(stage.to, stage.input, seed),
+    )
+    rms = tuple(float(np.sqrt(np.median(v[~mask]))) for v in variance)
+    return Degraded(out, rms, tuple(dict.fromkeys(str(w.message) for w in caught)))
+
+
+def _header(survey: str, taken: str, seed: int) -> dict[str, tuple[str | int, str]]:
+    return {
+        "MFSURVEY": (survey, "telescope the image was degraded to"),
+        "MFINPUT": (taken, "what was degraded"),
+        "MFSEED": (seed, "seed of the noise"),
+    }
 
 
 def coarse_wcs(wcs: Any, grid: Grid) -> Any:

@@ -143,7 +143,7 @@ class Degrade:
         drawn = drawn_of(self, about, len(batch), stream)
         seen = optics(self, batch, about, drawn)
         fine = batch.trimmed()
-        arrays: dict[str, np.ndarray] = dict(_noisy(self, batch, about, drawn, seen, stream))
+        arrays: dict[str, np.ndarray] = dict(noisy(self, batch, about, drawn, seen, stream))
         arrays["psf_in"] = psf_stamps([(m, 1.0) for m in about.present], about.fine, len(batch))
         arrays |= psfs_out(about, drawn, len(batch))
         if self.input == "image":
@@ -171,10 +171,10 @@ class Degrade:
         )
 
 
-def _noisy(
+def noisy(
     cfg: Degrade, batch: Batch, about: About, drawn: Drawn, seen: Seen, stream: Stream
 ) -> dict[str, np.ndarray]:
-    """`image` and `variance`, and `image_noiseless` where the input has no noise."""
+    """`image` and `variance` (N,C,h,w), and `image_noiseless` where the input has no noise."""
     from mockforge.observe.degrade_noise import Target, filled_up, full
 
     noise = cfg.noise or Noise(survey=cfg.to, survey_bands=about.bands)
