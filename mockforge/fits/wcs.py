@@ -10,7 +10,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.fits.check import Cards, quiet
-from mockforge.fits.distortion import without_tables
+from mockforge.fits.distortion import CLOSE, without_tables
 
 SMALLEST_SCALE, LARGEST_SCALE = 0.001, 60.0
 """arcsec a pixel that instruments have."""
@@ -131,7 +131,9 @@ def read_wcs(path: Path, units: Any, index: int, given: float | None) -> tuple[A
             f"{where}: the WCS says {scale:.6g} arcsec a pixel; {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are"
             f" wanted: mend CD or CDELT, or type `--pixel-scale {scale:.6g}` if it is right"
         )
-    return wcs, scale, "from the WCS"
+    tables = any(k in header for k in ("CPDIS1", "CPDIS2", "D2IMDIS1", "D2IMDIS2", "D2IMEXT"))
+    note = f" (its lookup tables as polynomials, within {CLOSE:g} pixel)" if tables else ""
+    return wcs, scale, f"from the WCS{note}"
 
 
 def scale_of(
