@@ -50,7 +50,8 @@ def wavelength_nm(band: str) -> float | None:
         name, number = last.upper(), int(space[1])
         if name in _PIVOTS:
             return float(_PIVOTS[name])
-        ten = number < 200 or number >= 1000 or name in _JWST
+        romans = name == f"F{space[1]}"  # without a letter: all count 10 nm
+        ten = number < 200 or number >= 1000 or name in _JWST or romans
         return 10.0 * number if ten else float(number)
     narrow = _NARROW.fullmatch(last.upper())
     if narrow is not None:

@@ -18,6 +18,8 @@ from mockforge.sky.scene_objects import Objects
 
 def test_the_public_names_are_listed():
     assert {"Field", "Scene", "Sky", "build", "load", "redshift"} <= set(dir(mockforge))
+    public = {name for name in dir(mockforge) if not name.startswith("__")}
+    assert public == {"Field", "Scene", "Sky", "build", "load", "redshift"}
     assert all(getattr(mockforge, name) is not None for name in mockforge.__all__)
 
 

@@ -69,6 +69,8 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
         masks: str = "instances",
         transform: Callable[..., Any] | None = None,
     ) -> None:
+        if not isinstance(masks, str):
+            raise InputError(f"as_detection(masks={masks!r}): should be the name of an array")
         base.needs(("image", masks), "as_detection()")
         needs_masks(base, masks)
         if scaling not in ("asinh", None):
@@ -209,6 +211,7 @@ def remeasured(target: Target) -> Target:
 
     out = dict(target)
     boxes, masks = target.get("boxes"), target.get("masks")
+    out = _labels_in_step(out)
     rows = {name: len(out[name]) for name in ("boxes", "labels", "masks") if name in out}
     if len(set(rows.values())) > 1:
         found = ", ".join(f"{n} {name}" for name, n in rows.items())
@@ -229,6 +232,17 @@ def remeasured(target: Target) -> Target:
         edges = torch.stack([*_span(columns), *_span(lines)], dim=1)[:, [0, 2, 1, 3]][left]
         out["boxes"] = _like(boxes, left, edges, plain.shape[-2:])
     return out
+
+
+def _labels_in_step(target: Target) -> Target:
+    """Labels of as many objects as there are boxes, where all are of one class and a transform left them."""
+    labels, boxes = target.get("labels"), target.get("boxes")
+    if labels is None or boxes is None or len(labels) == len(boxes):
+        return target
+    kinds = labels.unique()
+    if len(kinds) != 1 or len(boxes) > len(labels):
+        return target
+    return {**target, "labels": kinds.expand(len(boxes)).clone()}
 
 
 def _in_step(target: Target, area: torch.Tensor | None, count: int) -> Target:

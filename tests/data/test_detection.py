@@ -225,6 +225,18 @@ def test_without_masks_the_boxes_count(overlapping) -> None:
         assert torch.equal(target["area"], sides.prod(dim=1)) and len(target["iscrowd"]) == len(sides)
 
 
+def test_labels_of_one_class_follow_too(overlapping) -> None:
+    """labels_getter=None leaves the labels alone; all are 1."""
+    sides = overlapping.as_detection()[0][1]["boxes"].as_subclass(torch.Tensor)
+    least = float((sides[:, 2:] - sides[:, :2]).min(dim=1).values.max())  # the largest alone has it
+    sane = v2.SanitizeBoundingBoxes(min_size=least, labels_getter=None)
+    _, target = overlapping.as_detection(sane)[0]
+    assert 0 < len(target["labels"]) == len(target["masks"]) < 3 and (target["labels"] == 1).all()
+    for wrong in (None, 3, ["instances"]):
+        with pytest.raises(InputError, match="should be the name of an array"):
+            overlapping.as_detection(masks=wrong)
+
+
 def test_objects_dropped_of_one_entry_alone_are_a_sentence(overlapping) -> None:
-    with pytest.raises(InputError, match="2 boxes, 3 labels, 3 masks"):
+    with pytest.raises(InputError, match="2 boxes, 2 labels, 3 masks"):
         overlapping.as_detection(lambda image, t: (image, {**t, "boxes": t["boxes"][1:]}))[0]
