@@ -265,7 +265,9 @@ class PairDataset(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
         if self.transforms is not None:
             from torchvision import tv_tensors
 
-            first, second = self.transforms(tv_tensors.Image(first), tv_tensors.Image(second))
+            first, second = self.transforms(
+                tv_tensors.Image(first, device=first.device), tv_tensors.Image(second, device=second.device)
+            )
         return first, second, z_in, z_out
 
 
@@ -300,7 +302,9 @@ def _typed(sample: Sample) -> Sample:
 
     kinds = {name: value for name, value in sample.items() if isinstance(value, torch.Tensor)}
     return sample | {
-        name: (tv_tensors.Image if value.is_floating_point() and value.ndim > 2 else tv_tensors.Mask)(value)
+        name: (tv_tensors.Image if value.is_floating_point() and value.ndim > 2 else tv_tensors.Mask)(
+            value, device=value.device
+        )
         for name, value in kinds.items()
         if value.ndim >= 2
     }

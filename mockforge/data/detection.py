@@ -115,12 +115,12 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
         target: Target = {
             "boxes": _boxes(torch.from_numpy(boxes), found.shape[-2:]),
             "labels": torch.ones(len(boxes), dtype=torch.int64, device="cpu"),
-            "masks": tv_tensors.Mask(torch.from_numpy(masks)),
+            "masks": tv_tensors.Mask(torch.from_numpy(masks), device="cpu"),
             "image_id": sample["sample"],
             "area": torch.from_numpy(area),
             "iscrowd": torch.zeros(len(boxes), dtype=torch.int64, device="cpu"),
         }
-        picture = tv_tensors.Image(image)
+        picture = tv_tensors.Image(image, device=image.device)
         if self.transform is not None:
             picture = self.transform(picture)
         if self.transforms is None:
@@ -227,7 +227,7 @@ def remeasured(target: Target) -> Target:
     for name in PER_OBJECT:
         if name in out and name != "boxes":
             out[name] = out[name].as_subclass(torch.Tensor)[left]
-    out["masks"] = tv_tensors.Mask(out["masks"])
+    out["masks"] = tv_tensors.Mask(out["masks"], device=out["masks"].device)
     if boxes is not None:
         edges = torch.stack([*_span(columns), *_span(lines)], dim=1)[:, [0, 2, 1, 3]][left]
         out["boxes"] = _like(boxes, left, edges, plain.shape[-2:])
@@ -284,7 +284,10 @@ def _boxes(edges: torch.Tensor, canvas: Sequence[int]) -> torch.Tensor:
     from torchvision import tv_tensors
 
     return tv_tensors.BoundingBoxes(  # pyright: ignore[reportCallIssue]  (its overloads leave out keywords)
-        edges, format=tv_tensors.BoundingBoxFormat.XYXY, canvas_size=(canvas[0], canvas[1])
+        edges,
+        format=tv_tensors.BoundingBoxFormat.XYXY,
+        canvas_size=(canvas[0], canvas[1]),
+        device=edges.device,
     )
 
 

@@ -121,10 +121,14 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
 
 
 def _say_origins(recipe: Recipe, quiet: int) -> None:
-    """A line on each fact that a stage takes from the headers of the user's files."""
+    """A line on each fact that a stage takes from the headers of the user's files, and on PSFs moved."""
+    from mockforge.observe.psf import psf_notes
+
     for entry in recipe.stages:
         for fact, text in origins_of(entry.stage).items():
             say(f"{entry.name}: {fact}: {text}", quiet)
+        for note in psf_notes(entry.stage):
+            say(f"{entry.name}: {note}", quiet)
 
 
 def _finished_shards(folder: Path, recipe: Recipe) -> dict[int, ShardRecord]:

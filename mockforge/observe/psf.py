@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,8 @@ from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError
 from mockforge.files import Stamp, named, stamp
 from mockforge.observe.profiles import Profile, profile_model
-from mockforge.observe.psf_models import Model, Rings, airy, gaussian, image, moffat, read_image
+from mockforge.observe.psf_image import PsfPixels, read_psf_image
+from mockforge.observe.psf_models import Model, Rings, airy, gaussian, image, moffat
 from mockforge.observe.radial import Radial, together
 
 _SHARED = 5e-4
@@ -72,7 +74,10 @@ class Airy:
 
 @config
 class PsfImage:
-    """PSFs from FITS images, centred on the middle of the image, brought to a sum of 1."""
+    """PSFs from FITS images, brought to a sum of 1 and centred on their windowed centroid (SExtractor's
+    XWIN_IMAGE), which is said where it is more than a tenth of a pixel from the image's middle. Flat,
+    negative or cut ones, and those with a sky, are refused.
+    """
 
     files: tuple[str, ...]
     """One file for all bands, or one per band."""
@@ -354,6 +359,17 @@ def pivot_um(band: str) -> float:
 
 
 def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:
+    out = []
+    for path, found in _read(psf):
+        if found.pixel_scale_arcsec is None:
+            raise InputError(f"PSF image {path}: the header gives no pixel scale; set `pixel_scale_arcsec`")
+        if found.note:
+            warnings.warn(found.note, stacklevel=2)
+        out.append(image(found.pixels, found.pixel_scale_arcsec, psf.includes_pixel, found.centre))
+    return list(_each(tuple(out), bands, "files"))
+
+
+def _read(psf: PsfImage) -> list[tuple[Path, PsfPixels]]:
     count = max(len(psf.files), len(psf.extensions or ()))
     extensions = psf.extensions or (None,)
     scales = (
@@ -367,12 +383,18 @@ def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:
     out = []
     for i in range(count):
         path = Path(psf.folder).expanduser() / Path(psf.files[i % len(psf.files)]).expanduser()
-        pixels, header = read_image(path, extensions[i % len(extensions)])
-        scale = scales[i % len(scales)] or header
-        if scale is None:
-            raise InputError(f"PSF image {path}: the header gives no pixel scale; set `pixel_scale_arcsec`")
-        out.append(image(pixels, scale, psf.includes_pixel))
-    return list(_each(tuple(out), bands, "files"))
+        out.append((path, read_psf_image(path, extensions[i % len(extensions)], scales[i % len(scales)])))
+    return out
+
+
+def psf_notes(spec: Any) -> list[str]:
+    """What is done to the PSF images that a configuration names, anywhere in it, a sentence each."""
+    if isinstance(spec, PsfImage):
+        return [found.note for _, found in _read(spec) if found.note]
+    parts = [getattr(spec, f.name) for f in fields(spec)] if is_dataclass(spec) else spec
+    if not isinstance(parts, (list, tuple)):
+        return []
+    return list(dict.fromkeys(note for part in parts for note in psf_notes(part)))
 
 
 def _each(values: Any, bands: Sequence[str], key: str) -> tuple[Any, ...]:

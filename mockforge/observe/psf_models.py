@@ -6,13 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.fits.bands import Plane, find_planes
-from mockforge.fits.check import cards_of, opened, quiet
 from mockforge.observe.radial import Radial, tabulated
 
 SMALLEST = 1e-6
@@ -98,14 +95,18 @@ def with_pixels(model: Model, scale: float) -> Model:
     return Model(lambda kx, ky: model.at(kx, ky) * np.sinc(turn * kx) * np.sinc(turn * ky), model.highest)
 
 
-def image(pixels: np.ndarray, scale: float, includes_pixel: bool) -> Model:
-    """An image (y, x) of sum 1 with pixels of `scale` arcsec, centred on its middle.
+def image(
+    pixels: np.ndarray, scale: float, includes_pixel: bool, centre: tuple[float, float] | None = None
+) -> Model:
+    """An image (y, x) of sum 1 with pixels of `scale` arcsec; its origin is `centre`, x and y in pixels
+    from 0, or the middle.
 
     Band-limited: nothing beyond the Nyquist frequency of its own pixels, and between the samples
     the one smooth curve through them. `includes_pixel`: what the integration over its pixels took
     away is given back (a factor below 1.6 at most along an axis).
     """
-    y, x = ((np.arange(n) - (n - 1) / 2) * scale for n in pixels.shape)
+    middle = ((n - 1) / 2 for n in pixels.shape) if centre is None else centre[::-1]
+    y, x = ((np.arange(n) - c) * scale for n, c in zip(pixels.shape, middle, strict=True))
     nyquist = math.pi / scale
 
     def at(kx: np.ndarray, ky: np.ndarray) -> np.ndarray:
@@ -123,43 +124,6 @@ def image(pixels: np.ndarray, scale: float, includes_pixel: bool) -> Model:
         return np.where((abs(ky) <= nyquist) & (abs(kx) <= nyquist), out, 0)
 
     return Model(at, math.sqrt(2) * nyquist)
-
-
-def read_image(path: Path, extension: int | str | None) -> tuple[np.ndarray, float | None]:
-    """The pixels of a PSF image, of sum 1, float64, and the pixel scale its header gives in arcsec.
-
-    InputError where it cannot be read, is no single image, is not finite or has no positive sum.
-    """
-    planes = find_planes([path], extension, None)
-    where = f"PSF image {path}" + ("" if extension is None else f"[{extension}]")
-    if len(planes) != 1:
-        raise InputError(f"{where}: {len(planes)} images, one is wanted; name it with `extensions`")
-    plane = planes[0]
-    with opened(plane.path) as units:
-        data = np.array(units[plane.hdu.index].data, dtype=np.float64)
-        scale = _scale(plane, units)
-    data = data.reshape(-1, *data.shape[-2:])[plane.plane or 0]
-    bad = int((~np.isfinite(data)).sum())
-    if bad:
-        raise InputError(f"{where}: {bad} of {data.size} pixels are not finite; mend them first, e.g. with 0")
-    total = float(data.sum())
-    if not total > 0:
-        raise InputError(f"{where}: the pixels add up to {total:g}, a sum above 0 is wanted")
-    return data / total, scale
-
-
-def _scale(plane: Plane, units: list) -> float | None:  # type: ignore[type-arg]
-    from astropy.wcs import WCS
-    from astropy.wcs.utils import proj_plane_pixel_scales
-
-    card = cards_of(units, plane.hdu.index)
-    for key in ("PIXSCALE", "PIXELSCL", "SECPIX", "SECPIX1"):
-        value = card(key)
-        if isinstance(value, (int, float)) and value > 0:
-            return float(value)
-    with quiet():
-        wcs = WCS(units[plane.hdu.index].header).celestial
-        return float(proj_plane_pixel_scales(wcs)[0]) * 3600 if wcs.naxis == 2 and wcs.has_celestial else None
 
 
 def effective_area(model: Model) -> float:

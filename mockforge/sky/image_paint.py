@@ -12,6 +12,7 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.errors import InputError
 from mockforge.observe.psf import Psf, models, transfer
+from mockforge.observe.psf_image import psf_pixels
 from mockforge.observe.psf_models import Model, Rings, gaussian, image
 from mockforge.rng import Stream
 from mockforge.sky.cutouts import Cutout, Galaxies, on_wider_sky
@@ -184,7 +185,8 @@ def _models(cutout: Cutout, galaxies: Galaxies, own: Psf | None) -> list[Model]:
 def _cutout_models(cutout: Cutout, bands: tuple[str, ...], scale: float, own: Psf | None) -> list[Model]:
     """The PSF of each band of a cutout, without its pixel."""
     if cutout.psf is not None:
-        return [image(cutout.psf / cutout.psf.sum(), scale, includes_pixel=True)] * len(bands)
+        own_psf = psf_pixels(cutout.psf, "PSF of a galaxy's cutout")
+        return [image(own_psf.pixels, scale, True, own_psf.centre)] * len(bands)
     if own is not None:
         return _shared(own, bands)
     assert cutout.psf_fwhm_arcsec is not None

@@ -133,16 +133,16 @@ def test_what_is_wrong_is_named(tmp_path):
     def image(**keys) -> Psf:
         return Psf(image=PsfImage(folder=str(tmp_path), **keys))
 
-    good = np.ones((9, 9))
+    good = np.exp(-0.3 * np.hypot(*np.mgrid[-9:10, -9:10]) ** 2)
     refuse(Psf(gaussian=Gaussian(fwhm_arcsec=(1.0, 2.0, 3.0))), "3 values of `fwhm_arcsec` for 2 bands")
     refuse(image(files=("none.fits",)), "there is no such file")
     refuse(
-        image(files=(write(tmp_path / "n.fits", np.where(np.eye(9) > 0, np.nan, 1)),)),
+        image(files=(write(tmp_path / "n.fits", np.where(np.eye(9) > 0, np.nan, 1.0)),)),
         "9 of 81 pixels are not",
     )
     refuse(image(files=(write(tmp_path / "z.fits", 0 * good),)), "add up to 0")
     refuse(image(files=(write(tmp_path / "s.fits", good, None),)), "pixel scale")
-    refuse(image(files=(write(tmp_path / "c.fits", np.ones((3, 9, 9))),)), "3 images, one is wanted")
+    refuse(image(files=(write(tmp_path / "c.fits", np.ones((3, 19, 19))),)), "3 images, one is wanted")
     (tmp_path / "text.fits").write_text("no")
     refuse(image(files=("text.fits",)), "not a FITS file")
     with pytest.raises(InputError, match="F999"):

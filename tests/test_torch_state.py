@@ -1,0 +1,172 @@
+"""torch's defaults are the user's: what they are changes no pixel, and afterwards they are as before."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import mockforge
+from mockforge.observe.degrade_image import degrade_field
+from mockforge.observe.degrade_stage import Degrade
+from mockforge.observe.psf import Gaussian, Psf
+from mockforge.redshifter.config import Network, Unet
+from mockforge.redshifter.model import load_redshifter, predict
+from mockforge.redshifter.training import TrainRedshifter
+from mockforge.sgan.config import Forge
+from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.model import Model
+from mockforge.sgan.sky import TILE, Sky
+from mockforge.sky.scene import Scene
+from mockforge.sky.scene_model import SceneModel
+from mockforge.torch_state import steadily, steady
+from mockforge.train.config import TrainConfig
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import tiny_pairs
+
+NARROW = Psf(gaussian=Gaussian(fwhm_arcsec=0.1))
+KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
+
+
+@pytest.fixture(params=["float64", "meta", "threads"])
+def changed(request) -> Iterator[Callable[[], None]]:
+    """Changes a default of torch when called; checks at the end that it is as it was left."""
+    before = torch.get_default_dtype(), torch.get_num_threads()
+    wanted: dict[str, object] = {}
+
+    def change() -> None:
+        if request.param == "float64":
+            torch.set_default_dtype(torch.float64)
+        elif request.param == "meta":
+            torch.set_default_device("meta")
+        else:
+            torch.set_num_threads(3)
+        wanted.update(now())
+
+    def now() -> dict[str, object]:
+        return {
+            "dtype": torch.get_default_dtype(),
+            "device": torch.get_default_device().type,
+            "threads": torch.get_num_threads(),
+        }
+
+    try:
+        yield change
+        after = now()
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(before[0])
+        torch.set_num_threads(before[1])
+    assert not wanted or after == wanted
+
+
+def small_model() -> Model:
+    made = Model(
+        "tiny", Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False), ("g",),
+        Instrument(rms_njy=(3.0,), psf_fwhm_pix=(3.0,), noise_kernel=(KERNEL,)),
+        pixel_scale_arcsec=0.2, psf_fwhm_arcsec=(0.7,),
+    )  # fmt: skip
+    return made.trained(made.painter().generator, {"steps": 0})
+
+
+def test_a_sky(changed):
+    model = small_model()
+    wanted = Sky(model, 3)[0:64, TILE - 40 : TILE + 40]
+    changed()
+    made = Sky(model, 3)[0:64, TILE - 40 : TILE + 40]
+    np.testing.assert_array_equal(made.image, wanted.image)
+
+
+def test_a_scene(changed):
+    model = SceneModel(faintest=25.0)
+    wanted = Scene(model, seed=3)[0:90, 0:80]
+    changed()
+    np.testing.assert_array_equal(Scene(model, seed=3)[0:90, 0:80].image, wanted.image)
+
+
+def test_degraded_fields(changed):
+    field = Scene(SceneModel(bands=("F814W",), psf=NARROW, faintest=24.0), seed=1)[0:120, 0:120]
+    stage = Degrade(to="euclid-wide", input="truth", bands=("VIS",))
+    wanted = degrade_field(field, stage).field
+    changed()
+    np.testing.assert_array_equal(degrade_field(field, stage).field.image, wanted.image)
+
+
+def test_a_build_and_its_dataset(changed, tmp_path: Path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "name: tiny\nseed: 3\nsamples: 3\nshard_size: 3\nstages:\n"
+        "  - sersic_sed: {stamp: 24, bands: [F606W, F814W], psf_in: {gaussian: {fwhm_arcsec: 0.15}},\n"
+        "      psf_out: {gaussian: {fwhm_arcsec: 0.1}}}\n"
+        "save: {input: float32, target: float32}\n"
+    )
+    mockforge.build(recipe, out=tmp_path / "one", workers=1)
+    changed()
+    mockforge.build(recipe, out=tmp_path / "two", workers=1)
+    one, two = mockforge.load(tmp_path / "one"), mockforge.load(tmp_path / "two")
+    for name, value in one[0].items():
+        if isinstance(value, torch.Tensor):
+            assert two[0][name].dtype == value.dtype
+            np.testing.assert_array_equal(two[0][name].numpy(), value.numpy())
+
+
+def test_detection(changed, tmp_path: Path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "name: tiny\nseed: 3\nsamples: 2\nshard_size: 2\nstages:\n"
+        "  - scene: {tile: 96, faintest: 26.0, noise: {rms_njy: 0.5}}\n  - detect: {threshold: 3.0}\n"
+        "save: {image: float32, instances: int32}\n"
+    )
+    mockforge.build(recipe, out=tmp_path / "data", workers=1)
+    wanted = mockforge.load(tmp_path / "data").as_detection()[0]
+    changed()
+    made = mockforge.load(tmp_path / "data").as_detection()[0]
+    np.testing.assert_array_equal(made[0].numpy(), wanted[0].numpy())
+    for name, value in wanted[1].items():
+        if isinstance(value, torch.Tensor):
+            assert made[1][name].dtype == value.dtype
+            np.testing.assert_array_equal(made[1][name].numpy(), value.numpy())
+
+
+def test_a_training_and_its_model(changed, tmp_path: Path):
+    data = tiny_pairs.publish(tmp_path / "pairs", n=16)
+    recipe = TrainRedshifter(
+        name="tiny", seed=1, dataset=str(data), batch=4,
+        network=Network(unet=Unet(widths=(8, 8), embedding=8)),
+        train=TrainConfig(steps=2, device="cpu", log_steps=1, preview_steps=2),
+    )  # fmt: skip
+    one = load_redshifter(recipe.run(tmp_path / "one"))
+    image = np.zeros((1, len(one.bands), 16, 16), np.float32)
+    image[:, :, 7:9, 7:9] = 100.0
+    wanted = predict(one, image, 0.3, 0.6)
+    changed()
+    two = load_redshifter(recipe.run(tmp_path / "two"))
+    np.testing.assert_allclose(predict(two, image, 0.3, 0.6), wanted, rtol=1e-4)  # threads sum in parts
+    assert two.weights.keys() == one.weights.keys()
+
+
+def test_steady_gives_back_what_it_found_also_after_an_error():
+    threads = torch.get_num_threads()
+
+    @steadily()
+    def fails() -> None:
+        assert torch.get_num_threads() == 1
+        raise ValueError("no")
+
+    try:
+        torch.set_num_threads(2)
+        torch.set_default_dtype(torch.float64)
+        with pytest.raises(ValueError, match="no"):
+            fails()
+        assert (torch.get_num_threads(), torch.get_default_dtype()) == (2, torch.float64)
+        with steady(None):
+            assert (torch.get_num_threads(), torch.get_default_dtype()) == (2, torch.float32)
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_num_threads(threads)
