@@ -59,13 +59,11 @@ def _candidates(band: np.ndarray, bad: np.ndarray) -> list[float]:
 
 def _plateaus(band: np.ndarray) -> list[float]:
     """Values of which there are constant squares: what is saturated, or filled in."""
-    from scipy.ndimage import binary_erosion
-
     alike = np.zeros(band.shape, dtype=bool)
     alike[:-1, :-1] = (band[1:, :-1] == band[:-1, :-1]) & (band[:-1, 1:] == band[:-1, :-1])
     if np.count_nonzero(alike) < (_SIDE - 1) ** 2:
         return []
-    inside = binary_erosion(alike, np.ones((_SIDE - 1, _SIDE - 1), dtype=bool))
+    inside = alike & _eroded(alike, _SIDE - 2)
     values, counts = np.unique(band[inside], return_counts=True)
     return [float(v) for v in values[np.argsort(-counts)][:_MOST_PLATEAUS]]
 
@@ -85,15 +83,15 @@ def _is_mark(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
 
 def _region(band: np.ndarray, value: float, here: np.ndarray, bad: np.ndarray) -> np.ndarray | None:
     """The connected regions of one value that the noise of the rest cannot make; None where none are."""
-    from scipy.ndimage import binary_dilation, binary_opening
+    from scipy.ndimage import binary_dilation
 
-    if not here.any() or not _apart(band, value, here | bad):
+    if np.count_nonzero(here) < min(_SIDE**2, *here.shape) or not _apart(band, value, here | bad):
         return None
     side = _SIDE
     padded = np.pad(here, _FRAME + 1, constant_values=True)
     while True:
         inside = slice(_FRAME + 1, -_FRAME - 1)
-        opened = binary_opening(padded, np.ones((side, side), dtype=bool))[inside, inside] & here
+        opened = ~_eroded(~_eroded(padded, side), side, beyond=True)[inside, inside] & here
         chance = float(here[~opened].mean()) if not opened.all() else 0.0
         wanted = _side_for(chance, here.size)
         if wanted <= side or wanted > min(here.shape):
@@ -115,14 +113,21 @@ def _region(band: np.ndarray, value: float, here: np.ndarray, bad: np.ndarray) -
     return region
 
 
+def _eroded(region: np.ndarray, side: int, beyond: bool = False) -> np.ndarray:
+    """Where a square of that odd side lies within the region; `beyond`: what is outside the image is too."""
+    from scipy.ndimage import minimum_filter
+
+    return minimum_filter(region.view(np.uint8), size=side, mode="constant", cval=int(beyond)).view(bool)
+
+
 def _side_for(chance: float, pixels: int) -> int:
-    """Side of a square that independent pixels of this chance fill once in a million images; twice that
+    """Odd side of a square that independent pixels of this chance fill once in a million images; twice that
     where they are many, since neighbours of resampled noise are alike."""
     if chance <= 0.02:
         return _SIDE
     if chance > 0.97:
         return 10**9
-    return max(_SIDE, math.ceil(2.0 * math.sqrt(math.log(1e-6 / pixels) / math.log(chance))))
+    return max(_SIDE, math.ceil(2.0 * math.sqrt(math.log(1e-6 / pixels) / math.log(chance))) | 1)
 
 
 def _apart(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
