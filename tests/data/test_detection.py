@@ -227,11 +227,15 @@ def test_without_masks_the_boxes_count(overlapping) -> None:
 
 def test_labels_of_one_class_follow_too(overlapping) -> None:
     """labels_getter=None leaves the labels alone; all are 1."""
-    sides = overlapping.as_detection()[0][1]["boxes"].as_subclass(torch.Tensor)
-    least = float((sides[:, 2:] - sides[:, :2]).min(dim=1).values.max())  # the largest alone has it
-    sane = v2.SanitizeBoundingBoxes(min_size=least, labels_getter=None)
-    _, target = overlapping.as_detection(sane)[0]
-    assert 0 < len(target["labels"]) == len(target["masks"]) < 3 and (target["labels"] == 1).all()
+
+    def fewer(image, target):
+        kept = {name: tv_tensors.wrap(target[name][1:], like=target[name]) for name in ("boxes", "masks")}
+        return image, {**target, **kept}
+
+    _, target = overlapping.as_detection(fewer)[0]
+    assert len(target["labels"]) == len(target["masks"]) == 2 and (target["labels"] == 1).all()
+    _, target = overlapping.as_detection(v2.SanitizeBoundingBoxes(min_size=40, labels_getter=None))[0]
+    assert len(target["labels"]) == len(target["masks"]) == 0
     for wrong in (None, 3, ["instances"]):
         with pytest.raises(InputError, match="should be the name of an array"):
             overlapping.as_detection(masks=wrong)
