@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mockforge.errors import InputError
 from mockforge.observe.correlation import drizzle_autocorrelation
 from mockforge.observe.depth import rms_of_aperture_depth, rms_of_area_depth
 
@@ -60,7 +61,7 @@ def sky_noise(
 
     `autocorrelation` (2L+1, 2L+1) takes the place of the survey's, for noise that hangs together
     differently and is the same over large areas; `np.ones((1, 1))` is white noise.
-    InputError where the survey has no such band.
+    InputError where the survey has no such band, or the lags do not add up to more than 0.
     """
     numbers = survey.band(band)
     own = survey.pixel_scale_arcsec
@@ -71,9 +72,15 @@ def sky_noise(
         found = _drizzled(numbers, _own_rms(survey, band, _tied(numbers, own)), own, scale)
     if autocorrelation is None:
         return found
+    total = float(autocorrelation.sum())
+    if not total > 0:
+        raise InputError(
+            f"correlation: its lags add up to {total:.3g}, so that over large areas there would be no noise,"
+            " and a survey has some; give lags that add up to more than 0"
+        )
     # A sum over the lags of the survey's noise at its own pixels, where they were measured.
     level = sky_noise(survey, band).white_njy * scale / own if scale != own else found.white_njy
-    return SkyNoise(level / math.sqrt(float(autocorrelation.sum())), autocorrelation, found.measured)
+    return SkyNoise(level / math.sqrt(total), autocorrelation, found.measured)
 
 
 def _own_rms(survey: Survey, band: str, tied: np.ndarray | None) -> float:
