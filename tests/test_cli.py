@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 import mockforge
 from mockforge.cli import app
-from mockforge.errors import MockforgeError
+from mockforge.errors import InputError, MockforgeError
 from mockforge.progress import Progress
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.stages import STAGES, TRAININGS
@@ -156,3 +157,18 @@ def test_too_much_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mockforge.info.about", hungry)
     result = call("info", "anything")
     assert result.exit_code == 2 and "more memory is asked for" in result.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 1), (errno.EROFS, 1), (errno.ENAMETOOLONG, 2)])
+def test_a_full_disk_is_failed_work_and_no_bad_input(
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(thing: str) -> list[str]:
+        try:
+            raise OSError(number, os.strerror(number))
+        except OSError as error:
+            raise InputError(f"{thing}: cannot be written ({error.strerror})") from error
+
+    monkeypatch.setattr("mockforge.info.about", full)
+    result = call("info", "a.fits")
+    assert result.exit_code == code and "a.fits: cannot be written" in result.stderr
