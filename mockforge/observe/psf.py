@@ -75,8 +75,8 @@ class Airy:
 @config
 class PsfImage:
     """PSFs from FITS images, brought to a sum of 1 and centred on their windowed centroid (SExtractor's
-    XWIN_IMAGE), which is said where it is more than a tenth of a pixel from the image's middle. Flat,
-    negative or cut ones, and those with a sky, are refused.
+    XWIN_IMAGE) where that is more than a twentieth of a pixel from the image's middle, which is said.
+    Flat, negative or cut ones, and those with a sky, are refused.
     """
 
     files: tuple[str, ...]

@@ -1,9 +1,9 @@
 """PSF images: reading them, where their middle is, and what cannot be a PSF.
 
-A PSF image is centred on its windowed centroid, that of Bertin & Arnouts' SExtractor (XWIN_IMAGE): the mean
-place of its light under a round Gaussian as wide as the PSF, moved until it is its own middle. Stars drawn
-with it are then found where they were put, whatever the number of pixels of the image, wherever in it the
-peak lies, and whatever noise is in its wings.
+A PSF that is not in the middle of its image is centred on its windowed centroid, that of Bertin & Arnouts'
+SExtractor (XWIN_IMAGE): the mean place of its light under a round Gaussian as wide as the PSF, moved until
+it is its own middle. Stars drawn with it are then found where they were put, whatever the number of pixels
+of the image, wherever in it the peak lies, and whatever noise is in its wings.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ _LARGEST_SKY = 0.3
 """Part of the light that may be a level which the edge of the image has too."""
 _DEEPEST = 0.1
 """Depth below zero over the height of the peak; noise and resampling make shallower ones."""
-TOLD = 0.1
-"""Pixels from the middle of the image beyond which it is said that a PSF was centred."""
+CENTRED = 0.05
+"""Pixels: a PSF whose centroid is as near to the middle of its image is centred there already; those of
+drizzled HST images are, to 0.03. Any other is moved, and it is said."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +97,11 @@ def psf_pixels(data: np.ndarray, where: str, scale: float | None = None) -> PsfP
         )
     middle = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
     note = ""
+    if max(abs(x - middle[0]), abs(y - middle[1])) <= CENTRED:
+        x, y = middle
     if shifted:
         note = f"{where}: its origin is in the corner, as of Fourier transforms; it was moved to the middle"
-    elif max(abs(x - middle[0]), abs(y - middle[1])) > TOLD:
+    elif (x, y) != middle:
         note = (
             f"{where}: centred on its windowed centroid, x = {x:.2f}, y = {y:.2f} (from 0);"
             f" the middle of its {data.shape[1]} x {data.shape[0]} pixels is {middle[0]:g}, {middle[1]:g}"

@@ -139,8 +139,7 @@ def _samples(psf: Transfer) -> _Samples:
     for k, size in ((torch.cat(along), psf.grid[0]), (torch.cat(across), psf.grid[1])):
         level = (k.abs() * (size / (2 * math.pi) / _SAMPLED)).round().long()
         order.append(torch.argsort(level, descending=True, stable=True))
-        least = torch.arange(int(level.max()) + 1, device=k.device)
-        last.append((level[None] >= least[:, None]).sum(dim=1) - 1)
+        last.append(torch.bincount(level).flip(0).cumsum(0).flip(0) - 1)
     g = torch.tensor([(0, 0), *_NEAR], device=ky.device, dtype=torch.float32) * 2 * math.pi
     y, x = along[0] + g[:, :1], across[0] + g[:, 1:]
     pixel = (torch.sinc(y / (2 * math.pi)) * torch.sinc(x / (2 * math.pi))).abs()
