@@ -126,3 +126,72 @@ def test_noise_beside_the_image(tmp_path):
     assert field.mask[:10].all() and field.mask.sum() == 1280
     field = read_field(extensions(tmp_path / "w.fits", sci, ("WHT", weight, None, None)))
     assert field.variance is None and field.mask.sum() == 1280 and "WHT may be" in field.origin["variance"]
+
+
+def test_the_highest_bit_of_a_signed_mask_is_a_plane(tmp_path):
+    values = np.zeros((128, 128), np.int32)
+    values[:2] = -(2**31)
+    found, said = masked(tmp_path / "a.fits", values, planes(EDGE=31, BAD=0))
+    assert found[:2].all() and not found[2:].any() and said.startswith("MASK: EDGE")
+
+
+@pytest.mark.parametrize("name", ["BAD PIXEL MASK", "QUALITY_FLAGS", "FLG", "DQ_ARRAY", "IMAGE MASK"])
+def test_masks_by_other_names(name, tmp_path):
+    values = np.zeros((128, 128), np.uint8)
+    values[:2] = 1
+    found, said = masked(tmp_path / "a.fits", values, name=name)
+    assert found[:2].all() and not found[2:].any() and said.startswith(name)
+
+
+@pytest.mark.parametrize("name", ["OBJ_MASK", "SKYMASK", "GPM"])
+def test_masks_of_something_else_are_not_used_and_said(name, tmp_path):
+    found, said = masked(tmp_path / "a.fits", np.eye(128, dtype=np.uint8), name=name)
+    assert not found.any() and f"{name!r} (128 x 128) is not used" in said
+
+
+@pytest.mark.parametrize("comment", ["1 = good pixel", "0: bad", "True means valid", "good=1, bad=0"])
+def test_a_mask_whose_comments_say_that_1_is_good(comment, tmp_path):
+    values = np.ones((128, 128), np.uint8)
+    values[:2] = 0
+    head = fits.Header()
+    head["COMMENT"] = comment
+    found, said = masked(tmp_path / "a.fits", values, head)
+    assert found[:2].all() and not found[2:].any() and "0 = not to be used" in said
+
+
+@pytest.mark.parametrize("mark", [0.0, -1.0, np.nan, 1e10, np.inf])
+@pytest.mark.parametrize("name", ["RMS", "ERR", "VARIANCE"])
+def test_errors_that_are_none_say_that_nothing_was_observed(name, mark, tmp_path):
+    sigma = np.full((128, 128), 2.0, np.float32)
+    sigma[:2] = mark**2 if name == "VARIANCE" and mark > 0 else mark
+    extensions(tmp_path / "a.fits", ("SCI", scene(), header("nJy"), None), (name, sigma, None, None))
+    field = read_field(tmp_path / "a.fits")
+    assert field.mask[:2].all() and not field.mask[2:].any()
+    assert np.isinf(field.variance[0, :2]).all()
+    assert (field.variance[0, 2:] == (2.0 if name == "VARIANCE" else 4.0)).all()
+
+
+def test_errors_of_zero_everywhere_are_none(tmp_path):
+    zero = np.zeros((128, 128), np.float32)
+    extensions(tmp_path / "a.fits", ("SCI", scene(), header("nJy"), None), ("ERR", zero, None, None))
+    field = read_field(tmp_path / "a.fits")
+    assert (
+        field.mask is None and field.variance is None and "ERR is above 0 in 0%" in field.origin["variance"]
+    )
+
+
+def test_errors_by_eso_convention_and_in_another_unit(tmp_path):
+    four = np.full((128, 128), 4.0, np.float32)
+    head = fits.Header({"HDUCLAS3": "MSE"})
+    extensions(tmp_path / "a.fits", ("SCI", scene(), header("nJy"), None), ("ERR", four, head, None))
+    assert (read_field(tmp_path / "a.fits").variance == 4).all()
+    head = fits.Header({"BUNIT": "uJy"})
+    extensions(tmp_path / "b.fits", ("SCI", scene(), header("nJy"), None), ("ERR", four, head, None))
+    with pytest.raises(InputError, match="errors are in uJy and the image in nJy"):
+        read_field(tmp_path / "b.fits")
+
+
+def test_mask_bits_that_no_mask_has_are_said(tmp_path):
+    extensions(tmp_path / "a.fits", ("SCI", scene(), header("nJy"), None))
+    said = read_field(tmp_path / "a.fits", mask_bits=["EDGE"]).origin["mask"]
+    assert said == "none: no mask extension for the mask bits EDGE, every pixel has a value"

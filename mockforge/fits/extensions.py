@@ -6,7 +6,26 @@ import re
 
 MASKS = ("MASK", "MSK", "DQ", "BPM", "BADPIX", "BADPIXEL", "FLAGS", "FLAG", "QUALITY")
 """Masks and planes of bits."""
-VARIANCES = ("VARIANCE", "VAR")
+_MASK_WORDS = frozenset((*MASKS, "FLG", "DQM", "DQI", "BADPIXELMASK", "BADPIXMASK", "PIXMASK", "BADPIXELS"))
+_PLAIN_WORDS = frozenset(
+    (
+        "BAD",
+        "PIXEL",
+        "PIXELS",
+        "PIX",
+        "IMAGE",
+        "DATA",
+        "BIT",
+        "BITS",
+        "MAP",
+        "SCI",
+        "PLANE",
+        "ARRAY",
+        "HOT",
+        "DEAD",
+    )
+)
+VARIANCES = ("VARIANCE", "VAR", "STAT")
 SIGMAS = ("ERR", "ERROR", "ERRORS", "RMS", "SIGMA", "STD", "STDEV", "STDDEV", "UNC", "UNCERT", "UNCERTAINTY")
 INVERSES = ("INVVAR", "IVAR", "INVERSE_VARIANCE")
 WEIGHTS = ("WHT", "WEIGHT", "WEIGHTS", "WGT", "COVERAGE", "COV", "EXPOSURE", "NEXP", "CONF", "CONFIDENCE")
@@ -17,7 +36,7 @@ _OTHERS = (
     "MODELS", "RESIDUAL", "RESIDUALS", "RES", "CHI", "CHI2", "FLAT", "DARK", "BIAS", "AREA", "WCSDVARR",
     "D2IMARR", "WAVELENGTH", "HIERARCH", "NCOADD", "NIMAGES", "APERTURE", "XCORR", "CORR", "SCATTER", "DELTA",
 )  # fmt: skip
-_KINDS = (*MASKS, *VARIANCES, *SIGMAS, *INVERSES, *WEIGHTS, *_OTHERS)
+_KINDS = (*MASKS, "FLG", "DQM", "GPM", "GOODPIX", *VARIANCES, *SIGMAS, *INVERSES, *WEIGHTS, *_OTHERS)
 _KIND = "|".join(sorted((re.escape(k) for k in _KINDS), key=len, reverse=True))
 _BESIDE = re.compile(rf"^(.+[_.-])?({_KIND})([_.-]?\d+)?$|^(TRUTH|VAR|ERR|RMS|MASK|IVAR|WHT|WEIGHT|PSF)_.+$")
 """VIS_RMS, ERR, INVVAR_2, TRUTH_g."""
@@ -46,6 +65,18 @@ _FILTER = re.compile(
 def is_beside(name: str) -> bool:
     """Whether an extension of this name stands beside an image: a weight, a mask, a PSF, a model."""
     return bool(_BESIDE.match(name.upper()))
+
+
+def is_a_mask(name: str) -> bool:
+    """Whether a name in other words is that of a mask of the image: BAD PIXEL MASK, QUALITY_FLAGS, FLG."""
+    words = set(re.split(r"[^A-Z0-9]+", name.upper())) - {""}
+    marks = words & _MASK_WORDS or (words & {"BAD"} and words & {"PIXEL", "PIXELS", "PIX"})
+    return bool(marks) and words <= _MASK_WORDS | _PLAIN_WORDS
+
+
+def is_like_a_mask(name: str) -> bool:
+    """Whether a name speaks of marks or masks, of whatever: OBJ_MASK, GPM, SKYMASK."""
+    return bool(re.search(r"MASK|MSK|FLAG|FLG|(^|[^A-Z])DQ|BPM|BADPIX|GPM|GOODPIX", name.upper()))
 
 
 def names_an_image(name: str) -> bool:

@@ -82,6 +82,8 @@ def read_mask(
     known = _of_instrument(card, name)
     if known is not None:
         return _by_instrument(values, held, *known, name, where)
+    if _of_the_good(card) and int(values.max()) in (1, 255) and len(np.unique(values)) == 2:
+        return Mask(values == 0, f"{name} (0 = not to be used, as its comments say)")
     ours = str(card("CREATOR") or "").startswith("mockforge")
     return _of_zero_and_one(values, held, name, where, sure=ours)
 
@@ -166,6 +168,21 @@ def _of_zero_and_one(values: np.ndarray, held: list[int], name: str, where: str,
     )
 
 
+_GOOD = re.compile(
+    r"(?i)\b(?:1s?|true|non-?zero|set)\s*(?:[=:]+|is|are|means?|for|->)\s*(?:a |the )?"
+    r"(?:good|valid|usable|ok)\b"
+    r"|\b(?:0|zero|false)s?\s*(?:[=:]+|is|are|means?|for|->)\s*(?:a |the )?(?:bad|invalid|masked|unusable)\b"
+    r"|\bgood\s*(?:pixels?)?\s*[=:]+\s*(?:1|true)\b|\bbad\s*(?:pixels?)?\s*[=:]+\s*(?:0|zero|false)\b"
+)
+
+
+def _of_the_good(card: Cards) -> bool:
+    """Whether the comments of the mask's own header say that 1 is good and 0 bad."""
+    header = card.headers[0]
+    lines = [str(line) for key in ("COMMENT", "HISTORY") for line in header.get(key, ())]
+    return any(_GOOD.search(line) for line in [*lines, card.comment("EXTNAME"), card.comment("BUNIT")])
+
+
 def _asked_bits(words: list[str], planes: dict[str, int], where: str) -> list[int]:
     bits = []
     for word in words:
@@ -192,6 +209,9 @@ def _whole(values: np.ndarray, where: str) -> np.ndarray:
                 " it out (`mask_bits:` in a recipe)"
             )
         values = np.where(np.isfinite(values), values, 1)
+    if values.dtype.kind == "i" and values.itemsize < 8:
+        # The highest bit is a plane too, and no sign.
+        return values.astype(np.int64) & ((1 << 8 * values.itemsize) - 1)
     return values.astype(np.int64)
 
 

@@ -17,8 +17,12 @@ from mockforge.fits.beside import Noise, find, mask_of, noise_of
 from mockforge.fits.blank import without_value
 from mockforge.fits.check import Cards, Hdu, cards_of, opened, quiet, walk
 from mockforge.fits.masks import Mask
+from mockforge.fits.psf_card import psf_fwhm_of
 from mockforge.fits.units import Zeropoint, zeropoint_of
 from mockforge.fits.wcs import pixels_of_sky, read_wcs, scale_of, sky_of_pixels
+
+_NOTHING = "weight 0 or no error"
+"""Where a map of noise or weights says that nothing was observed."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class _Band:
     scale: float | None
     scale_origin: str
     psf_fwhm: float | None
+    psf_origin: str
     wcs: Any
     mask: Mask | None
     noise: Noise
@@ -98,7 +103,7 @@ def read_field(
     for i, factor in enumerate(factors):
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is masked below
             np.multiply(read[i].pixels, factor, out=image[i], casting="unsafe")
-    mask, mask_origin = _mask(image, read, factors)
+    mask, mask_origin = _mask(image, read, factors, bits)
     if mask.all():
         raise InputError(
             f"{planes[0].path}: no pixel is usable in all bands; every one is masked, NaN or beyond 1e30"
@@ -110,7 +115,7 @@ def read_field(
     origin = {
         "zeropoint": _each(names, [b.zeropoint.origin for b in read]),
         "pixel scale": _each(names, [_scale_words(b.scale, b.scale_origin) for b in read]),
-        "PSF": "FWHM from PSFFWHM" if None not in fwhm else "not known: no PSFFWHM",
+        "PSF": _each(names, [b.psf_origin for b in read]),
         "mask": mask_origin,
         "variance": _each(names, [b.noise.origin for b in read]),
         **({"also": _each(names, ["; ".join(b.notes) for b in read])} if any(b.notes for b in read) else {}),
@@ -202,7 +207,7 @@ def _read(
         known_scale, origin = scale_of(card, where, wcs_scale, by, scale)
         area = math.radians(known_scale / 3600) ** 2 if known_scale else None
         zeropoint = zeropoint_of(card, where, area, given)
-        fwhm = next((float(v) for k in ("PSFFWHM", "PSF_FWHM") if _positive(v := card(k))), None)
+        fwhm, psf_origin = psf_fwhm_of(card, known_scale)
         data = hdus[hdu.index].data
         if data is None:
             raise InputError(f"{path}: extension {hdu} holds no pixels")
@@ -221,8 +226,9 @@ def _read(
             scale=known_scale,
             scale_origin=origin,
             psf_fwhm=fwhm,
+            psf_origin=psf_origin,
             wcs=wcs,
-            mask=mask_of(plane, units, hdus, name, bits),
+            mask=mask_of(plane, units, hdus, name, alone, bits),
             noise=noise,
             truth=None if truth is None else np.array(hdus[truth.index].data),
             provenance=_provenance(hdus),
@@ -313,7 +319,9 @@ def _check_scales(planes: list[Plane], read: list[_Band], names: list[str]) -> N
             )
 
 
-def _mask(image: np.ndarray, read: list[_Band], factors: list[float]) -> tuple[np.ndarray, str]:
+def _mask(
+    image: np.ndarray, read: list[_Band], factors: list[float], bits: Sequence[str | int] | None
+) -> tuple[np.ndarray, str]:
     """Pixels that must not be used in some band, and in words why."""
     raw = np.empty_like(image)  # marks such as -9999 are those of the file's own unit
     for i, band in enumerate(read):
@@ -327,5 +335,6 @@ def _mask(image: np.ndarray, read: list[_Band], factors: list[float]) -> tuple[n
             said.append(f"{band.mask.origin} ({band.mask.bad.mean():.2%})")
         if band.noise.unseen is not None and band.noise.unseen.any():
             mask |= band.noise.unseen
-            said.append(f"weight 0 ({band.noise.unseen.mean():.2%})")
-    return mask, "; ".join(dict.fromkeys(said)) or "none: no mask extension, every pixel has a value"
+            said.append(f"{_NOTHING} ({band.noise.unseen.mean():.2%})")
+    asked = f" for the mask bits {', '.join(map(str, bits))}" if bits else ""
+    return mask, "; ".join(dict.fromkeys(said)) or f"none: no mask extension{asked}, every pixel has a value"

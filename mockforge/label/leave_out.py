@@ -9,6 +9,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field import Field
+from mockforge.fits.beside import seen
 from mockforge.fits.maps import read_map, read_mask_file
 from mockforge.fits.read import require_zeropoints
 from mockforge.label.bright import bright, less_background, sources, without_columns
@@ -75,7 +76,7 @@ def _variance(field: Field, names: tuple[str, ...], inverse: bool) -> tuple[np.n
     unseen = np.zeros(field.shape[1:], dtype=bool)
     for i, factor in enumerate(field.njy_per_unit):
         values = maps[i if len(maps) > 1 else 0]
-        bad = ~(np.isfinite(values) & (values > 0))
+        bad = ~seen(values, -1.0 if inverse else 1.0)
         with np.errstate(all="ignore"):
             out[i] = np.where(bad, np.inf, (1.0 / values if inverse else values**2) * factor**2)
         unseen |= bad
