@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from astropy.io import fits
 
 from mockforge.fits.read import read_field
 
@@ -28,7 +27,8 @@ from fits_files import header, image
 )
 def test_the_header_says_how_wide_the_psf_is(cards, fwhm, words, tmp_path):
     head = header("nJy")
-    head.update(fits.Header(cards))
+    for key, value in cards.items():
+        head[key] = value
     field = read_field(image(tmp_path / "a.fits", head=head))
     assert field.psf_fwhm_arcsec == (None if fwhm is None else (pytest.approx(fwhm),))
     assert words in field.origin["PSF"]
