@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.sky.spectrum_units import angstrom, units_in, wave_unit
+from mockforge.sky.spectrum_units import angstrom, unit_in_name, units_in, wave_unit
 from mockforge.sky.two_columns import Wanted, read_columns
 
 _WANTED = Wanted(
@@ -41,7 +41,15 @@ def read_filter(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"{path}: throughputs should be finite, and above 0 somewhere")
     if value.min() < -0.01 * value.max():
         raise InputError(f"{path}: a throughput of {value.min():g} is below 0; is it in magnitudes?")
-    wave = angstrom(wave, _unit(path, found.units[0], found.comments, wave, value))
+    edge = min(value[0], value[-1])
+    if edge > max(1.5 * value[1:-1].min(initial=edge), 0.1 * value.max()):
+        raise InputError(
+            f"{path}: the throughput is higher at both ends ({value[0]:g}, {value[-1]:g}) than between"
+            f" ({value[1:-1].min():g}); is it in magnitudes? The part of photons that is detected is wanted"
+        )
+    wave = angstrom(
+        wave, _unit(path, found.units[0] or unit_in_name(found.names[0]), found.comments, wave, value)
+    )
     if wave[0] > wave[-1]:
         wave, value = wave[::-1], value[::-1]
     if not (np.diff(wave) > 0).all():
@@ -74,9 +82,9 @@ def _unit(path: Path, told: str, comments: tuple[str, ...], wave: np.ndarray, va
         return "um"
     if 300 <= middle <= 1000:
         return "nm"
-    if middle >= 3000:
+    if 3000 <= middle <= 3e7:
         return "Angstrom"
     raise InputError(
-        f"{path}: no unit of the wavelengths is said, and a band at {middle:g} could be in nm or in Angstrom;"
-        " add a first line `# nm` or `# Angstrom`"
+        f"{path}: no unit of the wavelengths is said, and a band at {middle:g} could be in nm, in Angstrom or"
+        " a frequency; add a first line `# nm`, `# Angstrom` or `# Hz`"
     )

@@ -39,13 +39,36 @@ def read_table(path: Path) -> Any:
     kind = next((k for ends, k in _FORMATS.items() if name.endswith(ends)), "ascii")
     try:
         with quiet():
+            if kind == "ascii.csv" and not name.endswith(".gz"):
+                return Table.read(*_lines(path), format=kind)
             return Table.read(path, format=kind)
     except Exception as error:  # astropy raises of every kind over tables it cannot read
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: cannot be read as a table ({kind}): {reason}") from error
 
 
-_FORMATS = {(".fits", ".fit", ".cat.fits"): "fits", (".ecsv",): "ascii.ecsv", (".csv",): "ascii.csv"}
+def _lines(path: Path) -> tuple[list[str]]:
+    """The rows of a CSV file, with commas: comments, a byte order mark and semicolons are undone."""
+    import csv
+
+    text = path.read_bytes().decode("utf-8-sig")
+    rows = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    mark = next((m for m in (";", "\t") if rows and "," not in rows[0] and m in rows[0]), None)
+    if mark is None:
+        return (rows,)
+    import io
+
+    out = io.StringIO()
+    csv.writer(out).writerows(csv.reader(rows, delimiter=mark))
+    return (out.getvalue().splitlines(),)
+
+
+_FORMATS = {
+    (".fits", ".fit", ".cat.fits"): "fits",
+    (".ecsv",): "ascii.ecsv",
+    (".csv",): "ascii.csv",
+    (".vot", ".votable", ".xml"): "votable",
+}
 
 
 def _match(table: Any, name: str, where: str) -> str | None:
@@ -108,6 +131,8 @@ _UNKNOWN = (99.0, 99.9, 99.99, 99.999, 999.0, 999.9, 999.99, 9999.0)
 """What stands for an unknown redshift in catalogues, besides numbers of 0 and below."""
 _FARTHEST = 30.0
 """Redshift above which nothing is observed."""
+_FAR = 15.0
+"""Redshift above which few galaxies are, so that most of a catalogue beyond it is of magnitudes."""
 
 
 def known_redshifts(values: Any, name: str, where: str) -> np.ndarray:
@@ -115,6 +140,9 @@ def known_redshifts(values: Any, name: str, where: str) -> np.ndarray:
 
     InputError for a number that is no redshift.
     """
+    unit = str(getattr(values, "unit", None) or "")
+    if unit.lower() not in ("", "1", "none", "dimensionless", "redshift"):
+        raise InputError(f"{where}: column {name!r} is in {unit}, and redshifts, without a unit, are wanted")
     z = numbers(values, f"{where}, {name}")
     z = np.where(np.isin(z, _UNKNOWN) | (z <= 0), np.nan, z)
     wrong = np.flatnonzero(z > _FARTHEST)
@@ -122,6 +150,11 @@ def known_redshifts(values: Any, name: str, where: str) -> np.ndarray:
         raise InputError(
             f"{where}: row {wrong[0] + 1} has a redshift {name} = {z[wrong[0]]:g}, farther than anything seen"
             f" ({len(wrong)} row(s) above {_FARTHEST:g}); is it the right column? Empty or -99 is unknown"
+        )
+    if np.isfinite(z).any() and np.nanmedian(z) > _FAR:
+        raise InputError(
+            f"{where}: {name} is {np.nanmedian(z):.4g} in the middle, no redshifts of galaxies; are these"
+            f" magnitudes in the band z? Rename that column, and call the redshifts {name!r}"
         )
     return z
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -57,25 +58,21 @@ _PIXELS: tuple[tuple[str, str, float], ...] = (
 """Names of pixel coordinates and what they call the centre of the first pixel: photutils and this
 package 0, SExtractor (User's Manual, section on position parameters) and IRAF 1."""
 
+_SUFFIX = r"([^a-z].*)?"
 _ODD: tuple[tuple[str, str], ...] = (
-    ("rah", "ded"),
-    ("lon", "lat"),
-    ("longitude", "latitude"),
-    ("l", "b"),
-    ("xpos", "ypos"),
-    ("x_pos", "y_pos"),
-    ("xpix", "ypix"),
-    ("x_pix", "y_pix"),
-    ("xc", "yc"),
-    ("xcen", "ycen"),
-    ("x_cen", "y_cen"),
-    ("x_center", "y_center"),
-    ("col", "row"),
-    ("colc", "rowc"),
-    ("ra_hms", "dec_dms"),
-    ("x_pixel", "y_pixel"),
+    (
+        rf"(r\.?a\.?|ra[hmsd]|right|_?raj?2000|radeg){_SUFFIX}",
+        rf"(dec?|decl|declination|ded|_?dej?2000){_SUFFIX}",
+    ),
+    (
+        r"(alpha|x)(win|peak|psf|model)?_(j2000|b1950|sky|world)",
+        r"(delta|y)(win|peak|psf|model)?_(j2000|b1950|sky|world)",
+    ),
+    (rf"(lon|longitude|glon|elon){_SUFFIX}|l|lii", rf"(lat|latitude|glat|elat){_SUFFIX}|b|bii"),
+    (r"colc?|column", r"rowc?"),
 )
-"""Names of positions in ways that are not read: frame, unit or first pixel are not known."""
+"""Columns of positions that are not read: frame, unit or first pixel are not known."""
+_ODD_ALONE = re.compile(r"(sky_?|world_?)?(coord(inate)?s?|ra_?dec|skycoord)([^a-z0-9].*)?|position|s_region")
 
 _OTHERWISE = frozenset(("alpha", "delta"))
 """Names that mean something else where they are alone."""
@@ -142,8 +139,7 @@ def places(table: Any, good: np.ndarray, which: Position, where: str) -> Places:
     sky = [] if which == "pixels" else _sky(table, rows, where)
     pixels = [] if which == "sky" else _pixels(table, rows, where)
     if not sky and not pixels:
-        lower = [c.lower() for c in table.colnames]
-        odd = [name for pair in _ODD if set(pair) <= set(lower) for name in pair]
+        odd = _odd(table.colnames)
         if odd or which != "auto":
             named = f"found {', '.join(odd)}; " if odd else ""
             raise InputError(
@@ -163,6 +159,19 @@ def places(table: Any, good: np.ndarray, which: Position, where: str) -> Places:
                 )
     names = " and ".join(found[0][0] for found in (pixels, sky) if found)
     return Places(pixels[0][1] if pixels else None, sky[0][1] if sky else None, names)
+
+
+def _odd(names: Sequence[str]) -> list[str]:
+    """Columns that speak of positions in a way that is not read: RA(deg), ra_best, x_peak, coord."""
+    found = [n for n in names if _ODD_ALONE.fullmatch(n.lower())]
+    for first, second in _ODD:
+        pair = [[n for n in names if re.fullmatch(words, n.lower())] for words in (first, second)]
+        found += [*pair[0], *pair[1]] if all(pair) else []
+    lower = {n.lower(): n for n in names}
+    for low, name in lower.items():
+        if re.match(r"x(?!.*(err|sigma|rms|fwhm|size|2$))", low) and len(low) > 1 and f"y{low[1:]}" in lower:
+            found += [name, lower[f"y{low[1:]}"]]
+    return list(dict.fromkeys(found))
 
 
 def _pairs(table: Any, known: Sequence[tuple[str, str, Any]], where: str) -> list[tuple[str, str, Any]]:

@@ -19,6 +19,7 @@ from mockforge.sky.spectrum_units import (
     per_wavelength,
     told_by_text,
     told_by_units,
+    unit_in_name,
     wave_unit,
 )
 from mockforge.sky.two_columns import Columns, Wanted, read_columns
@@ -148,7 +149,8 @@ def _of_columns(path: Path, found: Columns, config: SpectrumFiles) -> Raw:
         told = Told() if config.units == "recipe" else told_by_text(list(found.comments), str(path))
         return Raw(found.x, found.y, told)
     wave, flux = found.names
-    told = told_by_units(*found.units, f"the units of {wave} and {flux}")
+    units = found.units[0] or unit_in_name(wave), found.units[1]
+    told = told_by_units(*units, f"the units of {wave} and {flux}")
     if not found.units[1] and flux.lower() in _KIND_OF:
         told = replace(told, flux=_KIND_OF[flux.lower()])
     if wave.lower() == "loglam":  # SDSS: lg of the vacuum wavelength in Angstrom

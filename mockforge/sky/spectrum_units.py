@@ -113,6 +113,19 @@ def told_by_units(wave: str | None, flux: str | None, source: str) -> Told:
     return Told(seen, kind, unknown=tuple(unknown), source=source)
 
 
+_WAVE_NAME = re.compile(
+    r"(?i)(?:wave(?:length)?s?|wl|lam(?:bda)?|obs|rest|freq(?:uency)?|energy|nu)[a-z]*"
+    r"[ _.\[(]+([a-zµμå]+)[\])]?"
+)
+
+
+def unit_in_name(name: str) -> str:
+    """The unit that the name of a column of wavelengths ends in, WAVE_NM, lambda (um); else empty."""
+    found = _WAVE_NAME.fullmatch(name.strip())
+    word = found.group(1).lower() if found else ""
+    return word if word in _LENGTH_OF else _OTHER_AXES.get(word, "")
+
+
 _WORD = re.compile(r"[A-Za-zµμÅå_]+")
 _COMPOSITE = re.compile(
     r"(?:ergs?|W|Watts?|J|Lsun|L_sun|solLum|L_?\\?odot|photons?|ph)\b[\w\s./^*()+-]*?"
@@ -140,6 +153,8 @@ def units_in(lines: Sequence[str]) -> list[str]:
                 found.append(_LENGTH_OF[bare])
             elif bare in _OTHER_AXES:
                 found.append(_OTHER_AXES[bare])
+            elif unit_in_name(word):
+                found.append(wave_unit(unit_in_name(word)) or "")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
+
+_DECIMAL_COMMA = re.compile(r"(^|\s)[-+]?\d+,\d+(?:[eE][-+]?\d+)?(?=\s|$)")
+"""1,5 between blanks."""
 
 FITS = b"SIMPLE  =                    T"
 
@@ -57,8 +61,12 @@ def read_columns(path: Path, wanted: Wanted, heading: bool = False) -> Columns |
 def _from_text(path: Path, wanted: Wanted, heading: bool) -> Columns:
     rows: list[list[float]] = []
     comments: list[str] = []
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8-sig", errors="replace").splitlines(), 1):
         data, mark, comment = line.partition("#")
+        if len(data.split()) > 1 and _DECIMAL_COMMA.search(data):
+            raise InputError(
+                f"{path}, line {number}: {line.strip()[:40]!r} has decimal commas; write them as points"
+            )
         words = data.replace(",", " ").split()
         if not words:
             comments += [comment] if mark else []

@@ -98,6 +98,7 @@ def files(folder: Path) -> None:
     np.savetxt(folder / "nm.txt", np.c_[WAVE / 10, VALUE], header="nm")
     np.savetxt(folder / "guessed_nm.dat", np.c_[WAVE / 10, 70 * VALUE])
     np.savetxt(folder / "micron.dat", np.c_[WAVE / 1e4, VALUE][::-1])
+    np.savetxt(folder / "named.dat", np.c_[WAVE / 10, VALUE], header="wave_nm T")
     np.savetxt(folder / "said.dat", np.c_[WAVE / 10, VALUE], header="wavelength [nm] transmission")
     np.savetxt(folder / "numbered.res", np.c_[1 + np.arange(len(WAVE)), WAVE, VALUE])
     np.savetxt(folder / "energy.dat", np.c_[WAVE, VALUE * WAVE], header="energy counter, Angstrom")
@@ -120,7 +121,10 @@ def test_files_in_every_form_are_one_curve(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("1200 1\n1300 1\n", r"a band at 1250 could be in nm or in Angstrom; add a first line `# nm`"),
+        (
+            "1200 1\n1300 1\n",
+            r"at 1250 could be in nm, in Angstrom or a frequency; add a first line `# nm`",
+        ),
         ("# nm or Angstrom\n7000 1\n8000 1\n", "name nm and Angstrom"),
         ("# energy counter, QE in photons\n7000 1\n8000 1\n", "both energy and photons"),
         ("7000 -20\n8000 1\n", "below 0"),
@@ -128,6 +132,9 @@ def test_files_in_every_form_are_one_curve(tmp_path):
         ("7000 1\n7000 0.5\n8000 0\n", "each once"),
         ("7000 1\nx\n", "line 2: wanted are wavelength and throughput"),
         ("", "no rows"),
+        ("7000,5 0,1\n8000,0 0,9\n9000,0 0,1\n", "line 1: '7000,5 0,1' has decimal commas"),
+        ("7000 4.2\n8000 0.1\n9000 4.2\n", "higher at both ends .* in magnitudes"),
+        ("3.5e14 1\n3.6e14 1\n", "or a frequency"),
     ],
 )
 def test_files_that_are_not_understood(tmp_path, text, words):

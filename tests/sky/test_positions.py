@@ -146,7 +146,7 @@ def test_pixels_and_sky_agree_or_are_a_sentence(folder):
             "of different places",
         ),
         ({"Ra": [150.1], "RA": [150.1], "dec": [2.2]}, "f.fits", "could both be 'ra'"),
-        ({"RAh": [10], "RAm": [0], "DEd": [2]}, "f.fits", "found rah, ded; wanted are ra and dec"),
+        ({"RAh": [10], "RAm": [0], "DEd": [2]}, "f.fits", "found RAh, RAm, DEd; wanted are ra and dec"),
         ({"lon": [10.0], "lat": [0.0]}, "f.fits", "understood"),
         ({"xpos": [10.0], "ypos": [0.0]}, "f.fits", "the first is 0"),
     ],
@@ -207,3 +207,54 @@ def test_what_was_taken_is_said(folder):
     assert said["galaxies"] == "1 galaxies of 2 rows have a redshift"
     assert said["places"] == "raj2000, dej2000"
     assert "zeropoint" in said and "pixel scale" in said
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("RA(deg)", "Dec(deg)"), ("ra_best", "dec_best"), ("x_peak", "y_peak"), ("xcen_pix", "ycen_pix"),
+     ("RAh", "DE-"), ("coord",), ("radec",), ("lon", "lat")],
+)  # fmt: skip
+def test_columns_that_speak_of_positions_and_are_not_read_are_named(names, folder):
+    (folder / "t.csv").write_text(f"file,z,{','.join(names)}\nf.fits,0.5{',1' * len(names)}\n")
+    with pytest.raises(InputError, match="that are understood") as caught:
+        catalogue(folder, folder / "t.csv")
+    assert all(name in str(caught.value) for name in names)
+
+
+@pytest.mark.parametrize(
+    "names", ["position_angle", "alpha_sersic,delta_mag", "l_x,b_v", "flux_x,flux_y", "x_err,y_err"]
+)
+def test_other_columns_are_no_positions(names, folder):
+    (folder / "t.csv").write_text(f"file,z,{names}\nf.fits,0.5{',1' * len(names.split(','))}\n")
+    assert catalogue(folder, folder / "t.csv").place.names == ""
+
+
+@pytest.mark.parametrize("form", ["comments", "mark", "semicolons", "votable"])
+def test_catalogues_in_other_forms(form, folder):
+    text = "file,z,x,y\nf.fits,0.5,40,31\n"
+    path = folder / ("t.vot" if form == "votable" else "t.csv")
+    if form == "votable":
+        table = Table({"file": ["f.fits"], "z": [0.5], "x": [40.0], "y": [31.0]})
+        table.write(path, format="votable")
+    else:
+        changed = {
+            "comments": f"# made by hand\n\n{text}",
+            "mark": f"\ufeff{text}",
+            "semicolons": text.replace(",", ";"),
+        }
+        path.write_text(changed[form], encoding="utf-8")
+    found = catalogue(folder, path)
+    assert found.redshifts.tolist() == [0.5] and found.place.xy.tolist() == [[40.0, 31.0]]
+
+
+def test_magnitudes_in_a_column_z_are_no_redshifts(folder):
+    with pytest.raises(InputError, match="magnitudes in the band z"):
+        known_redshifts(np.array([21.5, 22.8, 0.7]), "z", "t.csv")
+    with pytest.raises(InputError, match="column 'z' is in mag"):
+        known_redshifts(MaskedColumn([21.5], unit="mag"), "z", "t.csv")
+    assert known_redshifts(np.array([14.4, 1.0, 2.0]), "z", "t.csv").tolist() == [14.4, 1.0, 2.0]
+
+
+def catalogue(folder, path) -> FileCatalogue:
+    psf = Psf(gaussian=Gaussian(fwhm_arcsec=0.1))
+    return FileCatalogue(FileGalaxies(catalogue=str(path), folder=str(folder), bands=("F814W",), psf=psf))

@@ -38,6 +38,18 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.parametrize(
+    ("name", "factor"), [("WAVE_NM", 0.1), ("lambda (um)", 1e-4), ("wavelength_aa", 1.0)]
+)
+def test_the_unit_in_a_columns_name(name, factor, folder):
+    from astropy.table import Table
+
+    Table({name: WAVE * factor, "flux": FLUX}).write(folder / "named.fits")
+    z, bands = np.array([0.3]), ("F606W", "F814W")
+    fluxes = [sed_fluxes(ask(folder, f), bands, z, z, np.array([0]))[0] for f in ("text.txt", "named.fits")]
+    np.testing.assert_allclose(fluxes[1], fluxes[0], rtol=2e-4)
+
+
 def test_every_form_gives_the_same_fluxes(folder):
     z, bands = np.array([0.3]), ("F606W", "F814W")
     asked = [ask(folder, f) for f in ("text.txt", "falling.dat", "table.fits", "image.fits", "log.fits")]
