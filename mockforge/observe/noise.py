@@ -253,17 +253,24 @@ def _survey(
 
 
 def _gain(noise: Noise, bands: Sequence[str], rows: Sequence[SurveyBand] | None) -> np.ndarray | None:
-    """Electrons for a nJy, (C,), by the noise's own numbers or else the survey's; None: not known."""
+    """Electrons for a nJy, (C,), by the noise's own numbers or else the survey's: infinite in a band
+    where it is not known; None: known in none."""
     if noise.electrons_per_njy is not None:
         return _per_band(noise.electrons_per_njy, bands, "electrons_per_njy")
-    found = {"zeropoint_e": noise.zeropoint_e, "exposure_s": noise.exposure_s}
-    for key in found:
-        if found[key] is None and rows is not None:
-            known = [getattr(row, key) for row in rows]
-            found[key] = None if None in known else tuple(known)
-    zeropoint = _per_band(found["zeropoint_e"], bands, "zeropoint_e", least=None)
-    exposure = _per_band(found["exposure_s"], bands, "exposure_s")
-    return None if zeropoint is None or exposure is None else electrons_per_njy(zeropoint, exposure)
+    zeropoint = _per_band(noise.zeropoint_e, bands, "zeropoint_e", least=None)
+    exposure = _per_band(noise.exposure_s, bands, "exposure_s")
+    if rows is not None:
+        zeropoint = _of_rows("zeropoint_e", rows) if zeropoint is None else zeropoint
+        exposure = _of_rows("exposure_s", rows) if exposure is None else exposure
+    if zeropoint is None or exposure is None:
+        return None
+    gain = electrons_per_njy(zeropoint, exposure)
+    return None if np.isnan(gain).all() else np.where(np.isnan(gain), np.inf, gain)
+
+
+def _of_rows(key: str, rows: Sequence[SurveyBand]) -> np.ndarray:
+    """A number of each of a survey's bands, (C,); NaN where it is not known."""
+    return np.array([getattr(row, key) for row in rows], dtype=np.float64)
 
 
 def _required(value: PerBand, bands: Sequence[str], key: str) -> np.ndarray:

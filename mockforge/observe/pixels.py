@@ -19,7 +19,7 @@ class PixelNoise:
     rms: np.ndarray
     """Rms of a pixel of empty sky, nJy."""
     electrons: np.ndarray | None = None
-    """Electrons counted for one nJy; None: sources have no shot noise."""
+    """Electrons counted for one nJy; infinite in a band, or None: sources have no shot noise there."""
     sky: np.ndarray | None = None
     """nJy of sky in a pixel, counted with the sources; the rest of rms^2 is Gaussian."""
     keeps_sky: bool = False

@@ -354,8 +354,13 @@ def pivot_um(band: str) -> float:
     """Pivot wavelength of a band in micrometres (Bessell & Murphy 2012, PASP 124, 140, equation A16)."""
     from mockforge.sky.bandpass import curve
 
-    wave, throughput = curve(band)
-    return 1e-4 * math.sqrt(np.trapezoid(throughput * wave, wave) / np.trapezoid(throughput / wave, wave))
+    wave, throughput = curve(band)  # straight lines between points, each a + b wave
+    step = np.diff(wave)
+    b = np.divide(np.diff(throughput), step, out=np.zeros_like(step), where=step > 0)
+    a = throughput[:-1] - b * wave[:-1]
+    photons = a / 2 * np.diff(wave**2) + b / 3 * np.diff(wave**3)
+    per_wave = a * np.diff(np.log(wave)) + b * step
+    return 1e-4 * math.sqrt(photons.sum() / per_wave.sum())
 
 
 def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:

@@ -6,6 +6,7 @@ above 0; the result has their shape, float64.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -39,7 +40,7 @@ def cosmology_word(word: Any) -> str:
     given: Any = word
     if isinstance(word, str):
         given = dict(part.split("=", 1) for part in word.replace(" ", "").split(",") if "=" in part)
-    if not isinstance(given, dict) or not {"H0", "Om0"} <= given.keys() <= _NUMBERS.keys():
+    if not isinstance(given, Mapping) or not {"H0", "Om0"} <= given.keys() <= _NUMBERS.keys():
         raise InputError(
             f"a cosmology is a name, such as Planck18, or {{H0: 70, Om0: 0.3, Ode0: 0.7}} (found {word!r});"
             " without Ode0 it is flat"
@@ -76,13 +77,19 @@ class _CosmologyWord:
 Cosmology = Annotated[str, _CosmologyWord()]
 """A cosmology in a configuration: see `cosmology_word`."""
 
+CosmologyLike = str | Mapping[str, float]
+"""A cosmology as functions take it: see `cosmology_word`."""
+
+
+def universe(cosmology: CosmologyLike) -> Any:
+    """The astropy cosmology of a word or of numbers. InputError as `cosmology_word`."""
+    return _universe(cosmology_word(cosmology))
+
 
 @lru_cache(maxsize=16)
-def universe(name: str) -> Any:
-    """The astropy cosmology of a word or of numbers. InputError as `cosmology_word`."""
+def _universe(word: str) -> Any:
     import astropy.cosmology
 
-    word = cosmology_word(name)
     if "=" not in word:
         return getattr(astropy.cosmology, word)
     values = {key: float(value) for key, value in (part.split("=") for part in word.split(","))}
@@ -90,31 +97,31 @@ def universe(name: str) -> Any:
     return kind(**values)
 
 
-def luminosity_distance(z: ArrayLike, cosmology: str = "Planck18") -> np.ndarray:
+def luminosity_distance(z: ArrayLike, cosmology: CosmologyLike = "Planck18") -> np.ndarray:
     """Luminosity distance in Mpc. InputError for an unknown cosmology."""
     z = np.asarray(z, dtype=np.float64)
-    return np.frombuffer(_distances(z.tobytes(), cosmology)).reshape(z.shape).copy()
+    return np.frombuffer(_distances(z.tobytes(), cosmology_word(cosmology))).reshape(z.shape).copy()
 
 
 @lru_cache(maxsize=64)
 def _distances(z: bytes, cosmology: str) -> bytes:
     """The distances of float64 redshifts: each integrated once, however often it is asked for."""
     different, place = np.unique(np.frombuffer(z), return_inverse=True)
-    return universe(cosmology).luminosity_distance(different).value[place].tobytes()
+    return _universe(cosmology).luminosity_distance(different).value[place].tobytes()
 
 
-def angular_diameter_distance(z: ArrayLike, cosmology: str = "Planck18") -> np.ndarray:
+def angular_diameter_distance(z: ArrayLike, cosmology: CosmologyLike = "Planck18") -> np.ndarray:
     """Angular-diameter distance in Mpc: the luminosity distance over (1 + z)^2 (Etherington 1933)."""
     return luminosity_distance(z, cosmology) / (1.0 + np.asarray(z, dtype=np.float64)) ** 2
 
 
-def arcsec_per_kpc(z: ArrayLike, cosmology: str = "Planck18") -> np.ndarray:
+def arcsec_per_kpc(z: ArrayLike, cosmology: CosmologyLike = "Planck18") -> np.ndarray:
     """Angle under which one proper kpc is seen, in arcsec."""
     return 1e-3 / (angular_diameter_distance(z, cosmology) * _ARCSEC)
 
 
 def size_factor(
-    z_in: ArrayLike, z_out: ArrayLike, cosmology: str = "Planck18", *, angular_size: bool = True
+    z_in: ArrayLike, z_out: ArrayLike, cosmology: CosmologyLike = "Planck18", *, angular_size: bool = True
 ) -> np.ndarray:
     """Angular size at `z_out` over that at `z_in` of one physical size; 1 when switched off."""
     if not angular_size:
@@ -125,7 +132,7 @@ def size_factor(
 def flux_factor(
     z_in: ArrayLike,
     z_out: ArrayLike,
-    cosmology: str = "Planck18",
+    cosmology: CosmologyLike = "Planck18",
     *,
     angular_size: bool = True,
     dimming: bool = True,

@@ -2,8 +2,8 @@
 
 Case B recombination at 10^4 K and 100 electrons per cm^3. Lines relative to H beta by metallicity are
 those of Anders & Fritze-v. Alvensleben 2003 (A&A 401, 1063, table 1: observed HII regions at low
-metallicity, models of Stasinska 1984 above), hydrogen's that they leave out those of Hummer & Storey
-1987 (MNRAS 224, 801). The continuum (free-free, free-bound and two-photon of hydrogen, helium a tenth of
+metallicity, models of Stasinska 1984 above), hydrogen's those of Hummer & Storey 1987 (MNRAS 224, 801):
+H alpha over H beta 2.863. The continuum (free-free, free-bound and two-photon of hydrogen, helium a tenth of
 it) has the coefficients of Aller 1984 and Ferland 1980 (PASP 92, 596), as in Starburst99 (Leitherer et
 al. 1999, ApJS 123, 3). Lyman alpha is left out: what leaves a galaxy of it is not known from its stars.
 """
@@ -73,9 +73,9 @@ _LINES = np.array(
 _HYDROGEN = np.array(
     [
         (4861.33, 1.0),
-        (6562.80, 2.87),
+        (6562.80, 2.863),
         (4340.46, 0.468),
-        (4101.73, 0.256),
+        (4101.73, 0.259),
         (3835.38, 0.0731),
         (3797.90, 0.0530),
         (18751.0, 0.339),

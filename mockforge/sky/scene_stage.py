@@ -111,7 +111,8 @@ class SceneTiles(SceneModel):
             out = out.with_table("tile", {"sample": batch.sample.copy(), "sky_x0": x0, "sky_y0": y0})
         known = {"psf_fwhm_arcsec": scene.psf_fwhm_arcsec}
         if scene.noise is not None and scene.noise.electrons is not None:
-            known["electrons_per_njy"] = tuple(scene.noise.electrons.tolist())
+            gain = scene.noise.electrons
+            known["electrons_per_njy"] = tuple(np.where(np.isfinite(gain), gain, 0.0).tolist())
         return out.with_attributes(
             bands=self.bands, unit="nJy", zeropoint_ab=ZEROPOINT_NJY,
             pixel_scale_arcsec=self.pixel_scale_arcsec, isophote_njy=self.isophote_njy(),

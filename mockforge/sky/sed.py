@@ -10,7 +10,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.files import Stamp, files_of, stamp
-from mockforge.observe.redshift import luminosity_distance
+from mockforge.observe.redshift import CosmologyLike, cosmology_word, luminosity_distance
 from mockforge.sky.bandpass import CANDELS_GOODSS, curve
 from mockforge.sky.bandpass import band as named_band
 from mockforge.sky.photometry import TEN_PC_MPC, njy_per_luminosity
@@ -40,14 +40,14 @@ _MOST_KEPT = 4096
 """Redshifts kept in a process for one tuple of bands: about 20 MB."""
 
 
-def spectrum_set(spectra: Spectra, cosmology: str = "Planck18") -> SpectrumSet:
+def spectrum_set(spectra: Spectra, cosmology: CosmologyLike = "Planck18") -> SpectrumSet:
     """The spectra that a configuration names; made once in a process, and anew when a file changes.
 
     `cosmology` sets the ages of populations. InputError for a file that cannot be used.
     """
     chosen = spectra.chosen
     stamps = tuple(stamp(path) for path in files_of(chosen).values() if path.is_file())
-    return _made(chosen, cosmology, stamps)
+    return _made(chosen, cosmology_word(cosmology), stamps)
 
 
 @lru_cache(maxsize=16)
@@ -127,7 +127,7 @@ def sed_fluxes(
     z_seen: np.ndarray,
     spectrum: np.ndarray,
     *,
-    cosmology: str = "Planck18",
+    cosmology: CosmologyLike = "Planck18",
     igm: Igm = "inoue2014",
 ) -> np.ndarray:
     """Flux (P, C) in nJy, float64, of P galaxies through the bands.
@@ -147,7 +147,7 @@ def sed_fluxes(
         np.asarray(z_seen, dtype=np.float64),
         _checked(found, spectrum),
     )
-    through = _through(_grid(found), tuple(map(named_band, bands)), igm, cosmology)
+    through = _through(_grid(found), tuple(map(named_band, bands)), igm, cosmology_word(cosmology))
     return through.fluxes(found, z_population, z_seen, spectrum)
 
 
@@ -157,7 +157,7 @@ def absolute_fluxes(
     z_population: np.ndarray,
     spectrum: np.ndarray,
     *,
-    cosmology: str = "Planck18",
+    cosmology: CosmologyLike = "Planck18",
 ) -> np.ndarray:
     """Flux (P,) in nJy at 10 pc through a rest-frame band, of the galaxies of `sed_fluxes`.
 
@@ -181,7 +181,7 @@ def k_correction(
     z_seen: np.ndarray,
     spectrum: np.ndarray,
     *,
-    cosmology: str = "Planck18",
+    cosmology: CosmologyLike = "Planck18",
     igm: Igm = "inoue2014",
 ) -> np.ndarray:
     """K-correction (P,) in magnitudes from `band` as observed to `rest_band`: m = M + DM + K.
@@ -210,7 +210,7 @@ def flux_table(
     redshifts: np.ndarray,
     *,
     z_population: float | None = None,
-    cosmology: str = "Planck18",
+    cosmology: CosmologyLike = "Planck18",
     igm: Igm = "inoue2014",
 ) -> FluxTable:
     """Every spectrum through every band at every redshift (above 0).
@@ -219,6 +219,7 @@ def flux_table(
     is kept on disk under the hash of all that it is made from (see `table_cache`). InputError as
     `sed_fluxes`.
     """
+    cosmology = cosmology_word(cosmology)
     found = spectrum_set(spectra, cosmology)
     z = np.asarray(redshifts, dtype=np.float64)
     bands = tuple(map(named_band, bands))

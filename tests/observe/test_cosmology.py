@@ -8,10 +8,18 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from mockforge.errors import InputError
-from mockforge.observe.redshift import Cosmology, cosmology_word, luminosity_distance
+from mockforge.observe.redshift import (
+    Cosmology,
+    arcsec_per_kpc,
+    cosmology_word,
+    luminosity_distance,
+    universe,
+)
 from mockforge.recipe.read import plain
 from mockforge.sky.pairs import SersicSed
 from mockforge.sky.populations import population_age
+from mockforge.sky.sed import sed_fluxes
+from mockforge.sky.spectra import Spectra, Templates
 
 Z = np.array([0.1, 1.0, 4.0])
 
@@ -62,3 +70,17 @@ def test_what_is_none(given, words):
         cosmology_word(given)
     with pytest.raises(ValidationError, match=words):
         TypeAdapter(Cosmology).validate_python(given)
+
+
+def test_functions_take_numbers_as_a_mapping():
+    numbers = {"H0": 70, "Om0": 0.3, "Ode0": 0.9}
+    wanted = astropy.cosmology.LambdaCDM(**numbers)
+    np.testing.assert_allclose(
+        luminosity_distance(Z, numbers), wanted.luminosity_distance(Z).value, rtol=1e-9
+    )
+    kpc = wanted.arcsec_per_kpc_proper(Z).value
+    np.testing.assert_allclose(arcsec_per_kpc(Z, numbers), kpc, rtol=1e-9)
+    assert universe(numbers).Ok0 == pytest.approx(-0.2)
+    spectra, band, one = Spectra(templates=Templates()), ("F606W",), np.zeros(3, dtype=int)
+    by_word = sed_fluxes(spectra, band, Z, Z, one, cosmology="H0=70,Om0=0.3,Ode0=0.9")
+    np.testing.assert_array_equal(sed_fluxes(spectra, band, Z, Z, one, cosmology=numbers), by_word)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from mockforge.batch import Batch
-from mockforge.observe.noise import Noise, pixel_noise
+from mockforge.observe.depth import electrons_per_njy
+from mockforge.observe.noise import Noise, pixel_noise, survey_problems
 from mockforge.observe.pixels import add_noise
 from mockforge.observe.surveys import names, survey
 from mockforge.recipe.read import load
@@ -69,3 +70,23 @@ def test_every_survey_counts_electrons_and_spreads_them_rightly(name: str) -> No
     sums = noise.reshape(40, 8, 8, 8, 8).sum(axis=(2, 4))
     large = chosen.noise(band).white_njy ** 2
     assert 0.9 * 64 * photons < sums.var() < 1.1 * 64 * (photons + large)
+
+
+def test_a_band_without_gain_leaves_the_shot_noise_of_the_others(tmp_path) -> None:
+    """A survey that knows the gain of one band of two: no shot noise in the other alone."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "title: Mine\npixel_scale_arcsec: 0.1\nsources: {depth_ab: measured}\nbands:\n"
+        "  one: {depth_ab: 27, fwhm_arcsec: 0.3, zeropoint_e: 25, exposure_s: 100}\n"
+        "  two: {depth_ab: 27, fwhm_arcsec: 0.3}\n"
+    )
+    gain = electrons_per_njy(25, 100)
+    model = pixel_noise(Noise(survey=str(path)), ("two", "one"), 0.1)
+    assert model.electrons.tolist() == [np.inf, pytest.approx(gain)]
+    flux = torch.full((20, 2, 64, 64), 1e4)
+    spread = (add_noise(flux, model, Stream(5).torch()) - flux).double().numpy().var(axis=(0, 2, 3))
+    assert spread == pytest.approx(model.rms**2 + [0, 1e4 / gain], rel=0.02)
+    own = pixel_noise(Noise(survey=str(path), zeropoint_e=26, exposure_s=(10, 20)), ("two", "one"), 0.1)
+    assert own.electrons == pytest.approx(electrons_per_njy(26, [10, 20]))
+    assert pixel_noise(Noise(survey=str(path)), ("two",), 0.1).electrons is None
+    assert "none for two" in survey_problems(Noise(survey=str(path), shot=True), ("two", "one"))[0]

@@ -12,6 +12,7 @@ from astropy.table import Table
 
 from mockforge.batch import Batch
 from mockforge.errors import InputError
+from mockforge.observe.psf import pivot_um
 from mockforge.recipe.read import load, loads
 from mockforge.rng import Stream
 from mockforge.sky.band_table import FILTERS, canonical, known_bands
@@ -227,3 +228,11 @@ def test_bands_given_in_python(tmp_path):
     assert len(stage.fingerprint()) == 1
     with pytest.raises(InputError, match="one or more different names"):
         SersicSed(bands=("F606W", "ACS_F606W"))
+
+
+def test_the_pivot_is_that_of_the_lines_between_few_points(tmp_path):
+    """A triangle of three points: by integrals over its lines, not over its corners."""
+    path = tmp_path / "triangle.dat"
+    path.write_text("# Angstrom\n4000 0\n8000 1\n9000 0\n")
+    assert pivot_um(str(path)) == pytest.approx(1e-4 * pivot(*curve(str(path))), rel=1e-6)
+    assert pivot_um("VIMOS_U") == pytest.approx(1e-4 * pivot(*curve("VIMOS_U")), rel=1e-6)

@@ -27,7 +27,7 @@ def constant(gyr: float, metallicity: float = 0.02) -> np.ndarray:
     return gyr * 1e9 * (mass @ GRID.at(metallicity))
 
 
-def width(gyr: float, line: float = 6562.8, ratio: float = 2.87) -> float:
+def width(gyr: float, line: float = 6562.8, ratio: float = 2.863) -> float:
     """Equivalent width in Angstrom, over stars and nebular continuum."""
     light = constant(gyr)
     both = with_gas(GRID.wave, light, 0.02, 0.0)
@@ -40,7 +40,7 @@ def test_the_photons_of_a_star_formation_rate():
     for Chabrier's (Kennicutt & Evans 2012 have 5.4e-42 for Kroupa's)."""
     photons = ionising_photons(GRID.wave, constant(0.1))
     assert photons == pytest.approx(1.5e53, rel=0.1)
-    assert 1.0 / (2.87 * H_BETA_ERG * photons) == pytest.approx(7.9e-42 / 1.6, rel=0.1)
+    assert 1.0 / (2.863 * H_BETA_ERG * photons) == pytest.approx(7.9e-42 / 1.6, rel=0.1)
 
 
 def test_equivalent_widths_fall_as_the_continuum_grows():
