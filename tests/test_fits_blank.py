@@ -85,3 +85,29 @@ def test_noiseless_images_keep_their_zeros(tmp_path):
         smooth += (scene(seed=seed) - scene(seed=seed, flux=0)) / 9
     for i, data in enumerate((np.maximum(smooth - 1, 0), np.maximum(smooth, 0.001) + 5)):
         assert not masked(tmp_path / f"{i}.fits", data.astype(np.float32)).any()
+
+
+NARROW = {
+    "trail": np.abs(X - Y) < 2,
+    "part of a row": (Y == 70) & (X < 60),
+    "small hole": (abs(Y - 80) < 3) & (abs(X - 60) < 3),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize("sky", [0.0, 1000.0])
+def test_narrow_gaps_of_zeros_where_no_value_comes_twice(name, sky, tmp_path):
+    data = np.where(NARROW[name], np.float32(0), scene() + np.float32(sky))
+    np.testing.assert_array_equal(masked(tmp_path / "a.fits", data), NARROW[name])
+    quantised = np.where(NARROW[name], 0, np.round(2 * scene())).astype(np.int16)
+    assert not masked(tmp_path / "b.fits", quantised).any()
+
+
+@pytest.mark.parametrize("mark", [-32767, -1e5, -1e10])
+def test_a_number_far_below_all_that_comes_again_and_again(mark, tmp_path):
+    where = np.random.default_rng(0).random((128, 128)) < 0.01
+    data = np.where(where, np.float32(mark), scene())
+    np.testing.assert_array_equal(masked(tmp_path / "a.fits", data), where)
+    data = scene()
+    data[5, 5] = mark
+    assert not masked(tmp_path / "b.fits", data).any()  # once is no mark

@@ -161,3 +161,41 @@ def test_asinh_pixels_of_pan_starrs_are_made_linear(tmp_path):
     field = read_field(image(tmp_path / "a.fits", stored, head))
     np.testing.assert_allclose(field.image[0], scene() * 10 ** (0.4 * 1.4), rtol=1e-4, atol=1e-4)
     assert "asinh" in field.origin["also"]
+
+
+@pytest.mark.parametrize("key", ["MAG_ZERO", "ZPT", "PHOT_C", "CALIB_ZP", "ZPT_0001"])
+def test_cards_that_may_be_a_zeropoint_are_named(key, tmp_path):
+    field = read_field(image(tmp_path / "a.fits", head=header(**{key: 25.5})))
+    assert (
+        field.unit == "native" and f"what {key} = 25.5 means; --zeropoint 25.5" in field.origin["zeropoint"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("cards", "words"),
+    [
+        ({**HST, "unit": "ELECTRONS/S", "PHOTFNU": 1e-6}, "give 25.9511 AB .* and PHOTFNU 23.9"),
+        ({"unit": "MJy/sr", "PIXAR_SR": 9.402e-13, "PIXAR_A2": 0.09}, "PIXAR_SR says .* and PIXAR_A2"),
+        ({"unit": "Jy/beam", "BMAJ": 1.0, "BMIN": 1.0}, "a beam of .* pixels.*arcsec"),
+        ({"MAGZPT": 25.5, "FILTER": "R"}, "in the filter R it is as often Vega"),
+        ({"MAGZPT": 25.5, "FILTER": "V_Bessell"}, "in the filter V_Bessell"),
+        ({"ZP": 25.5, "FILTER": "Ks_HAWKI"}, "near infrared"),
+        ({"ZP": 25.5, "FILTER": "J_MKO"}, "near infrared"),
+        ({"MAGZERO": 25.5, "MAGSYS": "ABSOLUTE"}, "system 'ABSOLUTE'"),
+        ({"unit": "SB mag/arcsec^2"}, "magnitudes or logarithms"),
+    ],
+)
+def test_further_contradictions_and_doubts(cards, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        read_field(image(tmp_path / "a.fits", head=header(**cards)))
+
+
+def test_unwise_and_an_ab_card_beside_one_without_a_system(tmp_path):
+    def ab(name, **cards):
+        field = read_field(image(tmp_path / name, head=header(**cards)))
+        return 31.4 - 2.5 * np.log10(field.njy_per_unit[0])
+
+    assert ab("a.fits", MAGZP=22.5, BAND=2, UNW_SKY=0.1) == pytest.approx(22.5 + 3.339)
+    assert ab("b.fits", ABMAGZP=25.0, MAGZP=23.6, FILTER="H") == pytest.approx(25.0)
+    assert ab("c.fits", ZP=25.0, FILTER="r") == pytest.approx(25.0)
+    assert ab("d.fits", ZP=25.96, FILTER="F160W") == pytest.approx(25.96)

@@ -164,3 +164,58 @@ def test_bands_of_different_scale(tmp_path):
     ]
     with pytest.raises(InputError, match=r"0\.3 arcsec and band.*0\.2"):
         read_field(files)
+
+
+@pytest.mark.parametrize("spelled", ["icrs", "  ICRS", "Icrs "])
+def test_frames_in_small_letters(spelled, tmp_path):
+    field = read_field(image(tmp_path / "a.fits", head=header("nJy", RADESYS=spelled)))
+    assert sky_of_pixels(field.wcs, 63.5, 63.5)[0] == pytest.approx(150.0)
+
+
+@pytest.mark.parametrize("key", ["CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"])
+def test_a_wcs_without_its_place_is_no_wcs_at_0(key, tmp_path):
+    with pytest.raises(InputError, match=f"the WCS has no {key}"):
+        read_field(image(tmp_path / "a.fits", head=without(key)))
+    with pytest.raises(InputError, match=f"{key} = '10:00:00'"):
+        read_field(image(tmp_path / "b.fits", head=header("nJy", **{key: "10:00:00"})))
+
+
+def test_axes_in_a_spelling_of_their_own(tmp_path):
+    with pytest.raises(InputError, match="CTYPE1 = 'RA--TAN'"):
+        read_field(image(tmp_path / "a.fits", head=header("nJy", ctype=("RA--TAN", "DEC-TAN"))))
+
+
+def test_the_wcs_of_a_primary_without_pixels(tmp_path):
+    primary = fits.PrimaryHDU(header=header("nJy"))
+    fits.HDUList([primary, fits.ImageHDU(scene(), name="SCI")]).writeto(tmp_path / "a.fits")
+    field = read_field(tmp_path / "a.fits")
+    assert field.pixel_scale_arcsec == 0.2 and field.wcs is not None
+    assert field.origin["pixel scale"] == "0.2 arcsec from the WCS of the primary header"
+
+
+@pytest.mark.parametrize(
+    ("cards", "scale"),
+    [({"PIXSCALE": "0.2"}, 0.2), ({"SECPIX1": -0.2, "SECPIX2": 0.2}, 0.2),
+     ({"PIXSCALE": (30.0, "[mas/pix]")}, 0.03),
+     ({"PIXSCALE": (0.2 / 3600, "[deg] side")}, 0.2), ({"PIXSCALE": (0.2, "[arcsec/pixel]")}, 0.2)],
+)  # fmt: skip
+def test_scale_cards_in_their_own_units(cards, scale, tmp_path):
+    head = fits.Header({"BUNIT": "nJy"})
+    for key, value in cards.items():
+        head[key] = value
+    assert read_field(image(tmp_path / "a.fits", head=head)).pixel_scale_arcsec == pytest.approx(scale)
+
+
+@pytest.mark.parametrize(
+    ("cards", "words"),
+    [({"SECPIX1": 0.2, "SECPIX2": 0.4}, "not square"), ({"PIXSCALE": 0.2, "SECPIX": 0.3}, "SECPIX = 0.3"),
+     ({"PIXSCAL1": 0.2, "PIXSCAL2": 0.4}, "not square")],
+)  # fmt: skip
+def test_scale_cards_that_disagree(cards, words, tmp_path):
+    path = image(tmp_path / "a.fits", head=fits.Header({"BUNIT": "nJy", **cards}))
+    with pytest.raises(InputError, match=words):
+        read_field(path)
+    assert read_field(path, pixel_scale_arcsec=0.2).pixel_scale_arcsec == 0.2
+    other = image(tmp_path / "b.fits", head=header("nJy", SECPIX1=0.2, SECPIX2=-0.4))
+    with pytest.raises(InputError, match=r"SECPIX2 = 0.4 arcsec and the WCS says 0.2"):
+        read_field(other)

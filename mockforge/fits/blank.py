@@ -13,6 +13,10 @@ _MARKS = (-9999.0, -9999.9, -999.0, -99.0, -99999.0, -32768.0, -1e20, 9999.0, 99
 _SIDE = 9
 """Pixels; a constant square of this side is no accident in an image with noise."""
 _MOST_PLATEAUS = 8
+_HOLE = 4
+"""Pixels of a group that is a hole."""
+_OFTEN = 5
+"""Times that a number comes which is a mark, though no known one."""
 _FEW_PHOTONS = 10
 _FRAME = 4
 """Pixels beyond which no connected frame is looked for at the border: half a square."""
@@ -34,6 +38,9 @@ def without_value(image: np.ndarray) -> tuple[np.ndarray, str]:
         for value in _candidates(band, bad):
             here = (band == value) & ~bad
             region = here if _is_mark(band, value, here | bad) else _region(band, value, here, bad)
+            if value == 0:
+                holes = _holes(band, here, here | bad)
+                region = holes if region is None else region | holes
             if region is not None and region.any():
                 _note(words, f"{value:g} in a region" if value == 0 else f"{value:g}", region)
                 bad = bad | region
@@ -70,7 +77,9 @@ def _plateaus(band: np.ndarray) -> list[float]:
 
 def _is_mark(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
     """Whether a pipeline's mark stands apart from everything else in the image."""
-    if not any(value == float(np.float32(m)) for m in _MARKS):
+    known = any(value == float(np.float32(m)) for m in _MARKS)
+    # The same number below 0 again and again, far below all others, is a mark too, as -32767 and -1e10.
+    if not known and (value >= 0 or np.count_nonzero(band == value) < _OFTEN):
         return False
     rest = band[~left_out]
     if rest.size < 100:
@@ -78,7 +87,26 @@ def _is_mark(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
     low, middle, high = np.percentile(rest, [1, 50, 99])
     spread = max(float(high - low), 1e-30)
     gap = float(rest.min()) - value if value < middle else value - float(high)
-    return gap > 3.0 * spread
+    return gap > (3.0 if known else 30.0) * spread
+
+
+def _holes(band: np.ndarray, here: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+    """Groups of pixels that are exactly 0 in an image where no other value comes twice: nothing but a gap
+    is so, however narrow (trails, columns in part, small holes)."""
+    from scipy.ndimage import label
+
+    none = np.zeros_like(here)
+    if np.count_nonzero(here) < _HOLE or here.mean() > 0.5 or not _apart(band, 0.0, left_out):
+        return none
+    rest = band[~left_out]
+    low, high = np.percentile(rest, [16, 84])
+    sky = rest[(rest >= low) & (rest <= high)][:20_000]
+    if len(np.unique(sky)) < 0.95 * len(sky):
+        return none
+    groups, n = label(here, structure=np.ones((3, 3)))
+    large = np.bincount(groups.ravel(), minlength=n + 1) >= _HOLE
+    large[0] = False
+    return large[groups]
 
 
 def _region(band: np.ndarray, value: float, here: np.ndarray, bad: np.ndarray) -> np.ndarray | None:

@@ -62,7 +62,7 @@ def flux_unit(given: object) -> FluxUnit:
         return FluxUnit("none")
     text = shown.strip("'\"[]").replace(" ", "").replace("**", "^").replace("_", "")
     low = text.lower()
-    if _LOGARITHMIC.match(low) and low not in _FLUXES:
+    if (_LOGARITHMIC.match(low) or re.search(r"\bmags?\b", shown.lower())) and low not in _FLUXES:
         return FluxUnit("magnitude", shown)
     text, per, area = _without_area(text)
     counted = _counts(text.lower(), given.strip().lower())
@@ -120,7 +120,7 @@ def _by_astropy(shown: str, text: str, per: Literal["pixel", "sr", "beam"]) -> F
     from mockforge.fits.check import quiet
 
     angstrom = re.sub(r"(/a|/ang|/angstroms?)$", "/Angstrom", text.lower())  # A alone would be ampere
-    spelled = re.sub(r"\bergs\b", "erg", angstrom)
+    spelled = re.sub(r"\bergs\b", "erg", angstrom).replace("hz", "Hz")
     with quiet():
         unit = None
         for words in (spelled, text) if spelled.endswith("/Angstrom") else (text, spelled):

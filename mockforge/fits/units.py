@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from mockforge.errors import InputError
 from mockforge.fits.check import Cards
 from mockforge.fits.flux_unit import FluxUnit, flux_unit
-from mockforge.fits.vega import PER_SECOND, mission, near_infrared, to_ab
+from mockforge.fits.vega import PER_SECOND, mission, near_infrared, of_johnson, to_ab
 
 _CARDS = (
     "MAGZERO", "ABMAGZP", "MAGZPT", "MAGZP", "ZEROPNT", "ZEROPOIN", "PHOTZP", "PHOTZPT", "ZPAB", "ZP_AB",
     "ZP", "SEXMGZPT", "MAG_ZP",
 )  # fmt: skip
 """Cards that hold the magnitude of pixel value 1."""
+_LIKE_ZEROPOINT = re.compile(
+    r"^(?!BZERO)(?!.*(ERR|RMS|UNC|STD|SIG|SCAT|DEV)).*(ZP|ZERO|ZMAG|MAG_?0)|^PHOT_C$|^ABMAG"
+)
+"""Names of cards that may hold a zeropoint in ways that are not known here."""
 _USUALLY_AB = ("MAGZERO", "ABMAGZP", "ZPAB", "ZP_AB")
 _SYSTEMS = ("MAGSYS", "ZPSYS", "MAGTYPE", "PHOTSYS")
 LOWEST, HIGHEST = 0.0, 50.0
 """AB zeropoints that instruments and pipelines have."""
 _AGREE = 0.05
 """Magnitudes by which two zeropoints of one header may differ."""
+_FEWEST_IN_BEAM, _MOST_IN_BEAM = 1.0, 10000.0
+"""Pixels in a beam: a radio image has 5 to some hundreds."""
 _AREAS_AGREE = 0.05
 """Part by which PIXAR_SR may differ from the pixel's area by the WCS: detectors' mean areas do by 0.02."""
 
@@ -76,7 +83,7 @@ def _of_header(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Z
     if unit.kind not in ("flux", "brightness", "per_lambda"):  # else it is of the counts there once were
         found += _from_hst(card, unit, where, found)
     if not found:
-        text = "; ".join(n.origin for n in notes) or _unknown(unit)
+        text = "; ".join(n.origin for n in notes) or _unlisted(card) or _unknown(unit)
         return Zeropoint(None, text)
     first = found[0]
     for other in found[1:]:
@@ -87,6 +94,21 @@ def _of_header(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Z
                 f" {_mag(other.ab)}` (`zeropoint:` in a recipe)"
             )
     return Zeropoint(first.ab, f"{_mag(first.ab)} AB {first.origin}")
+
+
+def _unlisted(card: Cards) -> str:
+    """Numbers that may be a zeropoint, by the names of their cards, of which no meaning is known."""
+    found: dict[str, float] = {}
+    for header in card.headers:
+        for key in dict.fromkeys(header):
+            value = card(key) if _LIKE_ZEROPOINT.search(key.upper()) and key.upper() not in _CARDS else None
+            if is_number(value) and 10.0 <= value <= 40.0:
+                found.setdefault(key, float(value))
+    if not found:
+        return ""
+    named = ", ".join(f"{key} = {_mag(value)}" for key, value in list(found.items())[:4])
+    first = _mag(next(iter(found.values())))
+    return f"not known: what {named} means; --zeropoint {first} if it is the AB magnitude of pixel value 1"
 
 
 def _unknown(unit: FluxUnit) -> str:
@@ -130,6 +152,12 @@ def _solid_angle(card: Cards, unit: FluxUnit, where: str, area: float | None) ->
                 " log10 (pixels in a beam) more than that of the flux unit"
             )
         beam = math.pi / (4 * math.log(2)) * math.radians(axes[0]) * math.radians(axes[1])
+        if not _FEWEST_IN_BEAM <= beam / area <= _MOST_IN_BEAM:
+            raise InputError(
+                f"{where}: BMAJ = {axes[0]:g} and BMIN = {axes[1]:g} degrees make a beam of {beam / area:.3g}"
+                f" pixels, from {_FEWEST_IN_BEAM:g} to {_MOST_IN_BEAM:g} are wanted; are they in arcsec? Mend"
+                " them, or give the AB magnitude of pixel value 1 with `--zeropoint`"
+            )
         return area / beam, ", BMAJ, BMIN and the pixel scale"
     said = [(k, float(v) * f) for k, f in (("PIXAR_SR", 1.0), ("PIXAR_A2", math.radians(1 / 3600) ** 2))
             if _positive(v := card(k))]  # fmt: skip
@@ -141,6 +169,12 @@ def _solid_angle(card: Cards, unit: FluxUnit, where: str, area: float | None) ->
     if not said:
         return float(area or 1.0), " and the pixel's area by the pixel scale"
     key, value = said[0]
+    if len(said) > 1 and abs(value / said[1][1] - 1) > _AREAS_AGREE:
+        either = [_mag(unit.zeropoint - 2.5 * math.log10(v)) for _, v in said]
+        raise InputError(
+            f"{where}: PIXAR_SR says a pixel has {value:.4g} sr, and PIXAR_A2 {said[1][1]:.4g} sr; say which"
+            f" holds, with `--zeropoint {either[0]}` or `--zeropoint {either[1]}`"
+        )
     if area is not None and abs(value / area - 1) > _AREAS_AGREE:
         either = [_mag(unit.zeropoint - 2.5 * math.log10(v)) for v in (value, area)]
         raise InputError(
@@ -162,7 +196,7 @@ def _from_cards(card: Cards, where: str) -> list[Zeropoint]:
         if key == "PHOTZPT" and (card("PHOTFLAM") is not None or value == -21.1):
             out.append(Zeropoint(None, "not known: PHOTZPT is the constant of the ST system, no zeropoint"))
             continue
-        if value == 0 and not (said and _system(said, where, key) == "AB"):
+        if is_number(value) and abs(value) < 1e-6 and not (said and _system(said, where, key) == "AB"):
             text = f"not known: {key} = 0 is how pipelines leave it unset; --zeropoint 0 if it is meant"
             out.append(Zeropoint(None, text))
             continue
@@ -188,10 +222,18 @@ def _of_system(card: Cards, key: str, value: float, said: str, source: str | Non
     if key in ("ABMAGZP", "ZPAB", "ZP_AB"):
         system = "AB"
     if system == "" and source is None and key not in _USUALLY_AB and near_infrared(card):
+        if is_number(card("ABMAGZP")) or is_number(card("ZPAB")) or is_number(card("ZP_AB")):
+            return Zeropoint(None, f"not known: {key} has no magnitude system (MAGSYS)")
         raise InputError(
             f"{where}: {key} = {_mag(value)} without a magnitude system (MAGSYS), and in the near infrared it"
             f" is as often Vega as AB: type `--zeropoint {_mag(value)}` if it is AB; if it is Vega, that plus"
             " 0.9 (J), 1.4 (H) or 1.9 (K)"
+        )
+    if system == "" and source is None and key not in _USUALLY_AB and (johnson := of_johnson(card)):
+        raise InputError(
+            f"{where}: {key} = {_mag(value)} without a magnitude system (MAGSYS), and in the filter {johnson}"
+            f" it is as often Vega as AB: type `--zeropoint {_mag(value)}` if it is AB; if it is Vega, that"
+            " plus 0.79 (U), -0.09 (B), 0.02 (V), 0.21 (R) or 0.45 (I)"
         )
     if system == "AB" or (system == "" and source is None):
         as_said = "" if system or key in ("ABMAGZP", "ZPAB", "ZP_AB") else " (no system stated: taken as AB)"
@@ -219,8 +261,8 @@ def _system(said: str, where: str, key: str) -> str:
     words = said.upper()
     if not words:
         return ""
-    for name, marks in (("Vega", ("VEGA",)), ("ST", ("STMAG", "ST MAG")), ("AB", ("AB", "SDSS", "MAGGIES"))):
-        if any(m in words for m in marks) or words.split()[0] == name:
+    for name, marks in (("Vega", "VEGA"), ("ST", "STMAG|ST MAG|^ST\\b"), ("AB", r"\bAB|SDSS|MAGGIES")):
+        if re.search(marks, words) and "ABS" not in words:
             return name
     raise InputError(
         f"{where}: {key} is there in the magnitude system {said!r}; AB, Vega or ST is wanted: give the AB"
@@ -256,6 +298,13 @@ def _from_hst(card: Cards, unit: FluxUnit, where: str, known: list[Zeropoint]) -
     flam, pivot, fnu = (card(k) for k in ("PHOTFLAM", "PHOTPLAM", "PHOTFNU"))
     if _positive(flam) and _positive(pivot):
         zeropoint, keys = -2.5 * math.log10(flam) - 5.0 * math.log10(pivot) - 2.408, "PHOTFLAM, PHOTPLAM"
+        other = 8.9 - 2.5 * math.log10(fnu) if _positive(fnu) else zeropoint
+        if abs(other - zeropoint) > _AGREE:
+            raise InputError(
+                f"{where}: PHOTFLAM and PHOTPLAM give {_mag(zeropoint)} AB for one count per second, and"
+                f" PHOTFNU {_mag(other)}; say which holds: give the AB magnitude of pixel value 1 with"
+                " `--zeropoint`"
+            )
     elif _positive(fnu):
         zeropoint, keys = 8.9 - 2.5 * math.log10(fnu), "PHOTFNU"
     elif _positive(flam) and not known:
@@ -281,10 +330,10 @@ def _from_hst(card: Cards, unit: FluxUnit, where: str, known: list[Zeropoint]) -
         return [Zeropoint((agrees or [zeropoint])[0], f"from {keys}")]
     if total is not None and abs(total - zeropoint) < 0.01:
         return [_in_range(zeropoint, keys, where)]
-    said = f"BUNIT = {unit.text!r}" if unit.text else "no BUNIT"
+    said = f"BUNIT = {unit.text!r} does not say" if unit.text else "no BUNIT says"
     whole = f", or `--zeropoint {_mag(total)}` if of the whole exposure" if total is not None else ""
     raise InputError(
-        f"{where}: {keys} are per second, and {said} does not say whether the pixels are: type `--zeropoint"
+        f"{where}: {keys} are per second, and {said} whether the pixels are: type `--zeropoint"
         f" {_mag(zeropoint)}` if they are counts per second{whole} (`zeropoint:` in a recipe)"
     )
 

@@ -19,11 +19,15 @@ PER_SECOND = ("UKIRT WFCAM", "VISTA VIRCAM")
 """Whose MAGZPT (CASU) is of one second of exposure, without extinction and aperture correction."""
 
 
+_NEAR_INFRARED = re.compile(r"(?:[A-Z]+[ _-]+)?(?:J|H|K[SP]?|K_S|K[-_ ]?SHORT|K[-_ ]?PRIME)(?:[ _(-].*)?")
+
+
 def mission(card: Cards) -> str | None:
     """The instrument with zeropoints in Vega magnitudes that took the image, as named in `OFFSETS`."""
     words = {key: str(card(key) or "").upper() for key in ("TELESCOP", "INSTRUME", "ORIGIN", "SURVEY")}
     said = " ".join(words.values())
-    if "WISE" in said or _filter(card) in OFFSETS["WISE"]:
+    unwise = any(card(key) is not None for key in ("UNW_VER", "UNW_SKY", "UNW_SKYS"))
+    if "WISE" in said or unwise or _filter(card) in OFFSETS["WISE"]:
         return "WISE"
     of_survey = words["TELESCOP"] in ("FLWO", "CTIO") and near_infrared(card) and not words["INSTRUME"]
     if "2MASS" in said or of_survey:
@@ -37,7 +41,17 @@ def mission(card: Cards) -> str | None:
 
 def near_infrared(card: Cards) -> bool:
     """Whether the filter is one of those whose zeropoints are as often Vega as AB."""
-    return _filter(card) in ("J", "H", "K", "KS", "KP")
+    space = any(w in str(card("TELESCOP") or "").upper() for w in ("EUCLID", "HST", "JWST", "ROMAN"))
+    return not space and bool(_NEAR_INFRARED.fullmatch(_filter(card) or ""))
+
+
+def of_johnson(card: Cards) -> str | None:
+    """The filter where it is of Johnson's or Cousins' system, whose zeropoints are as often Vega as AB."""
+    for key in ("FILTER", "BAND", "FILTER1", "FILTER2"):
+        text = str(card(key) or "").strip()
+        if re.fullmatch(r"[UBVRI]([ _-]*(band|filter))?|(?i:.*(johnson|bessell?|cousins).*)", text):
+            return text
+    return None
 
 
 def to_ab(card: Cards, source: str | None) -> tuple[float, str] | None:

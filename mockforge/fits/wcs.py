@@ -11,15 +11,15 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.fits.check import Cards, quiet
 from mockforge.fits.distortion import CLOSE, without_tables
+from mockforge.fits.scale_cards import AGREE, check_agree, scale_cards
 
 SMALLEST_SCALE, LARGEST_SCALE = 0.001, 60.0
 """arcsec a pixel that instruments have."""
 _SQUARE = 0.02
 """Part by which the sides of a pixel may differ."""
+_SKY_AXES = ("RA", "DEC", "GLON", "GLAT", "ELON", "ELAT")
 _SKEW = 2.0
 """Degrees by which the axes may miss the right angle."""
-_SCALES = ("PIXSCALE", "PIXSCAL1", "PIXELSCL", "SECPIX", "SECPIX1", "PIXSCL")
-_SCALES_AGREE = 0.05
 
 
 def sky_of_pixels(wcs: Any, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -94,8 +94,8 @@ def read_wcs(path: Path, units: Any, index: int, given: float | None) -> tuple[A
     header leaves open. Raises InputError where the WCS is unusable, contradicts itself, or has
     pixels that are not square.
     """
-    header = units[index].header
-    if "CTYPE1" not in header:
+    header, of_primary = _header_with_wcs(units, index)
+    if header is None:
         return None, None, ""
     where = f"{path}[{index}]"
     try:
@@ -133,7 +133,17 @@ def read_wcs(path: Path, units: Any, index: int, given: float | None) -> tuple[A
         )
     tables = any(k in header for k in ("CPDIS1", "CPDIS2", "D2IMDIS1", "D2IMDIS2", "D2IMEXT"))
     note = f" (its lookup tables as polynomials, within {CLOSE:g} pixel)" if tables else ""
-    return wcs, scale, f"from the WCS{note}"
+    return wcs, scale, f"from the WCS{of_primary}{note}"
+
+
+def _header_with_wcs(units: Any, index: int) -> tuple[Any, str]:
+    """The header that holds the WCS: the extension's, else that of a primary without pixels, in words."""
+    own, primary = units[index].header, units[0].header
+    if "CTYPE1" in own:
+        return own, ""
+    if index and "CTYPE1" in primary and not units[0].shape and own.get("INHERIT", True) is not False:
+        return primary, " of the primary header"
+    return None, ""
 
 
 def scale_of(
@@ -143,10 +153,14 @@ def scale_of(
 
     Raises InputError where two of them disagree.
     """
-    found = [(k, float(v)) for k in _SCALES if _positive(v := card(k))]
+    found = scale_cards(card)
     key, said = found[0] if found else ("", None)
+    if wcs_scale is not None:  # one that disagrees, if there is one
+        key, said = next(((k, v) for k, v in found if abs(v / wcs_scale - 1) > AGREE), (key, said))
+    elif given is None:
+        check_agree(found, where)
     if given is not None:
-        if wcs_scale and abs(given / wcs_scale - 1) > _SCALES_AGREE:
+        if wcs_scale and abs(given / wcs_scale - 1) > AGREE:
             raise InputError(
                 f"{where}: pixel scale {given:g} arcsec was given and the WCS says {wcs_scale:g}; leave it"
                 " out or mend the WCS"
@@ -158,7 +172,7 @@ def scale_of(
             " the scale with `--pixel-scale`"
         )
     if wcs_scale and said:
-        if abs(said / wcs_scale - 1) > _SCALES_AGREE:
+        if abs(said / wcs_scale - 1) > AGREE:
             raise InputError(
                 f"{where}: {key} = {said:g} arcsec and the WCS says {wcs_scale:g}; say which holds: type"
                 f" `--pixel-scale {wcs_scale:g}` for the WCS, or mend the WCS"
@@ -181,8 +195,14 @@ def _celestial(header: Any, units: Any, where: str) -> Any:
     """The two celestial axes, longitude first, without lookup tables; None where there are none."""
     from astropy.wcs import WCS
 
-    wcs = WCS(header, fobj=units)
+    _check_reference(header, where)
+    wcs = WCS(_known_frame(header), fobj=units)
     if not wcs.has_celestial:
+        if str(header["CTYPE1"]).strip().upper().startswith(_SKY_AXES):
+            raise InputError(
+                f"{where}: CTYPE1 = {header['CTYPE1']!r} and CTYPE2 = {header.get('CTYPE2')!r} are no axes of"
+                " a projection as the standard spells them, as RA---TAN and DEC--TAN; mend or delete them"
+            )
         return None
     kinds = [kind.get("coordinate_type") for kind in wcs.get_axis_types()]
     if kinds[:2] != ["celestial", "celestial"]:
@@ -199,8 +219,39 @@ def _celestial(header: Any, units: Any, where: str) -> Any:
     if swapped:
         wcs = _longitude_first(wcs)
     with quiet():
-        _frame(wcs)  # raises for a frame that is not of the sky as stars see it
+        try:
+            _frame(wcs)
+        except ValueError as error:
+            raise InputError(
+                f"{where}: the WCS is unusable, since its frame is not known (CTYPE1 = {header['CTYPE1']!r},"
+                f" RADESYS = {header.get('RADESYS', header.get('RADECSYS'))!r}, EQUINOX ="
+                f" {header.get('EQUINOX')!r}); ICRS, FK5, FK4, galactic or ecliptic is wanted: mend RADESYS"
+            ) from error
     return without_tables(wcs, where)
+
+
+def _check_reference(header: Any, where: str) -> None:
+    """InputError where the place of the image on the sky is not said: the standard's default is 0."""
+    for key in ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"):
+        value = header.get(key)
+        sky = str(header["CTYPE1"]).strip().upper().startswith(_SKY_AXES)
+        if sky and (isinstance(value, (bool, str)) or not isinstance(value, (int, float))):
+            what = f"{key} = {value!r}" if key in header else f"no {key}"
+            unit = "degrees" if "VAL" in key else "pixels"
+            raise InputError(
+                f"{where}: the WCS has {what}, a number is wanted ({unit}; the default is 0): mend it, or"
+                " delete CTYPE1 and CTYPE2 and give the scale with `--pixel-scale`"
+            )
+
+
+def _known_frame(header: Any) -> Any:
+    """The header with its frame as the standard spells it: ' icrs' is ICRS."""
+    given = header.get("RADESYS")
+    if not isinstance(given, str) or given == given.strip().upper():
+        return header
+    header = header.copy()
+    header["RADESYS"] = given.strip().upper()
+    return header
 
 
 def _longitude_first(wcs: Any) -> Any:
