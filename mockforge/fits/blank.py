@@ -91,17 +91,18 @@ def _is_mark(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
 
 
 def _holes(band: np.ndarray, here: np.ndarray, left_out: np.ndarray) -> np.ndarray:
-    """Groups of pixels that are exactly 0 in an image where no other value comes twice: nothing but a gap
-    is so, however narrow (trails, columns in part, small holes)."""
+    """Groups of pixels that are exactly 0 in an image where no other value comes twice, or whose sky
+    is far above 0: nothing but a gap is so, however narrow (trails, columns in part, small holes)."""
     from scipy.ndimage import label
 
     none = np.zeros_like(here)
     if np.count_nonzero(here) < _HOLE or here.mean() > 0.5 or not _apart(band, 0.0, left_out):
         return none
     rest = band[~left_out]
-    low, high = np.percentile(rest, [16, 84])
+    lowest, low, high, highest = np.percentile(rest, [1, 16, 84, 99])
     sky = rest[(rest >= low) & (rest <= high)][:20_000]
-    if len(np.unique(sky)) < 0.95 * len(sky):
+    clear = float(lowest) > 5.0 * float(highest - lowest)  # a sky that was not subtracted, far above 0
+    if not clear and len(np.unique(sky)) < 0.95 * len(sky):
         return none
     groups, n = label(here, structure=np.ones((3, 3)))
     large = np.bincount(groups.ravel(), minlength=n + 1) >= _HOLE
