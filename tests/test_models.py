@@ -2,10 +2,16 @@
 
 import numpy as np
 
+from mockforge.batch import Batch
+from mockforge.evaluate.relative_errors import lit, misplaced_light, total_flux
 from mockforge.info import about
+from mockforge.recipe import load
 from mockforge.recover.demo import demonstrate
 from mockforge.recover.grid import upsampled
 from mockforge.recover.model import load_recoverer
+from mockforge.redshifter.geometry import FirstGuess
+from mockforge.redshifter.model import load_redshifter, predict
+from mockforge.rng import Stream
 from mockforge.train.model_files import bundled_models, network_kind
 
 LARGEST = 8e6
@@ -34,3 +40,26 @@ def test_bundled_models_recover_more_than_interpolation_shows():
             errors = [np.square(image - found.truth).mean() for image in (base, found.recovered)]
             gains.append(10 * np.log10(errors[0] / errors[1]))
         assert np.mean(gains) > 5, f"{name}: {gains} dB"
+
+
+def test_the_bundled_redshifter_learned_more_than_its_first_guess():
+    """On galaxies of another seed than those it learned: total flux, and where the light lies."""
+    import torch
+
+    model, images = load_redshifter("redshifter"), 32
+    recipe = load("redshift_pairs", ["seed=11"])
+    number = np.arange(images)
+    batch = Batch(number, number, np.full(images, "test"), recipe.splits)
+    for entry in recipe.stages:
+        batch = entry.stage(batch, Stream(11, (entry.name,)))
+    image, truth, z_in, z_out = (batch.arrays[name] for name in ("input", "target", "z_in", "z_out"))
+    assert batch.attributes["bands"] == model.bands and image.shape[2:] == model.shape
+    about_it = model.bands, image[0], batch.attributes["psf_fwhm_in_arcsec"], 0.5, 1.5
+    assert not list(model.learned.departures(*about_it))
+    guess = FirstGuess(model.geometry)(*(torch.from_numpy(v) for v in (image, z_in, z_out))).numpy()
+    flux = total_flux(truth)
+    errors = [
+        [np.median(e[lit(flux)]) for e in (np.abs(total_flux(made) / flux - 1), misplaced_light(made, truth))]
+        for made in (predict(model, image, z_in, z_out), guess)
+    ]
+    assert (np.array(errors[0]) < 0.8 * np.array(errors[1])).all(), errors
