@@ -52,7 +52,7 @@ def redshifter_card(model: Redshifter) -> str:
         "## Limits",
         "",
         f"- It learned {_ranges(model)} and {model.geometry.cosmology}.",
-        "  `mockforge redshift` refuses other redshifts, PSFs and noisier images, unless told to extrapolate.",
+        "  `mockforge redshift` refuses other redshifts, PSFs and noisier images, unless it is told to.",
         "- Its galaxies are those of its dataset: other spectra, shapes, PSFs and depths it has never seen.",
         "- It predicts one image, the likely one; the spread of what is possible is not given.",
         "- Light beyond the reach of the input's bands is inferred from the spectra of the dataset.",
