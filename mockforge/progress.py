@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from types import TracebackType
 from typing import Any
 
@@ -86,6 +87,19 @@ def say(text: str, quiet: int = 0) -> None:
     """A line on stderr, unless `quiet` is 1 or more."""
     if quiet < 1:
         print(text, file=sys.stderr, flush=True)
+
+
+def warn_in_sentences() -> None:
+    """From here on, warnings of this process that are for its user are a sentence alone, without the
+    line of the program that gave them."""
+    before = warnings.formatwarning
+
+    def shown(message: Any, category: type[Warning], *where: Any) -> str:
+        if category is UserWarning:
+            return f"warning: {message}\n"
+        return before(message, category, *where)
+
+    warnings.formatwarning = shown
 
 
 def _bar(unit: str) -> Any:

@@ -23,6 +23,7 @@ import numpy as np
 from mockforge.batch import Batch, concatenate
 from mockforge.engine.lock import hold_as_worker
 from mockforge.errors import InputError, MockforgeError
+from mockforge.progress import warn_in_sentences
 from mockforge.recipe.read import NamedStage, Recipe
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
@@ -54,6 +55,7 @@ def start(job: Job, alive: Connection) -> None:
     _job = job
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the build decides
     _quieten_h5py()
+    warn_in_sentences()
     hold_as_worker(job.lock_folder)
     threading.Thread(target=_end_with_build, args=(alive,), daemon=True).start()
 
