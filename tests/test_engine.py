@@ -139,7 +139,7 @@ def test_ctrl_c_is_a_sentence() -> None:
     process = run("build", "tiny.yaml", "stages.stop.at=4", "--out", "out", "--workers", "1")
     wait_for(Path("out/shards/00000.json"))
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=90)
     assert process.returncode == 130 and "Traceback" not in said
     assert "interrupted: 1 of 3 shards are finished in out; the same command goes on from there" in said
 
