@@ -40,6 +40,8 @@ _KINDS = (*MASKS, "FLG", "DQM", "GPM", "GOODPIX", *VARIANCES, *SIGMAS, *INVERSES
 _KIND = "|".join(sorted((re.escape(k) for k in _KINDS), key=len, reverse=True))
 _BESIDE = re.compile(rf"^(.+[_.-])?({_KIND})([_.-]?\d+)?$|^(TRUTH|VAR|ERR|RMS|MASK|IVAR|WHT|WEIGHT|PSF)_.+$")
 """VIS_RMS, ERR, INVVAR_2, TRUTH_g."""
+_OF_PSFS = ("DET_SAMP", "OVERSAMP", "DET_DIST", "OVERDIST")
+"""Images of a PSF in different pixels, as STPSF (WebbPSF) writes them: none stands beside another."""
 _IMAGE = (
     "",
     "SCI",
@@ -64,7 +66,7 @@ _FILTER = re.compile(
 
 def is_beside(name: str) -> bool:
     """Whether an extension of this name stands beside an image: a weight, a mask, a PSF, a model."""
-    return bool(_BESIDE.match(name.upper()))
+    return bool(_BESIDE.match(name.upper())) and name.upper() not in _OF_PSFS
 
 
 def is_a_mask(name: str) -> bool:

@@ -28,13 +28,16 @@ def psf_fwhm_of(card: Cards, scale: float | None) -> tuple[float | None, str]:
         words = f"{key} = {value!r}{' pixels' if in_pixels else ''}"
         if not is_number(value) or not _possible(value * factor, scale):
             sides = f" in pixels of {scale:g}" if scale else ""
-            return None, f"not known: {words} is no FWHM in arcsec{sides}; give it with --psf-fwhm"
+            return (
+                None,
+                f"not known: {words} is no FWHM in arcsec{sides}; give it with --psf-fwhm (psf_fwhm_arcsec)",
+            )
         found.append((float(value) * factor, f"{key}{' (pixels) and the pixel scale' if in_pixels else ''}"))
     if not found:
         return None, "not known: no PSFFWHM"
     if len(found) > 1 and abs(found[0][0] / found[1][0] - 1) > _AGREE:
         both = " and ".join(f"{key} = {value:.4g} arcsec" for value, key in found)
-        return None, f"not known: {both} disagree; say which holds with --psf-fwhm"
+        return None, f"not known: {both} disagree; say which holds with --psf-fwhm (psf_fwhm_arcsec)"
     return found[0][0], f"FWHM from {found[0][1]}"
 
 

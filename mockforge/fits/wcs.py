@@ -107,7 +107,7 @@ def read_wcs(path: Path, units: Any, index: int, given: float | None) -> tuple[A
         raise _unusable(path, index, " ".join(str(error).split())[:160]) from error
     if wcs is None:
         return None, *_linear(header)
-    if not _has_scale(header):
+    if not has_scale(header):
         if given is not None:
             return None, given, "as given; the WCS has no pixel scale (no CD, PC or CDELT) and is left out"
         raise InputError(
@@ -294,7 +294,8 @@ def _linear(header: Any) -> tuple[float | None, str]:
     return (float(f"{scales[0]:.10g}"), "from CDELT, linear axes") if square else (None, "")
 
 
-def _has_scale(header: Any) -> bool:
+def has_scale(header: Any) -> bool:
+    """Whether a header's WCS says how large a pixel is; the standard's default is 1 degree."""
     return any(
         k in header
         for k in (

@@ -16,6 +16,8 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.fits.bands import Plane, find_planes
 from mockforge.fits.check import cards_of, opened, quiet
+from mockforge.fits.scale_cards import scale_cards
+from mockforge.fits.wcs import LARGEST_SCALE, SMALLEST_SCALE, has_scale
 
 _SCALES_AGREE = 0.01
 """A scale card and the WCS may differ by this part."""
@@ -88,6 +90,12 @@ def psf_pixels(data: np.ndarray, where: str, scale: float | None = None) -> PsfP
     _check_peak(data, where)
     x, y = centroid(data)
     wide = _width(data)
+    part = float(data[round(y), round(x)] / data.max())
+    if part < 0.5:
+        raise InputError(
+            f"{where}: its middle (x = {x:.2f}, y = {y:.2f}) is {part:.2g} of its"
+            " brightest pixel; a PSF that is brightest in the middle is wanted: is it out of focus?"
+        )
     room = min(x, y, data.shape[1] - 1 - x, data.shape[0] - 1 - y)
     if room < max(1.0, 0.75 * wide):
         raise InputError(
@@ -131,6 +139,13 @@ def _width(data: np.ndarray) -> float:
 
 
 def _check_peak(data: np.ndarray, where: str) -> None:
+    from scipy.ndimage import label
+
+    _, peaks = label(data >= 0.5 * data.max(), structure=np.ones((3, 3)))
+    if peaks > 1:
+        raise InputError(
+            f"{where}: {peaks} places apart are brighter than half the peak; an image of one star is wanted"
+        )
     edge = np.concatenate([data[0], data[-1], data[1:-1, 0], data[1:-1, -1]])
     part = float((data >= 0.5 * data.max()).mean())
     if part > _LARGEST_CORE:
@@ -160,12 +175,13 @@ def _scale(plane: Plane, units: list, where: str, given: float | None) -> float 
     from astropy.wcs.utils import proj_plane_pixel_scales
 
     card = cards_of(units, plane.hdu.index)
-    found = [(k, float(v)) for k in ("PIXSCALE", "PIXELSCL", "SECPIX", "SECPIX1") if _positive(v := card(k))]
+    found = scale_cards(card)
+    header = units[plane.hdu.index].header
     with quiet():
-        wcs = WCS(units[plane.hdu.index].header).celestial
-        if wcs.naxis == 2 and wcs.has_celestial:
+        wcs = WCS(header).celestial if has_scale(header) else None
+        if wcs is not None and wcs.naxis == 2 and wcs.has_celestial:
             sides = proj_plane_pixel_scales(wcs) * 3600
-            if abs(sides[0] / sides[1] - 1) > _SQUARE:
+            if abs(sides[0] / sides[1] - 1) > _SQUARE and given is None:
                 raise InputError(
                     f"{where}: pixels are not square ({sides[0]:.4g} x {sides[1]:.4g} arcsec); resample it"
                 )
@@ -178,8 +194,12 @@ def _scale(plane: Plane, units: list, where: str, given: float | None) -> float 
                 f"{where}: {found[0][0]} is {found[0][1]:g} arcsec and {key} says {value:g}; type the right"
                 f" one, as `pixel_scale_arcsec: {value:g}`, or mend the header"
             )
-    return found[0][1] if found else None
-
-
-def _positive(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    if not found:
+        return None
+    key, scale = found[0]
+    if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
+        raise InputError(
+            f"{where}: {key} says {scale:g} arcsec a pixel, {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are"
+            f" wanted; type `pixel_scale_arcsec: {scale:g}` if it is right"
+        )
+    return scale

@@ -135,3 +135,47 @@ def test_a_folder_of_the_home(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["hst-f606w.fits", "hst-f160w.fits"])
 def test_stars_of_real_psfs_are_where_they_were_put(name, shared_data):
     assert moved(shared_data / "psf" / name, SCALE) == pytest.approx((0, 0), abs=0.05)
+
+
+def test_more_than_one_star_and_one_that_is_dark_in_the_middle():
+    y, x = np.indices((41, 41))
+    star = [np.exp(-((x - c) ** 2 + (y - 20) ** 2) / 4.0) for c in (10, 30)]
+    with pytest.raises(InputError, match="2 places apart"):
+        psf_pixels(star[0] + 0.9 * star[1], "PSF")
+    psf_pixels(star[0] + 0.05 * star[1], "PSF")
+    with pytest.raises(InputError, match="out of focus"):
+        r = np.hypot(x - 20, y - 20)
+        psf_pixels(np.exp(-((r - 8) ** 2) / 8), "PSF")
+
+
+@pytest.mark.parametrize(
+    ("cards", "scale"),
+    [({"PIXSCALE": (60.0, "[mas]")}, 0.06), ({"PIXSCAL1": 0.06, "PIXSCAL2": 0.06}, 0.06),
+     ({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 1.0, "CRVAL2": 2.0}, None)],
+)  # fmt: skip
+def test_scales_of_headers(cards, scale, tmp_path):
+    y, x = np.indices((41, 41)) - 20
+    header = fits.Header()
+    for key, value in cards.items():
+        header[key] = value
+    fits.PrimaryHDU(np.exp(-(x**2 + y**2) / 4.0), header).writeto(tmp_path / "p.fits")
+    assert read_psf_image(tmp_path / "p.fits", None).pixel_scale_arcsec == scale
+
+
+def test_a_scale_that_no_instrument_has(tmp_path):
+    y, x = np.indices((41, 41)) - 20
+    header = fits.Header({"PIXSCALE": 200.0})
+    fits.PrimaryHDU(np.exp(-(x**2 + y**2) / 4.0), header).writeto(tmp_path / "p.fits")
+    with pytest.raises(InputError, match="PIXSCALE says 200 arcsec"):
+        read_psf_image(tmp_path / "p.fits", None)
+    assert read_psf_image(tmp_path / "p.fits", None, 200.0).pixel_scale_arcsec == 200
+
+
+def test_two_images_of_one_psf_are_asked_about(tmp_path):
+    y, x = np.indices((41, 41)) - 20
+    units = [fits.ImageHDU(np.exp(-(x**2 + y**2) / 4.0), fits.Header({"PIXELSCL": 0.06}), name=name)
+             for name in ("OVERSAMP", "DET_SAMP")]  # fmt: skip
+    fits.HDUList([fits.PrimaryHDU(), *units]).writeto(tmp_path / "p.fits")
+    with pytest.raises(InputError, match=r"p.fits\[OVERSAMP\]"):
+        read_psf_image(tmp_path / "p.fits", None)
+    assert read_psf_image(tmp_path / "p.fits", "DET_SAMP").pixel_scale_arcsec == 0.06
