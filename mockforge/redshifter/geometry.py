@@ -31,17 +31,12 @@ class Geometry:
 
 def pivot_wavelengths(bands: tuple[str, ...]) -> tuple[float, ...]:
     """Pivot wavelength of each band in Angstrom, from its curve; InputError for an unknown band."""
-    from mockforge.sky.bandpass import curve
+    from mockforge.observe.psf import pivot_um
 
-    out = []
-    for band in bands:
-        try:
-            wave, throughput = curve(band)
-        except InputError as error:
-            raise InputError(f"{error}; or give wavelength_angstrom, one number a band") from error
-        photons, energy = np.trapezoid(wave * throughput, wave), np.trapezoid(throughput / wave, wave)
-        out.append(float(np.sqrt(photons / energy)))
-    return tuple(out)
+    try:
+        return tuple(1e4 * pivot_um(band) for band in bands)
+    except InputError as error:
+        raise InputError(f"{error}; or give wavelength_angstrom, one number a band") from error
 
 
 class FirstGuess(nn.Module):

@@ -8,6 +8,7 @@ import torch
 
 from mockforge.errors import InputError
 from mockforge.observe.redshift import flux_factor, luminosity_distance, size_factor
+from mockforge.observe.psf import pivot_um
 from mockforge.redshifter.geometry import FirstGuess, Geometry, centroid, overlap, pivot_wavelengths
 from mockforge.sky.sersic import sersic
 
@@ -100,5 +101,6 @@ def test_the_centre_of_the_light_is_found_and_stays_near_the_stamp_s():
 def test_pivot_wavelengths():
     # Instrument handbooks: ACS F606W 5921, WFC3 F160W 15369 Angstrom.
     assert pivot_wavelengths(("F606W", "F160W")) == pytest.approx((5921, 15369), rel=0.003)
+    assert pivot_wavelengths(("VIMOS_U",)) == pytest.approx((1e4 * pivot_um("VIMOS_U"),), rel=1e-9)
     with pytest.raises(InputError, match="wavelength_angstrom"):
         pivot_wavelengths(("F606W", "F607W"))
