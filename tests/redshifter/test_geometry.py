@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mockforge.errors import InputError
-from mockforge.observe.redshift import flux_factor, luminosity_distance, size_factor
 from mockforge.observe.psf import pivot_um
+from mockforge.observe.redshift import flux_factor, luminosity_distance, size_factor
 from mockforge.redshifter.geometry import FirstGuess, Geometry, centroid, overlap, pivot_wavelengths
 from mockforge.sky.sersic import sersic
 
