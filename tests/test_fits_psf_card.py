@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mockforge.errors import InputError
 from mockforge.fits.read import read_field
+from mockforge.label.image import label_image
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fits_files import header, image
@@ -32,3 +34,11 @@ def test_the_header_says_how_wide_the_psf_is(cards, fwhm, words, tmp_path):
     field = read_field(image(tmp_path / "a.fits", head=head))
     assert field.psf_fwhm_arcsec == (None if fwhm is None else (pytest.approx(fwhm),))
     assert words in field.origin["PSF"]
+
+
+def test_the_users_word_goes_before_the_header(tmp_path):
+    path = image(tmp_path / "a.fits", head=header("nJy", PSFFWHM=80.0))
+    found = label_image(path, tmp_path / "out", psf_fwhm_arcsec=[0.8])
+    assert found.origin["PSF"] == "FWHM as given"
+    with pytest.raises(InputError, match=r"0.8, 0.9 for 1 bands"):
+        label_image(path, tmp_path / "out", psf_fwhm_arcsec=[0.8, 0.9])

@@ -199,3 +199,20 @@ def test_unwise_and_an_ab_card_beside_one_without_a_system(tmp_path):
     assert ab("b.fits", ABMAGZP=25.0, MAGZP=23.6, FILTER="H") == pytest.approx(25.0)
     assert ab("c.fits", ZP=25.0, FILTER="r") == pytest.approx(25.0)
     assert ab("d.fits", ZP=25.96, FILTER="F160W") == pytest.approx(25.96)
+
+
+@pytest.mark.parametrize(
+    "comment", ["mag of 1 count/s", "zeropoint for 1 s exposure", "[mag] ADU per sec", "1-sec zeropoint"]
+)
+def test_a_zeropoint_of_one_second(comment, tmp_path):
+    def read(name, **cards):
+        head = header(**cards)
+        head["MAGZERO"] = (25.0, comment)
+        return read_field(image(tmp_path / name, head=head)).origin["zeropoint"]
+
+    with pytest.raises(InputError, match=r"--zeropoint 25` if they are, or `--zeropoint 32.5` if of EXPTIME"):
+        read("a.fits", unit="adu", EXPTIME=1000.0)
+    with pytest.raises(InputError, match="MAGZERO = 25 is of one second"):
+        read("b.fits")
+    assert read("c.fits", unit="adu/s", EXPTIME=1000.0).startswith("25 AB")
+    assert read("d.fits", unit="adu", EXPTIME=1.0).startswith("25 AB")

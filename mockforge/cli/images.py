@@ -37,6 +37,7 @@ def label(
     zeropoint: Zeropoint = None,
     pixel_scale: PixelScale = None,
     mask_bits: MaskBits = None,
+    psf_fwhm: PsfFwhm = None,
     threshold: Annotated[
         float | None, typer.Option(metavar="SIGMA", help="Detection threshold [5].", show_default=False)
     ] = None,
@@ -81,6 +82,7 @@ def label(
         zeropoint=numbers_of("--zeropoint", zeropoint),
         pixel_scale_arcsec=pixel_scale,
         mask_bits=names_of(mask_bits),
+        psf_fwhm_arcsec=numbers_of("--psf-fwhm", psf_fwhm),
     )
     if not quiet:
         rms = ", ".join(f"{band} {value:.4g}" for band, value in zip(found.bands, found.sky_rms, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mockforge.fits.check import Cards
-from mockforge.fits.units import is_number
+from mockforge.fits.zeropoint_cards import is_number
 
 _KEYS = ("PSFFWHM", "PSF_FWHM")
 _NARROWEST, _WIDEST = 0.005, 60.0

@@ -11,16 +11,17 @@ from mockforge.errors import InputError
 from mockforge.fits.check import Cards
 from mockforge.fits.flux_unit import FluxUnit, flux_unit
 from mockforge.fits.vega import PER_SECOND, mission, near_infrared, of_johnson, to_ab
-
-_CARDS = (
-    "MAGZERO", "ABMAGZP", "MAGZPT", "MAGZP", "ZEROPNT", "ZEROPOIN", "PHOTZP", "PHOTZPT", "ZPAB", "ZP_AB",
-    "ZP", "SEXMGZPT", "MAG_ZP",
-)  # fmt: skip
-"""Cards that hold the magnitude of pixel value 1."""
-_LIKE_ZEROPOINT = re.compile(
-    r"^(?!BZERO)(?!.*(ERR|RMS|UNC|STD|SIG|SCAT|DEV)).*(ZP|ZERO|ZMAG|MAG_?0)|^PHOT_C$|^ABMAG"
+from mockforge.fits.zeropoint_cards import (
+    CARDS,
+    check_scaled,
+    check_second,
+    is_number,
+    mag,
+    of_casu,
+    positive,
+    unlisted,
 )
-"""Names of cards that may hold a zeropoint in ways that are not known here."""
+
 _USUALLY_AB = ("MAGZERO", "ABMAGZP", "ZPAB", "ZP_AB")
 _SYSTEMS = ("MAGSYS", "ZPSYS", "MAGTYPE", "PHOTSYS")
 LOWEST, HIGHEST = 0.0, 50.0
@@ -67,7 +68,7 @@ def zeropoint_of(
         said = Zeropoint(None, "")
     differs = said.ab is not None and abs(said.ab - given) > 0.01
     note = f" (the header says {said.origin}: not used)" if differs else ""
-    return Zeropoint(given, f"{_mag(given)} AB as given{note}")
+    return Zeropoint(given, f"{mag(given)} AB as given{note}")
 
 
 def _of_header(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Zeropoint:
@@ -75,7 +76,7 @@ def _of_header(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Z
     of_unit = _from_unit(card, unit, where, area)
     if of_unit is not None:
         found.append(of_unit)
-    for one in _from_cards(card, where):
+    for one in _from_cards(card, where, rate=unit.kind == "counts" and unit.second):
         (found if one.ab is not None else notes).append(one)
     flux_of_mag_0 = card("FLUXMAG0")
     if is_number(flux_of_mag_0) and flux_of_mag_0 > 0:
@@ -83,32 +84,17 @@ def _of_header(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Z
     if unit.kind not in ("flux", "brightness", "per_lambda"):  # else it is of the counts there once were
         found += _from_hst(card, unit, where, found)
     if not found:
-        text = "; ".join(n.origin for n in notes) or _unlisted(card) or _unknown(unit)
+        text = "; ".join(n.origin for n in notes) or unlisted(card) or _unknown(unit)
         return Zeropoint(None, text)
     first = found[0]
     for other in found[1:]:
         if abs((first.ab or 0) - (other.ab or 0)) > _AGREE:
             raise InputError(
-                f"{where}: two zeropoints disagree: {_mag(first.ab)} AB {first.origin}, and {_mag(other.ab)}"
-                f" AB {other.origin}; say which holds, with `--zeropoint {_mag(first.ab)}` or `--zeropoint"
-                f" {_mag(other.ab)}` (`zeropoint:` in a recipe)"
+                f"{where}: two zeropoints disagree: {mag(first.ab)} AB {first.origin}, and {mag(other.ab)}"
+                f" AB {other.origin}; say which holds, with `--zeropoint {mag(first.ab)}` or `--zeropoint"
+                f" {mag(other.ab)}` (`zeropoint:` in a recipe)"
             )
-    return Zeropoint(first.ab, f"{_mag(first.ab)} AB {first.origin}")
-
-
-def _unlisted(card: Cards) -> str:
-    """Numbers that may be a zeropoint, by the names of their cards, of which no meaning is known."""
-    found: dict[str, float] = {}
-    for header in card.headers:
-        for key in dict.fromkeys(header):
-            value = card(key) if _LIKE_ZEROPOINT.search(key.upper()) and key.upper() not in _CARDS else None
-            if is_number(value) and 10.0 <= value <= 40.0:
-                found.setdefault(key, float(value))
-    if not found:
-        return ""
-    named = ", ".join(f"{key} = {_mag(value)}" for key, value in list(found.items())[:4])
-    first = _mag(next(iter(found.values())))
-    return f"not known: what {named} means; --zeropoint {first} if it is the AB magnitude of pixel value 1"
+    return Zeropoint(first.ab, f"{mag(first.ab)} AB {first.origin}")
 
 
 def _unknown(unit: FluxUnit) -> str:
@@ -122,7 +108,7 @@ def _from_unit(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Z
         return Zeropoint(unit.zeropoint, origin)
     if unit.kind == "per_lambda":
         pivot = card("PHOTPLAM")
-        if not _positive(pivot):
+        if not positive(pivot):
             raise InputError(
                 f"{where}: BUNIT = {unit.text!r} is a flux per wavelength; its AB zeropoint needs the pivot"
                 " wavelength and no PHOTPLAM is there: give the zeropoint with `--zeropoint`"
@@ -137,7 +123,7 @@ def _from_unit(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Z
     milli, mega = (v + shift for v in unit.either)
     raise InputError(
         f"{where}: BUNIT = {unit.text!r} may be milli- or megajansky, a factor of 1e9: say which with"
-        f" `--zeropoint {_mag(milli)}` (mJy) or `--zeropoint {_mag(mega)}` (MJy), `zeropoint:` in a recipe"
+        f" `--zeropoint {mag(milli)}` (mJy) or `--zeropoint {mag(mega)}` (MJy), `zeropoint:` in a recipe"
     )
 
 
@@ -145,7 +131,7 @@ def _solid_angle(card: Cards, unit: FluxUnit, where: str, area: float | None) ->
     """Steradians of a pixel, or beams in a pixel, and the cards they are from."""
     if unit.per == "beam":
         axes = [card("BMAJ"), card("BMIN")]
-        if not all(_positive(a) for a in axes) or area is None:
+        if not all(positive(a) for a in axes) or area is None:
             raise InputError(
                 f"{where}: BUNIT = {unit.text!r} is flux per beam, and the beam (BMAJ, BMIN) or the pixel"
                 " scale is not known; give the AB magnitude of pixel value 1 with `--zeropoint`, which is 2.5"
@@ -160,7 +146,7 @@ def _solid_angle(card: Cards, unit: FluxUnit, where: str, area: float | None) ->
             )
         return area / beam, ", BMAJ, BMIN and the pixel scale"
     said = [(k, float(v) * f) for k, f in (("PIXAR_SR", 1.0), ("PIXAR_A2", math.radians(1 / 3600) ** 2))
-            if _positive(v := card(k))]  # fmt: skip
+            if positive(v := card(k))]  # fmt: skip
     if not said and area is None:
         raise InputError(
             f"{where}: BUNIT = {unit.text!r} is flux per solid angle, and neither PIXAR_SR nor a pixel scale"
@@ -170,13 +156,13 @@ def _solid_angle(card: Cards, unit: FluxUnit, where: str, area: float | None) ->
         return float(area or 1.0), " and the pixel's area by the pixel scale"
     key, value = said[0]
     if len(said) > 1 and abs(value / said[1][1] - 1) > _AREAS_AGREE:
-        either = [_mag(unit.zeropoint - 2.5 * math.log10(v)) for _, v in said]
+        either = [mag(unit.zeropoint - 2.5 * math.log10(v)) for _, v in said]
         raise InputError(
             f"{where}: PIXAR_SR says a pixel has {value:.4g} sr, and PIXAR_A2 {said[1][1]:.4g} sr; say which"
             f" holds, with `--zeropoint {either[0]}` or `--zeropoint {either[1]}`"
         )
     if area is not None and abs(value / area - 1) > _AREAS_AGREE:
-        either = [_mag(unit.zeropoint - 2.5 * math.log10(v)) for v in (value, area)]
+        either = [mag(unit.zeropoint - 2.5 * math.log10(v)) for v in (value, area)]
         raise InputError(
             f"{where}: {key} says a pixel has {value:.4g} sr, and the pixel scale {area:.4g} sr; say which"
             f" holds, with `--zeropoint {either[0]}` or `--zeropoint {either[1]}`"
@@ -184,12 +170,15 @@ def _solid_angle(card: Cards, unit: FluxUnit, where: str, area: float | None) ->
     return value, f", {key}"
 
 
-def _from_cards(card: Cards, where: str) -> list[Zeropoint]:
-    """Every zeropoint card; those whose meaning is not known come with None and a sentence."""
+def _from_cards(card: Cards, where: str, rate: bool) -> list[Zeropoint]:
+    """Every zeropoint card; those whose meaning is not known come with None and a sentence.
+
+    `rate`: whether BUNIT says that pixels are counts per second.
+    """
     said = " ".join(str(card(k) or "") for k in _SYSTEMS).strip()
     source = mission(card)
     out: list[Zeropoint] = []
-    for key in _CARDS:
+    for key in CARDS:
         value = card(key)
         if value is None:
             continue
@@ -205,12 +194,14 @@ def _from_cards(card: Cards, where: str) -> list[Zeropoint]:
                              " or give the zeropoint with `--zeropoint`")  # fmt: skip
         if key == "MAGZPT" and (source in PER_SECOND or card("CASUTABL") is not None):
             if all(z.ab is None for z in out) and card("PHOTZP") is None:
-                raise _of_casu(card, float(value), source, where)
+                raise of_casu(card, float(value), source, where)
             continue
-        _check_scaled(card, float(value), key, where)
+        check_scaled(card, float(value), key, where)
+        if not rate:
+            check_second(card, float(value), key, where)
         out.append(_of_system(card, key, float(value), said, source, where))
     exposure, instrument = card("EXPTIME"), card("FPA.ZP")
-    if _positive(instrument) and _positive(exposure) and all(z.ab is None for z in out):
+    if positive(instrument) and positive(exposure) and all(z.ab is None for z in out):
         value = instrument + 2.5 * math.log10(exposure)
         out.append(Zeropoint(value, "from FPA.ZP and EXPTIME, as Pan-STARRS stacks mean it"))
     return out
@@ -225,14 +216,14 @@ def _of_system(card: Cards, key: str, value: float, said: str, source: str | Non
         if is_number(card("ABMAGZP")) or is_number(card("ZPAB")) or is_number(card("ZP_AB")):
             return Zeropoint(None, f"not known: {key} has no magnitude system (MAGSYS)")
         raise InputError(
-            f"{where}: {key} = {_mag(value)} without a magnitude system (MAGSYS), and in the near infrared it"
-            f" is as often Vega as AB: type `--zeropoint {_mag(value)}` if it is AB; if it is Vega, that plus"
+            f"{where}: {key} = {mag(value)} without a magnitude system (MAGSYS), and in the near infrared it"
+            f" is as often Vega as AB: type `--zeropoint {mag(value)}` if it is AB; if it is Vega, that plus"
             " 0.9 (J), 1.4 (H) or 1.9 (K)"
         )
     if system == "" and source is None and key not in _USUALLY_AB and (johnson := of_johnson(card)):
         raise InputError(
-            f"{where}: {key} = {_mag(value)} without a magnitude system (MAGSYS), and in the filter {johnson}"
-            f" it is as often Vega as AB: type `--zeropoint {_mag(value)}` if it is AB; if it is Vega, that"
+            f"{where}: {key} = {mag(value)} without a magnitude system (MAGSYS), and in the filter {johnson}"
+            f" it is as often Vega as AB: type `--zeropoint {mag(value)}` if it is AB; if it is Vega, that"
             " plus 0.79 (U), -0.09 (B), 0.02 (V), 0.21 (R) or 0.45 (I)"
         )
     if system == "AB" or (system == "" and source is None):
@@ -240,19 +231,19 @@ def _of_system(card: Cards, key: str, value: float, said: str, source: str | Non
         return _in_range(value, key, where, as_said)
     if system == "ST":
         pivot = card("PHOTPLAM")
-        if not _positive(pivot):
+        if not positive(pivot):
             return Zeropoint(
-                None, f"not known: {key} = {_mag(value)} is in ST magnitudes and no PHOTPLAM is there"
+                None, f"not known: {key} = {mag(value)} is in ST magnitudes and no PHOTPLAM is there"
             )
         return _in_range(value - 5 * math.log10(pivot) + 18.692, f"{key} (ST), PHOTPLAM", where)
     offset = to_ab(card, source)
     if offset is None:
         return Zeropoint(
             None,
-            f"not known: {key} = {_mag(value)} is a Vega magnitude and what makes it AB in this band is not"
-            f" known here; --zeropoint {_mag(value)} plus m_AB - m_Vega of the band",
+            f"not known: {key} = {mag(value)} is a Vega magnitude and what makes it AB in this band is not"
+            f" known here; --zeropoint {mag(value)} plus m_AB - m_Vega of the band",
         )
-    name = f"{key} = {_mag(value)} Vega plus {offset[0]:g} for {offset[1]}"
+    name = f"{key} = {mag(value)} Vega plus {offset[0]:g} for {offset[1]}"
     return _in_range(value + offset[0], name, where)
 
 
@@ -270,44 +261,21 @@ def _system(said: str, where: str, key: str) -> str:
     )
 
 
-def _of_casu(card: Cards, value: float, source: str | None, where: str) -> InputError:
-    offset, exposure = to_ab(card, source), card("EXPTIME")
-    words = "plus 2.5 log10 of the exposure time and m_AB - m_Vega of the band"
-    if offset is not None and _positive(exposure):
-        ab = value + offset[0] + 2.5 * math.log10(exposure)
-        words = f"here {_mag(ab)}, with EXPTIME = {exposure:g} s and {offset[0]:g} mag for {offset[1]}"
-    return InputError(
-        f"{where}: MAGZPT = {_mag(value)} of the CASU pipeline is the Vega magnitude of one count per second"
-        f" above the atmosphere, not that of pixel value 1: give that in AB with `--zeropoint` ({words}, less"
-        " extinction and aperture correction)"
-    )
-
-
-def _check_scaled(card: Cards, value: float, key: str, where: str) -> None:
-    scale = card("FLXSCALE")
-    if _positive(scale) and abs(scale - 1) > 1e-6:
-        both = _mag(value), _mag(value - 2.5 * math.log10(scale))
-        raise InputError(
-            f"{where}: {key} = {_mag(value)} and FLXSCALE = {scale:g}: if the pixels have been multiplied by"
-            f" FLXSCALE, type `--zeropoint {both[0]}`; if they are still to be, `--zeropoint {both[1]}`"
-        )
-
-
 def _from_hst(card: Cards, unit: FluxUnit, where: str, known: list[Zeropoint]) -> list[Zeropoint]:
     """ACS and WFC3 data handbooks: ABMAG_ZP = -2.5 log10 PHOTFLAM - 5 log10 PHOTPLAM - 2.408."""
     flam, pivot, fnu = (card(k) for k in ("PHOTFLAM", "PHOTPLAM", "PHOTFNU"))
-    if _positive(flam) and _positive(pivot):
+    if positive(flam) and positive(pivot):
         zeropoint, keys = -2.5 * math.log10(flam) - 5.0 * math.log10(pivot) - 2.408, "PHOTFLAM, PHOTPLAM"
-        other = 8.9 - 2.5 * math.log10(fnu) if _positive(fnu) else zeropoint
+        other = 8.9 - 2.5 * math.log10(fnu) if positive(fnu) else zeropoint
         if abs(other - zeropoint) > _AGREE:
             raise InputError(
-                f"{where}: PHOTFLAM and PHOTPLAM give {_mag(zeropoint)} AB for one count per second, and"
-                f" PHOTFNU {_mag(other)}; say which holds: give the AB magnitude of pixel value 1 with"
+                f"{where}: PHOTFLAM and PHOTPLAM give {mag(zeropoint)} AB for one count per second, and"
+                f" PHOTFNU {mag(other)}; say which holds: give the AB magnitude of pixel value 1 with"
                 " `--zeropoint`"
             )
-    elif _positive(fnu):
+    elif positive(fnu):
         zeropoint, keys = 8.9 - 2.5 * math.log10(fnu), "PHOTFNU"
-    elif _positive(flam) and not known:
+    elif positive(flam) and not known:
         raise InputError(
             f"{where}: PHOTFLAM = {flam:g} and no PHOTPLAM, the pivot wavelength in Angstrom; the AB"
             " zeropoint is -2.5 log10 PHOTFLAM - 5 log10 PHOTPLAM - 2.408: give it with `--zeropoint`"
@@ -317,7 +285,7 @@ def _from_hst(card: Cards, unit: FluxUnit, where: str, known: list[Zeropoint]) -
     if unit.kind == "counts" and unit.second:
         return [_in_range(zeropoint, keys, where)]
     exposure = _exposure(card, where) if unit.kind == "counts" or not known else card("EXPTIME")
-    total = zeropoint + 2.5 * math.log10(exposure) if _positive(exposure) else None
+    total = zeropoint + 2.5 * math.log10(exposure) if positive(exposure) else None
     if unit.kind == "counts":
         if total is None:
             raise InputError(
@@ -331,10 +299,10 @@ def _from_hst(card: Cards, unit: FluxUnit, where: str, known: list[Zeropoint]) -
     if total is not None and abs(total - zeropoint) < 0.01:
         return [_in_range(zeropoint, keys, where)]
     said = f"BUNIT = {unit.text!r} does not say" if unit.text else "no BUNIT says"
-    whole = f", or `--zeropoint {_mag(total)}` if of the whole exposure" if total is not None else ""
+    whole = f", or `--zeropoint {mag(total)}` if of the whole exposure" if total is not None else ""
     raise InputError(
         f"{where}: {keys} are per second, and {said} whether the pixels are: type `--zeropoint"
-        f" {_mag(zeropoint)}` if they are counts per second{whole} (`zeropoint:` in a recipe)"
+        f" {mag(zeropoint)}` if they are counts per second{whole} (`zeropoint:` in a recipe)"
     )
 
 
@@ -344,7 +312,7 @@ def _one_of(value: float, known: list[Zeropoint]) -> bool:
 
 def _exposure(card: Cards, where: str) -> Any:
     """EXPTIME in seconds; InputError where the extension and the primary disagree."""
-    found = [v for v in card.values("EXPTIME") if _positive(v)]
+    found = [v for v in card.values("EXPTIME") if positive(v)]
     if len(found) > 1 and abs(found[0] / found[1] - 1) > 0.01:
         raise InputError(
             f"{where}: EXPTIME = {found[0]:g} in the extension and {found[1]:g} in the primary header; give"
@@ -356,21 +324,8 @@ def _exposure(card: Cards, where: str) -> Any:
 def _in_range(value: float, keys: str, where: str, note: str = "") -> Zeropoint:
     if not LOWEST <= value <= HIGHEST:
         raise InputError(
-            f"{where}: {keys.split(' ')[0].rstrip(',')} = {_mag(value)}, a zeropoint from {LOWEST:g} to"
-            f" {HIGHEST:g} AB is wanted ({keys}); if it is right, type `--zeropoint {_mag(value)}`"
+            f"{where}: {keys.split(' ')[0].rstrip(',')} = {mag(value)}, a zeropoint from {LOWEST:g} to"
+            f" {HIGHEST:g} AB is wanted ({keys}); if it is right, type `--zeropoint {mag(value)}`"
             " (`zeropoint:` in a recipe)"
         )
     return Zeropoint(value, f"from {keys}{note}")
-
-
-def _mag(value: float | None) -> str:
-    return f"{value:.6g}" if value is not None else "none"
-
-
-def _positive(value: Any) -> bool:
-    return is_number(value) and value > 0
-
-
-def is_number(value: Any) -> bool:
-    """A finite number that is no bool."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

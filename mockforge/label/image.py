@@ -75,7 +75,9 @@ def label_image(
         pixel_scale_arcsec=pixel_scale_arcsec,
         mask_bits=mask_bits,
     )
-    fwhm = tuple(psf_fwhm_arcsec) if psf_fwhm_arcsec is not None else field.psf_fwhm_arcsec
+    if psf_fwhm_arcsec is not None:
+        field = _with_psf(field, tuple(psf_fwhm_arcsec))
+    fwhm = field.psf_fwhm_arcsec
     first = files if isinstance(files, (str, Path)) else files[0]
     if field.zeropoint_ab is None and len(field.bands) > 1 and rule.detection_image != "snr":
         rule = replace(rule, detection_image="snr")  # a mean of unlike units means nothing
@@ -108,6 +110,17 @@ def label_image(
     return Labelled(
         out, written, len(columns["label"]), blended, field.bands, field.unit, rms, notes, field.origin
     )
+
+
+def _with_psf(field: Field, fwhm: tuple[float, ...]) -> Field:
+    """The field with PSFs as given, one for all bands or one per band."""
+    if len(fwhm) not in (1, len(field.bands)) or not all(0 < v < 1000 for v in fwhm):
+        raise InputError(
+            f"PSF FWHM: {', '.join(f'{v:g}' for v in fwhm)} for {len(field.bands)} bands; arcsec above 0 are"
+            " wanted, one for all bands or one per band"
+        )
+    each = fwhm if len(fwhm) == len(field.bands) else fwhm * len(field.bands)
+    return replace(field, psf_fwhm_arcsec=each, origin={**field.origin, "PSF": "FWHM as given"})
 
 
 def _notes(field: Field, found: Detection) -> tuple[str, ...]:
