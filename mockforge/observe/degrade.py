@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _NOTHING = 1e-7
 """Frequencies at which the change of PSF leaves less than this are not computed."""
-_CHUNK = 2**22
-"""Pixels transformed at once."""
 _OUTSIDE = 2e-3
 """Light of a PSF that may come from beyond the padding."""
 
@@ -127,19 +125,21 @@ class Degrader:
         self._fy, self._fx = fy[self._rows], fx[self._columns]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Images (..., C, H, W) as (..., C, h, w) float32; total flux is kept."""
+        """Images (..., C, H, W) as (..., C, h, w) float32; total flux is kept.
+
+        Plane by plane, in products and transforms of one shape: an image's pixels do not depend
+        on the others', to the last bit.
+        """
         import torch
 
         lead = images.shape[:-3]
         flat = images.reshape(-1, *images.shape[-3:])
-        kernel = torch.from_numpy(self._moved_kernel())
+        kernels = [torch.from_numpy(k).T.clone() for k in self._moved_kernel()]
+        waves = self._y.waves(self._fy), self._x.waves(self._fx)
         out = np.empty((len(flat), flat.shape[1], *self.grid.shape), dtype=np.float32)
-        size = max(1, _CHUNK // (self._y.fine * self._x.fine))
-        for i in range(0, len(flat), size):
-            part = flat[i : i + size]
-            for c in range(part.shape[1]):
-                plane = torch.from_numpy(np.require(part[:, c], np.float32, ["C", "W"]))
-                out[i : i + size, c] = self._plane(plane, kernel[c]).numpy()
+        for image, made in zip(flat, out, strict=True):
+            for plane, kernel, done in zip(image, kernels, made, strict=True):
+                done[:] = self._plane(torch.tensor(plane, dtype=torch.float32), kernel, waves).numpy()
         return out.reshape(*lead, *out.shape[1:])
 
     def noise(self, autocorrelations: Sequence[np.ndarray | None]) -> list[np.ndarray]:
@@ -170,16 +170,18 @@ class Degrader:
         x = np.exp(2j * np.pi * self._fx * self._x.first)
         return (self._kernel * y[:, None] * x).astype(np.complex64)
 
-    def _plane(self, images: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-        """(N, H, W) of one band as (N, h, w)."""
+    def _plane(
+        self, image: torch.Tensor, kernel: torch.Tensor, waves: tuple[torch.Tensor | None, ...]
+    ) -> torch.Tensor:
+        """(H, W) of one band as (h, w); `kernel` (x, y)."""
         import torch
 
-        wide = self._x.padded(images, self.mirrored)
+        wide = self._x.padded(image, self.mirrored)
         half = torch.fft.rfft(wide, dim=-1)[..., : len(self._columns)]
         half = self._y.padded(half.transpose(-1, -2).contiguous(), self.mirrored)
-        spectrum = torch.fft.fft(half, dim=-1)[..., torch.from_numpy(self._rows)] * kernel.T
-        rows = self._y.summed(spectrum, self._fy).transpose(-1, -2).contiguous()
-        return self._x.summed_real(rows, self._fx)
+        spectrum = torch.fft.fft(half, dim=-1)[..., torch.from_numpy(self._rows)] * kernel
+        rows = self._y.summed(spectrum, self._fy, waves[0]).transpose(-1, -2).contiguous()
+        return self._x.summed_real(rows, self._fx, waves[1])
 
 
 def padding(model: Model) -> float:
@@ -289,24 +291,25 @@ class _Axis:
         index = np.pad(np.arange(self.size), (self.before, after), mode="symmetric")
         return values[..., torch.from_numpy(index)]
 
-    def summed(self, spectrum: torch.Tensor, f: np.ndarray) -> torch.Tensor:
+    def summed(self, spectrum: torch.Tensor, f: np.ndarray, waves: torch.Tensor | None) -> torch.Tensor:
         """Complex values at the coarse pixels from the frequencies `f` on the last axis."""
         import torch
 
-        if self.coarse is None:
-            return spectrum @ self._waves(f).T * (self.step / self.fine)
+        if waves is not None:
+            return spectrum @ waves * (self.step / self.fine)
         k = np.rint(f * self.fine).astype(np.int64)
         folded = spectrum.new_zeros((*spectrum.shape[:-1], self.coarse))
         folded.index_add_(-1, torch.from_numpy(k % self.coarse), spectrum)
         return torch.fft.ifft(folded, dim=-1)[..., : self.count]
 
-    def summed_real(self, spectrum: torch.Tensor, f: np.ndarray) -> torch.Tensor:
+    def summed_real(self, spectrum: torch.Tensor, f: np.ndarray, waves: torch.Tensor | None) -> torch.Tensor:
         """The same where `f` >= 0 and the result is real."""
         import torch
 
-        if self.coarse is None:
+        if waves is not None:
             weight = torch.from_numpy(np.where(f > 0, 2.0, 1.0).astype(np.float32))
-            return torch.real((spectrum * weight) @ self._waves(f).T) * (self.step / self.fine)
+            return torch.real((spectrum * weight) @ waves) * (self.step / self.fine)
+        assert self.coarse is not None
         k = np.rint(f * self.fine).astype(np.int64)
         half = self.coarse // 2 + 1
         folded = spectrum.new_zeros((*spectrum.shape[:-1], half))
@@ -317,11 +320,14 @@ class _Axis:
             folded.index_add_(-1, torch.from_numpy(place), values[..., chosen])
         return torch.fft.irfft(folded, n=self.coarse, dim=-1)[..., : self.count]
 
-    def _waves(self, f: np.ndarray) -> torch.Tensor:
+    def waves(self, f: np.ndarray) -> torch.Tensor | None:
+        """(frequencies, coarse pixels), in torch's own aligned memory; None where none are needed."""
         import torch
 
-        waves = np.exp(2j * np.pi * self.step * np.outer(np.arange(self.count), f))
-        return torch.from_numpy(waves.astype(np.complex64))
+        if self.coarse is not None:
+            return None
+        waves = np.exp(2j * np.pi * self.step * np.outer(f, np.arange(self.count)))
+        return torch.tensor(waves.astype(np.complex64))
 
 
 def _period(need: int, step: float) -> tuple[int, int | None]:

@@ -89,7 +89,9 @@ class Degrade:
     noisy: bool = True
     """Whether to add noise at all."""
     own_rms_njy: Positive | tuple[Positive, ...] | None = None
-    """Rms of the noise that an input `image` has, per band; null: measured on it."""
+    """Rms of the noise that an input `image` has, per band; null: measured on it,
+    with its correlation on all samples of a shard together, so that what is added depends on which these
+    are. Samples without noise (input: truth) do not depend on each other, to the last bit."""
     whiten: bool = False
     """Make the noise of an input `image` white: what is added fills its power spectrum up."""
     sweep: Sweep | None = None

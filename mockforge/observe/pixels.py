@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,9 +41,9 @@ def add_noise(
     """Noiseless images with noise.
 
     Parameters: `flux` (N,C,H,W) float32, nJy, on any device; `generators`, of that device: one
-    for the batch, or one for each image, whose noise then does not depend on its company;
-    `factor` (N,) multiplies the rms of the sky; `out`, where to put the result. Returns a tensor
-    like `flux`.
+    for the batch, or one for each image, which is then worked on alone, so that its pixels do not
+    depend on its company to the last bit; `factor` (N,) multiplies the rms of the sky; `out`,
+    where to put the result. Returns a tensor like `flux`.
 
     The noise is Gaussian of variance rms^2 + flux / electrons, and where that is fewer than
     `poisson_below` electrons, Poisson counts of source and sky plus the Gaussian rest. Where the
@@ -51,17 +52,36 @@ def add_noise(
     """
     import torch
 
+    if isinstance(generators, torch.Generator):
+        return _noisy(flux, model, generators, factor, out)
+    out = torch.empty_like(flux) if out is None else out
+    for i, generator in enumerate(generators):
+        own = slice(i, i + 1)
+        _noisy(flux[own], model, generator, None if factor is None else factor[own], out[own])
+    return out
+
+
+def _noisy(
+    flux: torch.Tensor,
+    model: PixelNoise,
+    generator: torch.Generator,
+    factor: torch.Tensor | None,
+    out: torch.Tensor | None,
+) -> torch.Tensor:
+    """Images with noise from one generator."""
+    import torch
+
     def column(values: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(values, dtype=flux.dtype, device=flux.device).reshape(-1, 1, 1)
 
     rms = column(model.rms)[None]
     if factor is not None:
         rms = rms * factor.to(flux).reshape(-1, 1, 1, 1)
-    noise = unit_noise(flux.shape, model.autocorrelation, generators, flux.device)
+    noise = unit_noise(flux.shape, model.autocorrelation, generator, flux.device)
     if model.electrons is None:
         out = torch.addcmul(flux, noise, rms, out=out)
     elif model.autocorrelation is not None:
-        shot = unit_noise(flux.shape, None, generators, flux.device)
+        shot = unit_noise(flux.shape, None, generator, flux.device)
         spread = flux.clamp(min=0.0).div_(column(model.electrons)).sqrt_()
         out = torch.add(flux, noise.mul_(rms).addcmul_(shot, spread), out=out)
     else:
@@ -70,7 +90,7 @@ def add_noise(
         few = _few(variance, gain, rms, model.poisson_below)
         out = torch.add(flux, variance.sqrt_().mul_(noise), out=out)
         if few is not None:
-            out[few] = _counted(flux, noise, rms, model, gain, few, generators)
+            out[few] = _counted(flux, noise, rms, model, gain, few, generator)
     if model.keeps_sky and model.sky is not None:
         out += column(model.sky)
     return out
@@ -79,7 +99,7 @@ def add_noise(
 def unit_noise(
     shape: Sequence[int],
     autocorrelation: np.ndarray | None,
-    generators: torch.Generator | Sequence[torch.Generator],
+    generator: torch.Generator,
     device: torch.device | str = "cpu",
 ) -> torch.Tensor:
     """Noise of mean 0 and variance 1, float32 (N,C,H,W): white, or with this autocorrelation,
@@ -96,20 +116,23 @@ def unit_noise(
     reach = 0 if autocorrelation is None else autocorrelation.shape[-1] // 2
     size = (height, width) if reach == 0 else (_fast(height + reach), _fast(width + reach))
     out = torch.empty((*first, *size), device=device)
-    if isinstance(generators, torch.Generator):
-        out.normal_(generator=generators)
-    else:
-        for image, generator in zip(out, generators, strict=True):
-            image.normal_(generator=generator)
+    out.normal_(generator=generator)
     if autocorrelation is None or reach == 0:
         return out
-    ring = np.zeros((*autocorrelation.shape[:-2], *size))
-    lags = np.arange(-reach, reach + 1)
-    np.add.at(ring, (..., *np.ix_(lags % size[0], lags % size[1])), autocorrelation)
-    power = np.fft.rfft2(ring).real.clip(0.0)
-    root = np.sqrt(power / np.fft.irfft2(power, s=size)[..., :1, :1])
-    product = torch.fft.rfft2(out).mul_(torch.as_tensor(root, dtype=torch.float32, device=device))
+    root = _root(autocorrelation.astype(np.float64).tobytes(), autocorrelation.shape, size)
+    product = torch.fft.rfft2(out).mul_(torch.as_tensor(root, device=device))
     return torch.fft.irfft2(product, s=size)[..., :height, :width].contiguous()
+
+
+@lru_cache(maxsize=16)
+def _root(autocorrelation: bytes, shape: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
+    """The root of the power spectrum on a periodic frame, float32; of unit variance."""
+    known, reach = np.frombuffer(autocorrelation).reshape(shape), shape[-1] // 2
+    ring = np.zeros((*shape[:-2], *size))
+    lags = np.arange(-reach, reach + 1)
+    np.add.at(ring, (..., *np.ix_(lags % size[0], lags % size[1])), known)
+    power = np.fft.rfft2(ring).real.clip(0.0)
+    return np.sqrt(power / np.fft.irfft2(power, s=size)[..., :1, :1]).astype(np.float32)
 
 
 def _fast(n: int) -> int:
@@ -139,7 +162,7 @@ def _counted(
     model: PixelNoise,
     gain: torch.Tensor,
     few: torch.Tensor,
-    generators: torch.Generator | Sequence[torch.Generator],
+    generator: torch.Generator,
 ) -> torch.Tensor:
     """The values of the `few` pixels, in order: Poisson counts of source and sky, and the rest."""
     import torch
@@ -150,12 +173,7 @@ def _counted(
         else torch.as_tensor(model.sky).to(gain).reshape(gain.shape)
     )
     mean = ((flux + sky).clamp(min=0.0) * gain)[few]
-    if isinstance(generators, torch.Generator):
-        counts = torch.poisson(mean, generator=generators)
-    else:
-        parts = mean.split(few.sum(dim=(1, 2, 3)).tolist())
-        drawn = [torch.poisson(part, generator=g) for part, g in zip(parts, generators, strict=True)]
-        counts = torch.cat(drawn)
+    counts = torch.poisson(mean, generator=generator)
     rest = (rms**2 - sky / gain).clamp(min=0.0).sqrt().expand_as(flux)[few]
     wide = (gain.expand_as(flux)[few], sky.expand_as(flux)[few])
     return counts / wide[0] - wide[1] + rest * noise[few]

@@ -121,9 +121,11 @@ def predict(
 
     `rms` (N,C) is that of their sky noise in nJy, by default measured on each image. `shape`
     (H, W), by default the fine pixels that fit whole: the middles of both images fall together.
-    Large images are recovered in overlapping tiles, with the result of the whole. Deterministic.
-    InputError where the image does not have the model's bands, or (a cgan) not its size, has no
-    noise, or the device is not there.
+    Large images are recovered in overlapping tiles, with the result of the whole. Deterministic: on a
+    CPU images go through the network one by one, and their pixels do not depend on the others', to the
+    last bit; on another device up to `batch` at once, and they may differ by rounding. InputError where
+    the image does not have the model's bands, or (a cgan) not its size, has no noise, or the device is
+    not there.
     """
     given = np.asarray(image, dtype=np.float32)
     bands = model.scales.bands
@@ -145,7 +147,7 @@ def predict(
     place = usable(device)
     network = model.network_with_weights().to(place).eval()
     out = np.empty((len(given), len(bands), *fine), dtype=np.float32)
-    size = max(1, min(batch, batch * TILE**2 // 64 // (fine[0] * fine[1])))
+    size = 1 if place.type == "cpu" else max(1, min(batch, batch * TILE**2 // 64 // (fine[0] * fine[1])))
     for start in range(0, len(given), size):
         part = torch.from_numpy(given[start : start + size]).to(place)
         unit = fine_unit(torch.from_numpy(level[start : start + size]).to(place), step)

@@ -126,8 +126,10 @@ def predict(
     """Each galaxy at its `z_out`: (N,C,H,W) float32 nJy from `image` (N,C,H,W) nJy.
 
     `z_in` and `z_out` are (N,) or numbers above 0; `device` is cpu, cuda, ... or auto.
-    Deterministic. InputError where the image does not have the model's bands, or (a cvae) not
-    its size, or the device is not there.
+    Deterministic: on a CPU galaxies go through the network one by one, and their pixels do not depend
+    on the others', to the last bit; on another device `batch` at once, and they may differ by rounding.
+    InputError where the image does not have the model's bands, or (a cvae) not its size, or the device
+    is not there.
     """
     image = torch.as_tensor(np.asarray(image, dtype=np.float32))
     wanted = (len(model.bands), *(model.shape if model.kind == "cvae" else image.shape[2:]))
@@ -143,8 +145,8 @@ def predict(
         raise InputError("redshifts should be above 0")
     place = usable(device)
     network = model.network_with_weights().to(place).eval()
-    parts = zip(*(v.split(batch) for v in (image, *redshifts)), strict=True)
-    return torch.cat([network(*(v.to(place) for v in part)).cpu() for part in parts]).numpy()
+    parts = zip(*(v.split(1 if place.type == "cpu" else batch) for v in (image, *redshifts)), strict=True)
+    return torch.cat([network(*(v.clone().to(place) for v in part)).cpu() for part in parts]).numpy()
 
 
 def _widths(bands: tuple[str, ...], known: tuple[float, ...] | None) -> str:

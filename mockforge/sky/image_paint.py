@@ -155,7 +155,7 @@ def galaxy_table(
     }  # fmt: skip
     found = spectrum_set(cfg.spectra, cfg.cosmology)
     for key, values in found.parameters.items():  # of the light, not of the main spectrum alone
-        table[key] = light.share @ np.asarray(values, dtype=np.float64)
+        table[key] = (light.share * np.asarray(values, dtype=np.float64)).sum(axis=1)
     table |= {"absolute_magnitude_in": light.absolute[:, 0], "absolute_magnitude_out": light.absolute[:, 1]}
     total = np.stack([m.total for m in near]), np.stack([m.total for m in far])
     for c, band in enumerate(cfg.bands):

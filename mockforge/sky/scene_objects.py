@@ -213,7 +213,8 @@ def _lensed_knots(knots: np.ndarray, g1: float, g2: float) -> np.ndarray:
     g = math.hypot(g1, g2)
     if g == 0.0:
         return knots
-    middle = knots[..., :2] @ lens(g1, g2).T
+    x, y, (to_x, to_y) = knots[..., 0], knots[..., 1], lens(g1, g2)
+    middle = np.stack([x * to_x[0] + y * to_x[1], x * to_y[0] + y * to_y[1]], axis=-1)
     turn = 0.5 * math.atan2(g2, g1)
     apart = knots[..., 2:3] * math.sqrt(4.0 * g / (1.0 - g**2)) * np.array([math.cos(turn), math.sin(turn)])
     narrow, half = knots[..., 2:3] * math.sqrt((1.0 - g) / (1.0 + g)), knots[..., 3:] / 2.0
