@@ -8,7 +8,7 @@ of the image, wherever in it the peak lies, and whatever noise is in its wings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +45,15 @@ class PsfPixels:
     pixel_scale_arcsec: float | None
     """As given, or what its header says."""
     note: str
-    """What was done to it beyond bringing it to a sum of 1; empty where it was in the middle."""
+    """What was done to it beyond bringing it to a sum of 1, and what of its header was overruled."""
 
 
 def read_psf_image(path: Path, extension: int | str | None, given: float | None = None) -> PsfPixels:
     """A PSF from a FITS image; `given` is the pixel scale in arcsec where the user says it.
 
-    InputError where it cannot be read, is no single image, two statements of the pixel scale disagree,
-    pixels are not square or not finite, or `psf_pixels` refuses it.
+    What the user says wins over the header, and `note` says so where they differ by more than 1%.
+    InputError where it cannot be read, is no single image, two statements of the header disagree on the
+    pixel scale or its pixels are not square (without `given`), or `psf_pixels` refuses it.
     """
     planes = find_planes([path], extension, None)
     where = f"PSF image {path}" + ("" if extension is None else f"[{extension}]")
@@ -61,8 +62,9 @@ def read_psf_image(path: Path, extension: int | str | None, given: float | None 
     plane = planes[0]
     with opened(plane.path) as units:
         data = np.array(units[plane.hdu.index].data, dtype=np.float64)
-        scale = _scale(plane, units, where, given)
-    return psf_pixels(data.reshape(-1, *data.shape[-2:])[plane.plane or 0], where, scale)
+        scale, said = _scale(plane, units, where, given)
+    found = psf_pixels(data.reshape(-1, *data.shape[-2:])[plane.plane or 0], where, scale)
+    return replace(found, note="; ".join(filter(None, (found.note, said))))
 
 
 def psf_pixels(data: np.ndarray, where: str, scale: float | None = None) -> PsfPixels:
@@ -169,8 +171,10 @@ def _origin_in_the_corner(data: np.ndarray) -> bool:
     return all(min(pair) > 0.5 * max(pair) and min(pair) > 0.01 * data[0, 0] for pair in beside)
 
 
-def _scale(plane: Plane, units: list, where: str, given: float | None) -> float | None:  # type: ignore[type-arg]
-    """Pixel scale in arcsec: as given, or from the cards and the WCS, which have to agree."""
+def _scale(plane: Plane, units: list, where: str, given: float | None) -> tuple[float | None, str]:  # type: ignore[type-arg]
+    """Pixel scale in arcsec: as given, or from the cards and the WCS, which have to agree; and a sentence
+    where they contradict what was given.
+    """
     from astropy.wcs import WCS
     from astropy.wcs.utils import proj_plane_pixel_scales
 
@@ -187,7 +191,8 @@ def _scale(plane: Plane, units: list, where: str, given: float | None) -> float 
                 )
             found.append(("the WCS", float(np.sqrt(sides[0] * sides[1]))))
     if given is not None:
-        return given
+        other = [f"{key} says {value:g}" for key, value in found if abs(value / given - 1) > _SCALES_AGREE]
+        return given, f"{where}: pixels of {given:g} arcsec, as given; {' and '.join(other)}" if other else ""
     for key, value in found[1:]:
         if abs(value / found[0][1] - 1) > _SCALES_AGREE:
             raise InputError(
@@ -195,11 +200,11 @@ def _scale(plane: Plane, units: list, where: str, given: float | None) -> float 
                 f" one, as `pixel_scale_arcsec: {value:g}`, or mend the header"
             )
     if not found:
-        return None
+        return None, ""
     key, scale = found[0]
     if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
         raise InputError(
             f"{where}: {key} says {scale:g} arcsec a pixel, {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are"
             f" wanted; type `pixel_scale_arcsec: {scale:g}` if it is right"
         )
-    return scale
+    return scale, ""

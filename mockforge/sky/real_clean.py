@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mockforge.observe.psf_image import psf_pixels
 from mockforge.sky.cutouts import Cutout
 
 _SIGNIFICANT = (4.5, 4.0, 3.5, 3.0, 3.0, 3.0)
@@ -27,7 +28,9 @@ class Clean:
     image: np.ndarray
     """(y, x) float64 nJy, falling to 0 at the edges; wider than the stamp."""
     psf: np.ndarray
-    """(y, x) of sum 1, with the pixel and what softens the picture, centred on its middle."""
+    """(y, x) of sum 1, with the pixel and what softens the picture."""
+    psf_centre: tuple[float, float]
+    """x, y of its middle, pixels from 0: its windowed centroid, see `mockforge.observe.psf_image`."""
     outline: np.ndarray
     """(y, x) bool, the pixels where the galaxy stands out of the noise, and 3 more."""
     rms: float
@@ -75,8 +78,10 @@ def cut_out(cutout: Cutout, electrons_per_njy: float) -> Clean | None:
     light[inner] += soft * _standing_out(image - profile[inner], noise, rim)
     edge = gaussian_filter(1.0 - _border(light.shape, 8), 2.0, mode="constant")
     light = gaussian_filter(np.maximum(light, 0.0) * edge, _SOFT, mode="constant")
-    psf = gaussian_filter(np.pad(cutout.psf / cutout.psf.sum(), 3), _SOFT, mode="constant")
-    return Clean(light, psf, np.pad(outline, pad), rms) if light.sum() > 0 else None
+    own = psf_pixels(cutout.psf, f"PSF of galaxy {cutout.name}")
+    psf = gaussian_filter(np.pad(own.pixels, 3), _SOFT, mode="constant")
+    middle = own.centre[0] + 3, own.centre[1] + 3
+    return Clean(light, psf, middle, np.pad(outline, pad), rms) if light.sum() > 0 else None
 
 
 def ellipse(image: np.ndarray) -> tuple[float, float, np.ndarray, float]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LOOK = (1.0, 0.3, 0.2)
 """Differences in magnitude, ln r_e and axis ratio that count the same."""
-_VERSION = 5
+_VERSION = 6
 """Of what is measured; tables kept on disk by another are not used."""
 
 

@@ -120,12 +120,12 @@ def _laid(
     """
     own = found.pixel_scale_arcsec
     h, w = source.psf.shape
-    middle, corner = ((w - 1) / 2, (h - 1) / 2), float(np.hypot(h, w)) / 2
+    corner = float(np.hypot(h, w)) / 2
     reach = float(_stretches(turned[None])[0, 0]) / step
     grids = []
     for image, own_centre, far, at in (
         (source.image, (found.x[row], found.y[row]), found.extent[row] + 4 * own, centre),
-        (source.psf, middle, corner * own, (0.0, 0.0)),
+        (source.psf, source.psf_centre, corner * own, (0.0, 0.0)),
     ):
         grid = _spread(image, own_centre, np.linalg.inv(turned) / own, step, size, at, far * reach)
         seen = np.fft.rfft2(grid)

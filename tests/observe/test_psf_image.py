@@ -179,3 +179,18 @@ def test_two_images_of_one_psf_are_asked_about(tmp_path):
     with pytest.raises(InputError, match=r"p.fits\[OVERSAMP\]"):
         read_psf_image(tmp_path / "p.fits", None)
     assert read_psf_image(tmp_path / "p.fits", "DET_SAMP").pixel_scale_arcsec == 0.06
+
+
+def test_a_scale_that_was_given_wins_over_the_header_and_it_is_said(tmp_path):
+    path = written(tmp_path / "a.fits", gaussian((41, 41), 20, 20), PIXSCALE=0.06)
+    for given, said in (
+        (0.06, ""),
+        (0.0604, ""),
+        (0.03, "pixels of 0.03 arcsec, as given; PIXSCALE says 0.06"),
+    ):
+        found = read_psf_image(path, None, given)
+        assert (
+            found.pixel_scale_arcsec == given and found.note.endswith(said) and bool(found.note) == bool(said)
+        )
+    with pytest.warns(UserWarning, match="as given; PIXSCALE says 0.06"):
+        transfer(Psf(image=PsfImage(files=(str(path),), pixel_scale_arcsec=0.03)), ("F814W",), 0.03, (32, 32))

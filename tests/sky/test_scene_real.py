@@ -220,3 +220,21 @@ def test_hst_galaxies(shared_data, cached):
         r = np.hypot(dx * np.cos(t) + dy * np.sin(t), (dy * np.cos(t) - dx * np.sin(t)) / q)
         half = image[r < made.r_e[i] / 0.03].sum() / image.sum()
         assert half == pytest.approx(0.5, abs=0.12)  # through the stamp's PSF
+
+
+def test_a_picture_is_where_it_was_put_wherever_its_psf_lies_in_its_image(cached):
+    """PSFs of COSMOS are 0.6 pixel off the middle of theirs."""
+    painted = []
+    for name, offset in (("centred", (0.0, 0.0)), ("off", (0.6, -0.55))):
+        (cached / name).mkdir()
+        path = write_ellipses(cached / name)
+        psf = galsim.Convolve(PSF, galsim.Pixel(0.03)).shift(0.03 * offset[0], 0.03 * offset[1])
+        pixels = psf.drawImage(nx=41, ny=41, scale=0.03, method="no_pixel").array
+        units = [fits.PrimaryHDU(), *(fits.ImageHDU(pixels) for _ in range(3))]
+        fits.HDUList(units).writeto(cached / name / "psfs.fits", overwrite=True)
+        model = model_of(path)
+        painted.append(paint(model, bright(model).rows(np.array([0])))[0, 1].astype(float))
+    y, x = np.indices(painted[0].shape)
+    places = [((p * x).sum() / p.sum(), (p * y).sum() / p.sum()) for p in painted]
+    assert places[0] == pytest.approx(places[1], abs=0.02)
+    assert np.abs(painted[1] - painted[0]).sum() < 0.01 * painted[0].sum()
