@@ -110,6 +110,9 @@ def _painted(field: Field) -> dict[str, str]:
         "MFSEED": "seed",
         "MFY0": "first row",
         "MFX0": "first column",
+        "MFSURVEY": "degraded to",
+        "MFINPUT": "degraded from",
+        "MFFROM": "recovered from",
     }
     return {words.get(key, key): _value(value) for key, value in field.header.items()}
 

@@ -31,6 +31,17 @@ def test_what_stands_beside_an_image_is_no_band(name, tmp_path):
     assert read_field(path).bands == ("f",)
 
 
+def test_maps_among_the_files_are_no_bands(tmp_path):
+    files = [tmp_path / f"x_{what}.fits" for what in ("f160w_sci", "f160w_rms", "f160w_wht", "f105w-mask")]
+    for seed, path in enumerate(files):
+        image(path, scene(seed=seed), fits.Header({"FILTER": "F160W"}))
+    assert read_field(files[1]).bands == ("F160W",)
+    for path, what in zip(files[1:], ("a noise map", "a weight map", "a mask"), strict=True):
+        with pytest.raises(InputError, match=rf"{path.name}: by its name {what}.*--bands"):
+            read_field([files[0], path])
+    assert read_field(files[:2], bands=["a", "b"]).bands == ("a", "b")
+
+
 def test_ccddata_of_astropy(tmp_path):
     sigma = 1 + 0.01 * np.random.default_rng(2).random((128, 128))
     mask = np.zeros((128, 128), bool)

@@ -20,7 +20,6 @@ from mockforge.cli.program import (
     app,
     command,
     print_lines,
-    print_origins,
     read_images,
 )
 from mockforge.cli.typed import refuse, settings_of
@@ -184,7 +183,8 @@ def degrade(
         rms = ", ".join(f"{b} {v:.4g}" for b, v in zip(made.field.bands, made.sky_rms, strict=True))
         scale = made.field.pixel_scale_arcsec
         print(f'{width} x {height} pixels (x, y) of {scale:.4g}"; rms of the noise {rms} (nJy)')
-        print_origins(field)
+        given_psf = {} if stage.psf is None else {"PSF": "as given"}
+        print_lines(f"{fact}: {text}" for fact, text in (field.origin | given_psf).items())
         print_lines(f"note: {note}" for note in made.notes)
     print(out)
 

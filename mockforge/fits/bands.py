@@ -12,7 +12,7 @@ from typing import Any
 
 from mockforge.errors import InputError, nearest
 from mockforge.fits.check import Cards, Hdu, cards_of, opened, walk
-from mockforge.fits.extensions import is_beside, names_a_band, names_an_image
+from mockforge.fits.extensions import beside_by_file_name, is_beside, names_a_band, names_an_image
 from mockforge.names import band_problem, check_bands
 
 SMALLEST_SIDE = 16
@@ -208,11 +208,30 @@ def band_names(planes: list[Plane], bands: Sequence[str] | None) -> list[str]:
             )
         names = [str(b) for b in bands]
     else:
+        for plane in planes if len(planes) > 1 else []:
+            _check_file_name(plane)
         names = [_band_name(p, i, len(planes)) for i, p in enumerate(planes)]
         if len(set(names)) < len(names):
             names = [f"band{i + 1}" for i in range(len(planes))]
     check_bands(names)
     return names
+
+
+def _check_file_name(plane: Plane) -> None:
+    """InputError where a file beside others is by its name a mask, a noise map or a weight map."""
+    stem = _stem(plane.path)
+    what = beside_by_file_name(stem) if names_an_image(plane.hdu.name) else ""
+    if what:
+        key = {"a mask": "mask", "a noise map": "rms", "a weight map": "weight"}[what]
+        raise InputError(
+            f"{plane.path}: by its name {what} and not an image of a band; give the images alone (the source"
+            f" `image` of a recipe takes it as `{key}:`), or, if it is an image, name all bands with"
+            " `--bands` (`bands:` in a recipe)"
+        )
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r"\.(fits?|fz|gz|bz2)$", "", re.sub(r"\.(fz|gz|bz2)$", "", path.name))
 
 
 def _band_name(plane: Plane, i: int, n: int) -> str:
@@ -223,8 +242,7 @@ def _band_name(plane: Plane, i: int, n: int) -> str:
     if named is not None:
         return named
     name = "" if names_an_image(plane.hdu.name) else plane.hdu.name
-    stem = re.sub(r"\.(fits?|fz|gz|bz2)$", "", re.sub(r"\.(fz|gz|bz2)$", "", plane.path.name))
-    chosen = re.sub(r"[^A-Za-z0-9_.+-]+", "_", name or stem).strip("_.+-")
+    chosen = re.sub(r"[^A-Za-z0-9_.+-]+", "_", name or _stem(plane.path)).strip("_.+-")
     return f"band{i + 1 if n > 1 else ''}" if band_problem(chosen) else chosen
 
 

@@ -69,6 +69,16 @@ def is_beside(name: str) -> bool:
     return bool(_BESIDE.match(name.upper())) and name.upper() not in _OF_PSFS
 
 
+def beside_by_file_name(stem: str) -> str:
+    """What a file is by its name's last word where it is no image of the sky; else empty.
+
+    f160w_rms, coadd-wht, g.mask.
+    """
+    last = re.split(r"[_.-]+", stem.upper())[-1]
+    named = ((MASKS, "a mask"), ((*VARIANCES, *SIGMAS, *INVERSES), "a noise map"), (WEIGHTS, "a weight map"))
+    return next((what for words, what in named if last in words), "")
+
+
 def is_a_mask(name: str) -> bool:
     """Whether a name in other words is that of a mask of the image: BAD PIXEL MASK, QUALITY_FLAGS, FLG."""
     words = set(re.split(r"[^A-Z0-9]+", name.upper())) - {""}

@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
 from mockforge.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ def matched_bands(survey: Survey, own: Sequence[str]) -> tuple[tuple[str, ...], 
             both = " and ".join(name for name, other in zip(own, found, strict=True) if other == band)
             raise InputError(
                 f"{survey.title}: {band} is the band nearest to {both}; {_HOW}: {', '.join(survey.bands)}"
+                + _each_its_own(survey, own)
             )
     pairs = [f"{other} for {name}" for name, other in zip(own, found, strict=True) if other != name]
     return found, f"bands of {survey.title} nearest in wavelength: {', '.join(pairs)}" if pairs else ""
@@ -49,6 +53,20 @@ def _matched(survey: Survey, band: str) -> str:
             return name
     about = "" if wavelength is None else f" and none near its {wavelength:.3g} micron"
     raise InputError(f"{survey.title} has no band {band!r}{about}; {_HOW}: {', '.join(survey.bands)}")
+
+
+def _each_its_own(survey: Survey, own: Sequence[str]) -> str:
+    """What to type: a band for each, all different, nearest in wavelength together; "" where none is."""
+    waves = [_pivot_um(band) for band in own]
+    known = {name: pivot for name in survey.bands if (pivot := _of_survey(survey, name)) is not None}
+    if any(wave is None for wave in waves) or len(known) < len(own):
+        return ""
+    apart = np.abs(np.log(np.array(list(known.values())) / np.array(waves, dtype=float)[:, None]))
+    rows, columns = linear_sum_assignment(apart)
+    if apart[rows, columns].max() > math.log(_FARTHEST):
+        return ""
+    names = list(known)
+    return f"; where each is to have its own: {','.join(names[c] for c in columns)}"
 
 
 def _of_survey(survey: Survey, band: str) -> float | None:

@@ -143,7 +143,10 @@ def _batch(field: Field, stage: Degrade) -> Batch:
         "psf_fwhm_arcsec": field.psf_fwhm_arcsec,
     }
     if stage.psf is None and field.psf_fwhm_arcsec is None:
-        raise InputError("the PSF of the image is unknown: give its FWHM in arcsec, or images of it")
+        raise InputError(
+            "the PSF of the image is unknown: give its FWHM in arcsec, one or one a band (--psf-fwhm 0.7), or"
+            " FITS images of it (--psf psf.fits); `psf` in a recipe"
+        )
     one = np.zeros(1, dtype=np.int64)
     return Batch(one, one, np.array(["train"]), arrays=arrays, attributes=attributes)
 

@@ -228,10 +228,10 @@ class _Telescope:
 
 def sharper(to: str, amplified: float, misfit: float) -> str:
     """What to tell where the target is not broader than the image."""
+    raised = f"frequencies are raised up to {amplified:.3g} times, and " if amplified > 1.005 else ""
     return (
-        f"degrade: the PSF of {to} is not everywhere broader than the image's: frequencies are raised up to"
-        f" {amplified:.3g} times, and {100 * misfit:.2g}% of its PSF is not in the image; take a sharper"
-        " image, or a broader PSF"
+        f"degrade: the PSF of {to} is not everywhere broader than the image's: {raised}{100 * misfit:.2g}% of"
+        " its PSF is not in the image; take a sharper image, or a broader PSF"
     )
 
 

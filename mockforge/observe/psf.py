@@ -367,7 +367,10 @@ def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:
     out = []
     for path, found in _read(psf):
         if found.pixel_scale_arcsec is None:
-            raise InputError(f"PSF image {path}: the header gives no pixel scale; set `pixel_scale_arcsec`")
+            raise InputError(
+                f"PSF image {path}: the header gives no pixel scale; give it in"
+                " arcsec, as `pixel_scale_arcsec` (--psf-scale of `mockforge degrade`)"
+            )
         if found.note:
             warnings.warn(found.note, stacklevel=2)
         out.append(image(found.pixels, found.pixel_scale_arcsec, psf.includes_pixel, found.centre))

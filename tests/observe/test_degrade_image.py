@@ -96,8 +96,15 @@ def test_what_cannot_be_done_is_said_in_a_sentence(hubble: Path, tmp_path: Path)
     bare = Field(np.random.default_rng(1).normal(size=(1, 40, 40)).astype(np.float32), ("F814W",), 0.06)
     path = str(bare.write(tmp_path / "bare.fits"))
     code, text = call("degrade", path, "--to", "hsc-wide", "--target-bands", "hsc_i", "-o", out)
-    assert code == 2 and "PSF of the image is unknown" in text
+    assert code == 2 and "PSF of the image is unknown" in text and "--psf-fwhm" in text
     assert not Path(out).exists()
+
+
+def test_a_psf_that_was_given_is_no_unknown_one(tmp_path: Path) -> None:
+    bare = Field(np.random.default_rng(1).normal(size=(1, 60, 60)).astype(np.float32), ("F814W",), 0.06)
+    path, out = str(bare.write(tmp_path / "bare.fits")), str(tmp_path / "o.fits")
+    code, text = call("degrade", path, "--to", "hsc-wide", "--psf-fwhm", "0.12", "-o", out)
+    assert code == 0 and "PSF: as given" in text and "not known: no PSFFWHM" not in text
 
 
 def test_surveys_are_listed_with_their_sources() -> None:
