@@ -16,11 +16,16 @@ class InputError(MockforgeError, ValueError):
 
 
 def nearest(name: object, valid: object) -> str:
-    """`"; did you mean 'detect'?"` for the nearest valid name, or the list of all of them."""
+    """`"; did you mean 'detect'?"` for the nearest valid name, or the list of all of them.
+
+    The case does not count, and the beginning of one name alone is that name.
+    """
     import difflib
 
     names = [str(v) for v in valid]  # type: ignore[attr-defined]
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]!r}?"
+    lower, given = [n.lower() for n in names], str(name).lower()
+    close = difflib.get_close_matches(given, lower, n=1, cutoff=0.6)
+    begun = [n for n in lower if len(given) > 2 and n.startswith(given)]
+    if close or len(begun) == 1:
+        return f"; did you mean {names[lower.index((close or begun)[0])]!r}?"
     return f"; valid: {', '.join(names)}" if names else ""

@@ -146,9 +146,10 @@ def _bands_among(path: Path, science: list[Hdu], images: list[Hdu]) -> list[Hdu]
     first = (plain or science)[0]
     typed = f"{path.name}[{first.name or first.index}]"
     every = ",".join(str(u.index) for u in science)
+    which = "them" if len(doubtful) == len(images) else _listed(doubtful)
     raise InputError(
         f"{path}: {len(images)} images are in it ({_listed(images)}), and what is not known of"
-        f" {_listed(doubtful)} is whether it is a band: name the one image, as {typed}, or all bands, with"
+        f" {which} is whether it is a band: name the one image, as {typed}, or all bands, with"
         f" `--extensions {every}` (`extensions:` in a recipe)"
     )
 

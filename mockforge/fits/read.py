@@ -178,7 +178,7 @@ def _given(zeropoint: float | Sequence[float] | None, i: int, n: int) -> float |
         return None
     values = [zeropoint] if isinstance(zeropoint, (int, float)) else list(zeropoint)
     if len(values) not in (1, n):
-        raise InputError(f"zeropoint: {len(values)} values for {n} bands; give one for all or one per band")
+        raise InputError(f"zeropoint: {len(values)} values for {n} band(s); give one for all or one per band")
     value = float(values[0] if len(values) == 1 else values[i])
     if not -60.0 < value < 60.0:
         raise InputError(f"zeropoint: {value:g}, the AB magnitude of pixel value 1 is wanted (1 nJy: 31.4)")

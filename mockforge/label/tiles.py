@@ -138,7 +138,7 @@ class ImageTiles:
     def _attributes(self, field: Field) -> dict[str, object]:
         fwhm = self.psf_fwhm_arcsec or field.psf_fwhm_arcsec
         if fwhm is not None and len(fwhm) != len(field.bands):
-            raise InputError(f"psf_fwhm_arcsec: {len(fwhm)} values for {len(field.bands)} bands")
+            raise InputError(f"psf_fwhm_arcsec: {len(fwhm)} values for {len(field.bands)} band(s)")
         known: dict[str, object] = {"bands": field.bands, "unit": field.unit}
         optional = {
             "zeropoint_ab": field.zeropoint_ab,

@@ -314,9 +314,7 @@ def _path(name: str) -> Path:
         raise InputError(
             f"{name}: no such file; give the path of a survey's YAML, or one of {', '.join(names())}"
         )
-    raise InputError(
-        f"unknown survey {name!r}{nearest(name, names())}; or the path of a YAML file of your own"
-    )
+    raise InputError(f"unknown survey {name!r}, and no YAML file of that path{nearest(name, names())}")
 
 
 @cache

@@ -327,9 +327,11 @@ def test_a_band_of_another_name_finds_the_nearest_in_wavelength_and_says_so() ->
         found, said = matched_bands(survey(to), own)
         assert found == wanted and all(band in said for band in own)
     assert matched_bands(survey("hsc-wide"), ("hsc_i",)) == (("hsc_i",), "")
-    with pytest.raises(InputError, match="hsc_i is the band nearest to F775W and F814W.*: hsc_r,hsc_i,hsc_z"):
+    with pytest.raises(
+        InputError, match=r"hsc_i is the band nearest to F775W and F814W.*: hsc_r,hsc_i,hsc_z"
+    ):
         matched_bands(survey("hsc-wide"), ("F606W", "F775W", "F814W"))
-    with pytest.raises(InputError, match="hsc_y$"):  # no three bands are near enough
+    with pytest.raises(InputError, match=r"hsc_y$"):  # no three bands are near enough
         matched_bands(survey("hsc-wide"), ("F775W", "hsc_i", "F814W", "F850LP"))
 
 
