@@ -152,3 +152,14 @@ def test_every_type_of_pixel(kind, tmp_path):
     field = read_field(image(tmp_path / "a.fits", values, header("nJy")))
     assert field.mask is None
     np.testing.assert_array_equal(field.image[0], values.astype(np.float32))
+
+
+def test_the_sentence_names_images_of_one_name_by_number(tmp_path):
+    hdus = [
+        fits.PrimaryHDU(),
+        fits.CompImageHDU(scene(), header()),
+        fits.CompImageHDU(scene(seed=2), header()),
+    ]
+    fits.HDUList(hdus).writeto(tmp_path / "a.fits.fz")
+    with pytest.raises(InputError, match=r"as a.fits.fz\[1\], or all"):
+        read_field(tmp_path / "a.fits.fz")

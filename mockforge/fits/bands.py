@@ -144,7 +144,8 @@ def _bands_among(path: Path, science: list[Hdu], images: list[Hdu]) -> list[Hdu]
     if len(plain) == 1 and not rest:
         return plain
     first = (plain or science)[0]
-    typed = f"{path.name}[{first.name or first.index}]"
+    alone = first.name and [u.name for u in images].count(first.name) == 1
+    typed = f"{path.name}[{first.name if alone else first.index}]"
     every = ",".join(str(u.index) for u in science)
     which = "them" if len(doubtful) == len(images) else _listed(doubtful)
     raise InputError(

@@ -76,6 +76,8 @@ def unlisted(card: Cards) -> str:
     if not found:
         return ""
     named = ", ".join(f"{key} = {mag(value)}" for key, value in list(found.items())[:4])
+    if len(set(found.values())) > 1:
+        return f"not known: what {named} mean; give the AB magnitude of pixel value 1 with --zeropoint"
     first = mag(next(iter(found.values())))
     return f"not known: what {named} means; --zeropoint {first} if it is the AB magnitude of pixel value 1"
 
