@@ -178,5 +178,8 @@ class Rings:
     def reach(self, outside: float, farthest: float) -> float:
         """Smallest radius in arcsec with at most this fraction of the flux outside, up to `farthest`."""
         r = np.linspace(0, farthest, 200)
-        wide = np.flatnonzero(1 - self.inside(r) > outside)
-        return float(r[min(wide[-1] + 1, 199)]) if len(wide) else 0.0
+        for first in range(180, -1, -20):  # from outside, where the answer mostly lies: Bessel functions cost
+            wide = np.flatnonzero(1 - self.inside(r[first : first + 20]) > outside)
+            if len(wide):
+                return float(r[min(first + wide[-1] + 1, 199)])
+        return 0.0

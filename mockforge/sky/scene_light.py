@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import hashlib
+from collections.abc import Callable
+from functools import cache, lru_cache
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
 from mockforge.field import ZEROPOINT_NJY
-from mockforge.sky.bandpass import curve
+from mockforge.sky.bandpass import BANDPASSES, band, curve
 from mockforge.sky.population import REDSHIFT, REFERENCE_BAND, SPECTRA
 from mockforge.sky.sed import flux_table
+from mockforge.sky.spectrum_set import digest_of
+from mockforge.sky.table_cache import cached_array
 
 _Z = np.expm1(np.linspace(np.log1p(REDSHIFT[0]), np.log1p(REDSHIFT[1]), 200))
 _KELVIN = np.geomspace(1500.0, 40000.0, 120)
@@ -34,8 +40,31 @@ def galaxy_fluxes(
 @lru_cache(maxsize=8)
 def _table(bands: tuple[str, ...]) -> np.ndarray:
     """ln of the flux over that in the reference band, (z, spectrum, band)."""
-    flux = flux_table(SPECTRA, (*bands, REFERENCE_BAND), _Z).flux.transpose(0, 2, 1)
-    return np.log(np.maximum(flux[..., :-1], 1e-30)) - np.log(flux[..., -1:])
+
+    def make() -> np.ndarray:
+        flux = flux_table(SPECTRA, (*bands, REFERENCE_BAND), _Z).flux.transpose(0, 2, 1)
+        return np.log(np.maximum(flux[..., :-1], 1e-30)) - np.log(flux[..., -1:])
+
+    return _kept("galaxies", bands, make)
+
+
+def _kept(kind: str, bands: tuple[str, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
+    """A table kept on disk under the hash of the files that it is made from: where it is there, neither
+    spectra nor galsim nor a cosmology have to be loaded, which takes most of a second.
+    """
+    whose = [(word, version("galsim")) if word in BANDPASSES else curve(word) for word in map(band, bands)]
+    parts = (part for one in whose for part in one)
+    return cached_array(digest_of("scene light 1", kind, _files(), repr(SPECTRA), _Z, _KELVIN, *parts), make)
+
+
+@cache
+def _files() -> str:
+    """A digest of the data that come with the package."""
+    found = hashlib.sha256()
+    for path in sorted(Path(__file__).with_name("data").iterdir()):
+        if path.is_file():
+            found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()
 
 
 def star_fluxes(bands: tuple[str, ...], magnitude: np.ndarray, kelvin: np.ndarray) -> np.ndarray:
@@ -48,9 +77,13 @@ def star_fluxes(bands: tuple[str, ...], magnitude: np.ndarray, kelvin: np.ndarra
 @lru_cache(maxsize=8)
 def _bodies(bands: tuple[str, ...]) -> np.ndarray:
     """ln of the flux over that in the reference band, (temperature, band)."""
+    return _kept("stars", bands, lambda: _black_bodies(bands))
+
+
+def _black_bodies(bands: tuple[str, ...]) -> np.ndarray:
     out = []
-    for band in (*bands, REFERENCE_BAND):
-        wave, throughput = curve(band)
+    for name in (*bands, REFERENCE_BAND):
+        wave, throughput = curve(name)
         x = 1.43877688e8 / wave / _KELVIN[:, None]
         nu = 1.0 / (wave**3 * np.expm1(np.minimum(x, 500.0)))  # B_nu
         out.append(np.trapezoid(nu * throughput / wave, wave) / np.trapezoid(throughput / wave, wave))

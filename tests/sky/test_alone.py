@@ -81,6 +81,7 @@ def test_a_profile_is_the_same_in_any_batch():
     ("kind", "side", "lopsided"),
     [("moffat", 31, 0.0), ("airy", 48, 0.4), ("image", 31, 0.4), ("none", 31, 0.0)],
 )
+@pytest.mark.filterwarnings("ignore:PSF image")  # it is centred, and says so
 def test_a_galaxy_seen_is_the_same_in_any_batch(kind, side, lopsided, tmp_path):
     psf = {
         "moffat": Psf(moffat=Moffat(fwhm_arcsec=(0.057, 0.09, 0.17), beta=1.8)),
