@@ -57,7 +57,7 @@ def test_zeropoints(tmp_path: Path, cards: dict[str, object], nanojansky: float)
 def test_the_users_zeropoint_goes_first(tmp_path: Path) -> None:
     path = put(tmp_path / "a.fits", noise(), BUNIT="Jy")
     np.testing.assert_allclose(read_field(path, zeropoint=31.4).image[0], noise())
-    with pytest.raises(InputError, match="2 values for 1 bands"):
+    with pytest.raises(InputError, match="2 values for 1 band"):
         read_field(path, zeropoint=[1, 2])
 
 
