@@ -6,15 +6,16 @@ import pytest
 from mockforge.sky import scene_light
 
 BANDS = ("F606W", "F160W")
+KEPT = (scene_light._table, scene_light._bodies, scene_light._files)
 
 
 @pytest.fixture
 def anew(tmp_path, monkeypatch):
     monkeypatch.setenv("MOCKFORGE_CACHE", str(tmp_path))
-    for table in (scene_light._table, scene_light._bodies, scene_light._files):
+    for table in KEPT:
         table.cache_clear()
     yield tmp_path
-    for table in (scene_light._table, scene_light._bodies, scene_light._files):
+    for table in KEPT:
         table.cache_clear()
 
 
