@@ -229,3 +229,32 @@ def test_ctrl_c_reaches_the_group_while_workers_start() -> None:
         assert process.returncode == 130 and "Traceback" not in said, said
         assert json.loads(Path("out/build.json").read_text())["digest"]
         shutil.rmtree("out")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "README.md", "dataset.h5", "shards/00000.h5"])
+def test_a_folder_or_a_pipe_in_place_of_a_file_is_named(name: str) -> None:
+    folder = made()
+    (folder / name).unlink()
+    os.mkfifo(folder / name)  # to open it would wait for a writer without end
+    assert any(bad.name == Path(name).name for bad in verify(folder))
+    assert all(bad.mended for bad in verify(folder, repair=True, workers=1, quiet=1))
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    for work in (
+        lambda: verify(folder, repair=True, quiet=1),
+        lambda: build("tiny.yaml", "out", ["samples=4"], workers=1, quiet=1, overwrite=True),
+    ):
+        with pytest.raises(InputError, match=rf"{Path(name).name}: is a folder, where a dataset has a file"):
+            work()
+    (folder / name).rmdir()
+    (folder / name).symlink_to("nowhere")
+    assert build("tiny.yaml", "out", ["samples=4"], workers=1, quiet=1, overwrite=True) == folder
+    assert verify(folder) == []
+
+
+def test_what_cannot_be_mended_is_not_sent_to_repair() -> None:
+    folder = made()
+    (folder / "manifest.json").unlink()
+    (folder / "croissant.json").unlink()
+    with pytest.raises(InputError, match=r"croissant\.json, which has a copy, is damaged too; .*--overwrite"):
+        verify(folder, repair=True, quiet=1)

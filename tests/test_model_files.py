@@ -15,6 +15,7 @@ from mockforge.redshifter.config import Unet
 from mockforge.redshifter.geometry import Geometry
 from mockforge.redshifter.model import Redshifter, load_redshifter
 from mockforge.sgan.model import load_model
+from mockforge.sgan.sky import Sky
 from mockforge.train.model_files import bundled_models, write_model
 
 ODD = (None, "x", "", -1, 0, 2.5, 1e9, 1e308, 10**30, True, [], {}, [[]], [1], ["a"], {"a": 1}, "../../x")
@@ -175,3 +176,16 @@ def test_weights_that_are_replaced_are_read_again(tmp_path: Path, redshifter: Pa
     save_file(weights, path.with_suffix(".safetensors"))
     with pytest.raises(InputError, match="the weights are damaged or of another run"):
         load_redshifter(path)
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"), [(1e30, "holds .*e.*, at most 1e\\+12"), (3e8, "are not finite")]
+)
+def test_weights_that_are_finite_and_paint_what_is_not_are_refused(tmp_path: Path, factor: float, words: str):
+    path = copied(bundled_models()["kids-viking"], tmp_path)
+    weights = {k: w.float() * factor for k, w in load_file(path.with_suffix(".safetensors")).items()}
+    save_file(weights, path.with_suffix(".safetensors"))
+    digest = hashlib.sha256(path.with_suffix(".safetensors").read_bytes()).hexdigest()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": digest}))
+    with pytest.raises(InputError, match=words):
+        Sky(path)[0:32, 0:32]

@@ -178,15 +178,15 @@ def read_manifest(folder: str | Path) -> Manifest:
         if shards == 0 and not (folder / "build.json").is_file():
             raise InputError(f"{folder}: not a dataset: found no {MANIFEST} and no shards{_inside(folder)}")
         begun = (folder / "build.json").is_file()
-        lost = (
-            ""
-            if begun
-            else f" anew with --overwrite, or `mockforge verify --repair {folder}` if it was whole"
-        )
+        if not begun:
+            raise InputError(
+                f"{folder}: unfinished build: {MANIFEST} is missing ({shards} shard(s) are there), and no "
+                f"build.json says what was being built; if it was whole, `mockforge verify --repair "
+                f"{folder}` mends it, else `mockforge build RECIPE --out {folder} --overwrite` begins anew"
+            )
         raise InputError(
             f"{folder}: unfinished build: {MANIFEST} is missing ({shards} shard(s) are there); "
             f"run the same `mockforge build RECIPE --out {folder}` again to finish it"
-            f"{lost}"
         )
     manifest, fault = parse_manifest(path)
     if manifest is None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -176,20 +177,25 @@ def made_here(path: Path) -> bool:
     import h5py
 
     try:
+        if not path.is_file():  # opening a pipe would wait for its writer
+            return False
         with reading(path), h5py.File(path, "r") as file:
             return "mockforge_version" in file.attrs and "sample" in file
-    except Unreadable:
+    except (Unreadable, OSError):
         return False
 
 
 def file_size_fault(path: Path, size: int) -> str | None:
     """What the size of a file shows to be wrong with it, or None."""
     try:
-        found = path.stat().st_size
+        status = path.stat()
     except FileNotFoundError:
         return "missing"
     except OSError as error:
         return f"unreadable: {error.strerror}"
+    if not stat.S_ISREG(status.st_mode):
+        return "is a folder" if stat.S_ISDIR(status.st_mode) else "is no regular file"
+    found = status.st_size
     return None if found == size else f"has {found} bytes, should have {size}"
 
 

@@ -7,13 +7,13 @@ files that a manifest or a record names or that say themselves that mockforge ma
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mockforge.engine.changes import changes
+from mockforge.engine.in_the_way import SHARD_FILE, check_no_folders
 from mockforge.engine.lock import LOCK, WORKERS
 from mockforge.engine.publish import published
 from mockforge.engine.repair import REPAIR
@@ -24,7 +24,6 @@ from mockforge.recipe.read import Recipe, loads
 HEAD = "build.json"
 """What is being built: there from the start of a build to its end."""
 MANIFEST = "manifest.json"
-_SHARD = re.compile(r"([0-9]{5,18})\.(h5|json|h5\.part|json\.part)")
 
 
 def check_folder(folder: Path) -> None:
@@ -33,6 +32,7 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"{folder}: is a file; a dataset is a folder, choose another --out")
     there = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
     whole = {*published(), MANIFEST, HEAD}
+    check_no_folders(folder, {*whole, LOCK, WORKERS})
     ours = {*whole, *(f"{name}.part" for name in whole), LOCK, WORKERS, REPAIR, "shards"}
     foreign = there - ours
     if there & {HEAD, MANIFEST}:
@@ -53,8 +53,9 @@ def check_folder(folder: Path) -> None:
 
 def _is_ours(folder: Path) -> bool:
     """Whether a folder with a manifest is a dataset: by its words, or by shards that say so."""
+    path = folder / MANIFEST
     try:
-        text = (folder / MANIFEST).read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     except OSError:
         text = ""
     return "recipe_digest" in text or any(_says_so(p) for p in (folder / "shards").glob("*.h5"))
@@ -144,7 +145,7 @@ def foreign_shards(folder: Path, known: Iterable[str]) -> list[Path]:
     return [
         path
         for path in sorted((folder / "shards").glob("*"))
-        if (found := _SHARD.fullmatch(path.name)) is None
+        if (found := SHARD_FILE.fullmatch(path.name)) is None
         or (found[2] == "h5" and path.name not in known and not _says_so(path))
     ]
 
@@ -153,7 +154,7 @@ def remove_others(folder: Path, recipe: Recipe) -> None:
     """Remove shards of a longer dataset that this one replaces."""
     wanted = {shard_name(k) for k in range(recipe.shards)}
     for path in (folder / "shards").glob("*.h5"):
-        if path.name not in wanted and _SHARD.fullmatch(path.name) and _says_so(path):
+        if path.name not in wanted and SHARD_FILE.fullmatch(path.name) and _says_so(path):
             path.unlink()
 
 
@@ -162,7 +163,7 @@ def remove_parts(folder: Path) -> None:
     for name in (*published(), MANIFEST, HEAD):
         (folder / f"{name}.part").unlink(missing_ok=True)
     for path in (folder / "shards").glob("*.part"):
-        if _SHARD.fullmatch(path.name):
+        if SHARD_FILE.fullmatch(path.name):
             path.unlink()
 
 
@@ -187,7 +188,7 @@ def remove_all(folder: Path) -> None:
 
 
 def _records(folder: Path) -> list[Path]:
-    return [p for p in (folder / "shards").glob("*.json") if _SHARD.fullmatch(p.name)]
+    return [p for p in (folder / "shards").glob("*.json") if SHARD_FILE.fullmatch(p.name)]
 
 
 def _clear_shards(folder: Path, recipe: Recipe, known: set[str]) -> None:
@@ -195,7 +196,7 @@ def _clear_shards(folder: Path, recipe: Recipe, known: set[str]) -> None:
     in_the_way = [
         path.name
         for path in foreign_shards(folder, known)
-        if (found := _SHARD.fullmatch(path.name)) and int(found[1]) < recipe.shards
+        if (found := SHARD_FILE.fullmatch(path.name)) and int(found[1]) < recipe.shards
     ]
     if in_the_way:
         raise InputError(

@@ -118,7 +118,7 @@ def _check_dataset(recipe: Recipe, folder: Path, pixels: int) -> None:
     saved = [dtype for name, dtype in recipe.save.items() if name in _AS_MADE]
     floats = sum(np.dtype(dtype).itemsize for dtype in saved if dtype.startswith("float"))
     one = 8 + pixels * floats  # the sample's number
-    there = sum(p.stat().st_size for p in (folder / "shards").glob("*.h5"))
+    there = sum(p.stat().st_size for p in (folder / "shards").glob("*.h5") if p.is_file())
     need, free = one * recipe.samples, free_bytes(folder) + there
     if need > free:
         fit = int(free // one)

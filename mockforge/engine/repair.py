@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mockforge.engine.changes import changes
-from mockforge.engine.lock import only_build
+from mockforge.engine.in_the_way import check_no_folders
+from mockforge.engine.lock import LOCK, WORKERS, only_build
 from mockforge.engine.pool import make_shards
 from mockforge.engine.publish import published, write_published
 from mockforge.engine.worker import Job, shard_name
@@ -37,15 +38,20 @@ def verify(
     InputError where `folder` is no finished dataset or nothing is left to mend its manifest
     from, MockforgeError where a shard made again has other bytes.
     """
-    from mockforge.data.manifest import MANIFEST, read_manifest
+    from mockforge.data.manifest import MANIFEST, SHARDS, read_manifest
+    from mockforge.data.shards import made_here
     from mockforge.data.verify import bad_shards, trusted_manifest
 
     folder = Path(folder).expanduser()
     if not (folder / MANIFEST).is_file() and trusted_manifest(folder)[0] is None:
-        read_manifest(folder)  # says what the folder is instead
+        begun = (folder / "build.json").is_file()
+        if begun or not any(made_here(path) for path in (folder / SHARDS).glob("*.h5")):
+            read_manifest(folder)  # says what the folder is instead
+        raise InputError(_lost(folder, "missing"))
     bad = bad_shards(folder)
     if not repair or not bad:
         return bad
+    check_no_folders(folder, (*published(), MANIFEST, LOCK, WORKERS))
     try:
         with only_build(folder):
             return _repair(folder, workers, quiet)
@@ -59,11 +65,7 @@ def _repair(folder: Path, workers: int | None, quiet: int) -> list[BadShard]:
 
     manifest, fault = trusted_manifest(folder)
     if manifest is None:
-        raise InputError(
-            f"{folder / MANIFEST}: {fault}, and croissant.json, which has a copy, is damaged too; the recipe "
-            f"is in README.md and in every shard: save it, and build it again with "
-            f"`mockforge build recipe.yaml --out {folder} --overwrite`"
-        )
+        raise InputError(_lost(folder, fault))
     bad = bad_files(folder, manifest)
     if fault is not None:
         bad.insert(0, BadShard(MANIFEST, fault))
@@ -86,9 +88,19 @@ def _repair(folder: Path, workers: int | None, quiet: int) -> list[BadShard]:
     return [replace(b, mended=mended.get(b.name, "")) for b in bad]
 
 
+def _lost(folder: Path, fault: str | None) -> str:
+    return (
+        f"{folder / 'manifest.json'}: {fault}, and croissant.json, which has a copy, is damaged too; the "
+        f"recipe is in README.md and in every shard: save it, and build it again with "
+        f"`mockforge build recipe.yaml --out {folder} --overwrite`"
+    )
+
+
 def _clear(aside: Path) -> None:
     if (aside / "shards").is_symlink():
         (aside / "shards").unlink()
+    if aside.is_symlink() or aside.is_file():
+        aside.unlink()
     shutil.rmtree(aside, ignore_errors=True)
 
 

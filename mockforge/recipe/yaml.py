@@ -23,6 +23,7 @@ Key = tuple[str | int, ...]
 """Where a value sits: `("stages", 1, "detect", "threshold")`."""
 
 _LARGEST_FILE = 1_000_000  # characters; a recipe is a page, not a data file
+_DEEPEST = 32  # words of an override's key
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -48,17 +49,18 @@ class Document:
         if any(key[:n] in self.unread for n in range(1, len(key) + 1)):
             return
         name = spell(key)
+        name = name if len(name) <= 120 else name[:117] + "..."
         said = f"{name}: {message}" if name else message
         for n in range(len(key), -1, -1):
             if key[:n] in self.overrides:
-                self.problems.append((1 << 30, f"override {self.overrides[key[:n]]!r}: {said}"))
+                self.problems.append((1 << 30, f"override {_short(self.overrides[key[:n]])}: {said}"))
                 return
             if line is None and key[:n] in self.lines:
                 line = self.lines[key[:n]]
             if n == len(key) and line is None:  # not in the file: an override of something below made it
                 below = next((o for k, o in self.overrides.items() if k[:n] == key), None)
                 if below is not None:
-                    self.problems.append((1 << 30, f"override {below!r}: {said}"))
+                    self.problems.append((1 << 30, f"override {_short(below)}: {said}"))
                     return
         self.problems.append((line or 1, f"{self.where}:{line or 1}: {said}"))
 
@@ -119,7 +121,13 @@ def apply_overrides(document: Document, overrides: Overrides) -> None:
         try:
             _override(document, override)
         except InputError as error:
-            document.problems.append((1 << 30, f"override {override!r}: {error}"))
+            document.problems.append((1 << 30, f"override {_short(override)}: {error}"))
+
+
+def _short(override: str) -> str:
+    """An override as it was written, cut to one line."""
+    said = repr(override)
+    return said if len(said) <= 120 else said[:117] + "..."
 
 
 class _Reader:
@@ -239,6 +247,8 @@ class _Reader:
 def _override(document: Document, override: str) -> None:
     name, equals, text = override.partition("=")
     words = name.strip().split(".")
+    if len(words) > _DEEPEST:
+        raise InputError(f"its key has {len(words)} parts, a recipe's keys at most {_DEEPEST}")
     if not equals or not all(words):
         raise InputError("should be key=value, such as samples=64 or stages.detect.threshold=4")
     read = parse_document(text, "value")  # its own YAML errors say "value:1: is not YAML"

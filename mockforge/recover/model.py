@@ -35,6 +35,7 @@ from mockforge.train.model_files import (
     write_model,
 )
 from mockforge.train.parallel import usable
+from mockforge.train.weights import check_painted
 
 SPECS: dict[str, type[Residual] | type[Cgan]] = {"residual": Residual, "cgan": Cgan}
 """The word in a model's file that says its network -> its configuration."""
@@ -153,6 +154,8 @@ def predict(
         unit = fine_unit(torch.from_numpy(level[start : start + size]).to(place), step)
         base = upsampled(part, fine, step)
         out[start : start + size] = _tiled(network, base, unit, depth_of(unit, model.rms_njy, step))
+    if np.isfinite(given).all():
+        check_painted(torch.from_numpy(out), model.name)
     return out
 
 

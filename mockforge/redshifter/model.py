@@ -34,6 +34,7 @@ from mockforge.train.model_files import (
     write_model,
 )
 from mockforge.train.parallel import usable
+from mockforge.train.weights import check_painted
 
 _SPECS: dict[str, type[Unet] | type[Cvae]] = {"unet": Unet, "cvae": Cvae}
 
@@ -146,7 +147,10 @@ def predict(
     place = usable(device)
     network = model.network_with_weights().to(place).eval()
     parts = zip(*(v.split(1 if place.type == "cpu" else batch) for v in (image, *redshifts)), strict=True)
-    return torch.cat([network(*(v.clone().to(place) for v in part)).cpu() for part in parts]).numpy()
+    made = torch.cat([network(*(v.clone().to(place) for v in part)).cpu() for part in parts])
+    if bool(torch.isfinite(image).all()):
+        check_painted(made, model.name)
+    return made.numpy()
 
 
 def _widths(bands: tuple[str, ...], known: tuple[float, ...] | None) -> str:

@@ -27,6 +27,7 @@ from mockforge.sgan.model import Model, load_model
 from mockforge.sgan.painter import Painter
 from mockforge.torch_state import steadily, steady
 from mockforge.train.parallel import usable
+from mockforge.train.weights import check_painted
 
 TILE = 384
 """Side in pixels of the canonical tiles a sky is computed in: smaller ones paint more border than sky."""
@@ -281,6 +282,7 @@ class Sky:
         """Observed and noiseless pixels of a tile."""
         with full_precision(drawn.z):
             flux = self.painter.window(drawn.z, drawn.first, drawn.size)
+        check_painted(flux, self.model.name)
         if not self.painter.clean:
             return flux[0].cpu().numpy(), None
         if self._blur is not None:

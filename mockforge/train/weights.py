@@ -12,6 +12,8 @@ from mockforge.train.first_weights import first_weights
 
 _MOST = 500_000_000
 """Numbers that a network may learn; those of the package have less than a hundredth of it."""
+_LARGEST = 1e12
+"""Absolute value of a weight, beyond which sums over a layer leave float32; trained ones stay below 1e4."""
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
@@ -58,6 +60,18 @@ def check_weights(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor], n
         if floats and not bool(torch.isfinite(tensor).all()):
             count = int((~torch.isfinite(tensor)).sum())
             raise InputError(f"{name}: {count} of {tensor.numel()} numbers of {key} are not finite{again}")
+        if floats and tensor.numel() and (most := float(tensor.abs().max())) > _LARGEST:
+            raise InputError(f"{name}: {key} holds {most:.3g}, at most {_LARGEST:g} is read{again}")
+
+
+def check_painted(made: Tensor, model: str) -> None:
+    """InputError where what a network has painted of finite input is not finite."""
+    if not bool(torch.isfinite(made).all()):
+        count = int((~torch.isfinite(made)).sum())
+        raise InputError(
+            f"model {model}: {count} of {made.numel()} pixels that it paints are not finite; its weights are "
+            "damaged or were not trained to the end: export the model again, or use another"
+        )
 
 
 def _few(names: list[str]) -> str:
