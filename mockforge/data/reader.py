@@ -167,11 +167,9 @@ class Reader:
             self._open.move_to_end(number)
             return self._open[number]
         first = int(self._ends[number - 1]) if number else 0
-        about = {
-            "recipe_digest": self.manifest.recipe_digest,
-            "recipe": self.manifest.recipe,
-            "shard": number,
-        }
+        about = {"recipe_digest": self.manifest.recipe_digest, "shard": number}
+        if self.manifest.recipe:  # a set made by hand may have none to be held to
+            about["recipe"] = self.manifest.recipe
         shapes = {a: (self.shapes[a], self.dtypes[a]) for a in self.arrays}
         shard = OpenShard(path, shapes, self.sample[first : int(self._ends[number])], about)
         self._open[number] = shard
