@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +17,11 @@ from mockforge.errors import InputError
 from mockforge.names import check_bands
 
 ZEROPOINT_NJY = 31.4
+_NOT_FITS = (
+    ".png", ".jpg", ".jpeg", ".pdf", ".tif", ".tiff", ".npy", ".npz", ".h5", ".hdf5", ".asdf", ".csv",
+    ".ecsv", ".yaml", ".json", ".reg", ".zip", ".bz2", ".fz",
+)  # fmt: skip
+"""Ends of names that promise something other than FITS."""
 """AB magnitude of 1 nJy."""
 
 
@@ -105,8 +112,9 @@ class Field:
         not at all; an older file of that name is replaced. Returns the path.
 
         Read again it is the same Field, but for what lies under the mask (0 then), `origin`, text
-        other than ASCII, and a WCS beyond 1e-9 degrees. InputError where it cannot be written, and
-        where the WCS cannot (distortion by lookup tables).
+        other than ASCII, and a WCS beyond 1e-9 degrees. A name that ends in .gz is compressed.
+        InputError where it cannot be written, where the name is that of another format, and where
+        the WCS cannot (distortion by lookup tables).
         """
         from astropy.io import fits
 
@@ -115,6 +123,8 @@ class Field:
         from mockforge.fits.wcs import written
 
         path = Path(path).expanduser()
+        if path.suffix.lower() in _NOT_FITS:
+            raise InputError(f"{path}: a FITS file is written; give it a name that ends in .fits")
         wcs = None if self.wcs is None else written(self.wcs)
         primary = fits.PrimaryHDU()
         primary.header["CREATOR"] = (f"mockforge {__version__}", "program that wrote this file")
@@ -138,7 +148,12 @@ class Field:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with part.open("wb") as stream:
-                    units.writeto(stream)
+                    if path.suffix.lower() == ".gz":
+                        packed = io.BytesIO()
+                        units.writeto(packed)
+                        stream.write(gzip.compress(packed.getbuffer(), mtime=0))
+                    else:
+                        units.writeto(stream)
                 part.replace(path)
             except OSError as error:
                 with contextlib.suppress(OSError):

@@ -1,5 +1,6 @@
 """Fields to FITS and back, and their place on the sky."""
 
+import gzip
 import time
 from pathlib import Path
 
@@ -102,3 +103,14 @@ def test_an_unwritable_place_is_named(field: Field, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot be written"):
         field.write(tmp_path / "file" / "field.fits")
+
+
+def test_a_name_says_what_is_written(field: Field, tmp_path: Path) -> None:
+    for name in ("x.png", "x.h5", "x.fits.fz"):
+        with pytest.raises(InputError, match=r"ends in \.fits"):
+            field.write(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    packed = field.write(tmp_path / "x.fits.gz").read_bytes()
+    assert gzip.decompress(packed) == field.write(tmp_path / "x.fits").read_bytes()
+    assert field.write(tmp_path / "x.fits.gz").read_bytes() == packed
+    np.testing.assert_array_equal(Field.read(tmp_path / "x.fits.gz").image, field.image)

@@ -71,7 +71,7 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     ) -> None:
         if not isinstance(masks, str):
             raise InputError(f"as_detection(masks={masks!r}): should be the name of an array")
-        base.needs(("image", masks), "as_detection()")
+        base.needs(("image",), "as_detection()")
         needs_masks(base, masks)
         if scaling not in ("asinh", None):
             raise InputError(f"as_detection(scaling={scaling!r}): should be 'asinh' or None")
@@ -172,8 +172,16 @@ def planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def needs_masks(base: Dataset, name: str) -> None:
     """InputError unless the array `name` holds objects: labels (H,W), or a plane an object (n,H,W)."""
-    shape, kind = base.arrays[name], base.kinds[name]
     usable = [n for n, s in base.arrays.items() if _holds_objects(n, s, base.kinds[n])]
+    if name not in base.arrays:
+        instead = (
+            " or ".join(f"masks={n!r}" for n in usable) or "none; the recipe's `save` says which are kept"
+        )
+        raise InputError(
+            f"{base.path}: as_detection(masks={name!r}): this dataset has no array {name!r}; labels that it"
+            f" has: {instead}"
+        )
+    shape, kind = base.arrays[name], base.kinds[name]
     if not _holds_objects(name, shape, kind):
         what = meaning_of(name) or "no labels"
         raise InputError(

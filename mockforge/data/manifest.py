@@ -266,8 +266,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 def _siblings(folder: Path) -> str:
     from mockforge.errors import nearest
 
-    there = [p.parent.name for p in folder.parent.glob(f"*/{MANIFEST}")]
-    return nearest(folder.name, there) if there else ""
+    if len(folder.parts) == 1 and (Path("datasets") / folder / MANIFEST).is_file():
+        return f"; did you mean 'datasets/{folder}'?"
+    there = [str(p.parent) for p in folder.parent.glob(f"*/{MANIFEST}")]
+    if there:
+        return nearest(str(folder), there)
+    return "; `mockforge build RECIPE --out DIR` makes one"
 
 
 def _inside(folder: Path) -> str:

@@ -57,8 +57,8 @@ def evaluate_recoverer(
     """
     began = time.monotonic()
     loaded = None if model is None else load_recoverer(model)
-    judged = loaded is not None and held_out(loaded, dataset, split, allow_training_split)
     stamps = read_stamps(dataset, split, limit)
+    judged = loaded is not None and held_out(loaded, dataset, split, allow_training_split)
     made: dict[str, np.ndarray] = {}
     facts: Row = {"dataset": str(dataset), "split": split, "samples": len(stamps.image)}
     if loaded is not None:

@@ -63,8 +63,8 @@ def evaluate_redshifter(
     """
     began = time.monotonic()
     loaded = None if model is None else load_redshifter(model)
-    judged = loaded is not None and held_out(loaded, dataset, split, allow_training_split)
     pairs = read_pairs(dataset, split, limit, spectra)
+    judged = loaded is not None and held_out(loaded, dataset, split, allow_training_split)
     made: dict[str, np.ndarray] = {}
     facts: Row = {
         "dataset": str(dataset),

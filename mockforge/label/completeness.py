@@ -78,12 +78,17 @@ def completeness(
 ) -> Completeness:
     """The tables of a sample, or of a dataset, after `match`, by magnitude.
 
+        data = mockforge.load("datasets/segmentation")
+        objects, catalogue = data.table("objects"), data.table("catalogue")
+        print(completeness(objects, catalogue, data.attributes["bands"]).markdown())
+
     `objects` holds `inside`, `fraction`, `detected`, `blended`, `missed` and `true_flux_<band>`;
     counted are those whose centre is in the tile and at least `least` of whose light is there, and
     of a table that has the column `injected` those that were. `catalogue` holds `true_label`,
     `flux_<band>` and `true_flux_<band>`. Magnitudes are those of the mean flux of `bands`, true for
     objects and measured for detections; `edges` are half magnitudes unless given.
     """
+    objects, catalogue = _columns(objects), _columns(catalogue)
     true = magnitude(objects, [f"true_flux_{b}" for b in bands], zeropoint_ab)
     seen = magnitude(catalogue, [f"flux_{b}" for b in bands], zeropoint_ab)
     injected = objects.get("injected", np.zeros(len(true), dtype=bool)).astype(bool)
@@ -99,6 +104,11 @@ def completeness(
         edges, found["count"], found["detected"], found["blended"], found["missed"], pure["count"],
         pure["pure"] if whole else np.full(len(edges) - 1, np.nan), error, scatter,
     )  # fmt: skip
+
+
+def _columns(table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A mapping, or an astropy Table, as plain arrays by name."""
+    return {str(name): np.asarray(table[name]) for name in table.keys()}  # noqa: SIM118  a Table iterates rows
 
 
 def detected_by(
@@ -176,7 +186,8 @@ def brief(
         pure = (found.pure[whole] * found.detections[whole]).sum() / max(count, 1)
         said += f"; {_percent(pure)} of the {count} detections (`catalogue`) are real"
     return (
-        f"## Completeness and purity of the labels\n\n{said}. By magnitude: `mockforge.label.completeness`."
+        f"## Completeness and purity of the labels\n\n{said}. By magnitude:"
+        " `completeness(objects, catalogue, bands)` of `mockforge.label.completeness`."
     )
 
 

@@ -31,7 +31,7 @@ def redshift_picture(
     if truth is not None:
         level = float(np.sqrt(np.mean(pixel_noise(truth.image) ** 2)))
         shown.append((truth, faint, level, f"z = {z_out:g}: true"))
-    figure = Figure(figsize=(3.4 * len(shown), 3.9), dpi=120, layout="constrained")
+    figure = Figure(figsize=(3.4 * len(shown), 4.2), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     for panel, (field, level, spread, title) in zip(figure.subplots(1, len(shown)), shown, strict=True):
         panel.imshow(asinh_rgb(field.image, level, bands=field.bands, noise=spread), interpolation="none")

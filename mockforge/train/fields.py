@@ -17,6 +17,16 @@ _PSF = 0.15
 """Part by which an image's PSF may be broader or narrower than that which was learned."""
 
 
+def _bands_to_name(bands: Sequence[str], own: Sequence[str]) -> str:
+    if len(own) == len(bands):
+        return f"where they are the same, in this order, name them so: --bands {','.join(bands)}"
+    return (
+        f"all {len(bands)} are needed"
+        if len(own) < len(bands)
+        else "name those of the image as the model does"
+    )
+
+
 def in_order(field: Field, model: str, bands: Sequence[str], pixel_scale_arcsec: float | None) -> Field:
     """The field in nJy with the model's bands in its order, masked pixels 0; others are left out.
 
@@ -28,7 +38,7 @@ def in_order(field: Field, model: str, bands: Sequence[str], pixel_scale_arcsec:
     if missing:
         raise InputError(
             f"model {model} takes the bands {', '.join(bands)}, the image has {', '.join(field.bands)}; "
-            "name them as the model does, in order, where they are its bands"
+            f"{_bands_to_name(bands, field.bands)}"
         )
     scale = field.pixel_scale_arcsec
     if pixel_scale_arcsec is not None and scale is None:

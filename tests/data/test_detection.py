@@ -244,3 +244,8 @@ def test_labels_of_one_class_follow_too(overlapping) -> None:
 def test_objects_dropped_of_one_entry_alone_are_a_sentence(overlapping) -> None:
     with pytest.raises(InputError, match="2 boxes, 2 labels, 3 masks"):
         overlapping.as_detection(lambda image, t: (image, {**t, "boxes": t["boxes"][1:]}))[0]
+
+
+def test_labels_that_are_not_there_are_answered_with_those_that_are(overlapping) -> None:
+    with pytest.raises(InputError, match=r"no array 'amodel'; labels that it has: .*masks='amodal'"):
+        overlapping.as_detection(masks="amodel")

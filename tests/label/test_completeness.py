@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from mockforge.label.completeness import Completeness, completeness, detected_by, magnitude, pure_by, section
 
@@ -50,6 +51,12 @@ def test_the_magnitude_is_that_of_the_mean_flux_and_bins_hold_every_object() -> 
     found = completeness(objects, catalogue, ("g", "r"))
     assert np.allclose(np.diff(found.edges), 0.5)
     assert found.objects.sum() == 4 and found.detections.sum() == 4
+
+
+def test_tables_of_a_dataset_are_taken_as_they_are() -> None:
+    objects, catalogue = tables()
+    found = completeness(Table(objects), Table(catalogue), ("g", "r"), edges=EDGES)
+    assert found.markdown() == completeness(objects, catalogue, ("g", "r"), edges=EDGES).markdown()
 
 
 def test_flux_errors_are_those_that_were_put_in() -> None:
