@@ -30,6 +30,8 @@ _SUNS = 1e10
 _SAME = 1e-9
 """Wavelengths nearer than this, relative, are one."""
 
+_OPTICAL, _FIRST = 3500.0, 50.0
+"""A file that does not say its unit should reach from the far ultraviolet to the optical, in Angstrom."""
 _SHORTEST = 50.0
 """Angstrom; a spectrum that ends below is in another unit, or in logarithms."""
 
@@ -116,6 +118,12 @@ def _angstrom(config: SpectrumFiles, path: Path) -> tuple[np.ndarray, np.ndarray
         raise InputError(
             f"{path}: its wavelengths would be {wave[0]:.4g} to {wave[-1]:.4g} Angstrom; say their unit with"
             " `wavelength_unit`, or give wavelengths where these are logarithms"
+        )
+    if told.wave is None and asked[1] is None and (wave[-1] < _OPTICAL or wave[0] < _FIRST):
+        raise InputError(
+            f"{path}: nothing says the unit of its wavelengths, {wave[0]:.4g} to {wave[-1]:.4g}, and as"
+            f" Angstrom they would {'end' if wave[-1] < _OPTICAL else 'begin'} where no galaxy's spectrum does: say it"
+            " with `wavelength_unit: nm`, um or Angstrom"
         )
     return wave, flux
 

@@ -50,6 +50,14 @@ def test_the_unit_in_a_columns_name(name, factor, folder):
     np.testing.assert_allclose(fluxes[1], fluxes[0], rtol=2e-4)
 
 
+@pytest.mark.parametrize(("low", "high"), [(350.0, 2500.0), (30.0, 20_000.0), (0.1, 5.0)])
+def test_wavelengths_that_nothing_says_the_unit_of_are_asked_about(low, high, folder):
+    wave = np.geomspace(low, high, 300)
+    np.savetxt(folder / "silent.txt", np.c_[wave, np.ones(300)])
+    with pytest.raises(InputError, match="wavelength_unit"):
+        spectrum_set(ask(folder, "silent.txt"))
+
+
 def test_every_form_gives_the_same_fluxes(folder):
     z, bands = np.array([0.3]), ("F606W", "F814W")
     asked = [ask(folder, f) for f in ("text.txt", "falling.dat", "table.fits", "image.fits", "log.fits")]
