@@ -122,7 +122,7 @@ def _angstrom(config: SpectrumFiles, path: Path) -> tuple[np.ndarray, np.ndarray
     if told.wave is None and asked[1] is None and (wave[-1] < _OPTICAL or wave[0] < _FIRST):
         raise InputError(
             f"{path}: nothing says the unit of its wavelengths, {wave[0]:.4g} to {wave[-1]:.4g}, and as"
-            f" Angstrom they would {'end' if wave[-1] < _OPTICAL else 'begin'} where no galaxy's spectrum does: say it"
+            f" Angstrom they would {'end' if wave[-1] < _OPTICAL else 'begin'} where no galaxy's does: say it"
             " with `wavelength_unit: nm`, um or Angstrom"
         )
     return wave, flux
