@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.data.columns import meaning_of
-from mockforge.data.describe import counts
+from mockforge.data.describe import counts, swept
 from mockforge.data.manifest import Manifest, write_text
 from mockforge.data.reader import Reader
 
@@ -149,7 +149,11 @@ def _brief_contents(manifest: Manifest, reader: Reader, detail: str) -> str:
 
 def _pixels(reader: Reader) -> str:
     about = reader.attributes
-    pixel = [f"{_short(about[key])} {what}".strip() for key, what in _PIXELS.items() if key in about]
+    pixel = [
+        f"{_short(about[key])} {what}".strip() + swept(reader, key)
+        for key, what in _PIXELS.items()
+        if key in about
+    ]
     return f"Pixels: {'; '.join(pixel)}. Arrays are `(band, y, x)`, y upwards." if pixel else ""
 
 

@@ -22,7 +22,7 @@ def describe(path: str | Path) -> dict[str, str]:
             "arrays": "; ".join(array_line(reader, name) for name in reader.arrays),
             "tables": "; ".join(f"{table}: {n} rows" for table, n in manifest.rows().items()) or "none",
         }
-        out.update({key: plain(about[key]) for key in KNOWN if key in about})
+        out.update({key: plain(about[key]) + swept(reader, key) for key in KNOWN if key in about})
         out["shards"] = f"{len(manifest.shards)}, {size / 1e6:.1f} MB"
         out["recipe digest"] = manifest.recipe_digest
         if manifest.weights:
@@ -46,6 +46,17 @@ KNOWN = (
     "zeropoint_ab",
 )
 """Root attributes that say what a pixel is."""
+
+
+_SWEPT = {"pixel_scale_arcsec": "pixel_scale", "psf_fwhm_arcsec": "fwhm_factor"}
+
+
+def swept(reader: Reader, key: str) -> str:
+    """What to add to a root attribute that differs by sample: the array that says how; else empty."""
+    by = _SWEPT.get(key, "")
+    if by not in reader.arrays:
+        return ""
+    return f" (each sample: array {by})" if by == "pixel_scale" else f" (each sample: times array {by})"
 
 
 def array_line(reader: Reader, name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mockforge.data.describe import plain
+from mockforge.data.describe import plain, swept
 from mockforge.data.reader import Reader
 
 SIDE = 256
@@ -86,7 +86,7 @@ def _caption(reader: Reader, note: str) -> str:
     if "bands" in about:
         parts.append(f"bands {plain(about['bands'])}")
     if "pixel_scale_arcsec" in about:
-        parts.append(f'{plain(about["pixel_scale_arcsec"])}" per pixel')
+        parts.append(f'{plain(about["pixel_scale_arcsec"])}" per pixel{swept(reader, "pixel_scale_arcsec")}')
     return "   |   ".join([*parts, note])
 
 

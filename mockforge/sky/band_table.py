@@ -141,4 +141,6 @@ def unknown(word: str) -> str:
             f"unknown band {word!r}: OmegaCAM's curves are in no library whose data may be bundled; {own}, or"
             f" name another instrument's band by your own word, such as sdss_{word[-1].lower()}"
         )
-    return f"unknown band {word!r}{nearest(word, known_bands())}; or {own}"
+    alike = [name for name in known_bands() if name.rpartition("_")[2].lower() == word.lower()]
+    meant = f"; did you mean one of {', '.join(alike)}?" if alike else nearest(word, known_bands())
+    return f"unknown band {word!r}{meant}; or {own}"

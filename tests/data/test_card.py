@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mockforge.data.columns import meaning_of, unit_of
-from mockforge.data.describe import describe
+from mockforge.data.describe import describe, swept
 from mockforge.data.preview import write_preview
 from mockforge.data.shards import file_sha256
 from tests.data.conftest import blobs, publish
@@ -101,3 +102,10 @@ def test_columns_of_a_galaxys_parts_are_read_from_their_names() -> None:
     units = {"bulge_r_e": "", "r_e_in": "arcsec", "companion_0_position_angle": "deg", "bulge_a_v": "mag"}
     units |= {"bulge_sfh_tau_gyr": "Gyr", "k_correction_in_F606W": "mag", "target_rms": "nJy"}
     assert {name: unit_of(name) for name in units} == units
+
+
+def test_what_differs_by_sample_is_not_said_to_be_one_number() -> None:
+    swept_set = SimpleNamespace(arrays=("image", "pixel_scale", "fwhm_factor"))
+    assert swept(swept_set, "pixel_scale_arcsec") == " (each sample: array pixel_scale)"
+    assert "fwhm_factor" in swept(swept_set, "psf_fwhm_arcsec") and swept(swept_set, "unit") == ""
+    assert swept(SimpleNamespace(arrays=("image",)), "pixel_scale_arcsec") == ""

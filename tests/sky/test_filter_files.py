@@ -236,3 +236,10 @@ def test_the_pivot_is_that_of_the_lines_between_few_points(tmp_path):
     path.write_text("# Angstrom\n4000 0\n8000 1\n9000 0\n")
     assert pivot_um(str(path)) == pytest.approx(1e-4 * pivot(*curve(str(path))), rel=1e-6)
     assert pivot_um("VIMOS_U") == pytest.approx(1e-4 * pivot(*curve("VIMOS_U")), rel=1e-6)
+
+
+def test_a_letter_is_answered_with_the_bands_of_that_letter() -> None:
+    with pytest.raises(
+        InputError, match=r"unknown band 'r'; did you mean one of lsst_r, hsc_r, .*filters/r.dat"
+    ):
+        curve("r")
