@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -160,7 +161,8 @@ def degrade(
     if psf:
         refuse(context, ["psf_fwhm"], "the PSF is that of --psf; give one of them")
         size = "" if psf_scale is None else f", pixel_scale_arcsec: {psf_scale}"
-        shape = f"--psf={{image: {{files: [{', '.join(str(p) for p in psf)}]{size}}}}}"
+        files = json.dumps([str(path) for path in psf])  # quoted: a name may hold brackets and commas
+        shape = f"--psf={{image: {{files: {files}{size}}}}}"
     else:
         refuse(context, ["psf_scale"], "is that of --psf images; give those, or leave it out")
         if widths:

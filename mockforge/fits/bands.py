@@ -81,7 +81,9 @@ def _named(path: Path, units: list[Hdu], wanted: int | str) -> Hdu:
         alike = [u for u in same if not match or u.version == int(match.group(2))]
         found = alike[0] if alike else None
     if found is None or not found.shape:
-        names = [u.name or str(u.index) for u in units if u.shape]
+        there = [u for u in units if u.shape]
+        images = [u for u in there if not is_beside(u.name)] or there
+        names = [u.name or str(u.index) for u in images]
         raise InputError(f"{path}: no image in an extension {wanted!r}{nearest(wanted, names)}")
     if len([u for u in alike if u.shape]) > 1:
         raise InputError(f"{path}: {_several(path, alike)}")

@@ -86,7 +86,7 @@ class PsfImage:
     pixel_scale_arcsec: Positive | tuple[Positive, ...] | None = None
     """Size of a pixel of the PSF images, one or one per band; null for what their headers say."""
     extensions: tuple[int | str, ...] | None = None
-    """Extension of each file, or of the one file per band; null for the first image."""
+    """Extension of each file, or of the one file per band; null for the only image, or as FILE[EXT]."""
     includes_pixel: bool = True
     """The image is already integrated over its pixels, as PSFs measured on stars are."""
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.fits.bands import Plane, find_planes
-from mockforge.fits.check import cards_of, opened, quiet
+from mockforge.fits.check import cards_of, opened, quiet, walk
 from mockforge.fits.scale_cards import scale_cards
 from mockforge.fits.wcs import LARGEST_SCALE, SMALLEST_SCALE, has_scale
 
@@ -58,13 +58,22 @@ def read_psf_image(path: Path, extension: int | str | None, given: float | None 
     planes = find_planes([path], extension, None)
     where = f"PSF image {path}" + ("" if extension is None else f"[{extension}]")
     if len(planes) != 1:
-        raise InputError(f"{where}: {len(planes)} images, one is wanted; name it with `extensions`")
+        raise InputError(f"{where}: {len(planes)} images, one is wanted; {_likely(path)}")
     plane = planes[0]
     with opened(plane.path) as units:
         data = np.array(units[plane.hdu.index].data, dtype=np.float64)
         scale, said = _scale(plane, units, where, given)
     found = psf_pixels(data.reshape(-1, *data.shape[-2:])[plane.plane or 0], where, scale)
     return replace(found, note="; ".join(filter(None, (found.note, said))))
+
+
+def _likely(path: Path) -> str:
+    """What to type: the extension that is called a PSF, else the first image."""
+    images = [unit for unit in walk(path) if unit.shape]
+    if len(images) == 1:
+        return "cut out the plane that is"
+    named = [unit.name for unit in images if "PSF" in unit.name.upper()]
+    return f"name it, as {path.name}[{named[0] if named else images[0].index}] (`extensions` in a recipe)"
 
 
 def psf_pixels(data: np.ndarray, where: str, scale: float | None = None) -> PsfPixels:

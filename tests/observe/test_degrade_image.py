@@ -113,3 +113,19 @@ def test_surveys_are_listed_with_their_sources() -> None:
     code, text = call("surveys", "hst-xdf")
     assert code == 0 and "sources:" in text and "Illingworth" in text
     assert call("surveys", "hst-xdff")[0] == 2
+
+
+def test_a_psf_may_be_an_extension_of_a_file(hubble: Path, tmp_path: Path) -> None:
+    y, x = np.indices((33, 33)) - 16
+    psf = np.exp(-(x**2 + y**2) / (2 * 1.5**2))
+    sky = np.random.default_rng(3).normal(size=(60, 60))
+    units = [fits.ImageHDU(sky, name="VIS"), fits.ImageHDU(psf, name="VIS_PSF"), fits.ImageHDU(sky, name="Y")]
+    path, out = tmp_path / "a,b.fits", str(tmp_path / "o.fits")
+    fits.HDUList([fits.PrimaryHDU(), *units]).writeto(path)
+    words = ["degrade", str(hubble), "--to", "hsc-wide", "--target-bands", "hsc_i", "--psf-scale", "0.06"]
+    code, text = call(*words, "--psf", f"{path}[VIS_PSF]", "-o", out)
+    assert code == 0 and "PSF: as given" in text
+    code, text = call(*words, "--psf", str(path), "-o", out)
+    assert code == 2 and "a,b.fits[VIS_PSF]" in text
+    code, text = call("label", f"{path}[VI]", "--out", str(tmp_path / "l"))
+    assert code == 2 and "VIS" in text and "VIS_PSF'?" not in text
