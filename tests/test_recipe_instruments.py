@@ -91,6 +91,12 @@ def test_siblings(old: str, new: str, words: str) -> None:
     assert re.search(words, said) and said.startswith("r.yaml:8: ")
 
 
+@pytest.mark.parametrize("bands", ["[F606W, r]", "[]", "F606W", "[F606W, none.dat]"])
+def test_bands_that_cannot_be_read_are_not_answered_with_the_default_ones(bands: str) -> None:
+    said = problems(PAIRS, ("[F606W, F160W]", bands))
+    assert "bands" in said and "F775W'" not in said and "candels" not in said.lower().replace("candels_f", "")
+
+
 def test_old_names_of_arrays_tell_the_new_ones() -> None:
     said = problems(
         COARSE,

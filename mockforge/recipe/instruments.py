@@ -24,8 +24,8 @@ _ANY_WIDTH = 1.0
 
 def check_instruments(stages: Sequence[NamedStage | None], document: Document) -> None:
     """Record every PSF, noise and survey that does not fit the bands it meets, as far as these are known."""
-    if not stages or stages[0] is None:
-        return
+    if not stages or stages[0] is None or document.is_faulty(("stages", 0, stages[0].kind, "bands")):
+        return  # its bands are not known: those of the default would be answered, which nobody wrote
     bands = _bands(stages[0].stage)
     for i, entry in enumerate(stages):
         if entry is None or bands is None:

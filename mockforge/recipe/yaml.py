@@ -43,11 +43,14 @@ class Document:
     """Keys whose values could not be read; what follows from that is not reported again."""
     problems: list[tuple[int, str]] = field(default_factory=list)
     """(line, or a large number for an override; message)."""
+    faulty: set[Key] = field(default_factory=set)
+    """Keys at which a problem was found; what stands there instead is a default."""
 
     def problem(self, key: Key, message: str, line: int | None = None) -> None:
         """Record what is wrong at `key`; the place is its own or the nearest enclosing line."""
         if any(key[:n] in self.unread for n in range(1, len(key) + 1)):
             return
+        self.faulty.add(key)
         name = spell(key)
         name = name if len(name) <= 120 else name[:117] + "..."
         said = f"{name}: {message}" if name else message
@@ -63,6 +66,10 @@ class Document:
                     self.problems.append((1 << 30, f"override {_short(below)}: {said}"))
                     return
         self.problems.append((line or 1, f"{self.where}:{line or 1}: {said}"))
+
+    def is_faulty(self, key: Key) -> bool:
+        """Whether a problem was found at a key or below it."""
+        return any(found[: len(key)] == key for found in self.faulty)
 
     def raise_problems(self) -> None:
         """One InputError that lists every problem, in the order of the lines."""
