@@ -89,7 +89,13 @@ def run(*words: str, group: bool = False) -> subprocess.Popen[str]:
         text=True,
         env=env,
         start_new_session=group,
+        preexec_fn=_hears_ctrl_c,
     )
+
+
+def _hears_ctrl_c() -> None:
+    """Processes begun in the background of a script inherit that Ctrl-C is ignored: not these."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_for(path: Path) -> None:

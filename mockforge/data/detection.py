@@ -71,7 +71,7 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     ) -> None:
         if not isinstance(masks, str):
             raise InputError(f"as_detection(masks={masks!r}): should be the name of an array")
-        base.needs(("image",), "as_detection()")
+        base.needs(("image",) if "image" in base.arrays else ("image", masks), "as_detection()")
         needs_masks(base, masks)
         if scaling not in ("asinh", None):
             raise InputError(f"as_detection(scaling={scaling!r}): should be 'asinh' or None")
