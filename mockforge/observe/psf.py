@@ -15,17 +15,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
-from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError
-from mockforge.files import Stamp, named, stamp
-from mockforge.observe.profiles import Profile, profile_model
+from mockforge.files import Stamp, stamp
+from mockforge.observe.profiles import profile_model
 from mockforge.observe.psf_image import PsfPixels, read_psf_image
 from mockforge.observe.psf_models import Model, Rings, airy, gaussian, image, moffat
+from mockforge.observe.psf_spec import Airy, Gaussian, Moffat, Psf, PsfImage
 from mockforge.observe.radial import Radial, together
+
+__all__ = [
+    "Airy",
+    "Gaussian",
+    "Moffat",
+    "Psf",
+    "PsfImage",
+    "Transfer",
+    "Zone",
+    "models",
+    "pivot_um",
+    "psf_fwhm_arcsec",
+    "psf_notes",
+    "transfer",
+]
 
 _SHARED = 5e-4
 """Principal PSFs are kept until all bands are this near theirs, relative to the central value."""
@@ -40,94 +55,6 @@ _LOOKED = 48
 _FOLDED = (3e-4, 1.2e-3)
 """Transfer functions, the pixel's included, below the first are left out there, from the second on
 they are whole: an edge between would ring along the axes of the image, far from a bright source."""
-
-
-@config
-class Gaussian:
-    """A Gaussian PSF."""
-
-    fwhm_arcsec: Positive | tuple[Positive, ...]
-    """Full width at half maximum: one for all bands, or one per band."""
-
-
-@config
-class Moffat:
-    """A Moffat PSF (Moffat 1969), I = (1 + (r / alpha)^2)^-beta."""
-
-    fwhm_arcsec: Positive | tuple[Positive, ...]
-    """Full width at half maximum: one for all bands, or one per band."""
-    beta: Annotated[float, Limit(gt=1.1, le=100)] = 3.5
-    """Slope of the wings; 2.5 to 4.8 on the ground."""
-
-
-@config
-class Airy:
-    """Diffraction of a round aperture, each band at its wavelength."""
-
-    diameter_m: Positive
-    """Diameter of the aperture."""
-    obscuration: Annotated[float, Limit(ge=0, lt=1)] = 0.0
-    """Diameter of the central obscuration over that of the aperture."""
-    wavelength_um: tuple[Positive, ...] | None = None
-    """Wavelength per band; null for the pivot wavelength of each band."""
-
-
-@config
-class PsfImage:
-    """PSFs from FITS images, brought to a sum of 1 and centred on their windowed centroid (SExtractor's
-    XWIN_IMAGE) where that is more than a twentieth of a pixel from the image's middle, which is said.
-    Flat, negative or cut ones, and those with a sky, are refused.
-    """
-
-    files: tuple[str, ...]
-    """One file for all bands, or one per band."""
-    folder: str = "."
-    """Folder of the files."""
-    pixel_scale_arcsec: Positive | tuple[Positive, ...] | None = None
-    """Size of a pixel of the PSF images, one or one per band; null for what their headers say."""
-    extensions: tuple[int | str, ...] | None = None
-    """Extension of each file, or of the one file per band; null for the only image, or as FILE[EXT]."""
-    includes_pixel: bool = True
-    """The image is already integrated over its pixels, as PSFs measured on stars are."""
-
-    def __post_init__(self) -> None:
-        if not self.files:
-            raise ValueError("files should name one FITS file, or one per band")
-
-    def files_read(self) -> dict[str, Path]:
-        """The images."""
-        return named(self.files, self.folder)
-
-
-@config
-class Psf:
-    """Exactly one kind of PSF, e.g. `{gaussian: {fwhm_arcsec: 0.15}}`."""
-
-    gaussian: Gaussian | None = None
-    """A Gaussian."""
-    moffat: Moffat | None = None
-    """A Moffat function."""
-    airy: Airy | None = None
-    """Diffraction of a round aperture."""
-    image: PsfImage | None = None
-    """FITS images."""
-    profile: Profile | tuple[Profile, ...] | None = None
-    """Gaussians behind a round aperture: one for all bands, or one per band."""
-    survey: str | None = None
-    """That of a survey's preset, by name."""
-
-    def files_read(self) -> dict[str, Path]:
-        """The file of a survey that is the user's own."""
-        from mockforge.observe.surveys import own_file
-
-        return own_file(self.survey)
-
-    def __post_init__(self) -> None:
-        given = [key for key, value in vars(self).items() if value is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"exactly one of {', '.join(vars(self))} should be given, found {', '.join(given) or 'none'}"
-            )
 
 
 @dataclass(frozen=True, eq=False)

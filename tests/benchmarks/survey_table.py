@@ -1,6 +1,6 @@
 """Every survey's noise and PSF against what real files say: a table in Markdown.
 
-    python tests/benchmarks/survey_table.py [--data DIR]
+    python tests/benchmarks/survey_table.py --data DIR
 
 Noise a pixel (nJy, the survey's own pixels) as `observe` and `degrade` make it, measured on what they
 made; as measured on real images where DIR has some; the correlation of neighbouring pixels; the light
@@ -38,7 +38,7 @@ PSFS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("/work/shared/data"))
+    parser.add_argument("--data", type=Path, required=True, help="Folder of the real images and PSFs.")
     asked = parser.parse_args()
     print("| survey | band | depth AB | observe | degrade | measured | lag-1 made / real | EE 0.17 preset /"
           " real | EE 0.5 preset / real | source |")  # fmt: skip
