@@ -132,6 +132,8 @@ class Manifest:
             format=version,
         )
         names = [record.name for record in (*out.shards, *out.files)]
+        if not out.shards:
+            raise ValueError("it has no shards")
         if len(set(names)) < len(names):
             raise ValueError("a file is in it twice")
         if out.splits != split_counts(out.shards):

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mockforge.data.hdf5 import Unreadable, dataset, reading
+from mockforge.data.hdf5 import Unreadable, attributes, dataset, names, reading, text
 from mockforge.data.shards import SMALL
 from mockforge.data.trusted import check_file
 
@@ -17,15 +17,16 @@ from mockforge.data.trusted import check_file
 class OpenShard:
     """The arrays of one shard by row. Raises Unreadable, with the reason alone, for what is wrong.
 
-    `arrays` are the shape of a sample and the type of every array, `sample` the numbers of the
-    samples that should be in it, `about` root attributes it should have, where it has them.
+    `arrays` are the shape of a sample, the type and the unit of every array, `sample` and `split`
+    those of the samples that should be in it, `about` root attributes it should have, where it has them.
     """
 
     def __init__(
         self,
         path: Path,
-        arrays: Mapping[str, tuple[tuple[int, ...], np.dtype]],
+        arrays: Mapping[str, tuple[tuple[int, ...], np.dtype, str]],
         sample: np.ndarray,
+        split: np.ndarray,
         about: Mapping[str, Any],
     ) -> None:
         self.path = path
@@ -34,7 +35,7 @@ class OpenShard:
             self._file = h5py.File(path, "r", rdcc_nbytes=0)
             try:
                 check_file(self._file)
-                self._check(arrays, sample, about)
+                self._check(arrays, sample, split, about)
                 self._arrays = {name: dataset(self._file, name) for name in arrays}
             except BaseException:
                 self._file.close()
@@ -57,24 +58,32 @@ class OpenShard:
 
     def _check(
         self,
-        arrays: Mapping[str, tuple[tuple[int, ...], np.dtype]],
+        arrays: Mapping[str, tuple[tuple[int, ...], np.dtype, str]],
         sample: np.ndarray,
+        split: np.ndarray,
         about: Mapping[str, Any],
     ) -> None:
+        own = attributes(self._file)
         for name, value in about.items():
-            if name in self._file.attrs and (found := self._file.attrs[name]) != value:
+            if name in own and (found := own[name]) != value:
                 shown = f"{str(found)[:16]!r}, should be {str(value)[:16]!r}"
                 raise Unreadable(f"it is of another dataset: its {name} is {shown}")
         if not np.array_equal(found := dataset(self._file, "sample")[()], sample):
             raise Unreadable(
                 f"it is another shard: it holds samples {_range(found)}, and should hold {_range(sample)}"
             )
-        for name, (shape, dtype) in arrays.items():
+        if not np.array_equal(text(dataset(self._file, "split")[()]), split):
+            raise Unreadable("its samples are of other splits than dataset.h5 says")
+        if more := set(names(self._file)[0]) - {"sample", "split", *arrays}:
+            raise Unreadable(f"it holds {', '.join(sorted(more))}, which dataset.h5 does not")
+        for name, (shape, dtype, unit) in arrays.items():
             item = dataset(self._file, name)
             if item.shape != (len(sample), *shape) or not np.can_cast(item.dtype, dtype):
                 raise Unreadable(
                     f"{name} is {item.dtype} {item.shape}, and should be {dtype} {(len(sample), *shape)}"
                 )
+            if (found := str(item.attrs.get("unit", ""))) != unit:
+                raise Unreadable(f"the unit of {name} is {found!r}, and should be {unit!r}")
 
 
 def _range(sample: np.ndarray) -> str:

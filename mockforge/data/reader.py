@@ -109,6 +109,17 @@ class Reader:
             units = {c: str(dataset(group, c).attrs.get("unit", "")) for c in columns}
         return columns, units
 
+    def shard_faults(self) -> list[tuple[str, str]]:
+        """(file, what is wrong) of every shard that is not the one that belongs here."""
+        faults = []
+        for number, record in enumerate(self.manifest.shards):
+            try:
+                with _HDF5:
+                    self._shard(number, self.folder / SHARDS / record.name)
+            except Unreadable as error:
+                faults.append((record.name, str(error)))
+        return faults
+
     def close(self) -> None:
         """Close the files; the next read opens what it needs."""
         with _HDF5:
@@ -154,6 +165,11 @@ class Reader:
             if (n := len(dataset(file, name))) != self.manifest.samples:
                 raise Unreadable(f"{name} has {n} samples, should have {self.manifest.samples}")
         rows = self.manifest.rows()
+        if set(self.tables) != set(rows):
+            raise Unreadable(f"has the tables {sorted(self.tables)}, should have {sorted(rows)}")
+        for split, n in self.manifest.splits.items():
+            if (found := int((self.split == split).sum())) != n:
+                raise Unreadable(f"has {found} samples of the split {split!r}, should have {n}")
         for table in self.tables:
             for column in names(subgroup(file, table))[0]:
                 if (n := len(dataset(file, f"{table}/{column}"))) != rows.get(table):
@@ -167,11 +183,14 @@ class Reader:
             self._open.move_to_end(number)
             return self._open[number]
         first = int(self._ends[number - 1]) if number else 0
-        about = {"recipe_digest": self.manifest.recipe_digest, "shard": number}
+        about: dict[str, Any] = {"recipe_digest": self.manifest.recipe_digest, "shard": number}
         if self.manifest.recipe:  # a set made by hand may have none to be held to
             about["recipe"] = self.manifest.recipe
-        shapes = {a: (self.shapes[a], self.dtypes[a]) for a in self.arrays}
-        shard = OpenShard(path, shapes, self.sample[first : int(self._ends[number])], about)
+        if number == 0 and self.manifest.format > 1:  # the joined view has its attributes from the first
+            about |= {k: v for k, v in self.attributes.items() if k not in ("recipe", "recipe_digest")}
+        arrays = {a: (self.shapes[a], self.dtypes[a], self.units[a]) for a in self.arrays}
+        rows = slice(first, int(self._ends[number]))
+        shard = OpenShard(path, arrays, self.sample[rows], self.split[rows], about)
         self._open[number] = shard
         if len(self._open) > MAX_OPEN:
             self._open.popitem(last=False)[1].close()

@@ -22,6 +22,7 @@ from mockforge.data.manifest import (
 from mockforge.data.rescue import rescued_manifest
 from mockforge.data.shards import ShardRecord, file_sha256, file_size_fault
 from mockforge.data.trusted import check_file
+from mockforge.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,20 @@ def bad_files(folder: Path, manifest: Manifest) -> list[BadShard]:
     for entry in manifest.files:
         if entry.name != VIEW and (fault := entry.fault(folder)) is not None:
             bad.append(BadShard(entry.name, fault))
-    return bad
+    return bad or [BadShard(name, fault) for name, fault in _misfits(folder, manifest)]
+
+
+def _misfits(folder: Path, manifest: Manifest) -> list[tuple[str, str]]:
+    """What reading refuses in files that are all as recorded: a manifest that was edited and signed anew."""
+    from mockforge.data.reader import Reader
+
+    if manifest.format == 1:
+        return []
+    try:
+        with Reader(folder, manifest) as reader:
+            return reader.shard_faults()
+    except InputError as error:
+        return [(VIEW, str(error))]
 
 
 def trusted_manifest(folder: Path) -> tuple[Manifest | None, str | None]:

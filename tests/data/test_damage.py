@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import threading
 from dataclasses import replace
@@ -292,3 +293,21 @@ def test_a_manifest_that_is_no_file_is_a_sentence(copy: Path) -> None:
     os.mkfifo(copy / "manifest.json")
     with pytest.raises(InputError, match="unfinished build"):
         mockforge.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda file: file["image"].attrs.__setitem__("unit", "Jy"), "the unit of image is 'Jy'"),
+        (lambda file: file.create_dataset("more", data=[1, 2, 3, 4]), "it holds more"),
+        (lambda file: file.attrs.__setitem__("zeropoint_ab", 20.0), "its zeropoint_ab is"),
+        (lambda file: file["split"].__setitem__(0, b"other"), "split is not that of|other splits"),
+    ],
+)
+def test_a_signed_change_that_reading_refuses_is_one_that_verify_names(copy: Path, change, said) -> None:
+    with h5py.File(copy / "shards/00000.h5", "r+") as file:
+        change(file)
+    signed(copy, "00000.h5")
+    with pytest.raises(InputError, match=said):
+        mockforge.load(copy)[0]
+    assert any(re.search(said, bad.reason) for bad in bad_shards(copy))
