@@ -1,11 +1,14 @@
 """What a recipe's text may hold: every odd scalar, tag and name is a sentence with its line."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from mockforge.config import Varying
 from mockforge.errors import InputError
 from mockforge.names import is_name
-from mockforge.recipe.read import loads
+from mockforge.recipe.read import load, loads
 
 RECIPE = """name: {name}
 seed: 1
@@ -57,3 +60,26 @@ def test_a_distribution_in_python_is_held_to_the_same_reach():
     for kind, values in (("fixed", (1e31,)), ("uniform", (-1e308, 1e308)), ("choice", (1.0, -1e40))):
         with pytest.raises(ValueError, match="numbers are at most"):
             Varying(kind, values)
+
+
+def test_a_recipe_without_an_end_or_a_page_is_not_read(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    (tmp_path / "link.yaml").symlink_to("nowhere")
+    with (tmp_path / "huge.yaml").open("wb") as stream:
+        stream.truncate(10**12)  # sparse: takes no disk
+    for name, words in (
+        ("pipe", "no regular file but a pipe"),
+        ("zero", "no regular file but a pipe, a device"),
+        ("link", "a link to what is not there"),
+        ("huge", "has 1000000000000 bytes"),
+    ):
+        with pytest.raises(InputError, match=words):
+            load(tmp_path / f"{name}.yaml")
+
+
+def test_an_override_of_any_length_is_answered_in_a_line():
+    for override in (".".join("a" * 20000) + "=1", "a" * 100_000 + "=1"):
+        with pytest.raises(InputError) as caught:
+            load("segmentation", [override])
+        assert all(len(line) < 500 for line in str(caught.value).splitlines())

@@ -204,7 +204,8 @@ def _open(path: str | Path, overrides: Overrides) -> Document:
             path = known[str(path)]
         else:
             beside = sorted(str(p) for p in Path(path).parent.glob("*.y*ml"))
-            hint = nearest(path, [*beside, *known])
+            link = " (a link to what is not there)" if Path(path).is_symlink() else ""
+            hint = link or nearest(path, [*beside, *known])
             raise InputError(f"{path}: no such recipe file{hint}")
     document = read_document(path)
     _mapping(document)

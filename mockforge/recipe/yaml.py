@@ -17,6 +17,7 @@ from typing import Any
 
 from mockforge.config import LARGEST_NUMBER
 from mockforge.errors import InputError, nearest
+from mockforge.files import stamp
 from mockforge.recipe.overrides import Overrides, override_words
 
 Key = tuple[str | int, ...]
@@ -98,6 +99,9 @@ def read_document(path: str | Path) -> Document:
     """Read a recipe file; InputError when it is missing, not text or not YAML."""
     where = str(path)
     try:
+        size = stamp(path)[0] if Path(path).exists() else 0  # no pipe or device, which have no end
+        if size > 4 * _LARGEST_FILE:  # bytes of the longest characters
+            raise InputError(f"{where}: has {size} bytes; a recipe has at most {_LARGEST_FILE} characters")
         raw = Path(path).read_bytes()
     except FileNotFoundError:
         raise InputError(f"{where}: no such file") from None

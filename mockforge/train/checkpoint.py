@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from mockforge.errors import InputError
+from mockforge.files import stamp
 from mockforge.train.cost import Cost
 from mockforge.train.digest import tensors_digest
 
@@ -58,6 +59,7 @@ class State:
 
         Raises InputError where the file is not such a checkpoint, or not as it was written.
         """
+        stamp(path)  # no pipe or device: reading one would not end
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of pickles' own: what it reads is checked below

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.files import replace_file
+from mockforge.files import replace_file, stamp
 from mockforge.picture import save_png
 
 
@@ -75,6 +75,7 @@ class Log:
     def _rows(self) -> list[list[str]]:
         """Every row, the names of the columns first; InputError where the file is no log of a run."""
         again = "move it away to go on with a new one"
+        stamp(self.path)  # no pipe or device: reading one would not end
         try:
             rows = [line.split(",") for line in self.path.read_text(encoding="utf-8").splitlines()]
         except (OSError, ValueError) as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mockforge.errors import InputError
-from mockforge.files import replace_file
+from mockforge.files import replace_file, stamp
 from mockforge.train.config import TrainConfig
 from mockforge.train.digest import tensors_digest
 
@@ -90,6 +90,7 @@ def _read(path: Path, wanted: Mapping[str, tuple[int, ...]] | None) -> dict[str,
     """The tensors of a member's file; InputError where it is damaged or of another network."""
     from safetensors import SafetensorError, safe_open
 
+    stamp(path)  # no pipe or device: reading one would not end
     try:
         with safe_open(path, "pt") as stream:
             digest = (stream.metadata() or {}).get("sha256")

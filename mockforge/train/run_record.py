@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.errors import InputError
-from mockforge.files import fingerprint, replace_file
+from mockforge.files import fingerprint, replace_file, stamp
 
 RECORD = "run.json"
 _FILES = "files_read"
@@ -55,6 +55,7 @@ def check_run(recipe: Any, out: Path, resume: bool) -> None:
 def _read(record: Path) -> dict[str, Any]:
     """What a run was asked; InputError where the file is damaged."""
     again = "so it is not known whether the run was asked the same; delete it to go on with this recipe"
+    stamp(record)  # no pipe or device: reading one would not end
     try:
         found = json.loads(record.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

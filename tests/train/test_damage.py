@@ -1,6 +1,7 @@
 """What becomes of a run whose folder is damaged, full or in use: sentences, and never another result."""
 
 import fcntl
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -136,3 +137,11 @@ def test_a_name_of_a_model_is_a_name(tmp_path: Path):
     with pytest.raises(InputError, match="name of the model"):
         run_training(replace(RECIPE, name="../../x"), Line, tmp_path / "run")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("file", ["checkpoint.pt", "run.json", "log.csv"])
+def test_a_pipe_in_place_of_a_file_of_a_run_is_not_waited_for(run: Path, file: str):
+    (run / file).unlink()
+    os.mkfifo(run / file)
+    with pytest.raises(InputError, match=rf"{file}: is no regular file but a pipe"):
+        resume(run)
