@@ -83,8 +83,11 @@ def _named(path: Path, units: list[Hdu], wanted: int | str) -> Hdu:
     if found is None or not found.shape:
         there = [u for u in units if u.shape]
         images = [u for u in there if not is_beside(u.name)] or there
-        names = [u.name or str(u.index) for u in images]
-        raise InputError(f"{path}: no image in an extension {wanted!r}{nearest(wanted, names)}")
+        names, every = ([u.name or str(u.index) for u in some] for some in (images, there))
+        hint = nearest(wanted, names)
+        if "did you mean" not in hint and "did you mean" in nearest(wanted, every):
+            hint = nearest(wanted, every)  # a noise map or a mask, of which no band's name is near
+        raise InputError(f"{path}: no image in an extension {wanted!r}{hint}")
     if len([u for u in alike if u.shape]) > 1:
         raise InputError(f"{path}: {_several(path, alike)}")
     return found
