@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.files import from_home
 from mockforge.names import check_bands
 
 ZEROPOINT_NJY = 31.4
@@ -122,7 +123,7 @@ class Field:
         from mockforge.fits.check import quiet
         from mockforge.fits.wcs import written
 
-        path = Path(path).expanduser()
+        path = from_home(path)
         if path.suffix.lower() in _NOT_FITS:
             raise InputError(f"{path}: a FITS file is written; give it a name that ends in .fits")
         wcs = None if self.wcs is None else written(self.wcs)

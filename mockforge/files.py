@@ -26,9 +26,17 @@ _FRESH_NS = 2_000_000_000
 """A file that changed more recently may change again without another time: its digest is not kept."""
 
 
+def from_home(name: str | Path) -> Path:
+    """A path whose `~` is the home folder. InputError for `~somebody` whom the machine does not know."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{name}: no home folder is known for {str(name).split('/')[0]}") from error
+
+
 def located(name: str | Path) -> Path:
     """The file that a name means: `~` is the home folder, and `name.fits[SCI]` an extension of a file."""
-    path = Path(name).expanduser()
+    path = from_home(name)
     if path.exists() or not path.name.endswith("]"):
         return path
     return path.with_name(re.sub(r"\[[^\[\]]+\]$", "", path.name))
@@ -36,7 +44,7 @@ def located(name: str | Path) -> Path:
 
 def named(names: Iterable[str | Path], folder: str | Path = "") -> dict[str, Path]:
     """`file NAME` -> path, of names that are looked for in a folder, as `files_read` returns them."""
-    paths = [located(Path(folder).expanduser() / Path(name).expanduser()) for name in names]
+    paths = [located(from_home(folder) / from_home(name)) for name in names]
     return {f"file {path}": path for path in paths}
 
 

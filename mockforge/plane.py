@@ -14,6 +14,9 @@ from mockforge.errors import InputError
 from mockforge.memory import check_fits
 from mockforge.rng import Stream
 
+FARTHEST = 2**40
+"""Pixels from the origin to which places keep a thousandth of a pixel, and numbers of blocks 64 bits."""
+
 
 class NoisePlane:
     """N(0,1) numbers at every integer (channel, y, x), y and x of any sign.
@@ -76,6 +79,8 @@ def ends(window: tuple[slice, slice]) -> tuple[int, int, int, int]:
             raise InputError(f"a sky has no edges: give both ends and no step, found {part}")
         if any(not isinstance(end, Integral) or isinstance(end, bool) for end in (part.start, part.stop)):
             raise InputError(f"the ends of a window are whole numbers of pixels, found {part}")
+        if max(abs(int(part.start)), abs(int(part.stop))) > FARTHEST:
+            raise InputError(f"a window lies within {FARTHEST:,} pixels of the origin, found {part}")
         if part.stop <= part.start:
             raise InputError(f"the window {part.start}:{part.stop} is empty")
         out += [int(part.start), int(part.stop)]

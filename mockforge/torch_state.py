@@ -1,7 +1,8 @@
-"""torch as this package computes with it, whatever the user or another library made its default.
+"""torch and NumPy as this package computes with them, whatever others made their defaults.
 
-A default dtype of float64, another default device or as many threads as the machine has would change
-pixels, or fail. Everything that computes is run between `steady()`, and finds what it left afterwards.
+A default dtype of float64, another default device, automatic bfloat16 or as many threads as the machine
+has would change pixels, or fail; so would NumPy told to raise where a number underflows. Everything that
+computes is run between `steady()`, and finds what it left afterwards.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import ParamSpec, TypeVar
+
+import numpy as np
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,6 +28,10 @@ def steady(threads: int | None = 1) -> Iterator[None]:
     import torch
 
     with ExitStack() as after:
+        after.enter_context(numpy_default())
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                after.enter_context(torch.autocast(kind, enabled=False))
         after.callback(torch.set_num_threads, torch.get_num_threads())
         if threads is not None and threads != torch.get_num_threads():
             torch.set_num_threads(threads)
@@ -35,6 +42,11 @@ def steady(threads: int | None = 1) -> Iterator[None]:
         if torch.get_default_device().type != "cpu":
             after.enter_context(torch.device("cpu"))
         yield
+
+
+def numpy_default() -> np.errstate:
+    """NumPy's floating-point errors as they are unless asked otherwise: what underflows is 0."""
+    return np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
 
 
 def steadily(threads: int | None = 1) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import mockforge
 from mockforge.errors import InputError
@@ -17,6 +18,8 @@ ODD = {
     "fractions": np.s_[0.5:10.0, 0:3],
     "steps": np.s_[0:10:2, 0:3],
     "truth": np.s_[False:True, 0:2],
+    "too far": np.s_[2**62 : 2**62 + 8, 0:3],
+    "the least of 64 bits": np.s_[np.int64(-(2**63)) : np.int64(3), 0:3],
     "three": np.s_[0:1, 0:2, 0:3],
 }
 
@@ -46,3 +49,25 @@ def test_a_window_larger_than_the_memory_is_refused_before_it_is_painted():
 def test_a_device_that_is_not_there_is_a_sentence():
     with pytest.raises(InputError, match="not usable here"):
         mockforge.Sky("kids-viking", device="tpu")
+
+
+def test_a_home_that_is_not_known_is_a_sentence():
+    for read in (mockforge.load, mockforge.Sky):
+        with pytest.raises(InputError, match="no home folder is known for ~nobody-here"):
+            read("~nobody-here/x")
+
+
+def test_what_others_asked_of_numpy_and_torch_changes_no_pixel():
+    def pixels() -> list[np.ndarray]:
+        sky, scene = mockforge.Sky("kids-viking", seed=7), mockforge.Scene(seed=7)
+        return [sky[0:40, 0:40].image, scene[0:16, 0:16].image]
+
+    before = pixels()
+    with np.errstate(all="raise"), torch.autocast("cpu", dtype=torch.bfloat16):
+        for old, new in zip(before, pixels(), strict=True):
+            assert np.array_equal(old, new)
+
+
+def test_a_scene_of_what_is_no_model_is_a_sentence():
+    with pytest.raises(InputError, match="made of a SceneModel, found 'scene_xdf_like'"):
+        mockforge.Scene("scene_xdf_like")  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from mockforge.data.open_shard import OpenShard
 from mockforge.data.trusted import check_file
 from mockforge.data.verify import size_fault
 from mockforge.errors import InputError, nearest
+from mockforge.files import from_home
 from mockforge.progress import say
 
 MAX_OPEN = 64
@@ -50,7 +51,7 @@ class Reader:
     """
 
     def __init__(self, path: str | Path, manifest: Manifest | None = None) -> None:
-        path = Path(path).expanduser()
+        path = from_home(path)
         if path.name in (VIEW, MANIFEST) and not os.path.isdir(path):
             path = path.parent
         self.folder = path.absolute()

@@ -23,6 +23,7 @@ from mockforge.data.rescue import rescued_manifest
 from mockforge.data.shards import ShardRecord, file_sha256, file_size_fault
 from mockforge.data.trusted import check_file
 from mockforge.errors import InputError
+from mockforge.files import from_home
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def bad_shards(folder: str | Path) -> list[BadShard]:
     no record: they should be there, and the joined view is compared with the shards.
     Raises InputError where the folder is missing.
     """
-    folder = Path(folder).expanduser()
+    folder = from_home(folder)
     check_is_folder(folder)
     manifest, fault = trusted_manifest(folder)
     bad = [] if fault is None else [BadShard(MANIFEST, fault)]

@@ -30,7 +30,7 @@ from mockforge.engine.publish import publish
 from mockforge.engine.repair import verify
 from mockforge.engine.worker import Job, shard_name
 from mockforge.errors import InputError, MockforgeError
-from mockforge.files import origins_of
+from mockforge.files import from_home, origins_of
 from mockforge.progress import Progress, say
 from mockforge.recipe.overrides import Overrides
 from mockforge.recipe.read import Recipe, load
@@ -63,7 +63,7 @@ def build(
     made = load(recipe, overrides)
     if workers is not None and workers < 1:
         raise InputError(f"workers should be 1 or more, found {workers}")
-    folder = Path("datasets", made.name) if out is None else Path(out).expanduser()
+    folder = Path("datasets", made.name) if out is None else from_home(out)
     new = False
     try:
         check_folder(folder)

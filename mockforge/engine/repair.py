@@ -16,6 +16,7 @@ from mockforge.engine.pool import make_shards
 from mockforge.engine.publish import published, write_published
 from mockforge.engine.worker import Job, shard_name
 from mockforge.errors import InputError, MockforgeError
+from mockforge.files import from_home
 from mockforge.progress import Progress, say
 from mockforge.recipe.read import loads
 
@@ -42,7 +43,7 @@ def verify(
     from mockforge.data.shards import made_here
     from mockforge.data.verify import bad_shards, trusted_manifest
 
-    folder = Path(folder).expanduser()
+    folder = from_home(folder)
     if not (folder / MANIFEST).is_file() and trusted_manifest(folder)[0] is None:
         begun = (folder / "build.json").is_file()
         if begun or not any(made_here(path) for path in (folder / SHARDS).glob("*.h5")):

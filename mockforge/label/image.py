@@ -12,6 +12,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field import Field
+from mockforge.files import from_home
 from mockforge.fits.check import quiet
 from mockforge.fits.read import read_field
 from mockforge.fits.wcs import written
@@ -64,7 +65,7 @@ def label_image(
     Raises InputError where the image cannot be read or `out` not written, MockforgeError where
     detection fails.
     """
-    rule, out = config or Detect(), Path(out).expanduser()
+    rule, out = config or Detect(), from_home(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; a folder for the labels is wanted")
     field = read_field(

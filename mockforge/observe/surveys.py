@@ -15,7 +15,7 @@ import numpy as np
 
 from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError, nearest
-from mockforge.files import Stamp, stamp
+from mockforge.files import Stamp, from_home, stamp
 from mockforge.names import check_bands
 from mockforge.observe.depth import electrons_per_njy
 from mockforge.observe.profiles import Profile, profile, profile_model
@@ -307,7 +307,7 @@ def own_file(name: str | None) -> dict[str, Path]:
 def _path(name: str) -> Path:
     if name in names():
         return PRESETS / f"{name}.yaml"
-    path = Path(name).expanduser()
+    path = from_home(name)
     if path.is_file():
         return path
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:

@@ -24,6 +24,7 @@ from mockforge.recipe.instruments import check_files, check_instruments
 from mockforge.recipe.overrides import Overrides
 from mockforge.recipe.yaml import Document, apply_overrides, parse_document, read_document, show
 from mockforge.stages import TRAININGS, stage_class, training_class
+from mockforge.torch_state import numpy_default
 
 Dtype = Literal[
     "float16", "float32", "float64", "bool",
@@ -88,6 +89,7 @@ class Recipe:
         return digest(self.document(), self.weights)
 
 
+@numpy_default()
 def load(path: str | Path, overrides: Overrides = ()) -> Recipe:
     """Read and check a recipe file, or a bundled recipe by name.
 
@@ -99,11 +101,13 @@ def load(path: str | Path, overrides: Overrides = ()) -> Recipe:
     return _recipe(_open(path, overrides))
 
 
+@numpy_default()
 def loads(text: str, where: str) -> Recipe:
     """`load` for a recipe that is at hand as text; `where` names it in messages."""
     return _recipe(parse_document(text, where))
 
 
+@numpy_default()
 def load_training(path: str | Path, overrides: Overrides = ()) -> tuple[Any, str]:
     """Read and check a training recipe: (its configuration, the resolved recipe as YAML text).
 
@@ -137,6 +141,7 @@ def _training_kind(data: dict[str, Any], document: Document) -> str:
     return max(TRAININGS, key=lambda kind: len({f.name for f in fields(training_class(kind))} & set(data)))
 
 
+@numpy_default()
 def load_scene(path: str | Path) -> tuple[str, Any]:
     """Name of a recipe and the `SceneModel` of its first stage; InputError where that is no `scene`."""
     from mockforge.sky.scene_model import SceneModel
@@ -152,6 +157,7 @@ def load_scene(path: str | Path) -> tuple[str, Any]:
     return recipe.name, SceneModel(**{f.name: getattr(first.stage, f.name) for f in fields(SceneModel)})
 
 
+@numpy_default()
 def load_stage(kind: str, settings: Sequence[str] = ()) -> Any:
     """A stage by its name in the registry with `key=value` settings, as `detect` for one image."""
     document = parse_document("{}", kind)
@@ -199,7 +205,11 @@ def to_yaml(document: Any) -> str:
 
 def _open(path: str | Path, overrides: Overrides) -> Document:
     known = bundled_recipes()
-    if not Path(path).exists():
+    try:
+        there = Path(path).exists()
+    except OSError as error:  # too long a name
+        raise InputError(f"{str(path)[:60]}...: {error.strerror}; give a recipe's name or file") from error
+    if not there:
         if str(path) in known:
             path = known[str(path)]
         else:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mockforge.errors import InputError
+from mockforge.files import from_home
 from mockforge.picture import asinh_rgb, save_png
 from mockforge.sgan.asked import Asked
 from mockforge.sgan.sky import Sky
@@ -39,7 +40,7 @@ def generate(
     chosen = str(usable(device))
     asked = {"depth": depth, "seeing": seeing, "density": density, "member": member}
     sky = Sky(model, seed, device=chosen, **asked)  # type: ignore[arg-type]
-    out = Path(out).expanduser()
+    out = from_home(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mockforge.errors import InputError
 from mockforge.field import Field, tan_wcs
 from mockforge.observe.noise import pixel_noise
 from mockforge.plane import NoisePlane, empty_window, ends
@@ -20,6 +21,7 @@ from mockforge.sky.population import hst_population
 from mockforge.sky.scene_model import SceneModel
 from mockforge.sky.scene_objects import REACH, Objects, galaxies, stars, together
 from mockforge.sky.scene_paint import paint
+from mockforge.torch_state import numpy_default
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -51,7 +53,13 @@ class Scene:
     chooses one of endless skies.
     """
 
+    @numpy_default()
     def __init__(self, model: SceneModel | None = None, seed: int = 0) -> None:
+        if model is not None and not isinstance(model, SceneModel):
+            raise InputError(
+                f"a Scene is made of a SceneModel, found {model!r}; `mockforge generate --scene RECIPE` "
+                "paints the scene of a recipe"
+            )
         self.model = model or SceneModel()
         self.seed = seed
         stream = Stream(seed, ("scene",))
@@ -86,6 +94,7 @@ class Scene:
 
         return psf_fwhm_arcsec(self.model.psf, self.model.bands, self.model.pixel_scale_arcsec)
 
+    @numpy_default()
     def __getitem__(self, window: tuple[slice, slice]) -> Field:
         """The Field of a window `[y0:y1, x0:x1]`, both ends given, no step; one WCS for the whole sky."""
         y0, y1, x0, x1 = ends(window)
@@ -104,6 +113,7 @@ class Scene:
             },
         )
 
+    @numpy_default()
     def pixels(self, y0: int, y1: int, x0: int, x1: int) -> tuple[np.ndarray, np.ndarray]:
         """Observed and noiseless pixels of a window, (band, y, x) in nJy."""
         truth = empty_window(len(self.model.bands), y0, y1, x0, x1)
@@ -126,6 +136,7 @@ class Scene:
         shot = _correlated(self._photons, None, y0, x0, truth.shape[1:])
         return truth + (noise * np.sqrt(variance) + shot * np.sqrt(photons)).astype(np.float32)
 
+    @numpy_default()
     def objects(self, y0: int, y1: int, x0: int, x1: int) -> Table:
         """The objects whose stamps have a pixel in a window, as an astropy Table with units.
 
@@ -138,6 +149,7 @@ class Scene:
         made = self.drawn(y0, y1, x0, x1)
         return catalogue_of(made, self.model.bands, self.model.pixel_scale_arcsec, self.seed)
 
+    @numpy_default()
     def drawn(self, y0: int, y1: int, x0: int, x1: int) -> Objects:
         """The same as arrays, as painters take them."""
         cells = [self.cell(cy, cx) for cy, cx in self._near(y0, y1, x0, x1)]
@@ -154,6 +166,7 @@ class Scene:
                 yield layer_of(row, image, int(top[i]), int(left[i]), (y0, y1, x0, x1))
                 row += 1
 
+    @numpy_default()
     def cell(self, cy: int, cx: int) -> Objects:
         """The objects of a canonical cell; those in clumps may lie a clump's radius outside it."""
         if (cy, cx) not in self._cells:

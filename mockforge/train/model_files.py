@@ -14,8 +14,9 @@ from typing import Any, TypeVar, get_type_hints
 from torch import Tensor, nn
 
 from mockforge.errors import InputError, nearest
-from mockforge.files import Stamp, replace_file, stamp
+from mockforge.files import Stamp, from_home, replace_file, stamp
 from mockforge.names import name_problem
+from mockforge.torch_state import numpy_default
 from mockforge.train.described import described, parse_json
 from mockforge.train.first_weights import first_weights
 from mockforge.train.model_file import ModelFile, description_digest
@@ -65,8 +66,12 @@ def model_path(name: str | Path) -> Path:
     known = bundled_models()
     if str(name) in known:
         return known[str(name)]
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = from_home(name)
+    try:
+        folder = path.is_dir()
+    except OSError as error:  # too long a name
+        raise InputError(f"no model {str(name)[:60]!r}... ({error.strerror})") from error
+    if folder:
         found = [p for p in sorted(path.glob("*.json")) if p.with_suffix(".safetensors").exists()]
         if len(found) == 1:
             return found[0]
@@ -105,6 +110,7 @@ def network_kind(path: Path) -> str:
         return ""
 
 
+@numpy_default()
 def load(name: str | Path, kind: type[F], make: Make[F, T]) -> T:
     """`read_model` of a model by name or path; the last few are kept while their files do not change."""
     path = model_path(name).resolve()
