@@ -200,5 +200,8 @@ def save_png(path: str | Path, rgb: np.ndarray) -> None:
 
     path = Path(path)
     part = path.with_name(path.name + ".part")
-    Image.fromarray(rgb).save(part, format="PNG")
-    part.replace(path)
+    try:
+        Image.fromarray(rgb).save(part, format="PNG")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)  # also on Ctrl-C and on a full disk
