@@ -38,6 +38,7 @@ from mockforge.sky import pairs
 from mockforge.sky.light import light
 from mockforge.sky.pair_bodies import draw_bodies, sizes_of
 from mockforge.sky.shapes import Bulge, Knots, draw_shapes
+from tests.builders.batches import samples
 
 BATCHES = (1, 2, 3, 7, 64)
 BANDS = ("F606W", "F814W", "F160W")
@@ -62,9 +63,8 @@ def stamps(count: int, side: int, bands: int = 3) -> np.ndarray:
 
 
 def batch_of(rows: slice, **arrays: np.ndarray) -> Batch:
-    number = np.arange(len(next(iter(arrays.values()))))[rows]
-    return Batch(
-        number, number, np.array(["train"] * len(number)),
+    return samples(
+        range(len(next(iter(arrays.values()))))[rows],
         arrays={name: values[rows] for name, values in arrays.items()},
         attributes={"bands": BANDS, "pixel_scale_arcsec": 0.06, "psf_fwhm_arcsec": (0.13, 0.14, 0.18)},
     )  # fmt: skip

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from mockforge.batch import Batch
 from mockforge.errors import InputError
 from mockforge.field import Field
 from mockforge.fits.read import read_field
@@ -14,6 +13,7 @@ from mockforge.names import band_problem, check_bands
 from mockforge.sky.galaxy_table import spectrum_columns
 from mockforge.sky.sed import spectrum_set
 from mockforge.sky.spectra import Constant, Populations, Sfh, Spectra, SpectrumFiles
+from tests.builders.batches import samples
 
 
 @pytest.mark.parametrize("name", ["g", "F606W", "hsc_i", "Ks", "NISP_Y", "band1", "i2", "F814W-v2"])
@@ -43,9 +43,7 @@ def test_fields_files_and_batches_refuse_them(tmp_path):
     with pytest.raises(InputError, match="'err_g' is no usable name"):
         Field(image, ("g", "err_g"))
     with pytest.raises(InputError, match="'err_g' is no usable name"):
-        Batch(sample=np.arange(1), draw=np.arange(1), split=np.array(["train"])).with_attributes(
-            bands=("err_g",)
-        )
+        samples(1).with_attributes(bands=("err_g",))
     units = [fits.PrimaryHDU(), *(fits.ImageHDU(image[i], name=n) for i, n in enumerate(("G", "ERR_G")))]
     fits.HDUList(units).writeto(tmp_path / "a.fits")
     with pytest.raises(InputError):

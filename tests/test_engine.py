@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,88 +20,25 @@ from mockforge.engine.lock import only_build
 from mockforge.engine.worker import Job, make_batch, sample_splits, work
 from mockforge.errors import InputError, MockforgeError
 from mockforge.recipe.read import load
-from mockforge.stages import STAGES
-
-HERE = str(Path(__file__).parent)
-sys.path.insert(0, HERE)  # spawned workers inherit it and import tiny_stages
-
-RECIPE = """\
-name: tiny
-seed: 5
-samples: 10
-shard_size: 4
-splits: {train: 0.8, val: 0.2}
-stages:
-  - noise: {level: {uniform: [0.5, 2]}, shape: {height: 40, width: 40}}
-  - bright: {threshold: 1.5}
-  - drop: {share: 0.5}
-  - stop: {}
-save: {image: float32, instances: int32}
-"""
-
-PROGRAM = """\
-import sys
-sys.path.insert(0, {here!r})
-import tiny_stages
-from mockforge.stages import STAGES
-STAGES.update(tiny_stages.STAGES)
-from mockforge.cli import app
-app(sys.argv[1:])
-"""
+from tests.builders.tiny_builds import ENVIRONMENT, RECIPE, run, wait_for
 
 
 @pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import tiny_stages
-
-    for name, place in tiny_stages.STAGES.items():
-        monkeypatch.setitem(STAGES, name, place)
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_stages: None) -> None:
     monkeypatch.chdir(tmp_path)
     Path("tiny.yaml").write_text(RECIPE)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory, tiny_stages: None) -> Path:
     """The dataset of RECIPE, built undisturbed by one worker."""
-    import tiny_stages
-
     folder = tmp_path_factory.mktemp("whole")
     (folder / "tiny.yaml").write_text(RECIPE)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, place in tiny_stages.STAGES.items():
-            patch.setitem(STAGES, name, place)
-        return build(folder / "tiny.yaml", folder / "out", workers=1, quiet=1)
+    return build(folder / "tiny.yaml", folder / "out", workers=1, quiet=1)
 
 
 def hashes(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.glob("shards/*"))}
-
-
-def run(*words: str, group: bool = False) -> subprocess.Popen[str]:
-    """The command in a process of its own, with `group` the leader of a group of its own."""
-    program = PROGRAM.format(here=HERE)
-    env = {**os.environ, "PYTHONPATH": str(Path(HERE).parent)}
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *words],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=env,
-        start_new_session=group,
-        preexec_fn=_hears_ctrl_c,
-    )
-
-
-def _hears_ctrl_c() -> None:
-    """Processes begun in the background of a script inherit that Ctrl-C is ignored: not these."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def wait_for(path: Path) -> None:
-    end = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not appear"
-        time.sleep(0.02)
 
 
 def test_two_workers_give_the_bytes_of_one(whole: Path) -> None:
@@ -170,12 +106,13 @@ def test_bad_input_that_a_stage_finds_leaves_nothing_behind() -> None:
 
 
 def test_a_script_without_a_main_guard_builds() -> None:
-    start = PROGRAM.format(here=HERE).replace("from mockforge.cli import app\napp(sys.argv[1:])\n", "")
     Path("script.py").write_text(
-        start + "import mockforge\nprint(mockforge.build('tiny.yaml', 'out', workers=2))\n"
+        "from tests.builders import tiny_stages\ntiny_stages.register()\n"
+        "import mockforge\nprint(mockforge.build('tiny.yaml', 'out', workers=2))\n"
     )
-    env = {**os.environ, "PYTHONPATH": str(Path(HERE).parent)}
-    done = subprocess.run([sys.executable, "script.py"], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "script.py"], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "out\n"), done.stderr
 
 

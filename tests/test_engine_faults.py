@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -17,18 +16,11 @@ from mockforge.engine.build import build, verify
 from mockforge.engine.folder import already_finished, remove_all
 from mockforge.errors import InputError, MockforgeError
 from mockforge.recipe.read import load
-from mockforge.stages import STAGES
-from tests.test_engine import HERE, RECIPE, run, wait_for
-
-sys.path.insert(0, HERE)  # spawned workers inherit it and import tiny_stages
+from tests.builders.tiny_builds import RECIPE, run, wait_for
 
 
 @pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import tiny_stages
-
-    for name, place in tiny_stages.STAGES.items():
-        monkeypatch.setitem(STAGES, name, place)
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_stages: None) -> None:
     monkeypatch.chdir(tmp_path)
     Path("tiny.yaml").write_text(RECIPE)
 

@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import os
-import sys
 import tracemalloc
 from pathlib import Path
 
@@ -16,9 +15,7 @@ from mockforge.errors import InputError
 from mockforge.fits.check import walk
 from mockforge.fits.read import read_field
 from mockforge.info import about
-
-sys.path.insert(0, str(Path(__file__).parent))
-from fits_files import extensions, header, image, scene
+from tests.builders.fits_files import extensions, header, image, scene
 
 BESIDE = ("INVVAR", "SIGMA", "NOISE", "COVERAGE", "FLAGS", "BPM", "QUALITY", "BACKGROUND", "MODEL", "STD",
           "UNC", "UNCERT", "VAR_POISSON", "EXPMAP", "residual", "SCI_ERR", "CON", "WEIGHT")  # fmt: skip

@@ -1,17 +1,12 @@
 """Pixels without a value: zeros that are sky, footprints, marks of pipelines, constant regions."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.io import fits
 
 from mockforge.fits.read import read_field
 from mockforge.label.image import label_image
-
-sys.path.insert(0, str(Path(__file__).parent))
-from fits_files import header, image, scene
+from tests.builders.fits_files import header, image, scene
 
 
 def masked(path, data):

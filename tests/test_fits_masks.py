@@ -1,8 +1,5 @@
 """Masks of bits: defects are used, marks of sources never, and what is not known is asked."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -10,9 +7,7 @@ from astropy.io import fits
 from mockforge.errors import InputError
 from mockforge.fits.read import read_field
 from mockforge.label.image import label_image
-
-sys.path.insert(0, str(Path(__file__).parent))
-from fits_files import PLACES, extensions, header, scene
+from tests.builders.fits_files import PLACES, extensions, header, scene
 
 NAMES = {"BAD": 0, "SAT": 1, "INTRP": 2, "CR": 3, "EDGE": 4, "DETECTED": 5, "NO_DATA": 8}
 

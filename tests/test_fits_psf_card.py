@@ -1,16 +1,11 @@
 """The width of the PSF by a header: arcsec or pixels, and what cannot be one."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from mockforge.errors import InputError
 from mockforge.fits.read import read_field
 from mockforge.label.image import label_image
-
-sys.path.insert(0, str(Path(__file__).parent))
-from fits_files import header, image
+from tests.builders.fits_files import header, image
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,12 @@
 """What pixel values mean: units in every spelling, zeropoints in AB, ST and Vega, and contradictions."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from mockforge.errors import InputError
 from mockforge.fits.flux_unit import flux_unit
 from mockforge.fits.read import read_field
-
-sys.path.insert(0, str(Path(__file__).parent))
-from fits_files import extensions, header, image, scene
+from tests.builders.fits_files import extensions, header, image, scene
 
 HST = {"PHOTFLAM": 7e-20, "PHOTPLAM": 8047.0, "scale": 0.05}
 HST_AB = -2.5 * np.log10(7e-20) - 5 * np.log10(8047.0) - 2.408

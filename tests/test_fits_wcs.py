@@ -1,8 +1,5 @@
 """World coordinates: frames, swapped axes, distortions, pixels that are not square, scales that disagree."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
@@ -15,9 +12,7 @@ from mockforge.errors import InputError
 from mockforge.fits.read import read_field
 from mockforge.fits.wcs import pixels_of_sky, sky_of_pixels, written
 from mockforge.label.image import label_image
-
-sys.path.insert(0, str(Path(__file__).parent))
-from fits_files import header, image, scene
+from tests.builders.fits_files import header, image, scene
 
 STEP = 0.2 / 3600
 SIP = {"A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-4, "B_0_2": 1e-4}

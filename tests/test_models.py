@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from mockforge.batch import Batch
 from mockforge.evaluate.relative_errors import lit, misplaced_light, total_flux
 from mockforge.info import about
 from mockforge.recipe import load
@@ -13,6 +12,7 @@ from mockforge.redshifter.geometry import FirstGuess
 from mockforge.redshifter.model import load_redshifter, predict
 from mockforge.rng import Stream
 from mockforge.train.model_files import bundled_models, network_kind
+from tests.builders.batches import samples
 
 LARGEST = 8e6
 """Bytes of weights."""
@@ -48,8 +48,7 @@ def test_the_bundled_redshifter_learned_more_than_its_first_guess():
 
     model, images = load_redshifter("redshifter"), 32
     recipe = load("redshift_pairs", ["seed=11"])
-    number = np.arange(images)
-    batch = Batch(number, number, np.full(images, "test"), recipe.splits)
+    batch = samples(images, splits=recipe.splits, split="test")
     for entry in recipe.stages:
         batch = entry.stage(batch, Stream(11, (entry.name,)))
     image, truth, z_in, z_out = (batch.arrays[name] for name in ("input", "target", "z_in", "z_out"))

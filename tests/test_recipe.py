@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,6 @@ from typer.testing import CliRunner
 from mockforge.cli import app
 from mockforge.errors import InputError
 from mockforge.recipe.read import bundled_recipes, load, load_stage, load_training, loads
-from mockforge.stages import STAGES
-
-sys.path.insert(0, str(Path(__file__).parent))  # spawned workers inherit it and import tiny_stages
 
 GOOD = """\
 # a comment
@@ -32,11 +28,7 @@ save: {image: float32, instances: int32}
 
 
 @pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import tiny_stages
-
-    for name, place in tiny_stages.STAGES.items():
-        monkeypatch.setitem(STAGES, name, place)
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_stages: None) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -251,9 +243,8 @@ def test_settings_of_one_stage() -> None:
 
 
 def test_the_schema_knows_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    import tiny_stages
-
     from mockforge.recipe import schema as recipe_schema
+    from tests.builders import tiny_stages
 
     monkeypatch.setattr(recipe_schema, "STAGES", tiny_stages.STAGES)
     made = json.loads(json.dumps(recipe_schema.schema()))

@@ -1,15 +1,10 @@
 """The bundled recipes as a user runs them, only smaller."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import mockforge
-
-sys.path.insert(0, str(Path(__file__).parent))
-from galaxy_files import write_real
+from tests.builders.galaxy_files import write_real
 
 WORDS = {
     "injection": ["samples=6", "shard_size=3", "stages.sgan.tile=64"],

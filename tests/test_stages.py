@@ -13,10 +13,7 @@ from mockforge.label.stage import Detect
 from mockforge.rng import Stream
 from mockforge.sky.pairs import SersicSed
 from mockforge.stages import SOURCES, STAGES, TABLES, stage_class
-
-
-def samples(n: int) -> Batch:
-    return Batch(np.arange(n), np.arange(n), np.full(n, "train"))
+from tests.builders.batches import samples
 
 
 @pytest.fixture(scope="module")

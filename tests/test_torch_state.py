@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,10 +24,7 @@ from mockforge.sky.scene import Scene
 from mockforge.sky.scene_model import SceneModel
 from mockforge.torch_state import steadily, steady
 from mockforge.train.config import TrainConfig
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import tiny_pairs
+from tests.builders import tiny_pairs
 
 NARROW = Psf(gaussian=Gaussian(fwhm_arcsec=0.1))
 KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))

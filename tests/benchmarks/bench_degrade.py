@@ -14,13 +14,13 @@ import galsim
 import numpy as np
 import torch
 
-from mockforge.batch import Batch
 from mockforge.observe.degrade import Degrader, coarse_grid
 from mockforge.observe.degrade_stage import Degrade
 from mockforge.observe.psf import models
 from mockforge.observe.psf_models import airy
 from mockforge.observe.surveys import names, survey, survey_psf
 from mockforge.rng import Stream
+from tests.builders.batches import samples
 
 SIDE, SCALE = 3232, 0.06
 
@@ -52,9 +52,8 @@ def main() -> None:
 
 def whole(title: str, count: int, bands: int, side: int, name: str) -> None:
     """The stage, everything included."""
-    index = np.arange(count)
     truth = np.random.default_rng(1).normal(size=(count, bands, side, side)).astype(np.float32)
-    batch = Batch(index, index, np.full(count, "train"), arrays={"truth": truth}).with_attributes(
+    batch = samples(count, arrays={"truth": truth}).with_attributes(
         bands=("F606W", "F775W", "F814W")[:bands],
         pixel_scale_arcsec=SCALE,
         psf={"airy": {"diameter_m": 2.4, "obscuration": 0.33}},

@@ -25,6 +25,7 @@ from mockforge.observe.stage import Observe
 from mockforge.rng import Stream
 from mockforge.sky.draw import Knots, Sersics, draw
 from mockforge.sky.pairs import SersicSed
+from tests.builders.batches import samples
 
 PAIRS = 128
 SHAPE = (60, 60)
@@ -96,8 +97,7 @@ def source(psf: bool) -> SersicSed:
 
 
 def start() -> Batch:
-    number = np.arange(PAIRS)
-    return Batch(sample=number, draw=number, split=np.full(PAIRS, "train"))
+    return samples(PAIRS)
 
 
 def least(work: Callable[[], Any], clock: Callable[[], float], rounds: int = 12) -> float:

@@ -21,6 +21,7 @@ from mockforge.data.manifest import Manifest, write_manifest
 from mockforge.data.shards import write_shard
 from mockforge.data.view import write_view
 from mockforge.rng import Stream
+from tests.builders.batches import samples
 
 SHARDS, TILES, SIDE = 4, 64, 256
 SAVE = {"image": "float32", "instances": "int32", "sky_rms": "float32"}
@@ -36,12 +37,10 @@ def tiles(shard: int) -> Batch:
         for label in range(1, 17):
             y, x = rng.integers(0, SIDE - 12, 2)
             tile[y : y + 12, x : x + 9] = label
-    sample = np.arange(TILES) + TILES * shard
     image = rng.normal(0, 3, (TILES, 3, SIDE, SIDE)).astype(np.float32)
-    return Batch(
-        sample=sample,
-        draw=sample,
-        split=np.full(TILES, "train"),
+    return samples(
+        TILES,
+        TILES * shard,
         arrays={"image": image, "instances": instances, "sky_rms": np.full((TILES, 3), 3, np.float32)},
         attributes={"bands": ("g", "r", "Z"), "unit": "nJy"},
     )

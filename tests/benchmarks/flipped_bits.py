@@ -18,16 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))  # workers import tiny_stages
-
-import tiny_stages  # noqa: E402
-
-from mockforge.data.dataset import load  # noqa: E402
-from mockforge.engine.build import build, verify  # noqa: E402
-from mockforge.errors import MockforgeError  # noqa: E402
-from mockforge.rng import Stream  # noqa: E402
-from mockforge.stages import STAGES  # noqa: E402
+from mockforge.data.dataset import load
+from mockforge.engine.build import build, verify
+from mockforge.errors import MockforgeError
+from mockforge.rng import Stream
+from mockforge.stages import STAGES
+from tests.builders import tiny_stages
 
 RECIPE = """\
 name: flipped

@@ -18,9 +18,7 @@ from mockforge.errors import InputError
 from mockforge.sgan.model import load_model
 from mockforge.train.loop import fit
 from mockforge.train.model_files import bundled_models
-
-sys.path.insert(0, str(Path(__file__).parent.parent.parent))
-from tests.train.test_loop import SETTINGS, Line
+from tests.builders.tiny_training import SETTINGS, Line
 
 
 def flipped(path: Path, read: Callable[[], object], count: int, seed: int = 1) -> Counter[str]:

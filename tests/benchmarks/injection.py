@@ -24,14 +24,15 @@ from mockforge.rng import Stream
 from mockforge.sgan.stage import Sgan
 from mockforge.sky.inject import Inject
 from mockforge.sky.scene_model import RealStamps, Structure
+from tests.builders.batches import samples
 
 BATCH = 16
 
 
 def one_batch(model: str, rule: Inject, first: int) -> tuple[Batch, dict[str, float]]:
     """Tiles of a sky with injected objects, detected and matched; seconds of the processor in each step."""
-    number, stream = np.arange(first, first + BATCH), Stream(20190424, ("injection",))
-    batch = Batch(sample=number, draw=number, split=np.full(BATCH, "train"))
+    stream = Stream(20190424, ("injection",))
+    batch = samples(BATCH, first)
     spent = {}
     stages = {
         "paint the sky": Sgan(model=model), "inject": rule, "detect": Detect(),
@@ -68,9 +69,7 @@ def completeness(model: str, tiles: int, rule: Inject) -> None:
 
 def against_galsim(model: str, count: int = 40) -> None:
     """Print the difference from galsim of single objects on empty sky with the model's PSF."""
-    some = Sgan(model=model, tile=128, margin=0)(
-        Batch(np.arange(1), np.arange(1), np.full(1, "train")), Stream(1)
-    )
+    some = Sgan(model=model, tile=128, margin=0)(samples(1), Stream(1))
     about = some.attributes
     plain = Inject(structure=Structure(bulges=False, knots=0), edge_mag_arcsec2=34.0)
     density = 1.0 / (128 * about["pixel_scale_arcsec"] / 60) ** 2
@@ -81,10 +80,7 @@ def against_galsim(model: str, count: int = 40) -> None:
         ("stars", {"stars_per_arcmin2": fixed(density), "galaxies_per_arcmin2": fixed(0.0)}),
     ):
         empty = np.zeros((count, *some.arrays["truth"].shape[1:]), dtype=np.float32)
-        batch = Batch(
-            np.arange(count), np.arange(count), np.full(count, "train"),
-            arrays={"image": empty, "truth": empty}, attributes=about,
-        )  # fmt: skip
+        batch = samples(count, arrays={"image": empty, "truth": empty}, attributes=about)
         rule = replace(
             plain, places="grid", magnitude=uniform(19, 25), star_magnitude=uniform(18, 25), **keys
         )

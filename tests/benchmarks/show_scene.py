@@ -23,6 +23,7 @@ from mockforge.label.match import Match
 from mockforge.label.stage import Detect
 from mockforge.rng import Stream
 from mockforge.sky.scene_stage import SceneTiles
+from tests.builders.batches import samples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,8 +43,7 @@ def recipe_stages(side: int) -> tuple[SceneTiles, Detect]:
 
 
 def made(scene: SceneTiles) -> Batch:
-    one = np.arange(1)
-    return scene(Batch(sample=one, draw=one, split=np.array(["train"])), Stream(20190424))
+    return scene(samples(1), Stream(20190424))
 
 
 def source_extractor(batch: Batch, rule: Detect, folder: Path) -> np.ndarray:
@@ -225,8 +225,7 @@ def blends(path: Path) -> None:
     from mockforge.recipe import load
 
     stage = next(s for s in (getattr(s, "stage", s) for s in load("deblend", []).stages))
-    draw = np.arange(8)
-    batch = stage(Batch(sample=draw, draw=draw, split=np.array(["train"] * 8)), Stream(20190424))
+    batch = stage(samples(8), Stream(20190424))
     fig, axes = plt.subplots(8, 7, figsize=(14, 16))
     for i, line in enumerate(axes):
         panels = [batch.arrays["image"][i], batch.arrays["truth"][i], *batch.arrays["isolated"][i, :4]]

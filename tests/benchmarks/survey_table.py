@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from mockforge.batch import Batch
 from mockforge.observe.degrade import psf_pixels
 from mockforge.observe.degrade_stage import Degrade
 from mockforge.observe.existing import own_noise
@@ -27,6 +26,7 @@ from mockforge.observe.stage import Observe
 from mockforge.observe.surveys import names, survey, survey_psf
 from mockforge.recipe.read import load
 from mockforge.rng import Stream
+from tests.builders.batches import samples
 
 RADII = (0.17, 0.5)
 PSFS = {
@@ -69,8 +69,7 @@ def source(chosen: Any, numbers: Any) -> str:
 def by_observe(name: str, band: str) -> np.ndarray:
     """What `observe` adds to nothing, (n, side, side), in the survey's own pixels."""
     empty = {key: np.zeros((32, 1, 96, 96), np.float32) for key in ("input", "target")}
-    index = np.arange(32)
-    batch = Batch(index, index, np.full(32, "train"), arrays=empty)
+    batch = samples(32, arrays=empty)
     batch = batch.with_attributes(bands=(band,), pixel_scale_arcsec=survey(name).pixel_scale_arcsec)
     return Observe(noise_in=Noise(survey=name))(batch, Stream(1)).arrays["input_observed"][:, 0]
 
@@ -78,8 +77,7 @@ def by_observe(name: str, band: str) -> np.ndarray:
 def by_degrade(name: str, band: str) -> np.ndarray | None:
     """What `degrade` makes of nothing, in the survey's own pixels."""
     scale = survey(name).pixel_scale_arcsec
-    index = np.arange(16)
-    batch = Batch(index, index, np.full(16, "train"), arrays={"truth": np.zeros((16, 1, 200, 200), "f4")})
+    batch = samples(16, arrays={"truth": np.zeros((16, 1, 200, 200), "f4")})
     batch = batch.with_attributes(
         bands=(band,), pixel_scale_arcsec=scale / 2, psf={"gaussian": {"fwhm_arcsec": scale}}
     )
@@ -156,8 +154,7 @@ def within(image: np.ndarray, scale: float) -> list[float]:
 def shot(count: int = 48, draws: int = 300) -> list[str]:
     """The default redshift pairs at the peak: variance measured over draws of the noise, and asked."""
     source, observe = (entry.stage for entry in load("redshift_pairs").stages)
-    index = np.arange(count)
-    batch = source(Batch(index, index, np.full(count, "train")), Stream(1, ("pairs",)))
+    batch = source(samples(count), Stream(1, ("pairs",)))
     bands, flux = batch.attributes["bands"], batch.arrays["input"]
     seen = [observe(batch, Stream(7, ("noise", i))).arrays["input_observed"] - flux for i in range(draws)]
     rms = observe(batch, Stream(7)).arrays["input_rms"][0]

@@ -16,6 +16,7 @@ from mockforge.label.match import Match
 from mockforge.label.separate import Separate
 from mockforge.label.stage import Detect
 from mockforge.rng import Stream
+from tests.builders.batches import samples
 
 
 def scene(side: int, samples: int) -> Batch:
@@ -23,7 +24,7 @@ def scene(side: int, samples: int) -> Batch:
     from mockforge.recipe import load
 
     recipe = load("scene_xdf_like", [f"stages.scene.tile={side}", "stages.scene.overlap=8"])
-    return recipe.stages[0].stage(_samples(samples), Stream(20190424))
+    return recipe.stages[0].stage(samples(samples), Stream(20190424))
 
 
 def against_painted(batch: Batch, rule: Separate | None = None, step: float = 1.0) -> Completeness:
@@ -48,11 +49,7 @@ def generated(model: str, tiles: int) -> Batch:
     """Tiles of a generated sky."""
     from mockforge.sgan.stage import Sgan
 
-    return Sgan(model=model, tile=256)(_samples(tiles), Stream(20190424))
-
-
-def _samples(n: int) -> Batch:
-    return Batch(sample=np.arange(n), draw=np.arange(n), split=np.array(["train"] * n))
+    return Sgan(model=model, tile=256)(samples(tiles), Stream(20190424))
 
 
 def _timed(stage: Separate | Detect | Match, batch: Batch) -> Batch:

@@ -16,7 +16,7 @@ from mockforge.data.columns import meaning_of, unit_of
 from mockforge.data.describe import describe, swept
 from mockforge.data.preview import write_preview
 from mockforge.data.shards import file_sha256
-from tests.data.conftest import blobs, publish
+from tests.builders.tiny_datasets import blobs, publish
 
 
 def test_card_tells_what_a_user_needs(segmentation: Path, redshift: Path) -> None:

@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 import mockforge
 from mockforge.errors import InputError
-from tests.data.conftest import blobs, pairs
+from tests.builders.tiny_datasets import blobs, pairs
 
 
 def doubled(sample: dict) -> dict:

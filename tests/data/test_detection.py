@@ -16,7 +16,7 @@ import mockforge
 from mockforge.batch import Batch
 from mockforge.data.detection import objects
 from mockforge.errors import InputError
-from tests.data.conftest import blobs, publish
+from tests.builders.tiny_datasets import blobs, publish
 
 
 def test_the_format(segmentation: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.data.preview import _circled
 from mockforge.picture import marked
-from tests.data.conftest import SAVE, blobs, publish
+from tests.builders.tiny_datasets import SAVE, blobs, publish
 
 
 def injected(shard: int) -> Batch:

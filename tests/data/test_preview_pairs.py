@@ -12,7 +12,7 @@ from PIL import Image
 from mockforge.batch import Batch
 from mockforge.data.preview_pairs import _pictures
 from mockforge.rng import Stream
-from tests.data.conftest import PAIRS, pairs, publish
+from tests.builders.tiny_datasets import PAIRS, pairs, publish
 
 
 def galaxy(size: int = 61) -> np.ndarray:

@@ -14,7 +14,7 @@ import pytest
 
 from mockforge.data.shards import ShardRecord, file_sha256, write_shard
 from mockforge.errors import InputError
-from tests.data.conftest import SAVE, blobs
+from tests.builders.tiny_datasets import SAVE, blobs
 
 
 def test_equal_batches_give_equal_bytes_at_any_time_and_in_any_process(tmp_path: Path) -> None:
@@ -22,14 +22,13 @@ def test_equal_batches_give_equal_bytes_at_any_time_and_in_any_process(tmp_path:
     time.sleep(1.1)  # HDF5 keeps times in whole seconds
     again = write_shard(tmp_path / "b" / "00000.h5", blobs(0), dict(reversed(SAVE.items())), {"recipe": "r"})
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from pathlib import Path; from conftest import SAVE, blobs\n"
+        "import sys; from pathlib import Path; from tests.builders.tiny_datasets import SAVE, blobs\n"
         "from mockforge.data.shards import write_shard\n"
-        "print(write_shard(Path(sys.argv[2]), blobs(0), SAVE, {'recipe': 'r'}).sha256)"
+        "print(write_shard(Path(sys.argv[1]), blobs(0), SAVE, {'recipe': 'r'}).sha256)"
     )
-    here = str(Path(__file__).parent)
-    command = [sys.executable, "-c", code, here, str(tmp_path / "c.h5")]
-    other = subprocess.run(command, capture_output=True, text=True, check=True, cwd=here + "/../..")
+    command = [sys.executable, "-c", code, str(tmp_path / "c.h5")]
+    root = Path(__file__).parents[2]
+    other = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
     assert first == again
     assert other.stdout.strip() == first.sha256 == file_sha256(tmp_path / "00000.h5")
     assert not list(tmp_path.glob("*.part"))

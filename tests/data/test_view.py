@@ -19,7 +19,7 @@ from mockforge.data.shards import write_shard
 from mockforge.data.verify import bad_shards
 from mockforge.data.view import write_view
 from mockforge.errors import InputError, MockforgeError
-from tests.data.conftest import SAVE, blobs
+from tests.builders.tiny_datasets import SAVE, blobs
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from mockforge.evaluate.floor import Settings
 from mockforge.evaluate.generated import Generated
 from mockforge.evaluate.report import Report
 from mockforge.field import Field
-from tests.evaluate.conftest import BANDS, RMS, sky
+from tests.builders.painted_sky import BANDS, RMS, sky
 
 WHOLE = Settings(
     block=64, splits=20, bootstraps=4, morphology_objects=14, morphology_snr=30.0, memory_snr=30.0,

@@ -17,8 +17,8 @@ from mockforge.sgan.config import Forge
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import Model
 from mockforge.sgan.sky import Sky
-from tests.data.conftest import blobs, publish
-from tests.evaluate.conftest import BANDS, sky
+from tests.builders.painted_sky import BANDS, sky
+from tests.builders.tiny_datasets import blobs, publish
 
 SMALL = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
 WHITE = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))

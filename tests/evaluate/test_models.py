@@ -22,7 +22,7 @@ from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import Model
 from mockforge.sgan.painter import Scaling
-from tests.evaluate.conftest import BANDS, RMS
+from tests.builders.painted_sky import BANDS, RMS
 
 WHITE = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))
 NINE = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")

@@ -1,7 +1,6 @@
 """The evaluation of recovered images: against scikit-image, the truth itself, and what is made badly."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,7 @@ from mockforge.evaluate.recover_truth import read_stamps
 from mockforge.recover.config import Residual
 from mockforge.recover.degraded import Scales
 from mockforge.recover.model import Recoverer
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import tiny_degraded
+from tests.builders import tiny_degraded
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The evaluation of redshifters: radii, fits and spectra against closed forms; the report."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,11 +26,8 @@ from mockforge.sky.sed import sed_fluxes
 from mockforge.sky.sersic import sersic
 from mockforge.train.config import TrainConfig
 from mockforge.train.dataset import about
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import tiny_pairs
-from tiny_pairs import BANDS, SPECTRA
+from tests.builders import tiny_pairs
+from tests.builders.tiny_pairs import BANDS, SPECTRA
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,10 @@
 """Detections joined with exact truth: hand-made cases, and a scene through the real detector."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from mockforge.batch import Batch
 from mockforge.errors import InputError
 from mockforge.label.completeness import detected_by, pure_by
 from mockforge.label.match import Match, light_shared
@@ -12,6 +13,7 @@ from mockforge.observe.noise import Noise
 from mockforge.observe.psf import Gaussian, Psf
 from mockforge.rng import Stream
 from mockforge.sky.scene_stage import SceneTiles
+from tests.builders.batches import samples
 
 
 def hand_made():
@@ -44,8 +46,8 @@ def hand_made():
         "flux_iso_g": np.array([125.0, 70.0, 5.0]),
     }
     image = truth + 0.1
-    return Batch(
-        sample=np.array([0]), draw=np.array([0]), split=np.array(["train"]),
+    return samples(
+        1,
         arrays={
             "instances": instances, "image": image, "truth": truth, "overlap_label": labels,
             "overlap_fraction": shares,
@@ -98,7 +100,7 @@ def test_nothing_detected_is_all_missed():
 def test_without_a_pixel_scale_it_says_so():
     batch = hand_made()
     with pytest.raises(InputError, match="pixel scale"):
-        Match()(Batch(**{**vars(batch), "attributes": {"bands": ("g",)}}), Stream(0))
+        Match()(replace(batch, attributes={"bands": ("g",)}), Stream(0))
 
 
 def test_a_scene_through_the_detector():
@@ -107,8 +109,7 @@ def test_a_scene_through_the_detector():
         bands=("F606W", "F814W"), psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.12)), tile=256, margin=32,
         faintest=27.0, brightest=22.0, noise=Noise(rms_njy=0.15), edge_mag_arcsec2=30.0,
     )  # fmt: skip
-    draw = np.arange(2)
-    batch = stage(Batch(sample=draw, draw=draw, split=np.array(["train"] * 2)), Stream(3))
+    batch = stage(samples(2), Stream(3))
     done = Match()(Detect(threshold=4.0)(batch, Stream(1)), Stream(2))
     objects, catalogue = done.tables["objects"], done.tables["catalogue"]
     compact = {name: column[objects["r_e_arcsec"] < 1.0] for name, column in objects.items()}

@@ -16,6 +16,7 @@ from mockforge.label.noiseless import Separated, grown, in_one_piece, separate
 from mockforge.label.separate import Separate
 from mockforge.label.stage import Detect
 from mockforge.rng import Stream
+from tests.builders.batches import samples
 
 BANDS = ("g", "r")
 SIGMA = 3.0
@@ -40,11 +41,10 @@ def found(
 
 def batch(truth: np.ndarray, rms: float, margin: int = 0, **attributes: object) -> Batch:
     """Samples of noiseless images (N, band, y, x) with white noise of this rms in each band."""
-    number = np.arange(len(truth))
     noise = np.random.default_rng(5).normal(0.0, 1.0, truth.shape) * rms
     about = {"bands": BANDS, "pixel_scale_arcsec": 0.2, "zeropoint_ab": 31.4, **attributes}
-    return Batch(
-        sample=number, draw=number, split=np.array(["train"] * len(truth)), margin=margin, attributes=about,
+    return samples(
+        len(truth), margin=margin, attributes=about,
         arrays={"truth": truth.astype(np.float32), "image": (truth + noise).astype(np.float32)},
     )  # fmt: skip
 

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 import mockforge
-from mockforge.batch import Batch
 from mockforge.observe.noise import Noise
 from mockforge.observe.psf import Gaussian, Psf
 from mockforge.rng import Stream
 from mockforge.sky.scene_stage import SceneTiles
 from tests.benchmarks.truth import against_painted, scene
+from tests.builders.batches import samples
 
 
 def test_bright_galaxies_come_back_with_their_flux() -> None:
@@ -20,9 +20,7 @@ def test_bright_galaxies_come_back_with_their_flux() -> None:
         bands=("F606W", "F814W"), psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.12)), tile=256, margin=32,
         faintest=27.0, brightest=22.0, noise=Noise(rms_njy=0.15), edge_mag_arcsec2=31.0, overlap=8,
     )  # fmt: skip
-    draw = np.arange(2)
-    batch = stage(Batch(sample=draw, draw=draw, split=np.array(["train"] * 2)), Stream(3))
-    found = against_painted(batch, step=12.0)
+    found = against_painted(stage(samples(2), Stream(3)), step=12.0)
     assert found.objects[0] >= 20
     assert found.detected[0] > 0.9 and found.missed[0] == 0.0 and found.pure[0] > 0.85
     assert found.flux_error[0] == pytest.approx(0.0, abs=0.03) and found.flux_scatter[0] < 0.15

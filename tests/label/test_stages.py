@@ -15,12 +15,13 @@ from mockforge.label.select import Select
 from mockforge.label.stage import Detect
 from mockforge.label.tiles import ImageTiles, row_bands
 from mockforge.rng import Stream
+from tests.builders.batches import samples
 
 SPLITS = {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
 def empty(n: int, split: str = "train") -> Batch:
-    return Batch(np.arange(n), np.arange(n), np.array([split] * n), splits=SPLITS)
+    return samples(n, splits=SPLITS, split=split)
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from mockforge.observe.surveys import names, survey, survey_psf
 from mockforge.rng import Stream
 from mockforge.sky.sed import sed_fluxes
 from mockforge.sky.spectra import Spectra, Templates
+from tests.builders.batches import samples
 
 EXACT = galsim.GSParams(folding_threshold=1e-4, maxk_threshold=1e-5, maximum_fft_size=16384)
 
@@ -111,10 +112,7 @@ def test_stars_have_the_width_they_should_and_keep_their_flux(name: str) -> None
 def blank(count: int, side: int, name: str, **arrays: np.ndarray) -> Batch:
     """Noiseless samples of nothing, in the band of a preset."""
     fine, sharp = fine_of(name)
-    index = np.arange(count)
-    out = Batch(
-        index, index, np.full(count, "train"), arrays={"truth": np.zeros((count, 1, side, side), "f4")}
-    )
+    out = samples(count, arrays={"truth": np.zeros((count, 1, side, side), "f4")})
     psf = {"gaussian": {"fwhm_arcsec": sharp}}
     return out.with_arrays(**arrays).with_attributes(bands=(band_of(name),), pixel_scale_arcsec=fine, psf=psf)
 

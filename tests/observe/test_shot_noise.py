@@ -15,6 +15,7 @@ from mockforge.observe.pixels import add_noise
 from mockforge.observe.surveys import names, survey
 from mockforge.recipe.read import load
 from mockforge.rng import Stream
+from tests.builders.batches import samples
 
 COUNT, DRAWS = 12, 400
 
@@ -23,8 +24,7 @@ COUNT, DRAWS = 12, 400
 def pairs() -> tuple[Batch, Noise]:
     """Galaxies of the default recipe before any noise, and the noise that it asks for."""
     source, observe = (entry.stage for entry in load("redshift_pairs").stages)
-    index = np.arange(COUNT)
-    return source(Batch(index, index, np.full(COUNT, "train")), Stream(1, ("pairs",))), observe.noise_in
+    return source(samples(COUNT), Stream(1, ("pairs",))), observe.noise_in
 
 
 def test_shot_noise_at_the_peak_is_what_is_asked(pairs: tuple[Batch, Noise]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from mockforge.observe.surveys import survey
 from mockforge.recipe.errors import read
 from mockforge.recipe.yaml import Document
 from mockforge.rng import Stream
+from tests.builders.batches import samples
 
 BANDS = ("F606W", "F814W")
 QUIET = Noise(rms_njy=0.5)
@@ -35,14 +37,14 @@ def pairs(n: int = 6, first: int = 0, psf: bool = True) -> Batch:
     arrays |= {"z_in": np.full(n, 0.5, np.float32), "z_out": np.full(n, 1.5, np.float32)}
     galaxy = {"sample": sample, "n": np.ones(n), "flux_in_F606W": np.full(n, 7.0)}
     galaxy |= {"flux_out_F606W": np.full(n, 2.0), "r_e_in": np.full(n, 0.3), "r_e_out": np.full(n, 0.2)}
-    return Batch(
-        sample=sample,
-        draw=sample + 100,
-        split=np.full(n, "train"),
+    out = samples(
+        n,
+        first,
         arrays=arrays,
         tables={"galaxy": galaxy},
         attributes={"bands": BANDS, "pixel_scale_arcsec": 0.1, "psf_fwhm_arcsec": (0.15, 0.2)},
     )
+    return replace(out, draw=sample + 100)
 
 
 @pytest.mark.parametrize("direction", ["low_to_high", "high_to_low"])

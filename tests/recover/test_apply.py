@@ -1,6 +1,5 @@
 """Fields through a network, the command line, and the demonstration."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,6 @@ from mockforge.recover.config import Residual
 from mockforge.recover.degraded import Scales
 from mockforge.recover.demo import demonstrate
 from mockforge.recover.model import Recoverer, load_recoverer, predict
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 BANDS = ("hsc_r", "hsc_i", "hsc_z")
 

@@ -1,8 +1,5 @@
 """Interpolation and the networks: what they keep by construction."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,10 +9,7 @@ from mockforge.recover.config import Cgan, Critic, Network, Residual
 from mockforge.recover.grid import fine_shape, upsampled
 from mockforge.recover.networks import Dcgan, make_network, stretched, unstretched
 from mockforge.rng import Stream
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import tiny_degraded
+from tests.builders import tiny_degraded
 
 
 def noise(*shape: int) -> torch.Tensor:

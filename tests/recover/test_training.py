@@ -1,7 +1,6 @@
 """From a dataset of degraded images to a model that recovers."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +14,7 @@ from mockforge.recover.config import Adam, Cgan, Critic, Loss, Network, Residual
 from mockforge.recover.model import load_recoverer, predict
 from mockforge.recover.training import TrainRecover
 from mockforge.train.config import Schedule, TrainConfig
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import tiny_degraded
+from tests.builders import tiny_degraded
 
 SMALL = {
     "residual": Network(residual=Residual(widths=(8, 8), fine_width=4)),
@@ -105,7 +101,7 @@ def test_a_resumed_run_ends_where_the_whole_one_does(dataset, tmp_path):
 def test_what_cannot_be_learned_is_a_sentence(dataset, tmp_path):
     with pytest.raises(InputError, match="no split 'trian'"):
         recipe(dataset, split="trian").run(tmp_path / "a")
-    import tiny_pairs
+    from tests.builders import tiny_pairs
 
     pairs = tiny_pairs.publish(tmp_path / "pairs", n=8, side=16)
     with pytest.raises(InputError, match="missing image, truth, variance"):

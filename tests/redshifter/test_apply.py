@@ -1,6 +1,5 @@
 """A trained redshifter used: fields and files in, fields out, and what it has not learned as a sentence."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +18,7 @@ from mockforge.redshifter.learned import Learned, pixel_noise
 from mockforge.redshifter.model import load_redshifter, predict
 from mockforge.redshifter.training import TrainRedshifter
 from mockforge.train.config import TrainConfig
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import tiny_pairs
+from tests.builders import tiny_pairs
 
 BANDS = tiny_pairs.BANDS
 

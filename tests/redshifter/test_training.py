@@ -1,7 +1,6 @@
 """From a dataset of pairs to a model that predicts."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +15,7 @@ from mockforge.redshifter.config import Adam, Cvae, Network, Unet
 from mockforge.redshifter.model import load_redshifter, predict
 from mockforge.redshifter.training import TrainRedshifter
 from mockforge.train.config import TrainConfig
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import tiny_pairs
+from tests.builders import tiny_pairs
 
 SMALL = {
     "unet": Network(unet=Unet(widths=(8, 8), embedding=8)),

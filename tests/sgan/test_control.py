@@ -9,7 +9,6 @@ import torch
 from scipy.ndimage import convolve1d, correlate, gaussian_filter
 from typer.testing import CliRunner
 
-from mockforge.batch import Batch
 from mockforge.config import fixed, uniform
 from mockforge.errors import InputError
 from mockforge.observe.surveys import survey
@@ -25,6 +24,7 @@ from mockforge.sgan.model import Model
 from mockforge.sgan.painter import Scaling
 from mockforge.sgan.sky import TILE, Sky
 from mockforge.sgan.stage import Sgan
+from tests.builders.batches import samples
 
 KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
 MAP = (((0.8, 1.2), (1.0, 1.1)), ((1.3, 0.9), (0.7, 1.0)))
@@ -278,19 +278,12 @@ def test_the_sky_of_these_tests_is_no_blank(model):
     assert (truth.std(axis=(1, 2)) > 0.5).all() and np.isfinite(truth).all()
 
 
-def batch_of(draws: list[int]) -> Batch:
-    return Batch(
-        sample=np.array(draws), draw=np.array(draws), split=np.array(["train"] * len(draws)),
-        splits={"train": 1.0},
-    )  # fmt: skip
-
-
 def test_the_stage_draws_what_varies_for_each_sample(model, tmp_path):
     path = str(model.save(tmp_path))
     stage = Sgan(model=path, tile=128, margin=8, depth=uniform(25.0, 28.0), seeing=uniform(0.8, 1.2))
     stream = Stream(11, ("shard", 0, "sgan"))
-    made = stage(batch_of([0, 1, 2, 70]), stream)
-    again = stage(batch_of([70, 1]), Stream(11, ("shard", 5, "sgan")))
+    made = stage(samples([0, 1, 2, 70]), stream)
+    again = stage(samples([70, 1]), Stream(11, ("shard", 5, "sgan")))
     for name in ("image", "truth"):
         assert np.array_equal(again.arrays[name], made.arrays[name][[3, 1]])
     table = made.tables["tile"]
@@ -299,7 +292,7 @@ def test_the_stage_draws_what_varies_for_each_sample(model, tmp_path):
     assert len(set(table["sky_rms_g"].tolist())) == 4
     assert ((table["fwhm_g"] >= 0.8) & (table["fwhm_g"] <= 1.2)).all()
     assert "psf_fwhm_arcsec" not in made.attributes
-    one = Sgan(model=path, tile=128, margin=8, seeing=fixed(0.9))(batch_of([0]), stream)
+    one = Sgan(model=path, tile=128, margin=8, seeing=fixed(0.9))(samples([0]), stream)
     assert one.attributes["psf_fwhm_arcsec"] == (0.9, 0.9)
     sky = Sky(model, 11, seeing=0.9)
     assert np.array_equal(one.trimmed().arrays["image"][0], sky[8:136, 8:136].image)
@@ -309,7 +302,7 @@ def test_a_dataset_is_painted_by_all_members(model, tmp_path):
     weights = {f"{k}/{name}": (1 - 0.2 * k) * w for k in range(3) for name, w in model.weights.items()}
     ensemble = replace(model, weights=weights, members=(30, 20, 10))
     stage = Sgan(model=str(ensemble.save(tmp_path)), tile=64, margin=0)
-    made = stage(batch_of([0, 1, 2, 3]), Stream(5, ("shard", 0, "sgan")))
+    made = stage(samples([0, 1, 2, 3]), Stream(5, ("shard", 0, "sgan")))
     assert made.tables["tile"]["member"].tolist() == [0, 1, 2, 0]
     for i, k in enumerate((0, 1, 2, 0)):
         y, x = (int(made.tables["tile"][key][i]) for key in ("sky_y0", "sky_x0"))
@@ -317,7 +310,7 @@ def test_a_dataset_is_painted_by_all_members(model, tmp_path):
         assert np.array_equal(made.arrays["image"][i], one.image)
     assert {Sky(ensemble, seed).member for seed in range(12)} == {0, 1, 2}
     only = Sgan(model=str(ensemble.save(tmp_path)), tile=64, margin=0, member=2)
-    assert only(batch_of([0, 1]), Stream(5)).tables["tile"]["member"].tolist() == [2, 2]
+    assert only(samples([0, 1]), Stream(5)).tables["tile"]["member"].tolist() == [2, 2]
 
 
 def test_a_recipe_is_refused_where_the_model_cannot(model, tmp_path):

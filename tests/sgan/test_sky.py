@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from mockforge.batch import Batch
 from mockforge.errors import InputError
 from mockforge.plane import NoisePlane
 from mockforge.rng import Stream
@@ -17,6 +16,7 @@ from mockforge.sgan.model import Model, load_model
 from mockforge.sgan.painter import Scaling
 from mockforge.sgan.sky import TILE, Sky
 from mockforge.sgan.stage import Sgan
+from tests.builders.batches import samples
 
 SMALL = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
 KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
@@ -146,10 +146,7 @@ def test_source_cuts_windows_that_share_no_pixel(forge, tmp_path):
     stage = Sgan(model=str(forge.save(tmp_path)), tile=48, margin=20)
     assert stage.writes() == {"image", "truth", "tile"}
     n = 70
-    batch = Batch(
-        sample=np.arange(n), draw=np.arange(n), split=np.where(np.arange(n) < 66, "train", "test"),
-        splits={"train": 0.9, "test": 0.1},
-    )  # fmt: skip
+    batch = samples(n, splits={"train": 0.9, "test": 0.1}, split=["train"] * 66 + ["test"] * 4)
     y, x = stage.corners(batch)
     windows = [(a - 20, a + 68, b - 20, b + 68) for a, b in zip(y, x, strict=True)]
     for i, p in enumerate(windows):

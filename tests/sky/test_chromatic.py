@@ -8,12 +8,12 @@ import numpy as np
 import pydantic
 import pytest
 
-from mockforge.batch import Batch
 from mockforge.rng import Stream
 from mockforge.sky.bandpass import BANDPASSES
 from mockforge.sky.pairs import SersicSed
 from mockforge.sky.sed import spectrum_set
 from mockforge.sky.spectra import Populations, Spectra
+from tests.builders.batches import samples
 
 COSMOLOGY = astropy.cosmology.Planck18
 POPULATIONS = {"a_v": [0.0, 1.0], "metallicity": [1.0]}
@@ -57,7 +57,7 @@ def drawn_by_galsim(row, end: str, band: str) -> np.ndarray:
 @pytest.mark.parametrize(("z_in", "z_out"), [(0.2, 1.0), (0.5, 2.0), (1.0, 4.0)])
 def test_pixels_agree_with_a_chromatic_galaxy(z_in, z_out):
     stage = pydantic.TypeAdapter(SersicSed).validate_python({**WORDS, "z_in": z_in, "z_out": z_out})
-    made = stage(Batch(np.arange(3), np.arange(3), np.full(3, "train")), Stream(8, ("chromatic",)))
+    made = stage(samples(3), Stream(8, ("chromatic",)))
     table = made.tables["galaxy"]
     for i in range(3):
         row = {key: column[i] for key, column in table.items()}

@@ -17,6 +17,7 @@ from mockforge.rng import Stream
 from mockforge.sky.pairs import SersicSed
 from mockforge.sky.sed import spectrum_set
 from mockforge.sky.spectra import Populations, Spectra
+from tests.builders.batches import samples
 
 REDSHIFTS = ((0.05, 0.1), (0.1, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (0.05, 8.0))
 COSMOLOGY = astropy.cosmology.Planck18
@@ -32,7 +33,7 @@ PLAIN = {
 def pairs(count: int = 8, **keys) -> Batch:
     """Pairs of Gaussian galaxies, whose moments a stamp holds whole."""
     stage = pydantic.TypeAdapter(SersicSed).validate_python({**PLAIN, **keys})
-    return stage(Batch(np.arange(count), np.arange(count), np.full(count, "train")), STREAM)
+    return stage(samples(count), STREAM)
 
 
 def moments(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from mockforge.batch import Batch
 from mockforge.errors import InputError
 from mockforge.observe.psf import pivot_um
 from mockforge.recipe.read import load, loads
@@ -21,6 +20,7 @@ from mockforge.sky.filter_files import read_filter
 from mockforge.sky.pairs import SersicSed
 from mockforge.sky.sed import sed_fluxes
 from mockforge.sky.spectra import Spectra, Templates
+from tests.builders.batches import samples
 
 WAVE = np.linspace(6800.0, 8600.0, 181)
 VALUE = 0.7 * np.exp(-(((WAVE - 7700) / 700) ** 6))
@@ -200,10 +200,7 @@ def test_a_recipe_with_a_filter_file(tmp_path):
     assert recipe.weights.keys() == {f"file {path}"}
     again = loads(recipe.text(), "again.yaml")
     assert again.digest() == recipe.digest() and again.stages[0].stage.bands[1].path == str(path)
-    batch = Batch(
-        sample=np.arange(2), draw=np.arange(2), split=np.array(["train"] * 2), splits={"train": 1.0}
-    )
-    made = stage(batch, Stream(1, ("x",)))
+    made = stage(samples(2), Stream(1, ("x",)))
     assert made.attributes["bands"] == ("F606W", "plain", "wide")
     assert all(type(name) is str for name in made.attributes["bands"])
     assert {"flux_in_plain", "flux_out_wide"} <= made.tables["galaxy"].keys()

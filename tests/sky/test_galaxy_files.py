@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,11 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from galaxy_files import PSF, batch, drawn, galaxy, small, write_files, write_real
-
 from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.sky.images import RedshiftImages, catalogue
+from tests.builders.batches import samples
+from tests.builders.galaxy_files import PSF, drawn, galaxy, small, write_files, write_real
 
 STREAM = Stream(11, ("shard", 3, "redshift_images"))
 
@@ -95,26 +93,26 @@ def test_bad_rows_are_sentences(tmp_path, change, words):
         table[key] = values
     table.write(path, overwrite=True)
     with pytest.raises(InputError, match=words):
-        config(files(path))(batch(6), STREAM)
+        config(files(path))(samples(6), STREAM)
 
 
 def test_bad_files_are_sentences(tmp_path):
     real = {"real": {"catalogue": str(write_real(tmp_path, [0.5, 0.9]))}}
     with pytest.raises(InputError, match="no such catalogue"):
-        config(files(tmp_path / "nothing.csv"))(batch(1), STREAM)
+        config(files(tmp_path / "nothing.csv"))(samples(1), STREAM)
     path = plain(tmp_path)
     table = Table.read(path)
     table.rename_column("z", "redshift")
     table.write(path, overwrite=True)
     with pytest.raises(InputError, match="no column 'z'"):
-        config(files(path))(batch(1), STREAM)
+        config(files(path))(samples(1), STREAM)
     (tmp_path / "text.csv").write_bytes(b"\x00\x01,\xff")
     with pytest.raises(InputError, match="cannot be read as a table"):
-        config(files(tmp_path / "text.csv"))(batch(1), STREAM)
+        config(files(tmp_path / "text.csv"))(samples(1), STREAM)
     with pytest.raises(InputError, match="unknown spectrum 'Sb'; did you mean 'Sbc'"):
-        config(real, spectrum="Sb")(batch(1), STREAM)
+        config(real, spectrum="Sb")(samples(1), STREAM)
     with pytest.raises(InputError, match="no z_out is above a galaxy"):
-        config(real, spectrum="Im", z_out=0.2)(batch(1), STREAM)
+        config(real, spectrum="Im", z_out=0.2)(samples(1), STREAM)
     with pytest.raises(pydantic.ValidationError, match="exactly one of real, files, sky"):
         config({})
 
@@ -122,11 +120,11 @@ def test_bad_files_are_sentences(tmp_path):
 def test_no_psf_and_no_unit_are_sentences(tmp_path):
     path = plain(tmp_path)
     with pytest.raises(InputError, match="no PSF is known"):
-        config(files(path, psf=None))(batch(1), STREAM)
+        config(files(path, psf=None))(samples(1), STREAM)
     for i in range(2):
         fits.delval(tmp_path / f"galaxy{i}.fits", "BUNIT", ext=1)
     with pytest.raises(InputError, match="zeropoint"):
-        config(files(path))(batch(1), STREAM)
+        config(files(path))(samples(1), STREAM)
 
 
 def test_digests_change_with_the_files(tmp_path):

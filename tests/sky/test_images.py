@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import galsim
 import numpy as np
 import pydantic
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from galaxy_files import PSF, batch, drawn, galaxy, small, write_files, write_real
 
 from mockforge.errors import InputError
 from mockforge.observe.psf_models import image as image_model
@@ -25,6 +20,8 @@ from mockforge.sky.images import RedshiftImages, catalogue
 from mockforge.sky.sed import sed_fluxes
 from mockforge.sky.sky_galaxies import SkyCatalogue, SkyGalaxies
 from mockforge.sky.spectra import Spectra, Templates
+from tests.builders.batches import samples
+from tests.builders.galaxy_files import PSF, drawn, galaxy, small, write_files, write_real
 
 STREAM = Stream(11, ("shard", 3, "redshift_images"))
 TEMPLATES = Spectra(templates=Templates(steps=1))
@@ -55,7 +52,7 @@ def real(tmp_path_factory) -> dict[str, Any]:
 
 def test_arrays_table_and_attributes(real):
     stage = config(real, spectrum="Sbc")
-    made = stage(batch(6), STREAM)
+    made = stage(samples(6), STREAM)
     assert set(made.arrays) | set(made.tables) == stage.writes()
     assert made.arrays["input"].shape == made.arrays["target"].shape == (6, 2, 61, 61)
     assert {v.dtype for v in made.arrays.values()} == {np.dtype("f4")}
@@ -67,7 +64,7 @@ def test_arrays_table_and_attributes(real):
 
 
 def test_flux_scales_by_the_k_corrected_factor(real):
-    made = config(real, spectrum="Im")(batch(4), STREAM)
+    made = config(real, spectrum="Im")(samples(4), STREAM)
     table = made.tables["galaxy"]
     for i in range(4):
         z = float(made.arrays["z_in"][i])
@@ -84,7 +81,7 @@ def test_flux_scales_by_the_k_corrected_factor(real):
 def test_k_corrections_close_the_magnitudes(real):
     from mockforge.observe.redshift import luminosity_distance
 
-    table = config(real, spectrum="Sbc")(batch(4), STREAM).tables["galaxy"]
+    table = config(real, spectrum="Sbc")(samples(4), STREAM).tables["galaxy"]
     for end in ("in", "out"):
         modulus = 5 * np.log10(luminosity_distance(table[f"z_{end}"]) * 1e5)
         for band in ("F814W", "F160W"):
@@ -95,7 +92,7 @@ def test_k_corrections_close_the_magnitudes(real):
 
 def test_a_galaxy_redshifted_is_the_galaxy_drawn_at_z_out(real):
     """The stage on pixels against galsim's drawing of the same exponential at its new size."""
-    made = config(real, spectrum="Scd", turn=False)(batch(4), STREAM)
+    made = config(real, spectrum="Scd", turn=False)(samples(4), STREAM)
     table = made.tables["galaxy"]
     for i in range(4):
         far = galaxy(int(table["galaxy"][i])).dilate(float(table["size_factor"][i]))
@@ -110,7 +107,7 @@ def test_size_follows_the_angular_diameter_distance(tmp_path):
     psf = {"gaussian": {"fwhm_arcsec": 0.1}}
     files = {"files": {"catalogue": str(path), "bands": ["F814W"], "psf": psf, "clean": UNCLEANED}}
     for keys, power in (({}, 0.0), ({"size_evolution": -1.0}, -1.0), ({"angular_size": False}, None)):
-        made = config(files, spectrum="Im", **keys)(batch(4), STREAM)
+        made = config(files, spectrum="Im", **keys)(samples(4), STREAM)
         y, x = np.indices((61, 61)) - 30.0
         pixel = 1 / 12 + (0.18 / 2.3548 / 0.06) ** 2  # variance of pixel and PSF, pixels^2
         for z, stamp in zip(made.arrays["z_in"], made.arrays["target"][:, 0], strict=True):
@@ -120,17 +117,17 @@ def test_size_follows_the_angular_diameter_distance(tmp_path):
 
 
 def test_switches(real):
-    full = config(real, spectrum="Sbc", band_shift=False)(batch(4), STREAM)
+    full = config(real, spectrum="Sbc", band_shift=False)(samples(4), STREAM)
     z_in, z_out = (full.tables["galaxy"][k] for k in ("z_in", "z_out"))
     change = full.tables["galaxy"]["flux_out_F814W"] / full.tables["galaxy"]["flux_in_F814W"]
     np.testing.assert_allclose(change, flux_factor(z_in, z_out), rtol=1e-6)
     switched: list[dict[str, Any]] = [{"dimming": False}, {"angular_size": False}]
     for keys in switched:
-        made = config(real, spectrum="Sbc", **keys)(batch(4), STREAM).tables["galaxy"]
-        both = config(real, spectrum="Sbc")(batch(4), STREAM).tables["galaxy"]
+        made = config(real, spectrum="Sbc", **keys)(samples(4), STREAM).tables["galaxy"]
+        both = config(real, spectrum="Sbc")(samples(4), STREAM).tables["galaxy"]
         ratio = made["flux_out_F160W"] / both["flux_out_F160W"]
         np.testing.assert_allclose(ratio, flux_factor(z_in, z_out, **keys) / flux_factor(z_in, z_out))
-    brighter = config(real, spectrum="Sbc", luminosity_evolution=-1.0)(batch(4), STREAM).tables["galaxy"]
+    brighter = config(real, spectrum="Sbc", luminosity_evolution=-1.0)(samples(4), STREAM).tables["galaxy"]
     np.testing.assert_allclose(
         brighter["flux_out_F160W"] / both["flux_out_F160W"], 10 ** (0.4 * (z_out - z_in)), rtol=1e-6
     )
@@ -168,7 +165,7 @@ def chromatic(tmp_path_factory) -> tuple[dict[str, Any], np.ndarray]:
 def test_spectra_of_pixels_keep_the_colour_gradient(chromatic):
     files, wanted = chromatic
     found = {
-        by: config(files, fit={"by": by, "floor": 0.001}, turn=False)(batch(1), STREAM)
+        by: config(files, fit={"by": by, "floor": 0.001}, turn=False)(samples(1), STREAM)
         for by in ("galaxy", "pixel")
     }
     pixel, whole = (found[by].arrays["target"][0] for by in ("pixel", "galaxy"))
@@ -178,7 +175,7 @@ def test_spectra_of_pixels_keep_the_colour_gradient(chromatic):
 
 
 def test_the_mixture_of_spectra_is_recovered(chromatic):
-    table = config(chromatic[0], fit={"floor": 0.001})(batch(1), STREAM).tables["galaxy"]
+    table = config(chromatic[0], fit={"floor": 0.001})(samples(1), STREAM).tables["galaxy"]
     assert table["sed_chi2"][0] < 1
     part = np.array([1.0, 0.2]) * [fluxes(("F814W",), 1e-4, k)[0] for k in (0, 3)]
     assert table["sed_share"][0] == pytest.approx(part.max() / part.sum(), abs=0.05)
@@ -192,7 +189,7 @@ def test_a_band_that_the_images_have_passes_as_it_is(chromatic):
         stamp=121,
         psf_out={"gaussian": {"fwhm_arcsec": 0.3}},
     )
-    made = stage(batch(1), STREAM)
+    made = stage(samples(1), STREAM)
     image = catalogue(stage.galaxies).cutout(0).image
     np.testing.assert_allclose(made.arrays["input"][0, 1], image[4], atol=1e-4 * image[4].max())
 
@@ -211,8 +208,8 @@ def test_a_psf_turns_with_its_image(turn):
 
 
 def test_turning_moves_the_galaxy_and_nothing_else(real):
-    fixed = config(real, spectrum="Im", turn=False)(batch(8), STREAM)
-    made = config(real, spectrum="Im")(batch(8), STREAM)
+    fixed = config(real, spectrum="Im", turn=False)(samples(8), STREAM)
+    made = config(real, spectrum="Im")(samples(8), STREAM)
     assert len(set(made.tables["galaxy"]["turn"].tolist())) > 3
     np.testing.assert_allclose(
         made.arrays["target"], fixed.arrays["target"], atol=2e-3 * fixed.arrays["target"].max()
@@ -266,7 +263,7 @@ def test_the_sky_goes_on_beyond_the_cutout():
 
 def test_no_galaxy_is_in_two_splits(real):
     splits = {"train": 0.5, "val": 0.5}
-    made = config(real, spectrum="Im")(batch(20, splits), STREAM)
+    made = config(real, spectrum="Im")(samples(20, splits=splits), STREAM)
     names = made.tables["galaxy"]["name"]
     assert not set(names[made.split == "train"]) & set(names[made.split == "val"])
     parts = [shared_out(50, {"a": 0.8, "b": 0.1, "c": 0.1}, s, 3) for s in "abc"]
@@ -278,14 +275,14 @@ def test_no_galaxy_is_in_two_splits(real):
 
 
 def test_equal_streams_give_equal_pairs(real):
-    a, b = (config(real)(batch(5), STREAM) for _ in range(2))
+    a, b = (config(real)(samples(5), STREAM) for _ in range(2))
     for name in a.arrays:
         np.testing.assert_array_equal(a.arrays[name], b.arrays[name])
 
 
 def test_a_sharper_target_is_told(real):
     with pytest.warns(UserWarning, match="psf_out is sharper"):
-        made = config(real, spectrum="Im", psf_out={"gaussian": {"fwhm_arcsec": 0.05}})(batch(2), STREAM)
+        made = config(real, spectrum="Im", psf_out={"gaussian": {"fwhm_arcsec": 0.05}})(samples(2), STREAM)
     assert (made.tables["galaxy"]["psf_sharpened_out_F160W"] > 1.5).all()
     assert np.isfinite(made.arrays["target"]).all()
 
@@ -296,15 +293,15 @@ def test_images_too_coarse_for_the_target_are_refused(real):
     )
     with pytest.raises(InputError, match=words):
         config(real, spectrum="Im", pixel_scale_arcsec=0.01, psf_out={"gaussian": {"fwhm_arcsec": 0.01}})(
-            batch(2), STREAM
+            samples(2), STREAM
         )
     with pytest.raises(InputError, match=r"psf_in is 0\.02 arcsec"):
         config(real, spectrum="Im", pixel_scale_arcsec=0.02, psf_in={"gaussian": {"fwhm_arcsec": 0.02}})(
-            batch(2), STREAM
+            samples(2), STREAM
         )
     ground = {"sky": {"area": 256}}
     with pytest.raises(InputError, match=r"in pixels of 0\.2.* at the target's redshift.*0\.06: they"):
-        config(ground, bands=["F814W"], pixel_scale_arcsec=0.06)(batch(2), STREAM)
+        config(ground, bands=["F814W"], pixel_scale_arcsec=0.06)(samples(2), STREAM)
 
 
 # --- painted skies and the HST stamps -----------------------------------------------------------
@@ -313,7 +310,7 @@ def test_images_too_coarse_for_the_target_are_refused(real):
 def test_galaxies_of_a_painted_sky():
     sky = {"sky": {"area": 256, "side": 40, "min_snr": 20}}
     made = config(sky, bands=["lsst_g", "lsst_r"], pixel_scale_arcsec=0.2, stamp=40,
-                  psf_out={"gaussian": {"fwhm_arcsec": 1.0}})(batch(3), STREAM)  # fmt: skip
+                  psf_out={"gaussian": {"fwhm_arcsec": 1.0}})(samples(3), STREAM)  # fmt: skip
     assert ((made.arrays["z_in"] >= 0.1) & (made.arrays["z_in"] <= 0.6)).all()
     table = made.tables["galaxy"]
     assert (made.arrays["target"].sum((2, 3)) < made.arrays["input"].sum((2, 3))).all()
@@ -336,7 +333,7 @@ def test_hst_stamps_with_photometry_of_another_telescope(shared_data):
     path = shared_data / "cosmos_stamps" / "real_galaxy_catalog_26_extension_example.fits"
     hsc = [{"column": f"HSC_{b}", "band": f"lsst_{b}"} for b in "grizy"]
     stage = config({"real": {"catalogue": str(path), "max_magnitude": 24.0, "photometry": hsc}}, z_out=2.0)
-    made = stage(batch(6), STREAM)
+    made = stage(samples(6), STREAM)
     assert np.isfinite(made.arrays["target"]).all()
     for c in range(2):
         assert (made.arrays["target"][:, c].sum((1, 2)) > 0).all()

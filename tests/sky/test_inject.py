@@ -21,8 +21,9 @@ from mockforge.sky.population import hst_population
 from mockforge.sky.scene_light import galaxy_fluxes
 from mockforge.sky.scene_model import RealStamps, Structure
 from mockforge.sky.scene_stage import SceneTiles
-from tests.galaxy_files import drawn as pixels
-from tests.galaxy_files import write_real
+from tests.builders.batches import samples
+from tests.builders.galaxy_files import drawn as pixels
+from tests.builders.galaxy_files import write_real
 
 SCALE, FWHM = 0.2, (0.78, 0.59, 0.88)
 PLAIN = Structure(bulges=False, knots=0)
@@ -31,8 +32,8 @@ PLAIN = Structure(bulges=False, knots=0)
 def sky(count: int = 2, side: int = 96, margin: int = 16, rms: float = 0.0, **attributes) -> Batch:
     """Empty sky in three bands, with noise, as a painted sky comes."""
     noise = Stream(5).numpy().normal(0, 1, (count, 3, side + 2 * margin, side + 2 * margin)) * rms
-    return Batch(
-        sample=np.arange(count) + 7, draw=np.arange(count) + 7, split=np.full(count, "train"),
+    return samples(
+        count, first=7,
         arrays={"image": noise.astype(np.float32), "truth": np.zeros_like(noise, dtype=np.float32)},
         attributes={
             "bands": ("g", "r", "Z"), "unit": "nJy", "zeropoint_ab": 31.4, "pixel_scale_arcsec": SCALE,
@@ -207,7 +208,7 @@ def test_a_scene_keeps_its_objects_and_the_injected_come_after() -> None:
         brightest=20.0, noise=Noise(rms_njy=2.0, electrons_per_njy=3.0), isolated=2, density_factor=4.0,
         edge_mag_arcsec2=29.0, overlap=8,
     )  # fmt: skip
-    empty = Batch(np.arange(2), np.arange(2), np.full(2, "train"))
+    empty = samples(2)
     before = scene(empty, Stream(1))
     assert before.attributes["electrons_per_njy"] == (3.0, 3.0)
     after = Inject(psf=psf, overlap=8, galaxies_per_arcmin2=fixed(200))(before, Stream(2))

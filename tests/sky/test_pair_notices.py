@@ -15,6 +15,7 @@ from mockforge.sky.pairs import SersicSed
 from mockforge.sky.populations import population_set, universe_age
 from mockforge.sky.sfh import formed
 from mockforge.sky.spectra import Burst, DoublePowerLaw, Populations, Sfh
+from tests.builders.batches import samples
 
 SMALL = {"stamp": 24, "bands": ["F606W"], "spectra": {"populations": {"metallicity": [1.0], "a_v": [0.0]}}}
 
@@ -35,9 +36,7 @@ def config(**keys) -> SersicSed:
 
 
 def made(stage: SersicSed, n: int = 60) -> Batch:
-    return stage(
-        Batch(np.arange(n), np.arange(n), np.full(n, "train")), Stream(5, ("shard", 0, "sersic_sed"))
-    )
+    return stage(samples(n), Stream(5, ("shard", 0, "sersic_sed")))
 
 
 def test_log_and_card_say_what_is_off_the_stamp_and_too_old(tmp_path, capsys):
@@ -147,7 +146,7 @@ def test_stamps_say_what_falls_off_them():
     from mockforge.sky.stamps import Stamps
 
     stage = Stamps(bands=("F814W",), stamp=24, margin=4, brightest=20.0, faintest=22.0)
-    batch = stage(Batch(np.arange(12), np.arange(12), np.full(12, "train")), Stream(2))
+    batch = stage(samples(12), Stream(2))
     objects = batch.tables["objects"]
     first = objects["label"] == 1
     assert (objects["fraction"] > 0).all() and (objects["fraction"] < 1.01).all()

@@ -15,6 +15,7 @@ from mockforge.recipe.read import plain
 from mockforge.rng import Stream
 from mockforge.sky.pairs import SersicSed
 from mockforge.sky.sed import absolute_fluxes, sed_fluxes
+from tests.builders.batches import samples
 
 STREAM = Stream(11, ("shard", 3, "sersic_sed"))
 SMALL = {"stamp": 24, "bands": ["F606W", "F814W", "F160W"], "spectra": {"templates": {}}}
@@ -27,7 +28,7 @@ def config(**keys) -> SersicSed:
 
 def batch(n: int) -> Batch:
     """An empty batch of n samples."""
-    return Batch(np.arange(n) + 40, np.arange(n) + 40, np.full(n, "train"))
+    return samples(n, first=40)
 
 
 def test_shapes_units_and_attributes():

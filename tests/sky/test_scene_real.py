@@ -21,7 +21,8 @@ from mockforge.sky.scene_model import RealStamps, SceneModel
 from mockforge.sky.scene_objects import galaxies
 from mockforge.sky.scene_paint import paint
 from mockforge.sky.scene_stage import SceneTiles
-from tests.galaxy_files import PSF, batch, drawn, write_real
+from tests.builders.batches import samples
+from tests.builders.galaxy_files import PSF, drawn, write_real
 
 OUT = Psf(gaussian=Gaussian(fwhm_arcsec=0.14))
 Q, ANGLE = (0.4, 0.6, 0.8), (20.0, 75.0, 140.0)
@@ -163,7 +164,7 @@ def test_windows_and_shards_are_the_same_to_the_last_bit(cached):
     assert (Scene(model, seed=2).objects(60, 130, 90, 150).picture >= 0).any()
     assert np.array_equal(part[1], whole[1][:, 80:150, 90:150])
     stage = SceneTiles(**vars(model), tile=64, margin=16)
-    both, one = batch(2), batch(1)
+    both, one = samples(2), samples(1)
     made, alone = (stage(b, Stream(5, ("scene",))) for b in (both, one))
     assert np.array_equal(made.arrays["truth"][0], alone.arrays["truth"][0])
     names = made.tables["objects"]["real_stamp"]

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from mockforge.batch import Batch
 from mockforge.config import fixed
 from mockforge.observe.noise import Noise
 from mockforge.observe.psf import Gaussian, Psf
@@ -12,17 +11,13 @@ from mockforge.sky.blends import Blend
 from mockforge.sky.scene import Layer, Scene
 from mockforge.sky.scene_stage import SceneTiles
 from mockforge.sky.scene_truth import amodal_masks, truth_of
+from tests.builders.batches import samples
 
 PSF = Psf(gaussian=Gaussian(fwhm_arcsec=0.12))
 TILES = SceneTiles(
     bands=("F606W", "F814W"), psf=PSF, tile=96, margin=16, faintest=27.5, brightest=22.0,
     noise=Noise(rms_njy=0.2), isolated=40, amodal=5, overlap=3,
 )  # fmt: skip
-
-
-def samples(count, first=0):
-    draw = np.arange(first, first + count)
-    return Batch(sample=draw, draw=draw, split=np.array(["train"] * count))
 
 
 @pytest.fixture(scope="module")

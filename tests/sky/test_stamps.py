@@ -11,10 +11,7 @@ from mockforge.rng import Stream
 from mockforge.sky.population import REFERENCE_BAND, SPECTRA
 from mockforge.sky.sed import sed_fluxes
 from mockforge.sky.stamps import Stamps
-
-
-def samples(n: int) -> Batch:
-    return Batch(np.arange(n), np.arange(n), np.full(n, "train"))
+from tests.builders.batches import samples
 
 
 @pytest.fixture(scope="module")

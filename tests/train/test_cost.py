@@ -9,7 +9,7 @@ from torch import nn
 
 from mockforge.train.cost import Cost, Operations, peak_rate
 from mockforge.train.loop import fit
-from tests.train.test_loop import SETTINGS, Line, rows
+from tests.builders.tiny_training import SETTINGS, Line, rows
 
 
 def operations(layer: nn.Module, image: torch.Tensor) -> tuple[int, int]:

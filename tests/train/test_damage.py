@@ -15,7 +15,7 @@ from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 from mockforge.train.members import kept_members
 from mockforge.train.run import LOCK, TrainRecipe, run_training
-from tests.train.test_loop import SETTINGS, Line
+from tests.builders.tiny_training import SETTINGS, Line
 
 
 @config

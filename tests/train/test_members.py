@@ -10,7 +10,7 @@ from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 from mockforge.train.members import FOLDER, kept_members, member_steps
 from mockforge.train.run_record import check_run, record_run
-from tests.train.test_loop import SETTINGS, Line
+from tests.builders.tiny_training import SETTINGS, Line
 
 ENSEMBLE = replace(SETTINGS, members=3)
 

@@ -10,8 +10,6 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from mockforge.batch import Batch
-
 PSF = galsim.Gaussian(fwhm=0.1)
 
 
@@ -68,10 +66,3 @@ def small(galaxies: dict[str, Any], **keys) -> dict[str, Any]:
         "psf_out": {"gaussian": {"fwhm_arcsec": 0.18}},
         **keys,
     }
-
-
-def batch(n: int, splits: dict[str, float] | None = None) -> Batch:
-    """An empty batch of n samples, the splits in turn."""
-    splits = splits or {"train": 1.0}
-    names = np.array([list(splits)[i % len(splits)] for i in range(n)])
-    return Batch(np.arange(n) + 40, np.arange(n) + 40, names, splits=splits)

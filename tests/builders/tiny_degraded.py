@@ -12,6 +12,7 @@ from mockforge.data.manifest import Manifest, write_manifest
 from mockforge.data.shards import write_shard
 from mockforge.data.view import write_view
 from mockforge.rng import Stream
+from tests.builders import batches
 
 BANDS, FINE_BANDS = ("hsc_r", "hsc_i"), ("F606W", "F814W")
 COARSE, FINE = 0.168, 0.06
@@ -57,11 +58,11 @@ def samples(shard: int, n: int) -> Batch:
     image += rng.normal(0, RMS, image.shape)
     psf = gaussian(np.full(1, 5.0), np.full(1, 5.0), np.full(1, SEEING / STEP), 11)
     order = np.argsort(np.concatenate(rows["sample"]), kind="stable")
-    return Batch(
-        sample=sample,
-        draw=sample,
-        split=np.array(["train", "train", "val", "test"])[sample % 4],
+    return batches.samples(
+        n,
+        shard * n,
         splits={"train": 0.5, "val": 0.25, "test": 0.25},
+        split=batches.IN_TURN,
         arrays={
             "image": image.astype(np.float32),
             "truth": truth.astype(np.float32),

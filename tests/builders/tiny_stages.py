@@ -5,22 +5,29 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 
+from mockforge import stages
 from mockforge.batch import Batch
 from mockforge.config import Count, Fraction, Limit, NonNegative, Varying, config, fixed
 from mockforge.errors import InputError
 from mockforge.rng import Stream
 
 STAGES = {
-    "noise": ("tiny_stages", "Noise"),
-    "bright": ("tiny_stages", "Bright"),
-    "drop": ("tiny_stages", "Drop"),
-    "stop": ("tiny_stages", "Stop"),
+    "noise": (__name__, "Noise"),
+    "bright": (__name__, "Bright"),
+    "drop": (__name__, "Drop"),
+    "stop": (__name__, "Stop"),
 }
+
+
+def register() -> None:
+    """Make recipes of this process know them."""
+    stages.STAGES.update(STAGES)
 
 
 @config
@@ -70,7 +77,7 @@ class Noise:
             zeropoint_ab=31.4,
             psf_fwhm_arcsec=(1.0,) * 3,
         )
-        return Batch(**{**vars(out.with_table("galaxy", table)), "margin": self.margin})
+        return replace(out.with_table("galaxy", table), margin=self.margin)
 
 
 @config

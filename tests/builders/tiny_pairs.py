@@ -16,6 +16,7 @@ from mockforge.rng import Stream
 from mockforge.sky.sed import sed_fluxes
 from mockforge.sky.sersic import sersic
 from mockforge.sky.spectra import Spectra, Templates
+from tests.builders import batches
 
 BANDS = ("F606W", "F814W", "F125W")
 SCALE = 0.1
@@ -45,11 +46,11 @@ def galaxies(shard: int, n: int, side: int, noise: float) -> Batch:
             arrays[name] = image + rng.normal(0, noise, image.shape).astype(np.float32)
             arrays[f"{name}_rms"] = np.full(image.shape[:2], noise, np.float32)
     sample = np.arange(n) + shard * n
-    return Batch(
-        sample=sample,
-        draw=sample,
-        split=np.array(["train", "train", "val", "test"])[sample % 4],
+    return batches.samples(
+        n,
+        shard * n,
         splits={"train": 0.5, "val": 0.25, "test": 0.25},
+        split=batches.IN_TURN,
         arrays=arrays,
         tables={"galaxy": {"sample": sample, "x": x, "y": y, "z_in": z_in, "z_out": z_out}},
         attributes={"bands": BANDS, "pixel_scale_arcsec": SCALE, "unit": "nJy", "zeropoint_ab": 31.4},
