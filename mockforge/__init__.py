@@ -11,24 +11,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from mockforge._version import __version__
+
 __all__ = ["Field", "Scene", "Sky", "__version__", "build", "load", "redshift"]
 
 if TYPE_CHECKING:
-    from mockforge.data.dataset import load
+    from mockforge.commands.redshift import redshift
+    from mockforge.data.torch.dataset import load
     from mockforge.engine.build import build
-    from mockforge.field import Field
-    from mockforge.redshifter.apply import redshift
-    from mockforge.sgan.sky import Sky
-    from mockforge.sky.scene import Scene
+    from mockforge.field.field import Field
+    from mockforge.scene.scene import Scene
+    from mockforge.sgan.paint.sky import Sky
 
 _HOMES = {
     "build": "mockforge.engine.build",
-    "load": "mockforge.data.dataset",
-    "redshift": "mockforge.redshifter.apply",
-    "Field": "mockforge.field",
-    "Scene": "mockforge.sky.scene",
-    "Sky": "mockforge.sgan.sky",
+    "load": "mockforge.data.torch.dataset",
+    "redshift": "mockforge.commands.redshift",
+    "Field": "mockforge.field.field",
+    "Scene": "mockforge.scene.scene",
+    "Sky": "mockforge.sgan.paint.sky",
 }
 
 

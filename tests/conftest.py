@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mockforge import stages
+from mockforge import registry as stages
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 

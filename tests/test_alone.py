@@ -16,28 +16,28 @@ import pytest
 import torch
 
 from mockforge.batch import Batch
-from mockforge.observe.correlation import gaussian_autocorrelation
-from mockforge.observe.degrade import Degrader, coarse_grid
-from mockforge.observe.degrade_stage import Degrade
-from mockforge.observe.noise import Noise
-from mockforge.observe.pixels import PixelNoise, add_noise
-from mockforge.observe.psf import Moffat, Psf
-from mockforge.observe.psf_models import gaussian
-from mockforge.observe.stage import Observe
-from mockforge.recover.config import Cgan, Residual
-from mockforge.recover.degraded import Scales
-from mockforge.recover.model import Recoverer
-from mockforge.recover.model import predict as recovered
-from mockforge.redshifter.config import Unet
-from mockforge.redshifter.geometry import Geometry
-from mockforge.redshifter.model import Redshifter
-from mockforge.redshifter.model import predict as redshifted
+from mockforge.galaxies.bodies import draw_bodies, sizes_of
+from mockforge.galaxies.shapes import Bulge, Knots, draw_shapes
+from mockforge.observe.degrade.degrader import Degrader, coarse_grid
+from mockforge.observe.noise.correlation import gaussian_autocorrelation
+from mockforge.observe.noise.pixels import PixelNoise, add_noise
+from mockforge.observe.noise.spec import Noise
+from mockforge.observe.psf.models import gaussian
+from mockforge.observe.psf.transfer import Moffat, Psf
+from mockforge.photometry.epochs import light
 from mockforge.rng import Stream
-from mockforge.sgan.sky import Sky
-from mockforge.sky import pairs
-from mockforge.sky.light import light
-from mockforge.sky.pair_bodies import draw_bodies, sizes_of
-from mockforge.sky.shapes import Bulge, Knots, draw_shapes
+from mockforge.sgan.paint.sky import Sky
+from mockforge.stages import sersic_sed as pairs
+from mockforge.stages.degrade import Degrade
+from mockforge.stages.observe import Observe
+from mockforge.tasks.recover.config import Cgan, Residual
+from mockforge.tasks.recover.degraded import Scales
+from mockforge.tasks.recover.model import Recoverer
+from mockforge.tasks.recover.model import predict as recovered
+from mockforge.tasks.redshifter.config import Unet
+from mockforge.tasks.redshifter.geometry import Geometry
+from mockforge.tasks.redshifter.model import Redshifter
+from mockforge.tasks.redshifter.model import predict as redshifted
 from tests.builders.batches import samples
 
 BATCHES = (1, 2, 3, 7, 64)

@@ -7,12 +7,12 @@ import pytest
 from astropy.io import fits
 
 from mockforge.errors import InputError
-from mockforge.field import Field
-from mockforge.fits.read import read_field
+from mockforge.field.field import Field
+from mockforge.field.fits.read import read_field
+from mockforge.galaxies.table import spectrum_columns
 from mockforge.names import band_problem, check_bands
-from mockforge.sky.galaxy_table import spectrum_columns
-from mockforge.sky.sed import spectrum_set
-from mockforge.sky.spectra import Constant, Populations, Sfh, Spectra, SpectrumFiles
+from mockforge.photometry.fluxes import spectrum_set
+from mockforge.photometry.spectra.spec import Constant, Populations, Sfh, Spectra, SpectrumFiles
 from tests.builders.batches import samples
 
 

@@ -16,28 +16,28 @@ from astropy.table import Table
 
 from mockforge.errors import InputError
 from mockforge.files import files_of, located
-from mockforge.label.tiles import ImageTiles
-from mockforge.observe.colours import Colours
-from mockforge.observe.degrade_stage import Degrade
-from mockforge.observe.noise import Noise
-from mockforge.observe.psf import Gaussian, Psf, PsfImage, transfer
-from mockforge.observe.stage import Observe, Pairing
+from mockforge.galaxies.real.files import FileGalaxies
+from mockforge.galaxies.real.painted import SkyGalaxies
+from mockforge.galaxies.shapes import Bulge, Companions, Knots
+from mockforge.observe.noise.spec import Noise
+from mockforge.observe.psf.transfer import Gaussian, Psf, PsfImage, transfer
 from mockforge.observe.surveys import PRESETS
-from mockforge.recover.training import TrainRecover
-from mockforge.redshifter.training import TrainRedshifter
-from mockforge.sgan.stage import Sgan
-from mockforge.sgan.training import TrainingField, TrainSgan
-from mockforge.sky.galaxy_files import FileGalaxies
-from mockforge.sky.images import GalaxyImages, RedshiftImages
-from mockforge.sky.inject import Inject
-from mockforge.sky.pairs import SersicSed
-from mockforge.sky.scene_model import RealStamps
-from mockforge.sky.scene_stage import SceneTiles
-from mockforge.sky.shapes import Bulge, Companions, Knots
-from mockforge.sky.sky_galaxies import SkyGalaxies
-from mockforge.sky.spectra import Populations, Spectra, SpectrumFiles
-from mockforge.sky.stamps import Stamps
-from mockforge.stages import STAGES, TRAININGS, stage_class, training_class
+from mockforge.photometry.colours import Colours
+from mockforge.photometry.spectra.spec import Populations, Spectra, SpectrumFiles
+from mockforge.registry import STAGES, TRAININGS, stage_class, training_class
+from mockforge.scene.model import RealStamps
+from mockforge.sgan.learn.training import TrainingField, TrainSgan
+from mockforge.stages.degrade import Degrade
+from mockforge.stages.image import ImageTiles
+from mockforge.stages.inject import Inject
+from mockforge.stages.observe import Observe, Pairing
+from mockforge.stages.redshift_images import GalaxyImages, RedshiftImages
+from mockforge.stages.scene import SceneTiles
+from mockforge.stages.sersic_sed import SersicSed
+from mockforge.stages.sgan import Sgan
+from mockforge.stages.stamps import Stamps
+from mockforge.tasks.recover.training import TrainRecover
+from mockforge.tasks.redshifter.training import TrainRedshifter
 from mockforge.train.model_files import bundled_models
 from mockforge.train.run_record import check_run, record_run
 

@@ -11,9 +11,9 @@ import pytest
 import mockforge
 from mockforge.errors import InputError
 from mockforge.recipe.read import load
+from mockforge.scene.model import SceneModel
+from mockforge.scene.objects import Objects
 from mockforge.sgan.model import load_model
-from mockforge.sky.scene_model import SceneModel
-from mockforge.sky.scene_objects import Objects
 
 
 def test_the_public_names_are_listed():

@@ -10,18 +10,18 @@ import pytest
 import torch
 
 import mockforge
-from mockforge.observe.degrade_image import degrade_field
-from mockforge.observe.degrade_stage import Degrade
-from mockforge.observe.psf import Gaussian, Psf
-from mockforge.redshifter.config import Network, Unet
-from mockforge.redshifter.model import load_redshifter, predict
-from mockforge.redshifter.training import TrainRedshifter
+from mockforge.commands.degrade import degrade_field
+from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.scene.model import SceneModel
+from mockforge.scene.scene import Scene
 from mockforge.sgan.config import Forge
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import Model
-from mockforge.sgan.sky import TILE, Sky
-from mockforge.sky.scene import Scene
-from mockforge.sky.scene_model import SceneModel
+from mockforge.sgan.paint.sky import TILE, Sky
+from mockforge.stages.degrade import Degrade
+from mockforge.tasks.redshifter.config import Network, Unet
+from mockforge.tasks.redshifter.model import load_redshifter, predict
+from mockforge.tasks.redshifter.training import TrainRedshifter
 from mockforge.torch_state import steadily, steady
 from mockforge.train.config import TrainConfig
 from tests.builders import tiny_pairs

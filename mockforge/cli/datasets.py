@@ -37,8 +37,8 @@ def build(
     by whatever, the same command finishes it with the same bytes. The number of workers changes
     no byte. A key is written with dots; a stage goes by its name.
     """
+    from mockforge.commands.info import dataset_lines
     from mockforge.engine.build import build as build_dataset
-    from mockforge.info import dataset_lines
 
     folder = build_dataset(recipe, out, overrides or (), workers, overwrite=overwrite, quiet=int(quiet))
     print_lines([folder] if quiet else dataset_lines(folder))
@@ -102,7 +102,7 @@ def info(
       mockforge info kids-viking
       mockforge info field.fits
     """
-    from mockforge.info import about
+    from mockforge.commands.info import about
 
     print_lines(about(thing))
 

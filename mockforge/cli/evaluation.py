@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mockforge.arguments import check_folder, names_of, numbers_of, range_of, words_of
+from mockforge.cli.arguments import check_folder, names_of, numbers_of, range_of, words_of
 from mockforge.cli.program import (
     Bands,
     Device,
@@ -144,8 +144,8 @@ def evaluate(
     elif dataset is not None:
         refuse(context, of_fields, "for skies held against a real field; give that with --reference")
     if files:
-        from mockforge.evaluate.fields import evaluate_fields
-        from mockforge.evaluate.floor import Settings
+        from mockforge.evaluate.sky.fields import evaluate_fields
+        from mockforge.evaluate.sky.floor import Settings
 
         fast = Settings(splits=20, bootstraps=20, morphology_objects=0, classifier_blocks=0, controls=0)
         report = evaluate_fields(
@@ -173,9 +173,9 @@ def evaluate(
         )
     elif dataset is not None and field is None:
         if _recovers(model, dataset):
-            from mockforge.evaluate.recover import evaluate_recoverer as measure
+            from mockforge.evaluate.recover.recover import evaluate_recoverer as measure
         else:
-            from mockforge.evaluate.redshifter import evaluate_redshifter as measure
+            from mockforge.evaluate.redshift.redshifter import evaluate_redshifter as measure
 
         report = measure(
             model,
@@ -204,6 +204,6 @@ def _recovers(model: str | None, dataset: Path) -> bool:
         from mockforge.train.model_files import model_path, network_kind
 
         return network_kind(model_path(model)) in ("residual", "cgan")
-    from mockforge.data.dataset import load
+    from mockforge.data.torch.dataset import load
 
     return {"image", "truth", "variance"} <= set(load(dataset).arrays)

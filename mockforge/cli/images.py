@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mockforge.arguments import names_of, numbers_of, words_of
+from mockforge.cli.arguments import names_of, numbers_of, words_of
 from mockforge.cli.program import (
     Bands,
     Extensions,
@@ -63,7 +63,7 @@ def label(
     Writes segmentation.fits, catalogue.ecsv, catalogue.fits, regions.reg (DS9), overlay.png.
     Without a zeropoint, in the header or given, fluxes stay in the image's own unit.
     """
-    from mockforge.label.image import label_image
+    from mockforge.commands.label import label_image
     from mockforge.recipe.read import load_stage
 
     words = settings_of(
@@ -154,7 +154,7 @@ def degrade(
     (VAR_<band>), with --truth also TRUTH_<band>, and a WCS where the image has one. `mockforge
     surveys` lists the surveys.
     """
-    from mockforge.observe.degrade_image import degrade_field
+    from mockforge.commands.degrade import degrade_field
     from mockforge.recipe.read import load_stage
 
     widths, shape = numbers_of("--psf-fwhm", psf_fwhm), None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mockforge.arguments import check_folder, check_memory, size_of
+from mockforge.cli.arguments import check_folder, check_memory, size_of
 from mockforge.cli.program import Device, Out, Overrides, Quiet, Verbose, app, command, print_lines
 from mockforge.cli.typed import refuse, typed
 from mockforge.errors import InputError
@@ -122,16 +122,16 @@ def generate(
         refuse(context, asked, "for models; a scene's recipe says what its sky is like")
         refuse(context, ["device"], "for models; a scene is painted on the CPU")
     if scene is not None:
+        from mockforge.commands.generate_scene import write_scenes
         from mockforge.recipe.read import load_scene
-        from mockforge.sky.scene_files import write_scenes
 
         name, sky = load_scene(scene)
         paint = lambda advance: write_scenes(sky, name, (height, width), n, seed, out, advance)  # noqa: E731
         bands = len(sky.bands)
     else:
-        from mockforge.sgan.asked import parse
-        from mockforge.sgan.generate import generate as paint_sky
+        from mockforge.commands.generate import generate as paint_sky
         from mockforge.sgan.model import load_model
+        from mockforge.sgan.paint.asked import parse
 
         deep, blurred = parse("--depth", depth), parse("--seeing", seeing)
         paint = lambda advance: paint_sky(  # noqa: E731

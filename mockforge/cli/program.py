@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mockforge.arguments import names_of, numbers_of, words_of
+from mockforge.cli.arguments import names_of, numbers_of, words_of
 from mockforge.errors import InputError, MockforgeError
 
 if TYPE_CHECKING:
-    from mockforge.field import Field
+    from mockforge.field.field import Field
 
 app = typer.Typer(
     name="mockforge",
@@ -177,7 +177,7 @@ def fail(message: str, code: int) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from mockforge import __version__
+        from mockforge._version import __version__
 
         print(f"mockforge {__version__}")
         raise typer.Exit
@@ -236,7 +236,7 @@ def read_images(
     mask_bits: str | None,
 ) -> Field:
     """The images of a command in nJy, by its options as they were typed."""
-    from mockforge.fits.read import read_field
+    from mockforge.field.fits.read import read_field
 
     return read_field(
         images,

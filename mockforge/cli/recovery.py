@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mockforge.arguments import numbers_of
+from mockforge.cli.arguments import numbers_of
 from mockforge.cli.program import (
     Bands,
     Device,
@@ -88,15 +88,15 @@ def recover(
     else:
         refuse(context, ["seed"], "is that of --demo's galaxy; recovering an image draws nothing")
     if demo is not None:
-        from mockforge.recover.demo import demonstrate, demonstration_picture
+        from mockforge.commands.recover_demo import demonstrate, demonstration_picture
 
         demonstration_picture(demonstrate(model, seed=seed, device=device), demo)
         print(demo)
         return
     if out is None and picture is None:
         raise InputError("give the file to write with --out, or --picture")
-    from mockforge.recover.apply import recover_field, recovery_picture
-    from mockforge.recover.model import load_recoverer
+    from mockforge.commands.recover import recover_field, recovery_picture
+    from mockforge.tasks.recover.model import load_recoverer
 
     chosen = load_recoverer(model)
     field = read_images(images or (), bands, extensions, zeropoint, pixel_scale, mask_bits)

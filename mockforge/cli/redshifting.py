@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mockforge.arguments import numbers_of
+from mockforge.cli.arguments import numbers_of
 from mockforge.cli.program import (
     Bands,
     Device,
@@ -96,15 +96,15 @@ def redshift(
         refuse(context, ["split"], "is that of a dataset; give its pair with --row")
     if out is None and picture is None:
         raise InputError("give the file to write with --out, or --picture")
-    from mockforge.redshifter.apply import redshifted, stamp_of
-    from mockforge.redshifter.model import load_redshifter
-    from mockforge.redshifter.show import redshift_picture
+    from mockforge.commands.redshift import redshifted, stamp_of
+    from mockforge.commands.redshift_picture import redshift_picture
+    from mockforge.tasks.redshifter.model import load_redshifter
 
     chosen, truth = load_redshifter(model), None
     if row is None and len(images) == 1 and images[0].is_dir():
         raise InputError(f"{images[0]}: is a dataset of pairs; say which with --row N, and --split")
     if row is not None:
-        from mockforge.redshifter.pairs import read_pair
+        from mockforge.tasks.redshifter.pairs import read_pair
 
         if len(images) != 1:
             raise InputError(f"--row: of one dataset of pairs, found {len(images)} files")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mockforge.engine.changes import changes
+from mockforge.engine.executors.local import make_shards
 from mockforge.engine.folder import (
     already_finished,
     check_folder,
@@ -25,7 +26,6 @@ from mockforge.engine.folder import (
 )
 from mockforge.engine.limits import check_disk, workers_that_fit
 from mockforge.engine.lock import only_build
-from mockforge.engine.pool import make_shards
 from mockforge.engine.publish import publish
 from mockforge.engine.repair import verify
 from mockforge.engine.worker import Job, shard_name
@@ -122,7 +122,7 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
 
 def _say_origins(recipe: Recipe, quiet: int) -> None:
     """A line on each fact that a stage takes from the headers of the user's files, and on PSFs moved."""
-    from mockforge.observe.psf import psf_notes
+    from mockforge.observe.psf.transfer import psf_notes
 
     for entry in recipe.stages:
         for fact, text in origins_of(entry.stage).items():

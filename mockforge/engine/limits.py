@@ -89,7 +89,7 @@ def check_disk(folder: Path, recipe: Recipe, record: ShardRecord, done: int) -> 
 
 def memory() -> float:
     """Bytes of memory this process may use: the machine's, or less where a control group limits it."""
-    from mockforge.fits.bands import memory as machine
+    from mockforge.field.fits.bands import memory as machine
 
     limits = [machine()]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):

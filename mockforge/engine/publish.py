@@ -10,7 +10,7 @@ from mockforge.progress import say
 from mockforge.recipe.read import Recipe, loads
 
 if TYPE_CHECKING:
-    from mockforge.data.card import Section
+    from mockforge.data.card.card import Section
     from mockforge.data.manifest import Manifest
     from mockforge.data.shards import ShardRecord
 
@@ -47,9 +47,9 @@ def write_published(name: str, folder: Path, manifest: Manifest, recipe: Recipe 
     The card needs the `recipe`, by default the manifest's. InputError where that cannot be read
     any more, such as for a file of its own that is gone.
     """
-    from mockforge.data.card import Section, write_card
-    from mockforge.data.croissant import write_croissant
-    from mockforge.data.preview import write_preview
+    from mockforge.data.card.card import Section, write_card
+    from mockforge.data.card.croissant import write_croissant
+    from mockforge.data.preview.preview import write_preview
     from mockforge.data.view import write_view
 
     if name == "dataset.h5":
@@ -81,7 +81,7 @@ def _notices(folder: Path, manifest: Manifest, recipe: Recipe) -> list[str]:
 
 def _labels_against_truth(folder: Path, manifest: Manifest) -> list[Section]:
     """The card's section on completeness and purity; none where the dataset has no truth to compare with."""
-    from mockforge.data.card import Section
+    from mockforge.data.card.card import Section
     from mockforge.data.reader import Reader
     from mockforge.label.completeness import brief, section
 

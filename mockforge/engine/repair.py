@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mockforge.engine.changes import changes
+from mockforge.engine.executors.local import make_shards
 from mockforge.engine.in_the_way import check_no_folders
 from mockforge.engine.lock import LOCK, WORKERS, only_build
-from mockforge.engine.pool import make_shards
 from mockforge.engine.publish import published, write_published
 from mockforge.engine.worker import Job, shard_name
 from mockforge.errors import InputError, MockforgeError

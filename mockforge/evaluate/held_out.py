@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from mockforge.data.dataset import load
+from mockforge.data.torch.dataset import load
 from mockforge.errors import InputError
 from mockforge.train.dataset import dataset_digest, dataset_seed, learned_split
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mockforge.fits.wcs import sky_of_pixels
+from mockforge.field.fits.wcs import sky_of_pixels
 from mockforge.label.detect import Detection
 
 KRON_FACTOR = 2.5
@@ -247,7 +247,7 @@ def wcs_from_text(text: str) -> Any:
     from astropy.io import fits
     from astropy.wcs import WCS
 
-    from mockforge.fits.check import quiet
+    from mockforge.field.fits.check import quiet
 
     with quiet():
         return WCS(fits.Header.fromstring(text)).celestial

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mockforge.field import ZEROPOINT_NJY
+from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.label.catalogue import magnitude_of
 
 STEP = 0.5

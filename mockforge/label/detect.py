@@ -12,7 +12,7 @@ import numpy as np
 from mockforge.errors import InputError, MockforgeError
 
 if TYPE_CHECKING:
-    from mockforge.label.stage import Detect
+    from mockforge.stages.detect import Detect
 
 _MOST_PIXELS = 50_000_000
 """Largest pixel buffer sep is given; some 2 GB."""

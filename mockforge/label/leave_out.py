@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.field import Field
-from mockforge.fits.beside import seen
-from mockforge.fits.maps import read_map, read_mask_file
-from mockforge.fits.read import require_zeropoints
+from mockforge.field.field import Field
+from mockforge.field.fits.beside import seen
+from mockforge.field.fits.maps import read_map, read_mask_file
+from mockforge.field.fits.read import require_zeropoints
 from mockforge.label.bright import bright, less_background, sources, without_columns
 
 if TYPE_CHECKING:
-    from mockforge.label.tiles import ImageTiles
+    from mockforge.stages.image import ImageTiles
 
 _MESH = 128
 """Side in pixels of the mesh of the background under the peaks of bright stars."""

@@ -75,7 +75,7 @@ def _of_survey(survey: Survey, band: str) -> float | None:
 
 def _pivot_um(band: str) -> float | None:
     """Pivot wavelength in micrometres, of its curve or as a preset has it; None where neither knows it."""
-    from mockforge.observe.psf import pivot_um
+    from mockforge.observe.psf.transfer import pivot_um
     from mockforge.observe.surveys import names, survey
 
     try:

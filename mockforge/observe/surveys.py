@@ -17,13 +17,13 @@ from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError, nearest
 from mockforge.files import Stamp, from_home, stamp
 from mockforge.names import check_bands
-from mockforge.observe.depth import electrons_per_njy
-from mockforge.observe.profiles import Profile, profile, profile_model
-from mockforge.observe.psf_models import Model, Rings, effective_area, gaussian, moffat, with_pixels
-from mockforge.observe.sky_noise import SkyNoise, sky_noise
+from mockforge.observe.noise.depth import electrons_per_njy
+from mockforge.observe.noise.sky_noise import SkyNoise, sky_noise
+from mockforge.observe.psf.models import Model, Rings, effective_area, gaussian, moffat, with_pixels
+from mockforge.observe.psf.profiles import Profile, profile, profile_model
 
 if TYPE_CHECKING:
-    from mockforge.observe.psf import Psf
+    from mockforge.observe.psf.transfer import Psf
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -135,7 +135,7 @@ class Survey:
     def noise(
         self, name: str, pixel_scale_arcsec: float | None = None, autocorrelation: np.ndarray | None = None
     ) -> SkyNoise:
-        """The noise of empty sky in pixels of this size: `mockforge.observe.sky_noise.sky_noise`."""
+        """The noise of empty sky in pixels of this size: `mockforge.observe.noise.sky_noise.sky_noise`."""
         return sky_noise(self, name, pixel_scale_arcsec, autocorrelation)
 
     def autocorrelation(self, name: str, pixel_scale_arcsec: float | None = None) -> np.ndarray | None:
@@ -216,7 +216,7 @@ def survey_psf(name: str, bands: Sequence[str]) -> Psf:
 
     InputError where the survey lacks a band or the width of its PSF.
     """
-    from mockforge.observe.psf import Gaussian, Moffat, Psf
+    from mockforge.observe.psf.transfer import Gaussian, Moffat, Psf
 
     chosen = survey(name)
     known = [chosen.band(band).psf for band in bands]

@@ -12,7 +12,7 @@ from mockforge.names import is_name, name_problem
 from mockforge.recipe.errors import read, read_without_faults
 from mockforge.recipe.renamed import ARRAYS
 from mockforge.recipe.yaml import Document, Key, show
-from mockforge.stages import SOURCES, STAGES, TABLES, stage_class
+from mockforge.registry import SOURCES, STAGES, TABLES, stage_class
 
 
 @dataclass(frozen=True)

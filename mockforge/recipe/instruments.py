@@ -11,12 +11,12 @@ from typing import Any
 
 from mockforge.errors import InputError
 from mockforge.files import files_of
-from mockforge.observe.degrade_optics import target_bands
-from mockforge.observe.degrade_stage import Degrade
-from mockforge.observe.noise import Noise, pixel_noise
-from mockforge.observe.psf import Psf, models
+from mockforge.observe.degrade.optics import target_bands
+from mockforge.observe.noise.spec import Noise, pixel_noise
+from mockforge.observe.psf.transfer import Psf, models
 from mockforge.recipe.checks import NamedStage
 from mockforge.recipe.yaml import Document, Key
+from mockforge.stages.degrade import Degrade
 
 _ANY_WIDTH = 1.0
 """Arcsec, where a number is needed and its size does not matter."""

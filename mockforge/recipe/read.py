@@ -23,7 +23,7 @@ from mockforge.recipe.errors import read
 from mockforge.recipe.instruments import check_files, check_instruments
 from mockforge.recipe.overrides import Overrides
 from mockforge.recipe.yaml import Document, apply_overrides, parse_document, read_document, show
-from mockforge.stages import TRAININGS, stage_class, training_class
+from mockforge.registry import TRAININGS, stage_class, training_class
 from mockforge.torch_state import numpy_default
 
 Dtype = Literal[
@@ -144,7 +144,7 @@ def _training_kind(data: dict[str, Any], document: Document) -> str:
 @numpy_default()
 def load_scene(path: str | Path) -> tuple[str, Any]:
     """Name of a recipe and the `SceneModel` of its first stage; InputError where that is no `scene`."""
-    from mockforge.sky.scene_model import SceneModel
+    from mockforge.scene.model import SceneModel
 
     recipe = load(path)
     first = recipe.stages[0]

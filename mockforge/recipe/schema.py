@@ -6,7 +6,7 @@ from typing import Any
 
 from mockforge.recipe.errors import adapter
 from mockforge.recipe.read import Head
-from mockforge.stages import STAGES, TRAININGS, stage_class, training_class
+from mockforge.registry import STAGES, TRAININGS, stage_class, training_class
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -9,15 +9,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mockforge.field import ZEROPOINT_NJY
+from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge, Smith2019
-from mockforge.sgan.density import DensityScale
 from mockforge.sgan.ensemble import joined, of_member, shortened
 from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.learn.density import DensityScale
 from mockforge.sgan.model_file import SganFile
-from mockforge.sgan.networks import count_parameters, make_generator
-from mockforge.sgan.painter import Painter, Scaling
+from mockforge.sgan.networks.make import count_parameters, make_generator
+from mockforge.sgan.paint.painter import Painter, Scaling
 from mockforge.train.first_weights import first_weights
 from mockforge.train.members import Member
 from mockforge.train.model_files import (

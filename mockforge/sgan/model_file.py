@@ -10,10 +10,10 @@ from torch import nn
 
 from mockforge.config import Bands, Limit, Size
 from mockforge.sgan.config import Network
-from mockforge.sgan.density import DensityScale
 from mockforge.sgan.instrument import Instrument
-from mockforge.sgan.networks import make_generator
-from mockforge.sgan.painter import Scaling
+from mockforge.sgan.learn.density import DensityScale
+from mockforge.sgan.networks.make import make_generator
+from mockforge.sgan.paint.painter import Scaling
 from mockforge.train.model_file import ModelFile, check_bands, distinct, one_each
 
 PixelScale = Annotated[float, Limit(ge=0.001, le=60)]

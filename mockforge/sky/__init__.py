@@ -1,1 +1,1 @@
-"""What is drawn on the sky: profiles, spectra, bandpasses, and the sources made of them."""
+"""What every endless sky shares: its plane, layers of objects, and their exact truth."""

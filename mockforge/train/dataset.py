@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mockforge.data.dataset import Dataset, load
 from mockforge.data.manifest import MANIFEST
+from mockforge.data.torch.dataset import Dataset, load
 from mockforge.errors import InputError
 
 _IN_MEMORY = 8e9

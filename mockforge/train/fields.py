@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.field import Field
+from mockforge.field.field import Field
 
 _SAME = 0.01
 """Pixel scales that differ by less than this part are taken as equal."""

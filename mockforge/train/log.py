@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.field.picture import save_png
 from mockforge.files import replace_file, stamp
-from mockforge.picture import save_png
 
 
 class Log:

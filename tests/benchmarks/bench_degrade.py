@@ -14,12 +14,12 @@ import galsim
 import numpy as np
 import torch
 
-from mockforge.observe.degrade import Degrader, coarse_grid
-from mockforge.observe.degrade_stage import Degrade
-from mockforge.observe.psf import models
-from mockforge.observe.psf_models import airy
+from mockforge.observe.degrade.degrader import Degrader, coarse_grid
+from mockforge.observe.psf.models import airy
+from mockforge.observe.psf.transfer import models
 from mockforge.observe.surveys import names, survey, survey_psf
 from mockforge.rng import Stream
+from mockforge.stages.degrade import Degrade
 from tests.builders.batches import samples
 
 SIDE, SCALE = 3232, 0.06

@@ -19,12 +19,12 @@ import torch
 
 from mockforge.batch import Batch
 from mockforge.data.shards import write_shard
-from mockforge.observe.noise import Noise
-from mockforge.observe.psf import Gaussian, Psf, Transfer, transfer
-from mockforge.observe.stage import Observe
+from mockforge.observe.noise.spec import Noise
+from mockforge.observe.psf.transfer import Gaussian, Psf, Transfer, transfer
+from mockforge.profiles.draw import Knots, Sersics, draw
 from mockforge.rng import Stream
-from mockforge.sky.draw import Knots, Sersics, draw
-from mockforge.sky.pairs import SersicSed
+from mockforge.stages.observe import Observe
+from mockforge.stages.sersic_sed import SersicSed
 from tests.builders.batches import samples
 
 PAIRS = 128

@@ -16,9 +16,9 @@ import pytest
 from torch.utils.data import DataLoader
 
 from mockforge.batch import Batch
-from mockforge.data.dataset import Dataset, load
 from mockforge.data.manifest import Manifest, write_manifest
 from mockforge.data.shards import write_shard
+from mockforge.data.torch.dataset import Dataset, load
 from mockforge.data.view import write_view
 from mockforge.rng import Stream
 from tests.builders.batches import samples

@@ -20,8 +20,8 @@ import torch
 from mockforge.sgan.config import Smith2019
 from mockforge.sgan.instrument import full_precision
 from mockforge.sgan.model import Model, load_model
-from mockforge.sgan.painter import Scaling
-from mockforge.sgan.sky import TILE, Sky
+from mockforge.sgan.paint.painter import Scaling
+from mockforge.sgan.paint.sky import TILE, Sky
 from mockforge.train.cost import Operations, peak_rate
 
 SIDE = int(os.environ.get("SIDE", 3 * TILE))

@@ -12,9 +12,9 @@ import sys
 
 import numpy as np
 
-from mockforge.sky.bandpass import curve
-from mockforge.sky.sed import sed_fluxes, spectrum_set
-from mockforge.sky.spectra import Burst, Delayed, Populations, Sfh, Spectra, Templates
+from mockforge.photometry.bands import curve
+from mockforge.photometry.fluxes import sed_fluxes, spectrum_set
+from mockforge.photometry.spectra.spec import Burst, Delayed, Populations, Sfh, Spectra, Templates
 
 PAIRS = (("F435W", "F606W"), ("F606W", "F814W"), ("F814W", "F125W"), ("F125W", "F160W"))
 BREAK = 4000.0

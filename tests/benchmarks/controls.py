@@ -24,16 +24,16 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.evaluate.controls import added_blur, point_source_depth, stars_fwhm
-from mockforge.field import Field
+from mockforge.evaluate.sky.controls import added_blur, point_source_depth, stars_fwhm
+from mockforge.field.field import Field
+from mockforge.field.picture import asinh_rgb, mosaic, save_png
 from mockforge.label.detect import detect, sky_of
-from mockforge.label.stage import Detect
 from mockforge.observe.surveys import names as surveys
-from mockforge.picture import asinh_rgb, mosaic, save_png
-from mockforge.sgan.control import control
 from mockforge.sgan.instrument import FWHM_PER_SIGMA
 from mockforge.sgan.model import Model, load_model
-from mockforge.sgan.sky import Sky
+from mockforge.sgan.paint.control import control
+from mockforge.sgan.paint.sky import Sky
+from mockforge.stages.detect import Detect
 
 STEPS_MAG = (-2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
 BROADER = (1.02, 1.1, 1.3, 1.6, 2.0, 3.0)

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mockforge.data.dataset import load
+from mockforge.data.torch.dataset import load
 from mockforge.engine.build import build, verify
 from mockforge.errors import MockforgeError
+from mockforge.registry import STAGES
 from mockforge.rng import Stream
-from mockforge.stages import STAGES
 from tests.builders import tiny_stages
 
 RECIPE = """\

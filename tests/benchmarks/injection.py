@@ -18,12 +18,12 @@ import torch
 from mockforge.batch import Batch, concatenate
 from mockforge.config import fixed, uniform
 from mockforge.label.completeness import detected_by
-from mockforge.label.match import Match
-from mockforge.label.stage import Detect
 from mockforge.rng import Stream
-from mockforge.sgan.stage import Sgan
-from mockforge.sky.inject import Inject
-from mockforge.sky.scene_model import RealStamps, Structure
+from mockforge.scene.model import RealStamps, Structure
+from mockforge.stages.detect import Detect
+from mockforge.stages.inject import Inject
+from mockforge.stages.match import Match
+from mockforge.stages.sgan import Sgan
 from tests.builders.batches import samples
 
 BATCH = 16

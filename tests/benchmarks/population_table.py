@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mockforge.field import ZEROPOINT_NJY
-from mockforge.observe.redshift import luminosity_distance
+from mockforge.field.field import ZEROPOINT_NJY
+from mockforge.galaxies.population import SPECTRA, Galaxies, hst_population
+from mockforge.photometry.cosmology import luminosity_distance
+from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.rng import Stream
-from mockforge.sky.population import SPECTRA, Galaxies, hst_population
-from mockforge.sky.sed import sed_fluxes
 
 Z_EDGES = (0.0, 1.0, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 6.0, 10.01)
 ARCMIN2 = 400.0
-_HERE = Path(__file__).resolve().parents[2] / "mockforge" / "sky" / "uv_galaxies.py"
+_HERE = Path(__file__).resolve().parents[2] / "mockforge" / "galaxies" / "uv_galaxies.py"
 COSMOS_ARCMIN2 = 222.0
 
 
@@ -134,8 +134,8 @@ def uv_counts(drawn: Galaxies) -> None:
 
 def m1600(z: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
     """Absolute AB magnitude at 1600 Angstrom of spectra (N,) as they are at z."""
-    from mockforge.sky.photometry import TEN_PC_MPC, njy_per_luminosity
-    from mockforge.sky.sed import spectrum_set
+    from mockforge.photometry.fluxes import spectrum_set
+    from mockforge.photometry.photometry import TEN_PC_MPC, njy_per_luminosity
 
     found = spectrum_set(SPECTRA)
     near = np.abs(found.wave - 1600.0) <= 50.0

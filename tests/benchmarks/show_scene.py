@@ -19,10 +19,10 @@ from astropy.io import fits
 import mockforge
 from mockforge.batch import Batch
 from mockforge.label.completeness import detected_by, pure_by
-from mockforge.label.match import Match
-from mockforge.label.stage import Detect
 from mockforge.rng import Stream
-from mockforge.sky.scene_stage import SceneTiles
+from mockforge.stages.detect import Detect
+from mockforge.stages.match import Match
+from mockforge.stages.scene import SceneTiles
 from tests.builders.batches import samples
 
 if TYPE_CHECKING:

@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from mockforge.observe.degrade import psf_pixels
-from mockforge.observe.degrade_stage import Degrade
-from mockforge.observe.existing import own_noise
-from mockforge.observe.noise import Noise
-from mockforge.observe.psf import models
-from mockforge.observe.stage import Observe
+from mockforge.observe.degrade.degrader import psf_pixels
+from mockforge.observe.noise.existing import own_noise
+from mockforge.observe.noise.spec import Noise
+from mockforge.observe.psf.transfer import models
 from mockforge.observe.surveys import names, survey, survey_psf
 from mockforge.recipe.read import load
 from mockforge.rng import Stream
+from mockforge.stages.degrade import Degrade
+from mockforge.stages.observe import Observe
 from tests.builders.batches import samples
 
 RADII = (0.17, 0.5)

@@ -12,10 +12,10 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.label.completeness import Completeness, completeness
-from mockforge.label.match import Match
-from mockforge.label.separate import Separate
-from mockforge.label.stage import Detect
 from mockforge.rng import Stream
+from mockforge.stages.detect import Detect
+from mockforge.stages.match import Match
+from mockforge.stages.separate import Separate
 from tests.builders.batches import samples
 
 
@@ -47,7 +47,7 @@ def against_painted(batch: Batch, rule: Separate | None = None, step: float = 1.
 
 def generated(model: str, tiles: int) -> Batch:
     """Tiles of a generated sky."""
-    from mockforge.sgan.stage import Sgan
+    from mockforge.stages.sgan import Sgan
 
     return Sgan(model=model, tile=256)(samples(tiles), Stream(20190424))
 

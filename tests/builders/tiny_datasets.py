@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from mockforge.batch import Batch
-from mockforge.data.card import write_card
-from mockforge.data.croissant import write_croissant
+from mockforge.data.card.card import write_card
+from mockforge.data.card.croissant import write_croissant
 from mockforge.data.manifest import Manifest, write_manifest
-from mockforge.data.preview import write_preview
+from mockforge.data.preview.preview import write_preview
 from mockforge.data.shards import write_shard
 from mockforge.data.view import write_view
 from mockforge.rng import Stream

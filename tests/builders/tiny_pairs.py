@@ -11,11 +11,11 @@ from mockforge.batch import Batch
 from mockforge.data.manifest import Manifest, write_manifest
 from mockforge.data.shards import write_shard
 from mockforge.data.view import write_view
-from mockforge.observe.redshift import arcsec_per_kpc
+from mockforge.photometry.cosmology import arcsec_per_kpc
+from mockforge.photometry.fluxes import sed_fluxes
+from mockforge.photometry.spectra.spec import Spectra, Templates
+from mockforge.profiles.sersic import sersic
 from mockforge.rng import Stream
-from mockforge.sky.sed import sed_fluxes
-from mockforge.sky.sersic import sersic
-from mockforge.sky.spectra import Spectra, Templates
 from tests.builders import batches
 
 BANDS = ("F606W", "F814W", "F125W")

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from mockforge import stages
+from mockforge import registry as stages
 from mockforge.batch import Batch
 from mockforge.config import Count, Fraction, Limit, NonNegative, Varying, config, fixed
 from mockforge.errors import InputError

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mockforge.data.card.describe import describe, swept
 from mockforge.data.columns import meaning_of, unit_of
-from mockforge.data.describe import describe, swept
-from mockforge.data.preview import write_preview
+from mockforge.data.preview.preview import write_preview
 from mockforge.data.shards import file_sha256
 from tests.builders.tiny_datasets import blobs, publish
 

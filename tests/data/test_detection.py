@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 import mockforge
 from mockforge.batch import Batch
-from mockforge.data.detection import objects
+from mockforge.data.torch.detection import objects
 from mockforge.errors import InputError
 from tests.builders.tiny_datasets import blobs, publish
 
@@ -160,7 +160,7 @@ def with_planes(shard: int) -> Batch:
 
 
 @pytest.fixture(scope="module")
-def overlapping(tmp_path_factory: pytest.TempPathFactory) -> mockforge.data.dataset.Dataset:
+def overlapping(tmp_path_factory: pytest.TempPathFactory) -> mockforge.data.torch.dataset.Dataset:
     save = {"image": "float32", "instances": "int32", "amodal": "bool", "multiplicity": "int16"}
     save |= {"isolated": "float32", "instances_fine": "int32", "sky_rms": "float32"}
     return mockforge.load(publish(tmp_path_factory.mktemp("data") / "planes", with_planes, save, shards=1))

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mockforge.batch import Batch
-from mockforge.data.preview import _circled
-from mockforge.picture import marked
+from mockforge.data.preview.preview import _circled
+from mockforge.field.picture import marked
 from tests.builders.tiny_datasets import SAVE, blobs, publish
 
 

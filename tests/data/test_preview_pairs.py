@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mockforge.batch import Batch
-from mockforge.data.preview_pairs import _pictures
+from mockforge.data.preview.pairs import _pictures
 from mockforge.rng import Stream
 from tests.builders.tiny_datasets import PAIRS, pairs, publish
 

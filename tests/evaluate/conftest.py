@@ -2,7 +2,7 @@
 
 import pytest
 
-from mockforge.field import Field
+from mockforge.field.field import Field
 from tests.builders.painted_sky import BANDS, sky
 
 

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from mockforge.errors import InputError
-from mockforge.evaluate.card import MOST_BYTES, with_kept, within, write_card
-from mockforge.evaluate.figures import picture
-from mockforge.evaluate.report import Report, Section, Verdict
-from mockforge.evaluate.sections import SIDE_BY_SIDE
+from mockforge.evaluate.report.figures import picture
+from mockforge.evaluate.report.report import Report, Section, Verdict
+from mockforge.evaluate.sky.card import MOST_BYTES, with_kept, within, write_card
+from mockforge.evaluate.sky.sections import SIDE_BY_SIDE
 from mockforge.rng import Stream
 from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge

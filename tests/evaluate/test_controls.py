@@ -9,15 +9,15 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from mockforge.evaluate.controls import (
+from mockforge.evaluate.sky.controls import (
     _densities,
     _verdict,
     added_blur,
     controls_section,
     point_source_depth,
 )
-from mockforge.field import Field
-from mockforge.observe.depth import rms_of_psf_depth
+from mockforge.field.field import Field
+from mockforge.observe.noise.depth import rms_of_psf_depth
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge
 from mockforge.sgan.instrument import Instrument

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mockforge.errors import InputError
-from mockforge.evaluate.fields import evaluate_fields, evaluate_pixels
-from mockforge.evaluate.floor import Settings
-from mockforge.evaluate.generated import Generated
-from mockforge.evaluate.report import Report
-from mockforge.field import Field
+from mockforge.evaluate.report.report import Report
+from mockforge.evaluate.sky.fields import evaluate_fields, evaluate_pixels
+from mockforge.evaluate.sky.floor import Settings
+from mockforge.evaluate.sky.generated import Generated
+from mockforge.field.field import Field
 from tests.builders.painted_sky import BANDS, RMS, sky
 
 WHOLE = Settings(
@@ -89,7 +89,7 @@ def test_an_untrained_network_fails(real):
     from mockforge.sgan.config import Forge
     from mockforge.sgan.instrument import Instrument
     from mockforge.sgan.model import Model
-    from mockforge.sgan.sky import Sky
+    from mockforge.sgan.paint.sky import Sky
 
     white = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))
     instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(2.0, 2.0), noise_kernel=(white, white))

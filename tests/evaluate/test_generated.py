@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from mockforge.errors import InputError
-from mockforge.evaluate.fields import evaluate_pixels
-from mockforge.evaluate.floor import Settings
-from mockforge.evaluate.generated import from_dataset, from_field, from_model
-from mockforge.evaluate.sample import measure_sample
-from mockforge.field import Field
+from mockforge.evaluate.sky.fields import evaluate_pixels
+from mockforge.evaluate.sky.floor import Settings
+from mockforge.evaluate.sky.generated import from_dataset, from_field, from_model
+from mockforge.evaluate.sky.sample import measure_sample
+from mockforge.field.field import Field
 from mockforge.sgan.config import Forge
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import Model
-from mockforge.sgan.sky import Sky
+from mockforge.sgan.paint.sky import Sky
 from tests.builders.painted_sky import BANDS, sky
 from tests.builders.tiny_datasets import blobs, publish
 
@@ -58,7 +58,7 @@ def test_tiles_are_compared_like_one_field():
     quick = Settings(
         block=128, splits=10, bootstraps=2, morphology_objects=0, classifier_blocks=0, pictures=False
     )
-    from mockforge.evaluate.generated import Generated
+    from mockforge.evaluate.sky.generated import Generated
 
     made = Generated(tiles, [None] * 4, BANDS, "nJy", np.zeros((4, 2), dtype=int), "tiles")
     report = evaluate_pixels(real, made, settings=quick)

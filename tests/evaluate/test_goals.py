@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mockforge.evaluate.counts import KS_P, MEDIAN
-from mockforge.evaluate.goals import goals_section
-from mockforge.evaluate.morphology import HOLZSCHUH, MEAN_WASSERSTEIN
-from mockforge.evaluate.noise import IN_PHASE, SPIKE
-from mockforge.evaluate.report import Row, Section, Verdict
+from mockforge.evaluate.report.report import Row, Section, Verdict
+from mockforge.evaluate.sky.counts import KS_P, MEDIAN
+from mockforge.evaluate.sky.goals import goals_section
+from mockforge.evaluate.sky.morphology import HOLZSCHUH, MEAN_WASSERSTEIN
+from mockforge.evaluate.sky.noise import IN_PHASE, SPIKE
 
 BANDS = ("g", "r", "Z")
 

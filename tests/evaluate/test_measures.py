@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, wasserstein_distance
 
-from mockforge.evaluate.classifier import auc, classify
-from mockforge.evaluate.counts import completeness_limit, ks_distance, ks_probability
-from mockforge.evaluate.floor import Compared, Pick, Settings, interleaved, snake
-from mockforge.evaluate.memory import nearest
-from mockforge.evaluate.morphology import measure_shapes, wasserstein
-from mockforge.evaluate.noise import LAGS, noise_of, radial, spikes, surroundings
-from mockforge.evaluate.sample import Sample, measure_sample
-from mockforge.evaluate.spatial import SEPARATIONS, clustering, difference, error, modulo
+from mockforge.evaluate.sky.classifier import auc, classify
+from mockforge.evaluate.sky.counts import completeness_limit, ks_distance, ks_probability
+from mockforge.evaluate.sky.floor import Compared, Pick, Settings, interleaved, snake
+from mockforge.evaluate.sky.memory import nearest
+from mockforge.evaluate.sky.morphology import measure_shapes, wasserstein
+from mockforge.evaluate.sky.noise import LAGS, noise_of, radial, spikes, surroundings
+from mockforge.evaluate.sky.sample import Sample, measure_sample
+from mockforge.evaluate.sky.spatial import SEPARATIONS, clustering, difference, error, modulo
 from mockforge.rng import Stream
 
 RNG = Stream(5, ("measures",))

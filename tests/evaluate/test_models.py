@@ -11,17 +11,17 @@ from typer.testing import CliRunner
 
 from mockforge.cli import app
 from mockforge.errors import InputError
-from mockforge.evaluate.fields import evaluate_fields, evaluate_pixels
-from mockforge.evaluate.floor import Settings
-from mockforge.evaluate.generated import from_model
-from mockforge.evaluate.local_rms import MESH, local_rms, rms_map
-from mockforge.field import Field
-from mockforge.fits.read import read_field
+from mockforge.evaluate.sky.fields import evaluate_fields, evaluate_pixels
+from mockforge.evaluate.sky.floor import Settings
+from mockforge.evaluate.sky.generated import from_model
+from mockforge.evaluate.sky.local_rms import MESH, local_rms, rms_map
+from mockforge.field.field import Field
+from mockforge.field.fits.read import read_field
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import Model
-from mockforge.sgan.painter import Scaling
+from mockforge.sgan.paint.painter import Scaling
 from tests.builders.painted_sky import BANDS, RMS
 
 WHITE = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from mockforge.errors import InputError
-from mockforge.evaluate import recover
-from mockforge.evaluate.recover import evaluate_recoverer
-from mockforge.evaluate.recover_baselines import baselines, richardson_lucy
-from mockforge.evaluate.recover_blends import blends, pairs
-from mockforge.evaluate.recover_truth import read_stamps
-from mockforge.recover.config import Residual
-from mockforge.recover.degraded import Scales
-from mockforge.recover.model import Recoverer
+from mockforge.evaluate.recover import recover
+from mockforge.evaluate.recover.baselines import baselines, richardson_lucy
+from mockforge.evaluate.recover.blends import blends, pairs
+from mockforge.evaluate.recover.recover import evaluate_recoverer
+from mockforge.evaluate.recover.truth import read_stamps
+from mockforge.tasks.recover.config import Residual
+from mockforge.tasks.recover.degraded import Scales
+from mockforge.tasks.recover.model import Recoverer
 from tests.builders import tiny_degraded
 
 

@@ -11,19 +11,19 @@ import torch
 import mockforge
 from mockforge.errors import InputError
 from mockforge.evaluate.held_out import held_out
-from mockforge.evaluate.radii import half_light_radii
-from mockforge.evaluate.redshift_baselines import BAND_SHIFT, GEOMETRY, IDENTITY, SERSIC, fluxes_at
-from mockforge.evaluate.redshift_truth import Made, read_pairs
-from mockforge.evaluate.redshifter import evaluate_redshifter
-from mockforge.evaluate.sersic_fit import fit_sersics, paint
-from mockforge.observe.psf import Gaussian, Psf, transfer
-from mockforge.redshifter.config import Network, Unet
-from mockforge.redshifter.geometry import Geometry, pivot_wavelengths
-from mockforge.redshifter.model import Redshifter, load_redshifter
-from mockforge.redshifter.training import TrainRedshifter
+from mockforge.evaluate.redshift.baselines import BAND_SHIFT, GEOMETRY, IDENTITY, SERSIC, fluxes_at
+from mockforge.evaluate.redshift.redshifter import evaluate_redshifter
+from mockforge.evaluate.redshift.sersic_fit import fit_sersics, paint
+from mockforge.evaluate.redshift.truth import Made, read_pairs
+from mockforge.evaluate.report.radii import half_light_radii
+from mockforge.observe.psf.transfer import Gaussian, Psf, transfer
+from mockforge.photometry.fluxes import sed_fluxes
+from mockforge.profiles.sersic import sersic
 from mockforge.rng import Stream
-from mockforge.sky.sed import sed_fluxes
-from mockforge.sky.sersic import sersic
+from mockforge.tasks.redshifter.config import Network, Unet
+from mockforge.tasks.redshifter.geometry import Geometry, pivot_wavelengths
+from mockforge.tasks.redshifter.model import Redshifter, load_redshifter
+from mockforge.tasks.redshifter.training import TrainRedshifter
 from mockforge.train.config import TrainConfig
 from mockforge.train.dataset import about
 from tests.builders import tiny_pairs

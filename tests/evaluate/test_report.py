@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mockforge.errors import InputError
-from mockforge.evaluate.report import Report, Section, Verdict, as_text
+from mockforge.evaluate.report.report import Report, Section, Verdict, as_text
 
 PNG = b"\x89PNG\r\n\x1a\nnot really"
 

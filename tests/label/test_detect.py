@@ -11,9 +11,9 @@ from astropy.io import fits
 from scipy import ndimage
 
 from mockforge.errors import InputError
-from mockforge.fits.read import read_field
+from mockforge.field.fits.read import read_field
 from mockforge.label.detect import detect
-from mockforge.label.stage import Detect
+from mockforge.stages.detect import Detect
 
 WHOLE = {"deblend_contrast": 1.0}
 """Deblending off: masks can then be compared with a plain labelling."""

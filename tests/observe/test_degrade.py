@@ -11,21 +11,21 @@ import pytest
 from mockforge.batch import Batch
 from mockforge.config import Varying
 from mockforge.errors import InputError
-from mockforge.label.stage import Detect
 from mockforge.observe.band_matching import matched_bands
-from mockforge.observe.colours import Colours, mixing
-from mockforge.observe.correlation import gaussian_autocorrelation
-from mockforge.observe.degrade import Degrader, coarse_grid, psf_pixels, scaled
-from mockforge.observe.degrade_stage import Degrade, Sweep
-from mockforge.observe.labels import coarse_labels, coarse_table
-from mockforge.observe.noise import Noise
-from mockforge.observe.pixels import unit_noise
-from mockforge.observe.psf import Gaussian, Psf, models
-from mockforge.observe.psf_models import Rings, airy, gaussian
+from mockforge.observe.degrade.degrader import Degrader, coarse_grid, psf_pixels, scaled
+from mockforge.observe.degrade.labels import coarse_labels, coarse_table
+from mockforge.observe.noise.correlation import gaussian_autocorrelation
+from mockforge.observe.noise.pixels import unit_noise
+from mockforge.observe.noise.spec import Noise
+from mockforge.observe.psf.models import Rings, airy, gaussian
+from mockforge.observe.psf.transfer import Gaussian, Psf, models
 from mockforge.observe.surveys import names, survey, survey_psf
+from mockforge.photometry.colours import Colours, mixing
+from mockforge.photometry.fluxes import sed_fluxes
+from mockforge.photometry.spectra.spec import Spectra, Templates
 from mockforge.rng import Stream
-from mockforge.sky.sed import sed_fluxes
-from mockforge.sky.spectra import Spectra, Templates
+from mockforge.stages.degrade import Degrade, Sweep
+from mockforge.stages.detect import Detect
 from tests.builders.batches import samples
 
 EXACT = galsim.GSParams(folding_threshold=1e-4, maxk_threshold=1e-5, maximum_fft_size=16384)

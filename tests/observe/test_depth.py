@@ -8,8 +8,8 @@ import galsim
 import numpy as np
 import pytest
 
-from mockforge.observe.correlation import drizzle_autocorrelation
-from mockforge.observe.depth import (
+from mockforge.observe.noise.correlation import drizzle_autocorrelation
+from mockforge.observe.noise.depth import (
     effective_area,
     encircled,
     flux_njy,
@@ -17,7 +17,7 @@ from mockforge.observe.depth import (
     rms_of_psf_depth,
     with_pixel,
 )
-from mockforge.observe.pixels import unit_noise
+from mockforge.observe.noise.pixels import unit_noise
 from mockforge.rng import Stream
 
 SCALE = 0.1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mockforge.observe.photons import electrons_per_unit
+from mockforge.observe.noise.photons import electrons_per_unit
 from mockforge.rng import Stream
 
 RMS, SIDE = 10.0, 900

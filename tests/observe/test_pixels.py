@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from mockforge.errors import InputError
-from mockforge.observe.correlation import (
+from mockforge.observe.noise.correlation import (
     Correlation,
     Drizzle,
     autocorrelation_of,
     checked,
     drizzle_autocorrelation,
 )
-from mockforge.observe.pixels import PixelNoise, add_noise, unit_noise
+from mockforge.observe.noise.pixels import PixelNoise, add_noise, unit_noise
 from mockforge.rng import Stream
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mockforge.errors import InputError
-from mockforge.observe.degrade import psf_pixels
-from mockforge.observe.profiles import Profile, profile, profile_model
-from mockforge.observe.psf import Psf, models, transfer
-from mockforge.observe.psf_models import Model, Rings, with_pixels
+from mockforge.observe.degrade.degrader import psf_pixels
+from mockforge.observe.psf.models import Model, Rings, with_pixels
+from mockforge.observe.psf.profiles import Profile, profile, profile_model
+from mockforge.observe.psf.transfer import Psf, models, transfer
 from mockforge.observe.surveys import names, survey
 
 RADII = (0.1, 0.17, 0.3, 0.5, 1.0, 2.0)

@@ -10,8 +10,8 @@ import pytest
 from astropy.io import fits
 
 from mockforge.errors import InputError
-from mockforge.observe.psf import Airy, Gaussian, Moffat, Psf, PsfImage, models, transfer
-from mockforge.observe.psf_models import Rings
+from mockforge.observe.psf.models import Rings
+from mockforge.observe.psf.transfer import Airy, Gaussian, Moffat, Psf, PsfImage, models, transfer
 
 HST = {
     "F435W": "hst-f435w.fits",

@@ -11,9 +11,9 @@ import torch
 from astropy.io import fits
 
 from mockforge.errors import InputError
-from mockforge.observe.psf import Psf, PsfImage, psf_notes, transfer
-from mockforge.observe.psf_image import centroid, psf_pixels, read_psf_image
-from mockforge.sky.draw import Knots, Sersics, draw
+from mockforge.observe.psf.image import centroid, psf_pixels, read_psf_image
+from mockforge.observe.psf.transfer import Psf, PsfImage, psf_notes, transfer
+from mockforge.profiles.draw import Knots, Sersics, draw
 
 SCALE = 0.06
 

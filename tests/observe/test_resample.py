@@ -6,8 +6,8 @@ import galsim
 import numpy as np
 import pytest
 
-from mockforge.observe.psf_models import image as image_model
-from mockforge.observe.resample import (
+from mockforge.observe.psf.models import image as image_model
+from mockforge.observe.psf.resample import (
     fourier_frequencies,
     matching,
     odd_size,

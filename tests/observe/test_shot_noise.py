@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mockforge.batch import Batch
-from mockforge.observe.depth import electrons_per_njy
-from mockforge.observe.noise import Noise, pixel_noise, survey_problems
-from mockforge.observe.pixels import add_noise
+from mockforge.observe.noise.depth import electrons_per_njy
+from mockforge.observe.noise.pixels import add_noise
+from mockforge.observe.noise.spec import Noise, pixel_noise, survey_problems
 from mockforge.observe.surveys import names, survey
 from mockforge.recipe.read import load
 from mockforge.rng import Stream

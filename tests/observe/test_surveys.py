@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mockforge.errors import InputError
-from mockforge.observe.degrade_noise import Target
-from mockforge.observe.depth import rms_of_aperture_depth, rms_of_psf_depth
-from mockforge.observe.existing import own_noise
-from mockforge.observe.noise import Noise, pixel_noise
-from mockforge.observe.pixels import unit_noise
-from mockforge.observe.psf import models
-from mockforge.observe.psf_models import Rings, with_pixels
+from mockforge.observe.degrade.noise import Target
+from mockforge.observe.noise.depth import rms_of_aperture_depth, rms_of_psf_depth
+from mockforge.observe.noise.existing import own_noise
+from mockforge.observe.noise.pixels import unit_noise
+from mockforge.observe.noise.spec import Noise, pixel_noise
+from mockforge.observe.psf.models import Rings, with_pixels
+from mockforge.observe.psf.transfer import models
 from mockforge.observe.surveys import listed, names, survey, survey_psf
 from mockforge.rng import Stream
 

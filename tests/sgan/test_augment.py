@@ -9,13 +9,13 @@ import torch
 
 from mockforge.errors import InputError
 from mockforge.rng import Stream
-from mockforge.sgan import augment
-from mockforge.sgan.augment import BATCHES, CROPS, HIGHEST, TARGET, Augment, moved
 from mockforge.sgan.config import Critic, Crops, Forge, InstrumentChoice, Loss, Network, PatchCritic
-from mockforge.sgan.losses import decisions
+from mockforge.sgan.learn.prepare import Cut, prepare
+from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
 from mockforge.sgan.model import load_model
-from mockforge.sgan.prepare import Cut, prepare
-from mockforge.sgan.training import TrainingField, TrainSgan, make_task
+from mockforge.sgan.networks import augment
+from mockforge.sgan.networks.augment import BATCHES, CROPS, HIGHEST, TARGET, Augment, moved
+from mockforge.train.adversarial import decisions
 from mockforge.train.config import TrainConfig
 
 NONE = np.zeros((1, 2))
@@ -197,7 +197,7 @@ def test_a_discriminator_that_is_balanced_trains_as_without():
 
 @pytest.fixture
 def files(tmp_path):
-    from mockforge.field import Field
+    from mockforge.field.field import Field
 
     Field(small_field(), ("g", "r"), pixel_scale_arcsec=0.2).write(tmp_path / "small.fits")
     return tmp_path

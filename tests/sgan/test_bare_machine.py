@@ -15,9 +15,9 @@ import numpy as np
 from pathlib import Path
 from mockforge.sgan.config import Crops, Critic, Forge, InstrumentChoice, Network, PatchCritic
 from mockforge.sgan.instrument import Instrument
-from mockforge.sgan.prepare import Prepared
-from mockforge.sgan.training import TrainingField, TrainSgan, make_task
-from mockforge.sgan.sky import Sky
+from mockforge.sgan.learn.prepare import Prepared
+from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
+from mockforge.sgan.paint.sky import Sky
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 
@@ -48,7 +48,7 @@ def test_a_sky_on_a_gpu_is_the_sky_on_the_cpu_to_float_precision(tmp_path):
     import numpy as np
     import torch
 
-    from mockforge.sgan.sky import Sky
+    from mockforge.sgan.paint.sky import Sky
 
     assert torch.cuda.is_available()
     one, two = (Sky("kids-viking", 1, device=d)[0:256, 0:256].image for d in ("cpu", "cuda"))

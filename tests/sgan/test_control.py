@@ -13,17 +13,17 @@ from mockforge.config import fixed, uniform
 from mockforge.errors import InputError
 from mockforge.observe.surveys import survey
 from mockforge.rng import Stream
-from mockforge.sgan.asked import parse
-from mockforge.sgan.blur import Blur, gaussian_kernels
 from mockforge.sgan.config import Forge, Smith2019
-from mockforge.sgan.control import RmsMap, autocorrelation, control
-from mockforge.sgan.density import DensityScale
-from mockforge.sgan.density_plane import DensityPlane
 from mockforge.sgan.instrument import FWHM_PER_SIGMA, Instrument
+from mockforge.sgan.learn.density import DensityScale
 from mockforge.sgan.model import Model
-from mockforge.sgan.painter import Scaling
-from mockforge.sgan.sky import TILE, Sky
-from mockforge.sgan.stage import Sgan
+from mockforge.sgan.paint.asked import parse
+from mockforge.sgan.paint.blur import Blur, gaussian_kernels
+from mockforge.sgan.paint.control import RmsMap, autocorrelation, control
+from mockforge.sgan.paint.density_plane import DensityPlane
+from mockforge.sgan.paint.painter import Scaling
+from mockforge.sgan.paint.sky import TILE, Sky
+from mockforge.stages.sgan import Sgan
 from tests.builders.batches import samples
 
 KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))

@@ -11,9 +11,9 @@ from mockforge.rng import Stream
 from mockforge.sgan.config import Critic, Crops, Forge, Network, PatchCritic
 from mockforge.sgan.ensemble import HARMLESS, joined, of_member
 from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.learn.prepare import Prepared
+from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
 from mockforge.sgan.model import Model, load_model
-from mockforge.sgan.prepare import Prepared
-from mockforge.sgan.training import TrainingField, TrainSgan, make_task
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 from mockforge.train.members import Member, kept_members

@@ -6,8 +6,8 @@ import torch
 
 from mockforge.observe.measure import core_fwhm, noise_autocorrelation, noise_kernel
 from mockforge.rng import Stream
-from mockforge.sgan.blur import Blur, gaussian_kernels
 from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.paint.blur import Blur, gaussian_kernels
 
 KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
 ONE = Instrument(rms_njy=(3.0, 5.0), psf_fwhm_pix=(3.0, 4.0), noise_kernel=(KERNEL, KERNEL))
@@ -88,7 +88,7 @@ def test_flux_is_convolved_in_float32_and_the_flags_are_put_back(monkeypatch):
         return plain(*args, **kwargs)
 
     monkeypatch.setattr("mockforge.sgan.instrument.F.conv2d", watched)
-    monkeypatch.setattr("mockforge.sgan.blur.conv2d", watched)
+    monkeypatch.setattr("mockforge.sgan.paint.blur.conv2d", watched)
     optics, blur = ONE.tensors(), Blur(gaussian_kernels((2.0, 3.0)))
     before = [one.fp32_precision for one in convolutions]
     try:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mockforge.sgan.config import Forge, PackedCritic, PatchCritic, Smith2019
-from mockforge.sgan.forge import CELL, up
-from mockforge.sgan.networks import count_parameters, make_critic, make_generator
+from mockforge.sgan.networks.forge import CELL, up
+from mockforge.sgan.networks.make import count_parameters, make_critic, make_generator
 
 SMALL = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from mockforge.commands.generate import generate
 from mockforge.errors import InputError
-from mockforge.plane import NoisePlane
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
-from mockforge.sgan.generate import generate
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import Model, load_model
-from mockforge.sgan.painter import Scaling
-from mockforge.sgan.sky import TILE, Sky
-from mockforge.sgan.stage import Sgan
+from mockforge.sgan.paint.painter import Scaling
+from mockforge.sgan.paint.sky import TILE, Sky
+from mockforge.sky.plane import NoisePlane
+from mockforge.stages.sgan import Sgan
 from tests.builders.batches import samples
 
 SMALL = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)

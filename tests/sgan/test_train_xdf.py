@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from mockforge.errors import InputError
-from mockforge.field import Field
+from mockforge.field.field import Field
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.recipe.read import load_training
 from mockforge.rng import Stream
-from mockforge.sgan.prepare import prepare
-from mockforge.sgan.training import read_training_field
+from mockforge.sgan.learn.prepare import prepare
+from mockforge.sgan.learn.training import read_training_field
 
 PATH = "pub/hlsp/xdf"
 

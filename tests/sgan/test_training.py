@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mockforge.errors import InputError
-from mockforge.field import Field
+from mockforge.field.field import Field
 from mockforge.rng import Stream
 from mockforge.sgan.config import (
     Adam,
@@ -22,12 +22,12 @@ from mockforge.sgan.config import (
     PatchCritic,
     Smith2019,
 )  # fmt: skip
-from mockforge.sgan.crops import Crops as FieldCrops
-from mockforge.sgan.crops import turned
+from mockforge.sgan.learn.crops import Crops as FieldCrops
+from mockforge.sgan.learn.crops import turned
+from mockforge.sgan.learn.prepare import Cut, prepare
+from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
 from mockforge.sgan.model import load_model
-from mockforge.sgan.prepare import Cut, prepare
-from mockforge.sgan.sky import Sky
-from mockforge.sgan.training import TrainingField, TrainSgan, make_task
+from mockforge.sgan.paint.sky import Sky
 from mockforge.train.config import TrainConfig
 
 FWHM = (3.0, 4.0)

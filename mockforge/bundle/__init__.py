@@ -1,0 +1,1 @@
+"""Scripts that make the bundled data; not part of the installed package."""

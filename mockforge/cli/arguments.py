@@ -1,0 +1,61 @@
+"""Words of the command line as values; InputError says which option holds what it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mockforge.errors import InputError
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Height and width in pixels of `3232` or `1024x2048`."""
+    sides = text.lower().split("x")
+    if len(sides) in (1, 2) and all(s.isdecimal() and int(s) > 0 for s in sides):
+        return int(sides[0]), int(sides[-1])
+    raise InputError(f"--size: should be 3232 or 1024x2048 (height x width), found {text!r}")
+
+
+def check_folder(out: Path) -> None:
+    """InputError where `out` is a file."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file, a folder is wanted; choose another --out")
+
+
+def check_memory(height: int, width: int, bands: int) -> None:
+    """InputError where a painted field does not fit into the memory of this machine."""
+    from mockforge.field.fits.bands import memory
+
+    needed, there = 16 * bands * height * width, memory()  # image and truth, as tiles and as a field
+    if needed > 0.8 * there:
+        raise InputError(
+            f"--size: {height}x{width} in {bands} bands needs {needed / 1e9:,.1f} GB of memory, this machine"
+            f" has {there / 1e9:,.1f}; paint smaller fields, or cut windows of one mockforge.Sky"
+        )
+
+
+def words_of(text: str | None) -> list[str] | None:
+    """The words of a list with commas."""
+    return None if text is None else [word.strip() for word in text.split(",")]
+
+
+def numbers_of(option: str, text: str | None) -> list[float] | None:
+    """The numbers of a list with commas."""
+    try:
+        return None if text is None else [float(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(f"{option}: should be a number, or numbers with commas, found {text!r}") from None
+
+
+def range_of(option: str, text: str | None) -> tuple[int, int] | None:
+    """First and last + 1 of `1950:2600`."""
+    if text is None:
+        return None
+    ends = text.split(":")
+    if len(ends) == 2 and all(e.isdecimal() for e in ends) and int(ends[0]) < int(ends[1]):
+        return int(ends[0]), int(ends[1])
+    raise InputError(f"{option}: should be FIRST:END such as 1950:2600, found {text!r}")
+
+
+def names_of(text: str | None) -> list[int | str] | None:
+    """Extensions of a list with commas: a number is a place, a word a name."""
+    return [int(e) if e.isdecimal() else e for e in words_of(text) or ()] or None

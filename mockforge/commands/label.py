@@ -1,0 +1,259 @@
+"""`mockforge label`: the objects of a real image as files that DS9, TOPCAT and Python open."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.field.field import Field
+from mockforge.field.fits.check import quiet
+from mockforge.field.fits.read import read_field
+from mockforge.field.fits.wcs import written
+from mockforge.files import from_home
+from mockforge.label.catalogue import DESCRIPTIONS, with_sky
+from mockforge.label.detect import Detection, detect
+from mockforge.label.regions import regions
+from mockforge.stages.detect import Detect
+
+_LARGEST_PICTURE = 4096
+"""Pixels; the overlay of a larger image is thinned."""
+_SMALLEST_PICTURE = 900
+"""Pixels; that of a smaller one is enlarged, up to four times, so that outlines hide less."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What `label_image` found and wrote."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    objects: int
+    blended: int
+    bands: tuple[str, ...]
+    unit: str
+    sky_rms: tuple[float, ...]
+    notes: tuple[str, ...]
+    """Sentences the user should read, e.g. that the flux unit is unknown."""
+    origin: Mapping[str, str]
+    """Where zeropoint, pixel scale, PSF, mask and variance come from, a line each."""
+
+
+def label_image(
+    files: Sequence[str | Path] | str | Path,
+    out: str | Path,
+    config: Detect | None = None,
+    *,
+    bands: Sequence[str] | None = None,
+    extensions: Sequence[int | str] | int | str | None = None,
+    zeropoint: float | Sequence[float] | None = None,
+    pixel_scale_arcsec: float | None = None,
+    psf_fwhm_arcsec: Sequence[float] | None = None,
+    mask_bits: Sequence[str | int] | str | int | None = None,
+) -> Labelled:
+    """Label an image: bands as files, extensions or planes, as `read_field` reads them.
+
+    Writes into `out`: `segmentation.fits` (int32, 0 = sky), `catalogue.ecsv`, `catalogue.fits`,
+    `regions.reg` (DS9, Kron ellipses) and `overlay.png`. All of them appear, or none. An image
+    without a zeropoint is labelled in its own units: magnitudes are NaN and the files say so.
+
+    Raises InputError where the image cannot be read or `out` not written, MockforgeError where
+    detection fails.
+    """
+    rule, out = config or Detect(), from_home(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; a folder for the labels is wanted")
+    field = read_field(
+        files,
+        bands=bands,
+        extensions=extensions,
+        zeropoint=zeropoint,
+        pixel_scale_arcsec=pixel_scale_arcsec,
+        mask_bits=mask_bits,
+    )
+    if psf_fwhm_arcsec is not None:
+        field = _with_psf(field, tuple(psf_fwhm_arcsec))
+    fwhm = field.psf_fwhm_arcsec
+    first = files if isinstance(files, (str, Path)) else files[0]
+    if field.zeropoint_ab is None and len(field.bands) > 1 and rule.detection_image != "snr":
+        rule = replace(rule, detection_image="snr")  # a mean of unlike units means nothing
+    try:
+        found = detect(
+            field.image,
+            rule,
+            bands=field.bands,
+            mask=field.mask,
+            truth=field.truth,
+            pixel_scale_arcsec=field.pixel_scale_arcsec,
+            psf_fwhm_arcsec=fwhm,
+            zeropoint_ab=field.zeropoint_ab,
+        )
+    except InputError as error:
+        raise InputError(f"{first}: {error}") from error
+    columns = found.table if field.wcs is None else with_sky(found.table, field.wcs)
+    notes = _notes(field, found)
+    about = _about(field, rule, notes, files)
+    writers = {
+        "segmentation.fits": lambda part: _write_segmentation(part, found, field, about),
+        "catalogue.ecsv": lambda part: _table(columns, field, about).write(part, format="ascii.ecsv"),
+        "catalogue.fits": lambda part: _write_fits_table(part, columns, field, about),
+        "regions.reg": lambda part: part.write_text(regions(columns, field.wcs), encoding="ascii"),
+        "overlay.png": lambda part: _write_overlay(part, field, found, rule),
+    }
+    written = _write_all(out, writers)
+    blended = int(np.count_nonzero(columns["blended"]))
+    rms = tuple(float(v) for v in found.sky_rms)
+    return Labelled(
+        out, written, len(columns["label"]), blended, field.bands, field.unit, rms, notes, field.origin
+    )
+
+
+def _with_psf(field: Field, fwhm: tuple[float, ...]) -> Field:
+    """The field with PSFs as given, one for all bands or one per band."""
+    if len(fwhm) not in (1, len(field.bands)) or not all(0 < v < 1000 for v in fwhm):
+        raise InputError(
+            f"PSF FWHM: {', '.join(f'{v:g}' for v in fwhm)} for {len(field.bands)} bands; arcsec above 0 are"
+            " wanted, one for all bands or one per band"
+        )
+    each = fwhm if len(fwhm) == len(field.bands) else fwhm * len(field.bands)
+    return replace(field, psf_fwhm_arcsec=each, origin={**field.origin, "PSF": "FWHM as given"})
+
+
+def _notes(field: Field, found: Detection) -> tuple[str, ...]:
+    notes = []
+    if field.zeropoint_ab is None:
+        notes.append(
+            "no zeropoint is known: fluxes are in the image's own units and magnitudes are NaN; give the AB"
+            " magnitude of pixel value 1 with --zeropoint for nJy and magnitudes"
+        )
+        if len(field.bands) > 1:
+            notes.append("the bands may differ in unit: objects were found on the mean of band / sky rms")
+    if field.wcs is None:
+        notes.append("no WCS: ra, dec and theta_sky are NaN")
+    if field.pixel_scale_arcsec is None:
+        notes.append("no pixel scale is known: the aperture is 5 pixels in radius")
+    if not len(found.table["label"]):
+        notes.append("no object was found")
+    return tuple(notes)
+
+
+def _about(field: Field, rule: Detect, notes: tuple[str, ...], files: Any) -> dict[str, Any]:
+    """What every written table and image says of itself: keyword of 8 letters -> value."""
+    from mockforge._version import __version__
+
+    names = [files] if isinstance(files, (str, Path)) else list(files)
+    about: dict[str, Any] = {"CREATOR": f"mockforge {__version__}", "BANDS": ",".join(field.bands)}
+    about["FLUXUNIT"] = field.unit
+    if field.zeropoint_ab is not None:
+        about["MAGZERO"] = field.zeropoint_ab
+    if field.pixel_scale_arcsec is not None:
+        about["PIXSCALE"] = field.pixel_scale_arcsec
+    about |= {f"FILE{i + 1}": Path(name).name for i, name in enumerate(names[:99])}
+    about |= {f"NOTE{i + 1}": note for i, note in enumerate(notes)}
+    about |= {f"RULE{i + 1}": f"{k} = {v}" for i, (k, v) in enumerate(asdict(rule).items())}
+    return about
+
+
+def _table(columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]) -> Any:
+    from astropy.table import Table
+
+    table: Any = Table({name: column for name, column in columns.items() if name != "cut"}, meta=dict(about))
+    for name in table.colnames:
+        stem, band = name, ""
+        for candidate in field.bands:
+            if name not in DESCRIPTIONS and name.endswith(f"_{candidate}"):
+                stem, band = name.removesuffix(f"_{candidate}"), candidate
+        unit, text = DESCRIPTIONS.get(stem, ("", ""))
+        unit = {"flux": field.unit if field.unit != "native" else ""}.get(unit, unit)
+        if unit:
+            table[name].unit = unit
+        table[name].description = f"{band}: {text}" if band else text
+    return table
+
+
+def _write_fits_table(
+    part: Path, columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]
+) -> None:
+    from astropy.io import fits
+
+    table = _table(columns, field, about)
+    with quiet():
+        table.write(part, format="fits", overwrite=True)
+        with fits.open(part, mode="update", memmap=False) as units:
+            unit: Any = units[1]
+            unit.name = "CATALOGUE"
+            for i, name in enumerate(table.colnames):  # TOPCAT reads these; astropy its own comments
+                unit.header.set(f"TCOMM{i + 1}", table[name].description, after=f"TFORM{i + 1}")
+            unit.add_checksum(when="checksum")
+
+
+def _write_segmentation(part: Path, found: Detection, field: Field, about: dict[str, Any]) -> None:
+    from astropy.io import fits
+
+    with quiet():
+        header = fits.Header() if field.wcs is None else written(field.wcs)
+        for key, value in about.items():
+            header[key] = value
+        header["NOBJECTS"] = (len(found.table["label"]), "largest label; 0 is sky")
+        unit = fits.PrimaryHDU(found.instances, header=header)
+        unit.add_checksum(when="checksum")
+        with part.open("wb") as stream:
+            fits.HDUList([unit]).writeto(stream)
+
+
+def _write_overlay(part: Path, field: Field, found: Detection, rule: Detect) -> None:
+    from PIL import Image
+
+    from mockforge.field.picture import asinh_rgb, outline
+    from mockforge.label.detect import sky_of
+
+    longest = max(field.shape[1:])
+    step, times = -(-longest // _LARGEST_PICTURE), max(1, min(4, _SMALLEST_PICTURE // longest))
+    flat = np.stack(
+        [
+            (band - sky_of(band, rule, field.mask, name).level)[::step, ::step]
+            for band, name in zip(field.image, field.bands, strict=True)
+        ]
+    )
+    if field.mask is not None:
+        flat[:, field.mask[::step, ::step]] = 0.0
+    rgb = asinh_rgb(flat, found.sky_rms, bands=field.bands)
+    labels = found.instances[::step, ::step]
+    rgb, labels = (a.repeat(times, axis=0).repeat(times, axis=1) for a in (rgb, labels))
+    Image.fromarray(outline(rgb, labels)).save(part, format="PNG")
+
+
+def _write_all(out: Path, writers: dict[str, Any]) -> tuple[Path, ...]:
+    """Every file under a temporary name first, then all renamed."""
+    parts: list[Path] = []
+    new = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, write in writers.items():
+            part = out / f"{name}.part"
+            part.unlink(missing_ok=True)
+            parts.append(part)
+            write(part)
+        for part in parts:
+            part.replace(part.with_suffix(""))
+    except OSError as error:
+        _remove(parts, out if new else None)
+        raise InputError(f"{out}: cannot be written ({error.strerror or error})") from error
+    except BaseException:
+        _remove(parts, out if new else None)
+        raise
+    return tuple(out / name for name in writers)
+
+
+def _remove(parts: list[Path], folder: Path | None) -> None:
+    for part in parts:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+    if folder is not None:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

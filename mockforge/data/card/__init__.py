@@ -1,0 +1,1 @@
+"""The card of a dataset, for people and for machines."""

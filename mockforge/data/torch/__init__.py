@@ -1,0 +1,1 @@
+"""A finished dataset in PyTorch."""

@@ -1,0 +1,317 @@
+"""A finished dataset in PyTorch.
+
+>>> train = mockforge.load("datasets/segmentation", split="train")
+>>> train[0]["image"].shape
+torch.Size([3, 256, 256])
+>>> loader = torch.utils.data.DataLoader(train, batch_size=16, shuffle=True)
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from copy import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from mockforge.data.reader import Reader
+from mockforge.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from mockforge.data.torch.detection import DetectionDataset
+
+Sample = dict[str, Any]
+PAIR = ("input", "target", "z_in", "z_out")
+
+
+def load(
+    path: str | Path,
+    split: str | None = None,
+    transform: Callable[[Sample], Any] | None = None,
+    *,
+    transforms: Callable[..., Any] | None = None,
+) -> Dataset:
+    """Open a finished dataset as a map-style torch Dataset.
+
+    `path` is the dataset's folder (or its `dataset.h5`); `split` is one of its splits, or None
+    for all samples; `transform` is called on each sample's dict and may return anything. It finds
+    images as tv_tensors.Image and labels as tv_tensors.Mask, so that torchvision's transforms.v2 turn
+    and crop all of them alike. `transforms`, with torchvision's two arguments, is that of
+    `.as_detection()`, called as transforms(image, target), and of `.as_pairs()`, as
+    transforms(input, target).
+
+    Raises InputError for an unknown split, an unfinished build, a missing or damaged shard.
+    """
+    return Dataset(path, split, transform, transforms=transforms)
+
+
+class Dataset(torch.utils.data.Dataset[Any]):
+    """The samples of one split; `dataset[i]` is a dict of tensors, `dataset[2:5]` a Dataset of those.
+
+    Floating arrays are float32 in the unit of `attributes["unit"]` (nJy), e.g. `image` (C,H,W);
+    integer arrays are int64, e.g. `instances` (H,W); `sample` is the sample's number in the
+    dataset, an int, as in the column `sample` of the tables. Files are opened when first read,
+    anew in every process: safe with DataLoader workers by fork and by spawn, and picklable.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        split: str | None = None,
+        transform: Callable[[Sample], Any] | None = None,
+        *,
+        transforms: Callable[..., Any] | None = None,
+    ) -> None:
+        for name, given in (("transform", transform), ("transforms", transforms)):
+            if given is not None and not callable(given):
+                raise InputError(f"{name}={given!r}: should be a function or a torchvision transform")
+        self._reader = Reader(path)
+        self.path = self._reader.folder
+        self.split = split
+        self.transform = transform
+        self.transforms = transforms
+        if split is None:
+            self._rows = np.arange(len(self._reader))
+        else:
+            splits = self._reader.manifest.splits
+            if split not in splits:
+                raise InputError(f"{path}: no split {split!r}{nearest(split, splits)}")
+            self._rows = np.flatnonzero(self._reader.split == split)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """bands, pixel_scale_arcsec, unit, zeropoint_ab, psf_fwhm_arcsec, recipe, ..."""
+        return self._reader.attributes
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Every split of the dataset -> its samples."""
+        return dict(self._reader.manifest.splits)
+
+    @property
+    def arrays(self) -> dict[str, tuple[int, ...]]:
+        """Array -> shape of one sample."""
+        return dict(self._reader.shapes)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Array -> NumPy's letter for the kind of its numbers: f, i, u or b."""
+        return {name: dtype.kind for name, dtype in self._reader.dtypes.items()}
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables."""
+        return tuple(self._reader.tables)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Sample `index` as a dict, through the transform; of a slice, a Dataset of those samples.
+
+        Raises IndexError beyond the ends, InputError for what is no whole number.
+        """
+        if isinstance(index, slice):
+            part = copy(self)
+            part._rows = self._rows[index]
+            return part
+        sample = self.sample(index)
+        if self.transforms is not None and self.transform is None:
+            raise InputError(
+                "transforms=... has two arguments: it is for load(..., transforms=...).as_detection() or "
+                ".as_pairs(); for the dict of a sample give transform=..."
+            )
+        return sample if self.transform is None else self.transform(_typed(sample))
+
+    def __iter__(self) -> Iterator[Any]:
+        for index in range(len(self)):
+            yield self[index]
+
+    def sample(self, index: int, *arrays: str) -> Sample:
+        """Sample `index` without the transform; only some arrays where they are named."""
+        row = self._row(index)
+        read = self._reader.read(row, arrays or None)
+        out: Sample = {name: _tensor(values) for name, values in read.items()}
+        out["sample"] = int(self._reader.sample[row])
+        return out
+
+    def table(self, name: str) -> Any:
+        """The rows of a table (`catalogue`, `galaxy`) that belong to this split.
+
+        Returns an astropy Table whose columns have units; the column `sample` says whose row
+        each is. Raises InputError for an unknown name.
+        """
+        from astropy.table import Column, Table
+
+        from mockforge.data.columns import meaning_of
+
+        columns, units = self._reader.table(name)
+        if len(self) < len(self._reader):
+            mine = np.isin(columns["sample"], self._reader.sample[self._rows])
+            columns = {c: values[mine] for c, values in columns.items()}
+        return Table(
+            [
+                Column(values, name=c, unit=units[c] or None, description=meaning_of(c) or None)
+                for c, values in columns.items()
+            ],
+            meta={"dataset": self._reader.manifest.name, "table": name, "split": self.split or "all"},
+        )
+
+    def as_detection(
+        self,
+        transforms: Callable[..., Any] | None = None,
+        *,
+        transform: Callable[..., Any] | None = None,
+        scaling: Literal["asinh"] | None = "asinh",
+        masks: str = "instances",
+    ) -> DetectionDataset:
+        """The split as torchvision's detection models take it: see DetectionDataset.
+
+        `transforms(image, target)` and `transform(image)` as torchvision's own datasets take them.
+        `masks` names the array of objects: `instances`, what was detected, or another, such as
+        `instances_truth`, what is there, or `amodal`, masks that overlap.
+        """
+        from mockforge.data.torch.detection import DetectionDataset
+
+        return DetectionDataset(self, transforms or self.transforms, scaling, masks, transform)
+
+    def as_pairs(
+        self,
+        transforms: Callable[..., Any] | None = None,
+        *,
+        transform: Callable[..., Any] | None = None,
+        target_transform: Callable[..., Any] | None = None,
+    ) -> PairDataset:
+        """The split as tuples (input, target, z_in, z_out): see PairDataset."""
+        return PairDataset(self, transforms or self.transforms, transform, target_transform)
+
+    def close(self) -> None:
+        """Close the open files; reading again opens them again."""
+        self._reader.close()
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {tuple(shape)}" for name, shape in self.arrays.items())
+        about, name = self.attributes, self._reader.manifest.name
+        bands = about.get("bands", ())
+        facts = [
+            f"split {self.split or 'all'}, {len(self)} samples",
+            *([f"bands {bands if isinstance(bands, str) else ', '.join(bands)}"] if bands else []),
+            *([f'{about["pixel_scale_arcsec"]:g}" a pixel'] if "pixel_scale_arcsec" in about else []),
+            *([str(about["unit"])] if "unit" in about else []),
+        ]
+        tables = f"; tables {', '.join(self.tables)}" if self.tables else ""
+        return f"<mockforge.Dataset {name!r}: {', '.join(facts)}\n {shapes}{tables}>"
+
+    def needs(self, arrays: tuple[str, ...], what: str) -> None:
+        """InputError naming the arrays that `what` needs and this dataset lacks."""
+        missing = [name for name in arrays if name not in self._reader.shapes]
+        if missing:
+            raise InputError(
+                f"{self.path}: {what} needs the arrays {', '.join(arrays)}; missing {', '.join(missing)}; "
+                f"it holds {', '.join(self._reader.shapes)} (the recipe's `save` says which are kept)"
+            )
+
+    def _row(self, index: Any) -> int:
+        index = whole_number(index)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)} in split {self.split or 'all'}")
+        return int(self._rows[index])
+
+
+class PairDataset(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
+    """A redshifting set as tuples (input, target, z_in, z_out).
+
+    `input` and `target` are float32 (C,H,W) in nJy; `z_in` and `z_out` float32 scalars. The
+    dataset's `transform` is applied to the dict before; then `transform(input)` and
+    `target_transform(target)`, then `transforms(input, target)` on tv_tensors.Image, so that
+    torchvision's transforms.v2 turn and crop both alike.
+    """
+
+    def __init__(
+        self,
+        base: Dataset,
+        transforms: Callable[..., Any] | None = None,
+        transform: Callable[..., Any] | None = None,
+        target_transform: Callable[..., Any] | None = None,
+    ) -> None:
+        base.needs(PAIR, "as_pairs()")
+        self.base = base
+        self.transforms, self.transform, self.target_transform = transforms, transform, target_transform
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def __repr__(self) -> str:
+        return f"<as_pairs() of {self.base!r}>"
+
+    def __getitem__(self, index: Any) -> Any:
+        """The tuple of one sample; of a slice, a PairDataset of those samples."""
+        if isinstance(index, slice):
+            part = copy(self)
+            part.base = self.base[index]
+            return part
+        if self.base.transform is None:
+            sample = self.base.sample(index, *PAIR)
+        else:
+            sample = self.base.transform(_typed(self.base.sample(index)))
+        first, second, z_in, z_out = (sample[name] for name in PAIR)
+        if self.transform is not None:
+            first = self.transform(first)
+        if self.target_transform is not None:
+            second = self.target_transform(second)
+        if self.transforms is not None:
+            from torchvision import tv_tensors
+
+            first, second = self.transforms(
+                tv_tensors.Image(first, device=first.device), tv_tensors.Image(second, device=second.device)
+            )
+        return first, second, z_in, z_out
+
+
+class NotANumber(InputError, TypeError):
+    """What stands where the number of a sample is wanted."""
+
+
+def whole_number(index: Any) -> int:
+    """An index as an int: also NumPy's and torch's whole numbers, and nothing else.
+
+    Raises InputError (and TypeError) for booleans, fractions, lists and names.
+    """
+    said = f"a sample is chosen by a whole number, or several by a slice such as data[2:5]; found {index!r}"
+    if isinstance(index, torch.Tensor):
+        index = index.numpy()
+    if isinstance(index, np.ndarray):
+        if index.ndim:
+            raise NotANumber(f"{said}; for a list of numbers use torch.utils.data.Subset(data, numbers)")
+        index = index[()]
+    if isinstance(index, (bool, np.bool_)):
+        raise NotANumber(said)
+    try:
+        return operator.index(index)
+    except TypeError:
+        more = "; for a list of numbers use torch.utils.data.Subset(data, numbers)"
+        raise NotANumber(said + more * isinstance(index, (list, tuple))) from None
+
+
+def _typed(sample: Sample) -> Sample:
+    """The sample with images (..., C,H,W) as tv_tensors.Image, labels and masks as tv_tensors.Mask."""
+    from torchvision import tv_tensors
+
+    kinds = {name: value for name, value in sample.items() if isinstance(value, torch.Tensor)}
+    return sample | {
+        name: (tv_tensors.Image if value.is_floating_point() and value.ndim > 2 else tv_tensors.Mask)(
+            value, device=value.device
+        )
+        for name, value in kinds.items()
+        if value.ndim >= 2
+    }
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    """float32 for floats; int64 for integers, which is what torch's losses and indexing take."""
+    if values.dtype.kind == "f":
+        return torch.from_numpy(values.astype(np.float32, copy=False))
+    return torch.from_numpy(values.astype(np.int64 if values.dtype.kind in "iu" else np.bool_, copy=False))

@@ -1,0 +1,1 @@
+"""Who makes the shards of a build: local worker processes."""

@@ -1,0 +1,1 @@
+"""How well a network predicts galaxies at another redshift."""

@@ -1,0 +1,1 @@
+"""How like a real field a painted sky is."""

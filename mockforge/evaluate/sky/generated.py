@@ -1,0 +1,132 @@
+"""Where generated pixels come from: a model's sky, a dataset's tiles, or a FITS file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mockforge.errors import InputError
+
+if TYPE_CHECKING:
+    from mockforge.sgan.model import Model
+    from mockforge.sgan.paint.control import RmsMap
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Generated images (band, y, x) of some bands in some unit, and where each lies on its sky."""
+
+    images: list[np.ndarray]
+    masks: list[np.ndarray | None]
+    bands: tuple[str, ...]
+    unit: str
+    offsets: np.ndarray
+    """(image, 2) int: y, x of pixel (0, 0) on the sky."""
+    what: str
+    network: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of the network that painted them: `goals.goals_section` says what it asks for."""
+
+    def ordered(self, bands: tuple[str, ...], unit: str) -> Generated:
+        """The same with the reference's bands in its order.
+
+        Raises InputError where a band is missing or the unit differs.
+        """
+        order = band_order(self.what, self.bands, self.unit, bands, unit)
+        return replace(self, images=[i[order] for i in self.images], bands=bands, unit=unit)
+
+
+def band_order(
+    what: str, found: tuple[str, ...], found_unit: str, bands: tuple[str, ...], unit: str
+) -> list[int]:
+    """Where each of the reference's `bands` is among those `found` in `what`.
+
+    Raises InputError where a band is missing or the unit differs.
+    """
+    missing = [b for b in bands if b not in found]
+    if missing and len(bands) == len(found):
+        raise InputError(
+            f"{what}: holds the bands {', '.join(found)}, the reference {', '.join(bands)};"
+            f" where its files are those bands, name them so, in their order: --bands {','.join(found)}"
+        )
+    if missing:
+        raise InputError(f"{what}: lacks the bands {', '.join(missing)}; it holds {', '.join(found)}")
+    if unit != found_unit:
+        raise InputError(
+            f"{what}: pixels are in {found_unit}, the reference's in {unit};"
+            " give the reference's AB magnitude of pixel value 1 with --zeropoint"
+        )
+    return [found.index(b) for b in bands]
+
+
+def from_model(
+    model: str | Path | Model, height: int, width: int, seed: int, device: str, noise: RmsMap | None = None
+) -> Generated:
+    """A window of a model's sky, its corner on the network's lattice.
+
+    `noise`: the local rms it is observed with, from its first pixel on, in place of the model's own.
+    """
+    import torch
+
+    from mockforge.sgan.paint.sky import Sky
+    from mockforge.train.parallel import usable
+
+    chosen = usable(device)
+    sky = Sky(model, seed, device=str(chosen), kept_tiles=0, rms=noise)
+    start = time.monotonic()
+    image, _ = sky.pixels(0, height, 0, width)
+    speed = height * width / 1e6 / max(time.monotonic() - start, 1e-9)
+    threads = torch.get_num_threads()
+    network = {
+        "hours": sky.model.training.get("hours"),
+        "device": sky.model.training.get("device"),
+        "mpix_s": speed,
+        "painted_on": f"{threads} CPU thread{'s' * (threads > 1)}" if chosen.type == "cpu" else str(chosen),
+    }
+    what = f"model {sky.model.name}, seed {seed}"
+    corner = np.zeros((1, 2), dtype=int)
+    return Generated([image], [None], sky.model.bands, "nJy", corner, what, network)
+
+
+def from_field(path: Path, how: dict[str, Any]) -> Generated:
+    """A generated field as a FITS file with all bands."""
+    from mockforge.field.fits.read import read_field
+
+    field = read_field(path, **how)
+    offset = [int(field.header.get(k, 0) or 0) for k in ("MFY0", "MFX0")]
+    return Generated([field.image], [field.mask], field.bands, field.unit, np.array([offset]), str(path))
+
+
+def from_dataset(path: Path, pixels: int) -> Generated:
+    """Tiles of a dataset until they cover `pixels`; each is an image of its own."""
+    from mockforge.data.torch.dataset import load
+
+    dataset = load(path)
+    dataset.needs(("image",), "evaluate")
+    tile = dataset.arrays["image"][-2:]
+    n = min(len(dataset), -(-pixels // (tile[0] * tile[1])))
+    samples = [dataset.sample(i, "image") for i in range(n)]
+    offsets = _corners(dataset, [s["sample"] for s in samples])
+    dataset.close()
+    bands = dataset.attributes.get("bands")
+    if bands is None:
+        raise InputError(f"{path}: does not say which bands its images hold")
+    images = [s["image"].numpy() for s in samples]
+    unit = str(dataset.attributes.get("unit", "nJy"))
+    return Generated(images, [None] * n, tuple(bands), unit, offsets, f"dataset {path}, {n} tiles")
+
+
+def _corners(dataset: Any, samples: Sequence[int]) -> np.ndarray:
+    """Where the tiles lie on their sky, (n, 2); zeros where the dataset does not say."""
+    if "tile" not in dataset.tables:
+        return np.zeros((len(samples), 2), dtype=int)
+    table = dataset.table("tile")
+    if "sky_y0" not in table.colnames:
+        return np.zeros((len(samples), 2), dtype=int)
+    where = {int(s): i for i, s in enumerate(table["sample"])}
+    rows = [where[s] for s in samples]
+    return np.stack([np.asarray(table[k])[rows] for k in ("sky_y0", "sky_x0")], axis=1).astype(int)

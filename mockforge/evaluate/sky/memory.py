@@ -1,0 +1,137 @@
+"""Memorisation: is a generated object a copy of one that was trained on?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mockforge.evaluate.report.report import Section, Verdict
+from mockforge.evaluate.sky.counts import FEWEST
+from mockforge.evaluate.sky.floor import Settings
+from mockforge.evaluate.sky.sample import Sample
+
+SIZE = 25
+"""Side in pixels of the crops that are compared."""
+_SHIFT = 1
+"""Pixels by which an object's own crop is also moved, in both directions."""
+_SHARE = 0.05
+"""Held-out objects nearer than a generated one's limit."""
+_MOST = 150
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Of each object asked about, the nearest training object: relative distance and row."""
+
+    rows: np.ndarray
+    distance: np.ndarray
+    """(n,) rms of the difference over the rms of the object's own crop."""
+    match: np.ndarray
+    snr: np.ndarray
+
+
+def nearest(
+    sample: Sample, rows: np.ndarray, training: Sample, candidates: np.ndarray, apart: bool
+) -> Nearest:
+    """The nearest crop of the training objects, turned and flipped in all eight ways, shifted by a pixel.
+
+    `apart`: both are of one image, and what overlaps the object itself does not count.
+    """
+    queries, norms = _queries(sample, rows)
+    crops = np.stack([training.stamp(int(r), SIZE) for r in candidates]) / training.rms[None, :, None, None]
+    best, match = np.full(len(rows), np.inf), np.zeros(len(rows), dtype=int)
+    near = _overlapping(sample, rows, training, candidates) if apart else None
+    for turn in range(8):
+        turned = np.rot90(crops[..., ::-1] if turn >= 4 else crops, turn % 4, (-2, -1)).reshape(
+            len(crops), -1
+        )
+        square = (turned**2).sum(axis=1)
+        for shifted in queries:
+            distance = square[None] - 2 * shifted @ turned.T + (shifted**2).sum(axis=1)[:, None]
+            if near is not None:
+                distance[near] = np.inf
+            found = distance.argmin(axis=1)
+            value = distance[np.arange(len(rows)), found]
+            better = value < best
+            best[better], match[better] = value[better], candidates[found[better]]
+    distance = np.sqrt(np.maximum(best, 0.0) / np.maximum(norms, 1e-30))
+    return Nearest(rows, distance, match, sample.table["snr"][rows].astype(float))
+
+
+def memory_section(
+    real: Sample, made: Sample, settings: Settings, rng: np.random.Generator
+) -> tuple[Section, Nearest | None]:
+    """Distances of generated objects to the training field, beside those of real objects not trained on."""
+    has_rest = bool((~real.reference).any())
+    bright = real.table["snr"] >= settings.memory_snr
+    held = np.flatnonzero(bright & real.reference[real.table["block"]])
+    trained = np.flatnonzero(~real.reference[real.table["block"]]) if has_rest else np.arange(len(bright))
+    asked = np.flatnonzero(made.table["snr"] >= settings.memory_snr)
+    held, asked = (np.sort(rng.permutation(r)[:_MOST]) for r in (held, asked))
+    section = Section(
+        "Memorisation",
+        f"Of each generated object above a signal-to-noise of {settings.memory_snr:g} the nearest object of "
+        f"the training field, on {SIZE} x {SIZE} pixels in all eight orientations and shifts of a pixel: rms "
+        "of the difference over that of the object. "
+        + (
+            "The floor is the held-out reference asked the same."
+            if has_rest
+            else "The reference is taken for the training field (give its rows to hold some out); the floor "
+            "is each of its objects against the others."
+        )
+        + " Distances shrink with brightness; the trend of the real ones with signal-to-noise is taken off.",
+    )
+    if min(len(held), len(asked)) < 2 * FEWEST or len(trained) < 2 * FEWEST:
+        section.text += (
+            f"\n\nToo few objects: {len(asked)} generated, {len(held)} real, {len(trained)} trained on."
+        )
+        return section, None
+    generated = nearest(made, asked, real, trained, False)
+    floor = nearest(real, held, real, trained, not has_rest)
+    _judge(section, generated, floor)
+    return section, generated
+
+
+def _judge(section: Section, generated: Nearest, floor: Nearest) -> None:
+    trend = np.polyfit(np.log(floor.snr), np.log(floor.distance), 1)
+
+    def excess(found: Nearest) -> np.ndarray:
+        return np.log(np.maximum(found.distance, 1e-6)) - np.polyval(trend, np.log(found.snr))
+
+    made, real = excess(generated), excess(floor)
+    limit = float(np.percentile(real, 100 * _SHARE))
+    share = float((made < limit).mean())
+    most = _SHARE + 3 * float(np.sqrt(_SHARE * (1 - _SHARE) * (1 / len(made) + 1 / len(real))))
+    closest, allowed = float(made.min()), float(real.min()) - np.log(3.0)
+    for name, value, one in (
+        ("objects", float(len(made)), float(len(real))),
+        ("median distance", float(np.median(generated.distance)), float(np.median(floor.distance))),
+        ("smallest distance", float(generated.distance.min()), float(floor.distance.min())),
+        ("share nearer than the floor's nearest 5%", share, _SHARE),
+    ):
+        section.rows.append({"measure": name, "generated": value, "floor": one})
+    section.verdicts += [
+        Verdict("share of near copies", share <= most, f"{share:.3f} against at most {most:.3f}"),
+        Verdict(
+            "nearest of all",
+            closest >= allowed,
+            f"{np.exp(closest):.3g} times the usual distance, against at least {np.exp(allowed):.3g}",
+        ),
+    ]
+
+
+def _queries(sample: Sample, rows: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """The objects' crops in sky rms, one array (n, pixels) per shift, and their sums of squares."""
+    wide = np.stack([sample.stamp(int(r), SIZE + 2 * _SHIFT) for r in rows]) / sample.rms[None, :, None, None]
+    shifts = [(dy, dx) for dy in range(2 * _SHIFT + 1) for dx in range(2 * _SHIFT + 1)]
+    queries = [wide[..., dy : dy + SIZE, dx : dx + SIZE].reshape(len(rows), -1) for dy, dx in shifts]
+    return queries, (queries[len(queries) // 2] ** 2).sum(axis=1)
+
+
+def _overlapping(sample: Sample, rows: np.ndarray, training: Sample, candidates: np.ndarray) -> np.ndarray:
+    """(n, m) bool: the crops share pixels."""
+    near = sample.table["part"][rows][:, None] == training.table["part"][candidates][None]
+    for axis in "xy":
+        near &= np.abs(sample.table[axis][rows][:, None] - training.table[axis][candidates][None]) < SIZE + 2
+    return near

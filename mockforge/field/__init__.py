@@ -1,0 +1,1 @@
+"""Field: a multi-band image with its bands, scale, PSF and place; pictures of it; FITS files."""

@@ -1,0 +1,340 @@
+"""Reading anyone's aligned FITS bands as one Field: files, extensions, or planes of a cube."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.field.field import ZEROPOINT_NJY, Field
+from mockforge.field.fits.bands import Plane, band_names, check_shapes, find_planes
+from mockforge.field.fits.beside import Noise, find, mask_of, noise_of
+from mockforge.field.fits.blank import without_value
+from mockforge.field.fits.check import Cards, Hdu, cards_of, opened, quiet, walk
+from mockforge.field.fits.masks import Mask
+from mockforge.field.fits.psf_card import psf_fwhm_of
+from mockforge.field.fits.units import Zeropoint, zeropoint_of
+from mockforge.field.fits.wcs import pixels_of_sky, read_wcs, scale_of, sky_of_pixels
+
+_NOTHING = "weight 0 or no error"
+"""Where a map of noise or weights says that nothing was observed."""
+
+
+@dataclass(frozen=True)
+class _Band:
+    """One band: its raw pixels, and what its file says of it."""
+
+    pixels: np.ndarray
+    zeropoint: Zeropoint
+    scale: float | None
+    scale_origin: str
+    psf_fwhm: float | None
+    psf_origin: str
+    wcs: Any
+    mask: Mask | None
+    noise: Noise
+    truth: np.ndarray | None
+    provenance: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def read_field(
+    files: Sequence[str | Path] | str | Path,
+    *,
+    bands: Sequence[str] | None = None,
+    extensions: Sequence[int | str] | int | str | None = None,
+    zeropoint: float | Sequence[float] | None = None,
+    pixel_scale_arcsec: float | None = None,
+    mask_bits: Sequence[str | int] | str | int | None = None,
+    require_njy: bool = False,
+) -> Field:
+    """Read aligned bands as a Field in nJy, or in the file's own unit where no zeropoint is known.
+
+    Parameters
+    - `files`: one file per band, or one file whose extensions or planes are the bands; `.fz`,
+      `.gz`, tile-compressed, integer and scaled images are understood. `name.fits[SCI]` names
+      an extension of one file.
+    - `bands`: their names, in order; default from BAND, FILTER or EXTNAME, else the file names.
+    - `extensions`: names or numbers: one for all files, one per file, or the bands of one file.
+    - `zeropoint`: AB magnitude of pixel value 1, one for all bands or one per band; it goes
+      before units and zeropoints of the headers.
+    - `pixel_scale_arcsec`: where neither WCS nor header gives it.
+    - `mask_bits`: the bits of a mask that make a pixel unusable, by number (from 0) or by the
+      names that the header gives them; "all" or "none". Default: the known planes of defects.
+    - `require_njy`: raise where the flux unit of a band is unknown.
+
+    NaN, infinite and BLANK pixels of any band, values beyond 1e30, defects of a mask beside the
+    band (MASK, DQ, ...), marks such as -9999, connected regions of one value in a noisy image, and
+    weights of 0 become `mask`; the image is 0 there. Errors, variances and inverse variances
+    beside the bands become `variance`. `origin` says where each of these facts comes from.
+
+    Raises InputError: missing, truncated or damaged file, no image, wrong dimensions, bands of
+    different shape or not aligned, all NaN, constant, too small, unusable zeropoint or WCS, and
+    where the meaning of what is there is not known: then the sentence says what to type.
+    """
+    paths = [files] if isinstance(files, (str, Path)) else list(files)
+    if not paths:
+        raise InputError(
+            "no FITS file was given; name one file per band (files: [g.fits, r.fits]), or one with all bands"
+        )
+    if pixel_scale_arcsec is not None and not _positive(pixel_scale_arcsec):
+        raise InputError(f"pixel scale: {pixel_scale_arcsec:g}, arcsec a pixel above 0 are wanted")
+    bits = [mask_bits] if isinstance(mask_bits, (str, int)) else mask_bits
+    planes = find_planes(paths, extensions, bands)
+    names = band_names(planes, bands)
+    check_shapes(planes, names)
+    skeletons = {path: walk(path) for path in dict.fromkeys(p.path for p in planes)}
+    read = []
+    for i, (plane, name) in enumerate(zip(planes, names, strict=True)):
+        alone = sum(p.path == plane.path for p in planes) == 1
+        given = _given(zeropoint, i, len(planes))
+        read.append(_read(plane, name, skeletons[plane.path], alone, given, pixel_scale_arcsec, bits))
+    _check_aligned(planes, read, names)
+    _check_scales(planes, read, names)
+    zeropoints = [b.zeropoint.ab for b in read]
+    known = None not in zeropoints
+    factors = [10 ** (0.4 * (ZEROPOINT_NJY - z)) if known and z is not None else 1.0 for z in zeropoints]
+    image = np.empty((len(planes), *planes[0].hdu.shape[-2:]), dtype=np.float32)
+    for i, factor in enumerate(factors):
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is masked below
+            np.multiply(read[i].pixels, factor, out=image[i], casting="unsafe")
+    mask, mask_origin = _mask(image, read, factors, bits)
+    if mask.all():
+        raise InputError(
+            f"{planes[0].path}: no pixel is usable in all bands; every one is masked, NaN or beyond 1e30"
+        )
+    image[:, mask] = 0.0
+    scale = pixel_scale_arcsec or next((b.scale for b in read if b.scale), None)
+    fwhm = tuple(b.psf_fwhm for b in read)
+    variance = _stacked([b.noise.variance for b in read], [f**2 for f in factors])
+    origin = {
+        "zeropoint": _each(names, [b.zeropoint.origin for b in read]),
+        "pixel scale": _each(names, [_scale_words(b.scale, b.scale_origin) for b in read]),
+        "PSF": _each(names, [b.psf_origin for b in read]),
+        "mask": mask_origin,
+        "variance": _each(names, [b.noise.origin for b in read]),
+        **({"also": _each(names, ["; ".join(b.notes) for b in read])} if any(b.notes for b in read) else {}),
+    }
+    field = Field(
+        image=image,
+        bands=tuple(names),
+        pixel_scale_arcsec=scale,
+        psf_fwhm_arcsec=tuple(float(v) for v in fwhm if v is not None) if None not in fwhm else None,
+        unit="nJy" if known else "native",
+        zeropoint_ab=ZEROPOINT_NJY if known else None,
+        mask=mask if mask.any() else None,
+        truth=_stacked([b.truth for b in read], factors),
+        variance=variance,
+        wcs=next((b.wcs for b in read if b.wcs is not None), None),
+        header=read[0].provenance,
+        origin=origin,
+        njy_per_unit=tuple(factors) if known else (),
+    )
+    if require_njy:
+        require_zeropoints(field, planes[0].path)
+    return field
+
+
+def require_zeropoints(field: Field, where: str | Path) -> None:
+    """InputError that names the bands whose flux unit is unknown, unless the field is in nJy."""
+    if field.zeropoint_ab is None:
+        said = field.origin.get("zeropoint", "not known")
+        raise InputError(
+            f"{where}: the flux unit is unknown and nJy is needed (zeropoint {said}): give the AB magnitude"
+            " of pixel value 1, one for all bands or one per band, as `zeropoint` in a recipe or with"
+            " `--zeropoint` (31.4 leaves the numbers as they are)"
+        )
+
+
+def _each(names: list[str], words: list[str]) -> str:
+    """One line for all bands: once where they agree, else band by band."""
+    if len(set(words)) == 1:
+        return words[0]
+    return "; ".join(f"{name} {text}" for name, text in zip(names, words, strict=True) if text)
+
+
+def _scale_words(scale: float | None, origin: str) -> str:
+    return f"{scale:.6g} arcsec {origin}" if scale else origin
+
+
+def _stacked(planes: Sequence[np.ndarray | None], factors: Sequence[float]) -> np.ndarray | None:
+    """(band, y, x) float32 where every band has one."""
+    there = [p for p in planes if p is not None]
+    if len(there) < len(planes):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.stack(
+            [np.asarray(p * np.float64(f)).astype(np.float32) for p, f in zip(there, factors, strict=True)]
+        )
+
+
+def _given(zeropoint: float | Sequence[float] | None, i: int, n: int) -> float | None:
+    if zeropoint is None:
+        return None
+    values = [zeropoint] if isinstance(zeropoint, (int, float)) else list(zeropoint)
+    if len(values) not in (1, n):
+        raise InputError(f"zeropoint: {len(values)} values for {n} band(s); give one for all or one per band")
+    value = float(values[0] if len(values) == 1 else values[i])
+    if not -60.0 < value < 60.0:
+        raise InputError(f"zeropoint: {value:g}, the AB magnitude of pixel value 1 is wanted (1 nJy: 31.4)")
+    return value
+
+
+# --- one band ---------------------------------------------------------------------------------
+
+
+def _read(
+    plane: Plane,
+    name: str,
+    units: list[Hdu],
+    alone: bool,
+    given: float | None,
+    scale: float | None,
+    bits: Sequence[str | int] | None,
+) -> _Band:
+    """The raw pixels and what the headers say."""
+    path, hdu = plane.path, plane.hdu
+    mapped = not any(u.scaled for u in units) and path.suffix not in (".gz", ".bz2")
+    where = f"{path}[{hdu.index}]"
+    with opened(path, memmap=mapped) as hdus:
+        card = cards_of(hdus, hdu.index)
+        wcs, wcs_scale, by = read_wcs(path, hdus, hdu.index, scale)
+        known_scale, origin = scale_of(card, where, wcs_scale, by, scale)
+        area = math.radians(known_scale / 3600) ** 2 if known_scale else None
+        zeropoint = zeropoint_of(card, where, area, given)
+        fwhm, psf_origin = psf_fwhm_of(card, known_scale)
+        data = hdus[hdu.index].data
+        if data is None:
+            raise InputError(f"{path}: extension {hdu} holds no pixels")
+        if data.ndim > 2:
+            data = data.reshape(-1, *data.shape[-2:])[plane.plane or 0]
+        image = np.array(data) if mapped else data  # a copy: the map ends with the file
+        _check_values(plane, image)
+        image, notes = _linear(image, card, where)
+        truth = find(plane, units, name, ("TRUTH",), shared=False)
+        noise = noise_of(plane, units, hdus, name, alone)
+        if notes and noise.variance is not None:
+            noise = Noise(None, "not known: that of asinh pixels is not read")
+        return _Band(
+            pixels=image,
+            zeropoint=zeropoint,
+            scale=known_scale,
+            scale_origin=origin,
+            psf_fwhm=fwhm,
+            psf_origin=psf_origin,
+            wcs=wcs,
+            mask=mask_of(plane, units, hdus, name, alone, bits),
+            noise=noise,
+            truth=None if truth is None else np.array(hdus[truth.index].data),
+            provenance=_provenance(hdus),
+            notes=notes,
+        )
+
+
+def _linear(image: np.ndarray, card: Cards, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Pixels that are linear in flux: those that Pan-STARRS stores as asinh magnitudes are undone.
+
+    flux = BOFFSET + BSOFTEN (e^(v / a) - e^(-v / a)), a = 2.5 / ln 10. Waters et al. 2020, ApJS 251, 4.
+    """
+    soft, offset = card("BSOFTEN"), card("BOFFSET")
+    if soft is None and offset is None:
+        return image, ()
+    if not _positive(soft) or isinstance(offset, (bool, str)) or offset is None:
+        raise InputError(
+            f"{where}: BSOFTEN = {soft!r} and BOFFSET = {offset!r}: pixels are stored as asinh of the flux"
+            " and both numbers are wanted to undo it; mend the cards, or delete both if pixels are linear"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.asarray(image, dtype=np.float64) * (0.4 * math.log(10.0))
+        flux = float(offset) + 2.0 * float(soft) * np.sinh(scaled)
+    return flux, (f"pixels were asinh of the flux (BSOFTEN {soft:g}, BOFFSET {offset:g}) and are linear now",)
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _check_values(plane: Plane, image: np.ndarray) -> None:
+    where = f"{plane.path}: extension {plane.hdu}"
+    if image.dtype.kind not in "fiub":
+        raise InputError(f"{where} holds {image.dtype} values, real numbers are wanted")
+    finite = np.isfinite(image) if image.dtype.kind == "f" else None
+    values = image if finite is None or finite.all() else image[finite]
+    if values.size == 0:
+        raise InputError(f"{where} has no finite pixel (all NaN or blank); is it the right extension?")
+    low, high = values.min(), values.max()
+    if low == high:
+        raise InputError(f"{where} is constant (every pixel is {float(low):g}); is it the right extension?")
+
+
+def _provenance(units: Any) -> dict[str, Any]:
+    """The cards a Field was written with, where mockforge wrote the file."""
+    header = units[0].header
+    if not str(header.get("CREATOR", "")).startswith("mockforge"):
+        return {}
+    ours = ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "CREATOR", "CHECKSUM", "DATASUM", "NEXTEND", "COMMENT")
+    return {k: header[k] for k in header if k and k not in ours and k != "HISTORY"}
+
+
+# --- all bands together -----------------------------------------------------------------------
+
+
+def _check_aligned(planes: list[Plane], read: list[_Band], names: list[str]) -> None:
+    """InputError where two WCS put the image more than 0.1 pixel apart."""
+    from astropy.wcs import NoConvergence
+
+    ny, nx = planes[0].hdu.shape[-2:]
+    x, y = np.array([0.0, nx - 1, 0, nx - 1, nx / 2]), np.array([0.0, 0, ny - 1, ny - 1, ny / 2])
+    known = [i for i, b in enumerate(read) if b.wcs is not None]
+    for i in known[1:]:
+        first = read[known[0]]
+        try:
+            with quiet():
+                x1, y1 = pixels_of_sky(read[i].wcs, *sky_of_pixels(first.wcs, x, y))
+            shift = float(np.max(np.hypot(x1 - x, y1 - y)))
+        except (ValueError, NoConvergence):  # a projection that does not reach the other image
+            shift = math.inf
+        if not shift <= 0.1:
+            raise InputError(
+                f"{planes[i].path}: band {names[i]} is not aligned with band {names[known[0]]}: their WCS"
+                f" differ by {shift:.3g} pixels, at most 0.1 is wanted; resample them on one grid first"
+                " (e.g. with reproject)"
+            )
+
+
+def _check_scales(planes: list[Plane], read: list[_Band], names: list[str]) -> None:
+    """InputError where the bands' pixel scales differ."""
+    known = [i for i, b in enumerate(read) if b.scale]
+    for i in known[1:]:
+        first, other = read[known[0]].scale or 1.0, read[i].scale or 1.0
+        if abs(other / first - 1) > 0.01:
+            raise InputError(
+                f"{planes[i].path}: band {names[i]} has pixels of {other:g} arcsec and band {names[known[0]]}"
+                f" of {first:g}; bands must be on one grid: resample them first (e.g. with reproject)"
+            )
+
+
+def _mask(
+    image: np.ndarray, read: list[_Band], factors: list[float], bits: Sequence[str | int] | None
+) -> tuple[np.ndarray, str]:
+    """Pixels that must not be used in some band, and in words why."""
+    raw = np.empty_like(image)  # marks such as -9999 are those of the file's own unit
+    for i, band in enumerate(read):
+        with np.errstate(over="ignore", invalid="ignore"):
+            raw[i] = np.where(np.abs(image[i]) < 1e30, band.pixels, np.nan)
+    mask, words = without_value(raw)
+    said = [words] if words else []
+    for band in read:
+        if band.mask is not None:
+            mask |= band.mask.bad
+            said.append(f"{band.mask.origin} ({band.mask.bad.mean():.2%})")
+        if band.noise.unseen is not None and band.noise.unseen.any():
+            mask |= band.noise.unseen
+            said.append(f"{_NOTHING} ({band.noise.unseen.mean():.2%})")
+    asked = f" for the mask bits {', '.join(map(str, bits))}" if bits else ""
+    return mask, "; ".join(dict.fromkeys(said)) or f"none: no mask extension{asked}, every pixel has a value"

@@ -1,0 +1,88 @@
+"""What the maker of pairs or stamps should know: light off the stamps, stars older than the Universe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mockforge.photometry.spectra.spec import Burst, Populations, Spectra
+
+HELD = 0.95
+"""Share of a galaxy's light below which a stamp is called too small for it."""
+
+
+def light_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
+    """A sentence on the light that falls off the stamps, or None where all of them hold `HELD` of it."""
+    if "fraction_in" not in galaxy:
+        return None
+    least = np.minimum(galaxy["fraction_in"], galaxy["fraction_out"])
+    small = least < HELD
+    if not small.any():
+        return None
+    return (
+        f"{_percent(small.mean())} of the pairs have less than {HELD:.0%} of the galaxy's light on the stamp,"
+        f" at z_in or z_out, the least {least.min():.0%} (columns fraction_in, fraction_out of `galaxy`);"
+        f" `enclose: {HELD:g}` makes stamps large enough"
+    )
+
+
+def stamp_notice(objects: Mapping[str, np.ndarray]) -> str | None:
+    """The same sentence for stamps of one galaxy each, the objects of label 1."""
+    if not {"fraction", "label"} <= set(objects):
+        return None
+    held = objects["fraction"][objects["label"] == 1]
+    small = held < HELD
+    if not small.any():
+        return None
+    return (
+        f"{_percent(small.mean())} of the galaxies have less than {HELD:.0%} of their light on their stamp,"
+        f" the least {held.min():.0%} (column fraction of `objects`): make `stamp` larger"
+    )
+
+
+def age_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
+    """A sentence on stars older than the Universe at the higher redshift, or None where there are none."""
+    if "oldest_stars_gyr" not in galaxy:
+        return None
+    over = galaxy["oldest_stars_gyr"] - galaxy["universe_far_gyr"]
+    old = over > 0
+    if not old.any():
+        return None
+    return (
+        f"{_percent(old.mean())} of the galaxies have stars older than the Universe at the higher redshift,"
+        f" by up to {np.nanmax(over):.1f} Gyr (columns oldest_stars_gyr, universe_far_gyr of `galaxy`):"
+        " `population: constant` moves the stars of the lower redshift; `evolving` has those of the higher"
+    )
+
+
+def age_columns(
+    spectra: Spectra, row: np.ndarray, z_stars: np.ndarray, z_out: np.ndarray, cosmology: str
+) -> dict[str, np.ndarray]:
+    """Ages (N,) of the oldest stars of populations as they are at `z_stars`, and of the Universe at z_out."""
+    from mockforge.photometry.populations.composite import population_age, universe_age
+
+    chosen = spectra.chosen
+    if not isinstance(chosen, Populations):
+        return {}
+    later = np.array([s.chosen.time_gyr if isinstance(s.chosen, Burst) else 0.0 for s in chosen.sfh])
+    later = np.repeat(later, len(chosen.metallicity) * len(chosen.a_v))[row]
+    oldest = np.array([population_age(z, chosen.z_form, cosmology) for z in z_stars.tolist()]) - later
+    return {
+        "oldest_stars_gyr": oldest,
+        "universe_far_gyr": np.array([universe_age(z, cosmology) for z in z_out.tolist()]),
+    }
+
+
+def check_formed(spectra: Spectra, earliest: float, what: str) -> None:
+    """ValueError where populations are asked for at a redshift `earliest` before their first stars."""
+    chosen = spectra.chosen
+    if isinstance(chosen, Populations) and earliest >= chosen.z_form:
+        raise ValueError(
+            f"{what} reaches z = {earliest:g}, and the first stars form at z_form = {chosen.z_form:g}: there"
+            " is no light yet; raise z_form, or stay below it"
+        )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%" if share < 0.995 else f"{100 * share:.0f}%"

@@ -1,0 +1,1 @@
+"""One telescope's image as another would see it."""

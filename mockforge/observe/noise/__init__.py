@@ -1,0 +1,1 @@
+"""Noise: what a detector and a sky add to a noiseless image."""

@@ -1,0 +1,371 @@
+"""Point spread functions: Gaussian, Moffat, Airy or an image, per band, as what draws with them needs.
+
+A PSF is its transfer function, T(k) = sum of psf(r) exp(-i k.r), known at any frequency. `transfer`
+samples it for one stamp: on the grid of the padded stamp and in the zones beyond its Nyquist
+frequency that fold back on it. The bands share a few principal PSFs, so that a galaxy is
+convolved with those and not with every band's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.files import Stamp, stamp
+from mockforge.observe.psf.image import PsfPixels, read_psf_image
+from mockforge.observe.psf.models import Model, Rings, airy, gaussian, image, moffat
+from mockforge.observe.psf.profiles import profile_model
+from mockforge.observe.psf.radial import Radial, together
+from mockforge.observe.psf.spec import Airy, Gaussian, Moffat, Psf, PsfImage
+
+__all__ = [
+    "Airy",
+    "Gaussian",
+    "Moffat",
+    "Psf",
+    "PsfImage",
+    "Transfer",
+    "Zone",
+    "models",
+    "pivot_um",
+    "psf_fwhm_arcsec",
+    "psf_notes",
+    "transfer",
+]
+
+_SHARED = 5e-4
+"""Principal PSFs are kept until all bands are this near theirs, relative to the central value."""
+_OUTSIDE = 0.05
+"""The padding round a stamp reaches as far as the circle that leaves this much of a PSF outside."""
+_ZONES = 3
+"""Multiples of the sampling frequency on each side that may fold back."""
+_TURNS = range(-_ZONES, _ZONES + 1)
+_ORDER = sorted(itertools.product(_TURNS, _TURNS), key=lambda g: (g != (0, 0), g))
+_LOOKED = 48
+"""Side of the grid at whose frequencies the principal PSFs are found."""
+_FOLDED = (3e-4, 1.2e-3)
+"""Transfer functions, the pixel's included, below the first are left out there, from the second on
+they are whole: an edge between would ring along the axes of the image, far from a bright source."""
+
+
+@dataclass(frozen=True, eq=False)
+class Zone:
+    """Frequencies k + 2 pi g of a rectangle of the grid's, where a transfer function matters."""
+
+    g: tuple[int, int]
+    """Multiples (y, x) of the sampling frequency."""
+    rows: slice
+    """Of the grid's frequencies along y."""
+    columns: slice
+    """Of the grid's frequencies along x, those of a real transform."""
+    basis: Any
+    """(J, rows, columns): the principal PSFs' transfer functions times the pixel's; float32 where
+    they are real, as those of symmetric PSFs are, else complex64."""
+    strength: Any
+    """(rows, columns) float32: the largest of the bands' transfer functions, times the pixel's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """The PSFs of all bands, sampled for stamps of one shape and pixel scale, radians per pixel."""
+
+    shape: tuple[int, int]
+    """Height and width of a stamp, pixels."""
+    grid: tuple[int, int]
+    """Height and width of the padded stamp, pixels."""
+    fwhm_arcsec: np.ndarray
+    """(C,) full width at half maximum, measured on each PSF without the pixel."""
+    mix: Any
+    """(C, J) float32: each band's PSF in terms of the principal ones."""
+    basis: Any
+    """(J, grid y, grid x // 2 + 1) as `Zone.basis`: without the pixel, at the grid's own frequencies."""
+    zones: tuple[Zone, ...]
+    """The grid's own frequencies, whole, then what folds back on them."""
+    _on: dict[str, Transfer] = field(default_factory=dict, repr=False)
+
+    def on(self, device: Any) -> Transfer:
+        """The same with torch tensors on a device, made once."""
+        import torch
+
+        key = str(device)
+        if key not in self._on:
+
+            def there(array: np.ndarray) -> torch.Tensor:
+                return torch.from_numpy(array).to(device)
+
+            zones = tuple(replace(z, basis=there(z.basis), strength=there(z.strength)) for z in self.zones)
+            mix, basis = there(self.mix), there(self.basis)
+            self._on[key] = replace(self, mix=mix, basis=basis, zones=zones)
+        return self._on[key]
+
+
+def transfer(psf: Psf, bands: Sequence[str], pixel_scale_arcsec: float, shape: tuple[int, int]) -> Transfer:
+    """The transfer functions of `psf` in `bands`, for stamps of `shape` (height, width).
+
+    Made once for equal arguments and unchanged files. InputError: a PSF image that cannot be
+    read or is not finite or has no positive sum, no pixel scale, a number of widths, files or
+    wavelengths that is not that of the bands, an unknown band or survey.
+    """
+    own = tuple(stamp(path) for path in psf.files_read().values())
+    stamps = _stamps(psf.image) if psf.image is not None else own
+    return _transfer(psf, tuple(bands), float(pixel_scale_arcsec), (int(shape[0]), int(shape[1])), stamps)
+
+
+def psf_fwhm_arcsec(psf: Psf, bands: Sequence[str], pixel_scale_arcsec: float) -> tuple[float, ...]:
+    """Full width at half maximum in each band, without the pixel. InputError as `transfer`."""
+    stamps = _stamps(psf.image) if psf.image is not None else ()
+    found = _optics(psf, tuple(bands), float(pixel_scale_arcsec), stamps).fwhm_arcsec
+    return tuple(float(f) for f in found)
+
+
+def _stamps(image: PsfImage) -> tuple[tuple[str, *Stamp], ...]:
+    """Time and size of each file, so that a file that changed is read again."""
+    out = []
+    for name in image.files:
+        path = Path(image.folder).expanduser() / Path(name).expanduser()
+        if not path.is_file():
+            raise InputError(
+                f"PSF image {path}: there is no such file; `folder` is where `files` are looked for"
+            )
+        out.append((str(path), *stamp(path)))
+    return tuple(out)
+
+
+@dataclass(frozen=True, eq=False)
+class _Optics:
+    """What the transfer functions of all bands share, whatever the stamp."""
+
+    models: tuple[Model, ...]
+    rings: tuple[Rings, ...]
+    fwhm_arcsec: np.ndarray
+    mix: np.ndarray
+    """(C, J) each band's PSF in terms of the principal ones."""
+    unmix: np.ndarray
+    """(J, C) the principal PSFs in terms of the bands'."""
+    real: bool
+    """The principal transfer functions are real."""
+    radial: Radial | None
+    """Of round PSFs: the largest of the bands' sizes, then the J principal transfer functions."""
+    bound: Radial | None
+    """Of round PSFs: what no band exceeds at or beyond a frequency."""
+
+    def at(self, kx: np.ndarray, ky: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The largest of the bands' transfer functions, and the principal ones (J, ...)."""
+        if self.radial is not None:
+            found = np.moveaxis(self.radial(kx**2 + ky**2), -1, 0)
+            return found[0], found[1:]
+        each = np.stack([model.at(kx, ky) for model in self.models])
+        basis = np.tensordot(self.unmix, each, axes=1)
+        return abs(each).max(axis=0), np.real(basis) if self.real else basis
+
+    def most(self, k: np.ndarray) -> np.ndarray:
+        """No band's transfer function exceeds this at or beyond |k|."""
+        if self.bound is not None:
+            return self.bound(k**2)[..., 0]
+        return np.where(k <= max(model.highest for model in self.models), np.inf, 0.0)
+
+
+@lru_cache(maxsize=32)
+def _optics(psf: Psf, bands: tuple[str, ...], scale: float, stamps: tuple[Any, ...]) -> _Optics:
+    made = tuple(models(psf, bands))
+    rings = tuple(Rings.of(model) for model in made)
+    fwhm = np.array([ring.fwhm() for ring in rings])
+    ky, kx = (np.stack([f + g[i] for g in _ORDER]) for i, f in enumerate(_frequencies((_LOOKED, _LOOKED))))
+    each = np.stack([model.at(2 * math.pi / scale * kx, 2 * math.pi / scale * ky) for model in made])
+    mix, unmix = _principal(each, np.sinc(ky) * np.sinc(kx))
+    basis = np.tensordot(unmix, each, axes=1)
+    real = bool(abs(np.imag(basis)).max() < 1e-6 * abs(basis).max())
+    tables = [model.radial for model in made if model.radial is not None]
+    if len(tables) < len(made):
+        return _Optics(made, rings, fwhm, mix, unmix, real, None, None)
+    all_bands = together(tables)
+    largest = np.abs(all_bands.values).max(axis=1, keepdims=True)
+    principal = all_bands.mixed(unmix)
+    values = np.concatenate([largest, principal.values], axis=1)
+    return _Optics(
+        made, rings, fwhm, mix, unmix, real, replace(principal, values=values), all_bands.falling()
+    )
+
+
+@lru_cache(maxsize=32)
+def _transfer(
+    psf: Psf, bands: tuple[str, ...], scale: float, shape: tuple[int, int], stamps: tuple[Any, ...]
+) -> Transfer:
+    optics = _optics(psf, bands, scale, stamps)
+    reach = max(ring.reach(_OUTSIDE, 0.5 * max(shape) * scale) for ring in optics.rings) / scale
+    grid = (_fast(shape[0] + 2 * max(2, math.ceil(reach))), _fast(shape[1] + 2 * max(2, math.ceil(reach))))
+    kind = np.float32 if optics.real else np.complex64
+    unit = 2 * math.pi / scale
+    own, zones = None, []
+    for g in _ORDER:
+        ky, kx = (f + turn for f, turn in zip(_frequencies(grid), g, strict=True))
+        box: tuple[slice, slice] | None = (slice(0, ky.size), slice(0, kx.size))
+        if g != (0, 0) and (box := _box(optics, ky, kx, unit)) is None:
+            continue
+        assert box is not None
+        ky, kx = ky[box[0]], kx[:, box[1]]
+        seen, basis = optics.at(unit * kx, unit * ky)
+        pixel = np.sinc(ky) * np.sinc(kx)
+        seen = seen * abs(pixel)
+        if g == (0, 0):
+            own = np.ascontiguousarray(basis, kind)
+            through = basis * pixel
+        else:
+            where = np.nonzero(seen > _FOLDED[0])
+            if not len(where[0]):
+                continue
+            inner = tuple(slice(int(w.min()), int(w.max()) + 1) for w in where)
+            seen, pixel, basis = seen[inner], pixel[inner], basis[(slice(None), *inner)]
+            through = basis * (pixel * _fading(seen))
+            box = tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True))
+        rows, columns = box
+        most = np.ascontiguousarray(seen, np.float32)
+        zones.append(Zone(g, rows, columns, np.ascontiguousarray(through, kind), most))
+    return Transfer(shape, grid, optics.fwhm_arcsec, optics.mix.astype(np.float32), own, tuple(zones))
+
+
+def _box(optics: _Optics, ky: np.ndarray, kx: np.ndarray, unit: float) -> tuple[slice, slice] | None:
+    """Rows and columns of a zone outside of which all is below `_FOLDED`; None where it all is."""
+    out = []
+    for k, other in ((ky.ravel(), kx), (kx.ravel(), ky)):
+        most = optics.most(unit * np.hypot(k, abs(other).min())) * np.maximum(abs(np.sinc(k)), 1e-9)
+        found = np.flatnonzero(most * abs(np.sinc(other)).max() > _FOLDED[0])
+        if not len(found):
+            return None
+        out.append(slice(int(found[0]), int(found[-1]) + 1))
+    return out[0], out[1]
+
+
+def _fading(strength: np.ndarray) -> np.ndarray:
+    """0 to 1 over `_FOLDED`, without a corner."""
+    low, high = _FOLDED
+    place = np.log(np.maximum(strength, low) / low) / math.log(high / low)
+    return 0.5 * (1 - np.cos(math.pi * np.minimum(place, 1.0)))
+
+
+def _frequencies(grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles per pixel along y and x of a real transform of the grid."""
+    return np.fft.fftfreq(grid[0])[:, None], np.fft.rfftfreq(grid[1])[None, :]
+
+
+def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
+    """The transfer function of each band. InputError as `transfer`."""
+    if psf.gaussian is not None:
+        return [gaussian(w) for w in _each(psf.gaussian.fwhm_arcsec, bands, "fwhm_arcsec")]
+    if psf.moffat is not None:
+        widths = _each(psf.moffat.fwhm_arcsec, bands, "fwhm_arcsec")
+        return [moffat(w, psf.moffat.beta) for w in widths]
+    if psf.airy is not None:
+        given = psf.airy.wavelength_um or tuple(pivot_um(band) for band in bands)
+        waves = _each(given, bands, "wavelength_um")
+        return [airy(psf.airy.diameter_m, psf.airy.obscuration, w) for w in waves]
+    if psf.image is not None:
+        return _images(psf.image, bands)
+    if psf.profile is not None:
+        return [profile_model(one) for one in _each(psf.profile, bands, "profile")]
+    from mockforge.observe.surveys import survey_models
+
+    return survey_models(str(psf.survey), bands)
+
+
+def pivot_um(band: str) -> float:
+    """Pivot wavelength of a band in micrometres (Bessell & Murphy 2012, PASP 124, 140, equation A16)."""
+    from mockforge.photometry.bands import curve
+
+    wave, throughput = curve(band)  # straight lines between points, each a + b wave
+    step = np.diff(wave)
+    b = np.divide(np.diff(throughput), step, out=np.zeros_like(step), where=step > 0)
+    a = throughput[:-1] - b * wave[:-1]
+    photons = a / 2 * np.diff(wave**2) + b / 3 * np.diff(wave**3)
+    per_wave = a * np.diff(np.log(wave)) + b * step
+    return 1e-4 * math.sqrt(photons.sum() / per_wave.sum())
+
+
+def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:
+    out = []
+    for path, found in _read(psf):
+        if found.pixel_scale_arcsec is None:
+            raise InputError(
+                f"PSF image {path}: the header gives no pixel scale; give it in"
+                " arcsec, as `pixel_scale_arcsec` (--psf-scale of `mockforge degrade`)"
+            )
+        if found.note:
+            warnings.warn(found.note, stacklevel=2)
+        out.append(image(found.pixels, found.pixel_scale_arcsec, psf.includes_pixel, found.centre))
+    return list(_each(tuple(out), bands, "files"))
+
+
+def _read(psf: PsfImage) -> list[tuple[Path, PsfPixels]]:
+    count = max(len(psf.files), len(psf.extensions or ()))
+    extensions = psf.extensions or (None,)
+    scales = (
+        psf.pixel_scale_arcsec if isinstance(psf.pixel_scale_arcsec, tuple) else (psf.pixel_scale_arcsec,)
+    )
+    for key, values in (("files", psf.files), ("extensions", extensions), ("pixel_scale_arcsec", scales)):
+        if len(values) not in (1, count):
+            raise InputError(
+                f"PSF images: {len(values)} `{key}` for {count} images; give one, or one per band"
+            )
+    out = []
+    for i in range(count):
+        path = Path(psf.folder).expanduser() / Path(psf.files[i % len(psf.files)]).expanduser()
+        out.append((path, read_psf_image(path, extensions[i % len(extensions)], scales[i % len(scales)])))
+    return out
+
+
+def psf_notes(spec: Any) -> list[str]:
+    """What is done to the PSF images that a configuration names, anywhere in it, a sentence each."""
+    if isinstance(spec, PsfImage):
+        return [found.note for _, found in _read(spec) if found.note]
+    parts = [getattr(spec, f.name) for f in fields(spec)] if is_dataclass(spec) else spec
+    if not isinstance(parts, (list, tuple)):
+        return []
+    return list(dict.fromkeys(note for part in parts for note in psf_notes(part)))
+
+
+def _each(values: Any, bands: Sequence[str], key: str) -> tuple[Any, ...]:
+    """One value per band, from one or from that many."""
+    values = values if isinstance(values, tuple) else (values,)
+    if len(values) not in (1, len(bands)):
+        raise InputError(
+            f"psf: {len(values)} values of `{key}` for {len(bands)} bands ({', '.join(bands)});"
+            " give one, or one per band"
+        )
+    return values * len(bands) if len(values) == 1 else values
+
+
+def _principal(each: np.ndarray, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(C, J) and its inverse (J, C) for (C, ...): as few J as hold every band to `_SHARED`.
+
+    `pixel` (...) is what the pixels leave of each frequency, and so how much it matters.
+    """
+    parts = (np.real(each * pixel), np.imag(each * pixel))
+    flat = np.concatenate([part.reshape(len(each), -1) for part in parts], axis=1)
+    square, u = np.linalg.eigh(flat @ flat.T)  # the singular vectors, from a matrix of bands alone
+    u = u[:, ::-1] * np.where(u[:, ::-1].sum(axis=0) < 0, -1.0, 1.0)
+    s = np.sqrt(np.maximum(square[::-1] / square[-1], 1e-30))
+    j = 1
+    while j < len(s) and abs(u[:, :j] @ (u[:, :j].T @ flat) - flat).max() > _SHARED:
+        j += 1
+    return u[:, :j] * s[:j], u[:, :j].T / s[:j, None]
+
+
+def _fast(n: int) -> int:
+    """The next even size that Fourier transforms are fast at: factors 2, 3 and 5."""
+    while True:
+        rest = n
+        for p in (2, 3, 5):
+            while rest % p == 0:
+                rest //= p
+        if rest == 1 and n % 2 == 0:
+            return n
+        n += 1

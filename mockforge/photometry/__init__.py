@@ -1,0 +1,1 @@
+"""From spectra to fluxes: bands, cosmology, hydrogen, K-corrections."""

@@ -1,0 +1,212 @@
+"""Bandpasses by name or path: curves that galsim carries, fits that are bundled, and a user's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.files import located, named, sha256_of
+from mockforge.names import check_bands
+from mockforge.photometry.band_table import (
+    BANDPASSES,
+    CANDELS_GOODSS,
+    FILTERS,
+    canonical,
+    known_bands,
+    unknown,
+)
+from mockforge.photometry.filter_files import read_filter
+
+if TYPE_CHECKING:
+    import galsim
+
+_TAIL = 1e-5
+"""Ends of galsim's curves that hold less than this part of all photons are left out."""
+
+_ENDINGS = (".dat", ".txt", ".csv", ".ecsv", ".fits", ".fit", ".par", ".filter", ".res", ".asc", ".tab",
+            ".pb", ".xml", ".vot")  # fmt: skip
+"""Of files that hold curves."""
+
+
+__all__ = [
+    "BANDPASSES", "CANDELS_GOODSS", "Band", "BandName", "OwnBand", "band", "bandpass", "bands_of", "curve",
+    "origin",
+]  # fmt: skip
+
+
+class OwnBand(str):
+    """The name of a band whose curve is a user's file.
+
+    It is its name wherever names are used; two are equal where name and content of the file are.
+    """
+
+    path: str
+    """The file, as the user named it."""
+    sha256: str
+    """Of the curve that is meant: another content is another band."""
+
+    def __new__(cls, name: str, path: str, sha256: str) -> OwnBand:
+        made = super().__new__(cls, name)
+        made.path, made.sha256 = path, sha256
+        return made
+
+    @property
+    def word(self) -> str:
+        """What a recipe says for it."""
+        return f"{self}={self.path}"
+
+    def __eq__(self, other: object) -> bool:
+        same = str.__eq__(self, other) if isinstance(other, str) else False
+        return same and (not isinstance(other, OwnBand) or other.sha256 == self.sha256)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OwnBand, (str(self), self.path, self.sha256)
+
+
+def band(word: Any) -> str:
+    """The band that a recipe's word means.
+
+    The name of a bundled curve, or another name for it (`ACS_F606W`); the path of a filter file, whose
+    band is called as the file; `NAME=PATH` or `{NAME: PATH}`. InputError where there is no such
+    band, its file cannot be used, or its name is that of a bundled band.
+    """
+    if isinstance(word, OwnBand):
+        return word
+    if isinstance(word, dict) and len(word) == 1:
+        ((name, path),) = word.items()
+        if isinstance(name, str) and isinstance(path, str):
+            return _own(name, path)
+    if not isinstance(word, str):
+        raise InputError("should be a band's name, the path of a filter file, or {name: path}")
+    known = canonical(word)
+    if known is not None:
+        return known
+    name, mark, path = word.partition("=")
+    if mark and path:
+        return _own(name.strip(), path.strip())
+    if "/" in word or word.startswith("~") or word.lower().endswith(_ENDINGS):
+        return _own(Path(word).name.partition(".")[0], word)
+    raise InputError(unknown(word))
+
+
+def bands_of(words: Sequence[Any]) -> tuple[str, ...]:
+    """The bands of a recipe's words, one or more and different. InputError as `band`."""
+    made = tuple(band(word) for word in words)
+    if not made or len({str(name) for name in made}) < len(made):
+        raise InputError(f"bands should be one or more different names, found {list(map(str, words))}")
+    return made
+
+
+def _own(name: str, path: str) -> OwnBand:
+    check_bands((name,), "band")
+    if canonical(name) is not None:
+        raise InputError(
+            f"band {name!r} ({path}): this is the name of a bundled curve ({canonical(name)}); give yours"
+            f" another, such as {{my_{name}: {path}}}"
+        )
+    file = located(path)
+    read_filter(file)
+    return OwnBand(name, path, sha256_of(file))
+
+
+class _BandWord:
+    """Reads a band in a recipe, and says which file its curve is from."""
+
+    def files(self, word: str) -> dict[str, Path]:
+        made = band(word)
+        return named([made.path]) if isinstance(made, OwnBand) else {}
+
+    def origins(self, word: str) -> dict[str, str]:
+        made = band(word)
+        if not isinstance(made, OwnBand):
+            return {}
+        wave, _ = curve(made)
+        return {f"band {made}": f"{made.path}, {wave[0]:.0f} to {wave[-1]:.0f} Angstrom"}
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(band)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        own = {"type": "object", "additionalProperties": {"type": "string"}, "maxProperties": 1}
+        return {"anyOf": [{"enum": list(known_bands())}, {"type": "string"}, own | {"minProperties": 1}]}
+
+
+Band = Annotated[str, _BandWord()]
+"""A band in a configuration: see `band`."""
+
+BandName: Any = Literal[*known_bands()]
+"""The names of the bands whose curves come with the package."""
+
+
+@cache
+def _fitted() -> dict[str, np.ndarray]:
+    """The bundled fits: name -> (K, 2) wavelength in Angstrom and throughput, 1 at the peak."""
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for file in ("bandpasses.txt", "filters.txt"):
+        text = Path(__file__).with_name("data").joinpath(file).read_text()
+        for line in text.splitlines():
+            if not line.startswith("#"):
+                name, wave, throughput = line.split()
+                rows.setdefault(name, []).append((float(wave), float(throughput)))
+    return {name: np.array(points) for name, points in rows.items()}
+
+
+def bandpass(name: str) -> galsim.Bandpass:
+    """The galsim Bandpass of this band; InputError names the nearest one we have."""
+    import galsim
+
+    name = band(name)
+    if name in BANDPASSES:
+        return galsim.Bandpass(BANDPASSES[name], wave_type="nm")
+    wave, throughput = curve(name)
+    table = galsim.LookupTable(wave, throughput, interpolant="linear")
+    return galsim.Bandpass(table, wave_type="Ang")
+
+
+def curve(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Throughput of a band: wavelength in Angstrom and the fraction of photons detected, float64.
+
+    The curve's own points, to be read as linear between them; a bundled fit and a user's curve have
+    their peak at 1. InputError names the nearest band we have, or what is wrong with a file.
+    """
+    return _curve(band(name))
+
+
+@cache
+def _curve(name: str) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(name, OwnBand):
+        return read_filter(located(name.path))
+    if name not in BANDPASSES:
+        points = _fitted()[name]
+        return points[:, 0], points[:, 1]
+    found = bandpass(name)
+    wave = 10.0 * np.asarray(found.wave_list, dtype=np.float64)
+    throughput = np.asarray(found(wave / 10.0), dtype=np.float64)
+    photons = 0.5 * (throughput[1:] + throughput[:-1]) * np.diff(wave)
+    below = np.concatenate([[0.0], np.cumsum(photons)]) / photons.sum()
+    first = int(np.searchsorted(below, _TAIL, side="right")) - 1
+    last = int(np.searchsorted(below, 1.0 - _TAIL, side="left"))
+    return wave[first : last + 1], throughput[first : last + 1]
+
+
+def origin(name: str) -> str:
+    """Where a band's curve is from, in words."""
+    name = band(name)
+    if isinstance(name, OwnBand):
+        return f"{name}: {name.path}"
+    if name in BANDPASSES:
+        return f"{name}: {BANDPASSES[name]} of galsim"
+    library, theirs = FILTERS.get(name, ("the CANDELS GOODS-S catalogue", "curve"))
+    return f"{name}: {theirs} of {library}"

@@ -1,0 +1,1 @@
+"""Composite stellar populations: histories, metallicities, dust and ionised gas."""

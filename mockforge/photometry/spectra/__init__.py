@@ -1,0 +1,1 @@
+"""Which spectra galaxies have, and where they are read from."""

@@ -1,0 +1,184 @@
+"""Galaxies on stamps: components times their spectra, with and without the PSF, in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mockforge.observe.psf.transfer import Transfer
+from mockforge.profiles.lanes import spared
+from mockforge.profiles.sersic import sersic
+from mockforge.profiles.through_psf import needs, seen_knots, seen_sersics
+from mockforge.torch_state import steadily
+
+_BATCH = 256
+"""Galaxies worked on together."""
+_BLOCK = 2**18
+"""Pixels of padded stamps transformed at once: they then stay in a core's cache."""
+
+
+@dataclass(frozen=True)
+class Sersics:
+    """Sersic components, each (N, K) float64 on one device: component k of galaxy i."""
+
+    x: Tensor
+    """Centre, pixels; pixel centres are integers."""
+    y: Tensor
+    """Centre, pixels."""
+    r_e: Tensor
+    """Semi-major axis of the ellipse that holds half the light, pixels."""
+    n: Tensor
+    """Sersic index, 0.3 to 8."""
+    axis_ratio: Tensor
+    """Minor over major axis."""
+    position_angle: Tensor
+    """Of the major axis, degrees from +x towards +y."""
+    asymmetry: Tensor
+    """s of the factor (1 - s cos(phi - phi_0)), 0 to 1; phi is the azimuth in the ellipse, turned so
+    that it is the angle from +x towards +y on the major axis (and everywhere for a round galaxy)."""
+    asymmetry_angle: Tensor
+    """phi_0, degrees: the faint side."""
+
+
+@dataclass(frozen=True)
+class Knots:
+    """Gaussian knots, each (N, J) float64; those of a galaxy share one spectrum."""
+
+    x: Tensor
+    """Centre, pixels."""
+    y: Tensor
+    """Centre, pixels."""
+    sigma: Tensor
+    """Standard deviation, pixels."""
+    weight: Tensor
+    """Fraction of the knots' flux; 0 for a knot that is not there. A galaxy's add up to 1."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What `draw` returns, float32."""
+
+    clean: Tensor
+    """(N, C, H, W) nJy, before the PSF."""
+    psf: Tensor | None
+    """(N, C, H, W) nJy, seen through the PSF."""
+    profile: Tensor
+    """(N, K[+1], H, W) fraction of a component's flux in each pixel, before the PSF; knots last."""
+
+
+@steadily()
+def draw(
+    sersics: Sersics, knots: Knots | None, sed: Tensor, shape: tuple[int, int], psf: Transfer | None = None
+) -> Drawn:
+    """Paint galaxies on stamps of `shape` (height, width).
+
+    `sed` (N, C, K[+1]) is the total flux in nJy of each component in each band, knots last. With
+    `psf`, made by `mockforge.observe.psf.transfer.transfer` for this shape and these bands, the image
+    through it as well; light from beyond the stamp comes in as far as the PSF reaches.
+    """
+    s = {name: value.double() for name, value in vars(sersics).items()}
+    if not bool((sersics.asymmetry != 0).any()):
+        del s["asymmetry"], s["asymmetry_angle"]
+    if psf is not None and psf.shape != tuple(shape):
+        raise ValueError(f"the PSF is made for stamps of {psf.shape}, not {tuple(shape)}")
+    psf = psf if psf is None else psf.on(sed.device)
+    count, bands, components = sed.shape
+    clean, profile = (_empty((count, of, *shape), sed.device) for of in (bands, components))
+    drawn = Drawn(clean, None if psf is None else _empty(clean.shape, sed.device), profile)
+    for i in range(0, count, _BATCH):
+        part = slice(i, i + _BATCH)
+        own = None if knots is None else {name: v[part].double() for name, v in vars(knots).items()}
+        weights = sed[part].float()
+        _draw({name: value[part] for name, value in s.items()}, own, weights, psf, _cut(drawn, part))
+    return drawn
+
+
+def _empty(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Space for float32; on a CPU NumPy's, which comes in huge pages: half the page faults."""
+    if device.type != "cpu":
+        return torch.empty(shape, device=device)
+    return torch.from_numpy(np.empty(shape, dtype=np.float32))
+
+
+def _cut(drawn: Drawn, part: slice) -> Drawn:
+    """Some of the galaxies, as views."""
+    return Drawn(drawn.clean[part], None if drawn.psf is None else drawn.psf[part], drawn.profile[part])
+
+
+def _draw(
+    s: dict[str, Tensor], knots: dict[str, Tensor] | None, weights: Tensor, psf: Transfer | None, out: Drawn
+) -> None:
+    """Some of the galaxies, into `out`."""
+    count, components = s["x"].shape
+    shape = (out.profile.shape[2], out.profile.shape[3])
+    flat = {name: value.reshape(-1) for name, value in s.items()}
+    if psf is None or out.psf is None:
+        out.profile[:, :components] = _pixels(flat, shape).unflatten(0, (count, components))
+        if knots is not None:
+            out.profile[:, components] = _knots(knots, shape)
+        _mix(weights, out.profile, out.clean)
+        return
+    top, left = (psf.grid[0] - shape[0]) // 2, (psf.grid[1] - shape[1]) // 2
+    window = (slice(top, top + shape[0]), slice(left, left + shape[1]))
+    padded = flat | {"x": flat["x"] + left, "y": flat["y"] + top}
+    profile = _empty((count * components, *shape), weights.device)
+    seen = _empty((count * components, psf.mix.shape[1], *shape), weights.device)
+    need = needs(padded, psf)
+    order, beyond = need.order(), need.low[:, 0] >= 0
+    near, far = order[~beyond[order]], order[beyond[order]]
+    if len(near):
+        profile[near] = _pixels({name: value[near] for name, value in flat.items()}, shape)
+    pixels = _pixels({name: value[far] for name, value in padded.items()}, psf.grid) if len(far) else None
+    if pixels is not None:
+        profile[far] = pixels[(..., *window)]
+    size = max(1, _BLOCK // (psf.grid[0] * psf.grid[1]))
+    for chosen, beyond in ((near, None), (far, pixels)):
+        for i in range(0, len(chosen), size):
+            some = chosen[i : i + size]
+            part = {name: value[some] for name, value in padded.items()}
+            wide = None if beyond is None else beyond[i : i + size]
+            seen[some] = seen_sersics(part, psf, need[some], wide, window)
+    out.profile[:, :components] = profile.unflatten(0, (count, components))
+    seen = seen.unflatten(0, (count, components))
+    if knots is not None:
+        out.profile[:, components] = _knots(knots, shape)
+        knots = knots | {"x": knots["x"] + left, "y": knots["y"] + top}
+        parts = [{name: v[i : i + size] for name, v in knots.items()} for i in range(0, count, size)]
+        through = torch.cat([seen_knots(part, psf, window) for part in parts])
+        seen = torch.cat([seen, through[:, None]], dim=1)
+    both = (weights[:, :, :, None] * psf.mix[:, None, :]).flatten(2)
+    _mix(weights, out.profile, out.clean)
+    _mix(both, seen.flatten(1, 2), out.psf)
+
+
+def _mix(weights: Tensor, profile: Tensor, out: Tensor) -> None:
+    """Spectra (N, C, K) times profiles (N, K, H, W), added up one after the other, into (N, C, H, W)."""
+    for own, some, into in zip(weights[..., None, None], profile, out, strict=True):
+        torch.mul(own[:, 0], some[0], out=into)
+        for k in range(1, len(some)):
+            into.addcmul_(own[:, k], some[k])
+
+
+def _pixels(flat: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:
+    """Sersic components on a grid without PSF."""
+    lopsided = (flat["asymmetry"], flat["asymmetry_angle"]) if "asymmetry" in flat else None
+    names = ("x", "y", "r_e", "n", "axis_ratio", "position_angle")
+    x, y, r_e, n, q, angle = (flat[name] for name in names)
+    return sersic(x, y, r_e, n, q, angle, shape, asymmetry=lopsided)
+
+
+def _knots(knots: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:
+    """The knots of each galaxy on a grid, (N, H, W), each pixel integrated."""
+    place = [torch.arange(n + 1, device=knots["x"].device, dtype=torch.float64) - 0.5 for n in shape]
+    scale = 0.5**0.5 / knots["sigma"][..., None]
+    x = (place[1] - knots["x"][..., None]) * scale
+    y = (place[0] - knots["y"][..., None]) * scale
+    x, y = (torch.erf(spared(v))[: len(v)].diff(dim=-1).float() / 2 for v in (x, y))
+    y = (y * knots["weight"].float()[..., None])[..., None]
+    out = y[:, 0] * x[:, 0, None]
+    for j in range(1, x.shape[1]):
+        out += y[:, j] * x[:, j, None]
+    return out

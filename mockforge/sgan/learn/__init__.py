@@ -1,0 +1,1 @@
+"""From a real field to a trained SGAN."""

@@ -1,0 +1,183 @@
+"""`mockforge train` of a SGAN: the recipe's root, and from a user's field to trained weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from mockforge.config import Positive, config
+from mockforge.errors import InputError
+from mockforge.field.field import Field
+from mockforge.files import located
+from mockforge.rng import Stream
+from mockforge.sgan.config import Adam, Critic, Crops, Forge, InstrumentChoice, Loss, Network, PatchCritic
+from mockforge.sgan.learn.crops import Crops as FieldCrops
+from mockforge.sgan.learn.density import measure_density
+from mockforge.sgan.learn.prepare import Cut, Prepared, prepare
+from mockforge.sgan.learn.task import SganTask
+from mockforge.sgan.model import Model, load_model
+from mockforge.sgan.networks.make import make_critic
+from mockforge.sgan.paint.painter import Scaling
+from mockforge.train.config import TrainConfig
+from mockforge.train.first_weights import first_weights
+from mockforge.train.run import TrainRecipe
+
+
+@config
+class TrainingField:
+    """The real field to learn: aligned bands, as files, extensions or planes."""
+
+    files: tuple[str, ...]
+    """One FITS file a band, from blue to red; or one file with all bands."""
+    folder: str = "."
+    """Where the files are; relative paths start from here."""
+    bands: tuple[str, ...] | None = None
+    """Names of the bands, in the order of the files."""
+    extensions: tuple[int | str, ...] | None = None
+    """Extension of each file (or of each band in the one file); by default the first image."""
+    zeropoint: float | tuple[float, ...] | None = None
+    """AB magnitude of one count, for all bands or each; needed where the headers do not say."""
+    sha256: tuple[str, ...] | None = None
+    """Digests of the files, checked before they are read, so that a run is of known data."""
+    pixel_scale_arcsec: Positive | None = None
+    """Pixel scale where the headers hold no WCS."""
+    mask_bits: tuple[int | str, ...] | None = None
+    """Bits of a mask beside the bands that make a pixel unusable; by default known planes of defects."""
+    cut: Cut = Cut()
+    """What of it to use."""
+
+    def files_read(self) -> dict[str, Path]:
+        """The files, whatever folder they are in now."""
+        folder = Path(self.folder).expanduser()
+        return {f"file {name}": located(folder / Path(name).expanduser()) for name in self.files}
+
+
+@config
+class TrainSgan(TrainRecipe):
+    """A recipe for `mockforge train`: a SGAN from a real field."""
+
+    start_from: str = ""
+    """A model whose weights the generator begins with, where their shapes fit: a bundled model's name
+    or a path. What hangs on the number of bands begins fresh if that differs. Empty = all fresh."""
+    field: TrainingField
+    """The real field."""
+    instrument: InstrumentChoice = InstrumentChoice()
+    """How PSF and noise are measured (network `forge`)."""
+    network: Network = Network(forge=Forge())
+    """The generator."""
+    critic: Critic = Critic(patch=PatchCritic())
+    """The discriminator."""
+    crops: Crops = Crops()
+    """Crop sizes and batch."""
+    loss: Loss = Loss()
+    """The adversarial loss."""
+    adam: Adam = Adam()
+    """Learning rates."""
+    train: TrainConfig = TrainConfig()
+    """The loop: steps, precision, checkpoints."""
+
+    def files_read(self) -> dict[str, Path]:
+        """The model that it starts from."""
+        from mockforge.train.model_files import model_files
+
+        return model_files(self.start_from) if self.start_from else {}
+
+    def task(self, recipe_text: str = "") -> SganTask:
+        """Fresh networks, the field and the losses."""
+        found = read_training_field(self.field)
+        ready = prepare(found.image, found.mask, self.field.cut, self.instrument)
+        notes = self.notes(recipe_text, {"files": ", ".join(self.field.files)})
+        return make_task(self, ready, found.bands, found.pixel_scale_arcsec, notes, found.origin)
+
+
+def read_training_field(spec: TrainingField) -> Field:
+    """The recipe's field in nJy."""
+    from mockforge.field.fits.read import read_field
+
+    paths = [Path(spec.folder).expanduser() / Path(name).expanduser() for name in spec.files]
+    _check_digests(paths, spec.sha256 or ())
+    zeropoint = list(spec.zeropoint) if isinstance(spec.zeropoint, tuple) else spec.zeropoint
+    return read_field(
+        paths,
+        bands=spec.bands,
+        extensions=spec.extensions,
+        zeropoint=zeropoint,
+        pixel_scale_arcsec=spec.pixel_scale_arcsec,
+        mask_bits=spec.mask_bits,
+        require_njy=True,
+    )
+
+
+def _check_digests(paths: list[Path], wanted: tuple[str, ...]) -> None:
+    if wanted and len(wanted) != len(paths):
+        raise InputError(f"field.sha256 has {len(wanted)} digests for {len(paths)} files; give one each")
+    for path, digest in zip(paths, wanted, strict=False):
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; see field.files and field.folder")
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != digest.lower():
+            raise InputError(f"{path}: sha256 is {found}, field.sha256 says {digest}; download it again")
+
+
+def make_task(
+    recipe: TrainSgan, ready: Prepared, bands: tuple[str, ...], pixel_scale_arcsec: float | None,
+    notes: Mapping[str, object] | None = None, origin: Mapping[str, str] | None = None,
+) -> SganTask:  # fmt: skip
+    """The training task: fresh networks (weights from the recipe's seed), field, losses."""
+    known = pixel_scale_arcsec and all(f == f for f in ready.psf_fwhm_pix)
+    crowded, density = None, None
+    if recipe.network.forge is not None and recipe.network.forge.density:
+        y, x = ready.sources.T
+        crowded, density = measure_density(y, x, ready.mask, recipe.network.forge.density_smooth_pix)
+    scaling = Scaling()
+    if recipe.network.smith2019 is not None:
+        scaling = Scaling(tuple(c[0] for c in ready.clip), tuple(c[1] for c in ready.clip))
+    with first_weights(Stream(recipe.seed, ("weights",))):
+        model = Model(
+            name=recipe.name,
+            network=recipe.network.chosen,
+            bands=bands,
+            instrument=ready.instrument,
+            scaling=scaling,
+            pixel_scale_arcsec=pixel_scale_arcsec,
+            psf_fwhm_arcsec=tuple(f * pixel_scale_arcsec for f in ready.psf_fwhm_pix) if known else None,  # type: ignore[operator]
+            density=density,
+            training=dict(notes or {}),
+        )
+        if recipe.start_from:
+            model = started(model, recipe.start_from)
+        critic = make_critic(recipe.critic.chosen, len(bands), conditions=int(density is not None))
+        return SganTask(
+            model=model,
+            critic=critic,
+            field=FieldCrops(ready.image, ready.mask, recipe.crops.sizes, crowded),
+            crops=recipe.crops,
+            loss=recipe.loss,
+            adam=recipe.adam,
+            seed=recipe.seed,
+            origin=dict(origin or {}),
+        )
+
+
+def started(model: Model, name: str) -> Model:
+    """`model` with the weights of the model called `name` wherever names and shapes agree, else fresh ones.
+
+    Raises InputError where fewer than half of the weights fit: the two are different networks.
+    """
+    from mockforge.sgan.ensemble import of_member
+
+    found = load_model(name)
+    theirs = of_member(found.weights, 0, found.n_members, found.name)
+    fresh = model.painter().generator.state_dict()
+    fits = {k: v.to(fresh[k].dtype) for k, v in theirs.items() if k in fresh and v.shape == fresh[k].shape}
+    share = sum(v.numel() for v in fits.values()) / sum(v.numel() for v in fresh.values())
+    if share < 0.5:
+        raise InputError(
+            f"start_from: {found.name} gives {share:.0%} of the network's weights, at least half are wanted; "
+            "give network the same settings as that model's"
+        )
+    notes = {**model.training, "started_from": f"{found.name} ({share:.0%} of the weights)"}
+    return replace(model, weights={**fresh, **fits}, training=notes)

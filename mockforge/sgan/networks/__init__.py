@@ -1,0 +1,1 @@
+"""The networks of a SGAN: generators, discriminators, augmentation."""

@@ -1,0 +1,1 @@
+"""Endless skies from a trained SGAN."""

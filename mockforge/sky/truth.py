@@ -1,0 +1,114 @@
+"""What machine learning wants to know of overlapping objects: masks, shares, areas, blendedness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mockforge.scene.scene import Layer
+
+Layers = Callable[[], Iterable[Layer]]
+"""Gives the layers of a window anew each time it is called, in one order."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Truth of one window of height H and width W; objects are its rows 0..n-1.
+
+    Objects are told apart on the mean of the bands, noiseless and through the PSF.
+    """
+
+    image: np.ndarray
+    """(C, H, W) float32 nJy: the sum of all objects."""
+    visible: np.ndarray
+    """(H, W) int32: row + 1 of the brightest of the objects whose amodal mask holds the pixel."""
+    multiplicity: np.ndarray
+    """(H, W) int32: number of amodal masks that hold the pixel."""
+    overlap_row: np.ndarray
+    """(K, H, W) int32: row + 1 of the K brightest objects of a pixel, 0 for none."""
+    overlap_fraction: np.ndarray
+    """(K, H, W) float32: their shares of the pixel's light; the K-th also holds all that is fainter."""
+    amodal_area: np.ndarray
+    """(n,) int32 pixels of each object brighter than the isophote, in the core of the window."""
+    visible_area: np.ndarray
+    """(n,) int32 of these, pixels where no other object is brighter."""
+    light: np.ndarray
+    """(n,) float64 nJy of each object in the core, mean of the bands."""
+    blendedness: np.ndarray
+    """(n,) 1 - (s.s) / (s.t) over the window with s the object's light and t that of all (Bosch et al.
+    2018, PASJ 70, S5, section 4.9.11, without their Gaussian weights): 0 alone, towards 1 when buried."""
+
+
+def truth_of(
+    layers: Layers, count: int, shape: tuple[int, int, int], isophote: float, depth: int, margin: int = 0
+) -> Truth:
+    """The truth of a window of `shape` (C, H, W) with `count` objects.
+
+    `isophote` in nJy per pixel, mean of the bands, bounds the amodal masks; `depth` K; areas and
+    light are counted `margin` pixels inside the window.
+    """
+    height, width = shape[1:]
+    image = np.zeros(shape, dtype=np.float32)
+    for layer in layers():
+        image[:, layer.y, layer.x] += layer.image
+    whole = image.mean(axis=0)
+    rows = np.zeros((depth, height, width), dtype=np.int32)
+    light = np.zeros((depth, height, width), dtype=np.float32)
+    every = np.zeros((height, width), dtype=np.float32)
+    multiplicity = np.zeros((height, width), dtype=np.int32)
+    core = np.zeros((height, width), dtype=bool)
+    core[margin : height - margin, margin : width - margin] = True
+    area, total = np.zeros(count, dtype=np.int32), np.zeros(count)
+    alone, among = np.zeros(count), np.zeros(count)
+    for layer in layers():
+        where = (layer.y, layer.x)
+        mine = np.maximum(layer.image.mean(axis=0), 0.0)
+        amodal = mine > isophote
+        multiplicity[where] += amodal
+        area[layer.row] = (amodal & core[where]).sum()
+        total[layer.row] = mine[core[where]].sum(dtype=np.float64)
+        alone[layer.row] = (mine.astype(np.float64) ** 2).sum()
+        among[layer.row] = (mine * whole[where].astype(np.float64)).sum()
+        every[where] += mine
+        _insert(rows[:, *where], light[:, *where], layer.row + 1, mine)
+    fraction = np.divide(light, every, out=np.zeros_like(light), where=every > 0)
+    fraction[-1] += np.where(every > 0, 1.0 - fraction.sum(axis=0), 0.0)
+    visible = np.where((light[0] > isophote), rows[0], 0).astype(np.int32)
+    seen = np.bincount(visible[core], minlength=count + 1)[1:]
+    with np.errstate(invalid="ignore"):
+        blended = np.where(among > 0, 1.0 - alone / among, 0.0)
+    return Truth(
+        image, visible, multiplicity, rows, fraction, area, seen.astype(np.int32), total,
+        np.clip(blended, 0.0, 1.0),
+    )  # fmt: skip
+
+
+def _insert(rows: np.ndarray, light: np.ndarray, row: int, mine: np.ndarray) -> None:
+    """Put an object into the brightest of each pixel, (K, h, w) views; equal ones stay in order."""
+    new, value = np.where(mine > 0, np.int32(row), np.int32(0)), mine.copy()
+    for k in range(len(rows)):
+        better = value > light[k]
+        if not better.any():
+            continue
+        rows[k], new = np.where(better, new, rows[k]), np.where(better, rows[k], new)
+        light[k], value = np.where(better, value, light[k]), np.where(better, light[k], value)
+
+
+def amodal_masks(isolated: np.ndarray, isophote: float) -> np.ndarray:
+    """Amodal masks, bool (..., H, W), from isolated images (..., C, H, W) in nJy: where the mean of the
+    bands is above `isophote` nJy a pixel (the dataset's attribute `isophote_njy`).
+    """
+    return isolated.mean(axis=-3) > isophote
+
+
+def isolated_images(layers: Layers, shape: tuple[int, int, int], chosen: np.ndarray, most: int) -> np.ndarray:
+    """Images (most + 1, C, H, W) of single objects: slot k holds the object of row `chosen[k]`, the
+    last one the light of all others together, so that the slots add up to the noiseless image.
+    """
+    out = np.zeros((most + 1, *shape), dtype=np.float32)
+    slot = {int(row): k for k, row in enumerate(chosen[:most])}
+    for layer in layers():
+        out[slot.get(layer.row, most)][:, layer.y, layer.x] += layer.image
+    return out

@@ -1,0 +1,197 @@
+"""The source `scene`: windows of a parametric sky, or blends, with exact truth."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+
+from mockforge.batch import Batch
+from mockforge.config import Count, Index, Limit, config
+from mockforge.field.field import ZEROPOINT_NJY
+from mockforge.rng import Stream
+from mockforge.scene.blends import Blend, blend_layers, blend_objects, only
+from mockforge.scene.model import SceneModel
+
+if TYPE_CHECKING:
+    from mockforge.scene.objects import Objects
+    from mockforge.scene.scene import Scene
+    from mockforge.sky.truth import Layers
+
+COLUMNS = 64
+"""Tiles in a row of the lattice that samples are cut from."""
+REGION = 2**24
+"""Pixels between the regions of two splits: no split sees another's sky."""
+
+
+@config
+class SceneTiles(SceneModel):
+    """Windows of an endless parametric sky (no two share a pixel), or blends, with exact truth.
+
+    Writes `image` and `truth` (N,C,H,W) in nJy, without and with noise the same where there is no
+    noise; `sky_rms` (N,C) with noise; `instances_visible` (N,H,W), the brightest object of a pixel
+    among those brighter there than the isophote; `multiplicity` (N,H,W), how many those are;
+    `overlap_label`, `overlap_fraction` (N,K,H,W), the K brightest objects of a pixel and their
+    shares of its noiseless light (mean of the bands), the K-th with all that is fainter; on
+    request `isolated` (N,M+1,C,H,W), the M brightest objects of the sample alone (slot k is label
+    k + 1) and all others together, which add up to `truth`, and `amodal` (N,M,H,W) of the same
+    objects; and the table `objects`. Labels are 1, 2, ... from the brightest object on.
+    """
+
+    tile: Annotated[int, Limit(ge=16, le=8192)] = 256
+    """Side of a sample in pixels."""
+    margin: Index = 64
+    """Pixels around the tile that later stages see and that are not saved; 0 for blends."""
+    blend: Blend | None = None
+    """Blends of a few galaxies on empty sky; null for windows of the sky."""
+    isophote_mag_arcsec2: Annotated[float, Limit(ge=15, le=35)] = 27.5
+    """Surface brightness of an object's own light, mean of the bands, that bounds its amodal mask."""
+    overlap: Annotated[int, Limit(ge=1, le=16)] = 4
+    """K, objects of a pixel that are told apart."""
+    isolated: Count | None = None
+    """M, objects whose images are written alone; null for none."""
+    amodal: Count | None = None
+    """M, objects whose amodal masks are written; null for none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.blend is not None and self.margin:
+            raise ValueError("blends have no sky around them: set margin: 0")
+
+    def reads(self) -> frozenset[str]:
+        """Nothing: a source."""
+        return frozenset()
+
+    def writes(self) -> frozenset[str]:
+        """Images, truth and tables."""
+        names = {"image", "truth", "instances_visible", "multiplicity", "overlap_label", "overlap_fraction"}
+        names |= {"objects"} if self.blend is not None else {"objects", "tile"}
+        given = {"sky_rms": self.noise, "isolated": self.isolated, "amodal": self.amodal}
+        return frozenset(names | {name for name, value in given.items() if value is not None})
+
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        made = "single Sersic profiles"
+        if self.structure.bulges or self.structure.knots:
+            parts = ["disk"] + ["bulge"] * self.structure.bulges + ["knots"] * bool(self.structure.knots)
+            made = f"{', '.join(parts[:-1])} and {parts[-1]}"
+        real = "" if self.real is None else f", real images up to {self.real.faintest:g} mag"
+        if self.blend is not None:
+            placed = "blends are drawn as the recipe says, not as often as the sky has them"
+        elif self.clustering is None:
+            placed = "they do not cluster, and close pairs share a redshift by chance alone"
+        else:
+            placed = "they cluster by one power law, in clumps of one redshift"
+        return f"Galaxies are {made}{real}, of one fitted population: no bars, arms or tails; {placed}."
+
+    def __call__(self, batch: Batch, stream: Stream) -> Batch:
+        """Make every sample; the sky's seed is the recipe's."""
+        scene = _scene(self._model(), stream.seed)
+        y0, x0 = self.corners(batch)
+        m = self.margin
+        arrays: dict[str, list[np.ndarray]] = {}
+        tables = []
+        for i, (y, x) in enumerate(zip(y0.tolist(), x0.tolist(), strict=True)):
+            made, layers = self._sample(scene, y, x, stream.child(int(batch.draw[i])))
+            found, table = self._truth(made, layers, (y, x) if self.blend is None else (0, 0))
+            found["image"] = scene.observed(found["truth"], y - m, x - m)
+            for name, value in found.items():
+                arrays.setdefault(name, []).append(value)
+            tables.append({"sample": np.full(len(table["label"]), batch.sample[i]), **table})
+        whole = {name: np.stack(values) for name, values in arrays.items()}
+        if scene.noise is not None:
+            whole["sky_rms"] = np.tile(scene.noise.rms.astype(np.float32), (len(batch), 1))
+        objects = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
+        out = Batch(
+            sample=batch.sample, draw=batch.draw, split=batch.split, splits=batch.splits, arrays=whole,
+            tables={"objects": objects}, margin=m,
+        )  # fmt: skip
+        if self.blend is None:
+            out = out.with_table("tile", {"sample": batch.sample.copy(), "sky_x0": x0, "sky_y0": y0})
+        known = {"psf_fwhm_arcsec": scene.psf_fwhm_arcsec}
+        if scene.noise is not None and scene.noise.electrons is not None:
+            gain = scene.noise.electrons
+            known["electrons_per_njy"] = tuple(np.where(np.isfinite(gain), gain, 0.0).tolist())
+        return out.with_attributes(
+            bands=self.bands, unit="nJy", zeropoint_ab=ZEROPOINT_NJY,
+            pixel_scale_arcsec=self.pixel_scale_arcsec, isophote_njy=self.isophote_njy(),
+            **{name: value for name, value in known.items() if value is not None},
+        )  # fmt: skip
+
+    def isophote_njy(self) -> float:
+        """The isophote in nJy per pixel."""
+        return 10 ** (-0.4 * (self.isophote_mag_arcsec2 - ZEROPOINT_NJY)) * self.pixel_scale_arcsec**2
+
+    def corners(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """First row and column of each sample's tile in the sky, (N,) int64 each.
+
+        Samples fill a lattice row by row, a region of the sky to each split.
+        """
+        from mockforge.scene.scene import CELL
+
+        pitch = -(-(self.tile + 2 * self.margin) // CELL) * CELL
+        region = np.array([list(batch.splits).index(name) for name in batch.split.tolist()], dtype=np.int64)
+        rows, columns = np.divmod(batch.draw, COLUMNS)
+        return rows * pitch + self.margin, columns * pitch + self.margin + region * REGION
+
+    def _model(self) -> SceneModel:
+        """The sky's part of this configuration."""
+        from dataclasses import fields
+
+        model = SceneModel(**{f.name: getattr(self, f.name) for f in fields(SceneModel)})
+        return model if self.blend is None else only(model)
+
+    def _sample(self, scene: Scene, y: int, x: int, stream: Stream) -> tuple[Objects, Layers]:
+        """Objects and layers of one sample, margin included."""
+        if self.blend is not None:
+            made = blend_objects(scene.model, self.blend, self.tile, stream)
+            painted = blend_layers(scene.model, made, self.tile)
+            return made, lambda: painted
+        m, side = self.margin, self.tile + self.margin
+        window = (y - m, y + side, x - m, x + side)
+        return scene.drawn(*window), lambda: scene.layers(*window)
+
+    def _truth(
+        self, made: Objects, layers: Layers, origin: tuple[int, int]
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Arrays of one sample, and its rows of `objects`."""
+        from mockforge.scene.table import objects_table
+        from mockforge.sky.truth import amodal_masks, isolated_images, truth_of
+
+        side = self.tile + 2 * self.margin
+        shape = (len(self.bands), side, side)
+        found = truth_of(layers, len(made), shape, self.isophote_njy(), self.overlap, self.margin)
+        there = np.flatnonzero(found.light > 0)
+        order = there[np.argsort(-found.light[there], kind="stable")]
+        number = np.zeros(len(made) + 1, dtype=np.int32)
+        number[order + 1] = np.arange(1, len(order) + 1)
+        out = {
+            "truth": found.image,
+            "instances_visible": number[found.visible],
+            "multiplicity": found.multiplicity,
+            "overlap_label": number[found.overlap_row],
+            "overlap_fraction": found.overlap_fraction,
+        }
+        most = max(self.isolated or 0, self.amodal or 0)
+        if most:
+            alone = isolated_images(layers, shape, order, most)
+            if self.isolated is not None:
+                rest = alone[self.isolated :].sum(axis=0, keepdims=True)
+                out["isolated"] = np.concatenate([alone[: self.isolated], rest])
+            if self.amodal is not None:
+                out["amodal"] = amodal_masks(alone[: self.amodal], self.isophote_njy())
+        table = objects_table(self.bands, self.tile, made, found, order, origin)
+        if self.real is not None:
+            from mockforge.galaxies.real.library import library
+
+            table["real_stamp"] = library(self.real).names[made.picture[order]]
+        return out, table
+
+
+@lru_cache(maxsize=2)
+def _scene(model: SceneModel, seed: int) -> Scene:
+    """The sky of a worker: kept from shard to shard."""
+    from mockforge.scene.scene import Scene
+
+    return Scene(model, seed)

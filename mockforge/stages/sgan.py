@@ -1,0 +1,213 @@
+"""The source `sgan`: every sample is a window of one endless sky."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+
+from mockforge.batch import Batch
+from mockforge.config import Index, Limit, Varying, config
+from mockforge.field.field import ZEROPOINT_NJY
+from mockforge.rng import Stream
+from mockforge.sgan.paint.asked import survey_files
+from mockforge.sgan.paint.control import control
+
+if TYPE_CHECKING:
+    from mockforge.sgan.model import Model
+    from mockforge.sgan.paint.sky import Sky
+
+COLUMNS = 64
+"""Tiles in a row of the lattice that samples are cut from."""
+REGION = 2**24
+"""Pixels between the regions of two splits: no split sees another's sky."""
+
+
+@config
+class Sgan:
+    """Windows of an endless sky painted by a trained SGAN; no two samples share a pixel."""
+
+    model: str
+    """A bundled model's name, or a path to NAME.json."""
+    tile: Annotated[int, Limit(ge=16, le=8192)] = 256
+    """Side of a sample in pixels."""
+    margin: Index = 64
+    """Pixels around the tile that later stages see and that are not saved."""
+    depth: Annotated[Varying, Limit(gt=0, lt=40)] | str | dict[str, float | str] | None = None
+    """AB magnitude of a point source at 5 sigma, a survey's name, or either by band; null: as deep,
+    place by place, as the model's field."""
+    seeing: Annotated[Varying, Limit(gt=0)] | str | dict[str, float | str] | None = None
+    """FWHM of stars in arcsec, a survey's name, or either by band; not sharper than the model's
+    field, and null: as there."""
+    density: Annotated[Varying, Limit(gt=0)] | None = None
+    """Density of sources over the field's mean; null: as it varies over the field."""
+    member: Index | None = None
+    """Member of the model's ensemble; null: one for each sample, in turn."""
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            return
+        from mockforge.sgan.model import model_path
+
+        model_path(self.model)
+        if (self.depth, self.seeing, self.density, self.member) != (None,) * 4:
+            self._check_asked()
+
+    def reads(self) -> frozenset[str]:
+        """Nothing: a source."""
+        return frozenset()
+
+    def writes(self) -> frozenset[str]:
+        """The observed image, where it was cut, and the noiseless image where the network gives it."""
+        names = {"image", "tile"}
+        return frozenset(names | {"truth"}) if self._loaded().clean else frozenset(names)
+
+    def files_read(self) -> dict[str, Path]:
+        """The model, and the files of surveys that are the user's own."""
+        from mockforge.train.model_files import model_files
+
+        return model_files(self.model) | survey_files(self.depth, self.seeing)
+
+    def known_bands(self) -> tuple[str, ...]:
+        """The bands of its images: the model's."""
+        return self._loaded().bands
+
+    def card(self) -> str:
+        """The model's card, for the dataset's."""
+        from mockforge.sgan.model import model_path
+
+        path = model_path(self.model).with_suffix(".md")
+        return path.read_text() if path.exists() else ""
+
+    def caveat(self) -> str:
+        """What its product is not, a sentence for the dataset's card."""
+        return (
+            f"The network `{self.model}` painted the sky: its galaxies resemble those it learned and are none"
+            " of them; large and very bright ones are coarse or missing."
+        )
+
+    def __call__(self, batch: Batch, stream: Stream) -> Batch:
+        """Cut a window for each sample; the sky's seed is the recipe's.
+
+        The table `tile` says where it was cut and by which member of the ensemble it was painted;
+        of a noiseless network also the rms of its sky, the FWHM of its stars in arcsec where it is
+        known, and its density where one was asked for.
+        """
+        y0, x0 = self.corners(batch)
+        model, sky = self._loaded(), _sky(self.model, stream.seed)
+        asked, member = self._asked(batch, stream), self._members(batch, model)
+        skies = [sky.seen(control(model, **one), k) for one, k in zip(asked, member.tolist(), strict=True)]
+        windows = list(zip(skies, y0.tolist(), x0.tolist(), strict=True))
+        m, side = self.margin, self.tile + self.margin
+        cut = [seen.pixels(y - m, y + side, x - m, x + side) for seen, y, x in windows]
+        arrays = {"image": np.stack([image for image, _ in cut])}
+        table = {"sample": batch.sample.copy(), "sky_x0": x0, "sky_y0": y0, "member": member}
+        if model.clean:
+            arrays["truth"] = np.stack([truth for _, truth in cut if truth is not None])
+            rms = [seen.rms(y, y + self.tile, x, x + self.tile).mean(axis=(1, 2)) for seen, y, x in windows]
+            table |= _by_band("sky_rms", model.bands, rms)
+            table |= _by_band("fwhm", model.bands, [seen.control.psf_fwhm_arcsec for seen in skies])
+            if _varies(self.depth):
+                gains = [seen.control.instrument.electrons_per_njy for seen in skies]
+                none = (0.0,) * len(model.bands)
+                table |= _by_band("electrons_per_njy", model.bands, [g or none for g in gains])
+        if self.density is not None:
+            table["density"] = np.array([one["density"] for one in asked])
+        out = Batch(
+            sample=batch.sample,
+            draw=batch.draw,
+            split=batch.split,
+            splits=batch.splits,
+            arrays=arrays,
+            tables={"tile": table},
+            margin=self.margin,
+        )
+        return out.with_attributes(**self._known(model, skies[0]))
+
+    def _known(self, model: Model, sky: Sky) -> dict[str, Any]:
+        """Attributes of the dataset; none that differs from sample to sample."""
+        made = sky.control.instrument
+        known: dict[str, Any] = {
+            "bands": model.bands,
+            "unit": "nJy",
+            "zeropoint_ab": ZEROPOINT_NJY,
+            "pixel_scale_arcsec": model.pixel_scale_arcsec,
+            "psf_fwhm_arcsec": None if _varies(self.seeing) else sky.control.psf_fwhm_arcsec,
+            "electrons_per_njy": None if _varies(self.depth) else made.electrons_per_njy or None,
+            "saturation_njy": made.saturation_njy or None,
+        }
+        return {k: v for k, v in known.items() if v is not None}
+
+    def corners(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """First row and column of each sample's tile in the sky, (N,) int64 each.
+
+        Samples fill a lattice row by row, a region of the sky to each split; a window with its
+        margin meets no other window.
+        """
+        from mockforge.sgan.paint.sky import TILE
+
+        pitch = -(-(self.tile + 2 * self.margin) // TILE) * TILE  # windows begin on canonical tiles
+        region = np.array([list(batch.splits).index(name) for name in batch.split.tolist()], dtype=np.int64)
+        rows, columns = np.divmod(batch.draw, COLUMNS)
+        return rows * pitch + self.margin, columns * pitch + self.margin + region * REGION
+
+    def _loaded(self) -> Model:
+        from mockforge.sgan.model import load_model
+
+        return load_model(self.model)
+
+    def _members(self, batch: Batch, model: Model) -> np.ndarray:
+        """(N,) int64: the member for each sample, by the number of its draw, so that all have as many."""
+        return batch.draw % model.n_members if self.member is None else np.full(len(batch), self.member)
+
+    def _asked(self, batch: Batch, stream: Stream) -> list[dict[str, Any]]:
+        """What is asked of each sample's sky; what varies belongs to the number of its draw."""
+        streams = [Stream(stream.seed, ("sgan", "asked", int(draw))) for draw in batch.draw]
+        return [
+            {name: _drawn(getattr(self, name), one.child(name)) for name in ("depth", "seeing", "density")}
+            for one in streams
+        ]
+
+    def _check_asked(self) -> None:
+        """InputError where the model cannot do what is asked, at either end of what varies."""
+        model = self._loaded()
+        if self.member is not None:
+            model.painter(self.member)
+        for name in ("depth", "seeing", "density"):
+            for end in _ends(getattr(self, name)):
+                control(model, **{name: end})
+
+
+def _varies(value: Any) -> bool:
+    return isinstance(value, Varying) and value.kind != "fixed"
+
+
+def _drawn(value: Any, stream: Stream) -> Any:
+    return float(value.draw(stream.numpy(), 1)[0]) if isinstance(value, Varying) else value
+
+
+def _ends(value: Any) -> tuple[Any, ...]:
+    """The values between which a parameter lies, and those of a choice; the middle of a normal one."""
+    if not isinstance(value, Varying):
+        return (value,)
+    if value.kind in ("fixed", "choice"):
+        return value.values
+    return value.values[: 1 if value.kind in ("normal", "lognormal") else 2]
+
+
+def _by_band(name: str, bands: tuple[str, ...], rows: list[Any]) -> dict[str, np.ndarray]:
+    """Columns NAME_<band> of (N, bands) numbers; none where they are not known."""
+    if any(row is None for row in rows):
+        return {}
+    table = np.array(rows, dtype=np.float32)
+    return {f"{name}_{band}": table[:, i] for i, band in enumerate(bands)}
+
+
+@lru_cache(maxsize=2)
+def _sky(model: str, seed: int) -> Sky:
+    """The sky of a worker: kept from shard to shard, so that its network is loaded once."""
+    from mockforge.sgan.paint.sky import Sky
+
+    return Sky(model, seed, member=0)

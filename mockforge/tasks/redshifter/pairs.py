@@ -1,0 +1,75 @@
+"""The pairs of a built dataset, in batches on the training device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mockforge.data.torch.dataset import PAIR, load
+from mockforge.errors import InputError
+from mockforge.field.field import Field
+from mockforge.train.dataset import Split
+
+
+class Pairs(Split):
+    """One split of a dataset of pairs.
+
+    Its batches are input and target (N,C,H,W) in nJy, z_in and z_out (N,).
+    """
+
+    large = PAIR[:2]
+
+    def __post_init__(self) -> None:
+        self.data.needs(PAIR, "a redshifter")
+        super().__post_init__()
+
+    def _read(self, rows: np.ndarray) -> tuple[Tensor, ...]:
+        samples = [self.data.sample(int(row), *PAIR) for row in rows]
+        return tuple(torch.stack([s[name] for s in samples]) for name in PAIR)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pair of a dataset, as fields."""
+
+    input: Field
+    target: Field
+    z_in: float
+    z_out: float
+
+
+def read_pair(folder: str | Path, split: str | None, row: int) -> Pair:
+    """Pair `row` of a split of a dataset; InputError where there is none or it says no bands."""
+    data = load(folder, split)
+    data.needs(PAIR, "redshift")
+    if not 0 <= row < len(data):
+        raise InputError(f"{folder}: row {row} of split {split or 'all'}, it has rows 0 to {len(data) - 1}")
+    about = data.attributes
+    missing = [key for key in ("bands", "pixel_scale_arcsec") if key not in about]
+    if missing:
+        raise InputError(f"{folder}: does not say its {' and '.join(missing)}")
+    sample = data.sample(row, *PAIR)
+
+    def field(end: str, name: str) -> Field:
+        found = about.get(f"psf_fwhm_{end}_arcsec", about.get("psf_fwhm_arcsec"))
+        return Field(
+            image=sample[name].numpy(),
+            bands=tuple(str(b) for b in about["bands"]),
+            pixel_scale_arcsec=float(about["pixel_scale_arcsec"]),
+            psf_fwhm_arcsec=None if found is None else tuple(float(f) for f in found),
+        )
+
+    return Pair(field("in", "input"), field("out", "target"), float(sample["z_in"]), float(sample["z_out"]))
+
+
+def turned(image: Tensor, turns: Tensor) -> Tensor:
+    """Each image (N,C,H,W) in one of the square's eight orientations; `turns` (N,) is 0 to 7."""
+    out = torch.where((turns % 2 == 1)[:, None, None, None], image.flip(3), image)
+    out = torch.where((turns // 2 % 2 == 1)[:, None, None, None], out.flip(2), out)
+    if image.shape[2] != image.shape[3]:
+        return out
+    return torch.where((turns // 4 == 1)[:, None, None, None], out.transpose(2, 3), out)

@@ -1,0 +1,174 @@
+"""The command line: help, exit codes, plain output."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import mockforge
+from mockforge.cli import app
+from mockforge.errors import InputError, MockforgeError
+from mockforge.progress import Progress
+from mockforge.recipe.bundled import bundled_recipes
+from mockforge.registry import STAGES, TRAININGS
+
+COMMANDS = (
+    "build", "train", "generate", "evaluate", "degrade", "surveys", "recover",
+    "label", "info", "verify", "recipes",
+)  # fmt: skip
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def test_help_teaches() -> None:
+    env = {**os.environ, "PYTHONPATH": str(Path(mockforge.__file__).parent.parent)}
+    words = [sys.executable, "-m", "mockforge", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=env)
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+    assert "mockforge build segmentation samples=64" in done.stdout and "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_examples(command: str) -> None:
+    result = call(command, "--help")
+    assert result.exit_code == 0 and f"  mockforge {command}" in result.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "{'torch', 'astropy', 'galsim', 'h5py', 'pydantic', 'ruamel', 'sep'}"
+    program = f"import sys, mockforge.cli; print(sorted({heavy} & set(sys.modules)))"
+    env = {**os.environ, "PYTHONPATH": str(Path(mockforge.__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_version() -> None:
+    assert call("--version").stdout == f"mockforge {mockforge.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nosuch",),
+        ("build",),
+        ("build", "nosuch.yaml"),
+        ("build", "nosuch.yaml", "--workers", "0"),
+        ("verify", "nosuch"),
+        ("info", "nosuch"),
+        ("train", "nosuch.yaml"),
+        ("recipes", "nosuch"),
+        ("recipes", "--copy"),
+        ("recipes", "--training"),
+        ("info", "segmentation"),
+        ("generate", "--out", "x", "--size", "9999999x9999999"),
+        ("generate", "--out", "x", "--size", "big"),
+        ("generate", "--out", "x", "--model", "nosuch"),
+        ("label", "nosuch.fits", "--out", "x"),
+        ("label", "nosuch.fits", "--out", "x", "--zeropoint", "bright"),
+        ("label", "nosuch.fits", "--out", "x", "--threshold", "-1"),
+        ("label", "nosuch.fits", "--out", "x", "--set", "thresold=1"),
+    ],
+)
+def test_bad_input_exits_2_and_writes_nothing(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call(*words)
+    assert result.exit_code == 2, result.output
+    assert result.stderr and "Traceback" not in result.stderr and not result.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (MockforgeError("the disk is full"), 1, "mockforge: the disk is full\n"),
+        (
+            ZeroDivisionError("oh"),
+            1,
+            "mockforge: unexpected ZeroDivisionError: oh; run it with -v and report",
+        ),
+        (KeyboardInterrupt(), 130, "mockforge: interrupted\n"),
+    ],
+)
+def test_failed_work_exits_1_and_ctrl_c_130(
+    error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("mockforge.engine.build.verify", fail)
+    result = call("verify", str(tmp_path))
+    assert result.exit_code == code and result.stderr.startswith(said) and "Traceback" not in result.stderr
+    verbose = call("verify", str(tmp_path), "-v")
+    assert ("Traceback" in verbose.stderr) == isinstance(error, Exception)
+
+
+def test_recipes_are_listed_printed_and_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "segmentation  " in call("recipes").stdout
+    text = bundled_recipes()["segmentation"].read_text()
+    assert call("recipes", "segmentation").stdout == text
+    assert call("recipes", "segmentation", "--copy").stdout == "segmentation.yaml\n"
+    assert Path("segmentation.yaml").read_text() == text
+    assert call("recipes", "segmentation", "--to", "segmentation.yaml").exit_code == 2
+    assert "did you mean 'segmentation'" in call("recipes", "segmentatoin").stderr
+
+
+def test_the_schema_is_printed_as_json() -> None:
+    made = json.loads(call("recipes", "--schema").stdout)
+    stages = {item["title"] for item in made["properties"]["stages"]["items"]["oneOf"]}
+    assert stages == set(STAGES)
+    training = json.loads(call("recipes", "--schema", "--training").stdout)
+    assert len(training["oneOf"]) == len(TRAININGS)
+
+
+def test_progress_is_plain_lines_when_piped(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    monkeypatch.setattr("mockforge.progress._EVERY", 0.0)
+    with Progress(4, "work", "samples") as progress:
+        progress.advance(1)
+        progress.advance(3)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("work: 1/4 samples, ") and lines[0].endswith(" left")
+    assert lines[1].startswith("work: 4/4 samples, ") and len(lines) == 2
+    with Progress(480_000, "work", "pixels") as progress:
+        progress.advance(480_000)
+    assert "work: 480,000/480,000 pixels, " in (line := capsys.readouterr().err) and "e+" not in line
+    with Progress(4, "work", "samples", quiet=1) as progress:
+        progress.advance(4)
+    assert capsys.readouterr().err == ""
+
+
+def test_too_much_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hungry(thing: str) -> list[str]:
+        raise MemoryError(f"for {thing}")
+
+    monkeypatch.setattr("mockforge.commands.info.about", hungry)
+    result = call("info", "anything")
+    assert result.exit_code == 2 and "more memory is asked for" in result.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 1), (errno.EROFS, 1), (errno.ENAMETOOLONG, 2)])
+def test_a_full_disk_is_failed_work_and_no_bad_input(
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(thing: str) -> list[str]:
+        try:
+            raise OSError(number, os.strerror(number))
+        except OSError as error:
+            raise InputError(f"{thing}: cannot be written ({error.strerror})") from error
+
+    monkeypatch.setattr("mockforge.commands.info.about", full)
+    result = call("info", "a.fits")
+    assert result.exit_code == code and "a.fits: cannot be written" in result.stderr

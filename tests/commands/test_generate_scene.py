@@ -1,0 +1,45 @@
+"""Fields of a scene on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mockforge.cli import app
+from mockforge.commands.generate_scene import write_scenes
+from mockforge.field.fits.read import read_field
+from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.scene.model import SceneModel
+from mockforge.scene.scene import Scene
+
+MODEL = SceneModel(bands=("F814W",), psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.15)), stars=None, faintest=26.0)
+
+
+def test_a_field_on_disk_is_the_window_of_its_sky(tmp_path):
+    done = []
+    (path,) = write_scenes(MODEL, "small", (40, 70), 1, 5, tmp_path / "out", done.append)
+    assert path.name == "small-5.fits" and path.with_suffix(".png").stat().st_size > 0
+    assert sum(done) == 40 * 70
+    field = read_field(path, extensions=["F814W"])
+    np.testing.assert_array_equal(field.image, Scene(MODEL, 5)[0:40, 0:70].image)
+    assert field.pixel_scale_arcsec == pytest.approx(0.06)
+
+
+def test_a_recipe_without_a_scene_is_refused(tmp_path):
+    words = ["generate", "--scene", "segmentation", "--size", "32", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2 and "first stage is 'sgan'" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scene", "deblend"], "makes blends on stamps"),
+        (["--scene", "scene_xdf_like", "--model", "other"], "exclude each other"),
+    ],
+)
+def test_what_is_not_one_sky_is_refused(words, message, tmp_path):
+    done = CliRunner().invoke(app, ["generate", *words, "--size", "32", "--out", str(tmp_path / "out")])
+    assert done.exit_code == 2 and message in done.stderr

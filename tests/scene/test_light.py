@@ -1,0 +1,44 @@
+"""Tables of a scene's fluxes are kept on disk, under the hash of what they are made from."""
+
+import numpy as np
+import pytest
+
+from mockforge.scene import light as scene_light
+
+BANDS = ("F606W", "F160W")
+KEPT = (scene_light._table, scene_light._bodies, scene_light._files)
+
+
+@pytest.fixture
+def anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOCKFORGE_CACHE", str(tmp_path))
+    for table in KEPT:
+        table.cache_clear()
+    yield tmp_path
+    for table in KEPT:
+        table.cache_clear()
+
+
+def fluxes() -> list[np.ndarray]:
+    z, magnitude = np.array([0.5, 2.0]), np.array([22.0, 24.0])
+    galaxies = scene_light.galaxy_fluxes(BANDS, magnitude, z, np.array([3, 20]))
+    return [galaxies, scene_light.star_fluxes(BANDS, magnitude, np.array([3000.0, 9000.0]))]
+
+
+def test_what_was_kept_is_what_was_made_and_needs_nothing_else(anew, monkeypatch):
+    made = fluxes()
+    scene_light._table.cache_clear()
+    scene_light._bodies.cache_clear()
+    monkeypatch.setattr(scene_light, "flux_table", None)
+    monkeypatch.setattr(scene_light, "curve", None)  # bands that galsim carries: no curve is read
+    for now, then in zip(fluxes(), made, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_other_data_make_another_table(anew, monkeypatch):
+    fluxes()
+    before = len(list(anew.glob("*.npy")))
+    scene_light._table.cache_clear()
+    monkeypatch.setattr(scene_light, "_files", lambda: "other")
+    fluxes()
+    assert len(list(anew.glob("*.npy"))) == before + 1

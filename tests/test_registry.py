@@ -1,0 +1,68 @@
+"""What the registry and the list of columns say of the stages is what the stages do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mockforge.batch import Batch
+from mockforge.data.columns import meaning_of, unit_of
+from mockforge.errors import InputError
+from mockforge.label.catalogue import DESCRIPTIONS
+from mockforge.registry import SOURCES, STAGES, TABLES, stage_class
+from mockforge.rng import Stream
+from mockforge.stages.detect import Detect
+from mockforge.stages.sersic_sed import SersicSed
+from tests.builders.batches import samples
+
+
+@pytest.fixture(scope="module")
+def detected() -> Batch:
+    """Two tiles of one Gaussian each in noise, with their truth, after `detect`."""
+    y, x = np.mgrid[:64, :64]
+    truth = np.zeros((2, 2, 64, 64), dtype=np.float32)
+    truth += 200 * np.exp(-0.5 * ((x - 30) ** 2 + (y - 33) ** 2) / 9).astype(np.float32)
+    noise = Stream(3).numpy().normal(0, 3, truth.shape).astype(np.float32)
+    batch = samples(2).with_arrays(image=truth + noise, truth=truth)
+    return Detect()(batch.with_attributes(bands=("g", "r"), zeropoint_ab=31.4, unit="nJy"), Stream(1))
+
+
+@pytest.fixture(scope="module")
+def paired() -> Batch:
+    return SersicSed(stamp=8, bands=("F606W", "F814W"))(samples(3), Stream(1))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_sources_are_the_stages_that_read_nothing(name: str) -> None:
+    stage = object.__new__(stage_class(name))  # what a stage reads depends on no setting
+    assert (not stage.reads()) == (name in SOURCES)
+
+
+def test_tables_are_named_as_such(detected: Batch, paired: Batch) -> None:
+    for batch in (detected, paired):
+        assert set(batch.tables) <= TABLES
+        assert not set(batch.arrays) & TABLES
+
+
+def test_an_unknown_stage_names_the_nearest() -> None:
+    with pytest.raises(InputError, match="did you mean 'detect'"):
+        stage_class("detekt")
+
+
+def test_units_of_the_catalogue_are_those_it_is_measured_in(detected: Batch) -> None:
+    table = detected.tables["catalogue"]
+    assert len(table["sample"]) == 2
+    plain = {name: name.removesuffix("_g").removesuffix("_r") for name in table}
+    described = {name: name if name in DESCRIPTIONS else plain[name] for name in table}
+    assert set(described.values()) == set(DESCRIPTIONS)
+    for name, column in described.items():
+        unit = DESCRIPTIONS[column][0]
+        assert unit_of(name) == ("nJy" if unit == "flux" else unit), name
+        assert meaning_of(name), name
+
+
+def test_every_column_of_a_galaxy_has_a_meaning(paired: Batch) -> None:
+    unknown = {name for name in (*paired.tables["galaxy"], *paired.arrays) if not meaning_of(name)}
+    assert unknown == set()
+    units = {"r_e_kpc": "kpc", "r_e_in": "arcsec", "flux_out_F814W": "nJy", "position_angle": "deg", "n": ""}
+    assert {name: unit_of(name) for name in units} == units

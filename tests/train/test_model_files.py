@@ -1,0 +1,191 @@
+"""Model files from anyone: every field closed, typed and bounded, every weight checked, names are names."""
+
+import copy
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mockforge.errors import InputError
+from mockforge.sgan.model import load_model
+from mockforge.sgan.paint.sky import Sky
+from mockforge.tasks.recover.model import load_recoverer
+from mockforge.tasks.redshifter.config import Unet
+from mockforge.tasks.redshifter.geometry import Geometry
+from mockforge.tasks.redshifter.model import Redshifter, load_redshifter
+from mockforge.train.model_files import bundled_models, write_model
+
+ODD = (None, "x", "", -1, 0, 2.5, 1e9, 1e308, 10**30, True, [], {}, [[]], [1], ["a"], {"a": 1}, "../../x")
+"""What is put in place of every value of a description."""
+
+
+@pytest.fixture(scope="module")
+def redshifter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    geometry = Geometry((4300.0, 5900.0))
+    made = Redshifter("small", Unet(widths=(4, 6)), ("a", "b"), geometry, (32, 32), 0.1, (0.1, 2.0))
+    return made.trained(made.network_with_weights(), {"steps": 1}).save(tmp_path_factory.mktemp("model"))
+
+
+def copied(path: Path, folder: Path, name: str = "m") -> Path:
+    """A model's two files under another name, without the digest of the description."""
+    found = json.loads(path.read_text())
+    del found["description_sha256"]
+    out = folder / f"{name}.json"
+    out.write_text(json.dumps(found))
+    out.with_suffix(".safetensors").write_bytes(path.with_suffix(".safetensors").read_bytes())
+    return out
+
+
+def places(value: object, at: tuple = ()):
+    """Every key and the first item of every list below a description."""
+    below = value.items() if isinstance(value, dict) else list(enumerate(value))[:1]
+    for key, one in below:
+        yield (*at, key)
+        if isinstance(one, (dict, list)):
+            yield from places(one, (*at, key))
+
+
+def changed(found: dict, at: tuple, value: object) -> dict:
+    out = copy.deepcopy(found)
+    here = out
+    for key in at[:-1]:
+        here = here[key]
+    if value is ...:
+        del here[at[-1]]
+    else:
+        here[at[-1]] = value
+    return out
+
+
+@pytest.mark.parametrize("kind", ["kids-viking-9", "recover-hsc", "redshifter"])
+def test_no_field_of_a_description_can_break_a_model(kind: str, tmp_path: Path, redshifter: Path):
+    known = bundled_models()
+    path = copied(redshifter if kind == "redshifter" else known[kind], tmp_path)
+    load = {"recover-hsc": load_recoverer, "redshifter": load_redshifter}.get(kind, load_model)
+    found = json.loads(path.read_text())
+    if "instrument" in found:  # as valid, and read in a third of the time
+        found["instrument"]["rms_map"] = [[[1.0]]] * len(found["bands"])
+    refused = 0
+    for at in places(found):
+        for value in (*ODD, ...):
+            path.write_text(json.dumps(changed(found, at, value)))
+            try:
+                load(path).describe()
+            except InputError as error:
+                assert str(path) in str(error) or path.stem in str(error)
+                refused += 1
+    assert refused > 300
+
+
+def test_what_is_wrong_is_named_with_its_key(tmp_path: Path):
+    path = copied(bundled_models()["kids-viking"], tmp_path)
+    found = json.loads(path.read_text())
+    for at, value, words in (
+        (("name",), "../../x", "name: should be of letters"),
+        (
+            ("network", "forge", "detail_layers"),
+            10**9,
+            "network.forge.detail_layers: should be >= 0 and <= 64",
+        ),
+        (("network", "forge", "widths"), [9, 9], "network.forge.widths: should have 4 items, found 2"),
+        (("network", "forge", "depth"), 3, "network.forge.depth: unknown key"),
+        (("instrument", "rms_njy"), [1.0], "bands has 3, instrument.rms_njy has 1"),
+        (("instrument", "noise_kernel", 0, 0, 0), 1e6, "noise of rms 1 has rms 1e+06"),
+        (("density", "levels"), [1.0, 1.0], "should be two numbers or more that grow"),
+        (("format",), 2, "format: should be 1, found 2"),
+        (("unit",), "Jy", "unit: should be 'nJy'"),
+        (("bands",), ["g", "g", "Z"], "bands: 'g' is there twice"),
+    ):
+        path.write_text(json.dumps(changed(found, at, value)))
+        with pytest.raises(InputError) as caught:
+            load_model(path)
+        assert words in str(caught.value), str(caught.value)
+    for raw, words in (
+        (b'{"name": NaN}', "NaN"),
+        (b'{"name": "a", "name": "b"}', "name: is given twice"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"[1]", "no description"),
+        (b"\xff\xfe", "not a mockforge model"),
+        (b"", "not a mockforge model"),
+    ):
+        path.write_bytes(raw)
+        with pytest.raises(InputError, match=words):
+            load_model(path)
+
+
+def test_a_number_that_was_changed_is_not_silent(tmp_path: Path):
+    path = copied(bundled_models()["kids-viking"], tmp_path)
+    whole = bundled_models()["kids-viking"].read_text()
+    assert "14.10443115234375" in whole
+    path.write_text(whole.replace("14.10443115234375", "34.10443115234375"))
+    with pytest.raises(InputError, match="damaged or edited"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda w: w[..., :0], "wanted"),
+        (lambda w: w.to(torch.int32), "is of int32, wanted floating-point numbers"),
+        (lambda w: w.to(torch.complex64), "complex64"),
+        (lambda w: torch.full_like(w, torch.nan), "are not finite"),
+        (lambda w: w.flatten(), "wanted"),
+        (None, "lacks 3/last.weight"),
+        ("more", "has extra beside them"),
+    ],
+)
+def test_weights_are_those_of_the_network_in_every_member(tmp_path: Path, change, words: str):
+    path = copied(bundled_models()["kids-viking"], tmp_path)
+    weights = load_file(path.with_suffix(".safetensors"))
+    last = "3/last.weight"  # of the last member: the first alone would not show it
+    if change is None:
+        del weights[last]
+    elif change == "more":
+        weights["extra"] = torch.zeros(3)
+    else:
+        weights[last] = change(weights[last]).contiguous()
+    save_file(weights, path.with_suffix(".safetensors"))
+    digest = hashlib.sha256(path.with_suffix(".safetensors").read_bytes()).hexdigest()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": digest}))
+    with pytest.raises(InputError, match=words):
+        load_model(path)
+
+
+def test_a_file_larger_than_its_network_is_not_read(tmp_path: Path):
+    path = copied(bundled_models()["recover-hsc"], tmp_path)
+    with path.with_suffix(".safetensors").open("r+b") as stream:
+        stream.truncate(10**11)  # sparse: takes no disk
+    with pytest.raises(InputError, match="has 100000000000 bytes, its network's weights at most"):
+        load_recoverer(path)
+
+
+def test_nothing_is_written_outside_under_a_models_name(tmp_path: Path):
+    for name in ("../x", "a/b", "..", "", "a" * 200):
+        with pytest.raises(InputError, match="name of the model"):
+            write_model(tmp_path / "in", name, {}, {}, "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_are_replaced_are_read_again(tmp_path: Path, redshifter: Path):
+    path = copied(redshifter, tmp_path)
+    first = load_redshifter(path)
+    weights = {k: v + 1 for k, v in first.weights.items()}
+    save_file(weights, path.with_suffix(".safetensors"))
+    with pytest.raises(InputError, match="the weights are damaged or of another run"):
+        load_redshifter(path)
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"), [(1e30, "holds .*e.*, at most 1e\\+12"), (3e8, "are not finite")]
+)
+def test_weights_that_are_finite_and_paint_what_is_not_are_refused(tmp_path: Path, factor: float, words: str):
+    path = copied(bundled_models()["kids-viking"], tmp_path)
+    weights = {k: w.float() * factor for k, w in load_file(path.with_suffix(".safetensors")).items()}
+    save_file(weights, path.with_suffix(".safetensors"))
+    digest = hashlib.sha256(path.with_suffix(".safetensors").read_bytes()).hexdigest()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": digest}))
+    with pytest.raises(InputError, match=words):
+        Sky(path)[0:32, 0:32]
