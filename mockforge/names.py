@@ -38,9 +38,9 @@ def band_problem(text: object) -> str:
     """What is wrong with `text` as a band's name, in words; empty where it is one."""
     shown = repr(text) if len(repr(text)) <= 60 else repr(text)[:57] + "..."
     if not isinstance(text, str) or not _BAND.fullmatch(text):
-        return f"{shown} is no usable name: letters, digits and _ . + - are wanted, each name once"
+        return f"{shown} is no usable name: letters, digits and _ . + - are expected, each name once"
     if len(text) > LONGEST_BAND:
-        return f"{shown} has {len(text)} characters; at most {LONGEST_BAND} are wanted, each name once"
+        return f"{shown} has {len(text)} characters; at most {LONGEST_BAND} are allowed, each name once"
     if text.lower().startswith(_BEGINNINGS) or text.lower() in _WORDS:
         return (
             f"{shown} is no usable name: columns are named after bands, and flux_{text} is or would be"
@@ -56,5 +56,7 @@ def check_bands(bands: Iterable[object], where: str = "bands") -> None:
         if problem := band_problem(name):
             raise InputError(f"{where}: {problem}")
         if name in seen:
-            raise InputError(f"{where}: {name!r} is the name of two bands; each wants its own, found twice")
+            raise InputError(
+                f"{where}: {name!r} is the name of two bands; each needs its own name, found twice"
+            )
         seen.add(name)

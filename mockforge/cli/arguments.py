@@ -18,7 +18,7 @@ def size_of(text: str) -> tuple[int, int]:
 def check_folder(out: Path) -> None:
     """InputError where `out` is a file."""
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file, a folder is wanted; choose another --out")
+        raise InputError(f"{out}: is a file, a folder is expected; choose another --out")
 
 
 def check_memory(height: int, width: int, bands: int) -> None:

@@ -49,7 +49,7 @@ def build(
 def verify(
     context: typer.Context,
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of a dataset.")],
-    repair: Annotated[bool, typer.Option("--repair", help="Make exactly the bad files again.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Rebuild exactly the damaged files.")] = False,
     workers: Workers = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -67,15 +67,15 @@ def verify(
     from mockforge.engine.build import verify as verify_dataset
 
     if not repair:
-        refuse(context, ["workers"], "goes with --repair; hashing alone takes one process")
+        refuse(context, ["workers"], "needs --repair; hashing alone uses one process")
 
     bad = verify_dataset(dataset, repair, workers, quiet=int(quiet))
     for shard in bad:
         print(f"{shard.name}: {shard.reason}" + (f"; {shard.mended}" if shard.mended else ""))
     if bad and not repair:
-        fail(f"{dataset}: {len(bad)} bad; `mockforge verify {dataset} --repair` makes them again", 1)
+        fail(f"{dataset}: {len(bad)} damaged; `mockforge verify {dataset} --repair` rebuilds them", 1)
     if left := [shard.name for shard in bad if not shard.mended]:
-        fail(f"{dataset}: {', '.join(left)} could not be made again", 1)
+        fail(f"{dataset}: {', '.join(left)} could not be rebuilt", 1)
     if not bad and not quiet:
         from mockforge.data.manifest import read_manifest
 
@@ -140,9 +140,9 @@ def recipes(
 
     known = bundled_recipes()
     if name is None and (copy or to is not None):
-        raise InputError(f"--copy and --to want the name of a recipe: {', '.join(known)}")
+        raise InputError(f"--copy and --to need the name of a recipe: {', '.join(known)}")
     if training and not schema:
-        raise InputError("--training goes with --schema")
+        raise InputError("--training needs --schema")
     if schema:
         refuse(
             context, ["name", "copy", "to"], "--schema prints the JSON Schema of all recipes; leave it out"

@@ -51,7 +51,7 @@ def evaluate(
     reference: Annotated[
         list[Path] | None,
         typer.Option(
-            "--reference", metavar="FITS...", help="The real field it is held against.", show_default=False
+            "--reference", metavar="FITS...", help="The real field to compare with.", show_default=False
         ),
     ] = None,
     out: Annotated[
@@ -93,15 +93,15 @@ def evaluate(
     split: Annotated[str, typer.Option(metavar="NAME", help="Split of a dataset of pairs.")] = "test",
     allow_training_split: Annotated[
         bool,
-        typer.Option("--allow-training-split", help="Measure what the model learned too, without a verdict."),
+        typer.Option("--allow-training-split", help="Measure on the training split too, without a verdict."),
     ] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Pairs to evaluate at most.")] = 512,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the painted sky.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the painted sky.")] = 1,
     device: Device = "cpu",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Hold generated skies and networks against the truth.
+    """Compare generated skies and networks with the truth.
 
     \b
       mockforge evaluate --model kids-viking --reference g.fits r.fits Z.fits --zeropoint 0,0,30
@@ -111,14 +111,14 @@ def evaluate(
       mockforge evaluate --model runs/redshifter --dataset datasets/redshift_pairs --out report
       mockforge evaluate --model recover-hsc --dataset datasets/hst_to_hsc --out report
 
-    Skies: counts, colours, shapes, noise, places, memory and a classifier, each beside the same
-    measure of the real field against itself; a model that paints the noiseless sky is observed
-    with the reference's local rms, and its depth, seeing and density are asked for and measured.
+    Skies: counts, colours, shapes, noise, positions, memorisation and a classifier, each beside the
+    same measure of the real field against itself; a model that paints the noiseless sky is observed
+    with the reference's local rms, and its depth, seeing and density are requested and measured.
     A card is NAME.md and NAME.png; sections that were added to NAME.md by hand are kept.
-    Redshifters: fluxes, half-light radii and misplaced light beside four baselines. Recovered
-    images: pixels, fluxes, sizes and blends beside interpolation and deconvolution. Either passes
-    only where it beats the strongest of these, on a split that it has not learned (any other is
-    refused). Prints the tables; DIR gets report.json and report.html, pictures and all.
+    Redshifters: fluxes, half-light radii and misplaced light beside four non-neural baselines.
+    Recovered images: pixels, fluxes, sizes and blends beside interpolation and deconvolution. Either
+    passes only where it beats the strongest of these, on a split that it was not trained on (any
+    other is refused). Prints the tables; DIR gets report.json and report.html with the figures.
     """
     from mockforge.progress import say
 
@@ -127,7 +127,7 @@ def evaluate(
     if card is not None:
         check_folder(card)
         if model is None or not (reference or more):
-            raise InputError("--card writes the card of a --model held against a --reference; give both")
+            raise InputError("--card writes the card of a --model compared with a --reference; give both")
     files = [*(reference or ()), *(more or ())]
     if more and not reference:
         raise InputError(f"{more[0]}: put --reference before the files of the real field")
@@ -142,7 +142,7 @@ def evaluate(
             refuse(context, ["own_noise"], "is that of a --model, whose sky is painted here; give one")
             refuse(context, ["device"], "paints a --model's sky; what is on disk needs none")
     elif dataset is not None:
-        refuse(context, of_fields, "for skies held against a real field; give that with --reference")
+        refuse(context, of_fields, "for skies compared with a real field; give that with --reference")
     if files:
         from mockforge.evaluate.sky.fields import evaluate_fields
         from mockforge.evaluate.sky.floor import Settings

@@ -30,7 +30,9 @@ from mockforge.cli.typed import refuse, settings_of
 @command
 def label(
     context: typer.Context,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")],
     bands: Bands = None,
     extensions: Extensions = None,
@@ -42,7 +44,7 @@ def label(
         float | None, typer.Option(metavar="SIGMA", help="Detection threshold [5].", show_default=False)
     ] = None,
     min_pixels: Annotated[
-        int | None, typer.Option(metavar="N", help="Pixels a source has at least [5].", show_default=False)
+        int | None, typer.Option(metavar="N", help="Fewest pixels of a source [5].", show_default=False)
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -97,7 +99,9 @@ def label(
 @command
 def degrade(
     context: typer.Context,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file.")
+    ],
     to: Annotated[str, typer.Option("--to", metavar="SURVEY", help="A survey's name, or its YAML file.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="FITS file for the result.")],
     target_bands: Annotated[
@@ -112,12 +116,12 @@ def degrade(
     psf_fwhm: PsfFwhm = None,
     psf: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FITS", help="Image of its PSF, one or one a band.", show_default=False),
+        typer.Option(metavar="FITS", help="Image of its PSF, one or one per band.", show_default=False),
     ] = None,
     psf_scale: Annotated[
         float | None,
         typer.Option(
-            metavar="ARCSEC", help="Pixel of the PSF images, if no header says it.", show_default=False
+            metavar="ARCSEC", help="Pixel scale of the PSF images, if no header gives it.", show_default=False
         ),
     ] = None,
     bands: Bands = None,
@@ -141,7 +145,7 @@ def degrade(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make of an image what another telescope sees.
+    """Degrade an image to what another telescope would observe.
 
     \b
       mockforge degrade hst.fits --to hsc-wide --target-bands hsc_r,hsc_i,hsc_z -o hsc.fits
@@ -149,8 +153,8 @@ def degrade(
       mockforge degrade hst.fits --to hsc-wide --wcs hsc_coadd.fits -o onto.fits
       mockforge degrade hst.fits --to mine.yaml --set pixel_scale_arcsec=0.25 --set whiten=true -o mine.fits
 
-    Its PSF, pixels, bands and noise. Noise the image has is accounted for: what is missing to the
-    survey's depth is added. Writes the image in nJy, one extension a band, its variance
+    With its PSF, pixels, bands and noise. Noise already in the image is accounted for: only what is
+    missing to the survey's depth is added. Writes the image in nJy, one extension per band, its variance
     (VAR_<band>), with --truth also TRUTH_<band>, and a WCS where the image has one. `mockforge
     surveys` lists the surveys.
     """

@@ -21,7 +21,7 @@ def train(
     ],
     overrides: Overrides = None,
     out: Out = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in DIR.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from the last checkpoint in DIR.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -68,7 +68,7 @@ def generate(
     size: Annotated[str, typer.Option(metavar="SIZE", help="Side in pixels, or HEIGHTxWIDTH.")] = "1024",
     n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Number of fields.")] = 1,
     seed: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Of the first field; equal seeds give equal fields.")
+        int, typer.Option(metavar="N", min=0, help="Seed of the first field; equal seeds give equal fields.")
     ] = 1,
     depth: Annotated[
         str | None,
@@ -86,7 +86,9 @@ def generate(
     ] = None,
     density: Annotated[
         float | None,
-        typer.Option(metavar="FACTOR", help="Sources over the field's mean number.", show_default=False),
+        typer.Option(
+            metavar="FACTOR", help="Factor on the field's mean number of sources.", show_default=False
+        ),
     ] = None,
     member: Annotated[
         int | None,
@@ -109,7 +111,7 @@ def generate(
 
     Writes FITS in nJy, and a PNG of each. A sky can be of any depth (a survey's noise per area, or
     the AB magnitude of a point source at 5 sigma), of any seeing that is not sharper than its
-    model's, and as crowded as the field taught it to be. The headers hold WCS, pixel scale,
+    model's, and of any density of sources that its field covers. The headers hold WCS, pixel scale,
     zeropoint, PSF, depth, seed and the model's hash.
     """
     from mockforge.progress import Progress

@@ -54,14 +54,14 @@ Zeropoint = Annotated[
     typer.Option(
         "--zeropoint",
         metavar="MAG",
-        help="AB magnitude of pixel value 1, one or one a band.",
+        help="AB magnitude of pixel value 1, one or one per band.",
         show_default=False,
     ),
 ]
 PixelScale = Annotated[
     float | None,
     typer.Option(
-        "--pixel-scale", metavar="ARCSEC", help="Side of a pixel, if no WCS says it.", show_default=False
+        "--pixel-scale", metavar="ARCSEC", help="Pixel scale, if there is no WCS.", show_default=False
     ),
 ]
 MaskBits = Annotated[
@@ -75,12 +75,15 @@ MaskBits = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")]
 Extrapolate = Annotated[
-    bool, typer.Option("--extrapolate", help="Go on where the input is unlike the training set.")
+    bool, typer.Option("--extrapolate", help="Proceed where the input is outside the training set.")
 ]
 PsfFwhm = Annotated[
     str | None,
     typer.Option(
-        "--psf-fwhm", metavar="ARCSEC", help="FWHM of the image's PSF, one or one a band.", show_default=False
+        "--psf-fwhm",
+        metavar="ARCSEC",
+        help="FWHM of the image's PSF, one or one per band.",
+        show_default=False,
     ),
 ]
 Workers = Annotated[
@@ -91,7 +94,7 @@ Workers = Annotated[
         min=1,
         metavar="N",
         show_default=False,
-        help="Processes at work at once; default one a CPU.",
+        help="Worker processes; by default one per CPU.",
     ),
 ]
 
@@ -113,7 +116,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except MemoryError as error:
-            fail(f"more memory is asked for than this machine has ({error}); ask for less or smaller", 2)
+            fail(f"this needs more memory than the machine has ({error}); use fewer or smaller images", 2)
         except Exception as error:
             if kwargs.get("verbose"):
                 import traceback

@@ -35,7 +35,7 @@ def recover(
     context: typer.Context,
     images: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file.", show_default=False),
+        typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
@@ -54,7 +54,7 @@ def recover(
             metavar="PNG", help="Draw a galaxy, degrade it, recover it, and show that.", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the galaxy of --demo.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the galaxy of --demo.")] = 1,
     bands: Bands = None,
     extensions: Extensions = None,
     zeropoint: Zeropoint = None,
@@ -62,7 +62,9 @@ def recover(
     mask_bits: MaskBits = None,
     rms: Annotated[
         str | None,
-        typer.Option(metavar="NJY", help="Sky noise, one or one a band; else measured.", show_default=False),
+        typer.Option(
+            metavar="NJY", help="Sky noise, one or one per band; else measured.", show_default=False
+        ),
     ] = None,
     extrapolate: Extrapolate = False,
     device: Device = "cpu",
@@ -77,8 +79,8 @@ def recover(
       mockforge recover hsc.fits --model runs/recover -o sharp.fits
       mockforge recover --demo demo.png --seed 3
 
-    A trained network does it. Writes the image in nJy, one extension a band, with the WCS on the fine
-    pixels. What lies below the resolution of the input is a guess from the galaxies the network has learned.
+    Writes the prediction of a trained network in nJy, one extension per band, with the WCS on the fine
+    pixels. What lies below the resolution of the input is a guess from the galaxies of its training set.
     """
     if (demo is None) == (not images):
         raise InputError("give images to recover, or --demo PNG; `mockforge recover --help` shows how")

@@ -36,7 +36,7 @@ def redshift(
     context: typer.Context,
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE", help="FITS: a file a band, or one file; or a dataset of pairs."),
+        typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file; or a dataset of pairs."),
     ],
     out: Annotated[
         Path | None,
@@ -49,7 +49,7 @@ def redshift(
         float | None, typer.Option(metavar="Z", help="Redshift of the galaxy.", show_default=False)
     ] = None,
     z_out: Annotated[
-        float | None, typer.Option(metavar="Z", help="Redshift that is wanted.", show_default=False)
+        float | None, typer.Option(metavar="Z", help="Redshift to predict.", show_default=False)
     ] = None,
     center: Annotated[
         str | None,
@@ -121,7 +121,7 @@ def redshift(
         if widths is not None:
             field = replace(field, psf_fwhm_arcsec=tuple(widths * (len(field.bands) // len(widths))))
     if z_in is None or z_out is None:
-        raise InputError("give the redshift of the galaxy and the one that is wanted with --z-in and --z-out")
+        raise InputError("give the redshift of the galaxy and the one to predict with --z-in and --z-out")
     stamp = stamp_of(field, chosen, center)
     made = redshifted(stamp, chosen, z_in, z_out, extrapolate, device)
     if out is not None:

@@ -144,8 +144,8 @@ def _batch(field: Field, stage: Degrade) -> Batch:
     }
     if stage.psf is None and field.psf_fwhm_arcsec is None:
         raise InputError(
-            "the PSF of the image is unknown: give its FWHM in arcsec, one or one a band (--psf-fwhm 0.7), or"
-            " FITS images of it (--psf psf.fits); `psf` in a recipe"
+            "the PSF of the image is unknown: give its FWHM in arcsec, one or one per band (--psf-fwhm 0.7), "
+            "or FITS images of it (--psf psf.fits); `psf` in a recipe"
         )
     one = np.zeros(1, dtype=np.int64)
     return Batch(one, one, np.array(["train"]), arrays=arrays, attributes=attributes)

@@ -67,7 +67,7 @@ def label_image(
     """
     rule, out = config or Detect(), from_home(out)
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file; a folder for the labels is wanted")
+        raise InputError(f"{out}: is a file; a folder for the labels is expected")
     field = read_field(
         files,
         bands=bands,
@@ -118,7 +118,7 @@ def _with_psf(field: Field, fwhm: tuple[float, ...]) -> Field:
     if len(fwhm) not in (1, len(field.bands)) or not all(0 < v < 1000 for v in fwhm):
         raise InputError(
             f"PSF FWHM: {', '.join(f'{v:g}' for v in fwhm)} for {len(field.bands)} bands; arcsec above 0 are"
-            " wanted, one for all bands or one per band"
+            " expected, one for all bands or one per band"
         )
     each = fwhm if len(fwhm) == len(field.bands) else fwhm * len(field.bands)
     return replace(field, psf_fwhm_arcsec=each, origin={**field.origin, "PSF": "FWHM as given"})

@@ -28,7 +28,7 @@ def recover_field(
 ) -> Field:
     """The fine image of a coarse field, in nJy, with the field's WCS on the fine pixels.
 
-    `rms_njy` is that of the sky noise, one or one a band; by default from the field's variance,
+    `rms_njy` is that of the sky noise, one or one per band; by default from the field's variance,
     or measured on it. The sky should be subtracted. Masked pixels stay masked.
 
     Raises InputError where bands, unit or pixel scale are not the model's, or there is no noise;

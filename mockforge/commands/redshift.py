@@ -86,7 +86,7 @@ def redshifted(
     """A stamp of `stamp_of` at another redshift; see `redshift`."""
     for name, z in (("z_in", z_in), ("z_out", z_out)):
         if not 0 < z < np.inf:
-            raise InputError(f"{name} is {z:g}; a redshift above 0 is wanted")
+            raise InputError(f"{name} is {z:g}; a redshift above 0 is expected")
     if not stamp.image.any():
         raise InputError(f"the image is 0 in every pixel of {', '.join(model.bands)}")
     unlike = list(_departures(stamp, model, z_in, z_out))
@@ -95,7 +95,9 @@ def redshifted(
     made = predict(model, image, z_in, z_out, device=device)[0]
     learned = model.learned
     if stamp.psf_fwhm_arcsec is None and any(learned.psf_fwhm_in_arcsec or ()):
-        unlike.append("the PSF of the image is not known, so it was not compared with what the model learned")
+        unlike.append(
+            "the PSF of the image is not known, so it was not compared with that of the training set"
+        )
     light = _light(stamp.image)
     if light < _FAINT:
         unlike.append(f"the light is {light:.1f} times its noise, so little of what is predicted is observed")

@@ -118,7 +118,7 @@ _EXACT: dict[str, tuple[str, str]] = {
     "oldest_stars_gyr": ("Gyr", "age of the oldest stars at the higher redshift, since z_form or the burst"),
     "universe_far_gyr": ("Gyr", "age of the Universe at the higher redshift"),
     "member": ("", "which of the model's networks painted the tile, 0 = the run's last"),
-    "density": ("", "number of sources that was asked for, over the field's mean"),
+    "density": ("", "number of sources requested, over the field's mean"),
     "sky_x0": ("pix", "first column of the tile on its sky"),
     "sky_y0": ("pix", "first row of the tile on its sky"),
 }

@@ -184,7 +184,7 @@ def read_manifest(folder: str | Path) -> Manifest:
             raise InputError(
                 f"{folder}: unfinished build: {MANIFEST} is missing ({shards} shard(s) are there), and no "
                 f"build.json says what was being built; if it was whole, `mockforge verify --repair "
-                f"{folder}` mends it, else `mockforge build RECIPE --out {folder} --overwrite` begins anew"
+                f"{folder}` repairs it, else `mockforge build RECIPE --out {folder} --overwrite` starts again"
             )
         raise InputError(
             f"{folder}: unfinished build: {MANIFEST} is missing ({shards} shard(s) are there); "
@@ -194,7 +194,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     if manifest is None:
         raise InputError(
             f"{path}: not a manifest mockforge can read: {fault}; run `mockforge verify --repair {folder}` "
-            "to mend it, or build the dataset again with --overwrite"
+            "to repair it, or build the dataset again with --overwrite"
         )
     return manifest
 

@@ -68,7 +68,7 @@ class Reader:
             shown = "; ".join(f"{name} {fault}" for name, fault in faults[:3])
             more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
             raise InputError(
-                f"{path}: damaged dataset: {shown}{more}; run `mockforge verify --repair {path}` to mend it"
+                f"{path}: damaged dataset: {shown}{more}; run `mockforge verify --repair {path}` to repair it"
             )
         self._ends = np.cumsum([record.samples for record in self.manifest.shards])
         self._open: OrderedDict[int, OpenShard] = OrderedDict()
@@ -145,7 +145,7 @@ class Reader:
             yield
         except Unreadable as error:
             raise InputError(
-                f"{path}: unreadable ({error}); run `mockforge verify --repair {self.folder}` to mend it"
+                f"{path}: unreadable ({error}); run `mockforge verify --repair {self.folder}` to repair it"
             ) from error
 
     @contextmanager

@@ -29,7 +29,7 @@ DTYPES = (
 """What an array can be saved as."""
 
 SMALL = 4096
-"""Arrays of fewer bytes a sample (z_in, sky_rms) have many samples in a chunk, others one."""
+"""Arrays of fewer bytes per sample (z_in, sky_rms) have many samples in a chunk, others one."""
 
 SHARD_NAME = re.compile(r"[0-9]{5,18}\.h5")
 """File name of a shard: its number."""

@@ -62,7 +62,7 @@ def _check_values(name: str, item: h5py.Dataset, sources: Sequence[str] | None) 
     if not (kind.get_class() in plain or (item.dtype.kind == "S" and not kind.is_variable_str())):
         raise Unreadable(f"{name} is of type {item.dtype}; numbers, booleans and text are read")
     if item.ndim == 0:
-        raise Unreadable(f"{name} is a single value; a row for each sample is wanted")
+        raise Unreadable(f"{name} is a single value; a row for each sample is expected")
     if how.get_layout() == h5py.h5d.VIRTUAL:
         if sources is None:
             raise Unreadable(f"{name} is a view of values in other files, which are not read")

@@ -113,7 +113,7 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
             done = len(list((folder / SHARDS).glob("*.json")))
             raise KeyboardInterrupt(
                 f"interrupted: {done} of {recipe.shards} shards are finished in {folder}; "
-                "the same command goes on from there"
+                "the same command continues from there"
             ) from None
     remove_others(folder, recipe)
     publish(folder, recipe, [kept[k] for k in range(recipe.shards)], quiet)

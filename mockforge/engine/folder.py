@@ -80,8 +80,8 @@ def already_finished(folder: Path, recipe: Recipe) -> bool:
     for path, size in files:
         if (fault := file_size_fault(path, size)) is not None:
             raise MockforgeError(
-                f"{folder}: this recipe built it, and since then {path.name} is bad ({fault}); "
-                f"`mockforge verify {folder} --repair` makes it again"
+                f"{folder}: this recipe built it, and since then {path.name} is damaged ({fault}); "
+                f"`mockforge verify {folder} --repair` rebuilds it"
             )
     return not any((folder / "shards").glob("*.json"))
 
@@ -123,14 +123,14 @@ def prepare(folder: Path, recipe: Recipe, overwrite: bool) -> bool:
             _refuse(folder, "finished dataset", changed)
         elif finished:
             raise InputError(
-                f"{folder / MANIFEST}: is damaged ({fault}); `mockforge verify --repair {folder}` mends it, "
-                "and --overwrite replaces the dataset"
+                f"{folder / MANIFEST}: is damaged ({fault}); `mockforge verify --repair {folder}` repairs "
+                "it, and --overwrite replaces the dataset"
             )
         elif shards := [p for p in (folder / "shards").glob("*.h5") if _says_so(p)]:
             raise InputError(
                 f"{folder}: holds {len(shards)} shard(s) of a dataset whose {MANIFEST} and {HEAD} are lost; "
-                f"`mockforge verify --repair {folder}` mends it where croissant.json is whole, and "
-                "--overwrite builds anew in its place"
+                f"`mockforge verify --repair {folder}` repairs it where croissant.json is whole, and "
+                "--overwrite builds again in its place"
             )
     known = {record.name for record in manifest.shards} if manifest is not None else set()
     _clear_shards(folder, recipe, known)
@@ -217,7 +217,8 @@ def _says_so(path: Path) -> bool:
 def _refuse(folder: Path, what: str, changed: Sequence[str]) -> None:
     shown = "\n".join(f"  {line}" for line in changed[:20]) or "  (a default or a file it reads)"
     raise InputError(
-        f"{folder}: holds a{'n' if what[0] in 'aeiou' else ''} {what} of another recipe; they are not mixed. "
+        f"{folder}: holds a{'n' if what[0] in 'aeiou' else ''} {what} of another recipe; they cannot be "
+        "mixed. "
         f"What changed:\n{shown}\nChoose another folder with --out, or replace this one with --overwrite."
     )
 

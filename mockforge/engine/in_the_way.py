@@ -16,7 +16,7 @@ def check_no_folders(folder: Path, names: Iterable[str]) -> None:
     """InputError where one of `names`, or a file of `shards/`, is a folder, or `shards` is a file."""
     shards = folder / "shards"
     if shards.is_symlink() and not shards.exists():
-        raise InputError(f"{shards}: is a link that leads nowhere; put back what it led to, or remove it")
+        raise InputError(f"{shards}: is a broken link; restore its target, or remove it")
     if shards.exists() and not shards.is_dir():
         raise InputError(f"{shards}: is a file, where a dataset has a folder; move it away or remove it")
     inside = [path for path in sorted(shards.glob("*")) if SHARD_FILE.fullmatch(path.name)]

@@ -25,7 +25,7 @@ def only_build(folder: Path) -> Iterator[None]:
 
     Also waits until no worker of an earlier, killed build is writing there any more.
     """
-    with only_holder(folder / LOCK, f"{folder}: another mockforge build is working here; wait for it to end"):
+    with only_holder(folder / LOCK, f"{folder}: another mockforge build is running here; wait for it to end"):
         _wait_for_workers(folder)
         try:
             yield

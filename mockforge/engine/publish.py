@@ -57,7 +57,11 @@ def write_published(name: str, folder: Path, manifest: Manifest, recipe: Recipe 
     elif name == "README.md":
         recipe = recipe or loads(manifest.recipe, str(folder / "manifest.json"))
         notices = _notices(folder, manifest, recipe)
-        worth = "\n".join(["## Worth knowing\n", *(f"- {notice}." for notice in notices)]) if notices else ""
+        worth = (
+            "\n".join(["## Notes of this build\n", *(f"- {notice}." for notice in notices)])
+            if notices
+            else ""
+        )
         caveats = [entry.stage.caveat() for entry in recipe.stages if hasattr(entry.stage, "caveat")]
         sections = [Section(worth, worth), *_labels_against_truth(folder, manifest)]
         write_card(folder, manifest, sections, caveats)

@@ -76,7 +76,7 @@ def _repair(folder: Path, workers: int | None, quiet: int) -> list[BadShard]:
     try:
         if shards:
             _make_shards(folder, aside, manifest, shards, workers, quiet)
-        mended = dict.fromkeys(shards, "made again, sha256 as recorded")
+        mended = dict.fromkeys(shards, "rebuilt, sha256 as recorded")
         _clear(aside)
         aside.mkdir()
         (aside / "shards").symlink_to(Path("..", "shards"), target_is_directory=True)
@@ -129,7 +129,7 @@ def _make_shards(
             name = shard_name(number)
             if record.sha256 != recorded[name].sha256:
                 raise MockforgeError(
-                    f"{folder}: {name} was made again with other bytes, so it was not put in place{why}"
+                    f"{folder}: {name} was rebuilt with different bytes, so it was not put in place{why}"
                 )
             (folder / SHARDS).mkdir(exist_ok=True)
             (aside / SHARDS / name).replace(folder / SHARDS / name)
@@ -158,22 +158,22 @@ def _make_joined(folder: Path, aside: Path, manifest: Manifest, bad: set[str], q
         try:
             write_published(name, aside, manifest)
         except InputError as error:  # of the recipe: the card says what its stages make
-            say(f"{folder / name}: cannot be made again: {error}", quiet)
+            say(f"{folder / name}: cannot be rebuilt: {error}", quiet)
             continue
         digest = file_sha256(aside / name)
         if lost and name not in bad and (folder / name).is_file() and digest == file_sha256(folder / name):
             continue
         if digest == recorded.get(name):
-            mended[name] = "made again, sha256 as recorded"
+            mended[name] = "rebuilt, sha256 as recorded"
         elif recorded:
-            mended[name] = f"made again; it has other bytes than before, now recorded{why}"
+            mended[name] = f"rebuilt; its bytes differ from before, and are now recorded{why}"
             anew = True
         else:
-            mended[name] = "made again from the shards, its sha256 recorded"
+            mended[name] = "rebuilt from the shards, its sha256 recorded"
             anew = True
         (aside / name).replace(folder / name)
         (aside / name).symlink_to(Path("..", name))
     if anew or MANIFEST in bad:
         write_manifest(folder, manifest)
-        mended[MANIFEST] = "made again from its copy in croissant.json" if lost else "written again"
+        mended[MANIFEST] = "restored from its copy in croissant.json" if lost else "written again"
     return mended

@@ -100,7 +100,7 @@ def work(number: int) -> dict[str, Any]:
     from mockforge.data.shards import write_shard
 
     if _job is None:
-        raise MockforgeError("a worker was asked for a shard before it was started")
+        raise MockforgeError("a worker was given a shard before it was started")
     recipe = _job.recipe
     _check_files(recipe, number)
     batch = make_batch(recipe, number)
@@ -112,7 +112,7 @@ def work(number: int) -> dict[str, Any]:
     except (OSError, RuntimeError) as error:  # h5py reports a full disk as either
         raise MockforgeError(
             f"shard {number}: cannot write {path}: {_reason(error)}; the finished shards are kept, and "
-            "the same command goes on from them"
+            "the same command continues from them"
         ) from error
     return record
 
@@ -124,7 +124,7 @@ def _check_files(recipe: Recipe, number: int) -> None:
             if recipe.weights.get(name) != digest:
                 raise MockforgeError(
                     f"shard {number}: {name} changed while the dataset was being built; the finished shards "
-                    "are of the old one: put it back and run this again, or start anew with --overwrite"
+                    "are of the old one: put it back and run this again, or start again with --overwrite"
                 )
 
 

@@ -34,12 +34,15 @@ def held_out(model: Trained, dataset: str, split: str, allow_training_split: boo
     same = known.get("dataset_sha256") == dataset_digest(data)
     seed = dataset_seed(data)
     if split == learned_split(known):
-        what = "learned this very split" if same else f"learned the split {split!r} of its dataset"
+        what = (
+            "was trained on this very split" if same else f"was trained on the split {split!r} of its dataset"
+        )
         others = ", ".join(name for name, count in data.splits.items() if name != split and count)
         instead = f"evaluate another split ({others or 'this dataset has none'})"
     elif seed is not None and not same and seed == known.get("dataset_seed"):
         what = (
-            f"learned from another dataset built with the same seed, {seed}, whose samples may be among these"
+            f"was trained on another dataset built with the same seed, {seed}, whose samples may be among "
+            "these"
         )
         instead = f"build it with another seed (seed={seed + 1})"
     else:

@@ -56,14 +56,14 @@ class Field:
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or len(self.bands) != len(self.image):
             raise ValueError(
-                f"an image (band, y, x) of {len(self.bands)} bands is wanted, found {self.image.shape}"
+                f"an image (band, y, x) of {len(self.bands)} bands is expected, found {self.image.shape}"
             )
         check_bands(self.bands)
 
     def __repr__(self) -> str:
         _, height, width = self.shape
         side = self.pixel_scale_arcsec
-        scale = f'{side:.4g}" a pixel' if side else "pixel scale unknown"
+        scale = f'{side:.4g}" per pixel' if side else "pixel scale unknown"
         zeropoint = "" if self.zeropoint_ab is None else f", AB zeropoint {self.zeropoint_ab:g}"
         psf = "PSF unknown"
         if self.psf_fwhm_arcsec is not None:

@@ -49,7 +49,7 @@ def asinh_rgb(
     is clipped by itself where it is bright, so that hue is kept from the faintest light to the brightest.
 
     Parameters: `image` (band, y, x), one flux unit for all bands; `rms`, the sky rms that sets the
-    stretch, a number or one a band, by default the image's own (give that of the observed image to
+    stretch, a number or one per band, by default the image's own (give that of the observed image to
     show its noiseless truth alike); `softening` is Lupton's Q; `bands`, their names, from which
     `rgb_bands` chooses; without them the first is taken for the bluest; `noise`, that of a pixel where
     it is not `rms` (0 for none), below which colours fade; `black`, the pixel value shown black, half

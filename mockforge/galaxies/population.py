@@ -2,9 +2,9 @@
 
 Counts in F160W are a table; everything else follows from a mixture of Gaussians in (magnitude,
 ln r_e, ln n, logit of the axis ratio, ln(1 + z)), each of whose components has its own shares of
-the spectra, so that size, shape, redshift and colour hang together as they do in the catalogues.
+the spectra, so that size, shape, redshift and colour are correlated as in the catalogues.
 The mixture is used down to FAINTEST_KNOWN; fainter galaxies have its shapes and redshifts there, and
-sizes that go on falling as they do above. Galaxies at high redshift are those of
+sizes that keep falling as they do above. Galaxies at high redshift are those of
 `mockforge.galaxies.distant`. Fitted by `python -m mockforge.bundle.population_fit --catalogues FOLDER`.
 """
 

@@ -39,7 +39,7 @@ def regions(columns: dict[str, np.ndarray], wcs: Any = None) -> str:
 
 
 def _scales(columns: dict[str, np.ndarray], wcs: Any) -> np.ndarray:
-    """(N,) arcsec a pixel along the major axis at each object."""
+    """(N,) arcsec per pixel along the major axis at each object."""
     angle = np.radians(columns["theta"].astype(np.float64))
     x, y = columns["x"], columns["y"]
     if not len(x):

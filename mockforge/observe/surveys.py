@@ -63,7 +63,9 @@ class SurveyBand:
         if self.depth_ab is not None and not math.isfinite(self.depth_ab):
             raise ValueError("depth_ab should be a number")
         if self.lag1_correlation is not None and self.drop_arcsec is not None:
-            raise ValueError("lag1_correlation and drop_arcsec both tie the noise of pixels; give one")
+            raise ValueError(
+                "lag1_correlation and drop_arcsec both set the correlation of the noise; give one"
+            )
         if isinstance(self.psf, str):
             try:
                 profile(self.psf)

@@ -33,10 +33,10 @@ def read_filter(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     found = read_columns(path, _WANTED, heading=True)
     if found is None:
-        raise InputError(f"{path}: no table; wanted is a filter curve, {_WANTED.words} in two columns")
+        raise InputError(f"{path}: no table; expected a filter curve, {_WANTED.words} in two columns")
     wave, value = found.x, found.y
     if len(wave) < 2 or not np.isfinite(wave).all() or wave.min() <= 0:
-        raise InputError(f"{path}: wanted are two or more wavelengths above 0")
+        raise InputError(f"{path}: expected two or more wavelengths above 0")
     if not np.isfinite(value).all() or not value.max() > 0:
         raise InputError(f"{path}: throughputs should be finite, and above 0 somewhere")
     if value.min() < -0.01 * value.max():
@@ -44,8 +44,9 @@ def read_filter(path: Path) -> tuple[np.ndarray, np.ndarray]:
     edge = min(value[0], value[-1])
     if edge > max(1.5 * value[1:-1].min(initial=edge), 0.1 * value.max()):
         raise InputError(
-            f"{path}: the throughput is higher at both ends ({value[0]:g}, {value[-1]:g}) than between"
-            f" ({value[1:-1].min():g}); is it in magnitudes? The part of photons that is detected is wanted"
+            f"{path}: the throughput is higher at both ends ({value[0]:g}, {value[-1]:g}) than between "
+            f"({value[1:-1].min():g}); is it in magnitudes? The fraction of photons that is detected is "
+            "expected"
         )
     wave = angstrom(
         wave, _unit(path, found.units[0] or unit_in_name(found.names[0]), found.comments, wave, value)
@@ -69,7 +70,7 @@ def _unit(path: Path, told: str, comments: tuple[str, ...], wave: np.ndarray, va
     if told:
         unit = wave_unit(told)
         if unit is None:
-            raise InputError(f"{path}: the wavelengths are in {told!r}; wanted are Angstrom, nm or micron")
+            raise InputError(f"{path}: the wavelengths are in {told!r}; expected Angstrom, nm or micron")
         return unit
     said = units_in(comments)
     if len(set(said)) > 1:

@@ -48,7 +48,7 @@ def read_columns(path: Path, wanted: Wanted, heading: bool = False) -> Columns |
     `heading`: the first line of an ASCII file may be the columns' names. InputError names file and line.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; wanted is {wanted.words}")
+        raise InputError(f"{path}: no such file; expected {wanted.words}")
     with path.open("rb") as stream:
         start = stream.read(30)
     if start == FITS:
@@ -80,9 +80,9 @@ def _from_text(path: Path, wanted: Wanted, heading: bool) -> Columns:
         elif heading and not rows:
             comments.append(line)
         else:
-            raise InputError(f"{path}, line {number}: wanted are {wanted.words}, found {line.strip()[:40]!r}")
+            raise InputError(f"{path}, line {number}: expected {wanted.words}, found {line.strip()[:40]!r}")
     if not rows:
-        raise InputError(f"{path}: no rows; wanted are {wanted.words}")
+        raise InputError(f"{path}: no rows; expected {wanted.words}")
     table = np.array([row[:2] for row in rows])
     if (
         heading
@@ -137,7 +137,7 @@ def _chosen(
 ) -> Columns:
     """Columns by their names, else the first two."""
     if len(names) < 2:
-        raise InputError(f"{path}: a table of {len(names)} column(s); wanted are {wanted.words}")
+        raise InputError(f"{path}: a table of {len(names)} column(s); expected {wanted.words}")
     lower = [name.lower() for name in names]
     x = next((names[lower.index(w)] for w in wanted.x if w in lower), None)
     y = next((names[lower.index(w)] for w in wanted.y if w in lower), None)

@@ -23,7 +23,7 @@ def copy_recipe(path: Path, to: Path) -> Path:
         with target.open("x", encoding="utf-8") as file:
             file.write(path.read_text(encoding="utf-8"))
     except FileExistsError:
-        raise InputError(f"{target}: is there already and is left so; choose another with --to") from None
+        raise InputError(f"{target}: already exists, not overwritten; choose another with --to") from None
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from None
     return target

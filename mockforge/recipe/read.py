@@ -150,7 +150,7 @@ def load_scene(path: str | Path) -> tuple[str, Any]:
     first = recipe.stages[0]
     if not isinstance(first.stage, SceneModel):
         raise InputError(
-            f"{path}: its first stage is {first.kind!r}; --scene wants a recipe of the source `scene`"
+            f"{path}: its first stage is {first.kind!r}; --scene needs a recipe of the source `scene`"
         )
     if getattr(first.stage, "blend", None) is not None:
         raise InputError(f"{path}: makes blends on stamps, not a sky; `mockforge build {path}` makes them")
@@ -214,7 +214,7 @@ def _open(path: str | Path, overrides: Overrides) -> Document:
             path = known[str(path)]
         else:
             beside = sorted(str(p) for p in Path(path).parent.glob("*.y*ml"))
-            link = " (a link to what is not there)" if Path(path).is_symlink() else ""
+            link = " (a broken link)" if Path(path).is_symlink() else ""
             hint = link or nearest(path, [*beside, *known])
             raise InputError(f"{path}: no such recipe file{hint}")
     document = read_document(path)

@@ -112,7 +112,7 @@ def painted(
 ) -> Painted:  # fmt: skip
     """Sample, masks and table with the objects `made`, whose `layers` are rows of them.
 
-    `magnitude` (N,) as drawn; `isophote` in nJy a pixel, mean of the bands; `depth` objects of a pixel
+    `magnitude` (N,) as drawn; `isophote` in nJy per pixel, mean of the bands; `depth` objects of a pixel
     are told apart; places in `made` count from the window's first pixel, `margin` before the tile's.
     """
     n, last = len(made), len(made) + sky.count

@@ -99,7 +99,7 @@ class RealStamps(RealGalaxies):
 
     def __post_init__(self) -> None:
         if self.photometry:
-            raise ValueError("photometry has no use here: a galaxy's colours are those of its spectrum")
+            raise ValueError("photometry has no effect here: a galaxy's colours are those of its spectrum")
         if self.size_factor[0] > self.size_factor[1]:
             raise ValueError(f"size_factor should be rising, found {list(self.size_factor)}")
 

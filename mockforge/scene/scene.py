@@ -80,7 +80,7 @@ class Scene:
         noise = "no noise" if self.noise is None else "with noise"
         return (
             f"<mockforge.Scene, seed {self.seed}: endless parametric sky in {', '.join(model.bands)}, "
-            f'{model.pixel_scale_arcsec:g}" a pixel\n'
+            f'{model.pixel_scale_arcsec:g}" per pixel\n'
             f" galaxies of F160W {model.brightest:g} to {model.faintest:g} AB, {noise}, nJy; "
             "scene[y0:y1, x0:x1] is a Field, scene.objects(y0, y1, x0, x1) its Table>"
         )

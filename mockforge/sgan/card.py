@@ -88,7 +88,7 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _what(model: Model) -> str:
-    scale = f" at {model.pixel_scale_arcsec:g} arcsec a pixel" if model.pixel_scale_arcsec else ""
+    scale = f" at {model.pixel_scale_arcsec:g} arcsec per pixel" if model.pixel_scale_arcsec else ""
     if model.clean:
         return (
             f"A `forge` SGAN that paints the noiseless sky in {', '.join(model.bands)}{scale}, in nJy. "
@@ -102,7 +102,7 @@ def _what(model: Model) -> str:
 
 
 def _limits(model: Model) -> list[str]:
-    out = ["Its galaxies are inventions that resemble the training field; none is a real object."]
+    out = ["Its galaxies resemble those of the training field; none is a real object."]
     if model.clean:
         out += [
             "The noise of a sky is as deep as the training field, place by place."
@@ -114,5 +114,5 @@ def _limits(model: Model) -> list[str]:
         ]
         if model.density is not None:
             low, high = model.density.low, model.density.high
-            out.append(f"Densities of sources from {low:.2f} to {high:.2f} times the mean were taught.")
-    return [*out, "What the training field's mask hid (saturated stars, say) it has never seen."]
+            out.append(f"It was trained on densities of sources from {low:.2f} to {high:.2f} times the mean.")
+    return [*out, "What the training field's mask hid (saturated stars, for example) it was not trained on."]

@@ -154,8 +154,8 @@ class Crops:
     equal_pixels: bool = True
     """Whether larger crops get fewer samples; off = always `batch` samples, as published."""
     augment: Literal["none", "adaptive"] = "none"
-    """adaptive: real and generated crops are turned by any angle and shifted by parts of a pixel, more
-    often the more the discriminator learns the real ones by heart (Karras et al. 2020)."""
+    """adaptive: real and generated crops are turned by any angle and shifted by fractions of a pixel,
+    more often the more the discriminator overfits to the real ones (Karras et al. 2020)."""
 
     def __post_init__(self) -> None:
         wrong = [s for s in self.sizes if s % 16]

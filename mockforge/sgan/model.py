@@ -55,7 +55,7 @@ class Model:
     """Digest of the weights file."""
 
     def __repr__(self) -> str:
-        scale = f', {self.pixel_scale_arcsec:g}" a pixel' if self.pixel_scale_arcsec else ""
+        scale = f', {self.pixel_scale_arcsec:g}" per pixel' if self.pixel_scale_arcsec else ""
         kind = "forge" if self.clean else "smith2019"
         members = f", {self.n_members} members" if self.members else ""
         weights = f"weights sha256 {self.sha256[:12]}" if self.sha256 else "not trained"

@@ -46,7 +46,7 @@ class SganFile(ModelFile):
         if self.network.smith2019 is None and (low or high):
             raise ValueError("scaling: low_njy and high_njy belong to smith2019, found them with forge")
         if self.network.smith2019 is not None and not (low and high):
-            raise ValueError("scaling: smith2019 needs low_njy and high_njy, a number a band each")
+            raise ValueError("scaling: smith2019 needs low_njy and high_njy, a number per band each")
         if any(b <= a for a, b in zip(low, high, strict=True)):
             raise ValueError(f"scaling: high_njy should be above low_njy, found {high} and {low}")
         conditioned = self.network.forge is not None and self.network.forge.density
@@ -82,7 +82,7 @@ def _check_instrument(found: Instrument, bands: tuple[str, ...]) -> None:
     )
     for name in ("rms_njy", "psf_fwhm_pix", "noise_kernel"):
         if not getattr(found, name):
-            raise ValueError(f"instrument.{name}: one number a band is wanted, found none")
+            raise ValueError(f"instrument.{name}: one number per band is expected, found none")
     side = _square("instrument.noise_kernel", found.noise_kernel)
     if side[0] != side[1] or side[0] % 2 == 0 or side[0] > 129:
         raise ValueError(

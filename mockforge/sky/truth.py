@@ -98,7 +98,7 @@ def _insert(rows: np.ndarray, light: np.ndarray, row: int, mine: np.ndarray) -> 
 
 def amodal_masks(isolated: np.ndarray, isophote: float) -> np.ndarray:
     """Amodal masks, bool (..., H, W), from isolated images (..., C, H, W) in nJy: where the mean of the
-    bands is above `isophote` nJy a pixel (the dataset's attribute `isophote_njy`).
+    bands is above `isophote` nJy per pixel (the dataset's attribute `isophote_njy`).
     """
     return isolated.mean(axis=-3) > isophote
 

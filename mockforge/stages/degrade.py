@@ -47,11 +47,11 @@ class Sweep:
 
 @config
 class Degrade:
-    """Make of a fine image what another telescope sees: its PSF, pixels, bands and noise.
+    """Degrade a fine image to what another telescope observes: its PSF, pixels, bands and noise.
 
     Optics first: the image is freed of its own PSF and pixel and given the target's, in one
     Fourier step, at the exact pixel scale and phase; total flux is kept. Then the noise of the
-    target: sky and shot noise, read noise, and how neighbouring pixels hang together. Where the
+    target: sky and shot noise, read noise, and the correlation of the sky noise. Where the
     image has noise of its own, only what is missing is added.
 
     Writes `image` (N,C,h,w), coarse and noisy, `image_noiseless` where the input has no noise,

@@ -59,7 +59,7 @@ class ImageTiles:
     masked_columns: tuple[tuple[Index, Index], ...] = ()
     """Ranges of columns (first, last plus one) to leave out: a seam, a bad amplifier."""
     mask_peaks_above: Positive | None = None
-    """Objects whose peak exceeds this in any band (nJy a pixel) are masked: saturated stars."""
+    """Objects whose peak exceeds this in any band (nJy per pixel) are masked: saturated stars."""
     mask_grow: Index = 12
     """Pixels by which those masks are grown."""
     tile: Count = 256

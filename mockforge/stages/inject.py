@@ -35,7 +35,7 @@ class Inject:
     They are seen through the sky's own PSF and added to `image` and `truth`; where the source gives
     a gain (the attribute `electrons_per_njy`), with the photon noise of their own light, and up to
     the saturation it gives (`saturation_njy`). Galaxies are the population's (`sky.population`) of
-    the magnitude that is drawn, so that size, shape, redshift and colours hang together.
+    the magnitude that is drawn, so that size, shape, redshift and colours are correlated.
 
     Adds a row for each to the table `objects`, with the columns of `scene` but for the order in
     depth, and `injected`; its `magnitude` is the one that was drawn, in `band`. Objects of a stage
@@ -103,7 +103,7 @@ class Inject:
         """What its product is not, a sentence for the dataset's card."""
         look = "look like" if self.real is None else f"up to {self.real.faintest:g} mag are"
         return (
-            f"Injected objects {look} galaxies of deep Hubble fields, in numbers and magnitudes as asked;"
+            f"Injected objects {look} galaxies of deep Hubble fields, in numbers and magnitudes as requested;"
             " they do not cluster."
         )
 

@@ -126,7 +126,7 @@ class RedshiftImages:
         object.__setattr__(self, "bands", bands_of(self.bands))
         object.__setattr__(self, "cosmology", cosmology_word(self.cosmology))
         if self.population == "evolving" and not isinstance(self.spectra.chosen, Populations):
-            raise ValueError("population: evolving wants spectra: {populations: ...}; templates have no age")
+            raise ValueError("population: evolving needs spectra: {populations: ...}; templates have no age")
 
     def reads(self) -> frozenset[str]:
         """Nothing: a source."""

@@ -124,7 +124,7 @@ class SersicSed:
         if (self.psf_in is None) != (self.psf_out is None):
             raise ValueError("psf_in and psf_out go together: give both, or neither")
         if self.population == "evolving" and not isinstance(self.spectra.chosen, Populations):
-            raise ValueError("population: evolving wants spectra: {populations: ...}; templates have no age")
+            raise ValueError("population: evolving needs spectra: {populations: ...}; templates have no age")
         evolving = self.population == "evolving"
         parts = (self, *(p for p in (self.bulge, self.companions, self.knots) if p is not None))
         for spectra in (part.spectra for part in parts if part.spectra is not None):
@@ -162,7 +162,7 @@ class SersicSed:
         lines = " of stars alone, without emission lines" if stars else ""
         return (
             f"Galaxies are Sersic profiles{also}, of model spectra{lines}: no bars, arms or dust lanes; each"
-            " parameter is drawn by itself, not as a survey has them together."
+            " parameter is drawn independently, without the correlations of a real survey."
         )
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:

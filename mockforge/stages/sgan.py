@@ -84,8 +84,8 @@ class Sgan:
     def caveat(self) -> str:
         """What its product is not, a sentence for the dataset's card."""
         return (
-            f"The network `{self.model}` painted the sky: its galaxies resemble those it learned and are none"
-            " of them; large and very bright ones are coarse or missing."
+            f"The network `{self.model}` painted the sky: its galaxies resemble those of its"
+            " training field, and none is real; large and very bright ones are coarse or missing."
         )
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:

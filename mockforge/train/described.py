@@ -134,7 +134,7 @@ def _tuple(kinds: Sequence[Any], value: Any, at: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
         raise ValueError(f"{at}: should be a list, found {show(value)}")
     if len(value) > _LONGEST_LIST:
-        raise ValueError(f"{at}: has {len(value)} items, at most {_LONGEST_LIST} are wanted")
+        raise ValueError(f"{at}: has {len(value)} items, at most {_LONGEST_LIST} are allowed")
     if kinds[-1] is Ellipsis:
         kinds = (kinds[0],) * len(value)
     if len(kinds) != len(value):
@@ -160,7 +160,7 @@ def _scalar(kind: Any, value: Any, at: str) -> Any:
     if kind is int and abs(value) >= 2**63:
         raise ValueError(f"{at}: is beyond 64 bits, found {show(value)}")
     if kind is str and len(value) > _LONGEST_TEXT:
-        raise ValueError(f"{at}: has {len(value)} characters, at most {_LONGEST_TEXT} are wanted")
+        raise ValueError(f"{at}: has {len(value)} characters, at most {_LONGEST_TEXT} are allowed")
     return value
 
 

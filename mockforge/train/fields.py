@@ -69,10 +69,10 @@ def in_order(field: Field, model: str, bands: Sequence[str], pixel_scale_arcsec:
 def psf_departures(
     bands: Sequence[str], found: Sequence[float] | None, learned: Sequence[float] | None
 ) -> Iterator[str]:
-    """Where the PSF's FWHM (arcsec, one a band) is not that which a network learned, in words."""
+    """Where the PSF's FWHM (arcsec, one per band) is not that which a network learned, in words."""
     for band, here, known in zip(bands, found or (), learned or (), strict=False):
         if abs(here - known) > _PSF * max(known, 1e-3):
-            said = f"{here:.3g} arcsec before the pixel, it learned {known:.3g}"
+            said = f"{here:.3g} arcsec before the pixel, it was trained on {known:.3g}"
             yield f"the PSF in {band} has a FWHM of {said}"
 
 
@@ -80,8 +80,8 @@ def check_learned_like(model: str, unlike: Sequence[str], extrapolate: bool) -> 
     """InputError where an input departs from a training set and the user has not said to go on."""
     if unlike and not extrapolate:
         raise InputError(
-            f"model {model} has not learned images like this: {'; '.join(unlike)}. What it would make is a "
-            "guess: give --extrapolate (extrapolate=True) to have it all the same"
+            f"model {model} was not trained on images like this: {'; '.join(unlike)}. Its output would be "
+            "a guess: give --extrapolate (extrapolate=True) to proceed anyway"
         )
 
 

@@ -41,7 +41,7 @@ class Log:
         if set(self.columns) != set(row):
             raise InputError(
                 f"{self.path}: has the columns {', '.join(self.columns)}, the run logs {', '.join(row)}; "
-                "move it away to go on with a new one"
+                "move it away to continue with a new one"
             )
         with open(self.path, "a", newline="") as stream:
             csv.DictWriter(stream, self.columns, lineterminator="\n").writerow(
@@ -74,7 +74,7 @@ class Log:
 
     def _rows(self) -> list[list[str]]:
         """Every row, the names of the columns first; InputError where the file is no log of a run."""
-        again = "move it away to go on with a new one"
+        again = "move it away to continue with a new one"
         stamp(self.path)  # no pipe or device: reading one would not end
         try:
             rows = [line.split(",") for line in self.path.read_text(encoding="utf-8").splitlines()]

@@ -136,7 +136,7 @@ def _export(task: Task, settings: TrainConfig, state: State, folder: Path, histo
     if missing:
         warnings.warn(
             f"{folder / MEMBERS}: nothing kept of steps {', '.join(map(str, missing))}, which the run passed "
-            f"before they were asked for; the model has {len(members) + 1} members",
+            f"before they were requested; the model has {len(members) + 1} members",
             stacklevel=2,
         )
     task.export(folder, state.averages, history, members)

@@ -69,7 +69,7 @@ def one_each(**lists: Any) -> None:
     known = {name: len(values) for name, values in lists.items() if values}
     if len(set(known.values())) > 1:
         said = ", ".join(f"{name} has {count}" for name, count in known.items())
-        raise ValueError(f"one number a band is wanted: {said}")
+        raise ValueError(f"one number per band is expected: {said}")
 
 
 def check_bands(name: str, bands: tuple[str, ...]) -> None:

@@ -75,7 +75,9 @@ def model_path(name: str | Path) -> Path:
         found = [p for p in sorted(path.glob("*.json")) if p.with_suffix(".safetensors").exists()]
         if len(found) == 1:
             return found[0]
-        raise InputError(f"{path}: holds {len(found)} models (NAME.json beside NAME.safetensors), wanted one")
+        raise InputError(
+            f"{path}: holds {len(found)} models (NAME.json beside NAME.safetensors), expected one"
+        )
     if path.suffix in (".json", ".safetensors"):
         if path.with_suffix(".json").exists():
             return path.with_suffix(".json")

@@ -92,11 +92,11 @@ def _held(out: Path) -> Iterator[None]:
             yield
             return
         out.mkdir(parents=True, exist_ok=True)
-        with only_holder(out / LOCK, f"{out}: another training run is at work here; wait for it to end"):
+        with only_holder(out / LOCK, f"{out}: another training run is active here; wait for it to end"):
             yield
     except OSError as error:
         where = error.filename or out
-        again = "go on with --resume" if (out / "checkpoint.pt").exists() else "start it again"
+        again = "continue with --resume" if (out / "checkpoint.pt").exists() else "start it again"
         raise MockforgeError(
             f"{where}: cannot be written ({error.strerror or error}); make room there, then {again}"
         ) from error

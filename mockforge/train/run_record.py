@@ -29,7 +29,7 @@ def check_run(recipe: Any, out: Path, resume: bool) -> None:
     """
     begun = (out / "checkpoint.pt").exists()
     if begun and not resume:
-        raise InputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+        raise InputError(f"{out}: already holds a run; continue with --resume, or choose another --out")
     if resume and not begun:
         raise InputError(f"{out / 'checkpoint.pt'}: not found, nothing to resume; train without --resume")
     record = out / RECORD
@@ -53,8 +53,8 @@ def check_run(recipe: Any, out: Path, resume: bool) -> None:
 
 
 def _read(record: Path) -> dict[str, Any]:
-    """What a run was asked; InputError where the file is damaged."""
-    again = "so it is not known whether the run was asked the same; delete it to go on with this recipe"
+    """The recipe of a run, as recorded; InputError where the file is damaged."""
+    again = "so it is not known whether the run had the same recipe; delete it to continue with this recipe"
     stamp(record)  # no pipe or device: reading one would not end
     try:
         found = json.loads(record.read_text(encoding="utf-8"))

@@ -156,7 +156,7 @@ def test_too_much_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("mockforge.commands.info.about", hungry)
     result = call("info", "anything")
-    assert result.exit_code == 2 and "more memory is asked for" in result.stderr
+    assert result.exit_code == 2 and "more memory than the machine has" in result.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 1), (errno.EROFS, 1), (errno.ENAMETOOLONG, 2)])

@@ -147,7 +147,7 @@ def test_another_image_is_refused(changes, said, model, pair):
             {},
             "PSF in F125W has a FWHM of 0.2 arcsec before the pixel, it learned 0.1",
         ),
-        ({"noise": 5.0}, {}, r"noise in F606W is \d.*, it learned at most 0\.\d"),
+        ({"noise": 5.0}, {}, r"noise in F606W is \d.*, it was trained on up to 0\.\d"),
         ({"mask": np.eye(32, dtype=bool)}, {}, "32 of its 1024 pixels are masked"),
     ],
 )

@@ -83,7 +83,7 @@ def test_ctrl_c_is_a_sentence() -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=90)
     assert process.returncode == 130 and "Traceback" not in said
-    assert "interrupted: 1 of 3 shards are finished in out; the same command goes on from there" in said
+    assert "interrupted: 1 of 3 shards are finished in out; the same command continues from there" in said
 
 
 def test_a_worker_that_dies_names_the_shard() -> None:
@@ -157,7 +157,7 @@ def test_one_build_a_folder() -> None:
     Path("out").mkdir()
     with (
         only_build(Path("out")),
-        pytest.raises(MockforgeError, match="another mockforge build is working here"),
+        pytest.raises(MockforgeError, match="another mockforge build is running here"),
     ):
         build("tiny.yaml", "out", quiet=1)
 

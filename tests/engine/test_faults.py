@@ -52,7 +52,7 @@ def test_everything_that_is_damaged_is_made_again_with_its_bytes() -> None:
     assert contents(folder) == before and verify(folder) == []
     (folder / "manifest.json").unlink()
     assert [bad.mended for bad in verify(folder, repair=True, quiet=1)] == [
-        "made again from its copy in croissant.json"
+        "restored from its copy in croissant.json"
     ]
     assert contents(folder) == before
 
@@ -197,7 +197,7 @@ def test_a_disk_that_will_be_full_stops_after_the_first_shard(monkeypatch: pytes
 def test_a_missing_file_of_a_finished_dataset_is_said_before_anything(tmp_path: Path) -> None:
     folder = made()
     (folder / "preview.png").unlink()
-    with pytest.raises(MockforgeError, match=r"preview\.png is bad \(missing\); .*--repair"):
+    with pytest.raises(MockforgeError, match=r"preview\.png is damaged \(missing\); .*--repair"):
         already_finished(folder, load(tmp_path / "tiny.yaml", ["samples=4"]))
 
 

@@ -176,7 +176,7 @@ def test_twenty_steps_do_not_pass(barely, clean):
 
 def test_what_a_model_learned_is_no_measure_of_it(barely, clean, tmp_path):
     with pytest.raises(
-        InputError, match=r"barely learned this very split.*val, test.*--allow-training-split"
+        InputError, match=r"barely was trained on this very split.*val, test.*--allow-training-split"
     ):
         evaluate_redshifter(barely, str(clean), split="train", spectra=SPECTRA)
     report = evaluate_redshifter(
@@ -184,7 +184,7 @@ def test_what_a_model_learned_is_no_measure_of_it(barely, clean, tmp_path):
     )
     assert report.passed is None and not report.sections[0].verdicts
     other = tiny_pairs.publish(tmp_path / "other", n=16)
-    with pytest.raises(InputError, match="learned the split 'train' of its dataset"):
+    with pytest.raises(InputError, match="was trained on the split 'train' of its dataset"):
         evaluate_redshifter(barely, str(other), split="train", spectra=SPECTRA)
     assert held_out(load_redshifter(barely), str(other), "test")
 

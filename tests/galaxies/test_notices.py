@@ -49,7 +49,7 @@ def test_log_and_card_say_what_is_off_the_stamp_and_too_old(tmp_path, capsys):
             "of the galaxy's light on the stamp" in text
             and "older than the Universe at the higher redshift" in text
         )
-    assert "## Worth knowing" in card
+    assert "## Notes of this build" in card
 
 
 def test_the_share_on_the_stamp_is_counted():

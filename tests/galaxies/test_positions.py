@@ -146,7 +146,7 @@ def test_pixels_and_sky_agree_or_are_a_sentence(folder):
             "of different places",
         ),
         ({"Ra": [150.1], "RA": [150.1], "dec": [2.2]}, "f.fits", "could both be 'ra'"),
-        ({"RAh": [10], "RAm": [0], "DEd": [2]}, "f.fits", "found RAh, RAm, DEd; wanted are ra and dec"),
+        ({"RAh": [10], "RAm": [0], "DEd": [2]}, "f.fits", "found RAh, RAm, DEd; expected ra and dec"),
         ({"lon": [10.0], "lat": [0.0]}, "f.fits", "understood"),
         ({"xpos": [10.0], "ypos": [0.0]}, "f.fits", "the first is 0"),
     ],

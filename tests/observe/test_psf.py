@@ -142,7 +142,7 @@ def test_what_is_wrong_is_named(tmp_path):
     )
     refuse(image(files=(write(tmp_path / "z.fits", 0 * good),)), "add up to 0")
     refuse(image(files=(write(tmp_path / "s.fits", good, None),)), "pixel scale")
-    refuse(image(files=(write(tmp_path / "c.fits", np.ones((3, 19, 19))),)), "3 images, one is wanted")
+    refuse(image(files=(write(tmp_path / "c.fits", np.ones((3, 19, 19))),)), "3 images, one is expected")
     (tmp_path / "text.fits").write_text("no")
     refuse(image(files=("text.fits",)), "not a FITS file")
     with pytest.raises(InputError, match="F999"):

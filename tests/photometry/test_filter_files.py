@@ -131,7 +131,7 @@ def test_files_in_every_form_are_one_curve(tmp_path):
         ("7000 -20\n8000 1\n", "below 0"),
         ("7000 0\n8000 0\n", "above 0 somewhere"),
         ("7000 1\n7000 0.5\n8000 0\n", "each once"),
-        ("7000 1\nx\n", "line 2: wanted are wavelength and throughput"),
+        ("7000 1\nx\n", "line 2: expected wavelength and throughput"),
         ("", "no rows"),
         ("7000,5 0,1\n8000,0 0,9\n9000,0 0,1\n", "line 1: '7000,5 0,1' has decimal commas"),
         ("7000 4.2\n8000 0.1\n9000 4.2\n", "higher at both ends .* in magnitudes"),

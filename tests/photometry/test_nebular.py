@@ -106,7 +106,7 @@ def test_it_is_a_switch_and_off_by_default():
 
 
 def test_what_escapes_needs_the_switch():
-    with pytest.raises(ValueError, match="escape_fraction has no use without nebular: true"):
+    with pytest.raises(ValueError, match="escape_fraction has no effect without nebular: true"):
         Populations(escape_fraction=0.2)
 
 

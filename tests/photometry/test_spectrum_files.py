@@ -80,7 +80,7 @@ def test_a_changed_file_is_read_again(folder):
     ("content", "message"),
     [
         ("# nothing\n", "no rows"),
-        ("1000 1\n2000 x\n", "line 2: wanted are wavelength and flux, found '2000 x'"),
+        ("1000 1\n2000 x\n", "line 2: expected wavelength and flux, found '2000 x'"),
         ("1000\n2000\n", "line 1"),
         ("1000 1\n", "two or more wavelengths"),
         ("1000 1\n1000 2\n", "should rise"),

@@ -71,7 +71,7 @@ def test_a_recipe_without_an_end_or_a_page_is_not_read(tmp_path: Path):
     for name, words in (
         ("pipe", "no regular file but a pipe"),
         ("zero", "no regular file but a pipe, a device"),
-        ("link", "a link to what is not there"),
+        ("link", "a broken link"),
         ("huge", "has 1000000000000 bytes"),
     ):
         with pytest.raises(InputError, match=words):

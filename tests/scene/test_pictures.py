@@ -29,7 +29,7 @@ Q, ANGLE = (0.4, 0.6, 0.8), (20.0, 75.0, 140.0)
 
 
 def write_ellipses(folder: Path, noise: float = 0.0) -> Path:
-    """Three inclined exponentials of 8000, 4000, 2000 nJy, 0.03 arcsec a pixel, with noise in nJy."""
+    """Three inclined exponentials of 8000, 4000, 2000 nJy, 0.03 arcsec per pixel, with noise in nJy."""
     rng, unit = np.random.default_rng(1), 10 ** (-0.4 * (31.4 - 25.94))
     profiles = [
         galsim.Exponential(half_light_radius=0.3 * np.sqrt(q), flux=8000 / 2**i).shear(

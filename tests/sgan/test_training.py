@@ -247,7 +247,7 @@ def test_training_may_begin_with_the_weights_of_another_model(files, tmp_path):
     assert state["last.weight"].shape[0] == 4
     assert str(other.model.training["started_from"]).startswith("tiny (")
     wider = Network(forge=Forge(z_channels=4, widths=(12, 12, 12, 12), dilations=(1,), density=False))
-    with pytest.raises(InputError, match="at least half are wanted"):
+    with pytest.raises(InputError, match="at least half are required"):
         recipe(files, network=wider, start_from=str(first)).task()
 
 

@@ -100,7 +100,7 @@ def test_two_runs_in_one_folder_are_refused(run: Path):
     before = (run / "run.json").read_bytes()
     with (run / LOCK).open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        with pytest.raises(MockforgeError, match="another training run is at work here"):
+        with pytest.raises(MockforgeError, match="another training run is active here"):
             resume(run)
     assert (run / "run.json").read_bytes() == before
     resume(run)
@@ -113,7 +113,7 @@ def test_a_disk_that_is_full_is_a_sentence_and_keeps_the_checkpoint(run: Path, m
         raise OSError(28, "No space left on device", str(run / "checkpoint.pt.part"))
 
     monkeypatch.setattr("mockforge.train.checkpoint.os.fsync", full)
-    with pytest.raises(MockforgeError, match=r"No space left on device.*go on with --resume"):
+    with pytest.raises(MockforgeError, match=r"No space left on device.*continue with --resume"):
         resume(run)
     assert (run / "checkpoint.pt").read_bytes() == whole
     assert not list(run.glob("*.part"))

@@ -199,7 +199,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         facts = [
             f"split {self.split or 'all'}, {len(self)} samples",
             *([f"bands {bands if isinstance(bands, str) else ', '.join(bands)}"] if bands else []),
-            *([f'{about["pixel_scale_arcsec"]:g}" a pixel'] if "pixel_scale_arcsec" in about else []),
+            *([f'{about["pixel_scale_arcsec"]:g}" per pixel'] if "pixel_scale_arcsec" in about else []),
             *([str(about["unit"])] if "unit" in about else []),
         ]
         tables = f"; tables {', '.join(self.tables)}" if self.tables else ""

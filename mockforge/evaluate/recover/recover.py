@@ -189,10 +189,10 @@ def _blend_section(stamps: Stamps, made: Mapping[str, np.ndarray]) -> Section | 
             row[label] = float(np.mean(~one.recognised[chosen])) if chosen.any() else None
         rows.append(row | {"single galaxies split": float(np.mean(one.split)) if len(one.split) else None})
     text = (
-        f"Share of the {len(distance)} pairs of galaxies that our detector (at 3 sigma) does not see as two, "
-        "in all and by their distance, and of single galaxies that it sees as more than one. The fine images "
-        "get white noise as deep over a patch of sky as that of the degraded image, so that resolution alone "
-        "differs. Published for the original: 20% with Hubble, 90% degraded, 50% recovered."
+        f"Share of the {len(distance)} pairs of galaxies that our detector (at 3 sigma) does not separate, "
+        "in all and by their distance, and of single galaxies that it splits into more than one. The fine "
+        "images get white noise as deep over a patch of sky as that of the degraded image, so that "
+        "resolution alone differs. Published for the original: 20% with Hubble, 90% degraded, 50% recovered."
     )
     return Section("Blends", text, rows)
 

@@ -19,7 +19,7 @@ IDENTITY, BAND_SHIFT, GEOMETRY, SERSIC = (
     "Sersic fit",
 )
 WHAT = {
-    IDENTITY: "the input as it is",
+    IDENTITY: "the input, unchanged",
     BAND_SHIFT: "each band takes what the input has at the wavelength that moves into it, interpolated "
     "between bands and times (1 + z_out) / (1 + z_in); same size and distance",
     GEOMETRY: "that, scaled to the angular size and to the luminosity distance of z_out: all that needs "

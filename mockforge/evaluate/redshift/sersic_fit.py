@@ -147,7 +147,7 @@ class _Problem:
         return normal, (pull * (flux * noise)[:, :, None]).sum(dim=1)
 
     def model(self, p: Tensor) -> Tensor:
-        """Profiles of unit flux, (N, C or 1, pixels): one a band only where there is a PSF."""
+        """Profiles of unit flux, (N, C or 1, pixels): one per band only where there is a PSF."""
         one = torch.ones(len(p), len(self.psf.mix) if self.psf is not None else 1, 1, dtype=torch.float64)
         drawn = draw(_sersics(p), None, one, self.shape, self.psf)
         return (drawn.clean if drawn.psf is None else drawn.psf).flatten(2).double()

@@ -57,7 +57,7 @@ def beats_strongest(measure: str, k: int, errors: Errors, gain: float) -> Verdic
 
 def strongest(count: int) -> str:
     """What a rule says of the method that a network is held against."""
-    return f"the strongest of {count} without a network"
+    return f"the strongest of {count} non-neural baselines"
 
 
 def bias_and_scatter(what: str, errors: np.ndarray) -> Row:

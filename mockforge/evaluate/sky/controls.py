@@ -1,8 +1,8 @@
-"""Controls of a model's sky, asked against obtained: depth, seeing and density of sources.
+"""Controls of a model's sky, requested and obtained: depth, seeing and density of sources.
 
 Each is measured on pixels as on a real field's, by no formula that the sky itself is made with:
 depth from the scatter of point-source fluxes on empty sky, seeing from the stars and from the blur
-that turns the model's sky into the one asked for, density from detections.
+that turns the model's sky into the one requested, density from detections.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
 _SIGMA = 5.0
 """A depth is the magnitude of a point source of so many sigma."""
 _STEPS_MAG = (-0.5, 0.5, 1.0)
-"""Depths that are asked for, less the model's own."""
+"""Depths that are requested, less the model's own."""
 _BROADER = (1.2, 1.5)
-"""Seeings that are asked for, over the model's own."""
+"""Seeings that are requested, over the model's own."""
 _ALLOWED = {"depth": 0.05, "seeing": 0.03, "density": 0.2}
 """Magnitudes; of the FWHM; of the factor, or twice its error where that is more."""
 _CROP = 384
@@ -35,7 +35,7 @@ _CROP = 384
 
 
 def controls_section(model: Model, side: int, seed: int, device: str) -> Section:
-    """What skies of `side` pixels have of what they are asked for; of a model that paints clean skies.
+    """Controls requested and obtained, on skies of `side` pixels of a model that paints noiseless skies.
 
     A control that the model lacks (its PSF or its pixel scale not known, no density taught) is
     named in the text and left out.
@@ -51,15 +51,15 @@ def controls_section(model: Model, side: int, seed: int, device: str) -> Section
         f"On skies of {side} x {side} pixels of one seed. Depth: AB magnitude of a point source at "
         f"{_SIGMA:g} sigma, from the scatter of PSF-weighted fluxes on the sky less its truth. Seeing: "
         "FWHM in arcsec, that of the model's own PSF with the Gaussian that best turns the model's noiseless "
-        "sky into the one asked for; and that of the cores of the stars found. Density: detections relative "
-        "to a sky that was asked for none.",
+        "sky into the one requested; and that of the cores of the stars found. Density: detections relative "
+        "to a sky without a requested density.",
     )
     own = sky()
     known = model.psf_fwhm_arcsec is not None and model.pixel_scale_arcsec is not None
     found = [*_depths(sky, own), *_seeings(sky, own)] if known else []
     section.text += "" if known else "\n\nDepth and seeing: the model's PSF in arcsec is not known."
     if model.density is None:
-        section.text += "\n\nDensity: the model was not taught any."
+        section.text += "\n\nDensity: the model was not trained with it as a condition."
     else:
         found += _densities(sky, own, model.density.low, model.density.high)
     section.rows = found
@@ -140,7 +140,7 @@ def _row(control: str, band: str | None, asked: float, obtained: float, error: f
 
 
 def _tolerance(control: str, asked: float, error: float) -> float:
-    """By how much what is obtained may miss what was asked."""
+    """By how much what is obtained may differ from what was requested."""
     if control == "depth":
         return max(_ALLOWED["depth"], 3 * error)
     if control == "seeing":

@@ -197,14 +197,16 @@ def _one_source(model: Any, dataset: Any, field: Any) -> None:
     given = [n for n, v in (("--model", model), ("--dataset", dataset), ("--field", field)) if v is not None]
     if len(given) != 1:
         raise InputError(
-            f"one of --model, --dataset and --field is wanted, found {', '.join(given) or 'none'}"
+            f"one of --model, --dataset and --field is expected, found {', '.join(given) or 'none'}"
         )
 
 
 def _rows(rows: tuple[int, int] | None, height: int) -> tuple[int, int]:
     first, last = rows or (0, height)
     if not 0 <= first < last <= height:
-        raise InputError(f"rows {first}:{last}: the reference has rows 0 to {height}; first < last is wanted")
+        raise InputError(
+            f"rows {first}:{last}: the reference has rows 0 to {height}; first < last is required"
+        )
     return first, last
 
 
@@ -226,7 +228,7 @@ def _side(wanted: int, height: int, real: Field, generated: Generated) -> int:
     side = min(wanted, least) // PERIOD * PERIOD
     if side < 64:
         raise InputError(
-            f"blocks of {side} pixels (asked for {wanted}, the smallest image or window has {least}): at "
+            f"blocks of {side} pixels ({wanted} requested, the smallest image or window has {least}): at "
             "least 64 x 64 pixels are needed"
         )
     if len(generated.images) == 1:

@@ -75,7 +75,7 @@ def memory_section(
         f"the training field, on {SIZE} x {SIZE} pixels in all eight orientations and shifts of a pixel: rms "
         "of the difference over that of the object. "
         + (
-            "The floor is the held-out reference asked the same."
+            "The floor is the same measure of the held-out reference."
             if has_rest
             else "The reference is taken for the training field (give its rows to hold some out); the floor "
             "is each of its objects against the others."

@@ -24,7 +24,7 @@ BINS = np.linspace(-4.0, 8.0, 121)
 _RMS_ALLOWANCE = 0.01
 """A difference of the sky rms by this fraction passes: no one would notice."""
 RINGS = 16
-"""Rings of frequency between 0 and 1/2 cycles a pixel; the innermost holds the background's mesh."""
+"""Rings of frequency between 0 and 1/2 cycles per pixel; the innermost holds the background's mesh."""
 _LATTICE = (2, 4, 8, 16)
 """Periods in pixels."""
 _SPIKE_ALLOWANCE = 1.5
@@ -180,7 +180,7 @@ def _ring_of(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def surroundings(spectrum: np.ndarray) -> np.ndarray:
-    """The 7 x 7 elements about 1/2, 1/4, 1/8, 1/16 cycles a pixel along y, then along x: (8, 7, 7).
+    """The 7 x 7 elements about 1/2, 1/4, 1/8, 1/16 cycles per pixel along y, then along x: (8, 7, 7).
 
     `spectrum` (side, side // 2 + 1) as `rfft2` orders it; a real image's power is the same at -f.
     """
@@ -212,10 +212,10 @@ def noise_section(noise: Noise, splits: Splits, settings: Settings, rng: np.rand
         "Of the pixels that no source above 1.5 sigma reaches. The rms ratio is |ln(generated / real)|; the "
         "histogram, of all pixels, in asinh(flux / real rms), is compared by its total variation; of the "
         f"autocorrelation the largest difference at lags to {LAGS} pixels in both directions; of the "
-        "radial power, each side over its own variance, the largest |ln ratio| between 1/32 and 1/2 cycles a "
-        "pixel.\n\nA lattice is a spike of power at 1/2, 1/4, 1/8 or 1/16 cycles a pixel on an axis over its "
-        "neighbours, which a network's strides leave; 'in phase' asks the same of the power that keeps its "
-        "phase over the whole field.",
+        "radial power, each side over its own variance, the largest |ln ratio| between 1/32 and 1/2 cycles "
+        "per pixel.\n\nA lattice is a spike of power at 1/2, 1/4, 1/8 or 1/16 cycles per pixel on an axis "
+        "over its neighbours, which a network's strides leave; 'in phase' asks the same of the power that "
+        "keeps its phase over the whole field.",
     )
     for i, band in enumerate(splits.floor[0][0].sample.bands):
         rows: list[tuple[str, Measure, float]] = [

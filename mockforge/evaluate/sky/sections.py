@@ -124,7 +124,10 @@ class Evaluation:
             self.splits, self.settings, stream, lambda name: self.told(f"classifier: {name}")
         )
         if self.settings.pictures and scores is not None:
-            caption = "Above, generated cutouts the classifier is surest of; below, those it takes for real."
+            caption = (
+                "Above, generated cutouts that the classifier is most certain of; below, those that it takes "
+                "to be real."
+            )
             section.pictures[caption] = figures.telling_cutouts(scores, self.real)
         return section
 

@@ -52,12 +52,12 @@ def find_planes(paths: Sequence[str | Path], extensions: Any, bands: Sequence[st
         planes += [p for unit in chosen for p in _of_unit(path, unit, bands is None)]
     if len(planes) > _MOST_BANDS:
         raise InputError(
-            f"{paths[0]}: {len(planes)} images, at most {_MOST_BANDS} bands are wanted; is it a stack of"
+            f"{paths[0]}: {len(planes)} images, at most {_MOST_BANDS} bands are allowed; is it a stack of"
             f" stamps or a spectral cube? Name the bands' extensions, as {Path(paths[0]).name}[1]"
         )
     for i, plane in enumerate(planes):
         if plane in planes[:i]:
-            raise InputError(f"{plane.path}: extension {plane.hdu} is given twice; every band once is wanted")
+            raise InputError(f"{plane.path}: extension {plane.hdu} is given twice; give every band once")
     return planes
 
 
@@ -111,7 +111,7 @@ def _chosen(path: Path, units: list[Hdu], files: int, bands: Sequence[str] | Non
         held = ", ".join(str(u) for u in units)
         flat = any(u.shape for u in units)
         what = "no image of two dimensions" if flat else "no image"
-        raise InputError(f"{path}: {what} in it (it holds: {held}); a FITS image (y, x) is wanted")
+        raise InputError(f"{path}: {what} in it (it holds: {held}); a FITS image (y, x) is expected")
     if files == 1 and bands:
         by_name = {u.name.lower(): u for u in images}
         if all(b.lower() in by_name for b in bands):
@@ -185,7 +185,7 @@ def _of_unit(path: Path, unit: Hdu, unnamed: bool) -> list[Plane]:
     if len(shape) not in (2, 3):
         raise InputError(
             f"{path}: extension {unit} has {len(unit.shape)} dimension(s); an image (y, x) or a cube"
-            " (band, y, x) is wanted"
+            " (band, y, x) is expected"
         )
     if len(shape) == 2:
         return [Plane(path, unit, None)]
@@ -266,7 +266,7 @@ def check_shapes(planes: list[Plane], names: list[str]) -> None:
     if min(first) < SMALLEST_SIDE:
         raise InputError(
             f"{planes[0].path}: {first[1]} x {first[0]} pixels is too small; at least {SMALLEST_SIDE} x"
-            f" {SMALLEST_SIDE} are wanted"
+            f" {SMALLEST_SIDE} are expected"
         )
     needed, there = 4 * len(planes) * math.prod(first), memory()
     if needed > 0.8 * there:

@@ -148,5 +148,5 @@ def _check_unit(where: str, own: Any, image: Any) -> None:
     if mine.kind == its.kind == "flux" and abs(mine.zeropoint - its.zeropoint) > 0.01:
         raise InputError(
             f"{where}: the errors are in {mine.text} and the image in {its.text}; bring both to one unit, or"
-            " mend BUNIT"
+            " correct BUNIT"
         )

@@ -86,10 +86,10 @@ def regular(path: Path) -> None:
     if path.is_file():
         return
     if not path.exists():
-        link = " (a link to what is not there)" if path.is_symlink() else ""
+        link = " (a broken link)" if path.is_symlink() else ""
         raise InputError(f"{path}: no such file{link}")
     if path.is_dir():
-        raise InputError(f"{path}: is a folder, a FITS file is wanted")
+        raise InputError(f"{path}: is a folder, a FITS file is expected")
     raise InputError(f"{path}: is no regular file but a pipe, a device or a socket; write it to a file first")
 
 
@@ -117,7 +117,7 @@ def _units(
             raise InputError(
                 f"{path}: truncated, or its header is wrong: extension {index} is to hold {asked} values"
                 f" = {stored:,} bytes, and {max(length - position, 0):,} bytes are there."
-                " Fetch the file again, or mend NAXIS1 and NAXIS2"
+                " Fetch the file again, or correct NAXIS1 and NAXIS2"
             )
         end = position + -(-stored // _BLOCK) * _BLOCK
         yield replace(_unit(path, index, cards, shape, stored), end=end)
@@ -171,7 +171,7 @@ def _check_scaling(path: Path, index: int, cards: dict[str, str]) -> None:
             if not abs(value) < 1e30 or (key == "BSCALE" and value == 0):
                 raise InputError(
                     f"{path}: extension {index}: {key} = {cards[key]}, a number below 1e30"
-                    f"{' and other than 0' if key == 'BSCALE' else ''} is wanted; mend the card"
+                    f"{' and other than 0' if key == 'BSCALE' else ''} is expected; correct the card"
                 )
 
 
@@ -184,7 +184,7 @@ def _shape(path: Path, index: int, cards: dict[str, str], prefix: str) -> tuple[
             value = low - 1
         if not low <= value <= high:
             raise InputError(
-                f"{path}: extension {index}: {key} = {text}, a whole number from {low} to {high} is wanted;"
+                f"{path}: extension {index}: {key} = {text}, a whole number from {low} to {high} is expected;"
                 " the header is damaged"
             )
         return value
@@ -192,7 +192,7 @@ def _shape(path: Path, index: int, cards: dict[str, str], prefix: str) -> tuple[
     if whole(f"{prefix}BITPIX", -64, 64) not in _BITPIX:
         raise InputError(
             f"{path}: extension {index}: {prefix}BITPIX = {cards[f'{prefix}BITPIX']},"
-            f" one of {', '.join(map(str, _BITPIX))} is wanted"
+            f" one of {', '.join(map(str, _BITPIX))} is expected"
         )
     axes = whole(f"{prefix}NAXIS", 0, 999)
     return tuple(whole(f"{prefix}NAXIS{i}", 0, 2**40) for i in range(axes, 0, -1))

@@ -18,7 +18,7 @@ def read_map(name: str, shape: Sequence[int]) -> np.ndarray:
     with opened(path) as hdus:
         values = np.array(hdus[unit.index].data)
     if values.dtype.kind not in "fiub":
-        raise InputError(f"{name} holds {values.dtype} values, real numbers are wanted")
+        raise InputError(f"{name} holds {values.dtype} values, real numbers are expected")
     return values.reshape(tuple(shape)).astype(np.float64)
 
 
@@ -40,7 +40,7 @@ def _only_image(name: str, shape: Sequence[int]) -> tuple:  # type: ignore[type-
         return path, fitting[0]
     held = ", ".join(str(u) for u in units) or "no image"
     wanted = f"one image of {shape[1]} x {shape[0]} pixels (x, y)"
-    raise InputError(f"{name}: {wanted} is wanted, as that of the bands, and the file holds {held}; name the"
+    raise InputError(f"{name}: {wanted} is expected, as for the bands, and the file holds {held}; name the"
                      f" extension, as {path.name}[1]")  # fmt: skip
 
 

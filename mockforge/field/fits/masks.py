@@ -64,16 +64,16 @@ def read_mask(
     """
     words = [str(a).strip() for a in asked or ()]
     if any(w.lower() == "none" for w in words):
-        return Mask(np.zeros(values.shape, dtype=bool), f"{name} is not used, as asked")
+        return Mask(np.zeros(values.shape, dtype=bool), f"{name} is not used, as requested")
     if values.dtype.kind == "f" and name.upper() not in _SURE and not _is_whole(values):
         return Mask(np.zeros(values.shape, dtype=bool), f"{name} is not used: it holds fractions, no marks")
     values = _whole(values, where)
     if any(w.lower() == "all" for w in words):
-        return Mask(values != 0, f"{name} other than 0, as asked")
+        return Mask(values != 0, f"{name} other than 0, as requested")
     planes = named_planes(card)
     if words:
         bits = _asked_bits(words, planes, where)
-        return Mask((values & _number(bits)) != 0, f"{name}: {', '.join(words)}, as asked")
+        return Mask((values & _number(bits)) != 0, f"{name}: {', '.join(words)}, as requested")
     held = _bits_of(values)
     if not held:
         return Mask(np.zeros(values.shape, dtype=bool), f"{name}, which marks no pixel")
@@ -194,7 +194,7 @@ def _asked_bits(words: list[str], planes: dict[str, int], where: str) -> list[in
             names = f"; it has {', '.join(planes)}" if planes else "; its header names no planes"
             raise InputError(
                 f"mask bits: {word!r} is no plane of {where}{names}; a name, a bit number from 0 to 62, all"
-                " or none is wanted"
+                " or none is expected"
             )
     return bits
 
@@ -205,7 +205,7 @@ def _whole(values: np.ndarray, where: str) -> np.ndarray:
     if values.dtype.kind == "f":
         if not _is_whole(values):
             raise InputError(
-                f"{where} holds fractions, and a mask of whole numbers is wanted; `--mask-bits none` leaves"
+                f"{where} holds fractions, and a mask of whole numbers is expected; `--mask-bits none` leaves"
                 " it out (`mask_bits:` in a recipe)"
             )
         values = np.where(np.isfinite(values), values, 1)

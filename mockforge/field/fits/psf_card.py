@@ -16,7 +16,7 @@ _AGREE = 0.05
 def psf_fwhm_of(card: Cards, scale: float | None) -> tuple[float | None, str]:
     """FWHM in arcsec and what says so; None, and why, where it is not known.
 
-    A card whose comment speaks of pixels is multiplied by `scale`, arcsec a pixel.
+    A card whose comment speaks of pixels is multiplied by `scale`, arcsec per pixel.
     """
     found: list[tuple[float, str]] = []
     for key in _KEYS:

@@ -83,7 +83,7 @@ def read_field(
             "no FITS file was given; name one file per band (files: [g.fits, r.fits]), or one with all bands"
         )
     if pixel_scale_arcsec is not None and not _positive(pixel_scale_arcsec):
-        raise InputError(f"pixel scale: {pixel_scale_arcsec:g}, arcsec a pixel above 0 are wanted")
+        raise InputError(f"pixel scale: {pixel_scale_arcsec:g}, arcsec per pixel above 0 are expected")
     bits = [mask_bits] if isinstance(mask_bits, (str, int)) else mask_bits
     planes = find_planes(paths, extensions, bands)
     names = band_names(planes, bands)
@@ -181,7 +181,7 @@ def _given(zeropoint: float | Sequence[float] | None, i: int, n: int) -> float |
         raise InputError(f"zeropoint: {len(values)} values for {n} band(s); give one for all or one per band")
     value = float(values[0] if len(values) == 1 else values[i])
     if not -60.0 < value < 60.0:
-        raise InputError(f"zeropoint: {value:g}, the AB magnitude of pixel value 1 is wanted (1 nJy: 31.4)")
+        raise InputError(f"zeropoint: {value:g}, the AB magnitude of pixel value 1 is expected (1 nJy: 31.4)")
     return value
 
 
@@ -246,8 +246,8 @@ def _linear(image: np.ndarray, card: Cards, where: str) -> tuple[np.ndarray, tup
         return image, ()
     if not _positive(soft) or isinstance(offset, (bool, str)) or offset is None:
         raise InputError(
-            f"{where}: BSOFTEN = {soft!r} and BOFFSET = {offset!r}: pixels are stored as asinh of the flux"
-            " and both numbers are wanted to undo it; mend the cards, or delete both if pixels are linear"
+            f"{where}: BSOFTEN = {soft!r} and BOFFSET = {offset!r}: pixels are stored as asinh of the flux "
+            "and both numbers are expected to undo it; correct the cards, or delete both if pixels are linear"
         )
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = np.asarray(image, dtype=np.float64) * (0.4 * math.log(10.0))
@@ -262,7 +262,7 @@ def _positive(value: Any) -> bool:
 def _check_values(plane: Plane, image: np.ndarray) -> None:
     where = f"{plane.path}: extension {plane.hdu}"
     if image.dtype.kind not in "fiub":
-        raise InputError(f"{where} holds {image.dtype} values, real numbers are wanted")
+        raise InputError(f"{where} holds {image.dtype} values, real numbers are expected")
     finite = np.isfinite(image) if image.dtype.kind == "f" else None
     values = image if finite is None or finite.all() else image[finite]
     if values.size == 0:
@@ -302,7 +302,7 @@ def _check_aligned(planes: list[Plane], read: list[_Band], names: list[str]) -> 
         if not shift <= 0.1:
             raise InputError(
                 f"{planes[i].path}: band {names[i]} is not aligned with band {names[known[0]]}: their WCS"
-                f" differ by {shift:.3g} pixels, at most 0.1 is wanted; resample them on one grid first"
+                f" differ by {shift:.3g} pixels, at most 0.1 is allowed; resample them on one grid first"
                 " (e.g. with reproject)"
             )
 

@@ -20,7 +20,7 @@ AGREE = 0.05
 
 
 def scale_cards(card: Cards) -> list[tuple[str, float]]:
-    """(card, arcsec a pixel) of each scale that is there: a number or text of one, in its comment's unit."""
+    """(card, arcsec per pixel) of each scale there is: a number or text of one, in its comment's unit."""
     found = []
     for key in _KEYS:
         value = card(key)

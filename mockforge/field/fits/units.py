@@ -140,9 +140,9 @@ def _solid_angle(card: Cards, unit: FluxUnit, where: str, area: float | None) ->
         beam = math.pi / (4 * math.log(2)) * math.radians(axes[0]) * math.radians(axes[1])
         if not _FEWEST_IN_BEAM <= beam / area <= _MOST_IN_BEAM:
             raise InputError(
-                f"{where}: BMAJ = {axes[0]:g} and BMIN = {axes[1]:g} degrees make a beam of {beam / area:.3g}"
-                f" pixels, from {_FEWEST_IN_BEAM:g} to {_MOST_IN_BEAM:g} are wanted; are they in arcsec? Mend"
-                " them, or give the AB magnitude of pixel value 1 with `--zeropoint`"
+                f"{where}: BMAJ = {axes[0]:g} and BMIN = {axes[1]:g} degrees make a beam of "
+                f"{beam / area:.3g} pixels, from {_FEWEST_IN_BEAM:g} to {_MOST_IN_BEAM:g} are expected; are "
+                "they in arcsec? Correct them, or give the AB magnitude of pixel value 1 with `--zeropoint`"
             )
         return area / beam, ", BMAJ, BMIN and the pixel scale"
     said = [(k, float(v) * f) for k, f in (("PIXAR_SR", 1.0), ("PIXAR_A2", math.radians(1 / 3600) ** 2))
@@ -190,7 +190,7 @@ def _from_cards(card: Cards, where: str, rate: bool) -> list[Zeropoint]:
             out.append(Zeropoint(None, text))
             continue
         if not is_number(value):
-            raise InputError(f"{where}: {key} = {value!r}, an AB magnitude is wanted; mend the card"
+            raise InputError(f"{where}: {key} = {value!r}, an AB magnitude is expected; correct the card"
                              " or give the zeropoint with `--zeropoint`")  # fmt: skip
         if key == "MAGZPT" and (source in PER_SECOND or card("CASUTABL") is not None):
             if all(z.ab is None for z in out) and card("PHOTZP") is None:
@@ -256,7 +256,7 @@ def _system(said: str, where: str, key: str) -> str:
         if re.search(marks, words) and "ABS" not in words:
             return name
     raise InputError(
-        f"{where}: {key} is there in the magnitude system {said!r}; AB, Vega or ST is wanted: give the AB"
+        f"{where}: {key} is there in the magnitude system {said!r}; AB, Vega or ST is expected: give the AB"
         " magnitude of pixel value 1 with `--zeropoint`"
     )
 
@@ -316,7 +316,7 @@ def _exposure(card: Cards, where: str) -> Any:
     if len(found) > 1 and abs(found[0] / found[1] - 1) > 0.01:
         raise InputError(
             f"{where}: EXPTIME = {found[0]:g} in the extension and {found[1]:g} in the primary header; give"
-            " the AB magnitude of pixel value 1 with `--zeropoint`, or mend one of them"
+            " the AB magnitude of pixel value 1 with `--zeropoint`, or correct one of them"
         )
     return found[0] if found else None
 
@@ -325,7 +325,7 @@ def _in_range(value: float, keys: str, where: str, note: str = "") -> Zeropoint:
     if not LOWEST <= value <= HIGHEST:
         raise InputError(
             f"{where}: {keys.split(' ')[0].rstrip(',')} = {mag(value)}, a zeropoint from {LOWEST:g} to"
-            f" {HIGHEST:g} AB is wanted ({keys}); if it is right, type `--zeropoint {mag(value)}`"
+            f" {HIGHEST:g} AB is expected ({keys}); if it is right, type `--zeropoint {mag(value)}`"
             " (`zeropoint:` in a recipe)"
         )
     return Zeropoint(value, f"from {keys}{note}")

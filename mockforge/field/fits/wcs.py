@@ -14,7 +14,7 @@ from mockforge.field.fits.distortion import CLOSE, without_tables
 from mockforge.field.fits.scale_cards import AGREE, check_agree, scale_cards
 
 SMALLEST_SCALE, LARGEST_SCALE = 0.001, 60.0
-"""arcsec a pixel that instruments have."""
+"""arcsec per pixel that instruments have."""
 _SQUARE = 0.02
 """Part by which the sides of a pixel may differ."""
 _SKY_AXES = ("RA", "DEC", "GLON", "GLAT", "ELON", "ELAT")
@@ -128,8 +128,8 @@ def read_wcs(path: Path, units: Any, index: int, given: float | None) -> tuple[A
         )
     if not SMALLEST_SCALE <= scale <= LARGEST_SCALE and given is None:
         raise InputError(
-            f"{where}: the WCS says {scale:.6g} arcsec a pixel; {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are"
-            f" wanted: mend CD or CDELT, or type `--pixel-scale {scale:.6g}` if it is right"
+            f"{where}: the WCS says {scale:.6g} arcsec per pixel; {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are"
+            f" expected: correct CD or CDELT, or type `--pixel-scale {scale:.6g}` if it is right"
         )
     tables = any(k in header for k in ("CPDIS1", "CPDIS2", "D2IMDIS1", "D2IMDIS2", "D2IMEXT"))
     note = f" (its lookup tables as polynomials, within {CLOSE:g} pixel)" if tables else ""
@@ -163,19 +163,19 @@ def scale_of(
         if wcs_scale and abs(given / wcs_scale - 1) > AGREE:
             raise InputError(
                 f"{where}: pixel scale {given:g} arcsec was given and the WCS says {wcs_scale:g}; leave it"
-                " out or mend the WCS"
+                " out or correct the WCS"
             )
         return given, by if by.startswith("as given") else "as given"
     if said and not SMALLEST_SCALE <= said <= LARGEST_SCALE and not wcs_scale:
         raise InputError(
-            f"{where}: {key} = {said:g}, arcsec from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are wanted; give"
-            " the scale with `--pixel-scale`"
+            f"{where}: {key} = {said:g}, arcsec from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are expected; "
+            "give the scale with `--pixel-scale`"
         )
     if wcs_scale and said:
         if abs(said / wcs_scale - 1) > AGREE:
             raise InputError(
                 f"{where}: {key} = {said:g} arcsec and the WCS says {wcs_scale:g}; say which holds: type"
-                f" `--pixel-scale {wcs_scale:g}` for the WCS, or mend the WCS"
+                f" `--pixel-scale {wcs_scale:g}` for the WCS, or correct the WCS"
             )
         if abs(said / wcs_scale - 1) < 1e-4:  # the round number rather than the one through degrees
             return said, f"{by}, {key}"
@@ -186,7 +186,7 @@ def scale_of(
 
 def _unusable(path: Path, index: int, reason: str) -> InputError:
     return InputError(
-        f"{path}: the WCS of extension {index} is unusable ({reason}); mend or delete its CTYPE, CRVAL,"
+        f"{path}: the WCS of extension {index} is unusable ({reason}); correct or delete its CTYPE, CRVAL,"
         " CRPIX, CD or CDELT cards"
     )
 
@@ -201,13 +201,13 @@ def _celestial(header: Any, units: Any, where: str) -> Any:
         if str(header["CTYPE1"]).strip().upper().startswith(_SKY_AXES):
             raise InputError(
                 f"{where}: CTYPE1 = {header['CTYPE1']!r} and CTYPE2 = {header.get('CTYPE2')!r} are no axes of"
-                " a projection as the standard spells them, as RA---TAN and DEC--TAN; mend or delete them"
+                " a projection as the standard spells them, as RA---TAN and DEC--TAN; correct or delete them"
             )
         return None
     kinds = [kind.get("coordinate_type") for kind in wcs.get_axis_types()]
     if kinds[:2] != ["celestial", "celestial"]:
         raise InputError(f"{where}: the sky is along the axes {[k + 1 for k, v in enumerate(kinds) if v]},"
-                         " and the first two are wanted; reorder the axes first")  # fmt: skip
+                         " and the first two are expected; reorder the axes first")  # fmt: skip
     suffixes = [str(header.get(f"CTYPE{i}", "")).endswith("-SIP") for i in (1, 2)]
     if wcs.sip is not None and not all(suffixes):
         raise InputError(
@@ -223,9 +223,10 @@ def _celestial(header: Any, units: Any, where: str) -> Any:
             _frame(wcs)
         except ValueError as error:
             raise InputError(
-                f"{where}: the WCS is unusable, since its frame is not known (CTYPE1 = {header['CTYPE1']!r},"
-                f" RADESYS = {header.get('RADESYS', header.get('RADECSYS'))!r}, EQUINOX ="
-                f" {header.get('EQUINOX')!r}); ICRS, FK5, FK4, galactic or ecliptic is wanted: mend RADESYS"
+                f"{where}: the WCS is unusable, since its frame is not known (CTYPE1 = {header['CTYPE1']!r}, "
+                f"RADESYS = {header.get('RADESYS', header.get('RADECSYS'))!r}, EQUINOX = "
+                f"{header.get('EQUINOX')!r}); ICRS, FK5, FK4, galactic or ecliptic is expected: correct "
+                "RADESYS"
             ) from error
     return without_tables(wcs, where)
 
@@ -239,8 +240,8 @@ def _check_reference(header: Any, where: str) -> None:
             what = f"{key} = {value!r}" if key in header else f"no {key}"
             unit = "degrees" if "VAL" in key else "pixels"
             raise InputError(
-                f"{where}: the WCS has {what}, a number is wanted ({unit}; the default is 0): mend it, or"
-                " delete CTYPE1 and CTYPE2 and give the scale with `--pixel-scale`"
+                f"{where}: the WCS has {what}, a number is expected ({unit}; the default is 0): correct it, "
+                "or delete CTYPE1 and CTYPE2 and give the scale with `--pixel-scale`"
             )
 
 
@@ -331,7 +332,7 @@ def _check_matrix(header: Any, where: str, given: float | None) -> None:
         near = [c for c in (column, row) if c > 0 and abs(abs(delt) / c - 1) <= 0.01]
         if not near and given is None:
             raise InputError(
-                f"{where}: CDELT{i} says {3600 * abs(delt):.6g} arcsec a pixel and the CD matrix"
+                f"{where}: CDELT{i} says {3600 * abs(delt):.6g} arcsec per pixel and the CD matrix"
                 f" {3600 * column:.6g}; say which holds: type `--pixel-scale {3600 * column:.6g}` for CD, or"
                 " delete CD1_1, CD1_2, CD2_1, CD2_2"
             )

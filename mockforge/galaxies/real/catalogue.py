@@ -122,7 +122,7 @@ def numbers(values: Any, where: str = "the column") -> np.ndarray:
                 out[i] = float(text(cell))
             except ValueError:
                 raise InputError(
-                    f"{where}: row {i + 1} holds {text(cell)[:40]!r}, wanted is a number, or an empty cell"
+                    f"{where}: row {i + 1} holds {text(cell)[:40]!r}, expected a number, or an empty cell"
                 ) from None
     return out
 
@@ -142,13 +142,15 @@ def known_redshifts(values: Any, name: str, where: str) -> np.ndarray:
     """
     unit = str(getattr(values, "unit", None) or "")
     if unit.lower() not in ("", "1", "none", "dimensionless", "redshift"):
-        raise InputError(f"{where}: column {name!r} is in {unit}, and redshifts, without a unit, are wanted")
+        raise InputError(
+            f"{where}: column {name!r} is in {unit}, and redshifts, without a unit, are expected"
+        )
     z = numbers(values, f"{where}, {name}")
     z = np.where(np.isin(z, _UNKNOWN) | (z <= 0), np.nan, z)
     wrong = np.flatnonzero(z > _FARTHEST)
     if len(wrong):
         raise InputError(
-            f"{where}: row {wrong[0] + 1} has a redshift {name} = {z[wrong[0]]:g}, farther than anything seen"
+            f"{where}: row {wrong[0] + 1} has a redshift {name} = {z[wrong[0]]:g}, beyond any known object"
             f" ({len(wrong)} row(s) above {_FARTHEST:g}); is it the right column? Empty or -99 is unknown"
         )
     if np.isfinite(z).any() and np.nanmedian(z) > _FAR:
@@ -169,7 +171,7 @@ def fluxes(
         values = column(held[0], name, where)
         unit = str(getattr(values, "unit", None) or "mag").lower()
         if "mag" not in unit or "st" in unit.replace("st(", "st"):
-            raise InputError(f"{where}: column {name!r} is in {unit}; wanted are AB magnitudes")
+            raise InputError(f"{where}: column {name!r} is in {unit}; expected AB magnitudes")
         magnitude = numbers(values, f"{where}, {name}")[good]
         known = (magnitude > 5) & (magnitude < 40)
         if not known.any():

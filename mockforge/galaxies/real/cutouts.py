@@ -200,9 +200,9 @@ def _nearest(instances: np.ndarray, table: Mapping[str, Any], centre: tuple[floa
     i = int(np.argmin(distance))
     if distance[i] > _FAR + 3 * float(table["a"][i]):
         raise InputError(
-            f"{name}: no object is detected at its place ({centre[0]:.1f}, {centre[1]:.1f}); the nearest is"
-            f" {distance[i]:.1f} pixels away, at ({table['x'][i]:.1f}, {table['y'][i]:.1f}). Mend the place,"
-            " leave the galaxy out, or detect fainter ones (clean.detect.threshold)"
+            f"{name}: no object is detected at its place ({centre[0]:.1f}, {centre[1]:.1f}); the nearest is "
+            f"{distance[i]:.1f} pixels away, at ({table['x'][i]:.1f}, {table['y'][i]:.1f}). Correct the "
+            "place, leave the galaxy out, or detect fainter ones (clean.detect.threshold)"
         )
     return int(table["label"][i])
 

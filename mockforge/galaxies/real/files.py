@@ -35,7 +35,7 @@ class FileGalaxies:
     """Galaxies on a user's FITS images: aligned bands, calibrated, with a catalogue of redshifts.
 
     The catalogue (ECSV, FITS, CSV or plain columns with a header) has the columns `file` and `z`;
-    `file` may hold `{band}`, for a file a band. Optional: `name`, and where the galaxies are not in
+    `file` may hold `{band}`, for one file per band. Optional: `name`, and where the galaxies are not in
     the middle, their places: `ra`, `dec` or what other catalogues call them (RAJ2000, ALPHA_J2000,
     X_WORLD, glon, ...), in degrees, in the column's unit or sexagesimal (hours and degrees); or
     pixels, `x`, `y` and xcentroid, ycentroid, where the first is 0, and SExtractor's X_IMAGE,
@@ -134,8 +134,8 @@ class FileCatalogue:
         name = self.title[i]
         if not np.isclose(field.pixel_scale_arcsec or 0, self.pixel_scale_arcsec, rtol=1e-3):
             raise InputError(
-                f"{name}: {field.pixel_scale_arcsec} arcsec a pixel, and the first galaxy has"
-                f" {self.pixel_scale_arcsec:g}; one pixel scale for all is wanted"
+                f"{name}: {field.pixel_scale_arcsec} arcsec per pixel, and the first galaxy has"
+                f" {self.pixel_scale_arcsec:g}; one pixel scale for all is expected"
             )
         x, y = self._centre(i, field)
         _, h, w = field.shape

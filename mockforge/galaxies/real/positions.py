@@ -143,7 +143,7 @@ def places(table: Any, good: np.ndarray, which: Position, where: str) -> Places:
         if odd or which != "auto":
             named = f"found {', '.join(odd)}; " if odd else ""
             raise InputError(
-                f"{where}: no columns of positions that are understood ({named}wanted are ra and dec in"
+                f"{where}: no columns of positions that are understood ({named}expected ra and dec in"
                 " degrees or sexagesimal, or x and y in pixels, the first is 0); rename them, or set"
                 " `position: middle` where each galaxy is in the middle of its image"
             )
@@ -183,7 +183,7 @@ def _pairs(table: Any, known: Sequence[tuple[str, str, Any]], where: str) -> lis
         for name, other in ((first, second), (second, first)):
             partners = {b if a == name else a for a, b, _ in known if name in (a, b)}
             if name in lower and name not in _OTHERWISE | used and not partners & set(lower):
-                raise InputError(f"{where}: a column {name!r} without {other!r}; a position wants both")
+                raise InputError(f"{where}: a column {name!r} without {other!r}; a position needs both")
     return found
 
 
@@ -199,7 +199,7 @@ def _sky(table: Any, rows: np.ndarray, where: str) -> list[tuple[str, np.ndarray
             if not (-180 <= a <= 360 and -90 <= b <= 90):
                 raise InputError(
                     f"{where}: row {rows[i] + 1} has {lon}, {lat} = {a:g}, {b:g} degrees, which is no place"
-                    " on the sky; mend or leave out that row, or say the unit in the table"
+                    " on the sky; correct or leave out that row, or say the unit in the table"
                 )
         out.append((f"{lon}, {lat}", values if frame == "icrs" else _icrs(values, frame)))
     return out
@@ -216,7 +216,7 @@ def _degrees(table: Any, name: str, rows: np.ndarray, where: str, hours: bool = 
     if unit is not None and unit == u.hour:
         unit = u.hourangle
     if unit is not None and not unit.is_equivalent(u.deg):
-        raise InputError(f"{where}: column {name!r} is in {told}; wanted are degrees, hours or radians")
+        raise InputError(f"{where}: column {name!r} is in {told}; expected degrees, hours or radians")
     east = name.startswith(("ra", "_ra", "alpha", "right", "x"))
     out = np.empty(len(rows))
     for i, row in enumerate(rows):
@@ -238,7 +238,7 @@ def _degrees(table: Any, name: str, rows: np.ndarray, where: str, hours: bool = 
                 out[i] = Angle(word, unit=unit or (u.hourangle if east else u.deg)).deg
         except Exception as error:  # astropy raises of several kinds over words that are no angle
             raise InputError(
-                f"{where}: row {row + 1} has {name} = {word[:40]!r}, which is no angle; wanted are degrees,"
+                f"{where}: row {row + 1} has {name} = {word[:40]!r}, which is no angle; expected degrees,"
                 " or sexagesimal as 10:00:28.6 or +02:12:21"
             ) from error
     return out
@@ -259,7 +259,7 @@ def _pixels(table: Any, rows: np.ndarray, where: str) -> list[tuple[str, np.ndar
         for name in (x, y):
             unit = str(getattr(column(table, name, where), "unit", None) or "pix").lower()
             if unit not in ("pix", "pixel", "pixels"):
-                raise InputError(f"{where}: column {name!r} is in {unit}; wanted are pixels, or ra and dec")
+                raise InputError(f"{where}: column {name!r} is in {unit}; expected pixels, or ra and dec")
         values = np.stack([numbers(column(table, name, where), f"{where}, {name}")[rows] for name in (x, y)])
         bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
         if len(bad):

@@ -94,7 +94,7 @@ class RealCatalogue:
         if len(bands) > 1 or len(scales) > 1:
             raise InputError(
                 f"{where}: BAND holds {sorted(bands)} and PIXEL_SCALE {sorted(scales)}; one of each is"
-                " wanted, split the catalogue"
+                " expected, split the catalogue"
             )
         self.bands, self.pixel_scale_arcsec = (bands.pop(),), float(scales.pop())
         self.photometry = tuple(p.band for p in rule.photometry)

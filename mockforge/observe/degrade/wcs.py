@@ -74,7 +74,7 @@ def place_of(field: Field, path: Path) -> Place:
         shape = units[plane.hdu.index].shape[-2:]
         wcs, _, _ = read_wcs(plane.path, units, plane.hdu.index, None)
     if wcs is None:
-        raise InputError(f"{path}: has no celestial WCS; --wcs wants a file with the pixels to degrade onto")
+        raise InputError(f"{path}: has no celestial WCS; --wcs needs a file with the pixels to degrade onto")
     y, x = np.indices(shape, dtype=np.float64)
     at_x, at_y = pixels_of_sky(field.wcs, *sky_of_pixels(wcs, x, y))
     middle = np.array([[shape[1] - 1, shape[0] - 1]]) / 2 + np.array([[0, 0], [1, 0], [0, 1]])

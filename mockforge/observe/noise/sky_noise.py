@@ -3,7 +3,7 @@
 What is known of a band comes first as measured on its images: the rms of a pixel, and the correlation
 of neighbouring pixels. Where no image could be measured, a limiting magnitude is converted with the
 survey's PSF, wings and pixel included. In other pixels than the survey's own, the noise of an area
-stays, and so does the length over which it hangs together.
+stays, and so does its correlation length.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def sky_noise(
 ) -> SkyNoise:
     """The noise of a survey's band in pixels of this size, by default the survey's own.
 
-    `autocorrelation` (2L+1, 2L+1) takes the place of the survey's, for noise that hangs together
-    differently and is the same over large areas; `np.ones((1, 1))` is white noise.
+    `autocorrelation` (2L+1, 2L+1) takes the place of the survey's, for noise with another
+    correlation that is the same over large areas; `np.ones((1, 1))` is white noise.
     InputError where the survey has no such band, or the lags do not add up to more than 0.
     """
     numbers = survey.band(band)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mockforge.observe.surveys import SurveyBand
 
 PerBand = float | tuple[float, ...]
-"""One number for every band, or one number a band in the order of the bands."""
+"""One number for every band, or one number per band in the order of the bands."""
 
 
 _GAIN_WANTED = "give electrons_per_njy, or zeropoint_e and exposure_s, or take `shot` out"
@@ -77,7 +77,7 @@ class Noise:
     """A detector: sky brightness, exposure, zeropoint, read noise."""
     survey: str | None = None
     """A survey by name, or the path of a YAML file of one: its noise in pixels of the image's size,
-    how neighbouring pixels hang together, and its gain where it is known."""
+    the correlation of that noise, and its gain where it is known."""
     survey_bands: tuple[str, ...] | None = None
     """The survey's bands that stand for the image's, in order; null: those of the same names."""
     electrons_per_njy: PerBand | None = None
@@ -93,7 +93,7 @@ class Noise:
     background: Literal["subtracted", "added"] = "subtracted"
     """Whether the sky's mean brightness is taken off or stays in the pixels (`ccd` only)."""
     correlation: Correlation | None = None
-    """How the noise of neighbouring pixels hangs together; null: as the survey's, else not at all.
+    """Correlation of the noise of neighbouring pixels; null: the survey's, else white noise.
     The rms stays; with `survey`, its noise over large areas does."""
     rms_factor: Annotated[Varying, Limit(gt=0)] = fixed(1.0)
     """Times the rms of the sky, a draw for each sample: surveys are not equally deep everywhere.

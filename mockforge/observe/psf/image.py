@@ -58,7 +58,7 @@ def read_psf_image(path: Path, extension: int | str | None, given: float | None 
     planes = find_planes([path], extension, None)
     where = f"PSF image {path}" + ("" if extension is None else f"[{extension}]")
     if len(planes) != 1:
-        raise InputError(f"{where}: {len(planes)} images, one is wanted; {_likely(path)}")
+        raise InputError(f"{where}: {len(planes)} images, one is expected; {_likely(path)}")
     plane = planes[0]
     with opened(plane.path) as units:
         data = np.array(units[plane.hdu.index].data, dtype=np.float64)
@@ -85,10 +85,12 @@ def psf_pixels(data: np.ndarray, where: str, scale: float | None = None) -> PsfP
     data = np.asarray(data, dtype=np.float64)
     bad = int((~np.isfinite(data)).sum())
     if bad:
-        raise InputError(f"{where}: {bad} of {data.size} pixels are not finite; mend them first, e.g. with 0")
+        raise InputError(
+            f"{where}: {bad} of {data.size} pixels are not finite; correct them first, e.g. with 0"
+        )
     total = float(data.sum())
     if not total > 0:
-        raise InputError(f"{where}: the pixels add up to {total:g}, a sum above 0 is wanted")
+        raise InputError(f"{where}: the pixels add up to {total:g}, a sum above 0 is expected")
     dip = float(-data.min() / data.max())
     if dip > _DEEPEST:
         raise InputError(
@@ -105,7 +107,7 @@ def psf_pixels(data: np.ndarray, where: str, scale: float | None = None) -> PsfP
     if part < 0.5:
         raise InputError(
             f"{where}: its middle (x = {x:.2f}, y = {y:.2f}) is {part:.2g} of its"
-            " brightest pixel; a PSF that is brightest in the middle is wanted: is it out of focus?"
+            " brightest pixel; a PSF that is brightest in the middle is expected: is it out of focus?"
         )
     room = min(x, y, data.shape[1] - 1 - x, data.shape[0] - 1 - y)
     if room < max(1.0, 0.75 * wide):
@@ -155,14 +157,15 @@ def _check_peak(data: np.ndarray, where: str) -> None:
     _, peaks = label(data >= 0.5 * data.max(), structure=np.ones((3, 3)))
     if peaks > 1:
         raise InputError(
-            f"{where}: {peaks} places apart are brighter than half the peak; an image of one star is wanted"
+            f"{where}: {peaks} places apart are brighter than half the peak; an image of one star is expected"
         )
     edge = np.concatenate([data[0], data[-1], data[1:-1, 0], data[1:-1, -1]])
     part = float((data >= 0.5 * data.max()).mean())
     if part > _LARGEST_CORE:
         raise InputError(
-            f"{where}: {100 * part:.0f}% of its pixels are brighter than half the peak: it is flat, or cut so"
-            " close that it has no full width at half maximum; an image that holds the PSF's wings is wanted"
+            f"{where}: {100 * part:.0f}% of its pixels are brighter than half the peak: it is flat, or cut "
+            "so close that it has no full width at half maximum; an image that holds the PSF's wings is "
+            "expected"
         )
     sky = float(np.median(edge)) * data.size / float(data.sum())
     if sky > _LARGEST_SKY:
@@ -206,14 +209,14 @@ def _scale(plane: Plane, units: list, where: str, given: float | None) -> tuple[
         if abs(value / found[0][1] - 1) > _SCALES_AGREE:
             raise InputError(
                 f"{where}: {found[0][0]} is {found[0][1]:g} arcsec and {key} says {value:g}; type the right"
-                f" one, as `pixel_scale_arcsec: {value:g}`, or mend the header"
+                f" one, as `pixel_scale_arcsec: {value:g}`, or correct the header"
             )
     if not found:
         return None, ""
     key, scale = found[0]
     if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
         raise InputError(
-            f"{where}: {key} says {scale:g} arcsec a pixel, {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are"
-            f" wanted; type `pixel_scale_arcsec: {scale:g}` if it is right"
+            f"{where}: {key} says {scale:g} arcsec per pixel, {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are"
+            f" expected; type `pixel_scale_arcsec: {scale:g}` if it is right"
         )
     return scale, ""

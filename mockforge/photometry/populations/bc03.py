@@ -59,7 +59,7 @@ def _byte_order(path: Path, raw: bytes) -> str:
         if 0 < size <= len(raw) - 8 and raw[4 + size : 8 + size] == raw[:4]:
             return order
     raise InputError(
-        f"{path}: not a file of Fortran records; wanted is a binary .ised file of Bruzual & Charlot "
+        f"{path}: not a file of Fortran records; expected a binary .ised file of Bruzual & Charlot "
         "(ASCII ones end in .ised_ASCII)"
     )
 

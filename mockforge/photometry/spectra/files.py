@@ -144,7 +144,7 @@ def _read(path: Path, config: SpectrumFiles) -> Raw:
     raw = _from_images(path) if found is None else _of_columns(path, found, config)
     wave, flux = raw.wave, raw.flux
     if len(wave) < 2 or not np.isfinite(wave).all() or wave.min() <= 0:
-        raise InputError(f"{path}: wanted are two or more wavelengths above 0")
+        raise InputError(f"{path}: expected two or more wavelengths above 0")
     if not np.isfinite(flux).all() or flux.min() < 0:
         raise InputError(f"{path}: fluxes should be finite and not negative")
     if not ((np.diff(wave) > 0).all() or (np.diff(wave) < 0).all()):
@@ -193,7 +193,7 @@ def _from_image(path: Path, hdu: Any) -> Raw:
     for card in header.get("WAT1_001", "").split():  # IRAF
         unit = unit or (card.partition("=")[2] if card.startswith("units=") else "")
     if kind.startswith(("VELO", "VRAD", "VOPT", "ZOPT", "BETA")):
-        raise InputError(f"{path}: its axis is {kind}, a velocity or redshift; wanted are wavelengths")
+        raise InputError(f"{path}: its axis is {kind}, a velocity or redshift; expected wavelengths")
     if header.get("DC-FLAG") == 1:
         wave = 10.0 ** (header["CRVAL1"] + place)
     elif kind.endswith("-LOG"):  # Greisen et al. 2006, A&A 446, 747, eq. 5

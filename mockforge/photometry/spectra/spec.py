@@ -186,10 +186,10 @@ class Populations:
         for key in ("sfh", "metallicity", "a_v"):
             _different(key, getattr(self, key))
         if self.escape_fraction and not self.nebular:
-            raise ValueError("escape_fraction has no use without nebular: true")
+            raise ValueError("escape_fraction has no effect without nebular: true")
         count = math.prod(len(getattr(self, key)) for key in ("sfh", "metallicity", "a_v"))
         if count > _MOST:
-            raise ValueError(f"sfh x metallicity x a_v makes {count} spectra, at most {_MOST} are wanted")
+            raise ValueError(f"sfh x metallicity x a_v makes {count} spectra, at most {_MOST} are allowed")
 
     def files_read(self) -> dict[str, Path]:
         """The files of a grid that is the user's own."""

@@ -42,7 +42,7 @@ class DensityScale:
         """
         if not self.low <= factor <= self.high:
             raise InputError(
-                f"density {factor:g}: the training field teaches {self.low:.2f} to {self.high:.2f} times "
+                f"density {factor:g}: the training field covers {self.low:.2f} to {self.high:.2f} times "
                 "its mean; choose a value between them"
             )
         return float(_normal_quantile(self._rank(np.array([factor])))[0])

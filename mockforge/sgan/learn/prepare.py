@@ -96,7 +96,7 @@ def _window(cut: Cut, shape: tuple[int, ...]) -> tuple[slice, slice]:
         if first >= last or last > size:
             raise InputError(
                 f"field.cut.{name} [{first}, {last}]: the field has {name} 0 to {size}; "
-                "first < last is wanted"
+                "first < last is required"
             )
         out.append(slice(first, last))
     return out[0], out[1]

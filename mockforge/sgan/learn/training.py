@@ -30,7 +30,7 @@ class TrainingField:
     """The real field to learn: aligned bands, as files, extensions or planes."""
 
     files: tuple[str, ...]
-    """One FITS file a band, from blue to red; or one file with all bands."""
+    """One FITS file per band, from blue to red; or one file with all bands."""
     folder: str = "."
     """Where the files are; relative paths start from here."""
     bands: tuple[str, ...] | None = None
@@ -176,8 +176,8 @@ def started(model: Model, name: str) -> Model:
     share = sum(v.numel() for v in fits.values()) / sum(v.numel() for v in fresh.values())
     if share < 0.5:
         raise InputError(
-            f"start_from: {found.name} gives {share:.0%} of the network's weights, at least half are wanted; "
-            "give network the same settings as that model's"
+            f"start_from: {found.name} gives {share:.0%} of the network's weights, at least half are "
+            "required; give network the same settings as that model's"
         )
     notes = {**model.training, "started_from": f"{found.name} ({share:.0%} of the weights)"}
     return replace(model, weights={**fresh, **fits}, training=notes)

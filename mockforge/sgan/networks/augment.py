@@ -1,4 +1,4 @@
-"""Adaptive augmentation of what the discriminator sees: a small field is not learned by heart.
+"""Adaptive augmentation of the discriminator's input, against memorisation of a small field.
 
 Karras et al. 2020 (arXiv:2006.06676), with what the sky itself does not change under: turns by any
 angle and shifts by parts of a pixel. Flips, quarter turns and whole pixels are drawn for every crop
@@ -34,7 +34,7 @@ HIGHEST = 0.8
 BATCHES = 4
 """Batches to a mean sign, as published."""
 CROPS = 100_000
-"""Real crops that take the probability from 0 to 1: small fields are learned by heart early."""
+"""Real crops that take the probability from 0 to 1: a small field is memorised early."""
 
 
 class Augment(nn.Module):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RmsMap:
-    """The sky rms over a field, nJy a pixel, between whose meshes it runs linearly."""
+    """The sky rms over a field, nJy per pixel, between whose meshes it runs linearly."""
 
     njy: np.ndarray
     """(bands, ny, nx): element (i, j) belongs to the square from pixel (i, j) times `mesh`."""
@@ -68,7 +68,7 @@ def control(
 
     `depth`: AB magnitude of a point source at 5 sigma, weighted by the PSF of the sky (after
     `seeing`), in the sky's correlated noise; or a survey, whose noise per area the sky gets, and
-    its gain where it is known. `rms`: nJy a pixel instead, the same everywhere, or a RmsMap.
+    its gain where it is known. `rms`: nJy per pixel instead, the same everywhere, or a RmsMap.
     `seeing`: FWHM of stars in arcsec, pixel included, or a survey's. `density`: of sources,
     relative to the field's mean.
 
@@ -130,7 +130,7 @@ def _noise(
 ) -> list[tuple[float, float] | None]:
     """Rms (nJy) and electrons for a nJy, 0 where not known, of each band; None: as the field has them."""
     if rms is not None:
-        levels = by_band("rms", model, rms, lambda v: v >= 0, "nJy a pixel, 0 or more")
+        levels = by_band("rms", model, rms, lambda v: v >= 0, "nJy per pixel, 0 or more")
         return [None if v is None else _with_gain(model, i, _as_rms(v)) for i, v in enumerate(levels)]
     scale = _scale("depth", model)
     found: list[tuple[float, float] | None] = []
@@ -165,7 +165,7 @@ def _noisy(model: Model, asked: list[tuple[float, float] | None]) -> dict[str, A
 
 def _as_rms(value: float | str) -> float:
     if isinstance(value, str):
-        raise InputError(f"rms: should be nJy a pixel, found {value!r}")
+        raise InputError(f"rms: should be nJy per pixel, found {value!r}")
     return float(value)
 
 
@@ -199,7 +199,7 @@ def _mapped(model: Model, asked: RmsMap) -> Instrument:
     if not good or not np.isfinite(found).all() or (found <= 0).any() or asked.mesh < 1:
         raise InputError(
             f"rms: a map (bands, y, x) of {len(model.bands)} bands of nJy above 0 and a mesh of at least 1"
-            f" pixel are wanted, found {found.shape}, mesh {asked.mesh}"
+            f" pixel are expected, found {found.shape}, mesh {asked.mesh}"
         )
     middle = np.median(found, axis=(1, 2))
     relative = found / middle[:, None, None]
@@ -228,7 +228,7 @@ def _seeing(
         if wanted < own * (1.0 - 1e-6):
             raise InputError(
                 f"seeing: {wanted:.3g} arcsec in {band} is sharper than the {own:.3g} arcsec of {model.name},"
-                " and a sky can only be blurred further; ask for at least that"
+                " and a sky can only be blurred further; give at least that"
             )
         widths.append(wanted)
         added.append(math.sqrt(max(wanted**2 - own**2, 0.0)) / scale)
@@ -250,7 +250,7 @@ def _condition(model: Model, density: float | None) -> float | None:
         return None
     if model.density is None:
         raise InputError(
-            f"density: {model.name} was not taught how crowded its field is; leave density out, or train a"
-            " model with network.forge.density=true"
+            f"density: {model.name} was not trained with the density of sources as a condition; leave "
+            "density out, or train a model with network.forge.density=true"
         )
     return model.density.condition(density)

@@ -21,7 +21,7 @@ class DensityPlane:
     """The condition c at every cell (y, x) of any sign: Gaussian, of unit variance, as the field has it.
 
     White noise smoothed by the Gaussian that the field's sources were counted with, so that it
-    hangs together over the same distance; held to the values that the field taught.
+    has the same correlation length; clipped to the range of the training field.
     """
 
     def __init__(self, stream: Stream, scale: DensityScale) -> None:

@@ -114,7 +114,7 @@ class Sky:
     def __repr__(self) -> str:
         model, rms = self.model, self.control.instrument.rms_njy
         deep = ", ".join(f"{b} {r:.3g}" for b, r in zip(model.bands, rms, strict=True))
-        scale = f', {model.pixel_scale_arcsec:g}" a pixel' if model.pixel_scale_arcsec else ""
+        scale = f', {model.pixel_scale_arcsec:g}" per pixel' if model.pixel_scale_arcsec else ""
         return (
             f"<mockforge.Sky, model {model.name!r}, seed {self.seed}: endless painted sky in "
             f"{', '.join(model.bands)}{scale}\n"

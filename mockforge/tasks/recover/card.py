@@ -41,7 +41,7 @@ def recoverer_card(model: Recoverer) -> str:
         "- What it adds below the resolution of its input is a guess from the galaxies of its training",
         "  set: likely, not observed. Do not discover anything in it.",
         "- It knows the PSF, the depth and the bands above. A broader or sharper PSF gives a wrong image.",
-        "- Its galaxies are smooth profiles; spiral arms, clumps, stars, artefacts it has not seen.",
+        "- Its galaxies are smooth profiles; it was not trained on spiral arms, clumps, stars or artefacts.",
         "- It expects an image whose sky is subtracted, and makes one image, without an error.",
         "",
     ]

@@ -28,7 +28,7 @@ class RecovererFile(ModelFile):
         """ValueError where a band lacks a number, or numbers contradict each other."""
         s = self.scales
         if not self.rms_njy:
-            raise ValueError("rms_njy: one number a band is wanted, found none")
+            raise ValueError("rms_njy: one number per band is expected, found none")
         one_each(bands=s.bands, rms_njy=self.rms_njy, psf_fwhm_arcsec=s.psf_fwhm_arcsec)
         one_each(bands=s.bands, fine_bands=s.fine_bands, fine_psf_fwhm_arcsec=s.fine_psf_fwhm_arcsec)
         check_bands("scales.bands", s.bands)

@@ -25,7 +25,7 @@ _START = {
 
 def redshifter_card(model: Redshifter) -> str:
     """Markdown; everything in it is read from the model."""
-    scale = f" at {model.pixel_scale_arcsec:g} arcsec a pixel" if model.pixel_scale_arcsec else ""
+    scale = f" at {model.pixel_scale_arcsec:g} arcsec per pixel" if model.pixel_scale_arcsec else ""
     known = model.learned
     widths = [known.psf_fwhm_in_arcsec, known.psf_fwhm_out_arcsec, known.noise_njy]
     columns = [column or (None,) * len(model.bands) for column in widths]
@@ -38,7 +38,7 @@ def redshifter_card(model: Redshifter) -> str:
         *_START[model.kind],
         f"    mockforge redshift galaxy.fits --model {model.name} --z-in Z --z-out Z -o far.fits",
         "",
-        "| band | PSF FWHM of the input (arcsec) | of the prediction | noisiest input (nJy a pixel) |",
+        "| band | PSF FWHM of the input (arcsec) | of the prediction | noisiest input (nJy per pixel) |",
         "|---|---|---|---|",
         *(
             f"| {band} | {' | '.join('not known' if v is None else f'{v:.3g}' for v in row)} |"
@@ -51,9 +51,11 @@ def redshifter_card(model: Redshifter) -> str:
         "",
         "## Limits",
         "",
-        f"- It learned {_ranges(model)} and {model.geometry.cosmology}.",
-        "  `mockforge redshift` refuses other redshifts, PSFs and noisier images, unless it is told to.",
-        "- Its galaxies are those of its dataset: other spectra, shapes, PSFs and depths it has never seen.",
+        f"- It was trained on {_ranges(model)} and {model.geometry.cosmology}.",
+        "  `mockforge redshift` refuses other redshifts, PSFs and noisier images, unless --extrapolate is "
+        "given.",
+        "- Its galaxies are those of its dataset: it was trained on no other spectra, shapes, PSFs or "
+        "depths.",
         "- It predicts one image, the likely one; the spread of what is possible is not given.",
         "- Light beyond the reach of the input's bands is inferred from the spectra of the dataset.",
         "",

@@ -36,7 +36,7 @@ def pivot_wavelengths(bands: tuple[str, ...]) -> tuple[float, ...]:
     try:
         return tuple(1e4 * pivot_um(band) for band in bands)
     except InputError as error:
-        raise InputError(f"{error}; or give wavelength_angstrom, one number a band") from error
+        raise InputError(f"{error}; or give wavelength_angstrom, one number per band") from error
 
 
 class FirstGuess(nn.Module):

@@ -78,15 +78,15 @@ class Learned:
         ):
             slack = 0.0 if known is None else 5e-4 + _ENDS * (known[1] - known[0])
             if known is not None and not known[0] - slack <= value <= known[1] + slack:
-                yield f"{what} is {value:.4g}, it learned {known[0]:.4g} to {known[1]:.4g}"
+                yield f"{what} is {value:.4g}, it was trained on {known[0]:.4g} to {known[1]:.4g}"
         yield from psf_departures(bands, psf_fwhm_arcsec, self.psf_fwhm_in_arcsec)
         for band, found, known in zip(bands, pixel_noise(image), self.noise_njy or (), strict=False):
             if found > _NOISE * known:
-                yield f"the noise in {band} is {found:.3g} nJy a pixel, it learned at most {known:.3g}"
+                yield f"the noise in {band} is {found:.3g} nJy per pixel, it was trained on up to {known:.3g}"
 
 
 def check_learned(learned: Learned, bands: Sequence[str]) -> None:
-    """ValueError where a range has its ends exchanged, or there is not one number a band."""
+    """ValueError where a range has its ends exchanged, or there is not one number per band."""
     for name in ("z_in", "z_out", "stretch"):
         ends = getattr(learned, name)
         if ends is not None and ends[0] > ends[1]:

@@ -37,7 +37,7 @@ class RedshifterFile(ModelFile):
         """ValueError where a band lacks its wavelength, or numbers contradict each other."""
         one_each(bands=self.bands, **{"geometry.wavelength": self.geometry.wavelength})
         if not self.geometry.wavelength:
-            raise ValueError("geometry.wavelength: one number a band is wanted, found none")
+            raise ValueError("geometry.wavelength: one number per band is expected, found none")
         check_bands("bands", self.bands)
         check_learned(self.learned, self.bands)
         if self.redshifts[0] > self.redshifts[1]:
