@@ -27,6 +27,7 @@ from mockforge.cli.program import (
 )
 from mockforge.cli.typed import IMAGE, refuse
 from mockforge.errors import InputError
+from mockforge.extras import need_extra
 
 
 @app.command()
@@ -92,6 +93,7 @@ def recover(
     if demo is not None:
         from mockforge.commands.recover_demo import demonstrate, demonstration_picture
 
+        need_extra("report", "--demo", "matplotlib")
         demonstration_picture(demonstrate(model, seed=seed, device=device), demo)
         print(demo)
         return

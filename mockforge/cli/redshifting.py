@@ -28,6 +28,7 @@ from mockforge.cli.program import (
 )
 from mockforge.cli.typed import IMAGE, refuse
 from mockforge.errors import InputError
+from mockforge.extras import need_extra
 
 
 @app.command()
@@ -100,6 +101,8 @@ def redshift(
     from mockforge.commands.redshift_picture import redshift_picture
     from mockforge.tasks.redshifter.model import load_redshifter
 
+    if picture is not None:
+        need_extra("report", "--picture", "matplotlib")
     chosen, truth = load_redshifter(model), None
     if row is None and len(images) == 1 and images[0].is_dir():
         raise InputError(f"{images[0]}: is a dataset of pairs; say which with --row N, and --split")

@@ -9,6 +9,7 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.errors import InputError
+from mockforge.extras import need_extra
 from mockforge.field.picture import asinh_rgb, save_figure
 from mockforge.rng import Stream
 from mockforge.tasks.recover.degraded import sky_level
@@ -105,6 +106,7 @@ def demonstration_picture(found: Demonstration, path: Path) -> None:
     The first three in one stretch of surface brightness; the residual, mean of the bands, in
     units of the noise of the degraded image.
     """
+    need_extra("report", "the picture", "matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

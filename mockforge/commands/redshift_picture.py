@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mockforge.extras import need_extra
 from mockforge.field.field import Field
 from mockforge.field.picture import BALANCE, asinh_rgb, rgb_bands, save_figure
 from mockforge.tasks.redshifter.learned import pixel_noise
@@ -19,6 +20,7 @@ def redshift_picture(
     The input has its own stretch, set by its peak and its noise; the others share one, set by the
     prediction's peak.
     """
+    need_extra("report", "the picture", "matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

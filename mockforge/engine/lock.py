@@ -1,9 +1,7 @@
-"""One build a folder at a time. The locks are the kernel's: they end with their process, also
-when it is killed, so a killed build never leaves a folder locked."""
+"""One build a folder at a time, and none before the workers of a killed one have ended."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -11,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mockforge.errors import MockforgeError
-from mockforge.lock import only_holder, try_lock
+from mockforge.lock import only_holder, share_lock, try_lock
 
 LOCK = ".lock"
 WORKERS = ".workers"
@@ -21,9 +19,12 @@ _PATIENCE = 60.0
 
 @contextmanager
 def only_build(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; MockforgeError where another build holds it.
+    """Hold `folder` for this process, once no worker of an earlier, killed build writes there any more.
 
-    Also waits until no worker of an earlier, killed build is writing there any more.
+    Raises
+    ------
+    MockforgeError
+        Another build holds the folder, or such a worker does not end within a minute.
     """
     with only_holder(folder / LOCK, f"{folder}: another mockforge build is running here; wait for it to end"):
         _wait_for_workers(folder)
@@ -36,7 +37,7 @@ def only_build(folder: Path) -> Iterator[None]:
 def hold_as_worker(folder: Path) -> int:
     """Show that a worker is at work in `folder`, until the process ends."""
     handle = os.open(folder / WORKERS, os.O_RDWR | os.O_CREAT, 0o644)
-    try_lock(handle, fcntl.LOCK_SH)
+    share_lock(handle)
     return handle
 
 
@@ -44,7 +45,7 @@ def _wait_for_workers(folder: Path) -> None:
     handle = os.open(folder / WORKERS, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         end = time.monotonic() + _PATIENCE
-        while not try_lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        while not try_lock(handle):
             if time.monotonic() > end:
                 raise MockforgeError(
                     f"{folder}: a worker of an earlier build is still running; end it, then run this again"

@@ -1,17 +1,27 @@
-"""The log of a run: a CSV that survives a resume, TensorBoard where it is installed, pictures."""
+"""The log of a run: a CSV that survives a resume; previews where Pillow is installed, TensorBoard where
+it is. A machine with torch, numpy and safetensors alone trains with the CSV."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.extras import how_to, installed
 from mockforge.field.picture import save_png
 from mockforge.files import replace_file, stamp
+
+
+def left_out() -> Iterator[str]:
+    """Say what a run's log goes without on this machine, a line each, and what to type for it."""
+    if not installed("tensorboard"):
+        yield f"TensorBoard's log is not written, log.csv is; for both type: {how_to('tensorboard')}"
+    if not installed("PIL"):
+        yield "previews are not written; for them type: pip install pillow"
 
 
 class Log:
@@ -53,6 +63,8 @@ class Log:
 
     def picture(self, step: int, rgb: np.ndarray) -> None:
         """Keep a preview, uint8 (y, x, 3)."""
+        if not installed("PIL"):
+            return
         (self.folder / "previews").mkdir(exist_ok=True)
         save_png(self.folder / "previews" / f"{step:07d}.png", rgb)
         if self.board is not None:

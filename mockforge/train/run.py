@@ -13,6 +13,7 @@ from mockforge.errors import InputError, MockforgeError
 from mockforge.lock import only_holder
 from mockforge.names import name_problem
 from mockforge.torch_state import steadily
+from mockforge.train.log import left_out
 from mockforge.train.loop import Report, fit
 from mockforge.train.parallel import leads, usable
 from mockforge.train.run_record import check_run, record_run
@@ -80,6 +81,8 @@ def run_training(
             record_run(recipe, out, recipe_text)
             for fact, text in getattr(task, "origin", {}).items() if told else ():
                 told(f"{fact}: {text}")
+            for line in left_out() if told else ():
+                told(line)
         fit(task, recipe.train, recipe.seed, out, resume=resume, report=report)
     return out / f"{recipe.name}.json"
 

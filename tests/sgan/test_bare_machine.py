@@ -8,7 +8,10 @@ import pytest
 
 PROGRAM = """
 import sys
-missing = "astropy galsim pydantic pydantic_core ruamel sep skimage h5py typer rich tensorboard"
+missing = (
+    "astropy galsim scipy pydantic pydantic_core ruamel sep skimage h5py typer rich PIL torchvision "
+    "tensorboard matplotlib statmorph"
+)
 for name in missing.split():
     sys.modules[name] = None  # importing it now raises ImportError
 import numpy as np
@@ -31,6 +34,7 @@ instrument = Instrument(rms_njy=(5.0,), psf_fwhm_pix=(3.0,), noise_kernel=(((1.0
 ready = Prepared(noise, np.zeros((64, 64), bool), instrument, (3.0,), ((-20.0, 20.0),))
 folder = Path(sys.argv[1])
 fit(make_task(recipe, ready, ("r",), None), TrainConfig(steps=2, device="cpu", preview_steps=0), 1, folder)
+assert not (folder / "tensorboard").exists() and (folder / "log.csv").read_text().startswith("step,")
 print(Sky(folder, 1).pixels(0, 16, 0, 16)[0].shape)
 """
 

@@ -25,6 +25,7 @@ from mockforge.evaluate.report.relative_errors import (
     total_flux,
 )
 from mockforge.evaluate.report.report import Report, Row, Section, Verdict
+from mockforge.extras import need_extra
 from mockforge.tasks.recover.model import load_recoverer, predict
 
 _BINS = 4
@@ -55,6 +56,7 @@ def evaluate_recoverer(
     where model and dataset do not fit together, or where the model learned the split: with
     `allow_training_split` that is measured, without a verdict.
     """
+    need_extra("report", "evaluation")
     began = time.monotonic()
     loaded = None if model is None else load_recoverer(model)
     stamps = read_stamps(dataset, split, limit)

@@ -25,6 +25,7 @@ from mockforge.evaluate.report.relative_errors import (
     total_flux,
 )
 from mockforge.evaluate.report.report import Report, Row, Section, Verdict
+from mockforge.extras import need_extra
 from mockforge.photometry.spectra.spec import Spectra
 from mockforge.tasks.redshifter.model import load_redshifter, predict
 
@@ -61,6 +62,7 @@ def evaluate_redshifter(
     InputError where model and dataset do not fit together, or where the model learned the split:
     with `allow_training_split` that is measured, without a verdict.
     """
+    need_extra("report", "evaluation")
     began = time.monotonic()
     loaded = None if model is None else load_redshifter(model)
     pairs = read_pairs(dataset, split, limit, spectra)

@@ -17,6 +17,7 @@ from mockforge.evaluate.sky.generated import Generated, band_order, from_dataset
 from mockforge.evaluate.sky.goals import goals_section
 from mockforge.evaluate.sky.local_rms import MESH, local_rms, rms_map
 from mockforge.evaluate.sky.sample import PERIOD, Window, measure_sample
+from mockforge.extras import need_extra
 from mockforge.field.field import Field
 from mockforge.rng import Stream
 
@@ -69,6 +70,7 @@ def evaluate_fields(
     """
     from mockforge.field.fits.read import read_field
 
+    need_extra("report", "evaluation")
     settings = settings or Settings()
     _one_source(model, dataset, field)
     if card is not None and model is None:
@@ -124,6 +126,7 @@ def evaluate_pixels(
     told: Told = lambda _: None,
 ) -> Report:
     """`evaluate_fields` of pixels in memory: a real Field and generated images of the same bands and unit."""
+    need_extra("report", "evaluation")
     settings, stream, start = settings or Settings(), Stream(seed, ("evaluate",)), time.monotonic()
     generated = generated.ordered(real.bands, real.unit)
     first, last = _rows(rows, real.shape[1])
