@@ -1,56 +1,150 @@
-"""The registry of stages: every name a recipe may use, and where its class lives.
+"""Registries: what a name may be, and where the thing it names lives, ours or an installed package's.
 
-Explicit and closed: a recipe names a stage, never a module. A class is imported when a recipe
-uses it, so `mockforge --help` and a recipe of Sersic galaxies never import torch.
+A recipe or a command line gives a name, never a module. What the name means is imported when it is
+first used, so `mockforge --help` and a recipe of Sersic galaxies never import torch. An installed
+package adds a name by an entry point of the registry's group, in its `pyproject.toml`:
+
+    [project.entry-points."mockforge.stages"]
+    dust_lane = "their_package.dust_lane:DustLane"
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from mockforge.errors import InputError, nearest
 
-STAGES: dict[str, tuple[str, str]] = {
-    "sgan": ("mockforge.stages.sgan", "Sgan"),
-    "image": ("mockforge.stages.image", "ImageTiles"),
-    "sersic_sed": ("mockforge.stages.sersic_sed", "SersicSed"),
-    "redshift_images": ("mockforge.stages.redshift_images", "RedshiftImages"),
-    "stamps": ("mockforge.stages.stamps", "Stamps"),
-    "scene": ("mockforge.stages.scene", "SceneTiles"),
-    "inject": ("mockforge.stages.inject", "Inject"),
-    "detect": ("mockforge.stages.detect", "Detect"),
-    "separate": ("mockforge.stages.separate", "Separate"),
-    "match": ("mockforge.stages.match", "Match"),
-    "select": ("mockforge.stages.select", "Select"),
-    "observe": ("mockforge.stages.observe", "Observe"),
-    "degrade": ("mockforge.stages.degrade", "Degrade"),
-}
-"""Stage name -> (module, class). The class is a `mockforge.config.config` dataclass and a Stage."""
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+Place = tuple[str, str]
+"""(module, attribute): where the thing that a name means lives."""
+
+
+@dataclass
+class Registry:
+    """Names of one kind of thing, each imported when it is first used.
+
+    Parameters
+    ----------
+    kind
+        What the names are of, for messages: `stage`.
+    group
+        Group of the entry points by which an installed package adds names: `mockforge.stages`.
+    rows
+        Our own names and their places.
+    """
+
+    kind: str
+    group: str
+    rows: dict[str, Place]
+
+    def names(self) -> tuple[str, ...]:
+        """Our own names in their order, then those of installed packages."""
+        return tuple(dict.fromkeys((*self.rows, *_installed(self.group))))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.rows or name in _installed(self.group)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def load(self, name: str) -> Any:
+        """What `name` means.
+
+        Raises
+        ------
+        InputError
+            For an unknown name, with the nearest one; for a name that two packages give; and where the
+            package that gives it cannot be imported.
+        """
+        added = _installed(self.group).get(name, ())
+        if name not in self.rows and not added:
+            raise InputError(f"unknown {self.kind} {name!r}{nearest(name, self.names())}")
+        if len(added) + (name in self.rows) > 1:
+            owners = ["mockforge"] * (name in self.rows) + [_package(point) for point in added]
+            raise InputError(
+                f"the {self.kind} {name!r} is given by {' and by '.join(owners)}: uninstall one of them, or "
+                f"rename its entry point of the group {self.group}"
+            )
+        if added:
+            return self._loaded(added[0])
+        module, attribute = self.rows[name]
+        return getattr(import_module(module), attribute)
+
+    def _loaded(self, point: EntryPoint) -> Any:
+        """What an installed package's entry point means."""
+        try:
+            return point.load()
+        except Exception as error:  # whatever a package of others raises while it is imported
+            raise InputError(
+                f"the {self.kind} {point.name!r} of {_package(point)} cannot be imported from {point.value}: "
+                f"{type(error).__name__}: {error}; mend or uninstall that package"
+            ) from error
+
+
+def _installed(group: str) -> dict[str, tuple[EntryPoint, ...]]:
+    """The entry points of a group by name, read once while `sys.path` stays."""
+    return _entry_points(group, tuple(sys.path))
+
+
+@lru_cache(maxsize=16)
+def _entry_points(group: str, path: tuple[str, ...]) -> dict[str, tuple[EntryPoint, ...]]:
+    from importlib.metadata import entry_points
+
+    names: dict[str, tuple[EntryPoint, ...]] = {}
+    for point in entry_points(group=group):
+        names[point.name] = (*names.get(point.name, ()), point)
+    return names
+
+
+def _package(point: EntryPoint) -> str:
+    dist = point.dist
+    return "an installed package" if dist is None else f"the package {dist.name} {dist.version}"
+
+
+STAGES = Registry(
+    "stage",
+    "mockforge.stages",
+    {
+        "sgan": ("mockforge.stages.sgan", "Sgan"),
+        "image": ("mockforge.stages.image", "ImageTiles"),
+        "sersic_sed": ("mockforge.stages.sersic_sed", "SersicSed"),
+        "redshift_images": ("mockforge.stages.redshift_images", "RedshiftImages"),
+        "stamps": ("mockforge.stages.stamps", "Stamps"),
+        "scene": ("mockforge.stages.scene", "SceneTiles"),
+        "inject": ("mockforge.stages.inject", "Inject"),
+        "detect": ("mockforge.stages.detect", "Detect"),
+        "separate": ("mockforge.stages.separate", "Separate"),
+        "match": ("mockforge.stages.match", "Match"),
+        "select": ("mockforge.stages.select", "Select"),
+        "observe": ("mockforge.stages.observe", "Observe"),
+        "degrade": ("mockforge.stages.degrade", "Degrade"),
+    },
+)
+"""The words of a recipe's `stages`; each a `mockforge.config.config` class that is a `batch.Stage`."""
+
+TRAININGS = Registry(
+    "training recipe",
+    "mockforge.trainings",
+    {
+        "field": ("mockforge.sgan.learn.training", "TrainSgan"),
+        "dataset": ("mockforge.tasks.redshifter.training", "TrainRedshifter"),
+        "degraded": ("mockforge.tasks.recover.training", "TrainRecover"),
+    },
+)
+"""The key that only its recipes have -> the class of what `mockforge train` trains."""
 
 SOURCES = ("sgan", "image", "sersic_sed", "redshift_images", "scene", "stamps")
 """The stages a recipe can start with: they read nothing and make samples."""
 
 TABLES = frozenset({"catalogue", "galaxy", "objects", "separated", "tile"})
 """What stages write that is a table: saved always, and never named in `save`."""
-
-
-TRAININGS: dict[str, tuple[str, str]] = {
-    "field": ("mockforge.sgan.learn.training", "TrainSgan"),
-    "dataset": ("mockforge.tasks.redshifter.training", "TrainRedshifter"),
-    "degraded": ("mockforge.tasks.recover.training", "TrainRecover"),
-}
-"""The key only its recipes have -> (module, class) of what `mockforge train` trains."""
-
-
-def training_class(key: str) -> type:
-    """The class of the training recipes that have the key `key`, one of TRAININGS."""
-    module, attribute = TRAININGS[key]
-    return getattr(import_module(module), attribute)
-
-
-def stage_class(name: str) -> type:
-    """The class of the stage called `name` in recipes; InputError with the nearest name."""
-    if name not in STAGES:
-        raise InputError(f"unknown stage {name!r}{nearest(name, STAGES)}")
-    module, attribute = STAGES[name]
-    return getattr(import_module(module), attribute)

@@ -24,7 +24,7 @@ from mockforge.observe.psf.transfer import Gaussian, Psf, PsfImage, transfer
 from mockforge.observe.surveys import PRESETS
 from mockforge.photometry.colours import Colours
 from mockforge.photometry.spectra.spec import Populations, Spectra, SpectrumFiles
-from mockforge.registry import STAGES, TRAININGS, stage_class, training_class
+from mockforge.registry import STAGES, TRAININGS
 from mockforge.scene.model import RealStamps
 from mockforge.sgan.learn.training import TrainingField, TrainSgan
 from mockforge.stages.degrade import Degrade
@@ -272,11 +272,11 @@ def test_a_new_file_of_a_folder_changes_the_fingerprint(tmp_path: Path) -> None:
 
 def test_every_stage_and_training_that_reads_files_is_walked() -> None:
     """A part that can read files has a case here: none is left out when one is added."""
-    kinds = {stage_class(name) for name in STAGES} | {training_class(key) for key in TRAININGS}
+    kinds = {STAGES.load(name) for name in STAGES} | {TRAININGS.load(key) for key in TRAININGS}
     reading = {kind for kind in kinds if any(hasattr(part, "files_read") for part in _parts(kind, set()))}
     made = {name.split()[0] for name in CASES}
-    assert {name for name in STAGES if stage_class(name) in reading} <= made
-    assert {training_class(key) for key in TRAININGS} <= reading
+    assert {name for name in STAGES if STAGES.load(name) in reading} <= made
+    assert {TRAININGS.load(key) for key in TRAININGS} <= reading
 
 
 def _parts(kind: Any, seen: set[Any]) -> set[Any]:

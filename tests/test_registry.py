@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from mockforge.batch import Batch
 from mockforge.data.columns import meaning_of, unit_of
 from mockforge.errors import InputError
 from mockforge.label.catalogue import DESCRIPTIONS
-from mockforge.registry import SOURCES, STAGES, TABLES, stage_class
+from mockforge.registry import SOURCES, STAGES, TABLES, TRAININGS
 from mockforge.rng import Stream
 from mockforge.stages.detect import Detect
 from mockforge.stages.sersic_sed import SersicSed
@@ -34,7 +36,7 @@ def paired() -> Batch:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_sources_are_the_stages_that_read_nothing(name: str) -> None:
-    stage = object.__new__(stage_class(name))  # what a stage reads depends on no setting
+    stage = object.__new__(STAGES.load(name))  # what a stage reads depends on no setting
     assert (not stage.reads()) == (name in SOURCES)
 
 
@@ -45,8 +47,32 @@ def test_tables_are_named_as_such(detected: Batch, paired: Batch) -> None:
 
 
 def test_an_unknown_stage_names_the_nearest() -> None:
-    with pytest.raises(InputError, match="did you mean 'detect'"):
-        stage_class("detekt")
+    with pytest.raises(InputError, match="unknown stage 'detekt'; did you mean 'detect'"):
+        STAGES.load("detekt")
+
+
+def test_an_installed_package_adds_a_name(installed: Callable[..., None]) -> None:
+    assert "rings" not in STAGES
+    installed("ringed", {"mockforge.stages": {"rings": "ringed:Rings"}}, "class Rings: pass\n")
+    assert "rings" in STAGES and STAGES.names()[-1] == "rings"
+    assert STAGES.load("rings").__name__ == "Rings"
+    assert "rings" not in TRAININGS
+
+
+@pytest.mark.parametrize("text", ["import a_module_nobody_has\n", "1 / 0\n", "class Other: pass\n"])
+def test_a_package_that_cannot_be_imported_is_named(installed: Callable[..., None], text: str) -> None:
+    name = f"broken_{len(text)}"
+    installed(name, {"mockforge.stages": {"rings": f"{name}:Rings"}}, text)
+    with pytest.raises(InputError, match=rf"stage 'rings' of the package {name} 1.0 cannot be imported"):
+        STAGES.load("rings")
+    assert STAGES.load("select").__name__ == "Select"
+
+
+def test_a_name_taken_twice_is_neither(installed: Callable[..., None]) -> None:
+    installed("taker", {"mockforge.stages": {"select": "taker:Select"}}, "class Select: pass\n")
+    with pytest.raises(InputError, match=r"'select' is given by mockforge and by the package taker 1.0"):
+        STAGES.load("select")
+    assert STAGES.names().count("select") == 1
 
 
 def test_units_of_the_catalogue_are_those_it_is_measured_in(detected: Batch) -> None:

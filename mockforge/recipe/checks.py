@@ -12,7 +12,7 @@ from mockforge.names import is_name, name_problem
 from mockforge.recipe.errors import read, read_without_faults
 from mockforge.recipe.renamed import ARRAYS
 from mockforge.recipe.yaml import Document, Key, show
-from mockforge.registry import SOURCES, STAGES, TABLES, stage_class
+from mockforge.registry import SOURCES, STAGES, TABLES
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _stage(item: Any, at: Key, document: Document) -> NamedStage | None:
         document.problem((*at, "name"), said)
         return None
     settings = {} if item[kind] is None else item[kind]
-    cls = stage_class(kind)
+    cls = STAGES.load(kind)
     stage = read(cls, settings, document, (*at, kind))
     if stage is None:
         stage = read_without_faults(cls, settings)

@@ -23,7 +23,7 @@ from mockforge.recipe.errors import read
 from mockforge.recipe.instruments import check_files, check_instruments
 from mockforge.recipe.overrides import Overrides
 from mockforge.recipe.yaml import Document, apply_overrides, parse_document, read_document, show
-from mockforge.registry import TRAININGS, stage_class, training_class
+from mockforge.registry import STAGES, TRAININGS
 from mockforge.torch_state import numpy_default
 
 Dtype = Literal[
@@ -120,7 +120,7 @@ def load_training(path: str | Path, overrides: Overrides = ()) -> tuple[Any, str
         document.problem(("stages",), "this is a recipe for `mockforge build`, not for `mockforge train`")
         document.raise_problems()
     data = _mapping(document)
-    made = read(training_class(_training_kind(data, document)), data, document, ())
+    made = read(TRAININGS.load(_training_kind(data, document)), data, document, ())
     if isinstance(data.get("name"), str) and not is_name(data["name"]):
         document.problem(("name",), name_problem(data["name"]))
     document.raise_problems()
@@ -138,7 +138,7 @@ def _training_kind(data: dict[str, Any], document: Document) -> str:
     if given:
         return given[0]
     # None: the recipe whose keys are most like these says what is missing.
-    return max(TRAININGS, key=lambda kind: len({f.name for f in fields(training_class(kind))} & set(data)))
+    return max(TRAININGS, key=lambda kind: len({f.name for f in fields(TRAININGS.load(kind))} & set(data)))
 
 
 @numpy_default()
@@ -162,7 +162,7 @@ def load_stage(kind: str, settings: Sequence[str] = ()) -> Any:
     """A stage by its name in the registry with `key=value` settings, as `detect` for one image."""
     document = parse_document("{}", kind)
     apply_overrides(document, settings)
-    made = read(stage_class(kind), document.data, document, ())
+    made = read(STAGES.load(kind), document.data, document, ())
     document.raise_problems()
     return made
 

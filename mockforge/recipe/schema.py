@@ -6,7 +6,7 @@ from typing import Any
 
 from mockforge.recipe.errors import adapter
 from mockforge.recipe.read import Head
-from mockforge.registry import STAGES, TRAININGS, stage_class, training_class
+from mockforge.registry import STAGES, TRAININGS
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -20,7 +20,7 @@ def _training() -> dict[str, Any]:
     """One of the roots that `mockforge train` takes, told apart by a key that only it has."""
     from pydantic import TypeAdapter
 
-    keyed = [(key, "validation", adapter(training_class(key))) for key in TRAININGS]
+    keyed = [(key, "validation", adapter(TRAININGS.load(key))) for key in TRAININGS]
     made, defs = TypeAdapter.json_schemas(keyed)  # type: ignore[arg-type]
     return {
         "$schema": _DRAFT,
@@ -36,7 +36,7 @@ def _building() -> dict[str, Any]:
     """The head of a recipe and, as its `stages`, every stage of the registry."""
     from pydantic import TypeAdapter
 
-    classes = {name: stage_class(name) for name in STAGES}
+    classes = {name: STAGES.load(name) for name in STAGES}
     keyed = [(name, "validation", adapter(cls)) for name, cls in (("", Head), *classes.items())]
     made, defs = TypeAdapter.json_schemas(keyed)  # type: ignore[arg-type]
     definitions = defs.get("$defs", {})

@@ -93,7 +93,7 @@ def flip(folder: Path, name: str, bit: int, right: str, before: dict[str, bytes]
 
 def main(flips: int, names: list[str]) -> None:
     """Print one line of counts for each file."""
-    STAGES.update(tiny_stages.STAGES)
+    STAGES.rows.update(tiny_stages.STAGES)
     with tempfile.TemporaryDirectory() as place:
         recipe = Path(place, "flipped.yaml")
         recipe.write_text(RECIPE)

@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from mockforge import registry as stages
 from mockforge.batch import Batch
 from mockforge.config import Count, Fraction, Limit, NonNegative, Varying, config, fixed
 from mockforge.errors import InputError
+from mockforge.registry import STAGES as REGISTRY
 from mockforge.rng import Stream
 
 STAGES = {
@@ -27,7 +27,7 @@ STAGES = {
 
 def register() -> None:
     """Make recipes of this process know them."""
-    stages.STAGES.update(STAGES)
+    REGISTRY.rows.update(STAGES)
 
 
 @config

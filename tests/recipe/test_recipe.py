@@ -246,7 +246,7 @@ def test_the_schema_knows_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     from mockforge.recipe import schema as recipe_schema
     from tests.builders import tiny_stages
 
-    monkeypatch.setattr(recipe_schema, "STAGES", tiny_stages.STAGES)
+    monkeypatch.setattr(recipe_schema.STAGES, "rows", tiny_stages.STAGES)
     made = json.loads(json.dumps(recipe_schema.schema()))
     assert made["$schema"].endswith("2020-12/schema") and "stages" in made["required"]
     items = {item["title"]: item for item in made["properties"]["stages"]["items"]["oneOf"]}
