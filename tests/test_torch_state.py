@@ -16,7 +16,7 @@ from mockforge.scene.model import SceneModel
 from mockforge.scene.scene import Scene
 from mockforge.sgan.config import Forge
 from mockforge.sgan.instrument import Instrument
-from mockforge.sgan.model import Model
+from mockforge.sgan.model import SganModel
 from mockforge.sgan.paint.sky import TILE, Sky
 from mockforge.stages.degrade import Degrade
 from mockforge.tasks.redshifter.config import Network, Unet
@@ -62,8 +62,8 @@ def changed(request) -> Iterator[Callable[[], None]]:
     assert not wanted or after == wanted
 
 
-def small_model() -> Model:
-    made = Model(
+def small_model() -> SganModel:
+    made = SganModel(
         "tiny", Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False), ("g",),
         Instrument(rms_njy=(3.0,), psf_fwhm_pix=(3.0,), noise_kernel=(KERNEL,)),
         pixel_scale_arcsec=0.2, psf_fwhm_arcsec=(0.7,),

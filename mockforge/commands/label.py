@@ -17,7 +17,8 @@ from mockforge.field.fits.read import read_field
 from mockforge.field.fits.wcs import written
 from mockforge.files import from_home
 from mockforge.label.catalogue import DESCRIPTIONS, with_sky
-from mockforge.label.detect import Detection, detect
+from mockforge.label.detect import detect
+from mockforge.label.detection import Detection
 from mockforge.label.regions import regions
 from mockforge.stages.detect import Detect
 

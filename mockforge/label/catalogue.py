@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.field.fits.wcs import sky_of_pixels
-from mockforge.label.detect import Detection
+from mockforge.label.detection import Detection
 
 KRON_FACTOR = 2.5
 """Kron apertures reach this many Kron radii (Kron 1980, ApJS 43, 305)."""

@@ -4,40 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mockforge.errors import InputError, MockforgeError
+from mockforge.label.catalogue import measure
+from mockforge.label.detection import Detection, SkyBackground
 
 if TYPE_CHECKING:
     from mockforge.stages.detect import Detect
 
 _MOST_PIXELS = 50_000_000
 """Largest pixel buffer sep is given; some 2 GB."""
-
-
-@dataclass(frozen=True)
-class Detection:
-    """What was found on one image."""
-
-    instances: np.ndarray
-    """(y, x) int32: 0 = sky, 1..n = objects; row i of `table` is object i + 1."""
-    sky_rms: np.ndarray
-    """(band,) float32: rms of the sky, in the image's unit."""
-    table: dict[str, np.ndarray]
-    """Columns of the catalogue without `sample`; positions in pixels of this image."""
-    bands: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Sky:
-    """Background level and noise of one image, both (y, x) float32, and the rms of the whole."""
-
-    level: np.ndarray
-    rms: np.ndarray
-    global_rms: float
 
 
 def detect(
@@ -59,8 +38,6 @@ def detect(
     Raises InputError where the image cannot be measured (all masked, no noise), MockforgeError
     where sep fails.
     """
-    from mockforge.label.catalogue import measure
-
     image = np.ascontiguousarray(image, dtype=np.float32)
     unusable: np.ndarray = np.asarray(~np.isfinite(image).all(axis=0))
     if mask is not None:
@@ -93,7 +70,7 @@ def detect(
     return Detection(instances, rms, table, names)
 
 
-def sky_of(band: np.ndarray, rule: Detect, mask: np.ndarray | None, name: str) -> Sky:
+def sky_of(band: np.ndarray, rule: Detect, mask: np.ndarray | None, name: str) -> SkyBackground:
     """Background and noise of one band on a mesh (Bertin & Arnouts 1996, section 3).
 
     Raises InputError where there is no noise, against which nothing can be significant.
@@ -120,12 +97,12 @@ def sky_of(band: np.ndarray, rule: Detect, mask: np.ndarray | None, name: str) -
     if noisy.mean() <= 0.5:  # most meshes are flat, for which sep puts 1.0, a number without meaning
         whole = float(np.median(rms[noisy]))
     rms = np.where(noisy, rms, np.float32(whole))
-    return Sky(level, np.ascontiguousarray(rms, dtype=np.float32), whole)
+    return SkyBackground(level, np.ascontiguousarray(rms, dtype=np.float32), whole)
 
 
 def _detection_image(
-    image: np.ndarray, skies: list[Sky], rms: np.ndarray, rule: Detect, mask: np.ndarray | None
-) -> tuple[np.ndarray, Sky]:
+    image: np.ndarray, skies: list[SkyBackground], rms: np.ndarray, rule: Detect, mask: np.ndarray | None
+) -> tuple[np.ndarray, SkyBackground]:
     """The image objects are found on, its background subtracted, and its sky."""
     if len(image) == 1:
         return image[0] - skies[0].level, skies[0]

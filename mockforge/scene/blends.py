@@ -12,9 +12,10 @@ from mockforge.config import Count, Fraction, Limit, Varying, config, uniform
 from mockforge.galaxies.population import hst_population
 from mockforge.rng import Stream
 from mockforge.scene.model import SceneModel
-from mockforge.scene.objects import SIDES, Objects, galaxies
+from mockforge.scene.objects import SIDES, Objects
 from mockforge.scene.paint import paint
-from mockforge.scene.scene import Layer, layer_of
+from mockforge.scene.populate import galaxies
+from mockforge.sky.layers import Layer, layer_of
 
 
 @config

@@ -15,9 +15,10 @@ from mockforge.galaxies.population import Galaxies, Population, hst_population
 from mockforge.rng import Stream
 from mockforge.scene.light import galaxy_fluxes, star_fluxes
 from mockforge.scene.model import SceneModel, Stars
-from mockforge.scene.objects import Objects, galaxies, stars, together
+from mockforge.scene.objects import Objects, together
 from mockforge.scene.paint import paint
-from mockforge.scene.scene import Layer, layer_of
+from mockforge.scene.populate import galaxies, stars
+from mockforge.sky.layers import Layer, layer_of
 
 if TYPE_CHECKING:
     from mockforge.stages.inject import Inject

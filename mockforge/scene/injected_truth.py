@@ -10,8 +10,8 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.scene.objects import Objects
-from mockforge.scene.scene import Layer
 from mockforge.scene.table import objects_table
+from mockforge.sky.layers import Layer
 from mockforge.sky.truth import truth_of
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mockforge.field.field import ZEROPOINT_NJY
+from mockforge.galaxies.population import Galaxies
 from mockforge.galaxies.real.clean import Clean
 from mockforge.galaxies.real.library import Library, library
 from mockforge.galaxies.real.moved import effective
@@ -17,11 +17,9 @@ from mockforge.observe.psf.resample import matching, odd_size, pixel_transfer
 from mockforge.observe.psf.transfer import Psf, models
 from mockforge.rng import Stream
 from mockforge.scene.light import galaxy_fluxes
-
-if TYPE_CHECKING:
-    from mockforge.galaxies.population import Galaxies
-    from mockforge.scene.model import SceneModel
-    from mockforge.scene.objects import Objects
+from mockforge.scene.model import SceneModel
+from mockforge.scene.objects import Objects
+from mockforge.scene.shear import lens, sheared
 
 _MARGIN = 32
 """Pixels by which the grid that pictures are made on is wider than the stamp, for the PSF's wings."""
@@ -33,8 +31,6 @@ def with_pictures(
     """The galaxies of `made`, those brighter than the limit with a picture: what it shows replaces
     size, axis ratio and position angle. `angle` (N,) degrees is each galaxy's before the shear.
     """
-    from mockforge.scene.objects import lens, sheared
-
     rule = model.real
     if rule is None:
         return made

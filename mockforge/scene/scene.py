@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +17,10 @@ from mockforge.rng import Stream
 from mockforge.scene.clustering import CELL, clumped, in_clumps
 from mockforge.scene.clustering import scattered as scattered
 from mockforge.scene.model import SceneModel
-from mockforge.scene.objects import REACH, Objects, galaxies, stars, together
+from mockforge.scene.objects import REACH, Objects, together
 from mockforge.scene.paint import paint
+from mockforge.scene.populate import galaxies, stars
+from mockforge.sky.layers import Layer, layer_of
 from mockforge.sky.plane import NoisePlane, empty_window, ends
 from mockforge.torch_state import numpy_default
 
@@ -29,19 +30,6 @@ if TYPE_CHECKING:
 _KEPT_BYTES = 2**31
 """Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
 _KEPT_CELLS = 4096
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The pixels of one object inside a window."""
-
-    row: int
-    """Its row in the window's Objects."""
-    image: np.ndarray
-    """(C, h, w) float32 nJy, noiseless."""
-    y: slice
-    """Where in the window."""
-    x: slice
 
 
 class Scene:
@@ -219,15 +207,6 @@ class Scene:
                 self._bytes -= self._stamps.popitem(last=False)[1].nbytes
         self._stamps.move_to_end(place)
         return self._stamps[place][int(np.searchsorted(alike, i))]
-
-
-def layer_of(row: int, image: np.ndarray, top: int, left: int, window: tuple[int, int, int, int]) -> Layer:
-    """A stamp (C, S, S) that begins at (top, left), cut to a window (y0, y1, x0, x1)."""
-    y0, y1, x0, x1 = window
-    side = image.shape[-1]
-    a, b, c, d = max(top, y0), min(top + side, y1), max(left, x0), min(left + side, x1)
-    cut = image[:, a - top : b - top, c - left : d - left]
-    return Layer(row, cut, slice(a - y0, b - y0), slice(c - x0, d - x0))
 
 
 def _correlated(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from mockforge.train.model_files import training_notes
 
 if TYPE_CHECKING:
-    from mockforge.sgan.model import Model
+    from mockforge.sgan.model import SganModel
 
 
-def model_card(model: Model, report: Mapping[str, Any] | None = None) -> str:
+def model_card(model: SganModel, report: Mapping[str, Any] | None = None) -> str:
     """Markdown; everything in it is read from the model and, where given, from an evaluation of it.
 
     `report` is what `mockforge evaluate` writes as report.json, read; its key `picture`, where it
@@ -87,7 +87,7 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def _what(model: Model) -> str:
+def _what(model: SganModel) -> str:
     scale = f" at {model.pixel_scale_arcsec:g} arcsec per pixel" if model.pixel_scale_arcsec else ""
     if model.clean:
         return (
@@ -101,7 +101,7 @@ def _what(model: Model) -> str:
     )
 
 
-def _limits(model: Model) -> list[str]:
+def _limits(model: SganModel) -> list[str]:
     out = ["Its galaxies resemble those of the training field; none is a real object."]
     if model.clean:
         out += [

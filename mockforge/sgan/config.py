@@ -58,7 +58,7 @@ class Smith2019:
 
 
 @config
-class Network:
+class GeneratorChoice:
     """Exactly one of the networks, e.g. `{forge: {}}`."""
 
     forge: Forge | None = None
@@ -100,7 +100,7 @@ class PackedCritic:
 
 
 @config
-class Critic:
+class CriticChoice:
     """Exactly one of the discriminators, e.g. `{patch: {}}`."""
 
     patch: PatchCritic | None = None
@@ -118,7 +118,7 @@ class Critic:
 
 
 @config
-class Loss:
+class AdversarialLoss:
     """The adversarial game."""
 
     kind: Literal["hinge", "relativistic", "non_saturating"] = "hinge"
@@ -130,7 +130,7 @@ class Loss:
 
 
 @config
-class Adam:
+class AdamPair:
     """Adam, one for each of the two networks."""
 
     rate_generator: Positive = 2e-4
@@ -144,7 +144,7 @@ class Adam:
 
 
 @config
-class Crops:
+class CropSizes:
     """What the discriminator sees: one crop size per batch, chosen by weight."""
 
     sizes: Annotated[tuple[Annotated[int, Limit(ge=32, le=4096)], ...], Size(1, 16)] = (96,)

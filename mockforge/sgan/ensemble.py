@@ -12,7 +12,7 @@ from mockforge.errors import InputError
 from mockforge.rng import Stream
 
 if TYPE_CHECKING:
-    from mockforge.sgan.model import Model
+    from mockforge.sgan.model import SganModel
 
 HARMLESS = 1e-3
 """Largest change of the flux, in units of the sky rms, that a shorter number may make."""
@@ -41,7 +41,7 @@ def of_member(weights: Mapping[str, Tensor], member: int, count: int, name: str)
     return {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}
 
 
-def shortened(model: Model) -> tuple[dict[str, Tensor], str]:
+def shortened(model: SganModel) -> tuple[dict[str, Tensor], str]:
     """The model's weights, of each member in float16 where that is harmless; and in words, what was found.
 
     Measured: the same window painted with both. Harmless is a change below `HARMLESS` of the sky
@@ -61,7 +61,7 @@ def shortened(model: Model) -> tuple[dict[str, Tensor], str]:
 
 
 @torch.no_grad()
-def _flux_change(model: Model, member: int, weights: Mapping[str, Tensor]) -> float:
+def _flux_change(model: SganModel, member: int, weights: Mapping[str, Tensor]) -> float:
     """Largest change of a pixel's flux in units of the sky rms, with other weights for a member."""
     painter = model.painter(member)
     painter.generator.eval()

@@ -82,12 +82,12 @@ class Instrument:
         """The inverse of `to_json`; ValueError where a number is missing or beyond its limits."""
         return described(cls, found)
 
-    def tensors(self, device: torch.device | str = "cpu") -> Optics:
+    def tensors(self, device: torch.device | str = "cpu") -> ForwardModel:
         """The same numbers as tensors, ready to be applied."""
-        return Optics(self, device)
+        return ForwardModel(self, device)
 
 
-class Optics:
+class ForwardModel:
     """An Instrument on a device: `blur` and `observe` on batches of flux (B, bands, y, x)."""
 
     def __init__(self, instrument: Instrument, device: torch.device | str = "cpu") -> None:

@@ -1,4 +1,4 @@
-"""Model: a trained SGAN as two small files, weights (safetensors) and what they mean (JSON)."""
+"""SganModel: a trained SGAN as two small files, weights (safetensors) and what they mean (JSON)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge, Smith2019
+from mockforge.sgan.density import DensityScale
 from mockforge.sgan.ensemble import joined, of_member, shortened
 from mockforge.sgan.instrument import Instrument
-from mockforge.sgan.learn.density import DensityScale
 from mockforge.sgan.model_file import SganFile
 from mockforge.sgan.networks.make import count_parameters, make_generator
-from mockforge.sgan.paint.painter import Painter, Scaling
+from mockforge.sgan.painter import Painter, Scaling
 from mockforge.train.first_weights import first_weights
 from mockforge.train.members import Member
 from mockforge.train.model_files import (
@@ -30,11 +30,11 @@ from mockforge.train.model_files import (
     write_model,
 )
 
-__all__ = ["Model", "bundled_models", "describe", "load_model", "model_path"]
+__all__ = ["SganModel", "bundled_models", "describe", "load_model", "model_path"]
 
 
 @dataclass(frozen=True)
-class Model:
+class SganModel:
     """A SGAN's configuration, scaling, bands and weights, of one network or of an ensemble."""
 
     name: str
@@ -86,7 +86,7 @@ class Model:
 
     def trained(
         self, generator: nn.Module, history: Mapping[str, Any], earlier: Sequence[Member] = ()
-    ) -> Model:
+    ) -> SganModel:
         """This model with the weights of `generator` and a record of how they came about.
 
         With `earlier` averages of the same run (their network `generator`), an ensemble of all.
@@ -100,7 +100,7 @@ class Model:
             training={**self.training, **history},
         )
 
-    def shortened(self) -> Model:
+    def shortened(self) -> SganModel:
         """This model with weights in float16 where that leaves the flux as it is, as measured."""
         weights, found = shortened(self)
         return replace(self, weights=weights, training={**self.training, "weights": found})
@@ -145,7 +145,7 @@ class Model:
         return rows | training_notes(self.training) | {"sha256": self.sha256}
 
 
-def load_model(name: str | Path) -> Model:
+def load_model(name: str | Path) -> SganModel:
     """A model by name or path; every field and weight is checked (see `train.model_files.read_model`).
 
     Raises InputError where a file is missing, unreadable or damaged, or is not a SGAN's.
@@ -153,8 +153,8 @@ def load_model(name: str | Path) -> Model:
     return load(name, SganFile, _make)
 
 
-def _make(found: SganFile, weights: dict[str, Tensor]) -> Model:
-    return Model(
+def _make(found: SganFile, weights: dict[str, Tensor]) -> SganModel:
+    return SganModel(
         name=found.name,
         network=found.network.chosen,
         bands=found.bands,

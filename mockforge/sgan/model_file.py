@@ -9,11 +9,11 @@ from typing import Annotated, Any, ClassVar
 from torch import nn
 
 from mockforge.config import Bands, Limit, Size
-from mockforge.sgan.config import Network
+from mockforge.sgan.config import GeneratorChoice
+from mockforge.sgan.density import DensityScale
 from mockforge.sgan.instrument import Instrument
-from mockforge.sgan.learn.density import DensityScale
 from mockforge.sgan.networks.make import make_generator
-from mockforge.sgan.paint.painter import Scaling
+from mockforge.sgan.painter import Scaling
 from mockforge.train.model_file import ModelFile, check_bands, distinct, one_each
 
 PixelScale = Annotated[float, Limit(ge=0.001, le=60)]
@@ -28,7 +28,7 @@ class SganFile(ModelFile):
 
     what: ClassVar[str] = "a SGAN"
 
-    network: Network
+    network: GeneratorChoice
     bands: Bands
     pixel_scale_arcsec: PixelScale | None
     psf_fwhm_arcsec: Annotated[tuple[Fwhm, ...], Size(1, 64)] | None

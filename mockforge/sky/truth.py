@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mockforge.scene.scene import Layer
+from mockforge.sky.layers import Layer
 
 Layers = Callable[[], Iterable[Layer]]
 """Gives the layers of a window anew each time it is called, in one order."""

@@ -66,7 +66,7 @@ class Separate:
         to measure the isophote in, or no pixel scale or zeropoint to turn it into flux.
         """
         from mockforge.label.catalogue import joined, tile_rows
-        from mockforge.label.detect import Detection
+        from mockforge.label.detection import Detection
         from mockforge.label.noiseless import separate
 
         truth = batch.arrays.get("image_noiseless", batch.arrays["truth"])

@@ -16,7 +16,7 @@ from mockforge.sgan.paint.asked import survey_files
 from mockforge.sgan.paint.control import control
 
 if TYPE_CHECKING:
-    from mockforge.sgan.model import Model
+    from mockforge.sgan.model import SganModel
     from mockforge.sgan.paint.sky import Sky
 
 COLUMNS = 64
@@ -126,7 +126,7 @@ class Sgan:
         )
         return out.with_attributes(**self._known(model, skies[0]))
 
-    def _known(self, model: Model, sky: Sky) -> dict[str, Any]:
+    def _known(self, model: SganModel, sky: Sky) -> dict[str, Any]:
         """Attributes of the dataset; none that differs from sample to sample."""
         made = sky.control.instrument
         known: dict[str, Any] = {
@@ -153,12 +153,12 @@ class Sgan:
         rows, columns = np.divmod(batch.draw, COLUMNS)
         return rows * pitch + self.margin, columns * pitch + self.margin + region * REGION
 
-    def _loaded(self) -> Model:
+    def _loaded(self) -> SganModel:
         from mockforge.sgan.model import load_model
 
         return load_model(self.model)
 
-    def _members(self, batch: Batch, model: Model) -> np.ndarray:
+    def _members(self, batch: Batch, model: SganModel) -> np.ndarray:
         """(N,) int64: the member for each sample, by the number of its draw, so that all have as many."""
         return batch.draw % model.n_members if self.member is None else np.full(len(batch), self.member)
 

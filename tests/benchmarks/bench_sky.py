@@ -19,20 +19,22 @@ import torch
 
 from mockforge.sgan.config import Smith2019
 from mockforge.sgan.instrument import full_precision
-from mockforge.sgan.model import Model, load_model
-from mockforge.sgan.paint.painter import Scaling
+from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.sky import TILE, Sky
+from mockforge.sgan.painter import Scaling
 from mockforge.train.cost import Operations, peak_rate
 
 SIDE = int(os.environ.get("SIDE", 3 * TILE))
 
 
-def model_of(network: str) -> Model:
+def model_of(network: str) -> SganModel:
     """The bundled model, or the published network for its bands; fresh weights are as fast as trained."""
     bundled = load_model("kids-viking")
     if network == "forge":
         return bundled
-    made = Model("smith2019", Smith2019(), bundled.bands, bundled.instrument, Scaling((0.0,) * 3, (1.0,) * 3))
+    made = SganModel(
+        "smith2019", Smith2019(), bundled.bands, bundled.instrument, Scaling((0.0,) * 3, (1.0,) * 3)
+    )
     return made.trained(made.painter().generator, {})
 
 

@@ -30,7 +30,7 @@ from mockforge.field.picture import asinh_rgb, mosaic, save_png
 from mockforge.label.detect import detect, sky_of
 from mockforge.observe.surveys import names as surveys
 from mockforge.sgan.instrument import FWHM_PER_SIGMA
-from mockforge.sgan.model import Model, load_model
+from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.control import control
 from mockforge.sgan.paint.sky import Sky
 from mockforge.stages.detect import Detect
@@ -45,7 +45,7 @@ SHOWN = 288
 """Pixels on a side of a picture."""
 
 
-def painted(model: Model, side: int, seed: int = 1, **asked: Any) -> Field:
+def painted(model: SganModel, side: int, seed: int = 1, **asked: Any) -> Field:
     """A field of a sky that is asked for something."""
     return Sky(model, seed, kept_tiles=0, **asked)[0:side, 0:side]
 
@@ -56,7 +56,7 @@ def noise_of(field: Field) -> np.ndarray:
     return field.image - field.truth
 
 
-def depths(model: Model, side: int) -> Iterator[str]:
+def depths(model: SganModel, side: int) -> Iterator[str]:
     """A line for each depth that is asked for, of all bands."""
     assert model.psf_fwhm_arcsec is not None and model.pixel_scale_arcsec is not None
     width = [f / model.pixel_scale_arcsec for f in model.psf_fwhm_arcsec]
@@ -73,7 +73,7 @@ def depths(model: Model, side: int) -> Iterator[str]:
         yield "depth         " + "  ".join(cells)
 
 
-def of_surveys(model: Model, side: int) -> Iterator[str]:
+def of_surveys(model: SganModel, side: int) -> Iterator[str]:
     """A line for each survey with bands like the model's: rms obtained over the survey's."""
     for name in surveys():
         try:
@@ -86,7 +86,7 @@ def of_surveys(model: Model, side: int) -> Iterator[str]:
         yield f"{name:14}" + "  ".join(cells)
 
 
-def seeings(model: Model, side: int) -> Iterator[str]:
+def seeings(model: SganModel, side: int) -> Iterator[str]:
     """A line for each seeing that is asked for, of all bands."""
     assert model.psf_fwhm_arcsec is not None and model.pixel_scale_arcsec is not None
     own, crop = painted(model, side), np.s_[:CROP, :CROP]
@@ -111,7 +111,7 @@ def _with_stars(field: Field) -> Iterator[tuple[str, float, tuple[float, float]]
     return zip(field.bands, field.psf_fwhm_arcsec, stars_fwhm(field), strict=True)
 
 
-def densities(model: Model, side: int) -> Iterator[str]:
+def densities(model: SganModel, side: int) -> Iterator[str]:
     """A line for each density that is asked for."""
     if model.density is None:
         yield "density       the model was taught none"
@@ -129,7 +129,7 @@ def _detections(field: Field) -> int:
     return len(detect(field.image, Detect(), bands=field.bands).table["x"])
 
 
-def picture(model: Model) -> np.ndarray:
+def picture(model: SganModel) -> np.ndarray:
     """One window: as it is, 2 magnitudes deeper, twice as blurred, and of least and most density."""
     assert model.psf_fwhm_arcsec is not None
     deeper = {b: r / 10**0.8 for b, r in zip(model.bands, model.instrument.rms_njy, strict=True)}

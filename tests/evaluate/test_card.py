@@ -18,10 +18,10 @@ from mockforge.rng import Stream
 from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge
 from mockforge.sgan.instrument import Instrument
-from mockforge.sgan.model import Model
+from mockforge.sgan.model import SganModel
 
 WHITE = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))
-MODEL = Model(
+MODEL = SganModel(
     "tiny", Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False), ("g", "r"),
     Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(2.0, 2.0), noise_kernel=(WHITE, WHITE)),
 )  # fmt: skip

@@ -21,7 +21,7 @@ from mockforge.observe.noise.depth import rms_of_psf_depth
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge
 from mockforge.sgan.instrument import Instrument
-from mockforge.sgan.model import Model
+from mockforge.sgan.model import SganModel
 
 RNG = Stream(7, ("controls",))
 
@@ -60,13 +60,13 @@ def test_a_known_blur_is_found():
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
+def model() -> SganModel:
     """A forge that paints lumps, of two bands and a known PSF."""
     white = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
     instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(3.0, 3.5), noise_kernel=(white, white))
     spec = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
     seen = {"pixel_scale_arcsec": 0.2, "psf_fwhm_arcsec": (0.6, 0.7)}
-    fresh = Model("tiny", spec, ("g", "r"), instrument, **seen)
+    fresh = SganModel("tiny", spec, ("g", "r"), instrument, **seen)
     generator = fresh.painter().generator
     for parameter in generator.parameters():
         std = 1.0 / max(parameter[0].numel(), 25) ** 0.5

@@ -88,12 +88,12 @@ def test_a_copied_training_image_fails_by_memory_alone(real):
 def test_an_untrained_network_fails(real):
     from mockforge.sgan.config import Forge
     from mockforge.sgan.instrument import Instrument
-    from mockforge.sgan.model import Model
+    from mockforge.sgan.model import SganModel
     from mockforge.sgan.paint.sky import Sky
 
     white = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))
     instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(2.0, 2.0), noise_kernel=(white, white))
-    model = Model(
+    model = SganModel(
         "untrained",
         Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False),
         BANDS,

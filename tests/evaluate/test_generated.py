@@ -15,7 +15,7 @@ from mockforge.evaluate.sky.sample import measure_sample
 from mockforge.field.field import Field
 from mockforge.sgan.config import Forge
 from mockforge.sgan.instrument import Instrument
-from mockforge.sgan.model import Model
+from mockforge.sgan.model import SganModel
 from mockforge.sgan.paint.sky import Sky
 from tests.builders.painted_sky import BANDS, sky
 from tests.builders.tiny_datasets import blobs, publish
@@ -68,7 +68,7 @@ def test_tiles_are_compared_like_one_field():
 
 def test_a_model_paints_and_a_field_is_read(tmp_path):
     instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(2.0, 2.0), noise_kernel=(WHITE, WHITE))
-    model = Model(
+    model = SganModel(
         "tiny",
         Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False),
         ("g", "r"),

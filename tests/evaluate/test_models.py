@@ -20,8 +20,8 @@ from mockforge.field.fits.read import read_field
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.instrument import Instrument
-from mockforge.sgan.model import Model
-from mockforge.sgan.paint.painter import Scaling
+from mockforge.sgan.model import SganModel
+from mockforge.sgan.painter import Scaling
 from tests.builders.painted_sky import BANDS, RMS
 
 WHITE = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))
@@ -29,12 +29,12 @@ NINE = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")
 FAST = Settings(block=64, splits=6, bootstraps=3, morphology_objects=0, classifier_blocks=0, controls=0)
 
 
-def tiny(bands: tuple[str, ...], rms: tuple[float, ...], name: str = "tiny") -> Model:
+def tiny(bands: tuple[str, ...], rms: tuple[float, ...], name: str = "tiny") -> SganModel:
     """An untrained forge."""
     n = len(bands)
     instrument = Instrument(rms_njy=rms, psf_fwhm_pix=(2.5,) * n, noise_kernel=(WHITE,) * n)
     spec = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
-    return Model(name, spec, bands, instrument, pixel_scale_arcsec=0.2, psf_fwhm_arcsec=(0.5,) * n)
+    return SganModel(name, spec, bands, instrument, pixel_scale_arcsec=0.2, psf_fwhm_arcsec=(0.5,) * n)
 
 
 def stepped(height: int, width: int) -> np.ndarray:
@@ -95,7 +95,7 @@ def test_a_clean_model_is_observed_with_the_references_rms(tmp_path):
 def test_a_model_that_is_not_clean_is_evaluated_as_it_paints(tmp_path, real):
     instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(0.0, 0.0), noise_kernel=(WHITE, WHITE))
     spec, scaling = Smith2019(z_channels=8, widths=(8, 8, 8, 8)), Scaling((-10.0, -10.0), (500.0, 600.0))
-    fresh = Model("published", spec, BANDS, instrument, scaling)
+    fresh = SganModel("published", spec, BANDS, instrument, scaling)
     path = fresh.trained(fresh.painter().generator, {"hours": 0.1, "device": "CPU"}).save(tmp_path)
     real.write(tmp_path / "real.fits")
     report = evaluate_fields(

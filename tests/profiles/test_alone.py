@@ -22,8 +22,9 @@ from mockforge.profiles.lanes import VECTOR, spared, summed, whole
 from mockforge.profiles.sersic import sersic
 from mockforge.rng import Stream
 from mockforge.scene.model import SceneModel
-from mockforge.scene.objects import galaxies, together
+from mockforge.scene.objects import together
 from mockforge.scene.paint import paint
+from mockforge.scene.populate import galaxies
 from mockforge.scene.scene import Scene
 
 BATCHES = (1, 2, 3, 7, 64)

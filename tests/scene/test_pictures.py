@@ -17,8 +17,8 @@ from mockforge.galaxies.real.library import files_of, library
 from mockforge.observe.psf.transfer import Gaussian, Psf
 from mockforge.rng import Stream
 from mockforge.scene.model import RealStamps, SceneModel
-from mockforge.scene.objects import galaxies
 from mockforge.scene.paint import paint
+from mockforge.scene.populate import galaxies
 from mockforge.scene.scene import Scene
 from mockforge.stages.scene import SceneTiles
 from tests.builders.batches import samples

@@ -13,9 +13,10 @@ from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.transfer import Gaussian, Moffat, Psf
 from mockforge.rng import Stream
 from mockforge.scene.model import Clustering, SceneModel, Stars, Structure
-from mockforge.scene.objects import galaxies, sheared, stars
 from mockforge.scene.paint import paint
+from mockforge.scene.populate import galaxies, stars
 from mockforge.scene.scene import CELL, Scene, root_kernel, scattered
+from mockforge.scene.shear import sheared
 
 TIGHT = galsim.GSParams(folding_threshold=2e-4, maxk_threshold=1e-4, maximum_fft_size=16384)
 SMOOTH = Psf(gaussian=Gaussian(fwhm_arcsec=0.12))

@@ -10,8 +10,8 @@ from mockforge.galaxies.population import Galaxies
 from mockforge.observe.psf.transfer import Moffat, Psf
 from mockforge.rng import Stream
 from mockforge.scene.model import SceneModel, Structure
-from mockforge.scene.objects import galaxies
 from mockforge.scene.paint import paint
+from mockforge.scene.populate import galaxies
 from mockforge.scene.scene import Scene
 
 SHEAR = (0.05, -0.03)

@@ -8,7 +8,8 @@ from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.transfer import Gaussian, Psf
 from mockforge.rng import Stream
 from mockforge.scene.blends import Blend
-from mockforge.scene.scene import Layer, Scene
+from mockforge.scene.scene import Scene
+from mockforge.sky.layers import Layer
 from mockforge.sky.truth import amodal_masks, truth_of
 from mockforge.stages.scene import SceneTiles
 from tests.builders.batches import samples

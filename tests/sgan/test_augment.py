@@ -9,7 +9,15 @@ import torch
 
 from mockforge.errors import InputError
 from mockforge.rng import Stream
-from mockforge.sgan.config import Critic, Crops, Forge, InstrumentChoice, Loss, Network, PatchCritic
+from mockforge.sgan.config import (
+    AdversarialLoss,
+    CriticChoice,
+    CropSizes,
+    Forge,
+    GeneratorChoice,
+    InstrumentChoice,
+    PatchCritic,
+)
 from mockforge.sgan.learn.prepare import Cut, prepare
 from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
 from mockforge.sgan.model import load_model
@@ -144,10 +152,12 @@ def recipe(**crops) -> TrainSgan:
     return TrainSgan(
         name="tiny",
         field=TrainingField(files=("small.fits",), cut=Cut(background_mesh=64)),
-        network=Network(forge=Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)),
-        critic=Critic(patch=PatchCritic(widths=(8, 8), packed=2)),
-        crops=Crops(sizes=(32, 64), batch=4, **crops),
-        loss=Loss(r1=0.1, r1_every=2),
+        network=GeneratorChoice(
+            forge=Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)
+        ),
+        critic=CriticChoice(patch=PatchCritic(widths=(8, 8), packed=2)),
+        crops=CropSizes(sizes=(32, 64), batch=4, **crops),
+        loss=AdversarialLoss(r1=0.1, r1_every=2),
         train=TrainConfig(steps=5, device="cpu", log_steps=1, preview_steps=100),
     )
 
@@ -174,7 +184,7 @@ class Certain(torch.nn.Module):
 def test_it_sets_in_where_a_small_field_is_learned_by_heart(share, rises, monkeypatch):
     monkeypatch.setattr(augment, "CROPS", 40)
     task = task_of(recipe(augment="adaptive"))
-    task.critic, task.loss = Certain(share), Loss()
+    task.critic, task.loss = Certain(share), AdversarialLoss()
     losses = [task.losses("critic", Stream(7, ("step", i))) for i in range(2 * BATCHES)]
     assert float(losses[0]["augment/p"]) == 0.0
     assert (float(losses[-1]["augment/p"]) > 0.1) is rises

@@ -16,7 +16,7 @@ for name in missing.split():
     sys.modules[name] = None  # importing it now raises ImportError
 import numpy as np
 from pathlib import Path
-from mockforge.sgan.config import Crops, Critic, Forge, InstrumentChoice, Network, PatchCritic
+from mockforge.sgan.config import CriticChoice, CropSizes, Forge, GeneratorChoice, PatchCritic
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.learn.prepare import Prepared
 from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
@@ -26,8 +26,8 @@ from mockforge.train.loop import fit
 
 recipe = TrainSgan(
     name="bare", field=TrainingField(files=()),
-    network=Network(forge=Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)),
-    critic=Critic(patch=PatchCritic(widths=(8,))), crops=Crops(sizes=(32,), batch=2),
+    network=GeneratorChoice(forge=Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)),
+    critic=CriticChoice(patch=PatchCritic(widths=(8,))), crops=CropSizes(sizes=(32,), batch=2),
 )
 noise = np.random.default_rng(1).normal(0, 5, (1, 64, 64)).astype(np.float32)
 instrument = Instrument(rms_njy=(5.0,), psf_fwhm_pix=(3.0,), noise_kernel=(((1.0,),),))

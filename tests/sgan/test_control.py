@@ -14,15 +14,15 @@ from mockforge.errors import InputError
 from mockforge.observe.surveys import survey
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
+from mockforge.sgan.density import DensityScale
 from mockforge.sgan.instrument import FWHM_PER_SIGMA, Instrument
-from mockforge.sgan.learn.density import DensityScale
-from mockforge.sgan.model import Model
+from mockforge.sgan.model import SganModel
 from mockforge.sgan.paint.asked import parse
 from mockforge.sgan.paint.blur import Blur, gaussian_kernels
 from mockforge.sgan.paint.control import RmsMap, autocorrelation, control
 from mockforge.sgan.paint.density_plane import DensityPlane
-from mockforge.sgan.paint.painter import Scaling
 from mockforge.sgan.paint.sky import TILE, Sky
+from mockforge.sgan.painter import Scaling
 from mockforge.stages.sgan import Sgan
 from tests.builders.batches import samples
 
@@ -36,8 +36,8 @@ OWN = (0.7, 0.6)
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    made = Model(
+def model() -> SganModel:
+    made = SganModel(
         "tiny", Forge(z_channels=8), ("g", "r"), INSTRUMENT,
         pixel_scale_arcsec=0.2, psf_fwhm_arcsec=OWN,
     )  # fmt: skip
@@ -233,7 +233,7 @@ def test_what_cannot_be_asked(model, asked, message):
 
 
 def test_a_network_that_paints_noise_has_none_to_set():
-    smith = Model(
+    smith = SganModel(
         "tiny-smith", Smith2019(z_channels=6, widths=(12, 8, 8, 8)), ("g", "r"), INSTRUMENT,
         scaling=Scaling((-10.0, -20.0), (100.0, 200.0)),
     )  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 
 from mockforge.errors import InputError
 from mockforge.rng import Stream
-from mockforge.sgan.learn.density import measure_density
+from mockforge.sgan.density import measure_density
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import torch
 
 from mockforge.errors import InputError
 from mockforge.rng import Stream
-from mockforge.sgan.config import Critic, Crops, Forge, Network, PatchCritic
+from mockforge.sgan.config import CriticChoice, CropSizes, Forge, GeneratorChoice, PatchCritic
 from mockforge.sgan.ensemble import HARMLESS, joined, of_member
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.learn.prepare import Prepared
 from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
-from mockforge.sgan.model import Model, load_model
+from mockforge.sgan.model import SganModel, load_model
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 from mockforge.train.members import Member, kept_members
@@ -24,15 +24,15 @@ INSTRUMENT = Instrument(rms_njy=(5.0,), psf_fwhm_pix=(3.0,), noise_kernel=(((1.0
 RECIPE = TrainSgan(
     name="several",
     field=TrainingField(files=()),
-    network=Network(forge=SMALL),
-    critic=Critic(patch=PatchCritic(widths=(8,))),
-    crops=Crops(sizes=(32,), batch=2),
+    network=GeneratorChoice(forge=SMALL),
+    critic=CriticChoice(patch=PatchCritic(widths=(8,))),
+    crops=CropSizes(sizes=(32,), batch=2),
     train=TrainConfig(steps=6, members=3, device="cpu", preview_steps=0, checkpoint_minutes=1e-6),
 )
 Weights = dict[str, torch.Tensor]
 
 
-def train(folder, **changes) -> Model:
+def train(folder, **changes) -> SganModel:
     """A run of the recipe, its weights with all their digits."""
     noise = Stream(1, ("noise",)).numpy().normal(0, 5, (1, 64, 64)).astype(np.float32)
     ready = Prepared(noise, np.zeros((64, 64), bool), INSTRUMENT, (3.0,), ((-20.0, 20.0),))
@@ -44,7 +44,7 @@ def train(folder, **changes) -> Model:
     return load_model(folder / "several.json")
 
 
-def weights_of(model: Model, member: int) -> Weights:
+def weights_of(model: SganModel, member: int) -> Weights:
     return dict(model.painter(member).generator.state_dict())
 
 
@@ -53,7 +53,7 @@ def equal(a: Weights, b: Weights) -> bool:
 
 
 @pytest.fixture(scope="module")
-def ensemble(tmp_path_factory) -> tuple[Model, object]:
+def ensemble(tmp_path_factory) -> tuple[SganModel, object]:
     folder = tmp_path_factory.mktemp("ensemble")
     return train(folder), folder
 
@@ -105,8 +105,8 @@ def test_an_ensemble_says_what_it_is(ensemble):
     }  # fmt: skip
 
 
-def made(weights: Weights | None = None, std: float = 0.2) -> Model:
-    model = Model(
+def made(weights: Weights | None = None, std: float = 0.2) -> SganModel:
+    model = SganModel(
         "tiny", Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False), ("r",), INSTRUMENT
     )
     network = model.painter().generator
@@ -117,7 +117,7 @@ def made(weights: Weights | None = None, std: float = 0.2) -> Model:
     return model.trained(network, {"steps": 9})
 
 
-def painted(model: Model, member: int) -> torch.Tensor:
+def painted(model: SganModel, member: int) -> torch.Tensor:
     painter = model.painter(member)
     z = torch.randn(1, painter.generator.z_channels, *(2 * [painter.cells(128)]), generator=Stream(5).torch())
     with torch.no_grad():

@@ -11,9 +11,9 @@ from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.instrument import Instrument
-from mockforge.sgan.model import Model, load_model
-from mockforge.sgan.paint.painter import Scaling
+from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.sky import TILE, Sky
+from mockforge.sgan.painter import Scaling
 from mockforge.sky.plane import NoisePlane
 from mockforge.stages.sgan import Sgan
 from tests.builders.batches import samples
@@ -24,8 +24,8 @@ INSTRUMENT = Instrument(rms_njy=(3.0, 5.0), psf_fwhm_pix=(3.0, 4.0), noise_kerne
 
 
 @pytest.fixture(scope="module")
-def forge() -> Model:
-    made = Model(
+def forge() -> SganModel:
+    made = SganModel(
         "tiny", SMALL, ("g", "r"), INSTRUMENT,
         pixel_scale_arcsec=0.2, psf_fwhm_arcsec=(0.7, 0.6),
     )  # fmt: skip
@@ -37,8 +37,8 @@ def forge() -> Model:
 
 
 @pytest.fixture(scope="module")
-def smith() -> Model:
-    made = Model(
+def smith() -> SganModel:
+    made = SganModel(
         "tiny-smith", Smith2019(z_channels=6, widths=(12, 8, 8, 8)), ("g", "r"), INSTRUMENT,
         scaling=Scaling((-10.0, -20.0), (100.0, 200.0)),
     )  # fmt: skip

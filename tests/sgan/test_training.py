@@ -11,19 +11,18 @@ from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.rng import Stream
 from mockforge.sgan.config import (
-    Adam,
-    Critic,
-    Crops,
+    AdamPair,
+    AdversarialLoss,
+    CriticChoice,
+    CropSizes,
     Forge,
+    GeneratorChoice,
     InstrumentChoice,
-    Loss,
-    Network,
     PackedCritic,
     PatchCritic,
     Smith2019,
 )  # fmt: skip
-from mockforge.sgan.learn.crops import Crops as FieldCrops
-from mockforge.sgan.learn.crops import turned
+from mockforge.sgan.learn.crops import FieldCrops, turned
 from mockforge.sgan.learn.prepare import Cut, prepare
 from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
 from mockforge.sgan.model import load_model
@@ -64,9 +63,11 @@ def recipe(files: Path, **changes) -> TrainSgan:
         name="tiny",
         seed=1,
         field=TrainingField(files=("field.fits",), folder=str(files), cut=Cut(rows=(0, 300))),
-        network=Network(forge=Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)),
-        critic=Critic(patch=PatchCritic(widths=(8, 8))),
-        crops=Crops(sizes=(32, 64), batch=4),
+        network=GeneratorChoice(
+            forge=Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)
+        ),
+        critic=CriticChoice(patch=PatchCritic(widths=(8, 8))),
+        crops=CropSizes(sizes=(32, 64), batch=4),
         train=TrainConfig(steps=3, device="cpu", log_steps=1, preview_steps=2),
     )
     return replace(made, **changes)
@@ -140,11 +141,11 @@ def test_a_resumed_gan_is_the_uninterrupted_one(files, tmp_path):
 def test_the_published_network_trains_too(files, tmp_path, kind):
     published = recipe(
         files,
-        network=Network(smith2019=Smith2019(z_channels=4, widths=(8, 8, 8, 8))),
-        critic=Critic(packed=PackedCritic(widths=(8, 8))),
-        loss=Loss(kind=kind, r1=1.0),
-        adam=Adam(rate_generator=2e-4, rate_critic=2e-4, beta1=0.5, beta2=0.999),
-        crops=Crops(sizes=(64,), batch=4, equal_pixels=False),
+        network=GeneratorChoice(smith2019=Smith2019(z_channels=4, widths=(8, 8, 8, 8))),
+        critic=CriticChoice(packed=PackedCritic(widths=(8, 8))),
+        loss=AdversarialLoss(kind=kind, r1=1.0),
+        adam=AdamPair(rate_generator=2e-4, rate_critic=2e-4, beta1=0.5, beta2=0.999),
+        crops=CropSizes(sizes=(64,), batch=4, equal_pixels=False),
     )
     model = load_model(published.run(tmp_path / "run"))
     assert not model.clean
@@ -157,9 +158,9 @@ def test_the_published_network_trains_too(files, tmp_path, kind):
 def test_the_published_network_is_trained_on_the_published_z(files):
     made = recipe(
         files,
-        network=Network(smith2019=Smith2019(z_channels=4, widths=(8, 8, 8, 8))),
-        critic=Critic(packed=PackedCritic(widths=(8, 8))),
-        crops=Crops(sizes=(64,), batch=4, equal_pixels=False),
+        network=GeneratorChoice(smith2019=Smith2019(z_channels=4, widths=(8, 8, 8, 8))),
+        critic=CriticChoice(packed=PackedCritic(widths=(8, 8))),
+        crops=CropSizes(sizes=(64,), batch=4, equal_pixels=False),
     )
     ready = prepare(starfield(), None, Cut(), InstrumentChoice())
     task = make_task(made, ready, ("g", "r"), 0.2)
@@ -177,7 +178,7 @@ def test_what_cannot_be_trained_on_is_an_input_error(files, tmp_path):
     with pytest.raises(InputError, match="download it again"):
         recipe(files, field=replace(spec, sha256=("0" * 64,))).run(tmp_path / "a")
     with pytest.raises(InputError, match="smaller than crops"):
-        recipe(files, crops=Crops(sizes=(512,))).run(tmp_path / "a")
+        recipe(files, crops=CropSizes(sizes=(512,))).run(tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 
@@ -246,7 +247,7 @@ def test_training_may_begin_with_the_weights_of_another_model(files, tmp_path):
     assert torch.equal(state["first.weight"], weights["first.weight"].float())
     assert state["last.weight"].shape[0] == 4
     assert str(other.model.training["started_from"]).startswith("tiny (")
-    wider = Network(forge=Forge(z_channels=4, widths=(12, 12, 12, 12), dilations=(1,), density=False))
+    wider = GeneratorChoice(forge=Forge(z_channels=4, widths=(12, 12, 12, 12), dilations=(1,), density=False))
     with pytest.raises(InputError, match="at least half are required"):
         recipe(files, network=wider, start_from=str(first)).task()
 

@@ -16,7 +16,7 @@ from mockforge.evaluate.report.report import Report
 from mockforge.evaluate.sky.sections import SIDE_BY_SIDE
 
 if TYPE_CHECKING:
-    from mockforge.sgan.model import Model
+    from mockforge.sgan.model import SganModel
 
 MOST_BYTES = 700_000
 """Of NAME.png: it travels with the package."""
@@ -24,7 +24,7 @@ _STEP = 32
 """Pixels by which a picture that is too large is cut down, on each side of either half."""
 
 
-def write_card(report: Report, model: Model, folder: Path) -> list[Path]:
+def write_card(report: Report, model: SganModel, folder: Path) -> list[Path]:
     """Write the card `NAME.md` and, where the report has pictures, `NAME.png` into `folder`.
 
     All numbers are the model's and the report's. Sections of an older NAME.md there that the card

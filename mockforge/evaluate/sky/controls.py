@@ -18,7 +18,7 @@ from mockforge.evaluate.report.report import Row, Section, Verdict
 from mockforge.field.field import ZEROPOINT_NJY, Field
 
 if TYPE_CHECKING:
-    from mockforge.sgan.model import Model
+    from mockforge.sgan.model import SganModel
 
 TITLE = "Controls"
 _FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
@@ -34,7 +34,7 @@ _CROP = 384
 """Pixels of the window the blur is fitted on."""
 
 
-def controls_section(model: Model, side: int, seed: int, device: str) -> Section:
+def controls_section(model: SganModel, side: int, seed: int, device: str) -> Section:
     """Controls requested and obtained, on skies of `side` pixels of a model that paints noiseless skies.
 
     A control that the model lacks (its PSF or its pixel scale not known, no density taught) is

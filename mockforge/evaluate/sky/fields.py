@@ -22,7 +22,7 @@ from mockforge.field.field import Field
 from mockforge.rng import Stream
 
 if TYPE_CHECKING:
-    from mockforge.sgan.model import Model
+    from mockforge.sgan.model import SganModel
 
 Told = Callable[[str], None]
 
@@ -173,7 +173,7 @@ def evaluate_pixels(
 
 
 def _painted(
-    model: Model,
+    model: SganModel,
     real: Field,
     rows: tuple[int, int],
     masked_columns: Sequence[tuple[int, int]],

@@ -13,7 +13,7 @@ import numpy as np
 from mockforge.errors import InputError
 
 if TYPE_CHECKING:
-    from mockforge.sgan.model import Model
+    from mockforge.sgan.model import SganModel
     from mockforge.sgan.paint.control import RmsMap
 
 
@@ -64,7 +64,12 @@ def band_order(
 
 
 def from_model(
-    model: str | Path | Model, height: int, width: int, seed: int, device: str, noise: RmsMap | None = None
+    model: str | Path | SganModel,
+    height: int,
+    width: int,
+    seed: int,
+    device: str,
+    noise: RmsMap | None = None,
 ) -> Generated:
     """A window of a model's sky, its corner on the network's lattice.
 

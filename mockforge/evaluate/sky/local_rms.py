@@ -9,7 +9,7 @@ import numpy as np
 from mockforge.evaluate.sky.sample import free_sky
 
 if TYPE_CHECKING:
-    from mockforge.sgan.model import Model
+    from mockforge.sgan.model import SganModel
     from mockforge.sgan.paint.control import RmsMap
 
 MESH = 128
@@ -43,7 +43,7 @@ def local_rms(image: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
     return njy[:, nearest[0], nearest[1]]  # type: ignore[index]
 
 
-def rms_map(found: np.ndarray, bands: tuple[str, ...], model: Model) -> RmsMap:
+def rms_map(found: np.ndarray, bands: tuple[str, ...], model: SganModel) -> RmsMap:
     """`local_rms` of the reference's `bands` as a sky of `model` takes it.
 
     Bands of the model that the reference lacks have the model's own rms.

@@ -10,7 +10,7 @@ from mockforge.errors import InputError
 from mockforge.rng import Stream
 
 
-class Crops:
+class FieldCrops:
     """Draws square crops of an image (band, y, x), float32, where `mask` (y, x) is false.
 
     `condition` (y, x) is what a crop's centre says of it, the density of sources say.

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from mockforge.field.picture import asinh_rgb, mosaic
 from mockforge.rng import Stream
-from mockforge.sgan.config import Adam, Crops, Loss
-from mockforge.sgan.learn.crops import Crops as FieldCrops
-from mockforge.sgan.model import Model
+from mockforge.sgan.config import AdamPair, AdversarialLoss, CropSizes
+from mockforge.sgan.learn.crops import FieldCrops
+from mockforge.sgan.model import SganModel
 from mockforge.sgan.networks.augment import Augment
 from mockforge.sgan.networks.forge import CELL
 from mockforge.train.adversarial import critic_loss, decisions, generator_loss, gradient_penalty
@@ -27,12 +27,12 @@ from mockforge.train.task import Phase
 class SganTask:
     """What the loop asks of a SGAN; see `mockforge.train.task.Task`."""
 
-    model: Model
+    model: SganModel
     critic: nn.Module
     field: FieldCrops
-    crops: Crops
-    loss: Loss
-    adam: Adam
+    crops: CropSizes
+    loss: AdversarialLoss
+    adam: AdamPair
     seed: int = 0
     origin: Mapping[str, str] = field(default_factory=dict)
     """Where zeropoint, pixel scale, PSF, mask and variance of the field come from, in words."""

@@ -12,14 +12,23 @@ from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.files import located
 from mockforge.rng import Stream
-from mockforge.sgan.config import Adam, Critic, Crops, Forge, InstrumentChoice, Loss, Network, PatchCritic
-from mockforge.sgan.learn.crops import Crops as FieldCrops
-from mockforge.sgan.learn.density import measure_density
+from mockforge.sgan.config import (
+    AdamPair,
+    AdversarialLoss,
+    CriticChoice,
+    CropSizes,
+    Forge,
+    GeneratorChoice,
+    InstrumentChoice,
+    PatchCritic,
+)
+from mockforge.sgan.density import measure_density
+from mockforge.sgan.learn.crops import FieldCrops
 from mockforge.sgan.learn.prepare import Cut, Prepared, prepare
 from mockforge.sgan.learn.task import SganTask
-from mockforge.sgan.model import Model, load_model
+from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.networks.make import make_critic
-from mockforge.sgan.paint.painter import Scaling
+from mockforge.sgan.painter import Scaling
 from mockforge.train.config import TrainConfig
 from mockforge.train.first_weights import first_weights
 from mockforge.train.run import TrainRecipe
@@ -65,15 +74,15 @@ class TrainSgan(TrainRecipe):
     """The real field."""
     instrument: InstrumentChoice = InstrumentChoice()
     """How PSF and noise are measured (network `forge`)."""
-    network: Network = Network(forge=Forge())
+    network: GeneratorChoice = GeneratorChoice(forge=Forge())
     """The generator."""
-    critic: Critic = Critic(patch=PatchCritic())
+    critic: CriticChoice = CriticChoice(patch=PatchCritic())
     """The discriminator."""
-    crops: Crops = Crops()
+    crops: CropSizes = CropSizes()
     """Crop sizes and batch."""
-    loss: Loss = Loss()
+    loss: AdversarialLoss = AdversarialLoss()
     """The adversarial loss."""
-    adam: Adam = Adam()
+    adam: AdamPair = AdamPair()
     """Learning rates."""
     train: TrainConfig = TrainConfig()
     """The loop: steps, precision, checkpoints."""
@@ -136,7 +145,7 @@ def make_task(
     if recipe.network.smith2019 is not None:
         scaling = Scaling(tuple(c[0] for c in ready.clip), tuple(c[1] for c in ready.clip))
     with first_weights(Stream(recipe.seed, ("weights",))):
-        model = Model(
+        model = SganModel(
             name=recipe.name,
             network=recipe.network.chosen,
             bands=bands,
@@ -162,7 +171,7 @@ def make_task(
         )
 
 
-def started(model: Model, name: str) -> Model:
+def started(model: SganModel, name: str) -> SganModel:
     """`model` with the weights of the model called `name` wherever names and shapes agree, else fresh ones.
 
     Raises InputError where fewer than half of the weights fit: the two are different networks.

@@ -23,7 +23,7 @@ class ForgeGenerator(nn.Module):
 
     The channels of z beyond the spec's own hold the random numbers of the finer lattices, folded
     into the cells, so that one lattice of cells says everything about a sky; a conditioned
-    network's last channel is the density of sources (`mockforge.sgan.learn.density`).
+    network's last channel is the density of sources (`mockforge.sgan.density`).
     """
 
     def __init__(self, spec: Forge, bands: int) -> None:

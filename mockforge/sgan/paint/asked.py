@@ -11,7 +11,7 @@ from mockforge.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from mockforge.observe.surveys import Survey
-    from mockforge.sgan.model import Model
+    from mockforge.sgan.model import SganModel
 
 Asked = float | str | Mapping[str, float | str]
 """A number for every band, a survey, or either by band; a band that is left out stays as it is.
@@ -47,7 +47,7 @@ def survey_files(*asked: Any) -> dict[str, Path]:
 
 
 def by_band(
-    name: str, model: Model, asked: Asked | None, number: Callable[[float], bool], wanted: str
+    name: str, model: SganModel, asked: Asked | None, number: Callable[[float], bool], wanted: str
 ) -> list[float | str | None]:
     """What is asked in each band of the model; numbers are checked."""
     if isinstance(asked, Mapping):
@@ -63,7 +63,7 @@ def by_band(
     return out  # type: ignore[return-value]
 
 
-def survey_of(name: str, model: Model, asked: str, band: str) -> tuple[Survey, str]:
+def survey_of(name: str, model: SganModel, asked: str, band: str) -> tuple[Survey, str]:
     """The survey that is asked for, and its band that stands for the model's."""
     from mockforge.observe.surveys import survey
 

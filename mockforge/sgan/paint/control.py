@@ -21,7 +21,7 @@ from mockforge.sgan.paint.asked import Asked, by_band, survey_of
 from mockforge.sgan.paint.blur import gaussian_kernels
 
 if TYPE_CHECKING:
-    from mockforge.sgan.model import Model
+    from mockforge.sgan.model import SganModel
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Control:
 
 
 def control(
-    model: Model,
+    model: SganModel,
     *,
     depth: Asked | None = None,
     seeing: Asked | None = None,
@@ -89,7 +89,7 @@ def control(
     return replace(out, **_noisy(model, _noise(model, depth, rms, fwhm)))
 
 
-def depths_ab(model: Model, made: Control) -> tuple[float, ...] | None:
+def depths_ab(model: SganModel, made: Control) -> tuple[float, ...] | None:
     """AB magnitude of a point source at 5 sigma, PSF-weighted, per band; None where the PSF is not known."""
     if not model.clean or made.psf_fwhm_arcsec is None or not model.pixel_scale_arcsec:
         return None
@@ -100,7 +100,7 @@ def depths_ab(model: Model, made: Control) -> tuple[float, ...] | None:
     return tuple(out)
 
 
-def _possible(model: Model, **asked: Any) -> None:
+def _possible(model: SganModel, **asked: Any) -> None:
     """InputError where a model that paints observed pixels is asked for other ones."""
     for name, value in asked.items():
         if value is not None and not model.clean:
@@ -110,13 +110,13 @@ def _possible(model: Model, **asked: Any) -> None:
             )
 
 
-def _scale(name: str, model: Model) -> float:
+def _scale(name: str, model: SganModel) -> float:
     if not model.pixel_scale_arcsec:
         raise InputError(f"{name}: the pixel scale of {model.name} is not known, so that arcsec mean nothing")
     return model.pixel_scale_arcsec
 
 
-def _fwhm(name: str, model: Model, band: int, known: tuple[float, ...] | None) -> float:
+def _fwhm(name: str, model: SganModel, band: int, known: tuple[float, ...] | None) -> float:
     if known is None or not known[band] > 0:
         raise InputError(
             f"{name}: the PSF of {model.name} in {model.bands[band]} is not known, its field had too few"
@@ -126,7 +126,7 @@ def _fwhm(name: str, model: Model, band: int, known: tuple[float, ...] | None) -
 
 
 def _noise(
-    model: Model, depth: Asked | None, rms: Asked | None, fwhm: tuple[float, ...] | None
+    model: SganModel, depth: Asked | None, rms: Asked | None, fwhm: tuple[float, ...] | None
 ) -> list[tuple[float, float] | None]:
     """Rms (nJy) and electrons for a nJy, 0 where not known, of each band; None: as the field has them."""
     if rms is not None:
@@ -147,7 +147,7 @@ def _noise(
     return found
 
 
-def _noisy(model: Model, asked: list[tuple[float, float] | None]) -> dict[str, Any]:
+def _noisy(model: SganModel, asked: list[tuple[float, float] | None]) -> dict[str, Any]:
     """The instrument with the rms and gain that are asked for; bands without keep theirs and their map."""
     own = model.instrument
     had = zip(own.rms_njy, own.electrons_per_njy or (0.0,) * len(model.bands), strict=True)
@@ -169,7 +169,7 @@ def _as_rms(value: float | str) -> float:
     return float(value)
 
 
-def _with_gain(model: Model, band: int, rms: float) -> tuple[float, float]:
+def _with_gain(model: SganModel, band: int, rms: float) -> tuple[float, float]:
     """The rms, and the gain of an exposure that has it: background-limited, rms^2 goes with 1 / time."""
     gains = model.instrument.electrons_per_njy
     if not gains or rms == 0:
@@ -177,7 +177,7 @@ def _with_gain(model: Model, band: int, rms: float) -> tuple[float, float]:
     return rms, gains[band] * (model.instrument.rms_njy[band] / rms) ** 2
 
 
-def _rms_of(model: Model, band: int, magnitude: float, fwhm: float) -> float:
+def _rms_of(model: SganModel, band: int, magnitude: float, fwhm: float) -> float:
     """Rms of a pixel (nJy) that a limit for point sources needs; `fwhm` in arcsec, pixel included."""
     known = autocorrelation(model.instrument, band)
     return rms_of_psf_depth(magnitude, _scale("depth", model), fwhm, autocorrelation=known)
@@ -192,7 +192,7 @@ def autocorrelation(instrument: Instrument, band: int) -> np.ndarray:
     return out / out[size // 2, size // 2]
 
 
-def _mapped(model: Model, asked: RmsMap) -> Instrument:
+def _mapped(model: SganModel, asked: RmsMap) -> Instrument:
     """The instrument with the noise of a map."""
     found = np.asarray(asked.njy, dtype=np.float64)
     good = found.ndim == 3 and len(found) == len(model.bands) and found.size > 0
@@ -212,7 +212,7 @@ def _mapped(model: Model, asked: RmsMap) -> Instrument:
 
 
 def _seeing(
-    model: Model, asked: Asked | None
+    model: SganModel, asked: Asked | None
 ) -> tuple[tuple[float, ...] | None, tuple[tuple[float, ...], ...]]:
     """FWHM of the stars in arcsec, and the added blur of each band."""
     if asked is None:
@@ -235,7 +235,7 @@ def _seeing(
     return tuple(widths), gaussian_kernels(tuple(added))
 
 
-def _survey_fwhm(model: Model, asked: str, band: str) -> float:
+def _survey_fwhm(model: SganModel, asked: str, band: str) -> float:
     """FWHM of stars in the survey's images, arcsec, pixel included."""
     chosen, own = survey_of("seeing", model, asked, band)
     fwhm = chosen.fwhm_arcsec(own)
@@ -244,7 +244,7 @@ def _survey_fwhm(model: Model, asked: str, band: str) -> float:
     return fwhm
 
 
-def _condition(model: Model, density: float | None) -> float | None:
+def _condition(model: SganModel, density: float | None) -> float | None:
     """c of the density that is asked for; None: none is."""
     if density is None:
         return None

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mockforge.rng import Stream
-from mockforge.sgan.learn.density import DensityScale
+from mockforge.sgan.density import DensityScale
 from mockforge.sgan.networks.forge import CELL
 from mockforge.sky.plane import NoisePlane
 

@@ -17,13 +17,13 @@ import torch
 from mockforge.field.field import Field, tan_wcs
 from mockforge.rng import Stream
 from mockforge.sgan.instrument import full_precision
-from mockforge.sgan.model import Model, load_model
+from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.networks.forge import CELL
 from mockforge.sgan.paint.asked import Asked
 from mockforge.sgan.paint.blur import Blur
 from mockforge.sgan.paint.control import Control, RmsMap, control, depths_ab
 from mockforge.sgan.paint.density_plane import DensityPlane
-from mockforge.sgan.paint.painter import Painter
+from mockforge.sgan.painter import Painter
 from mockforge.sky.plane import NoisePlane, empty_window, ends
 from mockforge.torch_state import steadily, steady
 from mockforge.train.parallel import usable
@@ -71,7 +71,7 @@ class Sky:
     belongs to a position. Coordinates may be negative. Where the network paints the noiseless
     sky, the Field's `truth` holds it.
 
-    `model` is a bundled model's name, a path, or a Model; `seed` chooses one of endless skies.
+    `model` is a bundled model's name, a path, or a SganModel; `seed` chooses one of endless skies.
     `depth`, `seeing`, `density` and `rms` are what `mockforge.sgan.paint.control.control` takes; without
     them the sky is as deep, as blurred and as crowded, place by place, as the field was. `member`
     (0, 1, ...) is one of the model's ensemble; by default the seed chooses.
@@ -80,7 +80,7 @@ class Sky:
     @steadily()
     def __init__(
         self,
-        model: str | Path | Model,
+        model: str | Path | SganModel,
         seed: int = 0,
         device: str = "cpu",
         kept_tiles: int = 16,
@@ -91,7 +91,7 @@ class Sky:
         member: int | None = None,
         rms: float | Mapping[str, float] | RmsMap | None = None,
     ) -> None:
-        self.model = model if isinstance(model, Model) else load_model(model)
+        self.model = model if isinstance(model, SganModel) else load_model(model)
         self.seed, self.device, self.kept_tiles = seed, usable(device), kept_tiles
         made = control(self.model, depth=depth, seeing=seeing, density=density, rms=rms)
         stream = Stream(seed, ("sky",))

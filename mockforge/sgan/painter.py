@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mockforge.config import Limit
-from mockforge.sgan.instrument import Instrument, Optics
+from mockforge.sgan.instrument import ForwardModel, Instrument
 from mockforge.sgan.networks.forge import CELL
 from mockforge.sgan.networks.make import Generator
 
@@ -54,7 +54,7 @@ class Painter:
         self.instrument = instrument
         self.clean = not scaling.low_njy
         """Whether the network paints the sky without noise."""
-        self.optics: Optics = instrument.tensors()
+        self.optics: ForwardModel = instrument.tensors()
         self.reach = instrument.psf_radius if self.clean else 0
         """Pixels that the PSF takes off each side."""
 
