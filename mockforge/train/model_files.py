@@ -149,7 +149,7 @@ def _description(path: Path, kind: type[F]) -> F:
     specs = [f.name for f in fields(get_type_hints(kind)["network"])]
     if isinstance(network, dict) and len(network) == 1 and next(iter(network)) not in specs:
         raise InputError(
-            f"{path}: not a model for this: it is a {next(iter(network))[:40]}, wanted {kind.what}:"
+            f"{path}: not a model for this: it is a {next(iter(network))[:40]}, expected {kind.what}:"
             f" {' or '.join(specs)}; `mockforge info` of it says what it does"
         )
     if plain.get("description_sha256") and plain["description_sha256"] != description_digest(plain):

@@ -50,13 +50,13 @@ def check_weights(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor], n
     for key, tensor in weights.items():
         meant = wanted[key]
         if tensor.shape != meant.shape:
-            shapes = f"{tuple(tensor.shape)}, wanted {tuple(meant.shape)}"
+            shapes = f"{tuple(tensor.shape)}, expected {tuple(meant.shape)}"
             raise InputError(f"{name}: the weights do not fit its network, {key} is {shapes}{again}")
         floats = meant.dtype.is_floating_point
         if tensor.dtype not in (_FLOATS if floats else (meant.dtype,)):
             kind = "floating-point numbers" if floats else str(meant.dtype).removeprefix("torch.")
             found = str(tensor.dtype).removeprefix("torch.")
-            raise InputError(f"{name}: {key} is of {found}, wanted {kind}{again}")
+            raise InputError(f"{name}: {key} is of {found}, expected {kind}{again}")
         if floats and not bool(torch.isfinite(tensor).all()):
             count = int((~torch.isfinite(tensor)).sum())
             raise InputError(f"{name}: {count} of {tensor.numel()} numbers of {key} are not finite{again}")

@@ -81,7 +81,7 @@ def test_another_seeing_needs_the_users_word(model):
     before = field(psf_fwhm_arcsec=(0.75, 1.1, 0.7))
     with pytest.raises(
         InputError,
-        match=r"PSF in hsc_i has a FWHM of 1.1 arcsec before the pixel, it learned 0.61.*--extrapolate",
+        match=r"PSF in hsc_i has a FWHM of 1.1 arcsec.*it was trained on 0.61.*--extrapolate",
     ):
         recover_field(before, model)
     assert recover_field(before, model, extrapolate=True).shape == (3, 112, 140)
@@ -138,7 +138,7 @@ def test_bad_input_exits_2_and_writes_nothing(words, tmp_path, monkeypatch):
 def test_a_model_that_recovers_is_no_sgan(model):
     from mockforge.sgan.model import load_model
 
-    with pytest.raises(InputError, match="it is a residual, wanted a SGAN"):
+    with pytest.raises(InputError, match="it is a residual, expected a SGAN"):
         load_model(model)
 
 

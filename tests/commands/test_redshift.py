@@ -139,13 +139,13 @@ def test_another_image_is_refused(changes, said, model, pair):
 @pytest.mark.parametrize(
     ("changes", "z", "said"),
     [
-        ({}, {"z_out": 5.0}, r"z_out is 5, it learned \d"),
-        ({}, {"z_in": 0.05}, r"z_in is 0.05, it learned 0\.\d"),
+        ({}, {"z_out": 5.0}, r"z_out is 5, it was trained on \d"),
+        ({}, {"z_in": 0.05}, r"z_in is 0.05, it was trained on 0\.\d"),
         ({}, {"z_in": 0.7, "z_out": 0.5}, r"\(1 \+ z_out\) / \(1 \+ z_in\) is 0.88"),
         (
             {"psf_fwhm_arcsec": (0.05, 0.07, 0.2)},
             {},
-            "PSF in F125W has a FWHM of 0.2 arcsec before the pixel, it learned 0.1",
+            "PSF in F125W has a FWHM of 0.2 arcsec before the pixel, it was trained on 0.1",
         ),
         ({"noise": 5.0}, {}, r"noise in F606W is \d.*, it was trained on up to 0\.\d"),
         ({"mask": np.eye(32, dtype=bool)}, {}, "32 of its 1024 pixels are masked"),
@@ -171,7 +171,7 @@ def test_what_is_lost_in_the_noise_is_said(model, pair):
 
 def test_a_model_that_recorded_only_its_reach_still_has_it(model, pair):
     old = replace(model, learned=Learned())
-    with pytest.raises(InputError, match="z_out is 5, it learned"):
+    with pytest.raises(InputError, match="z_out is 5, it was trained on"):
         mockforge.redshift(stamp(pair), old, z_in=0.5, z_out=5.0)
     with pytest.raises(InputError, match="z_in is -1; a redshift above 0"):
         mockforge.redshift(stamp(pair), old, z_in=-1.0, z_out=1.0, extrapolate=True)

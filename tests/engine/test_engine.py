@@ -88,7 +88,7 @@ def test_ctrl_c_is_a_sentence() -> None:
 
 def test_a_worker_that_dies_names_the_shard() -> None:
     with pytest.raises(
-        MockforgeError, match=r"a worker died while it made shard 1 .*the same command goes on"
+        MockforgeError, match=r"a worker died while it made shard 1 .*the same command continues"
     ):
         build("tiny.yaml", "out", ["stages.stop={at: 4, how: kill}"], workers=1, quiet=1)
     assert not Path("out/manifest.json").exists()

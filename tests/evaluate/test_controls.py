@@ -85,7 +85,7 @@ def test_a_sky_has_the_depth_and_the_seeing_it_was_asked_for(model):
             found = rows["seeing", band, round(own * times, 2)]["obtained"]
             assert found == pytest.approx(own * times, rel=0.02)
     assert section.passed is True and not any(r["control"] == "density" for r in section.rows)
-    assert "was not taught" in section.text
+    assert "was not trained" in section.text
 
 
 def crowded(factor: float) -> Field:

@@ -104,7 +104,7 @@ def test_a_report_of_a_model_that_does_nothing_fails(dataset, tmp_path):
     found = json.loads((tmp_path / "report" / "report.json").read_text())
     assert found["passed"] is False and found["facts"]["samples"] == 24
     rules = [verdict["rule"] for verdict in found["sections"][0]["verdicts"]]
-    assert sum("the strongest of 2 without a network" in rule for rule in rules) == 4
+    assert sum("the strongest of 2 non-neural baselines" in rule for rule in rules) == 4
     rows = {row["method"]: row for row in found["sections"][0]["rows"]}
     assert rows["fresh"]["PSNR"] == pytest.approx(rows["bicubic"]["PSNR"], abs=0.01)
     assert "data:image/png" in (tmp_path / "report" / "report.html").read_text()

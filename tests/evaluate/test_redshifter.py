@@ -171,7 +171,7 @@ def test_twenty_steps_do_not_pass(barely, clean):
     for measure, key in (("total flux", "flux error"), ("half-light radius", "radius error")):
         errors = {name: row[key] for name, row in overall.items() if name != "barely"}
         best = min(errors, key=errors.__getitem__)
-        assert f"{errors[best]:.3g} ({best}, the strongest of 4 without a network)" in rules[measure]
+        assert f"{errors[best]:.3g} ({best}, the strongest of 4 non-neural baselines)" in rules[measure]
 
 
 def test_what_a_model_learned_is_no_measure_of_it(barely, clean, tmp_path):

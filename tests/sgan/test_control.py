@@ -223,7 +223,7 @@ def test_what_a_command_line_says():
         ({"seeing": -1.0}, "above 0"),
         ({"rms": -1.0}, "0 or more"),
         ({"depth": 25.0, "rms": 1.0}, "one of them"),
-        ({"density": 1.0}, "not taught"),
+        ({"density": 1.0}, "not trained with the density"),
         ({"member": 3}, "member"),
     ],
 )
@@ -269,7 +269,7 @@ def test_density_is_the_last_channel_of_z(model):
     assert not np.array_equal(a, b) and not np.array_equal(b, c)
     assert np.array_equal(Sky(taught, 3, kept_tiles=0)[-50:64, -9:64].truth[:, 50:, 9:], a)
     for factor in (0.1, 2.6):
-        with pytest.raises(InputError, match="the training field teaches"):
+        with pytest.raises(InputError, match="the training field covers"):
             Sky(taught, density=factor)
 
 
@@ -331,7 +331,7 @@ def test_a_recipe_is_refused_where_the_model_cannot(model, tmp_path):
     for bad, message in (
         ("seeing: {uniform: [0.5, 1.0]}", "0.5 arcsec in g is sharper"),
         ("depth: euclid-wide", "no band like g"),
-        ("density: 1.2", "not taught"),
+        ("density: 1.2", "not trained with the density"),
         ("member: 4", "member"),
         ("depth: {x: 25}", "no band 'x'"),
         ("depth: [25]", "depth"),
@@ -359,7 +359,7 @@ def test_generate_takes_what_is_asked_and_says_it_in_the_header(model, tmp_path)
         assert [units[i].header["PSFFWHM"] for i in (1, 2)] == [0.9, 0.6]
     for extra, message in (
         (["--seeing", "0.3"], "sharper"),
-        (["--density", "1.5"], "not taught"),
+        (["--density", "1.5"], "not trained with the density"),
         (["--depth", "nosuchsurvey"], "unknown survey"),
         (["--scene", "scene_xdf_like", "--depth", "25"], "--depth: for models"),
     ):

@@ -37,7 +37,7 @@ def test_a_density_asked_for_is_the_condition_of_its_place(measured):
 
 
 def test_what_the_field_cannot_teach_is_refused(measured):
-    with pytest.raises(InputError, match="density 9: the training field teaches"):
+    with pytest.raises(InputError, match="density 9: the training field covers"):
         measured[1].condition(9.0)
     with pytest.raises(InputError, match="3 sources are too few"):
         measure_density(np.arange(3.0), np.arange(3.0), np.zeros((50, 50), bool), 5.0)

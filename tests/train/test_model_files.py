@@ -128,11 +128,11 @@ def test_a_number_that_was_changed_is_not_silent(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda w: w[..., :0], "wanted"),
-        (lambda w: w.to(torch.int32), "is of int32, wanted floating-point numbers"),
+        (lambda w: w[..., :0], "expected"),
+        (lambda w: w.to(torch.int32), "is of int32, expected floating-point numbers"),
         (lambda w: w.to(torch.complex64), "complex64"),
         (lambda w: torch.full_like(w, torch.nan), "are not finite"),
-        (lambda w: w.flatten(), "wanted"),
+        (lambda w: w.flatten(), "expected"),
         (None, "lacks 3/last.weight"),
         ("more", "has extra beside them"),
     ],

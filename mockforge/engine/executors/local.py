@@ -88,7 +88,7 @@ def _died(job: Job, worker: _Worker) -> str:
     return (
         f"{job.lock_folder}: a worker died while it made shard {worker.shard} ({how}: killed, or out of "
         "memory: fewer --workers or a smaller shard_size need less); the finished shards are kept, and the "
-        "same command goes on from them"
+        "same command continues from them"
     )
 
 

@@ -130,7 +130,7 @@ def test_a_model_refuses_what_it_cannot_recover(dataset, tmp_path):
         predict(model, np.ones((1, 2, 11, 11)))
     with pytest.raises(InputError, match="'nosuch'"):
         predict(model, np.ones((1, 2, 11, 11)), RMS, device="nosuch")
-    with pytest.raises(InputError, match="wanted a network that recovers"):
+    with pytest.raises(InputError, match="expected a network that recovers"):
         load_recoverer("kids-viking")
 
 
