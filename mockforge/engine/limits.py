@@ -82,8 +82,8 @@ def check_disk(folder: Path, recipe: Recipe, record: ShardRecord, done: int) -> 
     if left > 0 and need > free:
         raise MockforgeError(
             f"{folder}: the {recipe.shards - done:,} shards that are missing need about {_size(need)}, and "
-            f"{_size(free)} are free there; the finished shards are kept, and the same command continues from "
-            "them when there is room"
+            f"{_size(free)} are free there; the finished shards are kept, and the same command continues "
+            "from them when there is room"
         )
 
 
