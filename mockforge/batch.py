@@ -42,33 +42,36 @@ class Batch:
         return len(self.sample)
 
     def with_arrays(self, **arrays: np.ndarray) -> Batch:
-        """The batch with these arrays added or replaced."""
+        """Return the batch with these arrays added or replaced."""
         return replace(self, arrays={**self.arrays, **arrays})
 
     def with_table(self, name: str, table: Table) -> Batch:
-        """The batch with this table added or replaced."""
+        """Return the batch with this table added or replaced."""
         return replace(self, tables={**self.tables, name: table})
 
     def with_attributes(self, **attributes: Any) -> Batch:
-        """The batch with these attributes added or replaced. InputError for `bands` of unusable names."""
+        """Return the batch with these attributes added or replaced.
+
+        InputError for `bands` of unusable names.
+        """
         if attributes.get("bands"):
             check_bands(attributes["bands"])
             attributes["bands"] = tuple(str(name) for name in attributes["bands"])
         return replace(self, attributes={**self.attributes, **attributes})
 
     def keep(self, chosen: np.ndarray) -> Batch:
-        """The samples where the boolean `chosen` (N,) is true, with their table rows."""
+        """Return the samples where the boolean `chosen` (N,) is true, with their table rows."""
         kept = self.sample[chosen]
         tables = {name: _rows(t, np.isin(t["sample"], kept)) for name, t in self.tables.items()}
         return replace(self._taken(chosen), tables=tables)
 
     def in_order(self) -> Batch:
-        """The batch and its tables sorted by sample; rows of one sample keep their order."""
+        """Return the batch and its tables sorted by sample; rows of one sample keep their order."""
         tables = {name: _rows(t, np.argsort(t["sample"], kind="stable")) for name, t in self.tables.items()}
         return replace(self._taken(np.argsort(self.sample, kind="stable")), tables=tables)
 
     def trimmed(self) -> Batch:
-        """The batch without its margin."""
+        """Return the batch without its margin."""
         m = self.margin
         if m == 0:
             return self
@@ -76,7 +79,7 @@ class Batch:
         return replace(self, arrays=cut, margin=0)
 
     def _taken(self, which: np.ndarray) -> Batch:
-        """The samples that `which` names or marks, with the tables as they are."""
+        """Return the samples that `which` names or marks, with the tables as they are."""
         return replace(
             self,
             sample=self.sample[which],
@@ -125,5 +128,5 @@ class Stage(Protocol):
     # A stage may also have `caveat() -> str`: what its product is not, a sentence for the dataset's card.
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        """The batch after this step; draws only from `stream`."""
+        """Return the batch after this step; draws only from `stream`."""
         ...

@@ -201,7 +201,7 @@ class Varying:
             )
 
     def limited(self, limit: Limit) -> Varying:
-        """The same distribution held to `limit`; a ValueError where its range breaks it."""
+        """Return the same distribution held to `limit`; a ValueError where its range breaks it."""
         ends = {"choice": self.values, "fixed": self.values}.get(self.kind, self.values[:2])
         if self.kind in ("normal", "lognormal"):
             ends = self.values[:1]
@@ -242,7 +242,7 @@ class Varying:
 
     @classmethod
     def parse(cls, value: Any) -> Varying:
-        """A recipe's value as a Varying; ValueError says what is wrong with it."""
+        """Return a recipe's value as a Varying; ValueError says what is wrong with it."""
         if isinstance(value, Varying):
             return value
         if isinstance(value, bool) or not isinstance(value, (int, float, dict)):

@@ -1,5 +1,8 @@
-"""Libraries that only some commands need. Each belongs to an extra of the package, and one that is not
-installed is answered by the command that installs it."""
+"""Libraries that only some commands need.
+
+Each belongs to an extra of the package, and one that is not installed is answered by the command that
+installs it.
+"""
 
 from __future__ import annotations
 

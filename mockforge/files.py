@@ -27,7 +27,10 @@ _FRESH_NS = 2_000_000_000
 
 
 def from_home(name: str | Path) -> Path:
-    """A path whose `~` is the home folder. InputError for `~somebody` whom the machine does not know."""
+    """Return a path whose `~` is the home folder.
+
+    InputError for `~somebody` whom the machine does not know.
+    """
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
@@ -35,7 +38,7 @@ def from_home(name: str | Path) -> Path:
 
 
 def located(name: str | Path) -> Path:
-    """The file that a name means: `~` is the home folder, and `name.fits[SCI]` an extension of a file."""
+    """Return the file that a name means; `~` is the home folder, `name.fits[SCI]` an extension of a file."""
     path = from_home(name)
     if path.exists() or not path.name.endswith("]"):
         return path
@@ -49,7 +52,7 @@ def named(names: Iterable[str | Path], folder: str | Path = "") -> dict[str, Pat
 
 
 def stamp(name: str | Path) -> Stamp:
-    """What tells a file that changed from one that did not. InputError where it is missing."""
+    """Return what tells a file that changed from one that did not. InputError where it is missing."""
     path = located(name)
     try:
         found = path.stat()
@@ -101,17 +104,17 @@ def files_of(spec: Any) -> dict[str, Path]:
 
 
 def origins_of(spec: Any) -> dict[str, str]:
-    """What a configuration and its parts take from files, and from where: fact -> words, for the log."""
+    """Return what a configuration and its parts take from files: fact -> words, for the log."""
     return _gathered(spec, "origins", "origins")
 
 
 def fingerprint(spec: Any) -> dict[str, str]:
-    """What a configuration reads -> sha256 of its content. InputError where a file cannot be read."""
+    """Return what a configuration reads -> sha256 of its content. InputError where a file cannot be read."""
     return {name: sha256_of(path) for name, path in files_of(spec).items()}
 
 
 def _gathered(spec: Any, method: str, of_mark: str) -> dict[str, Any]:
-    """What `method` of a configuration and its parts says, and `of_mark` of the marks on its words."""
+    """Return what `method` of a configuration and its parts says, and `of_mark` of the marks on its words."""
     found: dict[str, Any] = {}
     if is_dataclass(spec) and not isinstance(spec, type):
         found |= getattr(spec, method, dict)()
@@ -121,7 +124,7 @@ def _gathered(spec: Any, method: str, of_mark: str) -> dict[str, Any]:
 
 
 def _within(value: Any, hint: Any, method: str, of_mark: str) -> dict[str, Any]:
-    """The same of a value whose type is `hint`."""
+    """Return the same of a value whose type is `hint`."""
     found: dict[str, Any] = {}
     if is_dataclass(value):
         return _gathered(value, method, of_mark)
@@ -141,7 +144,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _marks(hint: Any) -> list[Any]:
-    """The marks with a method `files` anywhere in a type."""
+    """Return the marks with a method `files` anywhere in a type."""
     own = [m for m in getattr(hint, "__metadata__", ()) if hasattr(m, "files")]
     inner = (hint.__origin__,) if hasattr(hint, "__metadata__") else get_args(hint)
     nested = [] if get_origin(hint) is type else [m for h in inner for m in _marks(h)]

@@ -1,6 +1,6 @@
-"""One process a folder at a time, by the kernel's own locks (flock): they end with their process, also
-when it is killed, so that nothing is ever left locked.
+"""One process a folder at a time, by the kernel's own locks (flock).
 
+They end with their process, also when it is killed, so that nothing is ever left locked.
 The package `filelock` does the same on Windows too, but refuses to work on file systems without locks
 (some clusters'), and its locks on files cannot be shared, as the workers of a build share theirs.
 """

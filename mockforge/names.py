@@ -1,5 +1,7 @@
-"""Names: what a dataset, a stage, a split, a model or a band may be called, since files, columns and
-extensions are named after it."""
+"""What a dataset, a stage, a split, a model or a band may be called.
+
+Files, columns and extensions are named after it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def is_name(text: object) -> bool:
 
 
 def name_problem(text: object) -> str:
-    """What is wrong with `text` as a name, in words; empty where it is one."""
+    """Return what is wrong with `text` as a name, in words; empty where it is one."""
     if is_name(text):
         return ""
     if isinstance(text, str) and len(text) > LONGEST:
@@ -35,7 +37,7 @@ def name_problem(text: object) -> str:
 
 
 def band_problem(text: object) -> str:
-    """What is wrong with `text` as a band's name, in words; empty where it is one."""
+    """Return what is wrong with `text` as a band's name, in words; empty where it is one."""
     shown = repr(text) if len(repr(text)) <= 60 else repr(text)[:57] + "..."
     if not isinstance(text, str) or not _BAND.fullmatch(text):
         return f"{shown} is no usable name: letters, digits and _ . + - are expected, each name once"

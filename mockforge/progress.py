@@ -68,7 +68,7 @@ class Progress:
             self._line(f"about {_duration(left)} left")
 
     def say(self, text: str) -> None:
-        """A line of text that does not break the bar."""
+        """Print a line of text that does not break the bar."""
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False)
         else:
@@ -84,14 +84,16 @@ class Progress:
 
 
 def say(text: str, quiet: int = 0) -> None:
-    """A line on stderr, unless `quiet` is 1 or more."""
+    """Print a line on stderr, unless `quiet` is 1 or more."""
     if quiet < 1:
         print(text, file=sys.stderr, flush=True)
 
 
 def warn_in_sentences() -> None:
-    """From here on, warnings of this process that are for its user are a sentence alone, without the
-    line of the program that gave them."""
+    """Show warnings that are for the user of this process as a sentence alone, from here on.
+
+    The line of the program that gave them is left out.
+    """
     before = warnings.formatwarning
 
     def shown(message: Any, category: type[Warning], *where: Any) -> str:

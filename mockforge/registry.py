@@ -58,7 +58,7 @@ class Registry:
         return len(self.names())
 
     def load(self, name: str) -> Any:
-        """What `name` means.
+        """Return what `name` means.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class Registry:
         return getattr(import_module(module), attribute)
 
     def _loaded(self, point: EntryPoint) -> Any:
-        """What an installed package's entry point means."""
+        """Return what an installed package's entry point means."""
         try:
             return point.load()
         except Exception as error:  # whatever a package of others raises while it is imported
@@ -92,7 +92,7 @@ class Registry:
 
 
 def _installed(group: str) -> dict[str, tuple[EntryPoint, ...]]:
-    """The entry points of a group by name, read once while `sys.path` stays."""
+    """Return the entry points of a group by name, read once while `sys.path` stays."""
     return _entry_points(group, tuple(sys.path))
 
 

@@ -34,7 +34,7 @@ class Stream:
             raise InputError(f"a seed is a whole number, found {self.seed!r}")
 
     def child(self, *key: Key) -> Stream:
-        """The stream below this one; independent of it and of every other child."""
+        """Return the stream below this one; independent of it and of every other child."""
         return Stream(self.seed, self.key + key)
 
     def digest(self) -> bytes:
@@ -43,11 +43,11 @@ class Stream:
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
     def numpy(self) -> np.random.Generator:
-        """A NumPy generator (Philox, counter-based), at its start."""
+        """Return a NumPy generator (Philox, counter-based), at its start."""
         return np.random.Generator(np.random.Philox(key=int.from_bytes(self.digest(), "little")))
 
     def torch(self, device: torch.device | str = "cpu") -> torch.Generator:
-        """A torch generator on `device`, at its start."""
+        """Return a torch generator on `device`, at its start."""
         import torch
 
         generator = torch.Generator(device=device)

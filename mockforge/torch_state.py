@@ -50,7 +50,7 @@ def numpy_default() -> np.errstate:
 
 
 def steadily(threads: int | None = 1) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator: the function is run between `steady(threads)`."""
+    """Return a decorator: the function is run between `steady(threads)`."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)

@@ -100,12 +100,12 @@ def write_filters(out: Path) -> Path:
 
 
 def write_grid(library: Path, out: Path) -> Path:
-    """The compact composite populations of a folder of `.ised` files."""
+    """Return the compact composite populations of a folder of `.ised` files."""
     return _write(out / "bc03_chabrier.npz", pack(ised_grid(library)))
 
 
 def write_table(out: Path) -> Path:
-    """The reference table, from the bundled bands and populations."""
+    """Return the reference table, from the bundled bands and populations."""
     table = flux_table(Spectra(populations=Populations()), CANDELS_GOODSS, REFERENCE_REDSHIFTS)
     return _write(out / "reference_table.npz", {"flux": table.flux.astype(np.float32)})
 

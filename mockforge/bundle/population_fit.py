@@ -77,7 +77,7 @@ def cosmos(folder: Path) -> tuple[Rows, np.ndarray, np.ndarray]:
 
 
 def hdfn(folder: Path, near: Rows, rng: np.random.Generator) -> Rows:
-    """The faint galaxies: redshift and spectrum fitted, shapes those of COSMOS' faintest, smaller."""
+    """Return the faint galaxies: redshift and spectrum fitted, shapes those of COSMOS' faintest, smaller."""
     table = np.genfromtxt(folder / "hdfn_fs99_eazy.cat")
     flux, error, spec = table[:, 1:15:2] * 1e3, table[:, 2:16:2] * 1e3, table[:, 15]
     z, spectrum, magnitude = photometric(Boxes(SPECTRA), flux, error, spec)
@@ -110,7 +110,7 @@ def faint_slope(folder: Path) -> float:
 
 
 def joined_counts(near: np.ndarray, slope: float) -> np.ndarray:
-    """Counts per bin: COSMOS, its bright end a straight line, and on at the faint end with `slope`."""
+    """Return counts per bin: COSMOS, its bright end a straight line, and on at the faint end with `slope`."""
     middle = 0.5 * (_EDGES[1:] + _EDGES[:-1])
     out = near.copy()
     last = int(np.flatnonzero(middle < _COUNTS_LIMIT)[-1])
@@ -121,7 +121,7 @@ def joined_counts(near: np.ndarray, slope: float) -> np.ndarray:
 
 
 def star_counts(stars: np.ndarray) -> np.ndarray:
-    """A straight line through lg of the counts from 17 to 23.5, weighted by their numbers."""
+    """Return a straight line through lg of the counts from 17 to 23.5, weighted by their numbers."""
     middle = 0.5 * (_EDGES[1:] + _EDGES[:-1])
     used = (middle > 17) & (middle < 23.5)
     slope, at = np.polyfit(middle[used] - 20, np.log10(stars[used]), 1, w=np.sqrt(stars[used]))
@@ -129,7 +129,7 @@ def star_counts(stars: np.ndarray) -> np.ndarray:
 
 
 def fit(folder: Path, seed: int = 20190424) -> dict[str, np.ndarray]:
-    """The arrays of the bundled table."""
+    """Return the arrays of the bundled table."""
     rng = np.random.default_rng(seed)
     near, counts, stars = cosmos(folder)
     far = hdfn(folder, near, rng)
@@ -167,7 +167,7 @@ def fit(folder: Path, seed: int = 20190424) -> dict[str, np.ndarray]:
 
 
 def deep_counts(known: Population, rng: np.random.Generator, draws: int = 40_000) -> np.ndarray:
-    """The counts, beyond those measured with as many distant galaxies as there are.
+    """Return the counts, beyond those measured with as many distant galaxies as there are.
 
     What `known` extrapolates is cut to the share of the mixture that is not distant, and the luminosity
     function's galaxies are added.
@@ -183,7 +183,7 @@ def deep_counts(known: Population, rng: np.random.Generator, draws: int = 40_000
 
 
 def distant() -> Distant:
-    """The spectra of the population as they are seen and as they are at 1600 Angstrom, at high redshift."""
+    """Return the population's spectra at high redshift, as they are seen and at 1600 Angstrom."""
     from astropy.cosmology import FlatLambdaCDM
 
     z, rest = nodes(), (1600.0, 2200.0)

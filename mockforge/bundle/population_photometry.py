@@ -86,7 +86,7 @@ def calzetti(wave: np.ndarray) -> np.ndarray:
 
 
 def nearest_spectrum(boxes: Boxes, z: np.ndarray, flux: np.ndarray) -> np.ndarray:
-    """The spectrum (N,) whose colours, V to K, are nearest to those of `flux` (N, boxes) at `z`."""
+    """Return the spectrum (N,) whose colours, V to K, are nearest to those of `flux` (N, boxes) at `z`."""
     place = np.abs(np.log1p(z)[:, None] - np.log1p(_Z)).argmin(axis=1)
     model = np.log(np.maximum(boxes.wide[place], 1e-30))  # (N, M, boxes)
     away = model - np.log(np.maximum(flux, 1e-30))[:, None]

@@ -34,12 +34,12 @@ def check_memory(height: int, width: int, bands: int) -> None:
 
 
 def words_of(text: str | None) -> list[str] | None:
-    """The words of a list with commas."""
+    """Return the words of a list with commas."""
     return None if text is None else [word.strip() for word in text.split(",")]
 
 
 def numbers_of(option: str, text: str | None) -> list[float] | None:
-    """The numbers of a list with commas."""
+    """Return the numbers of a list with commas."""
     try:
         return None if text is None else [float(word) for word in text.split(",")]
     except ValueError:

@@ -95,7 +95,7 @@ def info(
     ],
     verbose: Verbose = False,
 ) -> None:
-    """What is in a dataset, a model or a FITS image.
+    """Say what is in a dataset, a model or a FITS image.
 
     \b
       mockforge info datasets/small

@@ -100,8 +100,11 @@ Workers = Annotated[
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Errors of a command as sentences on stderr: exit 2 for bad input, 1 for failed work, 130 for
-    Ctrl-C, 143 where it is told to end (SIGTERM); both let the work put away what it has begun."""
+    """Make the errors of a command sentences on stderr, with an exit code each.
+
+    2 for bad input, 1 for failed work, 130 for Ctrl-C, 143 where it is told to end (SIGTERM); both let the
+    work put away what it has begun.
+    """
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -238,7 +241,7 @@ def read_images(
     pixel_scale: float | None,
     mask_bits: str | None,
 ) -> Field:
-    """The images of a command in nJy, by its options as they were typed."""
+    """Return the images of a command in nJy, by its options as they were typed."""
     from mockforge.field.fits.read import read_field
 
     return read_field(

@@ -33,7 +33,7 @@ class Degraded:
 
 @steadily(None)
 def degrade_field(field: Field, stage: Degrade, seed: int = 1, wcs: Path | None = None) -> Degraded:
-    """A field in the PSF, pixels, bands and noise of `stage.to`, or on the pixels of the file `wcs`.
+    """Return a field in the PSF, pixels, bands and noise of `stage.to`, or on the pixels of the file `wcs`.
 
     `stage` says what is taken (`input: truth` or `image`) and how; its label maps are left
     aside. The result is in nJy, has the field's WCS on the coarse grid, the noiseless image as
@@ -82,7 +82,7 @@ def degrade_field(field: Field, stage: Degrade, seed: int = 1, wcs: Path | None 
 
 
 def _onto(field: Field, stage: Degrade, seed: int, place: Place) -> Degraded:
-    """The field on given pixels."""
+    """Return the field on given pixels."""
     import warnings
 
     with warnings.catch_warnings(record=True) as caught:
@@ -115,7 +115,7 @@ def _header(survey: str, taken: str, seed: int) -> dict[str, tuple[str | int, st
 
 
 def coarse_wcs(wcs: Any, grid: Grid) -> Any:
-    """An astropy WCS on the coarse grid; InputError where it is distorted (SIP, lookup tables)."""
+    """Return an astropy WCS on the coarse grid; InputError where it is distorted (SIP, lookup tables)."""
     if wcs.sip is not None or wcs.cpdis1 is not None or wcs.det2im1 is not None:
         raise InputError("the WCS of the image has distortions; resample it to a plain projection first")
     from astropy.wcs import WCS
@@ -133,7 +133,7 @@ def coarse_wcs(wcs: Any, grid: Grid) -> Any:
 
 
 def _batch(field: Field, stage: Degrade) -> Batch:
-    """The field as a batch of one sample."""
+    """Return the field as a batch of one sample."""
     arrays = {"image": field.image[None]}
     if field.truth is not None:
         arrays["truth"] = field.truth[None]
@@ -152,7 +152,7 @@ def _batch(field: Field, stage: Degrade) -> Batch:
 
 
 def _phase(stage: Degrade, seed: int) -> tuple[float, float]:
-    """The phase that the stage drew."""
+    """Return the phase that the stage drew."""
     stream = Stream(seed, ("degrade",))
     x, y = (float(stage.phase.draw(stream.child(f"phase_{a}").numpy(), 1)[0]) for a in "xy")
     return x, y

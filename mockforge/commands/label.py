@@ -115,7 +115,7 @@ def label_image(
 
 
 def _with_psf(field: Field, fwhm: tuple[float, ...]) -> Field:
-    """The field with PSFs as given, one for all bands or one per band."""
+    """Return the field with PSFs as given, one for all bands or one per band."""
     if len(fwhm) not in (1, len(field.bands)) or not all(0 < v < 1000 for v in fwhm):
         raise InputError(
             f"PSF FWHM: {', '.join(f'{v:g}' for v in fwhm)} for {len(field.bands)} bands; arcsec above 0 are"
@@ -144,7 +144,7 @@ def _notes(field: Field, found: Detection) -> tuple[str, ...]:
 
 
 def _about(field: Field, rule: Detect, notes: tuple[str, ...], files: Any) -> dict[str, Any]:
-    """What every written table and image says of itself: keyword of 8 letters -> value."""
+    """Return what every written table and image says of itself: keyword of 8 letters -> value."""
     from mockforge._version import __version__
 
     names = [files] if isinstance(files, (str, Path)) else list(files)

@@ -26,7 +26,7 @@ def recover_field(
     extrapolate: bool = False,
     device: str = "cpu",
 ) -> Field:
-    """The fine image of a coarse field, in nJy, with the field's WCS on the fine pixels.
+    """Return the fine image of a coarse field, in nJy, with the field's WCS on the fine pixels.
 
     `rms_njy` is that of the sky noise, one or one per band; by default from the field's variance,
     or measured on it. The sky should be subtracted. Masked pixels stay masked.
@@ -58,7 +58,7 @@ def recover_field(
 
 
 def recovery_picture(before: Field, after: Field, path: Path) -> None:
-    """A PNG of the coarse field, its pixels enlarged, beside the fine one; large ones in part."""
+    """Write a PNG of the coarse field, its pixels enlarged, beside the fine one; large ones in part."""
     _, height, width = after.shape
     side = min(height, width, _LARGEST)
     y, x = (height - side) // 2, (width - side) // 2
@@ -101,7 +101,7 @@ def _mask(field: Field, shape: tuple[int, int], s: Scales) -> np.ndarray | None:
 
 
 def _nearest(fine: int, coarse: int, step: float) -> np.ndarray:
-    """The coarse row in which the middle of each fine row lies."""
+    """Return the coarse row in which the middle of each fine row lies."""
     place = (np.arange(fine) - (fine - 1) / 2) / step + (coarse - 1) / 2
     return np.clip(np.rint(place).astype(int), 0, coarse - 1)
 

@@ -36,21 +36,36 @@ def redshift(
     device: str = "cpu",
     **reading: Any,
 ) -> Field:
-    """The image of a galaxy at `z_in` as it would be at `z_out`: a noiseless stamp in nJy.
+    """Return the image of a galaxy at `z_in` as it would be at `z_out`: a noiseless stamp in nJy.
 
     Parameters
-    - `image`: a Field, or FITS files as `mockforge.field.fits.read.read_field` takes them, with its
-      keywords (`bands`, `extensions`, `zeropoint`, `pixel_scale_arcsec`). Its sky is subtracted.
-    - `model`: a redshifter, by name or path. Bands are matched by name; others are left out.
-    - `center`: (x, y) in pixels from 0, or "middle": where a stamp is cut from a larger image.
-    - `extrapolate`: go on where the input is not like the training set.
+    ----------
+    image
+        A Field, or FITS files as `mockforge.field.fits.read.read_field` takes them. Its sky is subtracted.
+    model
+        A redshifter, by name or path. Bands are matched by name; others are left out.
+    z_in, z_out
+        Redshift of the galaxy, and the one that is wanted.
+    center
+        (x, y) in pixels from 0, or "middle": where a stamp is cut from a larger image.
+    extrapolate
+        Go on where the input is not like the training set.
+    device
+        Where the network runs: cpu, cuda, cuda:1, ... or auto.
+    **reading
+        Keywords of `read_field`: `bands`, `extensions`, `zeropoint`, `pixel_scale_arcsec`.
 
-    Returns the stamp with the model's bands, the PSF of its targets, the pixels and the WCS of
-    the input, and in `header` z_in, z_out, the model and the sha256 of its weights.
+    Returns
+    -------
+    Field
+        The stamp with the model's bands, the PSF of its targets, the pixels and the WCS of the input, and
+        in `header` z_in, z_out, the model and the sha256 of its weights.
 
-    Raises InputError where unit, bands, pixel scale or stamp are not the model's; and, unless
-    `extrapolate`, where redshifts, PSF or noise lie outside what it learned, the galaxy is off
-    the middle, or pixels are masked.
+    Raises
+    ------
+    InputError
+        Unit, bands, pixel scale or stamp are not the model's; and, unless `extrapolate`, redshifts, PSF
+        or noise lie outside what it learned, the galaxy is off the middle, or pixels are masked.
     """
     if isinstance(image, Field):
         if reading:
@@ -83,7 +98,7 @@ class Redshifted:
 def redshifted(
     stamp: Field, model: Redshifter, z_in: float, z_out: float, extrapolate: bool = False, device: str = "cpu"
 ) -> Redshifted:
-    """A stamp of `stamp_of` at another redshift; see `redshift`."""
+    """Return a stamp of `stamp_of` at another redshift; see `redshift`."""
     for name, z in (("z_in", z_in), ("z_out", z_out)):
         if not 0 < z < np.inf:
             raise InputError(f"{name} is {z:g}; a redshift above 0 is expected")
@@ -115,7 +130,7 @@ def redshifted(
 
 
 def stamp_of(field: Field, model: Redshifter, center: Center = None) -> Field:
-    """The stamp that the model takes: its bands, cut about `center` from a larger image.
+    """Return the stamp that the model takes: its bands, cut about `center` from a larger image.
 
     Raises InputError where bands, unit or pixels are not the model's, or no stamp can be cut.
     """

@@ -15,7 +15,7 @@ from mockforge.tasks.redshifter.learned import pixel_noise
 def redshift_picture(
     before: Field, after: Field, z_in: float, z_out: float, path: Path, truth: Field | None = None
 ) -> None:
-    """A PNG of the input beside the prediction, and beside the true target where there is one.
+    """Write a PNG of the input beside the prediction, and beside the true target where there is one.
 
     The input has its own stretch, set by its peak and its noise; the others share one, set by the
     prediction's peak.
@@ -47,5 +47,5 @@ def redshift_picture(
 
 
 def _level(field: Field) -> float:
-    """The unit of a stretch that shows an image up to its peak."""
+    """Return the unit of a stretch that shows an image up to its peak."""
     return max(float(field.image.mean(axis=0).max()) / 60, 1e-30)

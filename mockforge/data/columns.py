@@ -178,7 +178,7 @@ _BY_START: tuple[tuple[str, str, str], ...] = (
 
 
 def unit_of(name: str, flux_unit: str = "nJy") -> str:
-    """Unit of an array or column, as astropy spells it; "" where it has none or none is known.
+    """Return the unit of an array or column, as astropy spells it; "" where it has none or none is known.
 
     `flux_unit` is the unit of the dataset's pixels: "nJy", or "native" when it is unknown.
     """
@@ -189,12 +189,12 @@ def unit_of(name: str, flux_unit: str = "nJy") -> str:
 
 
 def meaning_of(name: str) -> str:
-    """What an array or column is, in a few words; "" where only its stage knows."""
+    """Return what an array or column is, in a few words; "" where only its stage knows."""
     return _described(name)[1]
 
 
 def _described(name: str) -> tuple[str, str]:
-    """Unit and meaning by the whole name, as a part of a galaxy, or by how the name starts and ends."""
+    """Return unit and meaning by the whole name, as a part of a galaxy, or by the name's start and end."""
     if name in _EXACT:
         return _EXACT[name]
     part = _part(name)

@@ -57,7 +57,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def reason(error: Exception, path: Path) -> str:
-    """What an error of h5py says about a file, in words."""
+    """Return what an error of h5py says about a file, in words."""
     said = str(error).lower()
     if isinstance(error, OSError) and not path.exists():
         return "missing"
@@ -75,7 +75,7 @@ def reason(error: Exception, path: Path) -> str:
 
 
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
-    """The dataset `name` of a file or group; KeyError where there is none."""
+    """Return the dataset `name` of a file or group; KeyError where there is none."""
     import h5py
 
     item = group[name]
@@ -85,7 +85,7 @@ def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 
 
 def subgroup(file: h5py.Group, name: str) -> h5py.Group:
-    """The group `name` of a file; KeyError where there is none."""
+    """Return the group `name` of a file; KeyError where there is none."""
     import h5py
 
     item = file[name]

@@ -1,5 +1,8 @@
-"""The manifest: what a finished dataset is made of. It is written last, so a folder without it
-is an unfinished build. It records the sha256 of every other file and of its own contents."""
+"""The manifest: what a finished dataset is made of.
+
+It is written last, so a folder without it is an unfinished build. It records the sha256 of every other
+file and of its own contents.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +43,13 @@ class FileRecord:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> FileRecord:
-        """The record as it was written; KeyError, TypeError or ValueError where it is not one."""
+        """Return the record as it was written; KeyError, TypeError or ValueError where it is not one."""
         if value["name"] not in PUBLISHED:
             raise ValueError(f"{value['name']!r} is none of {', '.join(PUBLISHED)}")
         return cls(name=str(value["name"]), sha256=str(value["sha256"]), bytes=int(value["bytes"]))
 
     def fault(self, folder: Path) -> str | None:
-        """What is wrong with the file in `folder`, or None; hashes it only where its size is right."""
+        """Return what is wrong with the file in `folder`, or None; hashes it only where its size is right."""
         path = folder / self.name
         if (fault := file_size_fault(path, self.bytes)) is not None:
             return fault
@@ -103,7 +106,10 @@ class Manifest:
         return out
 
     def to_json(self) -> dict[str, Any]:
-        """The manifest as plain values for `json.dumps`; the last, `digest`, is the sha256 of the others."""
+        """Return the manifest as plain values for `json.dumps`.
+
+        The last, `digest`, is the sha256 of the others.
+        """
         out = {"format": FORMAT, "samples": self.samples, "rows": self.rows(), **asdict(self)}
         out["format"] = FORMAT
         out["shards"] = [record.to_json() for record in self.shards]
@@ -114,7 +120,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Manifest:
-        """The manifest `to_json` wrote; KeyError, TypeError or ValueError where it is not one."""
+        """Return the manifest `to_json` wrote; KeyError, TypeError or ValueError where it is not one."""
         version = value["format"]
         if version not in (1, FORMAT) or type(version) is not int:
             raise ValueError(f"format {version!r}, this version reads 1 and {FORMAT}")
@@ -151,7 +157,7 @@ def content_digest(value: Mapping[str, Any]) -> str:
 
 
 def manifest_text(manifest: Manifest) -> str:
-    """The text of `manifest.json`."""
+    """Return the text of `manifest.json`."""
     return json.dumps(manifest.to_json(), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -167,7 +173,7 @@ def write_manifest(folder: str | Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: str | Path) -> Manifest:
-    """The manifest of a finished dataset.
+    """Return the manifest of a finished dataset.
 
     Raises InputError where there is no such folder, where the build is unfinished and where the
     file is damaged or was changed.
@@ -210,7 +216,7 @@ def check_is_folder(folder: Path) -> None:
 
 
 def parse_manifest(path: Path) -> tuple[Manifest | None, str]:
-    """The manifest in a file, and what keeps the file from being one, either of which is empty."""
+    """Return the manifest in a file, and what keeps the file from being one, either of which is empty."""
     try:
         return Manifest.from_json(json.loads(path.read_text(encoding="utf-8"))), ""
     except KeyError as error:
@@ -231,7 +237,7 @@ def split_counts(records: Iterable[ShardRecord]) -> dict[str, int]:
 
 
 def versions() -> dict[str, str]:
-    """The versions a dataset's bytes can depend on: Python, mockforge and its libraries."""
+    """Return the versions a dataset's bytes can depend on: Python, mockforge and its libraries."""
     from importlib.metadata import PackageNotFoundError, version
 
     import mockforge

@@ -43,7 +43,7 @@ class OpenShard:
         self._small: dict[str, np.ndarray] = {}
 
     def row(self, name: str, row: int) -> np.ndarray:
-        """The values of an array for one of the shard's samples."""
+        """Return the values of an array for one of the shard's samples."""
         with reading(self.path):
             item = self._arrays[name]
             if item.dtype.itemsize * int(np.prod(item.shape[1:], dtype=np.int64)) >= SMALL:

@@ -140,7 +140,7 @@ class Reader:
 
     @contextmanager
     def _sentences(self, path: Path) -> Iterator[None]:
-        """What is wrong with a file as an InputError that says what to do."""
+        """Turn what is wrong with a file into an InputError that says what to do."""
         try:
             yield
         except Unreadable as error:
@@ -155,7 +155,7 @@ class Reader:
             yield file
 
     def _view_fault(self) -> str | None:
-        """What is wrong with the joined view as a file, or None."""
+        """Return what is wrong with the joined view as a file, or None."""
         record = next((entry for entry in self.manifest.files if entry.name == VIEW), None)
         if record is not None:
             return record.fault(self.folder)
@@ -177,7 +177,7 @@ class Reader:
                     raise Unreadable(f"{table}/{column} has {n} rows, should have {rows.get(table)}")
 
     def _shard(self, number: int, path: Path) -> OpenShard:
-        """A shard, open in this process; handles from before a fork are left to the parent."""
+        """Return a shard, open in this process; handles from before a fork are left to the parent."""
         if self._process != os.getpid():
             self._open, self._process = OrderedDict(), os.getpid()
         if number in self._open:

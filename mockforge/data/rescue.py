@@ -13,13 +13,13 @@ _NAME = "mockforge manifest, without the records of files that are not shards"
 
 
 def manifest_property(manifest: Manifest) -> dict[str, Any]:
-    """The manifest as a property of croissant.json, with a digest of its own."""
+    """Return the manifest as a property of croissant.json, with a digest of its own."""
     bare = replace(manifest, files=())
     return {"@type": "PropertyValue", "name": _NAME, "value": json.dumps(bare.to_json())}
 
 
 def rescued_manifest(folder: Path) -> Manifest | None:
-    """The manifest that croissant.json keeps, None where that is lost too.
+    """Return the manifest that croissant.json keeps, None where that is lost too.
 
     Its `files` are empty: croissant.json cannot hold its own sha256.
     """

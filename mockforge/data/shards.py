@@ -53,12 +53,12 @@ class ShardRecord:
     """Every split of the dataset, in its order -> number of samples in this shard."""
 
     def to_json(self) -> dict[str, Any]:
-        """The record as plain values for `json.dumps`."""
+        """Return the record as plain values for `json.dumps`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ShardRecord:
-        """The record `to_json` wrote; KeyError, TypeError or ValueError where it is not one."""
+        """Return the record `to_json` wrote; KeyError, TypeError or ValueError where it is not one."""
         name = str(value["name"])
         if not SHARD_NAME.fullmatch(name):  # a name with a path would lead out of the dataset
             raise ValueError(f"{name!r} is not the name of a shard, such as 00003.h5")
@@ -186,7 +186,7 @@ def made_here(path: Path) -> bool:
 
 
 def file_size_fault(path: Path, size: int) -> str | None:
-    """What the size of a file shows to be wrong with it, or None."""
+    """Return what the size of a file shows to be wrong with it, or None."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -241,7 +241,7 @@ def _write_array(file: h5py.File, name: str, values: np.ndarray, unit: str) -> N
 
 
 def _as_saved(name: str, batch: Batch, dtype: str) -> np.ndarray:
-    """The array as `dtype`, or an InputError where that would change what it says."""
+    """Return the array as `dtype`, or an InputError where that would change what it says."""
     where = f"save: {{{name}: {dtype}}}"
     if name not in batch.arrays:
         raise InputError(f"{where}: no stage made the array {name!r}{nearest(name, batch.arrays)}")

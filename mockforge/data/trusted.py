@@ -44,7 +44,7 @@ def check_file(file: h5py.File, sources: Sequence[str] | None = None) -> None:
 
 
 def _own(group: h5py.Group, name: str) -> object:
-    """What a link leads to; Unreadable where that may be another file or another place."""
+    """Return what a link leads to; Unreadable where that may be another file or another place."""
     import h5py
 
     link = group.get(name, getlink=True)

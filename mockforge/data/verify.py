@@ -73,7 +73,10 @@ def bad_files(folder: Path, manifest: Manifest) -> list[BadShard]:
 
 
 def _misfits(folder: Path, manifest: Manifest) -> list[tuple[str, str]]:
-    """What reading refuses in files that are all as recorded: a manifest that was edited and signed anew."""
+    """Return what reading refuses in files that are all as recorded.
+
+    It is so where a manifest was edited and signed anew.
+    """
     from mockforge.data.reader import Reader
 
     if manifest.format == 1:
@@ -86,7 +89,7 @@ def _misfits(folder: Path, manifest: Manifest) -> list[tuple[str, str]]:
 
 
 def trusted_manifest(folder: Path) -> tuple[Manifest | None, str | None]:
-    """The manifest, or its copy in croissant.json where it is damaged; and what is wrong with it."""
+    """Return the manifest, or its copy in croissant.json where it is damaged; and what is wrong with it."""
     path = folder / MANIFEST
     if not path.is_file():
         if (folder / "build.json").is_file() or (copy := rescued_manifest(folder)) is None:
@@ -101,7 +104,7 @@ def trusted_manifest(folder: Path) -> tuple[Manifest | None, str | None]:
 
 
 def shard_fault(folder: str | Path, record: ShardRecord) -> str | None:
-    """What is wrong with a shard, or None; hashes it only where its size is right."""
+    """Return what is wrong with a shard, or None; hashes it only where its size is right."""
     import h5py
 
     path = Path(folder) / SHARDS / record.name
@@ -122,12 +125,12 @@ def shard_fault(folder: str | Path, record: ShardRecord) -> str | None:
 
 
 def size_fault(folder: str | Path, record: ShardRecord) -> str | None:
-    """What a look at the file's size already shows to be wrong, or None."""
+    """Return what a look at the file's size already shows to be wrong, or None."""
     return file_size_fault(Path(folder) / SHARDS / record.name, record.bytes)
 
 
 def view_fault(folder: str | Path, manifest: Manifest, bad: Collection[str] = ()) -> str | None:
-    """What is wrong with the joined view, or None; `bad` are the shards known to be damaged.
+    """Return what is wrong with the joined view, or None; `bad` are the shards known to be damaged.
 
     What it copies from the shards (`sample`, `split`, the tables) is compared with the good
     ones, value by value; the arrays it leads to are in the shards, and hashed there. What that

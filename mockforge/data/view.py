@@ -58,7 +58,7 @@ def write_view(folder: str | Path, records: Sequence[ShardRecord]) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    """A shard, open for reading; MockforgeError, naming it, for whatever goes wrong with it."""
+    """Open a shard for reading; MockforgeError, naming it, for whatever goes wrong with it."""
     import h5py
 
     try:
@@ -143,7 +143,7 @@ def _write_virtual(file: h5py.File, name: str, layout: _Layout, records: Sequenc
 
 
 def _absent(dtype: np.dtype) -> np.ndarray | None:
-    """What HDF5 gives in place of a shard it does not find; None where the type has no such value."""
+    """Return what HDF5 gives in place of a shard it does not find; None where the type has no such value."""
     if dtype.kind == "f":
         return np.array(np.nan, dtype)
     if dtype.kind in "iu":

@@ -121,7 +121,7 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
 
 
 def _say_origins(recipe: Recipe, quiet: int) -> None:
-    """A line on each fact that a stage takes from the headers of the user's files, and on PSFs moved."""
+    """Print a line on each fact that a stage takes from the user's headers, and on PSFs moved."""
     from mockforge.observe.psf.transfer import psf_notes
 
     for entry in recipe.stages:
@@ -132,7 +132,7 @@ def _say_origins(recipe: Recipe, quiet: int) -> None:
 
 
 def _finished_shards(folder: Path, recipe: Recipe) -> dict[int, ShardRecord]:
-    """The shards of an earlier run of this build whose bytes are still the recorded ones."""
+    """Return the shards of an earlier run of this build whose bytes are still the recorded ones."""
     from mockforge.data.manifest import SHARDS
     from mockforge.data.shards import ShardRecord
     from mockforge.data.verify import shard_fault

@@ -140,7 +140,7 @@ def prepare(folder: Path, recipe: Recipe, overwrite: bool) -> bool:
 
 
 def foreign_shards(folder: Path, known: Iterable[str]) -> list[Path]:
-    """What is in `shards/` and was not written by mockforge, as far as can be told."""
+    """Return what is in `shards/` and was not written by mockforge, as far as can be told."""
     known = set(known) | {p.with_suffix(".h5").name for p in _records(folder)}
     return [
         path

@@ -35,7 +35,7 @@ def publish(folder: Path, recipe: Recipe, records: Sequence[ShardRecord], quiet:
 
 
 def published() -> tuple[str, ...]:
-    """The files that join and show the shards, each after those that it is made from."""
+    """Return the files that join and show the shards, each after those that it is made from."""
     from mockforge.data.manifest import PUBLISHED
 
     return PUBLISHED
@@ -72,7 +72,7 @@ def write_published(name: str, folder: Path, manifest: Manifest, recipe: Recipe 
 
 
 def _notices(folder: Path, manifest: Manifest, recipe: Recipe) -> list[str]:
-    """What the stages say of the samples that were made, from their tables."""
+    """Return what the stages say of the samples that were made, from their tables."""
     from mockforge.data.reader import Reader
 
     asked = [entry.stage.notices for entry in recipe.stages if hasattr(entry.stage, "notices")]
@@ -84,7 +84,10 @@ def _notices(folder: Path, manifest: Manifest, recipe: Recipe) -> list[str]:
 
 
 def _labels_against_truth(folder: Path, manifest: Manifest) -> list[Section]:
-    """The card's section on completeness and purity; none where the dataset has no truth to compare with."""
+    """Return the card's section on completeness and purity.
+
+    None where the dataset has no truth to compare with.
+    """
     from mockforge.data.card.card import Section
     from mockforge.data.reader import Reader
     from mockforge.label.completeness import brief, section

@@ -68,8 +68,10 @@ def _end_with_build(alive: Connection) -> None:
 
 
 def serve(job: Job, alive: Connection, pipe: Connection, number: int | None) -> None:
-    """The life of a worker process: make the shard `number`, answer with its record or with what
-    went wrong, and wait for the number of the next; None ends it."""
+    """Live as a worker process: make a shard, answer, wait for the number of the next.
+
+    The answer is the shard's record or what went wrong; the number None ends the process.
+    """
     start(job, alive)
     while number is not None:
         try:
@@ -81,7 +83,7 @@ def serve(job: Job, alive: Connection, pipe: Connection, number: int | None) -> 
 
 
 def _sendable(error: BaseException) -> BaseException:
-    """The error with the place where it arose as a note, as one that another process can have."""
+    """Return the error with the place where it arose as a note, as one that another process can have."""
     import pickle
     import traceback
 
@@ -154,7 +156,7 @@ def _quieten_h5py() -> None:
 
 
 def to_record(record: Mapping[str, Any], digest: str) -> str:
-    """The text of a finished shard's record."""
+    """Return the text of a finished shard's record."""
     import json
 
     return json.dumps({"digest": digest, **record})
@@ -167,7 +169,7 @@ def shard_name(number: int) -> str:
 
 @steadily()
 def make_batch(recipe: Recipe, number: int) -> Batch:
-    """The finished samples of shard `number`, in order, without margins.
+    """Return the finished samples of shard `number`, in order, without margins.
 
     Samples that a stage drops are made again under a new draw until the shard is full.
     Raises MockforgeError where a hundred attempts in a row add no sample.
@@ -234,7 +236,7 @@ def _run(entry: NamedStage, batch: Batch, stream: Stream, number: int) -> Batch:
 
 
 def sample_splits(seed: int, samples: int, shares: tuple[tuple[str, float], ...]) -> np.ndarray:
-    """(samples,) str: the split of every sample, in random order with exact shares.
+    """Return (samples,) str: the split of every sample, in random order with exact shares.
 
     Shares are rounded by largest remainder; where there are enough samples, every split gets
     at least one.
@@ -244,7 +246,7 @@ def sample_splits(seed: int, samples: int, shares: tuple[tuple[str, float], ...]
 
 @lru_cache(maxsize=4)
 def _split_numbers(seed: int, samples: int, shares: tuple[tuple[str, float], ...]) -> np.ndarray:
-    """(samples,): which of the splits every sample is in; a byte a sample where that is enough."""
+    """Return (samples,): which of the splits every sample is in; a byte a sample where that is enough."""
     exact = np.array([share for _, share in shares], dtype=np.float64) * samples
     counts = np.floor(exact + 1e-9).astype(np.int64)
     for i in np.argsort(-(exact - counts), kind="stable")[: samples - counts.sum()]:

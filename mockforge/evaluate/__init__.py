@@ -1,0 +1,1 @@
+"""What is generated or predicted, held against what is real: reports with verdicts."""

@@ -80,7 +80,7 @@ class Field:
         return self.image.shape[0], self.image.shape[1], self.image.shape[2]
 
     def cutout(self, y0: int, y1: int, x0: int, x1: int) -> Field:
-        """The window [y0:y1, x0:x1] with its WCS; arrays are views.
+        """Return the window [y0:y1, x0:x1] with its WCS; arrays are views.
 
         Raises InputError where the window leaves the field or is empty.
         """
@@ -105,8 +105,7 @@ class Field:
         return read_field(files, **how)
 
     def write(self, path: str | Path) -> Path:
-        """Write a multi-extension FITS: one image per band, then TRUTH_<band>, VAR_<band> and MASK
-        where known.
+        """Write a multi-extension FITS: one image per band, and TRUTH_<band>, VAR_<band>, MASK if known.
 
         Headers hold BUNIT, MAGZERO, PIXSCALE, PSFFWHM, the WCS and every card of `header`; each
         unit has CHECKSUM and DATASUM. Equal fields give equal bytes. The file appears whole or
@@ -205,7 +204,7 @@ def tan_wcs(
     rotation_deg: float = 0.0,
     reference: tuple[float, float] | None = None,
 ) -> Any:
-    """A gnomonic WCS (ICRS): north up, east left at rotation 0.
+    """Return a gnomonic WCS (ICRS): north up, east left at rotation 0.
 
     `shape` ends in (y, x). `ra`, `dec` in degrees lie at the centre of the image, or at
     `reference` = (x, y) in pixels counted from 0, so that windows of one sky share one WCS.

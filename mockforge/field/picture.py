@@ -41,7 +41,7 @@ def asinh_rgb(
     noise: float | None = None,
     black: float | None = None,
 ) -> np.ndarray:
-    """A colour picture of a flux image: the only one there is, so that a galaxy has one colour everywhere.
+    """Return a colour picture of a flux image; there is no other, so a galaxy has one colour everywhere.
 
     White is equal pixel values in every band, for images in nJy a flat spectrum in f_nu; red is the band
     of the longest wavelength, blue that of the shortest, whatever their order. Noise sets how bright a
@@ -105,7 +105,7 @@ def _three(image: np.ndarray) -> np.ndarray:
 
 
 def outline(rgb: np.ndarray, instances: np.ndarray, colour: tuple[int, int, int] | None = None) -> np.ndarray:
-    """The picture with a line inside the edge of every instance, and a dark one around it.
+    """Return the picture with a line inside the edge of every instance, and a dark one around it.
 
     Both a pixel wide. The line has `colour`, by default one unlike the instance's own: yellow on what is
     blue, cyan on all else, so that it shows on any light. `rgb` is uint8 (y, x, 3) as `asinh_rgb` returns
@@ -124,8 +124,11 @@ def outlined(
     colours: Sequence[tuple[int, int, int]],
     chosen: np.ndarray | None = None,
 ) -> np.ndarray:
-    """`outline` with several colours: in turn, so that neighbours mostly have different ones, or the
-    `chosen` (y, x) of each pixel of the picture."""
+    """Return the picture with outlines in several colours.
+
+    They take turns, so that neighbours mostly have different ones, or are the `chosen` (y, x) of each
+    pixel of the picture.
+    """
     labels = np.asarray(instances)[::-1]
     line = _edge(labels, labels) & (labels > 0)
     dark = _edge(line, line) & (labels == 0)
@@ -148,7 +151,10 @@ def _edge(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 def marked(
     rgb: np.ndarray, x: np.ndarray, y: np.ndarray, radius: float, colour: tuple[int, int, int]
 ) -> np.ndarray:
-    """The picture with a circle about each place, dark on both sides; in pixels of the picture, y up."""
+    """Return the picture with a circle about each place, dark on both sides.
+
+    In pixels of the picture, y up.
+    """
     from PIL import Image, ImageDraw
 
     image = Image.fromarray(rgb)
@@ -173,8 +179,10 @@ def mosaic(pictures: list[np.ndarray], columns: int, gap: int = 4) -> np.ndarray
 
 
 def compared(rows: Sequence[np.ndarray], rms: np.ndarray, bands: Sequence[str] | None = None) -> np.ndarray:
-    """Rows of images (n, band, y, x), a column each, each column in a stretch of its own, `rms` (n,) or
-    (n, band)."""
+    """Return rows of images (n, band, y, x), a column each, each column in a stretch of its own.
+
+    `rms` (n,) or (n, band) sets the stretch.
+    """
     pictures = [
         asinh_rgb(i, one, bands=bands, noise=0.0) for row in rows for i, one in zip(row, rms, strict=True)
     ]

@@ -70,7 +70,10 @@ def sizes_of(cfg: SersicSed, body: Bodies) -> Sizes:
 
 @lru_cache(maxsize=8)
 def stamp_side(cfg: SersicSed) -> int:
-    """The side of stamps that `enclose` asks for, from galaxies drawn as the recipe's are; one for all."""
+    """Return the side of stamps that `enclose` asks for, from galaxies drawn as the recipe's are.
+
+    One for all.
+    """
     stream = Stream(0, ("stamp side",))
     body = draw_bodies(cfg, _SIDE_DRAWS, stream)
     shapes = draw_shapes(

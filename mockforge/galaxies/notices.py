@@ -13,7 +13,7 @@ HELD = 0.95
 
 
 def light_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
-    """A sentence on the light that falls off the stamps, or None where all of them hold `HELD` of it."""
+    """Return a sentence on the light that falls off the stamps; None where all of them hold `HELD` of it."""
     if "fraction_in" not in galaxy:
         return None
     least = np.minimum(galaxy["fraction_in"], galaxy["fraction_out"])
@@ -28,7 +28,7 @@ def light_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
 
 
 def stamp_notice(objects: Mapping[str, np.ndarray]) -> str | None:
-    """The same sentence for stamps of one galaxy each, the objects of label 1."""
+    """Return the same sentence for stamps of one galaxy each, the objects of label 1."""
     if not {"fraction", "label"} <= set(objects):
         return None
     held = objects["fraction"][objects["label"] == 1]
@@ -42,7 +42,7 @@ def stamp_notice(objects: Mapping[str, np.ndarray]) -> str | None:
 
 
 def age_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
-    """A sentence on stars older than the Universe at the higher redshift, or None where there are none."""
+    """Return a sentence on stars older than the Universe at the higher redshift; None without them."""
     if "oldest_stars_gyr" not in galaxy:
         return None
     over = galaxy["oldest_stars_gyr"] - galaxy["universe_far_gyr"]

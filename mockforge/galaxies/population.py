@@ -122,7 +122,7 @@ class Population:
         return self.given(rng, self.magnitudes(rng, count, faintest, brightest))
 
     def given(self, rng: np.random.Generator, magnitude: np.ndarray) -> Galaxies:
-        """A galaxy of each magnitude (N,): the mixture, conditioned on it, and the distant ones.
+        """Return a galaxy of each magnitude (N,): the mixture, conditioned on it, and the distant ones.
 
         Beyond the counts' ends galaxies are like those at the end.
         """
@@ -135,7 +135,10 @@ class Population:
         return Galaxies(magnitude=m, r_e=r_e, n=n, axis_ratio=q, z=z, spectrum=spectrum)
 
     def _near(self, rng: np.random.Generator, m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The mixture's values (N, 4) and spectra (N,); what is out of range is drawn again as a whole."""
+        """Return the mixture's values (N, 4) and spectra (N,).
+
+        What is out of range is drawn again as a whole.
+        """
         known = np.clip(m, self.edges[0], FAINTEST_KNOWN)
         fainter = np.clip(m, FAINTEST_KNOWN, self.edges[-1]) - FAINTEST_KNOWN
         shrunk = np.log(10.0) * self.size_slope * fainter
@@ -197,7 +200,7 @@ class Population:
     def _within(
         self, faintest: float, brightest: float, kind: str
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Counts in the bins cut to a range, and their edges."""
+        """Return counts in the bins cut to a range, and their edges."""
         if faintest > self.edges[-1] or faintest <= max(brightest, self.edges[0]):
             raise InputError(
                 f"magnitudes {brightest:g} to {faintest:g}: the counts reach from {self.edges[0]:g} to"
@@ -212,7 +215,7 @@ class Population:
 
 @cache
 def hst_population() -> Population:
-    """The bundled population of a deep Hubble field.
+    """Return the bundled population of a deep Hubble field.
 
     3D-HST COSMOS (Skelton et al. 2014, ApJS 214, 24; van der Wel et al. 2012, ApJS 203, 24),
     deepened with the HDF-North (Fernandez-Soto, Lanzetta & Yahil 1999, ApJ 513, 34); above z = 4 the
@@ -223,7 +226,7 @@ def hst_population() -> Population:
 
 
 def population_of(arrays: Mapping[str, np.ndarray]) -> Population:
-    """The population of the arrays of a table, as `mockforge.bundle.population_fit` makes them."""
+    """Return the population of the arrays of a table, as `mockforge.bundle.population_fit` makes them."""
     a = arrays
     return Population(
         edges=a["edges"],

@@ -27,7 +27,7 @@ class RedshiftGrid:
             raise ValueError(f"low {self.low:g} should be below high {self.high:g}")
 
     def redshifts(self) -> np.ndarray:
-        """The grid, (count,)."""
+        """Return the grid, (count,)."""
         return np.linspace(self.low, self.high, self.count)
 
     def nearest(self, z: np.ndarray) -> np.ndarray:

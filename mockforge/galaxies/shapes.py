@@ -105,7 +105,7 @@ def draw_shapes(
     n: np.ndarray, axis_ratio: np.ndarray, position_angle: np.ndarray, bulge: Bulge | None,
     companions: Companions | None, knots: Knots | None, asymmetry: Asymmetry | None, stream: Stream,
 ) -> Shapes:  # fmt: skip
-    """The parts of galaxies whose main body has these `n`, `axis_ratio`, `position_angle`, all (N,)."""
+    """Return the parts of galaxies whose main body has these `n`, `axis_ratio`, `position_angle`, (N,)."""
     count = len(n)
     zero = np.zeros((count, 1))
     columns = [

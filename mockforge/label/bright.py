@@ -15,7 +15,7 @@ def without_columns(mask: np.ndarray, ranges: Sequence[tuple[int, int]], first: 
 
 
 def less_background(image: np.ndarray, mask: np.ndarray, mesh: int) -> np.ndarray:
-    """The image (band, y, x) less its background on a mesh of that side in pixels (Bertin & Arnouts 1996)."""
+    """Return the image (band, y, x) less its background (Bertin & Arnouts 1996); `mesh` in pixels."""
     import sep
 
     flat = np.empty_like(image)
@@ -46,7 +46,7 @@ def bright(flat: np.ndarray, labels: np.ndarray, above: float, grow: int) -> np.
 
 
 def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
-    """The mask grown by a disk."""
+    """Return the mask grown by a disk."""
     from skimage.morphology import dilation, disk
 
     return dilation(mask, disk(pixels, decomposition="sequence")) if pixels else mask

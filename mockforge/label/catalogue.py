@@ -230,7 +230,7 @@ def joined(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def with_sky(
     table: dict[str, np.ndarray], wcs: Any, x0: float = 0.0, y0: float = 0.0
 ) -> dict[str, np.ndarray]:
-    """The table with ra, dec (ICRS) and theta_sky from a WCS in which its first pixel is (x0, y0)."""
+    """Return the table with ra, dec (ICRS) and theta_sky from a WCS in which its first pixel is (x0, y0)."""
     if len(table["x"]) == 0:
         return table
     x, y = table["x"] + x0, table["y"] + y0
@@ -243,7 +243,7 @@ def with_sky(
 
 
 def wcs_from_text(text: str) -> Any:
-    """The WCS of the FITS header cards in `text`."""
+    """Return the WCS of the FITS header cards in `text`."""
     from astropy.io import fits
     from astropy.wcs import WCS
 
@@ -259,6 +259,7 @@ def _column(name: str, band: str) -> str:
 
 
 def magnitude_of(flux: np.ndarray, zeropoint: float | None) -> np.ndarray:
+    """Return the magnitudes of fluxes, any shape; nan where flux <= 0 or no zeropoint is known."""
     out = np.full(flux.shape, math.nan)
     if zeropoint is not None:
         np.log10(flux, out=out, where=flux > 0)

@@ -41,7 +41,7 @@ class Completeness:
     """(B,) half of the 16th to 84th percentile of the same."""
 
     def rows(self) -> list[dict[str, float]]:
-        """A dictionary for each bin with an object or a detection, in order of magnitude."""
+        """Return a dictionary for each bin with an object or a detection, in order of magnitude."""
         names = (
             "objects", "detected", "blended", "missed", "detections", "pure", "flux_error", "flux_scatter",
         )  # fmt: skip
@@ -52,7 +52,7 @@ class Completeness:
         ]
 
     def markdown(self) -> str:
-        """The table as Markdown."""
+        """Return the table as Markdown."""
         lines = [
             "| AB mag | objects | detected | blended | missed | detections | pure | flux error |",
             "|---|---|---|---|---|---|---|---|",
@@ -76,7 +76,7 @@ def completeness(
     zeropoint_ab: float = ZEROPOINT_NJY,
     least: float = 0.5,
 ) -> Completeness:
-    """The tables of a sample, or of a dataset, after `match`, by magnitude.
+    """Return the tables of a sample, or of a dataset, after `match`, by magnitude.
 
         data = mockforge.load("datasets/segmentation")
         objects, catalogue = data.table("objects"), data.table("catalogue")
@@ -107,7 +107,7 @@ def completeness(
 
 
 def _columns(table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A mapping, or an astropy Table, as plain arrays by name."""
+    """Return a mapping, or an astropy Table, as plain arrays by name."""
     return {str(name): np.asarray(table[name]) for name in table.keys()}  # noqa: SIM118  a Table iterates rows
 
 
@@ -150,7 +150,9 @@ def magnitude(
 def section(
     tables: Mapping[str, Mapping[str, np.ndarray]], bands: Sequence[str], zeropoint_ab: float | None
 ) -> str:
-    """What a dataset's card says of its labels; empty where a recipe did not `match`, or nothing was there.
+    """Return what a dataset's card says of its labels.
+
+    Empty where a recipe did not `match`, or nothing was there.
 
     `tables` are those of the dataset by name.
     """
@@ -170,7 +172,7 @@ def section(
 def brief(
     tables: Mapping[str, Mapping[str, np.ndarray]], bands: Sequence[str], zeropoint_ab: float | None
 ) -> str:
-    """The same in two sentences: down to where half are detected, and how pure."""
+    """Return the same in two sentences: down to where half are detected, and how pure."""
     found = _of(tables, bands, zeropoint_ab)
     if found is None:
         return ""

@@ -103,7 +103,7 @@ def sky_of(band: np.ndarray, rule: Detect, mask: np.ndarray | None, name: str) -
 def _detection_image(
     image: np.ndarray, skies: list[SkyBackground], rms: np.ndarray, rule: Detect, mask: np.ndarray | None
 ) -> tuple[np.ndarray, SkyBackground]:
-    """The image objects are found on, its background subtracted, and its sky."""
+    """Return the image objects are found on, its background subtracted, and its sky."""
     if len(image) == 1:
         return image[0] - skies[0].level, skies[0]
     power = {"mean": 0, "weighted": -2, "snr": -1}[rule.detection_image]
@@ -115,7 +115,7 @@ def _detection_image(
 
 
 def _kernel(rule: Detect, scale: float | None, fwhm: Sequence[float] | None) -> np.ndarray | None:
-    """A Gaussian of the PSF's width for the matched filter, float32, odd side."""
+    """Return a Gaussian of the PSF's width for the matched filter, float32, odd side."""
     if not rule.matched_filter:
         return None
     width = rule.filter_fwhm_pixels

@@ -24,7 +24,7 @@ _MESH = 128
 def prepared(
     field: Field, rule: ImageTiles, masks: tuple[str, ...], rms: tuple[str, ...], weights: tuple[str, ...]
 ) -> Field:
-    """The field with its mask enlarged and, where `rms` or `weights` are given, its variance in nJy^2.
+    """Return the field with its mask enlarged and, where `rms` or `weights` are given, its variance in nJy^2.
 
     Maps are in the unit of their band's file. Raises InputError where a file has another shape or
     nothing is left.

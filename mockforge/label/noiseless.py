@@ -100,12 +100,12 @@ class Light:
 
     @classmethod
     def of(cls, labels: np.ndarray, count: int) -> Light:
-        """That of an image of labels (y, x), 0 = nobody's."""
+        """Return that of an image of labels (y, x), 0 = nobody's."""
         pixels = np.flatnonzero(labels)
         return cls(pixels, labels.ravel()[pixels], count, labels.shape[1])
 
     def numbered(self, number: np.ndarray) -> Light:
-        """The same with label k called `number[k]`."""
+        """Return the same with label k called `number[k]`."""
         return replace(self, owner=number[self.owner])
 
     def sums(self, image: np.ndarray) -> np.ndarray:
@@ -123,8 +123,9 @@ class Light:
 
 
 def grown(instances: np.ndarray, reach: float) -> np.ndarray:
-    """Labels (y, x) with the pixels around: each that of the nearest source, if that is at most `reach`
-    times its radius away (that of a circle of its area).
+    """Grow labels (y, x) to the pixels around, each to that of the nearest source.
+
+    It is at most `reach` times its radius (that of a circle of its area) away.
     """
     from scipy.ndimage import distance_transform_edt
 

@@ -10,7 +10,7 @@ from mockforge.label.catalogue import KRON_FACTOR, SMALLEST_KRON
 
 
 def regions(columns: dict[str, np.ndarray], wcs: Any = None) -> str:
-    """The Kron ellipse of every object as a DS9 region file.
+    """Return the Kron ellipse of every object as a DS9 region file.
 
     With a WCS in ICRS: degrees, half axes in arcsec, angles counted from west towards north (the
     position angle east of north and 90 degrees). Without, and where the WCS mirrors the sky (angles

@@ -20,7 +20,9 @@ _HOW = "name its bands, in order, as `bands` (--target-bands of `mockforge degra
 
 
 def matched_bands(survey: Survey, own: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """A band of the survey for each of an image's, and a sentence that says which; "" where names agree.
+    """Return a band of the survey for each of an image's, and a sentence that says which.
+
+    "" where names agree.
 
     A band of the same name comes first, then one of the same name behind the survey's prefix (`r`:
     `lsst_r`), then the nearest pivot wavelength. InputError where no band is within 20%, or one
@@ -56,7 +58,10 @@ def _matched(survey: Survey, band: str) -> str:
 
 
 def _each_its_own(survey: Survey, own: Sequence[str]) -> str:
-    """What to type: a band for each, all different, nearest in wavelength together; "" where none is."""
+    """Return what to type: a band for each, all different, nearest in wavelength together.
+
+    "" where none is.
+    """
     waves = [_pivot_um(band) for band in own]
     known = {name: pivot for name in survey.bands if (pivot := _of_survey(survey, name)) is not None}
     if any(wave is None for wave in waves) or len(known) < len(own):

@@ -28,7 +28,7 @@ def noise_autocorrelation(image: np.ndarray, free: np.ndarray, lags: int) -> np.
 
 
 def noise_kernel(autocorrelation: np.ndarray) -> np.ndarray:
-    """The kernel whose convolution with white noise has the given autocorrelation.
+    """Return the kernel whose convolution with white noise has the given autocorrelation.
 
     The symmetric root: the power spectrum is the transform of the autocorrelation (tapered to
     zero at its edge), the kernel the transform of its square root. Returns the same shape,
@@ -50,7 +50,7 @@ def noise_kernel(autocorrelation: np.ndarray) -> np.ndarray:
 
 
 def stars(flux_radius: np.ndarray, snr: np.ndarray) -> np.ndarray:
-    """Indices of likely stars among compact objects.
+    """Return the indices of likely stars among compact objects.
 
     Stars share the smallest half-light radius: the densest narrow interval of radius (8%) among
     the objects with snr above 30 marks them. Empty with fewer than five such objects.

@@ -137,11 +137,11 @@ class Survey:
     def noise(
         self, name: str, pixel_scale_arcsec: float | None = None, autocorrelation: np.ndarray | None = None
     ) -> SkyNoise:
-        """The noise of empty sky in pixels of this size: `mockforge.observe.noise.sky_noise.sky_noise`."""
+        """Return the noise of empty sky in pixels of this size, see `mockforge.observe.noise.sky_noise`."""
         return sky_noise(self, name, pixel_scale_arcsec, autocorrelation)
 
     def autocorrelation(self, name: str, pixel_scale_arcsec: float | None = None) -> np.ndarray | None:
-        """That of the noise in pixels of this size (by default the survey's own); None: white."""
+        """Return that of the noise in pixels of this size (by default the survey's own); None: white."""
         return self.noise(name, pixel_scale_arcsec).autocorrelation
 
     def rms_njy(
@@ -154,7 +154,7 @@ class Survey:
         return self.noise(name, pixel_scale_arcsec, autocorrelation).rms_njy
 
     def psf_model(self, name: str) -> Model:
-        """The PSF of a band before the pixel. InputError where its width is not known."""
+        """Return the PSF of a band before the pixel. InputError where its width is not known."""
         band = self.band(name)
         if band.psf is not None:
             return profile_model(profile(band.psf) if isinstance(band.psf, str) else band.psf)
@@ -195,7 +195,7 @@ class Survey:
 
 
 def names() -> tuple[str, ...]:
-    """The surveys that come with the package."""
+    """Return the surveys that come with the package."""
     return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
 
 
@@ -205,7 +205,7 @@ def is_file(name: str) -> bool:
 
 
 def survey(name: str) -> Survey:
-    """A survey by name, or read from the YAML file of that path.
+    """Return a survey by name, or read from the YAML file of that path.
 
     InputError names the nearest survey, or every wrong line of the file.
     """
@@ -214,7 +214,7 @@ def survey(name: str) -> Survey:
 
 
 def survey_psf(name: str, bands: Sequence[str]) -> Psf:
-    """The PSF of a survey in its `bands`, before the pixel: its profile, Moffat function or Gaussian.
+    """Return the PSF of a survey in its `bands`, before the pixel: its profile, Moffat function or Gaussian.
 
     InputError where the survey lacks a band or the width of its PSF.
     """
@@ -233,7 +233,7 @@ def survey_psf(name: str, bands: Sequence[str]) -> Psf:
 
 
 def survey_models(name: str, bands: Sequence[str]) -> list[Model]:
-    """The PSF of each band. InputError where the survey lacks a band or the width of its PSF."""
+    """Return the PSF of each band. InputError where the survey lacks a band or the width of its PSF."""
     chosen = survey(name)
     return [chosen.psf_model(band) for band in bands]
 
@@ -254,10 +254,9 @@ def _area(model: Model, pixel: float) -> float:
 
 @lru_cache(maxsize=256)
 def _before_pixel(fwhm: float, beta: float | None, pixel: float) -> float:
-    """FWHM of the Gaussian or Moffat function that has `fwhm` after square pixels, in the mean of all
-    directions.
+    """Return the FWHM of the Gaussian or Moffat function that has `fwhm` after square pixels.
 
-    InputError where a pixel alone is as wide.
+    It is the mean of all directions. InputError where a pixel alone is as wide.
     """
     from scipy.optimize import brentq
 
@@ -275,7 +274,7 @@ def _before_pixel(fwhm: float, beta: float | None, pixel: float) -> float:
 
 
 def listed() -> list[str]:
-    """A line for each survey that comes with the package, and one for each of its bands."""
+    """Return a line for each survey that comes with the package, and one for each of its bands."""
     out = []
     for name in names():
         chosen = survey(name)
@@ -296,13 +295,16 @@ def listed() -> list[str]:
 
 
 def text(name: str) -> str:
-    """A survey's file, with the sources of its numbers. InputError as `survey`."""
+    """Return a survey's file, with the sources of its numbers. InputError as `survey`."""
     survey(name)
     return _path(name).read_text(encoding="utf-8")
 
 
 def own_file(name: str | None) -> dict[str, Path]:
-    """The file of a survey of the user's own, as `files_read` gives it; empty for a preset and for None."""
+    """Return the file of a survey of the user's own, as `files_read` gives it.
+
+    Empty for a preset and for None.
+    """
     return {f"file {name}": _path(name)} if name and is_file(name) else {}
 
 
@@ -321,7 +323,7 @@ def _path(name: str) -> Path:
 
 @cache
 def _read(path: str, changed: Stamp) -> Survey:
-    """The survey in a file; `changed` makes a file that was edited be read again."""
+    """Return the survey in a file; `changed` makes a file that was edited be read again."""
     from pydantic import TypeAdapter, ValidationError
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError

@@ -127,14 +127,14 @@ def _aliases() -> dict[str, str]:
 
 
 def canonical(word: str) -> str | None:
-    """The bundled band that a word means, as `acs_f606w`, `HSC-i` or `Euclid_VIS`; None for others."""
+    """Return the bundled band that a word means, as `acs_f606w`, `HSC-i` or `Euclid_VIS`; None for others."""
     if word in known_bands():
         return word
     return _aliases().get(re.sub(r"[-./ ]+", "_", word.strip()).lower())
 
 
 def unknown(word: str) -> str:
-    """What to say of a band without a curve."""
+    """Return what to say of a band without a curve."""
     own = f"give your own curve by its path, such as {{{word}: filters/{word}.dat}}"
     if re.match(r"(?i)(kids|omegacam|vst)[_-]?[ugri]?$", word):
         return (

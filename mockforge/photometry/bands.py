@@ -51,6 +51,7 @@ class OwnBand(str):
     """Of the curve that is meant: another content is another band."""
 
     def __new__(cls, name: str, path: str, sha256: str) -> OwnBand:
+        """Make the band `name` of the curve in the file `path`."""
         made = super().__new__(cls, name)
         made.path, made.sha256 = path, sha256
         return made
@@ -74,7 +75,7 @@ class OwnBand(str):
 
 
 def band(word: Any) -> str:
-    """The band that a recipe's word means.
+    """Return the band that a recipe's word means.
 
     The name of a bundled curve, or another name for it (`ACS_F606W`); the path of a filter file, whose
     band is called as the file; `NAME=PATH` or `{NAME: PATH}`. InputError where there is no such
@@ -100,7 +101,7 @@ def band(word: Any) -> str:
 
 
 def bands_of(words: Sequence[Any]) -> tuple[str, ...]:
-    """The bands of a recipe's words, one or more and different. InputError as `band`."""
+    """Return the bands of a recipe's words, one or more and different. InputError as `band`."""
     made = tuple(band(word) for word in words)
     if not made or len({str(name) for name in made}) < len(made):
         raise InputError(f"bands should be one or more different names, found {list(map(str, words))}")
@@ -152,7 +153,7 @@ BandName: Any = Literal[*known_bands()]
 
 @cache
 def _fitted() -> dict[str, np.ndarray]:
-    """The bundled fits: name -> (K, 2) wavelength in Angstrom and throughput, 1 at the peak."""
+    """Return the bundled fits: name -> (K, 2) wavelength in Angstrom and throughput, 1 at the peak."""
     rows: dict[str, list[tuple[float, float]]] = {}
     for file in ("bandpasses.txt", "filters.txt"):
         text = Path(__file__).with_name("data").joinpath(file).read_text()
@@ -164,7 +165,7 @@ def _fitted() -> dict[str, np.ndarray]:
 
 
 def bandpass(name: str) -> galsim.Bandpass:
-    """The galsim Bandpass of this band; InputError names the nearest one we have."""
+    """Return the galsim Bandpass of this band; InputError names the nearest one we have."""
     import galsim
 
     name = band(name)

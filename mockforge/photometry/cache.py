@@ -17,7 +17,7 @@ def cache_folder() -> Path:
 
 
 def cached_array(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """The array kept under `key`, or that of `make`, which is then kept.
+    """Return the array kept under `key`, or that of `make`, which is then kept.
 
     A file that cannot be read is made anew; where nothing can be written, nothing is kept.
     """

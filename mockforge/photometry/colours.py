@@ -44,7 +44,7 @@ class Mixing:
 
 
 def mixing(colours: Colours, own: Sequence[str], count: int) -> Mixing:
-    """The matrix for an image in bands `own` and `count` bands of the target.
+    """Return the matrix for an image in bands `own` and `count` bands of the target.
 
     Least squares over spectra and redshifts, each scaled to a mean flux of 1 in the image's
     bands, so that bright and faint count alike. InputError where the numbers of bands differ or

@@ -23,7 +23,7 @@ _ARCSEC = np.pi / 648_000.0
 
 
 def cosmology_word(word: Any) -> str:
-    """The one word for a cosmology: a realisation that astropy knows by name, or `H0=70,Om0=0.3,Ode0=0.7`.
+    """Return the one word for a cosmology: astropy's name of it, or `H0=70,Om0=0.3,Ode0=0.7`.
 
     Numbers may come as a mapping {H0: 70, Om0: 0.3, Ode0: 0.7}; without Ode0 it is flat. They are of
     matter and a cosmological constant alone, without radiation. InputError for anything else.
@@ -82,7 +82,7 @@ CosmologyLike = str | Mapping[str, float]
 
 
 def universe(cosmology: CosmologyLike) -> Any:
-    """The astropy cosmology of a word or of numbers. InputError as `cosmology_word`."""
+    """Return the astropy cosmology of a word or of numbers. InputError as `cosmology_word`."""
     return _universe(cosmology_word(cosmology))
 
 
@@ -105,7 +105,7 @@ def luminosity_distance(z: ArrayLike, cosmology: CosmologyLike = "Planck18") -> 
 
 @lru_cache(maxsize=64)
 def _distances(z: bytes, cosmology: str) -> bytes:
-    """The distances of float64 redshifts: each integrated once, however often it is asked for."""
+    """Return the distances of float64 redshifts: each integrated once, however often it is asked for."""
     different, place = np.unique(np.frombuffer(z), return_inverse=True)
     return _universe(cosmology).luminosity_distance(different).value[place].tobytes()
 

@@ -41,7 +41,7 @@ _MOST_KEPT = 4096
 
 
 def spectrum_set(spectra: Spectra, cosmology: CosmologyLike = "Planck18") -> SpectrumSet:
-    """The spectra that a configuration names; made once in a process, and anew when a file changes.
+    """Return the spectra that a configuration names; made once in a process, and anew when a file changes.
 
     `cosmology` sets the ages of populations. InputError for a file that cannot be used.
     """
@@ -240,7 +240,7 @@ def flux_table(
 
 
 def reference_table() -> FluxTable:
-    """The bundled table: the default populations, evolving, at 39 redshifts from 0.1 to 2.
+    """Return the bundled table: the default populations, evolving, at 39 redshifts from 0.1 to 2.
 
     Through the 17 bands of CANDELS GOODS-S, in Planck18, with the hydrogen of Inoue et al. 2014.
     """

@@ -20,8 +20,9 @@ _MADAU_LINES = ((1216.0, 3.6e-3), (1026.0, 1.7e-3), (973.0, 1.2e-3), (950.0, 9.3
 
 @cache
 def lyman_series() -> np.ndarray:
-    """Table 2 of Inoue et al. 2014, (39, 6): wavelength (Angstrom), three coefficients of the Lyman
-    alpha forest, two of damped systems; from Lyman alpha down.
+    """Return table 2 of Inoue et al. 2014, (39, 6), from Lyman alpha down.
+
+    Wavelength (Angstrom), three coefficients of the Lyman alpha forest, two of damped systems.
     """
     path = Path(__file__).with_name("data") / "inoue2014.txt"
     table = np.loadtxt(path)[:, 1:]

@@ -66,7 +66,7 @@ def _inner(
 
 
 def _solve(gram: np.ndarray, right: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """The unconstrained minimum over the active spectra, 0 for the others."""
+    """Return the unconstrained minimum over the active spectra, 0 for the others."""
     both = active[:, :, None] & active[:, None, :]
     eye = np.eye(gram.shape[-1])
     ridge = _RIDGE * np.trace(gram, axis1=1, axis2=2)[:, None, None]
@@ -96,7 +96,7 @@ def neighbours(wanted: np.ndarray, present: np.ndarray) -> np.ndarray:
 def band_factors(
     weights: np.ndarray, wanted: np.ndarray, present: np.ndarray, shares: np.ndarray
 ) -> np.ndarray:
-    """What each present band's image is multiplied by to give each wanted band: (..., c, b).
+    """Return what each present band's image is multiplied by to give each wanted band: (..., c, b).
 
     `weights` (..., M) of the spectra, `wanted` (c, M) and `present` (b, M) their fluxes, `shares`
     (c, b) of `neighbours`. A band's image times the ratio of the fitted spectrum's fluxes is the

@@ -100,7 +100,9 @@ class Projection:
         self._through = Throughputs([curve(band) for band in bands])
 
     def at(self, z: np.ndarray) -> list[Seen]:
-        """The sums of each redshift (Z,); InputError where a redshifted spectrum does not cover a band.
+        """Return the sums of each redshift (Z,).
+
+        InputError where a redshifted spectrum does not cover a band.
 
         Photon counting: integral of f_lambda lambda S over integral of S / lambda, with f_lambda of
         the redshifted spectrum L(lambda / (1 + z)) / (1 + z), less what hydrogen absorbs; over the

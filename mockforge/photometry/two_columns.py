@@ -43,7 +43,7 @@ class Wanted:
 
 
 def read_columns(path: Path, wanted: Wanted, heading: bool = False) -> Columns | None:
-    """The columns of a file by their names, else its first two; None for a FITS file without a table.
+    """Return the columns of a file by their names, else its first two; None for a FITS file without a table.
 
     `heading`: the first line of an ASCII file may be the columns' names. InputError names file and line.
     """

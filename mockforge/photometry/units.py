@@ -46,7 +46,7 @@ class Told:
 
 
 def wave_unit(word: str) -> str | None:
-    """A unit of wavelength, frequency or energy in astropy's words; None for any other word."""
+    """Return a unit of wavelength, frequency or energy in astropy's words; None for any other word."""
     import astropy.units as u
 
     known = _LENGTH_OF.get(word.strip().lower())
@@ -58,7 +58,10 @@ def wave_unit(word: str) -> str | None:
 
 
 def flux_kind(word: str) -> FluxKind | None:
-    """What a flux in this unit is; None for a unit that is neither per wavelength nor per frequency."""
+    """Return what a flux in this unit is.
+
+    None for a unit that is neither per wavelength nor per frequency.
+    """
     import astropy.units as u
 
     known = _KINDS.get(word.strip().lower())
@@ -103,7 +106,7 @@ def _unit(word: str) -> Any:
 
 
 def told_by_units(wave: str | None, flux: str | None, source: str) -> Told:
-    """What the units of two columns say (None or empty: nothing)."""
+    """Return what the units of two columns say (None or empty: nothing)."""
     unknown, seen = [], wave_unit(wave) if wave else None
     if wave and seen is None:
         unknown.append(wave)
@@ -120,7 +123,7 @@ _WAVE_NAME = re.compile(
 
 
 def unit_in_name(name: str) -> str:
-    """The unit that the name of a column of wavelengths ends in, WAVE_NM, lambda (um); else empty."""
+    """Return the unit that the name of a column of wavelengths ends in, WAVE_NM, lambda (um); else empty."""
     found = _WAVE_NAME.fullmatch(name.strip())
     word = found.group(1).lower() if found else ""
     return word if word in _LENGTH_OF else _OTHER_AXES.get(word, "")
@@ -140,7 +143,7 @@ _OTHER = re.compile(
 
 
 def units_in(lines: Sequence[str]) -> list[str]:
-    """The units of wavelength, frequency or energy that lines of text name, those of fluxes left out."""
+    """Return the units of wavelength, frequency or energy that lines of text name, not of fluxes."""
     found = []
     for line in lines:
         rest = _COMPOSITE.sub(" ", line)
@@ -163,7 +166,7 @@ _AIR = re.compile(r"(?i)\(air\)|air wavelengths?|wavelengths? (?:are )?in air")
 
 
 def told_by_text(lines: Sequence[str], where: str) -> Told:
-    """What the comments above a table of two columns say. InputError where they say two things."""
+    """Return what the comments above a table of two columns say. InputError where they say two things."""
     waves, kinds, other = units_in(lines), [], []
     for line in lines:
         other += _OTHER.findall(line)

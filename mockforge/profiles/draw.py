@@ -104,14 +104,14 @@ def _empty(shape: tuple[int, ...], device: torch.device) -> Tensor:
 
 
 def _cut(drawn: Drawn, part: slice) -> Drawn:
-    """Some of the galaxies, as views."""
+    """Return some of the galaxies, as views."""
     return Drawn(drawn.clean[part], None if drawn.psf is None else drawn.psf[part], drawn.profile[part])
 
 
 def _draw(
     s: dict[str, Tensor], knots: dict[str, Tensor] | None, weights: Tensor, psf: Transfer | None, out: Drawn
 ) -> None:
-    """Some of the galaxies, into `out`."""
+    """Draw some of the galaxies into `out`."""
     count, components = s["x"].shape
     shape = (out.profile.shape[2], out.profile.shape[3])
     flat = {name: value.reshape(-1) for name, value in s.items()}
@@ -171,7 +171,7 @@ def _pixels(flat: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:
 
 
 def _knots(knots: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:
-    """The knots of each galaxy on a grid, (N, H, W), each pixel integrated."""
+    """Return the knots of each galaxy on a grid, (N, H, W), each pixel integrated."""
     place = [torch.arange(n + 1, device=knots["x"].device, dtype=torch.float64) - 0.5 for n in shape]
     scale = 0.5**0.5 / knots["sigma"][..., None]
     x = (place[1] - knots["x"][..., None]) * scale

@@ -23,12 +23,12 @@ def spared(values: Tensor) -> Tensor:
 
 
 def whole(count: int) -> int:
-    """The next multiple of `VECTOR`."""
+    """Return the next multiple of `VECTOR`."""
     return -(-count // VECTOR) * VECTOR
 
 
 def summed(terms: Tensor, weights: Tensor) -> Tensor:
-    """The sum of `terms` (P, ...), which it uses up, times `weights` (P,), one after the other."""
+    """Return the sum of `terms` (P, ...), which it uses up, times `weights` (P,), one after the other."""
     terms.mul_(weights.view(-1, *[1] * (terms.dim() - 1)))
     out = terms[0].clone()
     for term in terms[1:]:
@@ -37,7 +37,7 @@ def summed(terms: Tensor, weights: Tensor) -> Tensor:
 
 
 def each_transform(spectra: Tensor, size: tuple[int, int], window: tuple[slice, slice]) -> Tensor:
-    """The inverse real transforms of (M, J, y, x // 2 + 1), galaxy by galaxy, cut to a window."""
+    """Return the inverse real transforms of (M, J, y, x // 2 + 1), galaxy by galaxy, cut to a window."""
     if spectra.device.type != "cpu":
         return torch.fft.irfft2(spectra, s=size)[(..., *window)]
     shape = [len(range(n)[some]) for n, some in zip(size, window, strict=True)]
@@ -49,7 +49,7 @@ def each_transform(spectra: Tensor, size: tuple[int, int], window: tuple[slice, 
 
 
 def each_spectrum(pixels: Tensor) -> Tensor:
-    """The real transforms of (M, y, x), galaxy by galaxy."""
+    """Return the real transforms of (M, y, x), galaxy by galaxy."""
     if pixels.device.type != "cpu":
         return torch.fft.rfft2(pixels)
     return torch.stack([torch.fft.rfft2(own.clone()) for own in pixels])

@@ -40,7 +40,7 @@ _EDGE = np.polynomial.legendre.leggauss(12)
 
 
 def sersic_b(n: Tensor) -> Tensor:
-    """The constant b(n) that makes r_e hold half the light: P(2n, b) = 1/2, to 1e-12.
+    """Return the constant b(n) that makes r_e hold half the light: P(2n, b) = 1/2, to 1e-12.
 
     `n` is any shape, float64, above 0.1. Start: Ciotti & Bertin 1999, A&A 352, 447, equation 18
     (a cruder power below n = 0.4); then Newton on the regularised incomplete gamma function.
@@ -142,7 +142,7 @@ def _lopsided(form: dict[str, Tensor], s: Tensor, angle: Tensor) -> dict[str, Te
 
 
 def _form(x: Tensor, y: Tensor, r_e: Tensor, n: Tensor, q: Tensor, angle: Tensor) -> dict[str, Tensor]:
-    """What the rules need of each galaxy: brightness = exp(log_peak - exp(log_b + p log R^2))."""
+    """Return what the rules need of each galaxy: brightness = exp(log_peak - exp(log_b + p log R^2))."""
     cos, sin = torch.cos(torch.deg2rad(angle)), torch.sin(torch.deg2rad(angle))
     b, p = sersic_b(n), 0.5 / n
     log_area = math.log(2 * math.pi) + torch.log(n * q) + 2 * torch.log(r_e) - 2 * n * torch.log(b)
@@ -299,7 +299,7 @@ def _edges(form: dict[str, Tensor], pixels: tuple[Tensor, ...], dtype: torch.dty
 
 
 def _angle(table: Tensor, edge: dict[str, Tensor], start: Tensor, end: Tensor, dtype: torch.dtype) -> Tensor:
-    """The integral of E(d cosh u) / cosh u, times the asymmetry, from `start` to `end`."""
+    """Return the integral of E(d cosh u) / cosh u, times the asymmetry, from `start` to `end`."""
     node = torch.as_tensor(_EDGE[0], device=start.device, dtype=dtype)
     weight = torch.as_tensor(_EDGE[1], device=start.device, dtype=dtype)
     half = ((end - start) / 2).to(dtype)

@@ -45,7 +45,7 @@ def _table(kind: str, device: str, dtype: torch.dtype) -> Tensor:
 
 
 def rows(kind: str, n: Tensor, dtype: torch.dtype) -> Tensor:
-    """A table brought to the index of each galaxy.
+    """Return a table brought to the index of each galaxy.
 
     `kind` "growth", ln of the flux inside: (galaxy, interval, 4) for `look_up`; "hankel0" or
     "hankel1", transforms: (galaxy, interval) complex, value and step, for `transform`.
@@ -63,7 +63,7 @@ def rows(kind: str, n: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def transform(table: Tensor, square: Tensor) -> Tensor:
-    """A transform at (k r_e)^2 = `square` (galaxy, ...), float32, linear between its values.
+    """Return a transform at (k r_e)^2 = `square` (galaxy, ...), float32, linear between its values.
 
     The bits of a float32 grow with it, in a straight line within an octave and from one octave to
     the next: high bits are the interval, low ones the place in it.
@@ -77,7 +77,7 @@ def transform(table: Tensor, square: Tensor) -> Tensor:
 
 
 def look_up(table: Tensor, galaxy: Tensor, u: Tensor) -> Tensor:
-    """The function at ln R or ln k = `u`; `galaxy` is the row of `table` for each, and broadcasts."""
+    """Return the function at ln R or ln k = `u`; `galaxy` is the row of `table` for each, and broadcasts."""
     place = ((u - _LOW) * (1 / _STEP)).clamp_(0, _COUNT - 1e-3)
     interval = place.to(torch.int32)
     t = place - interval
@@ -100,7 +100,7 @@ def _growth(u: np.ndarray) -> np.ndarray:
 
 
 def _hankel(u: np.ndarray, order: int) -> np.ndarray:
-    """The transform 2 pi integral f(R) J_order(k R) R dR of a profile of flux 1, (n, frequency).
+    """Return the transform 2 pi integral f(R) J_order(k R) R dR of a profile of flux 1, (n, frequency).
 
     By Mellin and Parseval: the transforms of exp(-rho^(1/n)) and of the Bessel function are Gamma
     functions (Gradshteyn & Ryzhik 6.561.14), and the integral along Re s = 3/4 converges

@@ -69,7 +69,7 @@ class Needs:
 
 
 def needs(part: dict[str, Tensor], psf: Transfer) -> Needs:
-    """What components, centred on the padded grid's coordinates, need of the frequencies."""
+    """Return what components, centred on the padded grid's coordinates, need of the frequencies."""
     count = len(part["x"])
     more = {name: spared(value) for name, value in part.items()}
     edge = _edge(more, psf)
@@ -178,7 +178,7 @@ def seen_sersics(
     waves = {(0, 0): _phase(part["y"], ky), (1, 0): _phase(part["x"], kx)}
 
     def wave(axis: int, turns: int) -> Tensor:
-        """The phase along an axis, (M, k), so many multiples of the sampling frequency away."""
+        """Return the phase along an axis, (M, k), so many multiples of the sampling frequency away."""
         if (axis, turns) not in waves:
             k, high = (ky, kx)[axis] + 2 * math.pi * turns, need.high[:, axis]
             waves[axis, turns] = waves[axis, 0] * _shift(k, turns, psf.grid[axis], part["yx"[axis]], high)
@@ -242,7 +242,7 @@ def _add_pixels(
 
 
 def seen_knots(knots: dict[str, Tensor], psf: Transfer, window: tuple[slice, slice]) -> Tensor:
-    """The knots of each galaxy, (N, J) each, through the principal PSFs, (N, J, y, x) in a window."""
+    """Return the knots of each galaxy, (N, J) each, through the principal PSFs, (N, J, y, x) in a window."""
     known = frequencies(psf)
     ky, kx = known.ky, known.kx
     weight = (knots["weight"] * (_edge(knots, psf) > 0)).float()[..., None]
@@ -250,7 +250,7 @@ def seen_knots(knots: dict[str, Tensor], psf: Transfer, window: tuple[slice, sli
     waves: dict[tuple[int, int], Tensor] = {}
 
     def wave(axis: int, turns: int) -> Tensor:
-        """The transform of each knot along an axis, (N, J, k)."""
+        """Return the transform of each knot along an axis, (N, J, k)."""
         if (axis, turns) not in waves:
             k = (ky, kx)[axis] + 2 * math.pi * turns
             size = torch.exp(-0.5 * (sigma * k) ** 2) * (1.0 if axis else weight)
@@ -315,7 +315,7 @@ def _transform(g: dict[str, Tensor], tables: list[Tensor], ky: Tensor, kx: Tenso
 
 
 def _width(part: dict[str, Tensor], psf: Transfer) -> Tensor:
-    """The low pass is exp((k r_e)^2 times this): wide for what is large and has no sharp cusp."""
+    """Return the factor f of the low pass exp((k r_e)^2 f): wide for what is large and has no sharp cusp."""
     edge = _edge(part, psf)
     away = edge < 0.25 * min(psf.grid)  # little is known of light that comes from beyond
     edge = edge.clamp_min(0.25 * min(psf.grid))
@@ -325,7 +325,7 @@ def _width(part: dict[str, Tensor], psf: Transfer) -> Tensor:
 
 
 def _pixel(k: Tensor) -> Tensor:
-    """What the side of a pixel leaves of frequencies along it."""
+    """Return what the side of a pixel leaves of frequencies along it."""
     return torch.sinc(k / (2 * math.pi))
 
 
@@ -335,7 +335,7 @@ def _steps(size: int, k: Tensor) -> Tensor:
 
 
 def _shift(k: Tensor, g: int, size: int, place: Tensor, high: Tensor) -> Tensor:
-    """The phase (M, k) that a zone has beside the grid's own along an axis; fades out at the highest.
+    """Return the phase (M, k) that a zone has beside the grid's own along an axis; fades out at the highest.
 
     An edge would ring along the axis; the fading begins in the zones, never in the grid's own.
     """
@@ -350,12 +350,12 @@ def _shift(k: Tensor, g: int, size: int, place: Tensor, high: Tensor) -> Tensor:
 
 
 def _turned(part: dict[str, Tensor], at: tuple[int, int]) -> Tensor:
-    """The phase that a zone has beside the grid's own, (M, 1, 1)."""
+    """Return the phase that a zone has beside the grid's own, (M, 1, 1)."""
     turns = torch.remainder(spared(at[0] * part["y"] + at[1] * part["x"]), 1.0)[: len(part["x"])]
     return torch.polar(torch.ones_like(turns), -2 * math.pi * turns).to(torch.complex64)[:, None, None]
 
 
 def _phase(place: Tensor, k: Tensor) -> Tensor:
-    """The phase of the centre along an axis, (M, k)."""
+    """Return the phase of the centre along an axis, (M, k)."""
     turns = _turns(place, k)
     return torch.polar(torch.ones_like(turns), -turns)

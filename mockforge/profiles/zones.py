@@ -50,7 +50,7 @@ class Frequencies:
 
 
 def filled(count: int, to: int = ROW) -> int:
-    """The next multiple."""
+    """Return the next multiple."""
     return -(-count // to) * to
 
 
@@ -80,7 +80,10 @@ def _twice(basis: Tensor) -> Tensor:
 
 
 def within(k: Tensor, high: float, to: int) -> slice | None:
-    """The frequencies up to the highest that is needed, in multiples of `to`; None where there are none."""
+    """Return the frequencies up to the highest that is needed, in multiples of `to`.
+
+    None where there are none.
+    """
     found = torch.nonzero(k.abs() <= high * (1 + 1e-5))[:, 0].tolist()
     return slice(found[0] // to * to, min(filled(found[-1] + 1, to), len(k))) if found else None
 

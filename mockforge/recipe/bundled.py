@@ -30,7 +30,7 @@ def copy_recipe(path: Path, to: Path) -> Path:
 
 
 def first_comment(path: Path) -> str:
-    """The sentence of a recipe's header that says what it makes, whole, from however many lines."""
+    """Return the sentence of a recipe's header that says what it makes, whole, from however many lines."""
     words: list[str] = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if "yaml-language-server" in line or (not words and not line.strip("# ")):

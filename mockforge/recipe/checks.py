@@ -25,7 +25,7 @@ class NamedStage:
 
 
 def read_stages(items: Any, given: bool, document: Document) -> list[NamedStage | None]:
-    """The stages of a recipe, None where one cannot be read."""
+    """Return the stages of a recipe, None where one cannot be read."""
     if not isinstance(items, list) or not items:
         found = f"found {show(items)}" if given else "is missing"
         document.problem(("stages",), f"should be a list of stages such as `- detect: {{}}`; {found}")

@@ -20,14 +20,14 @@ _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
 
 @cache
 def adapter(cls: Any) -> TypeAdapter[Any]:
-    """The pydantic reader of a configuration class."""
+    """Return the pydantic reader of a configuration class."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(cls)
 
 
 def read(cls: Any, data: Any, document: Document, at: Key) -> Any | None:
-    """`data` as an instance of `cls`; None with the problems recorded where it does not fit.
+    """Return `data` as an instance of `cls`; None with the problems recorded where it does not fit.
 
     Values keep their YAML type: "3" is no number, and 3.5 no count. An InputError raised while
     the instance is made (a model that does not exist) is recorded like any other problem.
@@ -44,7 +44,7 @@ def read(cls: Any, data: Any, document: Document, at: Key) -> Any | None:
 
 
 def read_without_faults(cls: Any, data: Any) -> Any | None:
-    """`data` as an instance of `cls` with its faulty keys left at their defaults, if that works.
+    """Return `data` as an instance of `cls` with its faulty keys left at their defaults, if that works.
 
     Lets the checks between stages go on below a stage with a spelling mistake.
     """
@@ -83,7 +83,7 @@ def _sentences(errors: Any, data: Any, cls: Any) -> list[tuple[Key, str]]:
 
 
 def _place(error: Mapping[str, Any], data: Any) -> Key:
-    """The key an error is about: its location without the names pydantic gives to union branches."""
+    """Return the key an error is about: its location without the names pydantic gives to union branches."""
     key: Key = ()
     here = data
     for i, word in enumerate(error["loc"]):
@@ -128,7 +128,7 @@ def _says_found(message: str) -> bool:
 
 
 def _properties(schema: dict[str, Any], key: Key) -> dict[str, Any]:
-    """The keys that are known below `key`, from the JSON Schema of the class."""
+    """Return the keys that are known below `key`, from the JSON Schema of the class."""
     heres = [schema]
     for word in key:
         heres = [s for here in heres for s in _below(here, word, schema)]

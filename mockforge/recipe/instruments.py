@@ -61,7 +61,7 @@ def check_files(stages: Sequence[NamedStage | None], document: Document) -> None
 
 
 def _bands(source: Any) -> tuple[str, ...] | None:
-    """The bands of a source's images; None where only its files say them."""
+    """Return the bands of a source's images; None where only its files say them."""
     if hasattr(source, "bands"):
         return source.bands
     try:
@@ -71,7 +71,7 @@ def _bands(source: Any) -> tuple[str, ...] | None:
 
 
 def _after(stage: Degrade, bands: tuple[str, ...], at: Key, document: Document) -> tuple[str, ...] | None:
-    """The bands of the degraded images; None where they cannot be made."""
+    """Return the bands of the degraded images; None where they cannot be made."""
     from mockforge.observe.surveys import survey
 
     try:
@@ -86,7 +86,7 @@ def _after(stage: Degrade, bands: tuple[str, ...], at: Key, document: Document) 
 
 
 def _parts(stage: Any) -> Iterator[tuple[Key, Psf | Noise]]:
-    """The PSFs and noises of a stage, by key."""
+    """Yield the PSFs and noises of a stage, by key."""
     for name, value in vars(stage).items():
         if isinstance(value, (Psf, Noise)):
             yield (name,), value
@@ -101,7 +101,7 @@ def _fits(value: Psf | Noise, bands: tuple[str, ...], key: Key, document: Docume
 
 
 def _where(noise: Noise, key: Key) -> Key:
-    """The key of a noise that says which kind it is."""
+    """Return the key of a noise that says which kind it is."""
     kinds = ("survey_bands", "survey", "rms_njy", "depth", "ccd")
     return (*key, next(kind for kind in kinds if getattr(noise, kind) is not None))
 

@@ -16,7 +16,7 @@ Overrides = Iterable[str] | Mapping[str, Any]
 
 
 def override_words(overrides: Overrides) -> list[str]:
-    """Overrides as `key=value` words, the values in YAML; a single word may stand alone.
+    """Return overrides as `key=value` words, the values in YAML; a single word may stand alone.
 
     A value of a mapping is the whole new value, as after `=`: a mapping in it replaces, it is not merged.
     InputError for what is neither, and for values no recipe can hold.

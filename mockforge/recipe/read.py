@@ -72,7 +72,7 @@ class Recipe:
         return -(-self.samples // self.shard_size)
 
     def document(self) -> dict[str, Any]:
-        """The recipe with every default written out, as plain data."""
+        """Return the recipe with every default written out, as plain data."""
         stages = []
         for entry in self.stages:
             item: dict[str, Any] = {entry.kind: plain(entry.stage)}
@@ -81,7 +81,7 @@ class Recipe:
         return {**head, "stages": stages, "save": plain(self.save)}
 
     def text(self) -> str:
-        """The recipe with every default written out, as YAML that loads as this recipe again."""
+        """Return the recipe with every default written out, as YAML that loads as this recipe again."""
         return to_yaml(self.document())
 
     def digest(self) -> str:
@@ -128,7 +128,7 @@ def load_training(path: str | Path, overrides: Overrides = ()) -> tuple[Any, str
 
 
 def _training_kind(data: dict[str, Any], document: Document) -> str:
-    """The key that says which network a training recipe is about."""
+    """Return the key that says which network a training recipe is about."""
     given = [key for key in TRAININGS if key in data]
     if len(given) > 1:
         document.problem(
@@ -159,7 +159,7 @@ def load_scene(path: str | Path) -> tuple[str, Any]:
 
 @numpy_default()
 def load_stage(kind: str, settings: Sequence[str] = ()) -> Any:
-    """A stage by its name in the registry with `key=value` settings, as `detect` for one image."""
+    """Return a stage by its name in the registry with `key=value` settings, as `detect` for one image."""
     document = parse_document("{}", kind)
     apply_overrides(document, settings)
     made = read(STAGES.load(kind), document.data, document, ())
@@ -168,7 +168,7 @@ def load_stage(kind: str, settings: Sequence[str] = ()) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Configuration as the plain data a recipe would write."""
+    """Return a configuration as the plain data a recipe would write."""
     if isinstance(value, Varying):
         return value.values[0] if value.kind == "fixed" else {value.kind: list(value.values)}
     if is_dataclass(value):

@@ -12,7 +12,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema(training: bool = False) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of recipes, or of training recipes, for editors."""
+    """Return the JSON Schema (draft 2020-12) of recipes, or of training recipes, for editors."""
     return _training() if training else _building()
 
 
@@ -33,7 +33,7 @@ def _training() -> dict[str, Any]:
 
 
 def _building() -> dict[str, Any]:
-    """The head of a recipe and, as its `stages`, every stage of the registry."""
+    """Return the head of a recipe and, as its `stages`, every stage of the registry."""
     from pydantic import TypeAdapter
 
     classes = {name: STAGES.load(name) for name in STAGES}

@@ -88,7 +88,7 @@ def spell(key: Key) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as a recipe would write it, cut to one short line."""
+    """Return a value as a recipe would write it, cut to one short line."""
     import json
 
     text = json.dumps(value, default=str, ensure_ascii=False)
@@ -118,7 +118,7 @@ def read_document(path: str | Path) -> Document:
 
 
 def parse_document(text: str, where: str) -> Document:
-    """A recipe's text as a Document; `where` names it in messages."""
+    """Return a recipe's text as a Document; `where` names it in messages."""
     if len(text) > _LARGEST_FILE:
         raise InputError(f"{where}: has {len(text)} characters; a recipe has at most {_LARGEST_FILE}")
     document = Document(where, text)
@@ -136,7 +136,7 @@ def apply_overrides(document: Document, overrides: Overrides) -> None:
 
 
 def _short(override: str) -> str:
-    """An override as it was written, cut to one line."""
+    """Return an override as it was written, cut to one line."""
     said = repr(override)
     return said if len(said) <= 120 else said[:117] + "..."
 
@@ -175,7 +175,7 @@ class _Reader:
 
     @staticmethod
     def _broken_escape(text: str) -> int:
-        """Line of the first `\\U` escape above the last character there is; 1 where there is none."""
+        r"""Line of the first `\U` escape above the last character there is; 1 where there is none."""
         for found in re.finditer(r"\\U([0-9A-Fa-f]{8})", text):
             if int(found[1], 16) > sys.maxunicode:
                 return text.count("\n", 0, found.start()) + 1
@@ -287,7 +287,7 @@ def _override(document: Document, override: str) -> None:
 
 
 def _step(here: Any, key: Key, word: str) -> tuple[str | int, ...]:
-    """The steps into `here` that `word` means: a key, a list index, or a stage's name."""
+    """Return the steps into `here` that `word` means: a key, a list index, or a stage's name."""
     if isinstance(here, dict):
         return (word,)
     if not isinstance(here, list):

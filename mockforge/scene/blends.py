@@ -37,7 +37,7 @@ class Blend:
 
 
 def blend_objects(model: SceneModel, rule: Blend, side: int, stream: Stream) -> Objects:
-    """The galaxies of one sample, first the one in the middle; places in pixels of the stamp."""
+    """Return the galaxies of one sample, first the one in the middle; places in pixels of the stamp."""
     rng, table = stream.child("blend").numpy(), hst_population()
     number = 0 if rng.random() < rule.singles else int(rng.integers(1, rule.most + 1))
     first = float(rule.magnitude.draw(rng, 1)[0])
@@ -56,7 +56,7 @@ def blend_objects(model: SceneModel, rule: Blend, side: int, stream: Stream) -> 
 
 
 def blend_layers(model: SceneModel, made: Objects, side: int) -> list[Layer]:
-    """The galaxies' pixels inside the stamp; each is painted alone, whatever its company."""
+    """Yield the galaxies' pixels inside the stamp; each is painted alone, whatever its company."""
 
     def each() -> Iterator[Layer]:
         top, left = made.corner()
@@ -69,5 +69,5 @@ def blend_layers(model: SceneModel, made: Objects, side: int) -> list[Layer]:
 
 
 def only(model: SceneModel) -> SceneModel:
-    """The model without its sky: noise alone, for blends."""
+    """Return the model without its sky: noise alone, for blends."""
     return replace(model, density_factor=0.0, stars=None, clustering=None)

@@ -47,7 +47,7 @@ class ObjectTable(Table):
 
 
 def catalogue_of(made: Objects, bands: Sequence[str], pixel_scale_arcsec: float, seed: int) -> ObjectTable:
-    """The objects as a Table, a row each: the columns of COLUMNS, and `ra`, `dec` by the sky's WCS.
+    """Return the objects as a Table, a row each: the columns of COLUMNS, and `ra`, `dec` by the sky's WCS.
 
     `flux` is (N, band) in the order of `meta["bands"]`.
     """

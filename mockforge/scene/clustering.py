@@ -63,7 +63,7 @@ def scattered(
 def clumped(
     rule: Clustering | None, rng: np.random.Generator, expected: float, scale: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same, and the number of the clump that each galaxy is in; -1 for none."""
+    """Return the same, and the number of the clump that each galaxy is in; -1 for none."""
     single = expected * (1.0 if rule is None else 1.0 - rule.share)
     y, x = rng.uniform(-0.5, CELL - 0.5, (2, rng.poisson(single)))
     if rule is None:

@@ -108,7 +108,7 @@ class Pool:
 
 @lru_cache(maxsize=4)
 def _pool(bands: tuple[str, ...], column: int | None, seed: int) -> Pool:
-    """The pool of a build, the same for all of its samples."""
+    """Return the pool of a build, the same for all of its samples."""
     table, rng = hst_population(), Stream(seed, ("injected", "pool")).numpy()
     reference = rng.uniform(table.edges[0], table.edges[-1], _POOL)
     drawn = table.given(rng, reference)
@@ -144,7 +144,7 @@ def _stars(
 
 
 def paint_layers(model: SceneModel, made: Objects, shape: tuple[int, ...]) -> list[Layer]:
-    """The pixels of each object inside a window of `shape` (y, x), in the objects' order."""
+    """Return the pixels of each object inside a window of `shape` (y, x), in the objects' order."""
     window, out = (0, shape[0], 0, shape[1]), {}
     top, left = made.corner()
     there = made.touching(*window)

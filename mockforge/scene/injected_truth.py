@@ -34,7 +34,7 @@ class Known:
     """(H, W) how many of them are brighter than the isophote."""
 
     def layers(self, first: int, rest_row: int) -> list[Layer]:
-        """The sky's light by object: label L is row `first` + L - 1, what has no label `rest_row`."""
+        """Return the sky's light by object: label L is row `first` + L - 1, what has no label `rest_row`."""
         from scipy.ndimage import find_objects
 
         rest, out = self.truth.copy(), []
@@ -80,7 +80,7 @@ class Painted:
     """Which of the objects drawn they are."""
 
     def with_pictures(self, rule: RealStamps, made: Objects) -> Painted:
-        """The same, the table with the real galaxy whose picture an object has."""
+        """Return the same, the table with the real galaxy whose picture an object has."""
         from mockforge.galaxies.real.library import library
 
         names = library(rule).names[made.picture[self.order]]
@@ -88,7 +88,7 @@ class Painted:
 
 
 def known_sky(batch: Batch, i: int) -> Known:
-    """What the stages before say of sample `i`: shares of overlapping objects, or masks, or nothing."""
+    """Return what the stages before say of sample `i`: shares of overlapping objects, masks, or nothing."""
     truth = batch.arrays["truth"][i]
     shape = truth.shape[1:]
     objects = batch.tables.get("objects")
@@ -142,7 +142,7 @@ def painted(
 
 
 def joined(batch: Batch, tables: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The batch's `objects` with the rows of each sample's injected ones behind its own.
+    """Return the batch's `objects` with the rows of each sample's injected ones behind its own.
 
     A column that only one side has is nan, 0, false or empty in the other's rows.
     """
@@ -163,6 +163,6 @@ def joined(batch: Batch, tables: Sequence[Mapping[str, np.ndarray]]) -> dict[str
 
 
 def _empty(count: int, like: np.ndarray) -> np.ndarray:
-    """A column like another, for rows it says nothing of."""
+    """Return a column like another, for rows it says nothing of."""
     value = np.nan if like.dtype.kind == "f" else np.zeros((), dtype=like.dtype)
     return np.full((count, *like.shape[1:]), value, dtype=like.dtype)

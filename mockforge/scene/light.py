@@ -26,8 +26,9 @@ OLD = 4
 def galaxy_fluxes(
     bands: tuple[str, ...], magnitude: np.ndarray, z: np.ndarray, spectrum: np.ndarray
 ) -> np.ndarray:
-    """Fluxes (N, C) in nJy of galaxies of a magnitude in F160W; ln flux is linear in ln(1 + z)
-    between 200 redshifts.
+    """Return fluxes (N, C) in nJy of galaxies of a magnitude in F160W.
+
+    ln flux is linear in ln(1 + z) between 200 redshifts.
     """
     log = _table(bands)
     place = (np.log1p(z) - np.log1p(_Z[0])) / np.log((1 + _Z[1]) / (1 + _Z[0]))
@@ -49,8 +50,10 @@ def _table(bands: tuple[str, ...]) -> np.ndarray:
 
 
 def _kept(kind: str, bands: tuple[str, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
-    """A table kept on disk under the hash of the files that it is made from: where it is there, neither
-    spectra nor galsim nor a cosmology have to be loaded, which takes most of a second.
+    """Return a table kept on disk under the hash of the files that it is made from.
+
+    Where it is there, neither spectra nor galsim nor a cosmology have to be loaded, which takes most of
+    a second.
     """
     whose = [(word, version("galsim")) if word in BANDPASSES else curve(word) for word in map(band, bands)]
     parts = (part for one in whose for part in one)
@@ -59,7 +62,7 @@ def _kept(kind: str, bands: tuple[str, ...], make: Callable[[], np.ndarray]) -> 
 
 @cache
 def _files() -> str:
-    """A digest of the data that come with the package."""
+    """Return a digest of the data that come with the package."""
     found = hashlib.sha256()
     rooms = Path(__file__).parents[1]
     paths = [path for room in ("photometry", "galaxies") for path in (rooms / room / "data").iterdir()]

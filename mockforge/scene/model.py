@@ -154,7 +154,7 @@ class SceneModel:
             raise ValueError(f"stars: temperature_k: the coolest {low:g} is above the hottest {high:g}")
 
     def files_read(self) -> dict[str, Path]:
-        """The population's table."""
+        """Return the population's table."""
         from mockforge.galaxies.population import TABLE
 
         return {"hst_population": TABLE}

@@ -77,5 +77,5 @@ class Objects:
 
 
 def together(parts: list[Objects]) -> Objects:
-    """Lists of objects, one behind the other."""
+    """Put lists of objects one behind the other."""
     return Objects(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Objects)})

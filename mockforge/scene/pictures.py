@@ -28,8 +28,10 @@ _MARGIN = 32
 def with_pictures(
     model: SceneModel, drawn: Galaxies, angle: np.ndarray, made: Objects, stream: Stream
 ) -> Objects:
-    """The galaxies of `made`, those brighter than the limit with a picture: what it shows replaces
-    size, axis ratio and position angle. `angle` (N,) degrees is each galaxy's before the shear.
+    """Return the galaxies of `made`, those brighter than the limit with a picture.
+
+    What it shows replaces size, axis ratio and position angle. `angle` (N,) degrees is each galaxy's before
+    the shear.
     """
     rule = model.real
     if rule is None:
@@ -111,8 +113,9 @@ def _laid(
     found: Library, source: Clean, row: int, turned: np.ndarray, step: float, size: int,
     centre: tuple[float, float],
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Transforms of a picture around `centre` and of its PSF around 0 on a grid of `size` pixels of
-    `step` arcsec; both are 1 at frequency 0.
+    """Return the transforms of a picture around `centre` and of its PSF around 0.
+
+    The grid is of `size` pixels of `step` arcsec; both are 1 at frequency 0.
     """
     own = found.pixel_scale_arcsec
     h, w = source.psf.shape
@@ -133,7 +136,7 @@ def _spread(
     image: np.ndarray, own_centre: tuple[float, float], back: np.ndarray, step: float, size: int,
     centre: tuple[float, float], reach: float,
 ) -> np.ndarray:  # fmt: skip
-    """An image (y, x) laid on a periodic grid of `size` pixels, `reach` pixels around `centre`.
+    """Return an image (y, x) laid on a periodic grid of `size` pixels, `reach` pixels around `centre`.
 
     `back` (2, 2) takes an offset (x, y) in arcsec on the grid, whose pixels are `step` arcsec, to one
     in pixels of the image.
@@ -155,7 +158,7 @@ def _spread(
 
 
 def _twice(image: np.ndarray) -> np.ndarray:
-    """The band-limited image at twice as many samples; sample (2 y, 2 x) is pixel (y, x)."""
+    """Return the band-limited image at twice as many samples; sample (2 y, 2 x) is pixel (y, x)."""
     sides = [n + 16 + (n + 1) % 2 for n in image.shape]  # odd, and zeros around
     pad = [(0, m - n) for n, m in zip(image.shape, sides, strict=True)]
     seen = np.fft.fftshift(np.fft.fft2(np.pad(image, pad)))

@@ -16,7 +16,7 @@ from mockforge.scene.pictures import picture_reach
 
 
 def with_sides(model: SceneModel, made: Objects) -> Objects:
-    """The objects with stamps that reach as far as they are brighter than the edge."""
+    """Return the objects with stamps that reach as far as they are brighter than the edge."""
     scale = model.pixel_scale_arcsec
     edge = 10 ** (-0.4 * (model.edge_mag_arcsec2 - 31.4))  # nJy / arcsec^2
     reach = _point_reach(model, made.flux.max(axis=1), edge)

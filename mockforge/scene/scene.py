@@ -84,7 +84,10 @@ class Scene:
 
     @numpy_default()
     def __getitem__(self, window: tuple[slice, slice]) -> Field:
-        """The Field of a window `[y0:y1, x0:x1]`, both ends given, no step; one WCS for the whole sky."""
+        """Return the Field of a window `[y0:y1, x0:x1]`, both ends given, no step.
+
+        One WCS for the whole sky.
+        """
         y0, y1, x0, x1 = ends(window)
         image, truth = self.pixels(y0, y1, x0, x1)
         return Field(
@@ -111,7 +114,7 @@ class Scene:
         return self.observed(truth, y0, x0), truth
 
     def observed(self, truth: np.ndarray, y0: int, x0: int) -> np.ndarray:
-        """A noiseless window whose first pixel is (y0, x0), with the noise of that place."""
+        """Return a noiseless window whose first pixel is (y0, x0), with the noise of that place."""
         if self.noise is None:
             return truth.copy()
         tied, variance = self.noise.autocorrelation, (self.noise.rms**2)[:, None, None]
@@ -126,7 +129,7 @@ class Scene:
 
     @numpy_default()
     def objects(self, y0: int, y1: int, x0: int, x1: int) -> Table:
-        """The objects whose stamps have a pixel in a window, as an astropy Table with units.
+        """Return the objects whose stamps have a pixel in a window, as an astropy Table with units.
 
         A row each, in the order that they are added up: place in pixels of the sky and in degrees,
         redshift, AB magnitude in F160W, size, shape, and `flux` (band) in nJy; see
@@ -139,12 +142,12 @@ class Scene:
 
     @numpy_default()
     def drawn(self, y0: int, y1: int, x0: int, x1: int) -> Objects:
-        """The same as arrays, as painters take them."""
+        """Return the same as arrays, as painters take them."""
         cells = [self.cell(cy, cx) for cy, cx in self._near(y0, y1, x0, x1)]
         return together([cell.rows(cell.touching(y0, y1, x0, x1)) for cell in cells])
 
     def layers(self, y0: int, y1: int, x0: int, x1: int) -> Iterator[Layer]:
-        """The pixels of the objects of `drawn(...)` inside the window, in the same order."""
+        """Yield the pixels of the objects of `drawn(...)` inside the window, in the same order."""
         row = 0
         for key in self._near(y0, y1, x0, x1):
             cell = self.cell(*key)
@@ -156,7 +159,7 @@ class Scene:
 
     @numpy_default()
     def cell(self, cy: int, cx: int) -> Objects:
-        """The objects of a canonical cell; those in clumps may lie a clump's radius outside it."""
+        """Return the objects of a canonical cell; those in clumps may lie a clump's radius outside it."""
         if (cy, cx) not in self._cells:
             self._cells[cy, cx] = self._drawn(cy, cx)
             if len(self._cells) > _KEPT_CELLS:
@@ -230,7 +233,7 @@ def _correlated(
 
 
 def root_kernel(autocorrelation: np.ndarray) -> np.ndarray:
-    """The symmetric kernel, squares summing to 1, that gives white noise this autocorrelation.
+    """Return the symmetric kernel, squares summing to 1, that gives white noise this autocorrelation.
 
     The transform of the root of the power spectrum, cut where it has fallen to 1e-3 of its peak.
     """

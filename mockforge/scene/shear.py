@@ -29,8 +29,10 @@ def lens(g1: float, g2: float) -> np.ndarray:
 
 
 def lensed_knots(knots: np.ndarray, g1: float, g2: float) -> np.ndarray:
-    """Knots (N, J, 4) of a lensed galaxy, (N, 2 J, 4): a Gaussian drawn out by the shear is two round
-    ones as narrow as its minor axis, so far apart that all second moments are those of the ellipse.
+    """Return the knots (N, J, 4) of a lensed galaxy, (N, 2 J, 4).
+
+    A Gaussian drawn out by the shear is two round ones as narrow as its minor axis, so far apart that
+    all second moments are those of the ellipse.
     """
     g = math.hypot(g1, g2)
     if g == 0.0:

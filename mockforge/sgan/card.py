@@ -42,7 +42,7 @@ def model_card(model: SganModel, report: Mapping[str, Any] | None = None) -> str
 
 
 def _against_the_real_field(report: Mapping[str, Any]) -> list[str]:
-    """What an evaluation found: its goals, its controls, and which of its rules hold."""
+    """Return what an evaluation found: its goals, its controls, and which of its rules hold."""
     facts, sections = report["facts"], {s["title"]: s for s in report["sections"]}
     lines = ["## Against the real field", ""]
     if report.get("picture"):
@@ -82,7 +82,7 @@ def _cell(value: Any) -> str:
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table of Markdown; a bar within a cell would end it."""
+    """Return a table of Markdown; a bar within a cell would end it."""
     lines = [titles, ["---"] * len(titles), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return [f"| {' | '.join(line)} |" for line in lines]
 

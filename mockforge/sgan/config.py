@@ -163,7 +163,7 @@ class CropSizes:
             raise ValueError(f"crop sizes should be multiples of 16, found {wrong}")
 
     def samples(self, size: int, multiple: int = 1) -> int:
-        """Samples in a batch of crops of `size`, a multiple of `multiple`."""
+        """Return the samples in a batch of crops of `size`, a multiple of `multiple`."""
         n = self.batch * min(self.sizes) ** 2 // size**2 if self.equal_pixels else self.batch
         return max(multiple, n // multiple * multiple)
 

@@ -58,7 +58,7 @@ class DensityScale:
 def measure_density(
     y: np.ndarray, x: np.ndarray, mask: np.ndarray, smooth_pix: float
 ) -> tuple[np.ndarray, DensityScale]:
-    """The condition c at every pixel (y, x) float32, and its scale, of sources at `y`, `x`.
+    """Return the condition c at every pixel (y, x) float32, and its scale, of sources at `y`, `x`.
 
     Sources are counted with a Gaussian of `smooth_pix`, over the share of it that `mask` leaves.
     Raises InputError where there are too few sources to tell a dense part from an empty one.
@@ -90,7 +90,7 @@ def _probabilities(n: int) -> np.ndarray:
 
 
 def _normal_quantile(rank: np.ndarray) -> np.ndarray:
-    """The N(0, 1) value of a rank, within 2.5 sigma."""
+    """Return the N(0, 1) value of a rank, within 2.5 sigma."""
     from scipy.special import ndtri
 
     return np.clip(ndtri(np.clip(rank, 1e-6, 1.0 - 1e-6)), -2.5, 2.5)

@@ -21,14 +21,14 @@ _MEASURED = 256
 
 
 def joined(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The weights of all members under names `k/name`; of a single one under `name`."""
+    """Return the weights of all members under names `k/name`; of a single one under `name`."""
     if len(members) == 1:
         return dict(members[0])
     return {f"{k}/{name}": tensor for k, one in enumerate(members) for name, tensor in one.items()}
 
 
 def of_member(weights: Mapping[str, Tensor], member: int, count: int, name: str) -> dict[str, Tensor]:
-    """The weights of member `member` (from 0) of the `count` in the model called `name`.
+    """Return the weights of member `member` (from 0) of the `count` in the model called `name`.
 
     InputError where there is no such member.
     """
@@ -42,7 +42,9 @@ def of_member(weights: Mapping[str, Tensor], member: int, count: int, name: str)
 
 
 def shortened(model: SganModel) -> tuple[dict[str, Tensor], str]:
-    """The model's weights, of each member in float16 where that is harmless; and in words, what was found.
+    """Return the model's weights, of each member in float16 where that is harmless.
+
+    And in words, what was found.
 
     Measured: the same window painted with both. Harmless is a change below `HARMLESS` of the sky
     rms in every pixel and band.

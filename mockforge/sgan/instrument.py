@@ -73,17 +73,17 @@ class Instrument:
         return torch.tensor(self.rms_map, dtype=torch.float32)
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers as JSON takes them."""
+        """Return the numbers as JSON takes them."""
         most = [v if math.isfinite(v) else None for v in self.saturation_njy]  # JSON has no infinity
         return {**asdict(self), "saturation_njy": most}
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Instrument:
-        """The inverse of `to_json`; ValueError where a number is missing or beyond its limits."""
+        """Return the inverse of `to_json`; ValueError where a number is missing or beyond its limits."""
         return described(cls, found)
 
     def tensors(self, device: torch.device | str = "cpu") -> ForwardModel:
-        """The same numbers as tensors, ready to be applied."""
+        """Return the same numbers as tensors, ready to be applied."""
         return ForwardModel(self, device)
 
 
@@ -128,7 +128,7 @@ class ForwardModel:
     def observe(
         self, truth: Tensor, white: Tensor, shot: Tensor | None = None, level: Tensor | None = None
     ) -> Tensor:
-        """What the instrument records of the blurred, noiseless `truth` (B, bands, y, x) in nJy.
+        """Return what the instrument records of the blurred, noiseless `truth` (B, bands, y, x) in nJy.
 
         `white` N(0,1), larger by `noise_radius` on each side; `shot` N(0,1) of truth's shape for
         the sources' photon noise (used where the gain is known); `level` (B, bands, 1, 1)

@@ -75,7 +75,7 @@ class SganModel:
         return max(1, len(self.members))
 
     def painter(self, member: int = 0) -> Painter:
-        """The network with a member's weights (fresh ones where there are none), on the CPU.
+        """Return the network with a member's weights (fresh ones where there are none), on the CPU.
 
         Raises InputError where there is no such member or the weights are of another network.
         """
@@ -87,7 +87,7 @@ class SganModel:
     def trained(
         self, generator: nn.Module, history: Mapping[str, Any], earlier: Sequence[Member] = ()
     ) -> SganModel:
-        """This model with the weights of `generator` and a record of how they came about.
+        """Return this model with the weights of `generator` and a record of how they came about.
 
         With `earlier` averages of the same run (their network `generator`), an ensemble of all.
         """
@@ -101,7 +101,7 @@ class SganModel:
         )
 
     def shortened(self) -> SganModel:
-        """This model with weights in float16 where that leaves the flux as it is, as measured."""
+        """Return this model with weights in float16 where that leaves the flux as it is, as measured."""
         weights, found = shortened(self)
         return replace(self, weights=weights, training={**self.training, "weights": found})
 
@@ -124,7 +124,7 @@ class SganModel:
         return write_model(folder, self.name, self.weights, found, model_card(self))
 
     def describe(self) -> dict[str, str]:
-        """What `mockforge info` prints of a model."""
+        """Return what `mockforge info` prints of a model."""
         with first_weights():
             n = count_parameters(make_generator(self.network, len(self.bands)))
         kind = "forge" if self.clean else "smith2019"
@@ -146,7 +146,7 @@ class SganModel:
 
 
 def load_model(name: str | Path) -> SganModel:
-    """A model by name or path; every field and weight is checked (see `train.model_files.read_model`).
+    """Return a model by name or path; every field and weight is checked (see `train.model_files.read_model`).
 
     Raises InputError where a file is missing, unreadable or damaged, or is not a SGAN's.
     """
@@ -175,5 +175,5 @@ def _listed(steps: tuple[int, ...]) -> str:
 
 
 def describe(name: str | Path) -> dict[str, str]:
-    """What `mockforge info` prints of the model called `name`."""
+    """Return what `mockforge info` prints of the model called `name`."""
     return load_model(name).describe()

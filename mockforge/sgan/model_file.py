@@ -62,7 +62,7 @@ class SganFile(ModelFile):
         return max(1, len(self.members))
 
     def blank(self) -> nn.Module:
-        """The generator."""
+        """Return the generator."""
         return make_generator(self.network.chosen, len(self.bands))
 
 

@@ -80,7 +80,7 @@ class Painter:
         return -(-(first + size + 2 * self.reach + self.generator.lost) // CELL)
 
     def window(self, z: Tensor, first: int, size: int) -> Tensor:
-        """The same as `flux` of pixels that begin anywhere: `reach` after pixel `first` of z's area.
+        """Return the same as `flux` of pixels that begin anywhere: `reach` after pixel `first` of z's area.
 
         The generator needs `lost` pixels before `first`, and `span(first, size)` cells.
         """

@@ -21,7 +21,7 @@ class Layer:
 
 
 def layer_of(row: int, image: np.ndarray, top: int, left: int, window: tuple[int, int, int, int]) -> Layer:
-    """A stamp (C, S, S) that begins at (top, left), cut to a window (y0, y1, x0, x1)."""
+    """Return a stamp (C, S, S) that begins at (top, left), cut to a window (y0, y1, x0, x1)."""
     y0, y1, x0, x1 = window
     side = image.shape[-1]
     a, b, c, d = max(top, y0), min(top + side, y1), max(left, x0), min(left + side, x1)

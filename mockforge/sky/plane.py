@@ -30,7 +30,7 @@ class NoisePlane:
         self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
 
     def window(self, y0: int, y1: int, x0: int, x1: int, threads: int = 1) -> np.ndarray:
-        """The numbers of a window, (channels, y1 - y0, x1 - x0) float32, drawn by so many threads."""
+        """Return the numbers of a window, (channels, y1 - y0, x1 - x0) float32, drawn by so many threads."""
         out = np.empty((self.channels, y1 - y0, x1 - x0), dtype=np.float32)
         b = self.block
         rows, columns = range(y0 // b, (y1 - 1) // b + 1), range(x0 // b, (x1 - 1) // b + 1)
@@ -58,7 +58,7 @@ class NoisePlane:
                 self._blocks.popitem(last=False)
 
     def _drawn(self, places: list[tuple[int, int]], threads: int) -> Iterable[np.ndarray]:
-        """New blocks, one after the other or at once: NumPy draws without the interpreter's lock."""
+        """Draw new blocks, one after the other or at once: NumPy draws without the interpreter's lock."""
         if threads == 1 or len(places) == 1:
             return map(self._draw, places)
         with ThreadPoolExecutor(threads) as pool:
@@ -88,7 +88,10 @@ def ends(window: tuple[slice, slice]) -> tuple[int, int, int, int]:
 
 
 def empty_window(bands: int, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
-    """An array (bands, y1 - y0, x1 - x0) float32 for a window; InputError where two do not fit in memory."""
+    """Return an array (bands, y1 - y0, x1 - x0) float32 for a window.
+
+    InputError where two do not fit in memory.
+    """
     shape = (bands, y1 - y0, x1 - x0)
     what = f"the window [{y0}:{y1}, {x0}:{x1}] in {bands} bands"
     check_fits(8.0 * math.prod(shape), what, "cut smaller windows of the same sky, one after another")

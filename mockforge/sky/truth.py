@@ -44,7 +44,7 @@ class Truth:
 def truth_of(
     layers: Layers, count: int, shape: tuple[int, int, int], isophote: float, depth: int, margin: int = 0
 ) -> Truth:
-    """The truth of a window of `shape` (C, H, W) with `count` objects.
+    """Return the truth of a window of `shape` (C, H, W) with `count` objects.
 
     `isophote` in nJy per pixel, mean of the bands, bounds the amodal masks; `depth` K; areas and
     light are counted `margin` pixels inside the window.
@@ -97,15 +97,18 @@ def _insert(rows: np.ndarray, light: np.ndarray, row: int, mine: np.ndarray) -> 
 
 
 def amodal_masks(isolated: np.ndarray, isophote: float) -> np.ndarray:
-    """Amodal masks, bool (..., H, W), from isolated images (..., C, H, W) in nJy: where the mean of the
-    bands is above `isophote` nJy per pixel (the dataset's attribute `isophote_njy`).
+    """Return amodal masks, bool (..., H, W), from isolated images (..., C, H, W) in nJy.
+
+    They are true where the mean of the bands is above `isophote` nJy per pixel (the dataset's attribute
+    `isophote_njy`).
     """
     return isolated.mean(axis=-3) > isophote
 
 
 def isolated_images(layers: Layers, shape: tuple[int, int, int], chosen: np.ndarray, most: int) -> np.ndarray:
-    """Images (most + 1, C, H, W) of single objects: slot k holds the object of row `chosen[k]`, the
-    last one the light of all others together, so that the slots add up to the noiseless image.
+    """Return images (most + 1, C, H, W) of single objects that add up to the noiseless image.
+
+    Slot k holds the object of row `chosen[k]`, the last one the light of all others together.
     """
     out = np.zeros((most + 1, *shape), dtype=np.float32)
     slot = {int(row): k for k, row in enumerate(chosen[:most])}

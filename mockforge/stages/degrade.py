@@ -115,11 +115,11 @@ class Degrade:
             raise ValueError(f"own_rms_njy and whiten are for input: image; {self.input} has no noise")
 
     def reads(self) -> frozenset[str]:
-        """The input and the label maps."""
+        """Return the input and the label maps."""
         return frozenset({self.input, *self.labels})
 
     def writes(self) -> frozenset[str]:
-        """What is coarse, and the fine maps."""
+        """Return what is coarse, and the fine maps."""
         names = {"image", "variance", "psf_in", "psf_out", *self.labels, *(f"{n}_fine" for n in self.labels)}
         names |= {"image_fine"} if self.input == "image" else {"image_noiseless"}
         return frozenset(
@@ -127,20 +127,20 @@ class Degrade:
         )
 
     def files_read(self) -> dict[str, Path]:
-        """The file of a survey that is the user's own."""
+        """Return the file of a survey that is the user's own."""
         from mockforge.observe.surveys import own_file
 
         return own_file(self.to)
 
     def caveat(self) -> str:
-        """What its product is not, a sentence for the dataset's card."""
+        """Return what its product is not, a sentence for the dataset's card."""
         where = "the same everywhere in a sample" if self.sweep is not None else "the same everywhere"
         return (
             f"Coarse images are those of the preset `{self.to}`, {where}: no gaps, artefacts or saturation."
         )
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        """The batch seen by the other telescope. InputError where bands, PSFs or sizes do not fit."""
+        """Return the batch seen by the other telescope. InputError where bands, PSFs or sizes do not fit."""
         about = about_of(self, batch)
         drawn = drawn_of(self, about, len(batch), stream)
         seen = optics(self, batch, about, drawn)
@@ -209,7 +209,7 @@ def _with_labels(cfg: Degrade, out: Batch, fine: Batch, grids: list[Grid]) -> Ba
 def _moved_rows(
     fine: Batch, name: str, grids: list[Grid], measured: Any, coarse_table: Any
 ) -> dict[str, np.ndarray]:
-    """A table in coarse pixels, sample by sample where the grids differ."""
+    """Return a table in coarse pixels, sample by sample where the grids differ."""
     table, parts, order = fine.tables[name], [], []
     for grid in dict.fromkeys(grids):
         samples = [s for s, g in zip(fine.sample.tolist(), grids, strict=True) if g == grid]

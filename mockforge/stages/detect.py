@@ -58,7 +58,7 @@ class Detect:
         return frozenset({"instances", "sky_rms", "catalogue"})
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        """The batch with `instances`, `sky_rms` and `catalogue`.
+        """Return the batch with `instances`, `sky_rms` and `catalogue`.
 
         Objects are found on the whole window, margin included, so that one at the tile's edge
         keeps the label it would have in the field; the catalogue holds those with at least one
@@ -103,7 +103,7 @@ class Detect:
 
 
 def _place(batch: Batch) -> Any:
-    """Fills ra, dec and theta_sky where the batch knows where on the sky its tiles lie."""
+    """Fill ra, dec and theta_sky where the batch knows where on the sky its tiles lie."""
     text, tiles = batch.attributes.get("wcs"), batch.tables.get("tile")
     if not text or tiles is None or "sky_x0" not in tiles:
         return lambda table, i: table

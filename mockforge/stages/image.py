@@ -84,7 +84,7 @@ class ImageTiles:
         return frozenset({"image", "mask", "tile"} | noise)
 
     def files_read(self) -> dict[str, Path]:
-        """The field's files: a changed field makes another dataset."""
+        """Return the field's files: a changed field makes another dataset."""
         return named(name for group in self._groups() for name in group)
 
     def _groups(self) -> list[tuple[str, ...]]:
@@ -97,12 +97,13 @@ class ImageTiles:
         return dict(self._field().origin)
 
     def caveat(self) -> str:
-        """What its product is not, a sentence for the dataset's card."""
+        """Return what its product is not, a sentence for the dataset's card."""
         return "Tiles are cut from real images: artefacts that are not masked there are here too."
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        """The batch with `image`, `mask` (N, y, x), `variance` in nJy^2 where `rms` or `weight` gives
-        it, and the table `tile` of where each was cut.
+        """Return the batch with `image`, `mask` (N, y, x) and the table `tile` of where each was cut.
+
+        It has `variance` in nJy^2 where `rms` or `weight` gives it.
 
         Raises InputError where the files cannot be used or the field is too small for the
         splits, MockforgeError where no place has few enough masked pixels.
@@ -130,7 +131,7 @@ class ImageTiles:
         return replace(out.with_attributes(**self._attributes(field)), margin=self.margin)
 
     def _field(self) -> Field:
-        """The field with all that is left out of it masked, read once per process."""
+        """Return the field with all that is left out of it masked, read once per process."""
         groups = tuple(tuple(str(Path(f).expanduser()) for f in g) for g in self._groups())
         stamps = tuple(stamp(f) for g in groups for f in g)
         return _cached(groups, stamps, replace(self, tile=1, margin=0, max_masked_fraction=0.0))
@@ -151,7 +152,7 @@ class ImageTiles:
     def _place(
         self, rng: np.random.Generator, rows: tuple[int, int], blank: np.ndarray, side: int
     ) -> tuple[int, int]:
-        """The first pixel (y, x) of a window inside the rows with few enough masked pixels."""
+        """Return the first pixel (y, x) of a window inside the rows with few enough masked pixels."""
         m = self.margin
         for _ in range(_TRIES):
             y = int(rng.integers(rows[0], rows[1] - side + 1))

@@ -85,22 +85,22 @@ class Inject:
             raise ValueError(f"temperature_k should rise, from 1500 to 40000, found [{low:g}, {high:g}]")
 
     def reads(self) -> frozenset[str]:
-        """The sky, with and without noise."""
+        """Return the sky, with and without noise."""
         return frozenset({"image", "truth"})
 
     def writes(self) -> frozenset[str]:
-        """The sky with the objects, their masks and the table."""
+        """Return the sky with the objects, their masks and the table."""
         names = {"image", "truth", "objects", "instances_visible", "multiplicity"}
         return frozenset(names | {"overlap_label", "overlap_fraction"})
 
     def files_read(self) -> dict[str, Path]:
-        """The population's table."""
+        """Return the population's table."""
         from mockforge.galaxies.population import TABLE
 
         return {"hst_population": TABLE}
 
     def caveat(self) -> str:
-        """What its product is not, a sentence for the dataset's card."""
+        """Return what its product is not, a sentence for the dataset's card."""
         look = "look like" if self.real is None else f"up to {self.real.faintest:g} mag are"
         return (
             f"Injected objects {look} galaxies of deep Hubble fields, in numbers and magnitudes as requested;"
@@ -108,7 +108,7 @@ class Inject:
         )
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        """The batch with objects in every sample.
+        """Return the batch with objects in every sample.
 
         InputError where bands, pixel scale or PSF are not known, or images are not in nJy.
         """
@@ -148,11 +148,11 @@ class Inject:
         return out.with_attributes(isophote_njy=isophote, injected_magnitude=self.band or "mean of the bands")
 
     def isophote_njy(self, pixel_scale_arcsec: float) -> float:
-        """The isophote in nJy per pixel."""
+        """Return the isophote in nJy per pixel."""
         return 10 ** (-0.4 * (self.isophote_mag_arcsec2 - ZEROPOINT_NJY)) * pixel_scale_arcsec**2
 
     def model_for(self, attributes: Any) -> SceneModel:
-        """What the objects are seen through, from what a source says of its images."""
+        """Return what the objects are seen through, from what a source says of its images."""
         bands = tuple(attributes.get("bands") or ())
         if not bands:
             raise InputError("no stage before names the bands of the images, which set colours; give `bands`")
@@ -173,7 +173,7 @@ class Inject:
         )  # fmt: skip
 
     def curves_of(self, bands: Sequence[str]) -> tuple[Band, ...]:
-        """The curve of each band of the images. InputError where one has none, or two the same."""
+        """Return the curve of each band of the images. InputError where one has none, or two the same."""
         from mockforge.photometry.bands import curve
 
         given = self.curves or {}
@@ -206,8 +206,9 @@ class Inject:
 
 
 def attributes_of(batch: Batch, i: int) -> dict[str, Any]:
-    """What the source says of sample `i`: the attributes, and for PSF and gain that differ from sample
-    to sample the columns `fwhm_<band>` and `electrons_per_njy_<band>` of the table `tile`.
+    """Return what the source says of sample `i`: the attributes, and what differs from sample to sample.
+
+    PSF and gain that differ are the columns `fwhm_<band>` and `electrons_per_njy_<band>` of the table `tile`.
     """
     about = dict(batch.attributes)
     tile = batch.tables.get("tile", {})

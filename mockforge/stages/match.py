@@ -44,7 +44,7 @@ class Match:
         return frozenset({"catalogue", "objects"})
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        """The batch with both tables matched.
+        """Return the batch with both tables matched.
 
         InputError without a pixel scale, and where nothing says which pixels the objects have.
         """
@@ -81,8 +81,9 @@ class Match:
         catalogue: Mapping[str, np.ndarray], objects: Mapping[str, np.ndarray], instances: np.ndarray,
         scale: float,
     ) -> None:  # fmt: skip
-        """Match one sample's rows of both tables; `light` (rows + 1, objects) with 0 for the sky,
-        `flux` (rows,) in the detections' pixels.
+        """Match one sample's rows of both tables.
+
+        `light` (rows + 1, objects) has 0 for the sky, `flux` (rows,) is in the detections' pixels.
         """
         if not len(there):
             return
@@ -148,8 +149,9 @@ def light_shared(
 
 
 def _shares(arrays: Mapping[str, np.ndarray], i: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and shares (K, y, x) of the objects in a pixel of sample i: of K from a source with exact
-    truth, else of the one that `separate` gave the pixel to.
+    """Return labels and shares (K, y, x) of the objects in a pixel of sample i.
+
+    Of K objects from a source with exact truth, else of the one that `separate` gave the pixel to.
     """
     if "overlap_label" in arrays:
         return arrays["overlap_label"][i], arrays["overlap_fraction"][i]
@@ -166,7 +168,7 @@ def _with_truth(
     catalogue: Mapping[str, np.ndarray], objects: Mapping[str, np.ndarray], found: Matches,
     bands: Sequence[str],
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """The catalogue with the true columns."""
+    """Return the catalogue with the true columns."""
     real, row = found.row >= 0, np.maximum(found.row, 0)
 
     def of(name: str) -> np.ndarray:

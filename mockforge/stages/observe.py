@@ -68,7 +68,7 @@ class Observe:
                 raise ValueError(f"pairing: {end}: observed needs {key}; give it, or pair clean or psf")
 
     def reads(self) -> frozenset[str]:
-        """The source's images, and those the pairing names."""
+        """Return the source's images, and those the pairing names."""
         drawn = [end if self._kept() else _OTHER[end] for end in ("input", "target")]
         states = (self.pairing.input, self.pairing.target)
         named = {
@@ -82,13 +82,13 @@ class Observe:
         return frozenset({"input", "target", *noisy})
 
     def caveat(self) -> str:
-        """What its product is not, a sentence for the dataset's card."""
+        """Return what its product is not, a sentence for the dataset's card."""
         if self.noise_in is None and self.noise_out is None:
             return "Nothing has noise."
         return "Noise is that of a calibrated image without flaws: no cosmic rays, no residual sky."
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        """The batch with noise, paired. InputError where the noise does not fit the images."""
+        """Return the batch with noise, paired. InputError where the noise does not fit the images."""
         ends = (("input", self.noise_in), ("target", self.noise_out))
         for end, noise in ends:
             if noise is not None:
@@ -113,7 +113,7 @@ class Observe:
 
 
 def exchanged(batch: Batch) -> Batch:
-    """The batch with its two redshifts exchanged, by name: `input` with `target`, `_in` with `_out`."""
+    """Return the batch with its redshifts exchanged, by name: `input` with `target`, `_in` with `_out`."""
 
     def renamed(columns: Mapping[str, Any]) -> dict[str, Any]:
         return {_exchanged_name(name): values for name, values in columns.items()}
@@ -167,7 +167,7 @@ def _observed(
 
 
 def _factors(rms_factor: Varying, draw: np.ndarray, stream: Stream) -> np.ndarray:
-    """A factor for each sample, (N,) float64, from a stream of its own."""
+    """Return a factor for each sample, (N,) float64, from a stream of its own."""
     if rms_factor.kind == "fixed":
         return np.full(len(draw), rms_factor.values[0])
     return np.array([rms_factor.draw(stream.child(int(d)).numpy(), 1)[0] for d in draw])

@@ -137,7 +137,7 @@ class RedshiftImages:
         return frozenset({"input", "target", "input_psf", "target_psf", "z_in", "z_out", "galaxy"})
 
     def caveat(self) -> str:
-        """What its product is not, a sentence for the dataset's card."""
+        """Return what its product is not, a sentence for the dataset's card."""
         if self.galaxies.sky is not None:
             what = "Galaxies are painted by a network, with the noise of its sky"
         else:
@@ -190,7 +190,7 @@ class RedshiftImages:
 
 
 def catalogue(which: GalaxyImages) -> Any:
-    """The galaxies, opened once in a process while their catalogue stays (a `cutouts.Galaxies`).
+    """Return the galaxies, opened once in a process while their catalogue stays (a `cutouts.Galaxies`).
 
     InputError where it cannot be used.
     """
@@ -215,7 +215,7 @@ def _cut(galaxies: Galaxies, i: int) -> Cutout:
 
 
 def _psf_of(which: GalaxyImages) -> Psf | None:
-    """The PSF of all images of a source; None where each has its own, or only a width."""
+    """Return the PSF of all images of a source; None where each has its own, or only a width."""
     if which.files is not None:
         return which.files.psf
     return catalogue(which).psf if which.sky is not None else None
@@ -227,7 +227,7 @@ def _psf_of(which: GalaxyImages) -> Psf | None:
 def _filled(
     cfg: RedshiftImages, batch: Batch, optics: Optics, drawn: Drawn, near: list[Moved], far: list[Moved]
 ) -> Batch:
-    """The batch with its images and what is true of all of them."""
+    """Return the batch with its images and what is true of all of them."""
     sharpened = np.array([m.sharpened for m in far])
     if (sharpened > _SHARP).any():
         warnings.warn(

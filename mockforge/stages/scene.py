@@ -71,7 +71,7 @@ class SceneTiles(SceneModel):
         return frozenset(names | {name for name, value in given.items() if value is not None})
 
     def caveat(self) -> str:
-        """What its product is not, a sentence for the dataset's card."""
+        """Return what its product is not, a sentence for the dataset's card."""
         made = "single Sersic profiles"
         if self.structure.bulges or self.structure.knots:
             parts = ["disk"] + ["bulge"] * self.structure.bulges + ["knots"] * bool(self.structure.knots)
@@ -120,7 +120,7 @@ class SceneTiles(SceneModel):
         )  # fmt: skip
 
     def isophote_njy(self) -> float:
-        """The isophote in nJy per pixel."""
+        """Return the isophote in nJy per pixel."""
         return 10 ** (-0.4 * (self.isophote_mag_arcsec2 - ZEROPOINT_NJY)) * self.pixel_scale_arcsec**2
 
     def corners(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
@@ -136,7 +136,7 @@ class SceneTiles(SceneModel):
         return rows * pitch + self.margin, columns * pitch + self.margin + region * REGION
 
     def _model(self) -> SceneModel:
-        """The sky's part of this configuration."""
+        """Return the sky's part of this configuration."""
         from dataclasses import fields
 
         model = SceneModel(**{f.name: getattr(self, f.name) for f in fields(SceneModel)})
@@ -191,7 +191,7 @@ class SceneTiles(SceneModel):
 
 @lru_cache(maxsize=2)
 def _scene(model: SceneModel, seed: int) -> Scene:
-    """The sky of a worker: kept from shard to shard."""
+    """Return the sky of a worker: kept from shard to shard."""
     from mockforge.scene.scene import Scene
 
     return Scene(model, seed)

@@ -38,7 +38,7 @@ class Select:
         return frozenset()
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        """The samples that pass; the tile alone counts, not its margin."""
+        """Return the samples that pass; the tile alone counts, not its margin."""
         tiles = batch.trimmed().arrays
         counts = np.array([self._objects(labels) for labels in tiles["instances"]], dtype=np.int64)
         chosen = counts >= self.min_objects

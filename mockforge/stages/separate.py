@@ -45,7 +45,7 @@ class Separate:
     radii away; 0: the light in its pixels alone."""
 
     def reads(self) -> frozenset[str]:
-        """The noiseless image, and the observed one where the isophote is in its noise."""
+        """Return the noiseless image, and the observed one where the isophote is in its noise."""
         return frozenset({"truth"} if self.isophote_mag_arcsec2 is not None else {"truth", "image"})
 
     def writes(self) -> frozenset[str]:
@@ -53,14 +53,14 @@ class Separate:
         return frozenset({"instances_truth", "objects"})
 
     def caveat(self) -> str:
-        """What its product is not, a sentence for the dataset's card."""
+        """Return what its product is not, a sentence for the dataset's card."""
         return (
             "True sources are peaks of the noiseless image above an isophote: clumps of a galaxy can be"
             " several, one in the glare of another none."
         )
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        """The batch with `instances_truth` and the table.
+        """Return the batch with `instances_truth` and the table.
 
         Sources are separated on the whole window, margin included. InputError where there is no noise
         to measure the isophote in, or no pixel scale or zeropoint to turn it into flux.

@@ -153,7 +153,7 @@ class SersicSed:
         return frozenset(names | {"galaxy"})
 
     def caveat(self) -> str:
-        """What its product is not, a sentence for the dataset's card."""
+        """Return what its product is not, a sentence for the dataset's card."""
         parts = {"knots": self.knots, "a bulge": self.bulge, "companions": self.companions}
         given = [name for name, part in parts.items() if part is not None]
         also = f" with {' and '.join(filter(None, (', '.join(given[:-1]), given[-1])))}" if given else ""
@@ -194,7 +194,7 @@ class SersicSed:
 
 
 def _choose_spectra(cfg: SersicSed, shapes: Shapes, stream: Stream) -> tuple[tuple[Spectra, ...], np.ndarray]:
-    """The spectra of each part, and which of them each galaxy's part has, (N, K + 1)."""
+    """Return the spectra of each part, and which of them each galaxy's part has, (N, K + 1)."""
     from mockforge.photometry.fluxes import spectrum_set
 
     count, companions = len(shapes.x), 0 if cfg.companions is None else cfg.companions.most
@@ -232,7 +232,7 @@ def _epochs(cfg: SersicSed, body: Bodies) -> Epochs:
 def _paint(
     cfg: SersicSed, body: Bodies, shapes: Shapes, r_e_arcsec: np.ndarray, sed: np.ndarray, psf: Psf | None
 ) -> Drawn:
-    """The stamps of galaxies whose main body has this effective radius."""
+    """Return the stamps of galaxies whose main body has this effective radius."""
     import torch
 
     from mockforge.observe.psf.transfer import transfer
@@ -274,7 +274,7 @@ def _paint(
 
 
 def _filled(cfg: SersicSed, batch: Batch, near: Drawn, far: Drawn, body: Bodies) -> Batch:
-    """The batch with its images and what is true of all of them."""
+    """Return the batch with its images and what is true of all of them."""
     images = {
         "input_clean": near.clean,
         "target_clean": far.clean,
@@ -312,7 +312,7 @@ def _galaxy(
     cfg: SersicSed, batch: Batch, body: Bodies, shapes: Shapes, sizes: Sizes,
     spectra: tuple[Spectra, ...], spectrum: np.ndarray, found: Light, near: Drawn, far: Drawn,
 ) -> dict[str, Any]:  # fmt: skip
-    """The table `galaxy`: a row a sample."""
+    """Return the table `galaxy`: a row a sample."""
     companions = 0 if cfg.companions is None else cfg.companions.most
     prefixes = ["", *(["bulge_"] if cfg.bulge else []), *(f"companion_{j}_" for j in range(companions))]
     prefixes += ["knots_"] if cfg.knots else []

@@ -60,29 +60,29 @@ class Sgan:
         return frozenset()
 
     def writes(self) -> frozenset[str]:
-        """The observed image, where it was cut, and the noiseless image where the network gives it."""
+        """Return the observed image, where it was cut, and the noiseless image where the network gives it."""
         names = {"image", "tile"}
         return frozenset(names | {"truth"}) if self._loaded().clean else frozenset(names)
 
     def files_read(self) -> dict[str, Path]:
-        """The model, and the files of surveys that are the user's own."""
+        """Return the model, and the files of surveys that are the user's own."""
         from mockforge.train.model_files import model_files
 
         return model_files(self.model) | survey_files(self.depth, self.seeing)
 
     def known_bands(self) -> tuple[str, ...]:
-        """The bands of its images: the model's."""
+        """Return the bands of its images: the model's."""
         return self._loaded().bands
 
     def card(self) -> str:
-        """The model's card, for the dataset's."""
+        """Return the model's card, for the dataset's."""
         from mockforge.sgan.model import model_path
 
         path = model_path(self.model).with_suffix(".md")
         return path.read_text() if path.exists() else ""
 
     def caveat(self) -> str:
-        """What its product is not, a sentence for the dataset's card."""
+        """Return what its product is not, a sentence for the dataset's card."""
         return (
             f"The network `{self.model}` painted the sky: its galaxies resemble those of its"
             " training field, and none is real; large and very bright ones are coarse or missing."
@@ -163,7 +163,7 @@ class Sgan:
         return batch.draw % model.n_members if self.member is None else np.full(len(batch), self.member)
 
     def _asked(self, batch: Batch, stream: Stream) -> list[dict[str, Any]]:
-        """What is asked of each sample's sky; what varies belongs to the number of its draw."""
+        """Return what is asked of each sample's sky; what varies belongs to the number of its draw."""
         streams = [Stream(stream.seed, ("sgan", "asked", int(draw))) for draw in batch.draw]
         return [
             {name: _drawn(getattr(self, name), one.child(name)) for name in ("depth", "seeing", "density")}
@@ -189,7 +189,7 @@ def _drawn(value: Any, stream: Stream) -> Any:
 
 
 def _ends(value: Any) -> tuple[Any, ...]:
-    """The values between which a parameter lies, and those of a choice; the middle of a normal one."""
+    """Return the values between which a parameter lies, and those of a choice; the middle of a normal one."""
     if not isinstance(value, Varying):
         return (value,)
     if value.kind in ("fixed", "choice"):
@@ -207,7 +207,7 @@ def _by_band(name: str, bands: tuple[str, ...], rows: list[Any]) -> dict[str, np
 
 @lru_cache(maxsize=2)
 def _sky(model: str, seed: int) -> Sky:
-    """The sky of a worker: kept from shard to shard, so that its network is loaded once."""
+    """Return the sky of a worker: kept from shard to shard, so that its network is loaded once."""
     from mockforge.sgan.paint.sky import Sky
 
     return Sky(model, seed, member=0)

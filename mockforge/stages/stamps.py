@@ -96,13 +96,13 @@ class Stamps:
         return frozenset(names if self.other_bands is None else names | {"light"})
 
     def files_read(self) -> dict[str, Path]:
-        """The population's table."""
+        """Return the population's table."""
         from mockforge.galaxies.population import TABLE
 
         return {"hst_population": TABLE}
 
     def caveat(self) -> str:
-        """What its product is not, a sentence for the dataset's card."""
+        """Return what its product is not, a sentence for the dataset's card."""
         most = "at most two to a stamp" if self.neighbours else "one to a stamp"
         return (
             f"Galaxies are single Sersic profiles of one spectrum each, {most}: no bars, arms, clumps or"
@@ -230,7 +230,7 @@ def _paint(cfg: Stamps, drawn: _Drawn, flux: np.ndarray, seen: Any) -> np.ndarra
 
 
 def _summed(painted: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
-    """The light of all galaxies of each stamp."""
+    """Return the light of all galaxies of each stamp."""
     out = painted[:count].copy()
     out[owner[count:]] += painted[count:]  # a stamp has at most one neighbour
     return out

@@ -10,19 +10,19 @@ Logits = list[Tensor]
 
 
 def critic_loss(kind: str, real: Logits, fake: Logits) -> Tensor:
-    """The discriminator's loss, averaged over patches and scales."""
+    """Return the discriminator's loss, averaged over patches and scales."""
     return torch.stack([_critic(kind, r.float(), f.float()) for r, f in zip(real, fake, strict=True)]).mean()
 
 
 def decisions(kind: str, real: Logits, fake: Logits) -> Logits:
-    """What is positive where the discriminator takes a real sample for real, one tensor per scale."""
+    """Return what is positive where the discriminator takes a real sample for real, one tensor per scale."""
     if kind == "relativistic":  # it only ever learns how far real lies above fake
         return [r - f.mean() for r, f in zip(real, fake, strict=True)]
     return real
 
 
 def generator_loss(kind: str, fake: Logits, real: Logits | None = None) -> Tensor:
-    """The generator's loss; `relativistic` needs the real logits too."""
+    """Return the generator's loss; `relativistic` needs the real logits too."""
     real = real if real is not None else fake
     return torch.stack(
         [_generator(kind, f.float(), r.float()) for f, r in zip(fake, real, strict=True)]

@@ -20,7 +20,7 @@ class Schedule:
     """The factor at the last step (cosine, linear)."""
 
     def factor(self, step: int, steps: int) -> float:
-        """The factor at `step` (from 0) of `steps`."""
+        """Return the factor at `step` (from 0) of `steps`."""
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
         done = min(1.0, (step - self.warmup_steps) / max(1, steps - self.warmup_steps))

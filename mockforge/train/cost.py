@@ -57,7 +57,7 @@ class Cost:
         self.operations += self.counts[-1]
 
     def record(self, seconds: float, device: torch.device, processes: int, bfloat16: bool) -> dict[str, Any]:
-        """What the model's history says of the cost; the fraction of the peak where it is known."""
+        """Return what the model's history says of the cost; the fraction of the peak where it is known."""
         total = self.operations * processes
         found: dict[str, Any] = {"seconds": round(seconds, 1), "floating_point_operations": _rounded(total)}
         peak = peak_rate(device, bfloat16)

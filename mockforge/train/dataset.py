@@ -44,7 +44,7 @@ class Split:
             self.kept = tuple(part.to(device) for part in self.kept)
 
     def batch(self, rows: np.ndarray) -> tuple[Tensor, ...]:
-        """What `_read` gives of these rows of the split, on the device."""
+        """Return what `_read` gives of these rows of the split, on the device."""
         if self.kept is None:
             found = self._read(rows)
         else:
@@ -57,7 +57,7 @@ class Split:
 
 
 def splits(folder: str, split: str, held_out: str) -> tuple[Dataset, Dataset | None]:
-    """What is learned, and what is held out (None where the dataset has no such split).
+    """Return what is learned, and what is held out (None where the dataset has no such split).
 
     Raises InputError where there is nothing to learn from.
     """
@@ -69,7 +69,7 @@ def splits(folder: str, split: str, held_out: str) -> tuple[Dataset, Dataset | N
 
 
 def about(data: Dataset, what: str) -> dict[str, object]:
-    """What a model's card says of the split `data` of so many `what`."""
+    """Return what a model's card says of the split `data` of so many `what`."""
     return {
         "dataset": f"{data.path.name}, {len(data)} {what}{_OF_SPLIT}{data.split}",
         "dataset_sha256": dataset_digest(data),
@@ -83,13 +83,13 @@ def dataset_digest(data: Dataset) -> str:
 
 
 def dataset_seed(data: Dataset) -> int | None:
-    """The seed of the recipe that a dataset was built with, None where it does not say."""
+    """Return the seed of the recipe that a dataset was built with, None where it does not say."""
     found = re.search(r"^seed: *(\d+)", str(data.attributes.get("recipe", "")), re.MULTILINE)
     return int(found.group(1)) if found else None
 
 
 def learned_split(training: Mapping[str, object]) -> str:
-    """The split that a network's record says it learned; `train` where it says none."""
+    """Return the split that a network's record says it learned; `train` where it says none."""
     return str(training.get("dataset", "")).rpartition(_OF_SPLIT)[2] or "train"
 
 

@@ -33,7 +33,7 @@ class NullIs:
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:
-    """A JSON object without NaN, infinities or a key given twice; ValueError otherwise."""
+    """Return a JSON object without NaN, infinities or a key given twice; ValueError otherwise."""
     if len(raw) > _LARGEST_JSON:
         raise ValueError(f"it has {len(raw)} bytes, a description at most {_LARGEST_JSON}")
 
@@ -117,7 +117,7 @@ def _limited(kind: Any, value: Any, at: str) -> Any:
 
 
 def _one_of(kinds: Sequence[Any], value: Any, at: str) -> Any:
-    """The value by the first kind of a union that takes it."""
+    """Return the value by the first kind of a union that takes it."""
     if value is None and type(None) in kinds:
         return None
     said = []
@@ -173,6 +173,6 @@ def _place(at: str) -> str:
 
 
 def show(value: Any) -> str:
-    """A value in a sentence, cut short."""
+    """Return a value in a sentence, cut short."""
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -28,7 +28,7 @@ def _bands_to_name(bands: Sequence[str], own: Sequence[str]) -> str:
 
 
 def in_order(field: Field, model: str, bands: Sequence[str], pixel_scale_arcsec: float | None) -> Field:
-    """The field in nJy with the model's bands in its order, masked pixels 0; others are left out.
+    """Return the field in nJy with the model's bands in its order, masked pixels 0; others are left out.
 
     Raises InputError where unit, bands or pixel scale are not what the model takes.
     """

@@ -1,5 +1,7 @@
-"""The log of a run: a CSV that survives a resume; previews where Pillow is installed, TensorBoard where
-it is. A machine with torch, numpy and safetensors alone trains with the CSV."""
+"""The log of a run: a CSV that survives a resume, previews, TensorBoard.
+
+Previews take Pillow; a machine with torch, numpy and safetensors alone trains with the CSV.
+"""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Member:
 
 
 def member_steps(settings: TrainConfig) -> tuple[int, ...]:
-    """Steps after which a member is kept, equally spaced; the last is the end of the run.
+    """Return the steps after which a member is kept, equally spaced; the last is the end of the run.
 
     They lie in the last part of the run, after the fraction `members_from` of its steps; fewer
     than `members` where that part has fewer steps.
@@ -63,7 +63,7 @@ def forget_members(folder: Path, step: int) -> None:
 def kept_members(
     folder: Path, steps: Sequence[int], averages: Mapping[str, nn.Module] | None = None
 ) -> list[Member]:
-    """The members kept at some of `steps`, the earliest first.
+    """Return the members kept at some of `steps`, the earliest first.
 
     Raises InputError where a file is damaged or, with `averages`, of other networks than these.
     """
@@ -87,7 +87,7 @@ def kept_members(
 
 
 def _read(path: Path, wanted: Mapping[str, tuple[int, ...]] | None) -> dict[str, Tensor]:
-    """The tensors of a member's file; InputError where it is damaged or of another network."""
+    """Return the tensors of a member's file; InputError where it is damaged or of another network."""
     from safetensors import SafetensorError, safe_open
 
     stamp(path)  # no pipe or device: reading one would not end

@@ -53,7 +53,7 @@ class ModelFile:
         return 1
 
     def blank(self) -> nn.Module:
-        """The network that is described, with any weights."""
+        """Return the network that is described, with any weights."""
         raise ValueError(f"network: {self.what} is not one that can be made")
 
 

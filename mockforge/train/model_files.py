@@ -59,7 +59,7 @@ def bundled_models() -> dict[str, Path]:
 
 
 def model_path(name: str | Path) -> Path:
-    """The JSON file of a bundled model's name, of a path to it, to its weights or to its folder.
+    """Return the JSON file of a bundled model's name, of a path to it, to its weights or to its folder.
 
     Raises InputError where there is none, with the nearest name.
     """
@@ -86,13 +86,13 @@ def model_path(name: str | Path) -> Path:
 
 
 def model_files(name: str | Path) -> dict[str, Path]:
-    """The weights and the JSON of a model, by what they are called. InputError as `model_path`."""
+    """Return the weights and the JSON of a model, by what they are called. InputError as `model_path`."""
     path = model_path(name)
     return {f"model {path.stem}": path.with_suffix(".safetensors"), f"model {path.stem}, JSON": path}
 
 
 def training_notes(training: Mapping[str, Any]) -> dict[str, str]:
-    """What cards and `mockforge info` say of a model's training: the history, in words."""
+    """Return what cards and `mockforge info` say of a model's training: the history, in words."""
     return {
         str(key).replace("_", " "): _in_words(value)
         for key, value in training.items()
@@ -105,7 +105,7 @@ def _in_words(value: Any) -> str:
 
 
 def network_kind(path: Path) -> str:
-    """The word that says what network a model's JSON describes, "" where it says none."""
+    """Return the word that says what network a model's JSON describes, "" where it says none."""
     try:
         return str(next(iter(parse_json(path.read_bytes())["network"]), ""))
     except (OSError, KeyError, TypeError, ValueError):
@@ -185,7 +185,7 @@ def _weights(path: Path, digest: str, most: int) -> dict[str, Tensor]:
 
 
 def _finite(value: Any) -> Any:
-    """The same without NaN and infinities, which JSON does not have."""
+    """Return the same without NaN and infinities, which JSON does not have."""
     if isinstance(value, Mapping):
         return {str(key): _finite(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
@@ -194,7 +194,7 @@ def _finite(value: Any) -> Any:
 
 
 def with_weights(make: Callable[[], N], weights: Mapping[str, Tensor] | None, name: str) -> N:
-    """The network that `make` makes with a model's weights; None: fresh ones.
+    """Return the network that `make` makes with a model's weights; None: fresh ones.
 
     Raises InputError where they are another network's.
     """
@@ -211,7 +211,7 @@ def with_weights(make: Callable[[], N], weights: Mapping[str, Tensor] | None, na
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """The state on the CPU, as it is stored."""
+    """Return the state on the CPU, as it is stored."""
     return {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
 
 

@@ -15,7 +15,7 @@ from mockforge.errors import InputError
 
 @dataclass(frozen=True)
 class World:
-    """This process's place among the processes of a run; one of one without torchrun."""
+    """Place of this process among the processes of a run; one of one without torchrun."""
 
     rank: int = 0
     size: int = 1
@@ -51,7 +51,7 @@ class World:
         return bool(vote.item())
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean of a detached scalar over the processes."""
+        """Return the mean of a detached scalar over the processes."""
         if self.size > 1:
             dist.all_reduce(value)
             value /= self.size
@@ -64,7 +64,7 @@ class World:
 
 
 def total(value: Tensor) -> Tensor:
-    """The sum of a detached tensor over the processes of the run; every process must ask for it."""
+    """Return the sum of a detached tensor over the processes of the run; every process must ask for it."""
     if dist.is_available() and dist.is_initialized():
         value = value.clone()
         dist.all_reduce(value)
@@ -77,7 +77,7 @@ def leads() -> bool:
 
 
 def usable(device: str) -> torch.device:
-    """The device a configuration names; InputError where this machine lacks it."""
+    """Return the device a configuration names; InputError where this machine lacks it."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -35,7 +35,7 @@ class TrainRecipe:
     """Seed of every random number of the run."""
 
     def task(self, recipe_text: str = "") -> Task:
-        """The networks with fresh weights, their data and losses."""
+        """Return the networks with fresh weights, their data and losses."""
         raise NotImplementedError
 
     def run(
@@ -52,7 +52,7 @@ class TrainRecipe:
         return run_training(self, make, out, resume=resume, recipe_text=recipe_text, report=report, told=told)
 
     def notes(self, recipe_text: str, about: Mapping[str, object], **more: object) -> dict[str, object]:
-        """What the model's card says of its data: `about` them, and `more` of how they are used."""
+        """Return what the model's card says of its data: `about` them, and `more` of how they are used."""
         text = {"recipe_sha256": hashlib.sha256(recipe_text.encode()).hexdigest()} if recipe_text else {}
         return {"source": self.source, **about, "seed": self.seed, **more, **text}
 

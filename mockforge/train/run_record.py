@@ -53,7 +53,7 @@ def check_run(recipe: Any, out: Path, resume: bool) -> None:
 
 
 def _read(record: Path) -> dict[str, Any]:
-    """The recipe of a run, as recorded; InputError where the file is damaged."""
+    """Return the recipe of a run, as recorded; InputError where the file is damaged."""
     again = "so it is not known whether the run had the same recipe; delete it to continue with this recipe"
     stamp(record)  # no pipe or device: reading one would not end
     try:
@@ -97,10 +97,10 @@ def _defaults(recipe: Any, above: str = "") -> dict[str, Any]:
 
 
 def _asked(recipe: Any) -> dict[str, Any]:
-    """The recipe, and the sha256 of every file that it reads."""
+    """Return the recipe, and the sha256 of every file that it reads."""
     return {**_plain(recipe), _FILES: fingerprint(recipe)}
 
 
 def _plain(recipe: Any) -> Any:
-    """The configuration as JSON gives it back: tuples as lists."""
+    """Return the configuration as JSON gives it back: tuples as lists."""
     return json.loads(json.dumps(asdict(recipe)))

@@ -48,7 +48,7 @@ class Task(Protocol):
         ...
 
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray | None:
-        """A picture of the state of training, uint8 (y, x, 3), or None."""
+        """Return a picture of the state of training, uint8 (y, x, 3), or None."""
         ...
 
     def export(

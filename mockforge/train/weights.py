@@ -18,7 +18,7 @@ _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 def wanted_weights(make: Callable[[], nn.Module], members: int) -> dict[str, Tensor]:
-    """What the weights of a network should be: tensors without memory, by their names in the file.
+    """Return what the weights of a network should be: tensors without memory, by their names in the file.
 
     Nothing of the network's size is allocated. ValueError where it cannot be made, or is too large.
     """

@@ -68,7 +68,7 @@ def words(text: str) -> int:
 def _card(
     manifest: Manifest, reader: Reader, sections: Sequence[Section], caveats: Sequence[str], detail: str
 ) -> str:
-    """The text, with everything (`full`), without long lists, or without what each array is (`names`)."""
+    """Return the text: whole (`full`), without long lists, or without what each array is (`names`)."""
     full = detail == "full"
     extra = [section.full if full else section.brief for section in sections]
     parts = [
@@ -161,7 +161,7 @@ def _pixels(reader: Reader) -> str:
 
 
 def _short(value: Any) -> str:
-    """An attribute in four digits."""
+    """Return an attribute in four digits."""
     if isinstance(value, tuple):
         return ", ".join(_short(v) for v in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
@@ -246,13 +246,13 @@ def kind(reader: Reader) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A YAML double-quoted scalar."""
+    """Return a YAML double-quoted scalar."""
     import json
 
     return json.dumps(text, ensure_ascii=False)
 
 
 def _demoted(card: str) -> str:
-    """A model's card below a heading of this one: without front matter, headings two deeper."""
+    """Return a model's card below a heading of this one: without front matter, headings two deeper."""
     body = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)
     return re.sub(r"(?m)^(#{1,4}) ", r"##\1 ", body.strip())

@@ -9,7 +9,7 @@ from mockforge.data.reader import Reader
 
 
 def describe(path: str | Path) -> dict[str, str]:
-    """What `mockforge info DATASET` shows: a name and a line of text for each fact, in order.
+    """Return what `mockforge info DATASET` shows: a name and a line of text for each fact, in order.
 
     Raises InputError where `path` is no finished dataset.
     """
@@ -52,7 +52,7 @@ _SWEPT = {"pixel_scale_arcsec": "pixel_scale", "psf_fwhm_arcsec": "fwhm_factor"}
 
 
 def swept(reader: Reader, key: str) -> str:
-    """What to add to a root attribute that differs by sample: the array that says how; else empty."""
+    """Return what to add to a root attribute that differs by sample: the array that says how; else empty."""
     by = _SWEPT.get(key, "")
     if by not in reader.arrays:
         return ""
@@ -72,7 +72,7 @@ def counts(splits: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """An attribute as text: lists with commas, numbers in six digits."""
+    """Return an attribute as text: lists with commas, numbers in six digits."""
     if isinstance(value, tuple):
         return ", ".join(plain(v) for v in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)

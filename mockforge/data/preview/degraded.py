@@ -68,7 +68,7 @@ def _colour(
 
 
 def _panel(rgb: np.ndarray, scale: float, field: float) -> np.ndarray:
-    """A picture at its size on the sky in the middle of a panel that is `field` arcsec wide."""
+    """Return a picture at its size on the sky in the middle of a panel that is `field` arcsec wide."""
     from PIL import Image
 
     height, width = (max(1, min(_SIDE, round(n * scale / field * _SIDE))) for n in rgb.shape[:2])

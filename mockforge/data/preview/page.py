@@ -32,7 +32,7 @@ def joined(pictures: list[np.ndarray], axis: int, gap: int = 2) -> np.ndarray:
 
 
 def window(values: np.ndarray) -> np.ndarray:
-    """The middle of an array of a large tile."""
+    """Return the middle of an array of a large tile."""
     height, width = values.shape[-2:]
     y, x = max(0, height - SIDE) // 2, max(0, width - SIDE) // 2
     return values[..., y : y + SIDE, x : x + SIDE]
@@ -45,7 +45,7 @@ def enlarged(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
 
 
 def written(picture: np.ndarray, words: str) -> np.ndarray:
-    """The picture with words in its lower left corner, on a shadow that keeps them legible."""
+    """Return the picture with words in its lower left corner, on a shadow that keeps them legible."""
     from PIL import Image, ImageDraw
 
     image = Image.fromarray(picture)

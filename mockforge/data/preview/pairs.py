@@ -19,7 +19,7 @@ _FAINTEST = 1 / 80
 
 
 def pairs(reader: Reader) -> np.ndarray:
-    """A page of galaxies, uint8 (y, x, 3): each the input above the target.
+    """Return a page of galaxies, uint8 (y, x, 3): each the input above the target.
 
     Beside each other: without PSF and noise, through the PSF, with noise, as far as both ends
     have it; and what is learned (`input`, `target`) where that is none of them.

@@ -103,7 +103,7 @@ def _injected(reader: Reader) -> dict[int, np.ndarray]:
 
 
 def _circled(rgb: np.ndarray, places: np.ndarray | tuple[()], shape: tuple[int, ...]) -> np.ndarray:
-    """A picture of the middle of a tile of `shape` (y, x), with a circle about each place x, y of it."""
+    """Return a picture of the middle of a tile of `shape` (y, x), a circle about each place x, y of it."""
     if not len(places):
         return rgb
     height, width = (min(SIDE, n) for n in shape)
@@ -116,6 +116,6 @@ def _circled(rgb: np.ndarray, places: np.ndarray | tuple[()], shape: tuple[int, 
 
 
 def _labelled(rgb: np.ndarray, instances: np.ndarray) -> np.ndarray:
-    """The picture in grey with every object outlined; neighbours mostly in other colours."""
+    """Return the picture in grey with every object outlined; neighbours mostly in other colours."""
     grey = (0.9 * rgb.mean(axis=2, keepdims=True)).astype(np.uint8).repeat(3, axis=2)
     return outlined(grey, instances, COLOURS)

@@ -139,7 +139,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         return out
 
     def table(self, name: str) -> Any:
-        """The rows of a table (`catalogue`, `galaxy`) that belong to this split.
+        """Return the rows of a table (`catalogue`, `galaxy`) that belong to this split.
 
         Returns an astropy Table whose columns have units; the column `sample` says whose row
         each is. Raises InputError for an unknown name.
@@ -168,7 +168,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         scaling: Literal["asinh"] | None = "asinh",
         masks: str = "instances",
     ) -> DetectionDataset:
-        """The split as torchvision's detection models take it: see DetectionDataset.
+        """Return the split as torchvision's detection models take it: see DetectionDataset.
 
         `transforms(image, target)` and `transform(image)` as torchvision's own datasets take them.
         `masks` names the array of objects: `instances`, what was detected, or another, such as
@@ -185,7 +185,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         transform: Callable[..., Any] | None = None,
         target_transform: Callable[..., Any] | None = None,
     ) -> PairDataset:
-        """The split as tuples (input, target, z_in, z_out): see PairDataset."""
+        """Return the split as tuples (input, target, z_in, z_out): see PairDataset."""
         return PairDataset(self, transforms or self.transforms, transform, target_transform)
 
     def close(self) -> None:
@@ -248,7 +248,7 @@ class PairDataset(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
         return f"<as_pairs() of {self.base!r}>"
 
     def __getitem__(self, index: Any) -> Any:
-        """The tuple of one sample; of a slice, a PairDataset of those samples."""
+        """Return the tuple of one sample; of a slice, a PairDataset of those samples."""
         if isinstance(index, slice):
             part = copy(self)
             part.base = self.base[index]
@@ -276,7 +276,7 @@ class NotANumber(InputError, TypeError):
 
 
 def whole_number(index: Any) -> int:
-    """An index as an int: also NumPy's and torch's whole numbers, and nothing else.
+    """Return an index as an int: also NumPy's and torch's whole numbers, and nothing else.
 
     Raises InputError (and TypeError) for booleans, fractions, lists and names.
     """
@@ -297,7 +297,7 @@ def whole_number(index: Any) -> int:
 
 
 def _typed(sample: Sample) -> Sample:
-    """The sample with images (..., C,H,W) as tv_tensors.Image, labels and masks as tv_tensors.Mask."""
+    """Return the sample with images (..., C,H,W) as tv_tensors.Image, labels and masks as tv_tensors.Mask."""
     from torchvision import tv_tensors
 
     kinds = {name: value for name, value in sample.items() if isinstance(value, torch.Tensor)}

@@ -129,7 +129,10 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
         return picture, remeasured(target)
 
     def to_flux(self, image: torch.Tensor, rms: torch.Tensor | np.ndarray | None = None) -> torch.Tensor:
-        """A scaled image (C,H,W) back in nJy; `rms` (C,) is the sample's `sky_rms` where it has one."""
+        """Return a scaled image (C,H,W) back in nJy.
+
+        `rms` (C,) is the sample's `sky_rms` where it has one.
+        """
         if self.scaling is None:
             return image
         scale = torch.as_tensor(self.rms if rms is None else rms, dtype=image.dtype, device=image.device)
@@ -137,7 +140,7 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
 
     @staticmethod
     def collate(batch: Sequence[tuple[torch.Tensor, Target]]) -> tuple[list[torch.Tensor], list[Target]]:
-        """A DataLoader's `collate_fn`: lists of images and of targets, as the models take them."""
+        """Return a DataLoader's `collate_fn`: lists of images and of targets, as the models take them."""
         return [image for image, _ in batch], [target for _, target in batch]
 
 
@@ -160,7 +163,7 @@ def objects(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same of masks (n,H,W), a plane an object, which may overlap; empty planes are left out."""
+    """Return the same of masks (n,H,W), a plane an object, which may overlap; empty planes are left out."""
     there = masks != 0
     columns, rows = there.any(axis=1), there.any(axis=2)
     left = columns.any(axis=1)
@@ -208,7 +211,7 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 def remeasured(target: Target) -> Target:
-    """The target with boxes and areas measured on its masks, and objects without a pixel dropped.
+    """Return the target with boxes and areas measured on its masks, and objects without a pixel dropped.
 
     Every entry of PER_OBJECT follows the masks: one whose rows a transform left out of step is
     made again (`area` from the masks, `iscrowd` 0). Where a transform took the masks away, `area` is
@@ -276,7 +279,10 @@ def _area_of(boxes: torch.Tensor) -> torch.Tensor | None:
 
 
 def _like(boxes: Any, left: torch.Tensor, edges: torch.Tensor, canvas: Sequence[int]) -> torch.Tensor:
-    """The measured edges (n,4) in the format of `boxes`; those themselves where it has no such format."""
+    """Return the measured edges (n,4) in the format of `boxes`.
+
+    Those themselves where it has no such format.
+    """
     from torchvision import tv_tensors
     from torchvision.transforms.v2 import functional as v2
 
@@ -313,5 +319,5 @@ def _rms_of_sky(sample: dict[str, Any], masks: str) -> np.ndarray:
 
 
 def _positive(rms: np.ndarray) -> np.ndarray:
-    """A band without noise (a noiseless image) is scaled by 1 nJy."""
+    """Return a band without noise (a noiseless image) is scaled by 1 nJy."""
     return np.where(np.isfinite(rms) & (rms > 0), rms, 1.0).astype(np.float32)

@@ -18,7 +18,7 @@ _ROUNDS = (5, 10, 20, 40)
 
 
 def baselines(stamps: Stamps) -> dict[str, np.ndarray]:
-    """Method -> fine images (N,C,H,W) nJy; deconvolution where the PSF is known."""
+    """Return method -> fine images (N,C,H,W) nJy; deconvolution where the PSF is known."""
     base = upsampled(torch.from_numpy(stamps.image), stamps.scales.fine, stamps.scales.step)
     out = {BICUBIC: base.numpy()}
     if stamps.psf is not None:

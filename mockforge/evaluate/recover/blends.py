@@ -39,7 +39,7 @@ def detector() -> Detect:
 
 
 def pairs(stamps: Stamps) -> tuple[np.ndarray, np.ndarray]:
-    """Samples with exactly two galaxies, and the distance of these in arcsec."""
+    """Return the samples with exactly two galaxies, and the distance of these in arcsec."""
     chosen = np.flatnonzero(stamps.count == 2)
     x, y = (
         (np.stack([v[stamps.owner == i] for i in chosen]).reshape(-1, 2) for v in (stamps.x, stamps.y))
@@ -50,7 +50,7 @@ def pairs(stamps: Stamps) -> tuple[np.ndarray, np.ndarray]:
 
 
 def blends(stamps: Stamps, images: np.ndarray, scale: float, rms: np.ndarray, add: bool) -> Found:
-    """What is detected on `images` (N,C,h,w) with pixels of `scale` arcsec.
+    """Return what is detected on `images` (N,C,h,w) with pixels of `scale` arcsec.
 
     `rms` (N,C) is that of their noise; with `add` the images have none, and get it. All stamps lie
     on one plane, with sky between them, and are detected at once.
@@ -83,7 +83,7 @@ def blends(stamps: Stamps, images: np.ndarray, scale: float, rms: np.ndarray, ad
 
 
 def _joined(stamps: Stamps, owner: np.ndarray, x: np.ndarray, y: np.ndarray) -> Found:
-    """Detections, in fine pixels of their stamps, against what is there."""
+    """Hold detections, in fine pixels of their stamps, against what is there."""
     from scipy.optimize import linear_sum_assignment
 
     reach = REACH_ARCSEC / stamps.scales.fine_arcsec

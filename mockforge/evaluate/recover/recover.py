@@ -200,7 +200,7 @@ def _blend_section(stamps: Stamps, made: Mapping[str, np.ndarray]) -> Section | 
 
 
 def _verdicts(pixels: Mapping[str, Mapping[str, np.ndarray]], errors: Errors) -> list[Verdict]:
-    """The model against the strongest method without a network, measure by measure."""
+    """Return the model against the strongest method without a network, measure by measure."""
     out = []
     for score, least in (("PSNR", 1.0), ("SSIM stretched", 0.0)):
         (_, mine), *others = ((name, float(np.mean(found[score]))) for name, found in pixels.items())

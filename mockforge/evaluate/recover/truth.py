@@ -52,7 +52,7 @@ class Stamps:
 
 
 def read_stamps(dataset: str, split: str, limit: int) -> Stamps:
-    """The first samples of a split; InputError where the dataset is none of degraded images."""
+    """Return the first samples of a split; InputError where the dataset is none of degraded images."""
     data = load(dataset, split)
     scales = Scales.of(data)
     if not len(data):

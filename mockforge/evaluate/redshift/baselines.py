@@ -50,7 +50,7 @@ def baselines(pairs: Pairs) -> dict[str, np.ndarray]:
 
 
 def sersic_prediction(pairs: Pairs) -> np.ndarray:
-    """The analytic answer for a Sersic fit: (N,C,H,W) float32 in nJy."""
+    """Return the analytic answer for a Sersic fit: (N,C,H,W) float32 in nJy."""
     from mockforge.evaluate.redshift.sersic_fit import fit_sersics, paint
     from mockforge.photometry.cosmology import size_factor
 

@@ -159,7 +159,7 @@ def _explained(pairs: Pairs, errors: Errors) -> str:
 
 
 def _scores(errors: tuple[np.ndarray, ...], chosen: np.ndarray, bands: Sequence[int] | range) -> Row:
-    """Number, bias, scatter and median absolute error of flux and radius, and the misplaced light."""
+    """Return number, bias, scatter and median absolute error of flux and radius, and the misplaced light."""
     out: Row = {}
     for what, values in zip(("flux", "radius", _MEASURES[2]), errors, strict=True):
         found = values[chosen][:, list(bands)]
@@ -174,5 +174,5 @@ def _scores(errors: tuple[np.ndarray, ...], chosen: np.ndarray, bands: Sequence[
 
 
 def _verdicts(errors: Errors) -> list[Verdict]:
-    """The model against the strongest method without a network, measure by measure."""
+    """Return the model against the strongest method without a network, measure by measure."""
     return [beats_strongest(what, k, errors, _GAIN) for k, what in enumerate(_MEASURES)]

@@ -109,7 +109,7 @@ class _Problem:
         return p, best
 
     def power(self, which: Tensor) -> Tensor:
-        """The sum of the squared pixels, (N,)."""
+        """Return the sum of the squared pixels, (N,)."""
         return self.data[which].square().sum(dim=(1, 2)).clamp_min(1e-300)
 
     def left(self, p: Tensor, which: Tensor | slice) -> Tensor:
@@ -124,7 +124,7 @@ class _Problem:
         return dot / norm, (1 / (norm * self.weight)).sqrt()
 
     def derivatives(self, p: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """Normal matrix (N,6,6) and right side (N,6) of a step, the fluxes projected out."""
+        """Return the normal matrix (N,6,6) and right side (N,6) of a step, the fluxes projected out."""
         model = self.model(p)
         dot, norm = self._onto(model, which)
         flux = (dot / norm).clamp_min(0)
@@ -160,7 +160,7 @@ class _Problem:
 
 
 def _held(p: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The parameters within their limits."""
+    """Return the parameters within their limits."""
     low, high = (torch.tensor(v, dtype=p.dtype) for v in (_LOWEST, _HIGHEST))
     top = torch.tensor(
         [shape[1] - 1.0, shape[0] - 1.0, np.log(4.0 * max(shape)), *[np.inf] * 3], dtype=p.dtype

@@ -51,7 +51,7 @@ class Made:
 
 
 def read_pairs(dataset: str, split: str, limit: int = _LIMIT, spectra: Spectra | None = None) -> Pairs:
-    """The first `limit` pairs of a split. InputError where the dataset holds no pairs."""
+    """Return the first `limit` pairs of a split. InputError where the dataset holds no pairs."""
     data = load(dataset, split)
     data.needs(PAIR, "the evaluation of a redshifter")
     if not len(data):
@@ -80,7 +80,7 @@ def read_pairs(dataset: str, split: str, limit: int = _LIMIT, spectra: Spectra |
 
 
 def _truth_name(data: Dataset) -> str:
-    """The noiseless array behind `target`: itself, unless it was observed and another is kept."""
+    """Return the noiseless array behind `target`: itself, unless it was observed and another is kept."""
     first = data.sample(0)
     for name in ("target_psf", "target_clean"):
         if name in first and bool((first[name] == first["target"]).all()):
@@ -145,7 +145,7 @@ def _made(data: Dataset) -> Made:
 
 
 def _gaussian(attributes: dict[str, Any], end: str) -> Psf | None:
-    """A Gaussian of the recorded widths; None where there is no PSF."""
+    """Return a Gaussian of the recorded widths; None where there is no PSF."""
     keys = (f"psf_fwhm_{end}_arcsec", "psf_fwhm_arcsec")
     found = next((attributes[key] for key in keys if key in attributes), None)
     if found is None or not np.all(np.asarray(found) > 0):

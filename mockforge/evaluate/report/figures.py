@@ -29,7 +29,7 @@ def picture(rgb: np.ndarray) -> bytes:
 
 
 def plots(n: int, width: float = 3.6, height: float = 3.0, columns: int = 3):
-    """A figure of `n` axes without pyplot's global state: (figure, list of axes)."""
+    """Return a figure of `n` axes without pyplot's global state: (figure, list of axes)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -44,7 +44,7 @@ def plots(n: int, width: float = 3.6, height: float = 3.0, columns: int = 3):
 
 
 def png(figure) -> bytes:
-    """A matplotlib figure as a PNG."""
+    """Return a matplotlib figure as a PNG."""
     out = io.BytesIO()
     figure.savefig(out, format="png", metadata={"Software": None})
     return out.getvalue()
@@ -151,7 +151,7 @@ def noise_plots(noise: Noise, splits: Splits) -> bytes:
 
 
 def spectra(noise: Noise, splits: Splits) -> bytes:
-    """The logarithm of the two-dimensional noise power of both samples: a lattice shows as dots."""
+    """Return the logarithm of the two-dimensional noise power of both samples: a lattice shows as dots."""
     real, made = splits.generated[0]
     bands = real.sample.bands
     figure, axes = plots(2 * len(bands), 3.6, 3.4, columns=2)
@@ -197,7 +197,7 @@ def position_plots(splits: Splits, curves: Mapping[str, np.ndarray]) -> bytes:
 
 
 def closest_pairs(real: Sample, made: Sample, found: Nearest, n: int = 8) -> bytes:
-    """The generated objects nearest to the training field, each above its nearest training object."""
+    """Return the generated objects nearest to the training field, each above its nearest training object."""
     order = np.argsort(found.distance)[:n]
     top = [_rgb(made, int(found.rows[i]), real.rms) for i in order]
     low = [_rgb(real, int(found.match[i]), real.rms) for i in order]

@@ -45,8 +45,10 @@ def misplaced_light(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def beats_strongest(measure: str, k: int, errors: Errors, gain: float) -> Verdict:
-    """Whether the first method's median absolute error, `k` of `errors`, is smaller than that of any
-    other by the part `gain`."""
+    """Whether the first method beats every other by the part `gain`.
+
+    It is held to the median absolute error, `k` of `errors`.
+    """
     (_, mine), *others = ((name, float(np.nanmedian(np.abs(found[k])))) for name, found in errors.items())
     best, theirs = min(others, key=lambda one: one[1])
     rule = (
@@ -56,7 +58,7 @@ def beats_strongest(measure: str, k: int, errors: Errors, gain: float) -> Verdic
 
 
 def strongest(count: int) -> str:
-    """What a rule says of the method that a network is held against."""
+    """Return what a rule says of the method that a network is held against."""
     return f"the strongest of {count} non-neural baselines"
 
 

@@ -45,11 +45,11 @@ class Section:
         return all(v.passed for v in self.verdicts) if self.verdicts else None
 
     def columns(self) -> list[str]:
-        """The names of all columns, in the order in which they appear."""
+        """Return the names of all columns, in the order in which they appear."""
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
     def table(self) -> list[list[str]]:
-        """The rows as text, one list per row in the order of `columns()`."""
+        """Return the rows as text, one list per row in the order of `columns()`."""
         return [[as_text(row.get(name)) for name in self.columns()] for row in self.rows]
 
 
@@ -69,7 +69,7 @@ class Report:
         return all(known) if known else None
 
     def lines(self) -> list[str]:
-        """The report as lines of plain text: a table per section, then its verdicts."""
+        """Return the report as lines of plain text: a table per section, then its verdicts."""
         out = [self.title, ""]
         for section in self.sections:
             out.append(f"{section.title}: {verdict_word(section.passed)}".removesuffix(": "))
@@ -92,7 +92,7 @@ class Report:
             raise InputError(f"{out}: the report cannot be written ({error.strerror or error})") from error
 
     def as_json(self) -> str:
-        """The report without its pictures; numbers that are not finite become null."""
+        """Return the report without its pictures; numbers that are not finite become null."""
         sections = [
             {
                 "title": s.title,
@@ -122,7 +122,7 @@ def verdict_word(passed: bool | None) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A cell as text: four significant digits, empty for None and for what is not a number."""
+    """Return a cell as text: four significant digits, empty for None and for what is not a number."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool):

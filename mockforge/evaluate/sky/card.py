@@ -61,7 +61,7 @@ def with_kept(card: str, before: str) -> str:
 
 
 def within(png: bytes, most: int) -> bytes:
-    """A picture of two halves side by side, in 256 colours, each half cut until it has at most `most` bytes.
+    """Return a picture of two halves, in 256 colours, each half cut until it has at most `most` bytes.
 
     Raises ValueError where even the smallest cut is larger.
     """

@@ -125,14 +125,14 @@ def _tiles(pick: Pick, rms: np.ndarray, most: int, rng: np.random.Generator) -> 
 
 
 def _cutouts(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The cutouts that scores are given to: a grid without overlap; and the tile each is of."""
+    """Return the cutouts that scores are given to: a grid without overlap; and the tile each is of."""
     starts = range(0, tiles.shape[-1] - SIDE + 1, SIDE)
     grid = [tiles[..., y : y + SIDE, x : x + SIDE] for y in starts for x in starts]
     return np.concatenate(grid), np.tile(np.arange(len(tiles)), len(grid))
 
 
 def _train(tiles: np.ndarray, generated: np.ndarray, epochs: int, stream: Stream):
-    """A network trained on random crops, turned and flipped."""
+    """Return a network trained on random crops, turned and flipped."""
     import torch
 
     from mockforge.train.first_weights import first_weights

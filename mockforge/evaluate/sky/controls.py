@@ -35,7 +35,7 @@ _CROP = 384
 
 
 def controls_section(model: SganModel, side: int, seed: int, device: str) -> Section:
-    """Controls requested and obtained, on skies of `side` pixels of a model that paints noiseless skies.
+    """Compare controls requested and obtained, on noiseless skies of `side` pixels of a model.
 
     A control that the model lacks (its PSF or its pixel scale not known, no density taught) is
     named in the text and left out.

@@ -39,7 +39,7 @@ def ks_probability(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def completeness_limit(magnitude: np.ndarray) -> float:
-    """The magnitude at which the counts turn over: to it a sample is taken as complete.
+    """Return the magnitude at which the counts turn over: to it a sample is taken as complete.
 
     The mode of the histogram smoothed by a Gaussian of 0.2 mag; inf with fewer than 20 objects.
     """

@@ -181,7 +181,7 @@ def _painted(
     seed: int,
     device: str,
 ) -> tuple[Generated, dict[str, str]]:
-    """The model's sky over the reference's rows, and what to note of its noise."""
+    """Return the model's sky over the reference's rows, and what to note of its noise."""
     window, noise, noted = np.s_[rows[0] : rows[1]], None, "the model's own"
     if not model.clean:
         noted = "painted by the model with the sky"

@@ -66,7 +66,7 @@ class Pick:
         return np.concatenate([self.sample.rows[b] for b in self.blocks])
 
     def column(self, name: str) -> np.ndarray:
-        """A column of the objects in these blocks, float64."""
+        """Return a column of the objects in these blocks, float64."""
         return self.sample.table[name][self.rows].astype(np.float64)
 
     def again(self, rng: np.random.Generator) -> Pick:
@@ -99,15 +99,15 @@ class Compared:
     """The rest of the real field against the reference; NaN where the reference is the whole field."""
 
     def limit(self, margin: float, allowance: float = 0.0) -> float:
-        """The largest value that passes."""
+        """Return the largest value that passes."""
         return max(margin * self.percentile(95), allowance)
 
     def percentile(self, q: float) -> float:
-        """That of the floor; inf where the measure is not defined on the real field."""
+        """Return that of the floor; inf where the measure is not defined on the real field."""
         return float(np.percentile(self.floor, q)) if np.isfinite(self.floor).all() else float("inf")
 
     def row(self, name: str, band: str | None = None) -> Row:
-        """The measure as a row of a table."""
+        """Return the measure as a row of a table."""
         low, middle, high = (self.percentile(q) for q in (25, 50, 95))
         row: Row = {"measure": name} | ({"band": band} if band else {})
         row |= {"generated": self.value, "error": self.error}
@@ -121,7 +121,7 @@ class Compared:
 
 
 def interleaved(real: Sample, made: Sample, settings: Settings, rng: np.random.Generator) -> Splits:
-    """Sets of blocks of equal size; see the module's docstring."""
+    """Return sets of blocks of equal size; see the module's docstring."""
     reference, rest = np.flatnonzero(real.reference), np.flatnonzero(~real.reference)
     group = max(2, round(len(real.blocks) / len(reference)))
     halves = [_two(real, group, rng) for _ in range(settings.splits)]
@@ -141,7 +141,7 @@ def interleaved(real: Sample, made: Sample, settings: Settings, rng: np.random.G
 
 
 def compare(measure: Measure, splits: Splits, settings: Settings, rng: np.random.Generator) -> Compared:
-    """The measure of the generated sample (median over its pairs), bootstrapped error and floor."""
+    """Return the measure of the generated sample (median over its pairs), bootstrapped error and floor."""
     real, made = splits.generated[0]
     draws = [measure(real.again(rng), made.again(rng)) for _ in range(settings.bootstraps)]
     finite = [d for d in draws if np.isfinite(d)]
@@ -154,7 +154,7 @@ def compare(measure: Measure, splits: Splits, settings: Settings, rng: np.random
 
 
 def snake(blocks: np.ndarray) -> np.ndarray:
-    """An order of blocks (n, 3) in which the next one is a neighbour: along rows, to and fro."""
+    """Return an order of blocks (n, 3) in which the next one is a neighbour: along rows, to and fro."""
     _, row = np.unique(blocks[:, :2], axis=0, return_inverse=True)
     row = row.ravel()
     return np.lexsort((np.where(row % 2, -blocks[:, 2], blocks[:, 2]), row))
@@ -175,6 +175,9 @@ def _some(blocks: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
-    """The floor without what is not defined; one infinite value where nothing is, so that nothing fails."""
+    """Return the floor without what is not defined.
+
+    One infinite value where nothing is, so that nothing fails.
+    """
     kept = values[np.isfinite(values)]
     return kept if len(kept) else np.array([np.inf])

@@ -32,7 +32,7 @@ class Generated:
     """What is known of the network that painted them: `goals.goals_section` says what it asks for."""
 
     def ordered(self, bands: tuple[str, ...], unit: str) -> Generated:
-        """The same with the reference's bands in its order.
+        """Return the same with the reference's bands in its order.
 
         Raises InputError where a band is missing or the unit differs.
         """
@@ -71,7 +71,7 @@ def from_model(
     device: str,
     noise: RmsMap | None = None,
 ) -> Generated:
-    """A window of a model's sky, its corner on the network's lattice.
+    """Return a window of a model's sky, its corner on the network's lattice.
 
     `noise`: the local rms it is observed with, from its first pixel on, in place of the model's own.
     """
@@ -98,7 +98,7 @@ def from_model(
 
 
 def from_field(path: Path, how: dict[str, Any]) -> Generated:
-    """A generated field as a FITS file with all bands."""
+    """Return a generated field as a FITS file with all bands."""
     from mockforge.field.fits.read import read_field
 
     field = read_field(path, **how)

@@ -121,7 +121,7 @@ def _classifier(table: _Measured) -> Iterator[Row]:
 
 
 def _network(bands: int, model: Mapping[str, Any]) -> Iterator[Row]:
-    """The goals of the network itself, as far as they can be read off here."""
+    """Yield the goals of the network itself, as far as they can be read off here."""
     wanted = str(_BANDS)
     yield _row("bands", None, PUBLISHED_BANDS, {"generated": bands}, "", wanted, bands >= _BANDS)
     if (hours := model.get("hours")) is not None:

@@ -19,7 +19,7 @@ _FEWEST = MESH**2 // 4
 
 
 def local_rms(image: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
-    """The robust rms of the source-free sky in squares of MESH pixels, (band, ny, nx).
+    """Return the robust rms of the source-free sky in squares of MESH pixels, (band, ny, nx).
 
     `image` (band, y, x), flux; `mask` (y, x), true where a pixel must not be used. What lies above
     1.5 sigma is left out with its surroundings, as wherever this evaluation speaks of the sky.

@@ -1,4 +1,4 @@
-"""Memorisation: is a generated object a copy of one that was trained on?"""
+"""Memorisation: whether a generated object is a copy of one that was trained on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Nearest:
 def nearest(
     sample: Sample, rows: np.ndarray, training: Sample, candidates: np.ndarray, apart: bool
 ) -> Nearest:
-    """The nearest crop of the training objects, turned and flipped in all eight ways, shifted by a pixel.
+    """Return the nearest crop of the training objects, in all eight symmetries, shifted by a pixel.
 
     `apart`: both are of one image, and what overlaps the object itself does not count.
     """
@@ -122,7 +122,7 @@ def _judge(section: Section, generated: Nearest, floor: Nearest) -> None:
 
 
 def _queries(sample: Sample, rows: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-    """The objects' crops in sky rms, one array (n, pixels) per shift, and their sums of squares."""
+    """Return the objects' crops in sky rms, one array (n, pixels) per shift, and their sums of squares."""
     wide = np.stack([sample.stamp(int(r), SIZE + 2 * _SHIFT) for r in rows]) / sample.rms[None, :, None, None]
     shifts = [(dy, dx) for dy in range(2 * _SHIFT + 1) for dx in range(2 * _SHIFT + 1)]
     queries = [wide[..., dy : dy + SIZE, dx : dx + SIZE].reshape(len(rows), -1) for dy, dx in shifts]

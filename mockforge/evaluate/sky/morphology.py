@@ -165,7 +165,7 @@ def _statmorph() -> Any:
 
 
 def _scatter(values: np.ndarray) -> np.ndarray:
-    """Standard deviation per parameter between its 1st and 99th percentile: a failed fit cannot move it."""
+    """Return the standard deviation per parameter within its 1st to 99th percentile, against failed fits."""
     low, high = np.percentile(values, [1, 99], axis=0)
     return np.clip(values, low, high).std(axis=0)
 
@@ -175,7 +175,7 @@ def _draw(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _one(sample: Sample, means: list[np.ndarray], noise: list[float], row: int) -> list[float] | None:
-    """The parameters of one object, or None."""
+    """Return the parameters of one object, or None."""
     t, part = sample.table, int(sample.table["part"][row])
     y, x = round(float(t["y"][row])), round(float(t["x"][row]))
     half = int(

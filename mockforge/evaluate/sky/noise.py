@@ -55,7 +55,7 @@ class NoiseBlocks:
 
     @classmethod
     def of(cls, sample: Sample, rms: np.ndarray) -> NoiseBlocks:
-        """The sums of a sample; `rms` (band,) is the unit of its histogram."""
+        """Return the sums of a sample; `rms` (band,) is the unit of its histogram."""
         return cls(sample, *(np.stack(column) for column in zip(*_each(sample, rms), strict=True)))
 
 
@@ -152,7 +152,7 @@ class Noise:
         return float(spikes(self.at(pick).near[pick.blocks, band].mean(axis=0)).max())
 
     def in_phase(self, pick: Pick, band: int) -> float:
-        """The same of the mean pattern: power that keeps its phase from block to block, over chance.
+        """Return the same of the mean pattern: power that keeps its phase from block to block, over chance.
 
         1 on average for noise, distributed as an exponential; n times the share of the power
         that is in phase for n blocks.
@@ -180,7 +180,7 @@ def _ring_of(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def surroundings(spectrum: np.ndarray) -> np.ndarray:
-    """The 7 x 7 elements about 1/2, 1/4, 1/8, 1/16 cycles per pixel along y, then along x: (8, 7, 7).
+    """Return the 7 x 7 elements about 1/2, 1/4, 1/8, 1/16 cycles per pixel along y, then along x: (8, 7, 7).
 
     `spectrum` (side, side // 2 + 1) as `rfft2` orders it; a real image's power is the same at -f.
     """
@@ -234,7 +234,7 @@ def noise_section(noise: Noise, splits: Splits, settings: Settings, rng: np.rand
 
 
 def noise_of(real: Sample, made: Sample) -> Noise:
-    """The sums of both samples, in units of the real one's rms."""
+    """Return the sums of both samples, in units of the real one's rms."""
     return Noise({id(s): NoiseBlocks.of(s, real.rms) for s in (real, made)})
 
 

@@ -59,7 +59,7 @@ class Sample:
         return np.array([np.count_nonzero(~self.cut(self.masks, b)) for b in range(len(self.blocks))])
 
     def cut(self, arrays: Sequence[np.ndarray], block: int) -> np.ndarray:
-        """The pixels of a block in one of the lists of arrays; a view ending in (side, side)."""
+        """Return the pixels of a block in one of the lists of arrays; a view ending in (side, side)."""
         part, y, x = self.blocks[block]
         return arrays[part][..., y : y + self.side, x : x + self.side]
 
@@ -130,7 +130,7 @@ def measure_sample(
 
 
 def free_sky(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The image less its background (band, y, x), and where no source reaches (y, x).
+    """Return the image less its background (band, y, x), and where no source reaches (y, x).
 
     `mask` is true where a pixel must not be used; those, and what is not a number, are not free.
     """
@@ -186,7 +186,7 @@ class _Measured:
 
 
 def _usable(image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The image with zeros where it cannot be used, and where that is."""
+    """Return the image with zeros where it cannot be used, and where that is."""
     image = np.ascontiguousarray(image, dtype=np.float32)
     hidden: np.ndarray = np.asarray(~np.isfinite(image).all(axis=0))
     hidden = hidden if mask is None else hidden | mask
@@ -255,7 +255,7 @@ def _joined(found: list[_Measured]) -> dict[str, np.ndarray]:
 
 
 def _block_of(table: dict[str, np.ndarray], blocks: np.ndarray, side: int) -> np.ndarray:
-    """The block each object's centre lies in, or -1."""
+    """Return the block each object's centre lies in, or -1."""
     out = np.full(len(table["x"]), -1)
     for i, (part, y, x) in enumerate(blocks):
         inside = (table["part"] == part) & (table["y"] >= y - 0.5) & (table["y"] < y + side - 0.5)

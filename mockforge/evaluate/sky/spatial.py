@@ -99,7 +99,7 @@ def clustering_in(
 
 
 def halves(windows: list[tuple[int, int, int, int, int]]) -> list[list[tuple[int, int, int, int, int]]]:
-    """The left and the right half of every window."""
+    """Return the left and the right half of every window."""
     left = [(p, y0, y1, x0, (x0 + x1) // 2) for p, y0, y1, x0, x1 in windows]
     right = [(p, y0, y1, (x0 + x1) // 2, x1) for p, y0, y1, x0, x1 in windows]
     return [left, right]

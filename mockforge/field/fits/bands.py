@@ -35,7 +35,7 @@ class Plane:
 
 
 def find_planes(paths: Sequence[str | Path], extensions: Any, bands: Sequence[str] | None) -> list[Plane]:
-    """The bands in the files, in order; see `read_field`."""
+    """Return the bands in the files, in order; see `read_field`."""
     wanted = [extensions] if isinstance(extensions, (int, str)) else list(extensions or [])
     planes: list[Plane] = []
     for i, given in enumerate(paths):
@@ -94,7 +94,7 @@ def _named(path: Path, units: list[Hdu], wanted: int | str) -> Hdu:
 
 
 def _several(path: Path, alike: list[Hdu]) -> str:
-    """The sentence on images of one name: chips or exposures, of which one has to be chosen."""
+    """Return the sentence on images of one name: chips or exposures, of which one has to be chosen."""
     listed = ", ".join(f"{u.index} ({u.name},{u.version})" for u in alike)
     typed = " or ".join(f"{path.name}[{u.index}]" for u in alike[:2])
     return (
@@ -105,7 +105,7 @@ def _several(path: Path, alike: list[Hdu]) -> str:
 
 
 def _chosen(path: Path, units: list[Hdu], files: int, bands: Sequence[str] | None) -> list[Hdu]:
-    """The science images of a file, where the user named no extension."""
+    """Return the science images of a file, where the user named no extension."""
     images = [u for u in units if len(u.shape) >= 2]
     if not images:
         held = ", ".join(str(u) for u in units)
@@ -135,7 +135,7 @@ def _chosen(path: Path, units: list[Hdu], files: int, bands: Sequence[str] | Non
 
 
 def _bands_among(path: Path, science: list[Hdu], images: list[Hdu]) -> list[Hdu]:
-    """The images that say which band they are; InputError where some do not."""
+    """Return the images that say which band they are; InputError where some do not."""
     own = [_own_band(path, u) for u in science]
     doubtful = [
         u
@@ -166,7 +166,7 @@ def _listed(units: list[Hdu]) -> str:
 
 
 def _own_band(path: Path, unit: Hdu) -> str | None:
-    """The band that the extension's own header names; the primary's is that of all."""
+    """Return the band that the extension's own header names; the primary's is that of all."""
     with opened(path) as units:
         return _band_card(Cards([units[unit.index].header]))
 

@@ -42,7 +42,7 @@ class Noise:
 
 
 def find(plane: Plane, units: list[Hdu], name: str, kinds: Iterable[str], shared: bool) -> Hdu | None:
-    """The extension of one of these kinds that belongs to a band: g of G_RMS, RMS_g, or RMS alone.
+    """Return the extension of one of these kinds that belongs to a band: g of G_RMS, RMS_g, or RMS alone.
 
     `shared`: whether one extension without the band's name is that of all bands of the file.
     """
@@ -73,7 +73,7 @@ def find(plane: Plane, units: list[Hdu], name: str, kinds: Iterable[str], shared
 def mask_of(
     plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool, asked: Sequence[str | int] | None
 ) -> Mask | None:
-    """The mask in the band's file; None where there is none. Errors as `read_mask`."""
+    """Return the mask in the band's file; None where there is none. Errors as `read_mask`."""
     size = plane.hdu.shape[-2:]
     found = find(plane, units, name, MASKS, shared=True)
     if found is None:
@@ -94,7 +94,7 @@ def mask_of(
 
 
 def noise_of(plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool) -> Noise:
-    """The noise that the band's file holds. `alone`: whether it is the only band of its file.
+    """Return the noise that the band's file holds. `alone`: whether it is the only band of its file.
 
     Where it is no number above 0, or a million times that of other pixels, nothing was observed.
     InputError where errors are in another flux unit than the image.

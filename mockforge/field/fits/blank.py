@@ -91,8 +91,10 @@ def _is_mark(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
 
 
 def _holes(band: np.ndarray, here: np.ndarray, left_out: np.ndarray) -> np.ndarray:
-    """Groups of pixels that are exactly 0 in an image where no other value comes twice, or whose sky
-    is far above 0: nothing but a gap is so, however narrow (trails, columns in part, small holes)."""
+    """Find pixels that are exactly 0 where no other value comes twice, or where the sky is far above 0.
+
+    Nothing but a gap is so, however narrow (trails, columns in part, small holes).
+    """
     from scipy.ndimage import label
 
     none = np.zeros_like(here)
@@ -111,7 +113,10 @@ def _holes(band: np.ndarray, here: np.ndarray, left_out: np.ndarray) -> np.ndarr
 
 
 def _region(band: np.ndarray, value: float, here: np.ndarray, bad: np.ndarray) -> np.ndarray | None:
-    """The connected regions of one value that the noise of the rest cannot make; None where none are."""
+    """Return the connected regions of one value that the noise of the rest cannot make.
+
+    None where none are.
+    """
     from scipy.ndimage import binary_dilation
 
     if np.count_nonzero(here) < min(_SIDE**2, *here.shape) or not _apart(band, value, here | bad):
@@ -150,8 +155,10 @@ def _eroded(region: np.ndarray, side: int, beyond: bool = False) -> np.ndarray:
 
 
 def _side_for(chance: float, pixels: int) -> int:
-    """Odd side of a square that independent pixels of this chance fill once in a million images; twice that
-    where they are many, since neighbours of resampled noise are alike."""
+    """Return the odd side of a square that independent pixels of this chance fill once in a million images.
+
+    Twice that where they are many, since neighbours of resampled noise are alike.
+    """
     if chance <= 0.02:
         return _SIDE
     if chance > 0.97:

@@ -57,7 +57,7 @@ class Hdu:
 
 
 def walk(path: Path) -> list[Hdu]:
-    """The units of a FITS file (plain, .gz or .bz2).
+    """Return the units of a FITS file (plain, .gz or .bz2).
 
     Raises InputError where the file is missing, not FITS, truncated, or a header is impossible.
     """
@@ -130,7 +130,7 @@ def _units(
 
 
 def _header(path: Path, stream: IO[Any] | gzip.GzipFile, index: int) -> dict[str, str] | None:
-    """The structural cards of the next header, or None where the file ends."""
+    """Return the structural cards of the next header, or None where the file ends."""
     cards: dict[str, str] = {}
     for block_number in range(_LONGEST_HEADER):
         block = stream.read(_BLOCK)
@@ -270,7 +270,9 @@ def _end(path: Path, size: int, changed_ns: int) -> int:
 
 
 def _bounded(path: Path) -> IO[bytes] | None:
-    """A packed file unpacked, or one with a long tail cut, up to the end of its last unit; None for others.
+    """Return a packed file unpacked, or one with a long tail cut, up to the end of its last unit.
+
+    None for others.
 
     Astropy looks for a further header to the very end, and anything may follow the last unit.
     """
@@ -288,7 +290,7 @@ def _bounded(path: Path) -> IO[bytes] | None:
 
 @contextlib.contextmanager
 def opened(path: Path, memmap: bool = False) -> Iterator[Any]:
-    """The file's HDUList; whatever astropy raises over it becomes an InputError naming the file."""
+    """Open the file's HDUList; whatever astropy raises over it becomes an InputError naming the file."""
     from astropy.io import fits
 
     bounded = _bounded(path)
@@ -315,11 +317,11 @@ class Cards:
         self.headers = headers
 
     def __call__(self, key: str) -> Any:
-        """The card's value."""
+        """Return the card's value."""
         return next(iter(self.values(key)), None)
 
     def values(self, key: str) -> list[Any]:
-        """The card's value in each header that has it, the extension's first."""
+        """Return the card's value in each header that has it, the extension's first."""
         from astropy.io.fits import VerifyError
         from astropy.io.fits.card import Undefined
 
@@ -334,7 +336,7 @@ class Cards:
         return found
 
     def comment(self, key: str) -> str:
-        """What stands behind the value; empty where there is nothing."""
+        """Return what stands behind the value; empty where there is nothing."""
         for header in self.headers:
             try:
                 if key in header:
@@ -345,5 +347,5 @@ class Cards:
 
 
 def cards_of(units: Any, index: int) -> Cards:
-    """The cards of one extension, then of the primary."""
+    """Return the cards of one extension, then of the primary."""
     return Cards([units[index].header] + ([units[0].header] if index else []))

@@ -15,7 +15,7 @@ CLOSE = 0.05
 
 
 def without_tables(wcs: Any, where: str) -> Any:
-    """The WCS with its lookup tables and SIP as one SIP; as it is where it has no tables.
+    """Return the WCS with its lookup tables and SIP as one SIP; as it is where it has no tables.
 
     Raises InputError where no polynomial up to order 6 comes within 0.05 pixel. Shupe et al. 2005,
     ASP Conf. Ser. 347, 491.

@@ -70,7 +70,7 @@ def is_beside(name: str) -> bool:
 
 
 def beside_by_file_name(stem: str) -> str:
-    """What a file is by its name's last word where it is no image of the sky; else empty.
+    """Return what a file is by its name's last word where it is no image of the sky; else empty.
 
     f160w_rms, coadd-wht, g.mask.
     """

@@ -86,7 +86,7 @@ def flux_unit(given: object) -> FluxUnit:
 
 
 def _without_area(text: str) -> tuple[str, Literal["pixel", "sr", "beam"], float]:
-    """The unit without what it is per, and the steradian or beam in that."""
+    """Return the unit without what it is per, and the steradian or beam in that."""
     found = (_PER_SR.search(text), _PER_ARCSEC2.search(text), _PER_BEAM.search(text.lower()))
     if found[0]:
         return text[: found[0].start()], "sr", 1.0
@@ -114,7 +114,7 @@ def _counts(text: str, spaced: str) -> bool | None:
 
 
 def _by_astropy(shown: str, text: str, per: Literal["pixel", "sr", "beam"]) -> FluxUnit:
-    """What astropy's unit parser makes of it, where it is a flux density."""
+    """Return what astropy's unit parser makes of it, where it is a flux density."""
     from astropy import units as u
 
     from mockforge.field.fits.check import quiet

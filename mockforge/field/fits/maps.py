@@ -13,7 +13,7 @@ from mockforge.field.fits.masks import Mask, read_mask
 
 
 def read_map(name: str, shape: Sequence[int]) -> np.ndarray:
-    """The only image of a file (or of `name.fits[EXT]`), float64 (y, x) of that shape."""
+    """Return the only image of a file (or of `name.fits[EXT]`), float64 (y, x) of that shape."""
     path, unit = _only_image(name, shape)
     with opened(path) as hdus:
         values = np.array(hdus[unit.index].data)
@@ -23,7 +23,7 @@ def read_map(name: str, shape: Sequence[int]) -> np.ndarray:
 
 
 def read_mask_file(name: str, shape: Sequence[int], asked: Sequence[str | int] | None) -> Mask:
-    """The mask in a file of its own; errors as `read_mask`."""
+    """Return the mask in a file of its own; errors as `read_mask`."""
     path, unit = _only_image(name, shape)
     with opened(path) as hdus:
         values = np.array(hdus[unit.index].data).reshape(tuple(shape))

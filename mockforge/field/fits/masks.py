@@ -56,7 +56,7 @@ class Mask:
 def read_mask(
     values: np.ndarray, card: Cards, name: str, where: str, asked: Sequence[str | int] | None = None
 ) -> Mask:
-    """The unusable pixels of an extension that holds a mask.
+    """Return the unusable pixels of an extension that holds a mask.
 
     `asked`: the bits that the user names, or "all", or "none". Without it: planes that the header
     names (MP_*, MSKNAM*), the DQ of HST and JWST, the MSK of DES, and a mask of 0 and 1.

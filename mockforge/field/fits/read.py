@@ -56,26 +56,40 @@ def read_field(
     """Read aligned bands as a Field in nJy, or in the file's own unit where no zeropoint is known.
 
     Parameters
-    - `files`: one file per band, or one file whose extensions or planes are the bands; `.fz`,
-      `.gz`, tile-compressed, integer and scaled images are understood. `name.fits[SCI]` names
-      an extension of one file.
-    - `bands`: their names, in order; default from BAND, FILTER or EXTNAME, else the file names.
-    - `extensions`: names or numbers: one for all files, one per file, or the bands of one file.
-    - `zeropoint`: AB magnitude of pixel value 1, one for all bands or one per band; it goes
-      before units and zeropoints of the headers.
-    - `pixel_scale_arcsec`: where neither WCS nor header gives it.
-    - `mask_bits`: the bits of a mask that make a pixel unusable, by number (from 0) or by the
-      names that the header gives them; "all" or "none". Default: the known planes of defects.
-    - `require_njy`: raise where the flux unit of a band is unknown.
+    ----------
+    files
+        One file per band, or one file whose extensions or planes are the bands; `.fz`, `.gz`,
+        tile-compressed, integer and scaled images are understood. `name.fits[SCI]` names an extension
+        of one file.
+    bands
+        Their names, in order; default from BAND, FILTER or EXTNAME, else the file names.
+    extensions
+        Names or numbers: one for all files, one per file, or the bands of one file.
+    zeropoint
+        AB magnitude of pixel value 1, one for all bands or one per band; it goes before units and
+        zeropoints of the headers.
+    pixel_scale_arcsec
+        Side of a pixel, where neither WCS nor header gives it.
+    mask_bits
+        The bits of a mask that make a pixel unusable, by number (from 0) or by the names that the header
+        gives them; "all" or "none". Default: the known planes of defects.
+    require_njy
+        Raise where the flux unit of a band is unknown.
 
-    NaN, infinite and BLANK pixels of any band, values beyond 1e30, defects of a mask beside the
-    band (MASK, DQ, ...), marks such as -9999, connected regions of one value in a noisy image, and
-    weights of 0 become `mask`; the image is 0 there. Errors, variances and inverse variances
-    beside the bands become `variance`. `origin` says where each of these facts comes from.
+    Returns
+    -------
+    Field
+        NaN, infinite and BLANK pixels of any band, values beyond 1e30, defects of a mask beside the band
+        (MASK, DQ, ...), marks such as -9999, connected regions of one value in a noisy image, and weights
+        of 0 become `mask`; the image is 0 there. Errors, variances and inverse variances beside the bands
+        become `variance`. `origin` says where each of these facts comes from.
 
-    Raises InputError: missing, truncated or damaged file, no image, wrong dimensions, bands of
-    different shape or not aligned, all NaN, constant, too small, unusable zeropoint or WCS, and
-    where the meaning of what is there is not known: then the sentence says what to type.
+    Raises
+    ------
+    InputError
+        Missing, truncated or damaged file, no image, wrong dimensions, bands of different shape or not
+        aligned, all NaN, constant, too small, unusable zeropoint or WCS, and where the meaning of what is
+        there is not known: then the sentence says what to type.
     """
     paths = [files] if isinstance(files, (str, Path)) else list(files)
     if not paths:
@@ -197,7 +211,7 @@ def _read(
     scale: float | None,
     bits: Sequence[str | int] | None,
 ) -> _Band:
-    """The raw pixels and what the headers say."""
+    """Return the raw pixels and what the headers say."""
     path, hdu = plane.path, plane.hdu
     mapped = not any(u.scaled for u in units) and path.suffix not in (".gz", ".bz2")
     where = f"{path}[{hdu.index}]"
@@ -273,7 +287,7 @@ def _check_values(plane: Plane, image: np.ndarray) -> None:
 
 
 def _provenance(units: Any) -> dict[str, Any]:
-    """The cards a Field was written with, where mockforge wrote the file."""
+    """Return the cards a Field was written with, where mockforge wrote the file."""
     header = units[0].header
     if not str(header.get("CREATOR", "")).startswith("mockforge"):
         return {}

@@ -45,7 +45,7 @@ class Zeropoint:
 def zeropoint_of(
     card: Cards, where: str, pixel_area_sr: float | None = None, given: float | None = None
 ) -> Zeropoint:
-    """The zeropoint of an image.
+    """Return the zeropoint of an image.
 
     `given`, the user's, goes before the header's. Else, in order: a flux unit in BUNIT (with the
     pixel's solid angle where it is a surface brightness); a zeropoint card; FLUXMAG0; HST's

@@ -23,7 +23,7 @@ _NEAR_INFRARED = re.compile(r"(?:[A-Z]+[ _-]+)?(?:J|H|K[SP]?|K_S|K[-_ ]?SHORT|K[
 
 
 def mission(card: Cards) -> str | None:
-    """The instrument with zeropoints in Vega magnitudes that took the image, as named in `OFFSETS`."""
+    """Return the instrument with zeropoints in Vega magnitudes that took the image, as named in `OFFSETS`."""
     words = {key: str(card(key) or "").upper() for key in ("TELESCOP", "INSTRUME", "ORIGIN", "SURVEY")}
     said = " ".join(words.values())
     unwise = any(card(key) is not None for key in ("UNW_VER", "UNW_SKY", "UNW_SKYS"))
@@ -46,7 +46,10 @@ def near_infrared(card: Cards) -> bool:
 
 
 def of_johnson(card: Cards) -> str | None:
-    """The filter where it is of Johnson's or Cousins' system, whose zeropoints are as often Vega as AB."""
+    """Return the filter where it is of Johnson's or Cousins' system.
+
+    Zeropoints of these are as often Vega as AB.
+    """
     for key in ("FILTER", "BAND", "FILTER1", "FILTER2"):
         text = str(card(key) or "").strip()
         if re.fullmatch(r"[UBVRI]([ _-]*(band|filter))?|(?i:.*(johnson|bessell?|cousins).*)", text):

@@ -51,7 +51,10 @@ def pixels_of_sky(wcs: Any, ra: Any, dec: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _frame(wcs: Any) -> Any:
-    """The astropy frame of a WCS; None where its numbers are ICRS, or FK5 of J2000 (0.03 arcsec off)."""
+    """Return the astropy frame of a WCS.
+
+    None where its numbers are ICRS, or FK5 of J2000 (0.03 arcsec off).
+    """
     from astropy.coordinates import FK5, ICRS
     from astropy.wcs.utils import wcs_to_celestial_frame
 
@@ -61,7 +64,7 @@ def _frame(wcs: Any) -> Any:
 
 
 def written(wcs: Any) -> Any:
-    """The cards of a WCS, an `astropy.io.fits.Header`.
+    """Return the cards of a WCS, an `astropy.io.fits.Header`.
 
     Raises InputError where they would not say the same to 0.01 pixel: what a header of its own
     cannot hold (lookup tables).
@@ -88,7 +91,7 @@ def written(wcs: Any) -> Any:
 
 
 def read_wcs(path: Path, units: Any, index: int, given: float | None) -> tuple[Any, float | None, str]:
-    """The celestial WCS, its pixel scale in arcsec, and where the scale is from.
+    """Return the celestial WCS, its pixel scale in arcsec, and where the scale is from.
 
     (None, None, "") where there is none. `given` is the user's pixel scale, which settles what the
     header leaves open. Raises InputError where the WCS is unusable, contradicts itself, or has
@@ -137,7 +140,7 @@ def read_wcs(path: Path, units: Any, index: int, given: float | None) -> tuple[A
 
 
 def _header_with_wcs(units: Any, index: int) -> tuple[Any, str]:
-    """The header that holds the WCS: the extension's, else that of a primary without pixels, in words."""
+    """Return which header holds the WCS: the extension's, else that of a primary without pixels."""
     own, primary = units[index].header, units[0].header
     if "CTYPE1" in own:
         return own, ""
@@ -149,7 +152,7 @@ def _header_with_wcs(units: Any, index: int) -> tuple[Any, str]:
 def scale_of(
     card: Cards, where: str, wcs_scale: float | None, by: str, given: float | None
 ) -> tuple[float | None, str]:
-    """The pixel scale in arcsec from the user's word, the WCS and the header's cards, and its origin.
+    """Return the pixel scale in arcsec from the user's word, the WCS and the header's cards, and its origin.
 
     Raises InputError where two of them disagree.
     """
@@ -192,7 +195,7 @@ def _unusable(path: Path, index: int, reason: str) -> InputError:
 
 
 def _celestial(header: Any, units: Any, where: str) -> Any:
-    """The two celestial axes, longitude first, without lookup tables; None where there are none."""
+    """Return the two celestial axes, longitude first, without lookup tables; None where there are none."""
     from astropy.wcs import WCS
 
     _check_reference(header, where)
@@ -246,7 +249,7 @@ def _check_reference(header: Any, where: str) -> None:
 
 
 def _known_frame(header: Any) -> Any:
-    """The header with its frame as the standard spells it: ' icrs' is ICRS."""
+    """Return the header with its frame as the standard spells it: ' icrs' is ICRS."""
     given = header.get("RADESYS")
     if not isinstance(given, str) or given == given.strip().upper():
         return header
@@ -256,7 +259,7 @@ def _known_frame(header: Any) -> Any:
 
 
 def _longitude_first(wcs: Any) -> Any:
-    """The same WCS with its world axes exchanged; pixels keep theirs."""
+    """Return the same WCS with its world axes exchanged; pixels keep theirs."""
     from astropy.wcs import WCS
 
     w = wcs.wcs
@@ -277,7 +280,7 @@ def _longitude_first(wcs: Any) -> Any:
 
 
 def _linear(header: Any) -> tuple[float | None, str]:
-    """The pixel scale of axes in arcsec, arcmin or degrees that are on no sphere."""
+    """Return the pixel scale of axes in arcsec, arcmin or degrees that are on no sphere."""
     from astropy import units as u
 
     scales = []
@@ -339,7 +342,7 @@ def _check_matrix(header: Any, where: str, given: float | None) -> None:
 
 
 def _pixel(wcs: Any, shape: tuple[int, ...], path: Path, index: int) -> tuple[float, np.ndarray, float]:
-    """The pixel's scale, both sides in arcsec, and the angle between its axes, in the image's middle."""
+    """Return both sides of the pixel in arcsec and the angle between its axes, in the image's middle."""
     from astropy.wcs.utils import proj_plane_pixel_scales
 
     with quiet():

@@ -27,7 +27,7 @@ _OF_A_SECOND = re.compile(
 
 
 def of_casu(card: Cards, value: float, source: str | None, where: str) -> InputError:
-    """The sentence on MAGZPT of VISTA and UKIRT, with the number as far as it is known."""
+    """Return the sentence on MAGZPT of VISTA and UKIRT, with the number as far as it is known."""
     offset, exposure = to_ab(card, source), card("EXPTIME")
     words = "plus 2.5 log10 of the exposure time and m_AB - m_Vega of the band"
     if offset is not None and positive(exposure):
@@ -83,13 +83,15 @@ def unlisted(card: Cards) -> str:
 
 
 def mag(value: float | None) -> str:
+    """Return a magnitude as text, "none" for None."""
     return f"{value:.6g}" if value is not None else "none"
 
 
 def positive(value: Any) -> bool:
+    """Whether the value is a finite number above 0."""
     return is_number(value) and value > 0
 
 
 def is_number(value: Any) -> bool:
-    """A finite number that is no bool."""
+    """Whether the value is a finite number, and no bool."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -28,7 +28,7 @@ class Photometry:
 
 
 def read_table(path: Path) -> Any:
-    """A table as astropy reads it, its format told by its name. InputError where it cannot be read."""
+    """Return a table as astropy reads it, its format told by its name. InputError where it cannot be read."""
     from astropy.table import Table
 
     from mockforge.field.fits.check import quiet
@@ -48,7 +48,7 @@ def read_table(path: Path) -> Any:
 
 
 def _lines(path: Path) -> tuple[list[str]]:
-    """The rows of a CSV file, with commas: comments, a byte order mark and semicolons are undone."""
+    """Return the rows of a CSV file, with commas: comments, a byte order mark and semicolons are undone."""
     import csv
 
     text = path.read_bytes().decode("utf-8-sig")
@@ -72,7 +72,10 @@ _FORMATS = {
 
 
 def _match(table: Any, name: str, where: str) -> str | None:
-    """The column of this name, else the one of this name in another case. InputError where several are."""
+    """Return the column of this name, else the one of this name in another case.
+
+    InputError where several are.
+    """
     names = list(getattr(table, "colnames", ()))
     if name in names:
         return name
@@ -88,12 +91,12 @@ def has(table: Any, name: str) -> bool:
 
 
 def get(table: Any, name: str) -> Any:
-    """A column that is there, whatever the case of its name."""
+    """Return a column that is there, whatever the case of its name."""
     return table[_match(table, name, "the table")]
 
 
 def column(table: Any, name: str, where: str) -> Any:
-    """A column, whatever the case of its name. InputError names the nearest, or two that are alike."""
+    """Return a column, whatever the case of its name. InputError names the nearest, or two that are alike."""
     found = _match(table, name, where)
     if found is None:
         raise InputError(f"{where}: no column {name!r}{nearest(name, table.colnames)}")
@@ -110,7 +113,10 @@ def blank(cell: Any) -> bool:
 
 
 def numbers(values: Any, where: str = "the column") -> np.ndarray:
-    """A column as float64, NaN where a cell is empty. InputError names the row of one that is no number."""
+    """Return a column as float64, NaN where a cell is empty.
+
+    InputError names the row of one that is no number.
+    """
     mask = np.ma.getmaskarray(np.ma.asarray(values))
     plain = np.ma.getdata(np.ma.asarray(values))
     if plain.dtype.kind in "iufb":
@@ -136,7 +142,7 @@ _FAR = 15.0
 
 
 def known_redshifts(values: Any, name: str, where: str) -> np.ndarray:
-    """A column of redshifts, NaN where unknown: empty, 0 and below, or a row of nines as -99 and 99.
+    """Return a column of redshifts, NaN where unknown: empty, 0 and below, or a row of nines as -99 and 99.
 
     InputError for a number that is no redshift.
     """
@@ -184,5 +190,5 @@ def fluxes(
 
 
 def text(value: Any) -> str:
-    """A cell as a word."""
+    """Return a cell as a word."""
     return (value.decode() if isinstance(value, bytes) else str(value)).strip()

@@ -38,7 +38,7 @@ class Clean:
 
 
 def cut_out(cutout: Cutout, electrons_per_njy: float) -> Clean | None:
-    """A galaxy of one band without its sky; None where nothing stands out of it.
+    """Return a galaxy of one band without its sky; None where nothing stands out of it.
 
     Its outline is where the image, smoothed by 2 pixels, is above 1.5 times the rms of the smoothed
     rim, joined to the brightest pixel near the middle, and 3 pixels more. Its light is the median on
@@ -152,7 +152,10 @@ def _profile(image: np.ndarray, radius: _Radius, rms: float) -> tuple[np.ndarray
 
 
 def _standing_out(image: np.ndarray, noise: np.ndarray, rim: np.ndarray) -> np.ndarray:
-    """What of an image stands out of its noise, scale by scale; `noise` (y, x) over that of the rim."""
+    """Return what of an image stands out of its noise, scale by scale.
+
+    `noise` (y, x) over that of the rim.
+    """
     from scipy.ndimage import convolve1d
 
     out, rest = np.zeros_like(image), image
@@ -171,7 +174,7 @@ def _standing_out(image: np.ndarray, noise: np.ndarray, rim: np.ndarray) -> np.n
 
 
 def _outline(smooth: np.ndarray, level: float) -> np.ndarray | None:
-    """The galaxy's own pixels; None where none is bright enough."""
+    """Return the galaxy's own pixels; None where none is bright enough."""
     from scipy.ndimage import binary_dilation, binary_fill_holes, label
 
     h, w = smooth.shape

@@ -60,7 +60,7 @@ class Galaxies(Protocol):
     """(G,) redshift of each, NaN where it is not known and has to be drawn."""
 
     def cutout(self, i: int) -> Cutout:
-        """The i-th galaxy. InputError where its file cannot be used."""
+        """Return the i-th galaxy. InputError where its file cannot be used."""
         ...
 
 
@@ -87,7 +87,7 @@ class Cleaning:
 
 
 def cleaned(cutout: Cutout, rule: Cleaning, pixel_scale_arcsec: float) -> Cutout:
-    """The cutout without sky and neighbours as `rule` says, centred on its galaxy.
+    """Return the cutout without sky and neighbours as `rule` says, centred on its galaxy.
 
     Masked pixels are filled as neighbours are. InputError, naming the cutout, where it cannot be
     measured.
@@ -137,7 +137,7 @@ def mirrored(image: np.ndarray, bad: np.ndarray, centre: tuple[float, float]) ->
 
 
 def on_wider_sky(cutout: Cutout, margin: int, stream: Stream) -> Cutout:
-    """The cutout with `margin` pixels of sky added on each side: noise like that of its edges.
+    """Return the cutout with `margin` pixels of sky added on each side: noise like that of its edges.
 
     Without it a stamp wider than the cutout would show where the noise ends. The noise has the
     cutout's rms, or that of its outermost pixels where that is far less, and up to three pixels
@@ -217,7 +217,7 @@ def turned(image: np.ndarray, turn: int) -> np.ndarray:
 
 
 def turned_cutout(cutout: Cutout, turn: int) -> Cutout:
-    """The cutout and its PSF in another orientation."""
+    """Return the cutout and its PSF in another orientation."""
     (x, y), (h, w) = cutout.centre, cutout.image.shape[-2:]
     x, y = (w - 1 - x if turn & 1 else x), (h - 1 - y if turn & 2 else y)
     return replace(

@@ -73,7 +73,7 @@ def draw(cfg: RedshiftImages, galaxies: Galaxies, batch: Batch, stream: Stream) 
 def shared_out(
     count: int, splits: Mapping[str, float], split: str, seed: int, ordered: bool = False
 ) -> np.ndarray:
-    """The galaxies of one split, by its share; every galaxy belongs to one split alone.
+    """Return the galaxies of one split, by its share; every galaxy belongs to one split alone.
 
     Dealt at random by the seed, or in their order where neighbours are to stay together.
     InputError where there are fewer galaxies than splits.
@@ -96,7 +96,7 @@ def shared_out(
 
 
 def _usable(cfg: RedshiftImages, galaxies: Galaxies) -> np.ndarray:
-    """The galaxies that can have a z_out above their own redshift."""
+    """Return the galaxies that can have a z_out above their own redshift."""
     kind, values = cfg.z_out.kind, cfg.z_out.values
     highest = np.inf
     if kind in ("fixed", "choice"):

@@ -73,7 +73,7 @@ class FileGalaxies:
         object.__setattr__(self, "bands", bands_of(self.bands))
 
     def files_read(self) -> dict[str, Path]:
-        """The catalogue, and the images that it names."""
+        """Return the catalogue, and the images that it names."""
         return _files_named(self, stamp(self.catalogue))
 
     def origins(self) -> dict[str, str]:
@@ -129,7 +129,7 @@ class FileCatalogue:
         return _read(self._files(i), tuple(stamp(f) for f in self._files(i)), self.rule)
 
     def cutout(self, i: int) -> Cutout:
-        """The i-th galaxy, cleaned. InputError where its files cannot be used or do not hold it."""
+        """Return the i-th galaxy, cleaned. InputError where its files cannot be used or do not hold it."""
         field = self._field(i)
         name = self.title[i]
         if not np.isclose(field.pixel_scale_arcsec or 0, self.pixel_scale_arcsec, rtol=1e-3):
@@ -192,6 +192,6 @@ def _cached_field(files: tuple[str, ...], stamps: tuple[Any, ...], how: tuple[An
 
 
 def _read(files: tuple[str, ...], stamps: tuple[Any, ...], rule: FileGalaxies) -> Field:
-    """A file's bands, kept for the galaxies that share it; `stamps` tells changed files."""
+    """Return a file's bands, kept for the galaxies that share it; `stamps` tells changed files."""
     how = (rule.bands, rule.extensions, rule.zeropoint, rule.pixel_scale_arcsec)
     return _cached_field(files, stamps, how)

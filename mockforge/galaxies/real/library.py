@@ -77,14 +77,15 @@ class Library:
         return np.array([*(text(v) for v in self.catalogue.rows["IDENT"][self.row]), ""])
 
     def _clean(self, i: int) -> Clean:
-        """The i-th galaxy."""
+        """Return the i-th galaxy."""
         found = cut_out(self.catalogue.cutout(int(self.row[i])), self.rule.electrons_per_njy)
         assert found is not None
         return found
 
     def chosen(self, magnitude: np.ndarray, r_e: np.ndarray, q: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """For galaxies of a magnitude (in `band`), r_e (arcsec) and axis ratio, all (N,), one of the
-        `rule.nearest` that look most alike, by u in [0, 1).
+        """Return one of the `rule.nearest` pictures that look most alike, by u in [0, 1), for each galaxy.
+
+        The galaxies are given by magnitude (in `band`), r_e (arcsec) and axis ratio, all (N,).
         """
         mine = np.stack([self.magnitude, np.log(self.r_e), self.axis_ratio], axis=1) / _LOOK
         theirs = np.stack([magnitude, np.log(r_e), q], axis=1) / _LOOK
@@ -118,7 +119,7 @@ class Library:
 
 
 def library(rule: RealStamps) -> Library:
-    """The library of a rule, kept as long as its files do not change."""
+    """Return the library of a rule, kept as long as its files do not change."""
     return _library(rule, tuple(stamp(path) for path in files_of(rule)))
 
 
@@ -133,7 +134,7 @@ def _library(rule: RealStamps, stamps: tuple[Stamp, ...]) -> Library:
 
 
 def measured(found: Clean) -> Look | None:
-    """What a galaxy's picture measures; None where it is not wider than its PSF."""
+    """Return what a galaxy's picture measures; None where it is not wider than its PSF."""
     flux = float(found.image.sum())
     x, y, axes, angle = ellipse(found.image)
     if not (axes > 0).all():

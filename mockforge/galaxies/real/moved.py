@@ -33,7 +33,7 @@ _HOLDS = 0.1
 
 
 def effective(model: Model, pixel_arcsec: float, turn: int = 0) -> Effective:
-    """A PSF with a square pixel, in one of the eight orientations of `cutouts.turned`."""
+    """Return a PSF with a square pixel, in one of the eight orientations of `cutouts.turned`."""
 
     def at(fy: np.ndarray, fx: np.ndarray) -> np.ndarray:
         u, v = (fy, fx) if not turn & 4 else (fx, fy)  # along the x and y that the model knows: v, u
@@ -136,7 +136,7 @@ def moved(
     floor: float,
     within: np.ndarray,
 ) -> Moved:
-    """The cutout on a stamp: bands mixed by `factor`, angular size times `size`, PSF as wanted.
+    """Return the cutout on a stamp: bands mixed by `factor`, angular size times `size`, PSF as wanted.
 
     `pixel_arcsec` is the cutout's pixel, `present` its bands' PSFs (all alike where `factor` is a
     map), `wanted` those of the stamp with its pixel; None keeps the PSF as it is, and only the
@@ -172,7 +172,7 @@ def moved(
 def one_psf(
     cutout: Cutout, pixel_arcsec: float, present: Sequence[Effective], floor: float
 ) -> tuple[Cutout, int]:
-    """The cutout with all bands at the PSF of the broadest, and which band that is."""
+    """Return the cutout with all bands at the PSF of the broadest, and which band that is."""
     side = padded_side(cutout.image.shape[1:], cutout.image.shape[1:], 1.0, (0, 0), (0, 0), 8.0)
     fy, fx = fourier_frequencies(side)
     seen = [p(fy / pixel_arcsec, fx / pixel_arcsec) for p in present]

@@ -58,7 +58,10 @@ class Optics:
 
     @classmethod
     def of(cls, cfg: RedshiftImages, galaxies: Galaxies, own: Psf | None) -> Optics:
-        """The PSFs that a configuration asks for. InputError as `mockforge.observe.psf.transfer.transfer`."""
+        """Return the PSFs that a configuration asks for.
+
+        InputError as `mockforge.observe.psf.transfer.transfer`.
+        """
         near = None if cfg.psf_in is None else _ends(cfg, cfg.psf_in)
         nearest = [share.argmax() for share in _shares(cfg.bands, galaxies.bands)]
         widths = [_width(m) for m in _models(galaxies.cutout(0), galaxies, own)]
@@ -137,7 +140,7 @@ def galaxy_table(
     cfg: RedshiftImages, batch: Batch, drawn: Drawn, cutouts: list[Cutout], light: Fitted,
     near: list[Moved], far: list[Moved],
 ) -> dict[str, Any]:  # fmt: skip
-    """The table `galaxy`: a row a pair."""
+    """Return the table `galaxy`: a row a pair."""
     from mockforge.galaxies.notices import age_columns
     from mockforge.galaxies.table import scale_columns, spectrum_columns
     from mockforge.photometry.fluxes import spectrum_set
@@ -192,7 +195,7 @@ def _models(cutout: Cutout, galaxies: Galaxies, own: Psf | None) -> list[Model]:
 
 
 def _cutout_models(cutout: Cutout, bands: tuple[str, ...], scale: float, own: Psf | None) -> list[Model]:
-    """The PSF of each band of a cutout, without its pixel."""
+    """Return the PSF of each band of a cutout, without its pixel."""
     if cutout.psf is not None:
         own_psf = psf_pixels(cutout.psf, "PSF of a galaxy's cutout")
         return [image(own_psf.pixels, scale, True, own_psf.centre)] * len(bands)

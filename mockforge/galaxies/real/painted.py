@@ -63,7 +63,7 @@ class SkyGalaxies:
     """Leave out objects as compact as stars; see `mockforge.observe.measure.stars`."""
 
     def files_read(self) -> dict[str, Path]:
-        """The model's."""
+        """Return the model's."""
         from mockforge.train.model_files import model_files
 
         return model_files(self.model)
@@ -121,7 +121,7 @@ class SkyCatalogue:
         self.psf = Psf(gaussian=Gaussian(fwhm_arcsec=fwhm))
 
     def cutout(self, i: int) -> Cutout:
-        """The i-th galaxy, alone."""
+        """Return the i-th galaxy, alone."""
         x, y, side = self._x[i], self._y[i], self.rule.side
         x0, y0 = round(x - (side - 1) / 2), round(y - (side - 1) / 2)
         window = (slice(y0, y0 + side), slice(x0, x0 + side))

@@ -128,7 +128,7 @@ class Places:
 
 
 def places(table: Any, good: np.ndarray, which: Position, where: str) -> Places:
-    """The positions of the rows `good` (bool) of a table.
+    """Return the positions of the rows `good` (bool) of a table.
 
     InputError: half of a pair of columns, an unknown unit, a cell that is no position or empty,
     columns that contradict each other or that are not understood, or none of the kind asked for.
@@ -175,7 +175,7 @@ def _odd(names: Sequence[str]) -> list[str]:
 
 
 def _pairs(table: Any, known: Sequence[tuple[str, str, Any]], where: str) -> list[tuple[str, str, Any]]:
-    """The known pairs that a table has. InputError for half a pair."""
+    """Return the known pairs that a table has. InputError for half a pair."""
     lower = [c.lower() for c in table.colnames]
     found = [pair for pair in known if pair[0] in lower and pair[1] in lower]
     used = {name for pair in found for name in pair[:2]}
@@ -206,7 +206,7 @@ def _sky(table: Any, rows: np.ndarray, where: str) -> list[tuple[str, np.ndarray
 
 
 def _degrees(table: Any, name: str, rows: np.ndarray, where: str, hours: bool = False) -> np.ndarray:
-    """A column of angles in degrees: numbers in the column's unit, or sexagesimal words."""
+    """Return a column of angles in degrees: numbers in the column's unit, or sexagesimal words."""
     import astropy.units as u
     from astropy.coordinates import Angle
 

@@ -55,7 +55,7 @@ class RealGalaxies:
     """Sky and neighbours; those of COSMOS are gone, and its stamps are too tight to measure sky."""
 
     def files_read(self) -> dict[str, Path]:
-        """The catalogues, and the images and PSFs that they name."""
+        """Return the catalogues, and the images and PSFs that they name."""
         return _files_named(self, tuple(stamp(path) for path in catalogues(self)))
 
 
@@ -103,7 +103,7 @@ class RealCatalogue:
         self._scale = 10 ** (0.4 * (ZEROPOINT_NJY - rule.zeropoint))
 
     def _fits(self, rule: RealGalaxies) -> Any:
-        """The table of redshifts, where it is another file than the main one."""
+        """Return the table of redshifts, where it is another file than the main one."""
         beside = catalogues(rule)[1:]
         return read_table(beside[0]) if beside else {}
 
@@ -121,7 +121,7 @@ class RealCatalogue:
         return known_redshifts(column(other, rule.redshift_column, where), rule.redshift_column, where)
 
     def cutout(self, i: int) -> Cutout:
-        """The i-th galaxy with its PSF, cleaned. InputError where its image or PSF cannot be used."""
+        """Return the i-th galaxy with its PSF, cleaned. InputError where its image or PSF cannot be used."""
         row = {key: values[i] for key, values in self.rows.items()}
         where = f"{self.folder / text(row['GAL_FILENAME'])}[{int(row['GAL_HDU'])}]"
         image = self._plane(text(row["GAL_FILENAME"]), int(row["GAL_HDU"])) * self._scale
@@ -169,7 +169,7 @@ class RealCatalogue:
 
 
 def catalogues(rule: RealGalaxies) -> list[Path]:
-    """The main catalogue, and the table of fits or redshifts where there is one."""
+    """Return the main catalogue, and the table of fits or redshifts where there is one."""
     main = Path(rule.catalogue).expanduser()
     if rule.redshifts is not None:
         return [main, Path(rule.redshifts).expanduser()]

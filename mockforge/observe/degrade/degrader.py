@@ -48,12 +48,12 @@ class Grid:
         return (fine - self.start[1]) / self.step
 
     def window(self, rows: slice, columns: slice) -> Grid:
-        """The grid of a window of coarse pixels."""
+        """Return the grid of a window of coarse pixels."""
         y, x = self.start[0] + self.step * rows.start, self.start[1] + self.step * columns.start
         return Grid((rows.stop - rows.start, columns.stop - columns.start), self.step, (y, x))
 
     def moved(self, fine: float) -> Grid:
-        """The grid where the fine image has this many more pixels at its lower edges."""
+        """Return the grid where the fine image has this many more pixels at its lower edges."""
         return Grid(self.shape, self.step, (self.start[0] + fine, self.start[1] + fine))
 
 
@@ -143,7 +143,7 @@ class Degrader:
         return out.reshape(*lead, *out.shape[1:])
 
     def noise(self, autocorrelations: Sequence[np.ndarray | None]) -> list[np.ndarray]:
-        """What unit noise of the fine pixels becomes: autocovariance (2L+1, 2L+1) of each band.
+        """Return what unit noise of the fine pixels becomes: autocovariance (2L+1, 2L+1) of each band.
 
         `autocorrelations` (C,), each (2M+1, 2M+1), are those of the fine noise; None: it is white.
         The value at the centre is the variance of a coarse pixel over that of a fine one.
@@ -165,7 +165,7 @@ class Degrader:
         return out
 
     def _moved_kernel(self) -> np.ndarray:
-        """The kernel that also moves the first coarse pixel to the origin, complex64."""
+        """Return the kernel that also moves the first coarse pixel to the origin, complex64."""
         y = np.exp(2j * np.pi * self._fy * self._y.first)
         x = np.exp(2j * np.pi * self._fx * self._x.first)
         return (self._kernel * y[:, None] * x).astype(np.complex64)
@@ -191,7 +191,7 @@ def padding(model: Model) -> float:
 
 
 def psf_pixels(model: Model, scale: float, side: int) -> np.ndarray:
-    """A PSF in pixels of `scale` arcsec, integrated over them, (side, side) float32.
+    """Return a PSF in pixels of `scale` arcsec, integrated over them, (side, side) float32.
 
     Its middle is that of the array; `side` should be odd for a pixel to be there.
     """
@@ -205,7 +205,7 @@ def psf_pixels(model: Model, scale: float, side: int) -> np.ndarray:
 
 
 def scaled(model: Model, factor: float) -> Model:
-    """The PSF `factor` times as wide."""
+    """Return the PSF `factor` times as wide."""
     return Model(lambda kx, ky: model.at(factor * kx, factor * ky), model.highest / factor)
 
 
@@ -282,7 +282,7 @@ class _Axis:
         return cls(size, before, fine, coarse, start + before, count, step, reach)
 
     def padded(self, values: torch.Tensor, mirrored: bool) -> torch.Tensor:
-        """The last axis in its place on the period."""
+        """Return the last axis in its place on the period."""
         import torch
 
         after = self.fine - self.size - self.before
@@ -303,7 +303,7 @@ class _Axis:
         return torch.fft.ifft(folded, dim=-1)[..., : self.count]
 
     def summed_real(self, spectrum: torch.Tensor, f: np.ndarray, waves: torch.Tensor | None) -> torch.Tensor:
-        """The same where `f` >= 0 and the result is real."""
+        """Return the same where `f` >= 0 and the result is real."""
         import torch
 
         if waves is not None:
@@ -346,7 +346,7 @@ def _period(need: int, step: float) -> tuple[int, int | None]:
 
 
 def _smooth(n: int) -> int:
-    """The next number of factors 2, 3, 5 and 7."""
+    """Return the next number of factors 2, 3, 5 and 7."""
     while True:
         rest = n
         for p in (2, 3, 5, 7):

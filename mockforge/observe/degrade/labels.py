@@ -43,7 +43,7 @@ def coarse_labels(labels: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def _commonest(values: np.ndarray) -> np.ndarray:
-    """The value that is most often in each row of (w, n); the smallest of equals."""
+    """Return the value that is most often in each row of (w, n); the smallest of equals."""
     first = values[:, 0]
     out = first.copy()
     mixed = np.flatnonzero((values != first[:, None]).any(axis=1))
@@ -70,7 +70,7 @@ def coarse_mask(
 def coarse_table(
     table: Table, grid: Grid, labels: Mapping[int, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
-    """A table of objects with its lengths and places in coarse pixels.
+    """Return a table of objects with its lengths and places in coarse pixels.
 
     `x` and `y` move onto the grid, `bbox_*` and `area` are those of `labels` (sample -> coarse
     map) where they are given, other columns in pixels are divided by the step. Fluxes stay.

@@ -27,13 +27,13 @@ class Target:
     """PSF of each band, without pixel."""
 
     def pixel(self, c: int, scale: float) -> PixelNoise:
-        """That of band `c` in pixels of `scale` arcsec."""
+        """Return that of band `c` in pixels of `scale` arcsec."""
         alone = _of_band(self.noise, c, len(self.bands))
         return pixel_noise(alone, self.bands[c : c + 1], scale, self.fwhm_arcsec[c : c + 1])
 
 
 def _of_band(noise: Noise, c: int, count: int) -> Noise:
-    """The configuration of one band of several."""
+    """Return the configuration of one band of several."""
     parts = {}
     for key, value in vars(noise).items():
         if isinstance(value, tuple) and len(value) == count and key != "correlation":
@@ -122,7 +122,7 @@ def filled_up(
 
 
 def _drawn(shape: tuple[int, ...], autocorrelation: np.ndarray | None, stream: Stream) -> np.ndarray:
-    """Unit noise of one plane."""
+    """Draw unit noise of one plane."""
     return unit_noise((1, 1, *shape), autocorrelation, stream.torch())[0, 0].numpy()
 
 

@@ -64,6 +64,10 @@ class Drawn:
 
 
 def about_of(cfg: Degrade, batch: Batch) -> About:
+    """Return what all samples of a batch share: bands, grids, PSFs and noise of the target.
+
+    InputError where the batch does not say its bands or its pixel scale, or the target lacks a band.
+    """
     from mockforge.observe.degrade.degrader import coarse_grid
     from mockforge.observe.psf.transfer import models
     from mockforge.observe.surveys import survey
@@ -90,7 +94,7 @@ def about_of(cfg: Degrade, batch: Batch) -> About:
 def target_bands(
     target: Survey, own: Sequence[str], chosen: Sequence[str] | None, any_number: bool = False
 ) -> tuple[tuple[str, ...], str]:
-    """The survey's band for each of an image's, and a sentence where the names differ unasked.
+    """Return the survey's band for each of an image's, and a sentence where the names differ unasked.
 
     InputError where they cannot be paired.
     """
@@ -107,7 +111,7 @@ def target_bands(
 
 
 def own_psf(known: Mapping[str, Any]) -> Psf:
-    """The PSF a source says its images have: in full, or as a Gaussian of its width."""
+    """Return the PSF a source says its images have: in full, or as a Gaussian of its width."""
     from mockforge.observe.psf.transfer import Gaussian
 
     if known.get("psf"):
@@ -124,6 +128,7 @@ def own_psf(known: Mapping[str, Any]) -> Psf:
 
 
 def drawn_of(cfg: Degrade, about: About, count: int, stream: Stream) -> Drawn:
+    """Draw what differs between samples: factor on the FWHM, depth, pixel scale and phase, (count,)."""
     from mockforge.stages.degrade import Sweep
 
     sweep = cfg.sweep or Sweep()
@@ -150,7 +155,7 @@ class Seen:
 
 
 def optics(cfg: Degrade, batch: Batch, about: About, drawn: Drawn) -> Seen:
-    """The input through the target's PSF and pixels; a warning where the target is the sharper one."""
+    """Return the input through the target's PSF and pixels; a warning where the target is the sharper one."""
     from mockforge.observe.degrade.degrader import coarse_grid
     from mockforge.observe.noise.existing import own_noise
 
@@ -227,7 +232,7 @@ class _Telescope:
 
 
 def sharper(to: str, amplified: float, misfit: float) -> str:
-    """What to tell where the target is not broader than the image."""
+    """Return what to tell where the target is not broader than the image."""
     raised = f"frequencies are raised up to {amplified:.3g} times, and " if amplified > 1.005 else ""
     return (
         f"degrade: the PSF of {to} is not everywhere broader than the image's: {raised}{100 * misfit:.2g}% of"
@@ -236,7 +241,7 @@ def sharper(to: str, amplified: float, misfit: float) -> str:
 
 
 def undersampled(to: str, aliased: float, scale: float) -> str:
-    """What to tell where the image's own pixels are too coarse for its PSF."""
+    """Return what to tell where the image's own pixels are too coarse for its PSF."""
     return (
         f"degrade: pixels of {scale:g} arcsec undersample the image's PSF: a star as {to} sees it is wrong by"
         f" {100 * aliased:.2g}% (relative L2), and no filter can undo it; start from smaller pixels"
@@ -260,6 +265,7 @@ def _side(models: Sequence[Model], scale: float) -> int:
 
 
 def psfs_out(about: About, drawn: Drawn, count: int) -> dict[str, np.ndarray]:
+    """Return `psf_out`, float32 (count, C, y, x): the PSF of each sample in its coarse pixels."""
     from mockforge.observe.degrade.degrader import psf_pixels, scaled
 
     side = _side(about.wanted, about.scale)
@@ -272,6 +278,7 @@ def psfs_out(about: About, drawn: Drawn, count: int) -> dict[str, np.ndarray]:
 
 
 def fwhm_of(model: Model) -> float:
+    """Return the FWHM of a PSF in arcsec."""
     from mockforge.observe.psf.models import Rings
 
     return float(Rings.of(model).fwhm())

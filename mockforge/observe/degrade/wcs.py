@@ -63,7 +63,7 @@ class Place:
 
 
 def place_of(field: Field, path: Path) -> Place:
-    """The pixels of a FITS file's first image on a field.
+    """Return the pixels of a FITS file's first image on a field.
 
     InputError where either has no WCS, or no pixel lies on the field.
     """
@@ -87,8 +87,10 @@ def place_of(field: Field, path: Path) -> Place:
 
 
 def degraded_onto(cfg: Degrade, batch: Batch, stream: Stream, place: Place) -> tuple[About, dict[str, Any]]:
-    """What the stage `degrade` makes of one image on the pixels of `place`: `image`, `variance` and, of
-    a noiseless input, `image_noiseless`, (1,C,h,w). InputError as the stage.
+    """Return what the stage `degrade` makes of one image on the pixels of `place`.
+
+    That is `image`, `variance` and, of a noiseless input, `image_noiseless`, (1,C,h,w). InputError as
+    the stage.
 
     The image through the target's PSF and pixel, which may lie askew, is computed on the image's own
     pixels in one Fourier step, and then read at the centres by quintic splines.
@@ -119,7 +121,7 @@ def mask_onto(field: Field, place: Place, about: About, mirrored: bool) -> np.nd
 
 
 def _optics(cfg: Degrade, batch: Batch, about: About, drawn: Drawn, place: Place) -> Seen:
-    """The input through the target's PSF and pixels, at the places of these."""
+    """Return the input through the target's PSF and pixels, at the places of these."""
     flux = batch.arrays[cfg.input][0]
     shape = (flux.shape[-2], flux.shape[-1])
     matrix = np.eye(len(about.wanted)) if about.mixing is None else about.mixing.matrix
@@ -148,7 +150,7 @@ def _optics(cfg: Degrade, batch: Batch, about: About, drawn: Drawn, place: Place
 
 
 def _with_pixel(model: Model, fine: float, sides: Sequence[Sequence[float]] | np.ndarray) -> Model:
-    """The PSF and the target's pixel, a parallelogram, over the image's own pixel, which `Degrader` adds."""
+    """Return the PSF and the target's pixel, a parallelogram, over the image's own, which `Degrader` adds."""
     turn = fine / (2 * math.pi)
 
     def at(kx: np.ndarray, ky: np.ndarray) -> np.ndarray:

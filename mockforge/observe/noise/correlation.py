@@ -61,7 +61,7 @@ def one_of(choice: object, names: tuple[str, ...]) -> None:
 
 
 def autocorrelation_of(correlation: Correlation) -> np.ndarray:
-    """The autocorrelation of the noise, (2L+1, 2L+1) float64, 1 at the centre."""
+    """Return the autocorrelation of the noise, (2L+1, 2L+1) float64, 1 at the centre."""
     if correlation.drizzle is not None:
         return drizzle_autocorrelation(correlation.drizzle.pixfrac / correlation.drizzle.scale)
     if correlation.gaussian_fwhm_pixels is not None:
@@ -121,7 +121,7 @@ def gaussian_autocorrelation(fwhm: float) -> np.ndarray:
 
 
 def checked(autocorrelation: np.ndarray) -> np.ndarray:
-    """The autocorrelation, where noise can have it: no power spectrum is negative.
+    """Return the autocorrelation, where noise can have it: no power spectrum is negative.
 
     A dip of 2% of the peak is let through, as measured ones have; it is cut off when noise is
     made. Raises InputError for a deeper one.

@@ -38,7 +38,7 @@ class Missing:
 
 
 def own_noise(images: np.ndarray, rms: Sequence[float] | np.ndarray | None = None) -> list[OwnNoise]:
-    """The noise of each band of images (N,C,H,W), measured where there is no source.
+    """Return the noise of each band of images (N,C,H,W), measured where there is no source.
 
     Source-free pixels lie below 4 sigma (of the median absolute deviation), and the means of their
     neighbourhoods below 3.5. `rms` (C,) is taken where it is given.
@@ -66,7 +66,7 @@ def _own(planes: np.ndarray, rms: float | None) -> OwnNoise:
 
 
 def missing(there: np.ndarray, wanted: np.ndarray, whiten: bool) -> Missing:
-    """What to add to noise of one autocovariance to have another.
+    """Return what to add to noise of one autocovariance to have another.
 
     `there` and `wanted` are autocovariances (2L+1, 2L+1) of any sizes, the variance at their
     centres. `whiten`: the power spectra are to agree, and what is missing at each frequency is
@@ -98,7 +98,7 @@ def _centre(covariance: np.ndarray) -> float:
 
 
 def _ringed(covariance: np.ndarray, lags: int) -> np.ndarray:
-    """An autocovariance on a periodic grid with room for `lags` on each side."""
+    """Return an autocovariance on a periodic grid with room for `lags` on each side."""
     size = 4 * lags + 2
     ring = np.zeros((size, size))
     reach = covariance.shape[0] // 2

@@ -12,7 +12,7 @@ _BRIGHTEST = 60.0  # rms: beyond, what leaks through the filter is no longer sma
 def electrons_per_unit(
     image: np.ndarray, masked: np.ndarray, sky: np.ndarray, rms: float, psf_fwhm_pix: float
 ) -> float:
-    """Detected electrons per unit of flux; 0 where the field does not show them.
+    """Measure detected electrons per unit of flux; 0 where the field does not show them.
 
     `image` (y, x) with zero sky of noise `rms`, `masked` (y, x) true where pixels are not to be
     used, `sky` (y, x) true where there is no source. A checkerboard under a Gaussian window

@@ -102,9 +102,9 @@ def unit_noise(
     generator: torch.Generator,
     device: torch.device | str = "cpu",
 ) -> torch.Tensor:
-    """Noise of mean 0 and variance 1, float32 (N,C,H,W): white, or with this autocorrelation,
-    (2L+1, 2L+1) or one for each band (C, 2L+1, 2L+1).
+    """Draw noise of mean 0 and variance 1, float32 (N,C,H,W): white, or with this autocorrelation.
 
+    The autocorrelation is (2L+1, 2L+1) or one for each band (C, 2L+1, 2L+1).
     Correlated noise is white noise times the root of the power spectrum, made periodic on a
     frame wider by L pixels and cut: no lag in the image then reaches across the edge, and the
     autocorrelation is exact (circulant embedding; Dietrich & Newsam 1997, SIAM J. Sci. Comput.
@@ -126,7 +126,7 @@ def unit_noise(
 
 @lru_cache(maxsize=16)
 def _root(autocorrelation: bytes, shape: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
-    """The root of the power spectrum on a periodic frame, float32; of unit variance."""
+    """Return the root of the power spectrum on a periodic frame, float32; of unit variance."""
     known, reach = np.frombuffer(autocorrelation).reshape(shape), shape[-1] // 2
     ring = np.zeros((*shape[:-2], *size))
     lags = np.arange(-reach, reach + 1)
@@ -136,7 +136,7 @@ def _root(autocorrelation: bytes, shape: tuple[int, ...], size: tuple[int, int])
 
 
 def _fast(n: int) -> int:
-    """The next length of factors 2, 3 and 5, which Fourier transforms like."""
+    """Return the next length of factors 2, 3 and 5, which Fourier transforms like."""
     while True:
         rest = n
         for factor in (2, 3, 5):
@@ -164,7 +164,7 @@ def _counted(
     few: torch.Tensor,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """The values of the `few` pixels, in order: Poisson counts of source and sky, and the rest."""
+    """Return the values of the `few` pixels, in order: Poisson counts of source and sky, and the rest."""
     import torch
 
     sky = (

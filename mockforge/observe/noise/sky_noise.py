@@ -57,7 +57,7 @@ def sky_noise(
     pixel_scale_arcsec: float | None = None,
     autocorrelation: np.ndarray | None = None,
 ) -> SkyNoise:
-    """The noise of a survey's band in pixels of this size, by default the survey's own.
+    """Return the noise of a survey's band in pixels of this size, by default the survey's own.
 
     `autocorrelation` (2L+1, 2L+1) takes the place of the survey's, for noise with another
     correlation that is the same over large areas; `np.ones((1, 1))` is white noise.

@@ -103,7 +103,7 @@ class Noise:
     noise is Gaussian everywhere."""
 
     def files_read(self) -> dict[str, Path]:
-        """The file of a survey that is the user's own."""
+        """Return the file of a survey that is the user's own."""
         from mockforge.observe.surveys import own_file
 
         return own_file(self.survey)
@@ -138,7 +138,7 @@ class Noise:
 
 
 def survey_problems(noise: Noise, bands: Sequence[str]) -> list[str]:
-    """What of the bands of an image `noise.survey` does not know; without a survey nothing."""
+    """Return what of the bands of an image `noise.survey` does not know; without a survey nothing."""
     from mockforge.observe.surveys import survey
 
     if noise.survey is None:
@@ -174,7 +174,7 @@ def pixel_noise(
     pixel_scale_arcsec: float,
     psf_fwhm_arcsec: Sequence[float] | None = None,
 ) -> PixelNoise:
-    """What `noise` comes to in pixels of this size.
+    """Return what `noise` comes to in pixels of this size.
 
     `psf_fwhm_arcsec` (C,) is that of the image's PSF without its pixel: a `depth` of point sources
     needs it. Raises InputError where the numbers do not fit the bands, a band is not in the survey,
@@ -237,8 +237,10 @@ def _depth(
 def _survey(
     noise: Noise, bands: Sequence[str], scale: float, correlation: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """Rms in pixels of `scale`, electrons for a nJy where the survey has them for every band, and the
-    autocorrelation (C, 2L+1, 2L+1), that of the survey or the one that is given; None: white.
+    """Return the rms in pixels of `scale`, electrons per nJy and the autocorrelation (C, 2L+1, 2L+1).
+
+    Electrons where the survey has them for every band; the autocorrelation is that of the survey or the
+    one that is given; None: white.
     """
     from mockforge.observe.surveys import survey
 
@@ -253,8 +255,10 @@ def _survey(
 
 
 def _gain(noise: Noise, bands: Sequence[str], rows: Sequence[SurveyBand] | None) -> np.ndarray | None:
-    """Electrons for a nJy, (C,), by the noise's own numbers or else the survey's: infinite in a band
-    where it is not known; None: known in none."""
+    """Return electrons per nJy, (C,), by the noise's own numbers or else the survey's.
+
+    Infinite in a band where it is not known; None: known in none.
+    """
     if noise.electrons_per_njy is not None:
         return _per_band(noise.electrons_per_njy, bands, "electrons_per_njy")
     zeropoint = _per_band(noise.zeropoint_e, bands, "zeropoint_e", least=None)
@@ -269,7 +273,7 @@ def _gain(noise: Noise, bands: Sequence[str], rows: Sequence[SurveyBand] | None)
 
 
 def _of_rows(key: str, rows: Sequence[SurveyBand]) -> np.ndarray:
-    """A number of each of a survey's bands, (C,); NaN where it is not known."""
+    """Return a number of each of a survey's bands, (C,); NaN where it is not known."""
     return np.array([getattr(row, key) for row in rows], dtype=np.float64)
 
 

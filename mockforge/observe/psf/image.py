@@ -49,7 +49,7 @@ class PsfPixels:
 
 
 def read_psf_image(path: Path, extension: int | str | None, given: float | None = None) -> PsfPixels:
-    """A PSF from a FITS image; `given` is the pixel scale in arcsec where the user says it.
+    """Return a PSF from a FITS image; `given` is the pixel scale in arcsec where the user says it.
 
     What the user says wins over the header, and `note` says so where they differ by more than 1%.
     InputError where it cannot be read, is no single image, two statements of the header disagree on the
@@ -68,7 +68,7 @@ def read_psf_image(path: Path, extension: int | str | None, given: float | None 
 
 
 def _likely(path: Path) -> str:
-    """What to type: the extension that is called a PSF, else the first image."""
+    """Return what to type: the extension that is called a PSF, else the first image."""
     images = [unit for unit in walk(path) if unit.shape]
     if len(images) == 1:
         return "cut out the plane that is"
@@ -77,7 +77,7 @@ def _likely(path: Path) -> str:
 
 
 def psf_pixels(data: np.ndarray, where: str, scale: float | None = None) -> PsfPixels:
-    """A PSF from pixels (y, x), centred; `where` begins the message where it cannot be one.
+    """Return a PSF from pixels (y, x), centred; `where` begins the message where it cannot be one.
 
     InputError where pixels are not finite, their sum is not above 0, one is far below zero, there is a sky
     that was not subtracted, there is no peak that falls to half within the image, or it is cut at an edge.
@@ -176,7 +176,7 @@ def _check_peak(data: np.ndarray, where: str) -> None:
 
 
 def _origin_in_the_corner(data: np.ndarray) -> bool:
-    """The peak is pixel (0, 0), and goes on at the opposite edges."""
+    """Whether the peak is pixel (0, 0), and goes on at the opposite edges."""
     if data.argmax() != 0 or min(data.shape) < 4:
         return False
     beside = (data[0, 1], data[0, -1]), (data[1, 0], data[-1, 0])
@@ -184,8 +184,9 @@ def _origin_in_the_corner(data: np.ndarray) -> bool:
 
 
 def _scale(plane: Plane, units: list, where: str, given: float | None) -> tuple[float | None, str]:  # type: ignore[type-arg]
-    """Pixel scale in arcsec: as given, or from the cards and the WCS, which have to agree; and a sentence
-    where they contradict what was given.
+    """Return the pixel scale in arcsec, and a sentence where the header contradicts the one that was given.
+
+    It is as given, or from the cards and the WCS, which have to agree.
     """
     from astropy.wcs import WCS
     from astropy.wcs.utils import proj_plane_pixel_scales

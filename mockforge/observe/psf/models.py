@@ -29,8 +29,9 @@ class Model:
 
 
 def radial(function: Callable[[np.ndarray], np.ndarray], highest: float) -> Model:
-    """A round PSF from its transfer function T(|k|), |k| in radians per arcsec, which is called at
-    some thousands of places and interpolated to 1e-6; nothing beyond `highest`.
+    """Return a round PSF from its transfer function T(|k|), |k| in radians per arcsec.
+
+    The function is called at some thousands of places and interpolated to 1e-6; nothing beyond `highest`.
     """
     table = tabulated(function, highest)
     return Model(lambda kx, ky: table(np.asarray(kx**2 + ky**2))[..., 0], highest, table)
@@ -38,14 +39,14 @@ def radial(function: Callable[[np.ndarray], np.ndarray], highest: float) -> Mode
 
 @lru_cache(maxsize=256)
 def gaussian(fwhm: float) -> Model:
-    """A Gaussian of this full width at half maximum in arcsec."""
+    """Return a Gaussian of this full width at half maximum in arcsec."""
     sigma = fwhm / math.sqrt(8 * math.log(2))
     return radial(lambda k: np.exp(-0.5 * (sigma * k) ** 2), math.sqrt(-2 * math.log(SMALLEST)) / sigma)
 
 
 @lru_cache(maxsize=256)
 def moffat(fwhm: float, beta: float) -> Model:
-    """A Moffat function: T = 2 (t/2)^(beta-1) K_(beta-1)(t) / Gamma(beta-1) with t = alpha k.
+    """Return a Moffat function: T = 2 (t/2)^(beta-1) K_(beta-1)(t) / Gamma(beta-1) with t = alpha k.
 
     The transform of (1 + (r/alpha)^2)^-beta in two dimensions (Abramowitz & Stegun 9.6.25).
     """
@@ -90,7 +91,7 @@ def airy(diameter_m: float, obscuration: float, wavelength_um: float) -> Model:
 
 
 def with_pixels(model: Model, scale: float) -> Model:
-    """The PSF of images: averaged over square pixels of `scale` arcsec."""
+    """Return the PSF of images: averaged over square pixels of `scale` arcsec."""
     turn = scale / (2 * math.pi)
     return Model(lambda kx, ky: model.at(kx, ky) * np.sinc(turn * kx) * np.sinc(turn * ky), model.highest)
 
@@ -98,8 +99,9 @@ def with_pixels(model: Model, scale: float) -> Model:
 def image(
     pixels: np.ndarray, scale: float, includes_pixel: bool, centre: tuple[float, float] | None = None
 ) -> Model:
-    """An image (y, x) of sum 1 with pixels of `scale` arcsec; its origin is `centre`, x and y in pixels
-    from 0, or the middle.
+    """Return the PSF of an image (y, x) of sum 1 with pixels of `scale` arcsec.
+
+    Its origin is `centre`, x and y in pixels from 0, or the middle.
 
     Band-limited: nothing beyond the Nyquist frequency of its own pixels, and between the samples
     the one smooth curve through them. `includes_pixel`: what the integration over its pixels took

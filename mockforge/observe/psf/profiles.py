@@ -47,7 +47,7 @@ class Profile:
 
 @lru_cache(maxsize=256)
 def profile_model(profile: Profile) -> Model:
-    """The transfer function: of the aperture, times the sum of the Gaussians'."""
+    """Return the transfer function: of the aperture, times the sum of the Gaussians'."""
     shares, sigmas = (np.array(column) for column in zip(*profile.blur, strict=True))
     shares = shares / shares.sum()
 
@@ -61,7 +61,7 @@ def profile_model(profile: Profile) -> Model:
 
 
 def profile(name: str) -> Profile:
-    """A profile by its name in `profiles.yaml`; InputError with the nearest name."""
+    """Return a profile by its name in `profiles.yaml`; InputError with the nearest name."""
     found = _profiles()
     if name not in found:
         raise InputError(f"unknown PSF profile {name!r}{nearest(name, found)}; there are {', '.join(found)}")

@@ -40,7 +40,7 @@ class Radial:
         return out
 
     def falling(self) -> Radial:
-        """The largest of the functions' sizes at or beyond each |k|."""
+        """Return the largest of the functions' sizes at or beyond each |k|."""
         largest = np.abs(self.values).max(axis=1, keepdims=True)
         return Radial(self.highest, np.maximum.accumulate(largest[::-1])[::-1])
 

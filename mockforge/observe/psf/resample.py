@@ -15,7 +15,7 @@ PSF_FLOOR = 0.01
 
 
 def odd_size(least: int) -> int:
-    """The smallest product of 3, 5 and 7 that is at least `least`.
+    """Return the smallest product of 3, 5 and 7 that is at least `least`.
 
     A quick length for a transform; odd, so that no frequency is its own negative.
     """
@@ -55,7 +55,7 @@ def pixel_transfer(fy: np.ndarray, fx: np.ndarray, side: float = 1.0) -> np.ndar
 
 
 def matching(wanted: np.ndarray, present: np.ndarray, floor: float = PSF_FLOOR) -> np.ndarray:
-    """The ratio of two transfer functions, held down where the present one has faded.
+    """Return the ratio of two transfer functions, held down where the present one has faded.
 
     Exact where |present| >= `floor`; below, it is multiplied by (|present| / floor)^2, which
     joins continuously. Total flux is conserved: both are 1 at frequency 0.

@@ -42,9 +42,10 @@ class Airy:
 
 @config
 class PsfImage:
-    """PSFs from FITS images, brought to a sum of 1 and centred on their windowed centroid (SExtractor's
-    XWIN_IMAGE) where that is more than a twentieth of a pixel from the image's middle, which is said.
-    Flat, negative or cut ones, and those with a sky, are refused.
+    """PSFs from FITS images, brought to a sum of 1 and centred on their windowed centroid.
+
+    That is SExtractor's XWIN_IMAGE; they are moved where it is more than a twentieth of a pixel from the
+    image's middle, which is said. Flat, negative or cut ones, and those with a sky, are refused.
     """
 
     files: tuple[str, ...]
@@ -63,7 +64,7 @@ class PsfImage:
             raise ValueError("files should name one FITS file, or one per band")
 
     def files_read(self) -> dict[str, Path]:
-        """The images."""
+        """Return the images."""
         return named(self.files, self.folder)
 
 
@@ -85,7 +86,7 @@ class Psf:
     """That of a survey's preset, by name."""
 
     def files_read(self) -> dict[str, Path]:
-        """The file of a survey that is the user's own."""
+        """Return the file of a survey that is the user's own."""
         from mockforge.observe.surveys import own_file
 
         return own_file(self.survey)

@@ -93,7 +93,7 @@ class Transfer:
     _on: dict[str, Transfer] = field(default_factory=dict, repr=False)
 
     def on(self, device: Any) -> Transfer:
-        """The same with torch tensors on a device, made once."""
+        """Return the same with torch tensors on a device, made once."""
         import torch
 
         key = str(device)
@@ -109,7 +109,7 @@ class Transfer:
 
 
 def transfer(psf: Psf, bands: Sequence[str], pixel_scale_arcsec: float, shape: tuple[int, int]) -> Transfer:
-    """The transfer functions of `psf` in `bands`, for stamps of `shape` (height, width).
+    """Return the transfer functions of `psf` in `bands`, for stamps of `shape` (height, width).
 
     Made once for equal arguments and unchanged files. InputError: a PSF image that cannot be
     read or is not finite or has no positive sum, no pixel scale, a number of widths, files or
@@ -159,7 +159,7 @@ class _Optics:
     """Of round PSFs: what no band exceeds at or beyond a frequency."""
 
     def at(self, kx: np.ndarray, ky: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The largest of the bands' transfer functions, and the principal ones (J, ...)."""
+        """Return the largest of the bands' transfer functions, and the principal ones (J, ...)."""
         if self.radial is not None:
             found = np.moveaxis(self.radial(kx**2 + ky**2), -1, 0)
             return found[0], found[1:]
@@ -258,7 +258,7 @@ def _frequencies(grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
-    """The transfer function of each band. InputError as `transfer`."""
+    """Return the transfer function of each band. InputError as `transfer`."""
     if psf.gaussian is not None:
         return [gaussian(w) for w in _each(psf.gaussian.fwhm_arcsec, bands, "fwhm_arcsec")]
     if psf.moffat is not None:
@@ -323,7 +323,7 @@ def _read(psf: PsfImage) -> list[tuple[Path, PsfPixels]]:
 
 
 def psf_notes(spec: Any) -> list[str]:
-    """What is done to the PSF images that a configuration names, anywhere in it, a sentence each."""
+    """Return what is done to the PSF images that a configuration names, anywhere in it, a sentence each."""
     if isinstance(spec, PsfImage):
         return [found.note for _, found in _read(spec) if found.note]
     parts = [getattr(spec, f.name) for f in fields(spec)] if is_dataclass(spec) else spec
@@ -360,7 +360,7 @@ def _principal(each: np.ndarray, pixel: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _fast(n: int) -> int:
-    """The next even size that Fourier transforms are fast at: factors 2, 3 and 5."""
+    """Return the next even size that Fourier transforms are fast at: factors 2, 3 and 5."""
     while True:
         rest = n
         for p in (2, 3, 5):

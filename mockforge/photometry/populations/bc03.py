@@ -26,7 +26,7 @@ class SimplePopulation:
 
 
 def read_ised(path: Path) -> SimplePopulation:
-    """A simple population from a file: Fortran's unformatted records, either byte order.
+    """Return a simple population from a file: Fortran's unformatted records, either byte order.
 
     The records are the ages and a description, the wavelengths, and for each age a spectrum (with
     spectral indices behind it, which are left out). InputError names what is wrong with the file.
@@ -65,7 +65,7 @@ def _byte_order(path: Path, raw: bytes) -> str:
 
 
 def _records(path: Path, raw: bytes, order: str) -> list[bytes]:
-    """The contents of the records; both length markers of each must agree."""
+    """Return the contents of the records; both length markers of each must agree."""
     found, place = [], 0
     while place < len(raw):
         marker = raw[place : place + 4]
@@ -79,7 +79,7 @@ def _records(path: Path, raw: bytes, order: str) -> list[bytes]:
 
 
 def _counted(path: Path, record: bytes, order: str, what: str) -> np.ndarray:
-    """A count and as many float32, float64 here; what follows them is left out."""
+    """Return a count and as many float32, float64 here; what follows them is left out."""
     count = int(np.frombuffer(record[:4], order + "i4")[0]) if len(record) >= 4 else -1
     if not 1 < count <= len(record) // 4 - 1:
         raise InputError(f"{path}: a record of {len(record)} bytes says it holds {count} {what}")

@@ -110,7 +110,7 @@ def _ages(cosmology: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def sfh_name(sfh: Sfh) -> str:
-    """A short name, such as `dpl_a3_b1_t1` (slopes and Gyr), `delayed_t1`, `const`, `burst`."""
+    """Return a short name, such as `dpl_a3_b1_t1` (slopes and Gyr), `delayed_t1`, `const`, `burst`."""
     chosen = sfh.chosen
     if isinstance(chosen, Burst):
         return "burst" if chosen.time_gyr == 0 else f"burst_t{_short(chosen.time_gyr)}"
@@ -122,7 +122,7 @@ def sfh_name(sfh: Sfh) -> str:
 
 
 def _short(value: float) -> str:
-    """The number in a few digits where these are exact, else in as many as it takes."""
+    """Return the number in a few digits where these are exact, else in as many as it takes."""
     few = f"{value:g}"
     return few if float(few) == value else repr(float(value))
 

@@ -22,7 +22,7 @@ _STEPS = 4000
 
 @lru_cache(maxsize=256)
 def formed(sfh: Sfh, today_gyr: float) -> Formed:
-    """The mass formed by time t (any shape) as a function; 1 at `today_gyr`, 0 at and before t = 0."""
+    """Return the mass formed by time t (any shape) as a function; 1 at `today_gyr`, 0 at and before t = 0."""
     chosen = sfh.chosen
     if isinstance(chosen, Burst):
         return lambda t: (np.asarray(t) >= chosen.time_gyr).astype(np.float64)

@@ -71,7 +71,7 @@ class PopulationGrid:
 
 
 def ised_grid(folder: Path) -> PopulationGrid:
-    """The grid of a folder's `.ised` files, one a metallicity. InputError says what does not fit."""
+    """Return the grid of a folder's `.ised` files, one a metallicity. InputError says what does not fit."""
     files = sorted(folder.glob("*.ised"))
     if not files:
         raise InputError(f"{folder}: no .ised files; name a folder of Bruzual & Charlot's binary files")
@@ -92,7 +92,7 @@ def ised_grid(folder: Path) -> PopulationGrid:
 
 @cache
 def bundled_grid() -> PopulationGrid:
-    """The grid that comes with the package: Bruzual & Charlot 2003, Chabrier, low resolution."""
+    """Return the grid that comes with the package: Bruzual & Charlot 2003, Chabrier, low resolution."""
     with np.load(_BUNDLED, allow_pickle=False) as found:
         return unpack({key: found[key] for key in found.files})
 
@@ -118,7 +118,7 @@ def pack(grid: PopulationGrid) -> dict[str, np.ndarray]:
 
 
 def unpack(arrays: dict[str, np.ndarray]) -> PopulationGrid:
-    """The grid of `pack`: from means of the bins back to single ages, a tridiagonal system."""
+    """Return the grid of `pack`: from means of the bins back to single ages, a tridiagonal system."""
     steps = np.ascontiguousarray(np.moveaxis(arrays["steps"], 0, -1)).view("<u4")[..., 0]
     steps = (steps >> 1).astype(np.int32) ^ -(steps & 1).astype(np.int32)
     means = np.exp(np.cumsum(np.cumsum(steps, axis=2), axis=1) * _STEP)

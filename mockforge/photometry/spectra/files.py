@@ -57,7 +57,7 @@ class Raw:
 
 
 def file_set(config: SpectrumFiles) -> SpectrumSet:
-    """The spectra of a configuration over the wavelengths that all of them cover.
+    """Return the spectra of a configuration over the wavelengths that all of them cover.
 
     InputError for a file that cannot be read or holds no spectrum, for units that contradict the
     recipe's or are not understood, or without common wavelengths.

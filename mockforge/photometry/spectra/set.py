@@ -38,7 +38,7 @@ class SpectrumSet:
 
 
 def kept(found: SpectrumSet, wave: np.ndarray, most: int = 4096) -> SpectrumSet:
-    """The same spectra on a finer grid, linear between their points; up to `most` rows stay in memory.
+    """Return the same spectra on a finer grid, linear between their points; up to `most` rows stay in memory.
 
     A row is made in the same way whether it is kept or not.
     """
@@ -71,7 +71,7 @@ def digest_of(*parts: object) -> str:
 def fixed_set(
     names: tuple[str, ...], wave: np.ndarray, luminosity: np.ndarray, parameters: Mapping[str, np.ndarray]
 ) -> SpectrumSet:
-    """A set that does not evolve: `luminosity` (M, W) at every redshift."""
+    """Return a set that does not evolve: `luminosity` (M, W) at every redshift."""
     luminosity.flags.writeable = False
     content = digest_of(names, wave, luminosity)
     return SpectrumSet(names, parameters, wave, False, lambda z, m: luminosity[m], content)

@@ -78,7 +78,7 @@ class SpectrumFiles:
         return found
 
     def files_read(self) -> dict[str, Path]:
-        """The spectra."""
+        """Return the spectra."""
         return named(self.paths())
 
     def origins(self) -> dict[str, str]:
@@ -192,7 +192,7 @@ class Populations:
             raise ValueError(f"sfh x metallicity x a_v makes {count} spectra, at most {_MOST} are allowed")
 
     def files_read(self) -> dict[str, Path]:
-        """The files of a grid that is the user's own."""
+        """Return the files of a grid that is the user's own."""
         if self.grid == "bundled":
             return {}
         return named(sorted(Path(self.grid).expanduser().glob("*.ised")))

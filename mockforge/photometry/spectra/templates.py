@@ -35,7 +35,7 @@ _MAGNITUDE = -20.0
 
 @cache
 def template(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A template by name: rest-frame wavelength in Angstrom, f_lambda in an arbitrary unit."""
+    """Return a template by name: rest-frame wavelength in Angstrom, f_lambda in an arbitrary unit."""
     if name not in SEDS:
         raise InputError(f"unknown SED {name!r}{nearest(name, SEDS)}")
     import galsim
@@ -61,7 +61,7 @@ def mixtures(seds: tuple[str, ...], steps: int) -> tuple[tuple[str, ...], np.nda
 
 
 def template_set(config: Templates) -> SpectrumSet:
-    """The templates and their mixtures, each of absolute AB magnitude -20 in the reference band."""
+    """Return the templates and their mixtures, each of absolute AB magnitude -20 in the reference band."""
     curves = [template(name) for name in config.names]
     low, high = max(w[0] for w, _ in curves), min(w[-1] for w, _ in curves)
     wave = np.unique(np.concatenate([w for w, _ in curves]))

@@ -33,7 +33,7 @@ class FieldCrops:
         return np.stack(np.divmod(chosen, self.image.shape[2] - size + 1), axis=1)
 
     def draw(self, size: int, places: np.ndarray, turns: np.ndarray) -> Tensor:
-        """The crops (n, band, size, size) at these corners, each turned by one of the eight symmetries."""
+        """Return crops (n, band, size, size) at these corners, each turned by one of the eight symmetries."""
         out = [
             turned(self.image[:, y : y + size, x : x + size], t)
             for (y, x), t in zip(places.tolist(), turns.tolist(), strict=True)
@@ -41,7 +41,7 @@ class FieldCrops:
         return torch.stack(out)
 
     def conditions(self, size: int, places: np.ndarray) -> Tensor:
-        """What the centres of these crops say, (n, 1), of a field with a condition."""
+        """Return what the centres of these crops say, (n, 1), of a field with a condition."""
         y, x = (places + size // 2).T
         return torch.from_numpy(np.asarray(self.condition)[y, x][:, None]).to(self.image)
 

@@ -103,7 +103,7 @@ def _window(cut: Cut, shape: tuple[int, ...]) -> tuple[slice, slice]:
 
 
 def _rotate(image: np.ndarray, mask: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """The field turned about its centre, on a canvas that holds all of it; what is new is masked."""
+    """Return the field turned about its centre, on a canvas that holds all of it; what is new is masked."""
     from skimage.transform import rotate
 
     turned = [rotate(band, angle, resize=True, order=3, preserve_range=True) for band in image]
@@ -165,7 +165,10 @@ def _instrument(
 
 
 def _saturation(choice: InstrumentChoice, bands: int) -> tuple[float, ...]:
-    """The most a pixel of each band holds; infinite where none is given, empty where no band has one."""
+    """Return the most a pixel of each band holds.
+
+    Infinite where none is given, empty where no band has one.
+    """
     given = choice.saturation_njy
     each = given if isinstance(given, tuple) else (given,) * bands
     if len(each) != bands:
@@ -177,14 +180,14 @@ def _saturation(choice: InstrumentChoice, bands: int) -> tuple[float, ...]:
 
 
 def _saturated(flat: np.ndarray, instrument: Instrument) -> np.ndarray:
-    """The field cut where the instrument cuts what is painted: saturated pixels scatter about it."""
+    """Return the field cut where the instrument cuts what is painted: saturated pixels scatter about it."""
     if not instrument.saturation_njy:
         return flat
     return np.minimum(flat, np.asarray(instrument.saturation_njy, dtype=np.float32)[:, None, None])
 
 
 def _local_rms(band: np.ndarray, free: np.ndarray, mesh: int) -> tuple[tuple[float, ...], ...]:
-    """The rms of source-free pixels on a mesh, over its median, and smoothed by its neighbours'."""
+    """Return the rms of source-free pixels on a mesh, over its median, and smoothed by its neighbours'."""
     from scipy.ndimage import distance_transform_edt, median_filter
 
     rows, columns = (max(1, n // mesh) for n in band.shape)

@@ -58,7 +58,7 @@ class TrainingField:
     """What of it to use."""
 
     def files_read(self) -> dict[str, Path]:
-        """The files, whatever folder they are in now."""
+        """Return the files, whatever folder they are in now."""
         folder = Path(self.folder).expanduser()
         return {f"file {name}": located(folder / Path(name).expanduser()) for name in self.files}
 
@@ -88,7 +88,7 @@ class TrainSgan(TrainRecipe):
     """The loop: steps, precision, checkpoints."""
 
     def files_read(self) -> dict[str, Path]:
-        """The model that it starts from."""
+        """Return the model that it starts from."""
         from mockforge.train.model_files import model_files
 
         return model_files(self.start_from) if self.start_from else {}
@@ -102,7 +102,7 @@ class TrainSgan(TrainRecipe):
 
 
 def read_training_field(spec: TrainingField) -> Field:
-    """The recipe's field in nJy."""
+    """Return the recipe's field in nJy."""
     from mockforge.field.fits.read import read_field
 
     paths = [Path(spec.folder).expanduser() / Path(name).expanduser() for name in spec.files]
@@ -135,7 +135,7 @@ def make_task(
     recipe: TrainSgan, ready: Prepared, bands: tuple[str, ...], pixel_scale_arcsec: float | None,
     notes: Mapping[str, object] | None = None, origin: Mapping[str, str] | None = None,
 ) -> SganTask:  # fmt: skip
-    """The training task: fresh networks (weights from the recipe's seed), field, losses."""
+    """Return the training task: fresh networks (weights from the recipe's seed), field, losses."""
     known = pixel_scale_arcsec and all(f == f for f in ready.psf_fwhm_pix)
     crowded, density = None, None
     if recipe.network.forge is not None and recipe.network.forge.density:

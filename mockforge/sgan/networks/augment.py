@@ -52,7 +52,7 @@ class Augment(nn.Module):
         self.register_buffer("tally", torch.zeros(3))
 
     def forward(self, crops: Tensor, stream: Stream) -> Tensor:
-        """The crops, some of them turned by up to 45 degrees or shifted by up to half a pixel."""
+        """Return the crops, some of them turned by up to 45 degrees or shifted by up to half a pixel."""
         p, n = float(self.p), len(crops)
         if p == 0.0:
             return crops

@@ -110,7 +110,7 @@ class ForgeGenerator(nn.Module):
 
 
 def leaky(x: Tensor) -> Tensor:
-    """The activation of every layer."""
+    """Return the activation of every layer."""
     return F.leaky_relu(x, 0.2)
 
 

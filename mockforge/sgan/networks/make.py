@@ -15,14 +15,14 @@ _GENERATORS = {Forge: ForgeGenerator, Smith2019: Smith2019Generator}
 
 
 def make_generator(spec: Forge | Smith2019, bands: int) -> Generator:
-    """The generator a configuration describes, with fresh weights."""
+    """Return the generator a configuration describes, with fresh weights."""
     return _GENERATORS[type(spec)](spec, bands)  # type: ignore[arg-type, return-value]
 
 
 def make_critic(
     spec: PatchCritic | PackedCritic, bands: int, conditions: int = 0
 ) -> PatchDiscriminator | PackedDiscriminator:
-    """The discriminator a configuration describes, with fresh weights.
+    """Return the discriminator a configuration describes, with fresh weights.
 
     `conditions` numbers a sample are shown to it beside the pixels; the published one takes none.
     """

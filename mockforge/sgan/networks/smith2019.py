@@ -50,7 +50,7 @@ class Smith2019Generator(nn.Module):
         return self.layers(z).float().sigmoid()
 
     def paint(self, z: Tensor) -> Tensor:
-        """The same, with the pixels that zero padding changes."""
+        """Return the same, with the pixels that zero padding changes."""
         return self(z)
 
 

@@ -21,7 +21,7 @@ after the survey's prefix (`g` is `kids_g`). `SURVEY:BAND` names another."""
 
 
 def parse(option: str, text: str | None) -> Asked | None:
-    """What a command line says: `25.5`, `hsc-wide`, `g=25.5,r=25` or `r=euclid-wide:VIS`."""
+    """Return what a command line says: `25.5`, `hsc-wide`, `g=25.5,r=25` or `r=euclid-wide:VIS`."""
     if text is None:
         return None
     if "=" not in text:
@@ -36,7 +36,7 @@ def parse(option: str, text: str | None) -> Asked | None:
 
 
 def survey_files(*asked: Any) -> dict[str, Path]:
-    """The surveys of a user's own among what is asked for, as `files_read` gives them."""
+    """Return the surveys of a user's own among what is asked for, as `files_read` gives them."""
     from mockforge.observe.surveys import own_file
 
     words = [w for one in asked for w in (one.values() if isinstance(one, Mapping) else (one,))]
@@ -49,7 +49,7 @@ def survey_files(*asked: Any) -> dict[str, Path]:
 def by_band(
     name: str, model: SganModel, asked: Asked | None, number: Callable[[float], bool], wanted: str
 ) -> list[float | str | None]:
-    """What is asked in each band of the model; numbers are checked."""
+    """Return what is asked in each band of the model; numbers are checked."""
     if isinstance(asked, Mapping):
         for band in asked:
             if band not in model.bands:
@@ -64,7 +64,7 @@ def by_band(
 
 
 def survey_of(name: str, model: SganModel, asked: str, band: str) -> tuple[Survey, str]:
-    """The survey that is asked for, and its band that stands for the model's."""
+    """Return the survey that is asked for, and its band that stands for the model's."""
     from mockforge.observe.surveys import survey
 
     head, own = _parts(asked)
@@ -90,7 +90,7 @@ def _number_or_name(text: str) -> float | str:
 
 
 def _parts(asked: str) -> tuple[str, str | None]:
-    """A survey, and its band where `asked` is SURVEY:BAND."""
+    """Return a survey, and its band where `asked` is SURVEY:BAND."""
     from mockforge.observe.surveys import is_file
 
     head, _, own = asked.rpartition(":")

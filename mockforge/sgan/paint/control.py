@@ -64,7 +64,7 @@ def control(
     density: float | None = None,
     rms: float | Mapping[str, float] | RmsMap | None = None,
 ) -> Control:
-    """What is asked of a sky, in the numbers of `model`.
+    """Return what is asked of a sky, in the numbers of `model`.
 
     `depth`: AB magnitude of a point source at 5 sigma, weighted by the PSF of the sky (after
     `seeing`), in the sky's correlated noise; or a survey, whose noise per area the sky gets, and
@@ -148,7 +148,10 @@ def _noise(
 
 
 def _noisy(model: SganModel, asked: list[tuple[float, float] | None]) -> dict[str, Any]:
-    """The instrument with the rms and gain that are asked for; bands without keep theirs and their map."""
+    """Return the instrument with the rms and gain that are asked for.
+
+    Bands without keep theirs and their map.
+    """
     own = model.instrument
     had = zip(own.rms_njy, own.electrons_per_njy or (0.0,) * len(model.bands), strict=True)
     rows = [old if new is None else new for old, new in zip(had, asked, strict=True)]
@@ -170,7 +173,7 @@ def _as_rms(value: float | str) -> float:
 
 
 def _with_gain(model: SganModel, band: int, rms: float) -> tuple[float, float]:
-    """The rms, and the gain of an exposure that has it: background-limited, rms^2 goes with 1 / time."""
+    """Return the rms and the gain of an exposure that has it: background-limited, rms^2 ~ 1 / time."""
     gains = model.instrument.electrons_per_njy
     if not gains or rms == 0:
         return rms, 0.0
@@ -184,7 +187,7 @@ def _rms_of(model: SganModel, band: int, magnitude: float, fwhm: float) -> float
 
 
 def autocorrelation(instrument: Instrument, band: int) -> np.ndarray:
-    """That of the noise that an instrument makes in a band: its kernel's, (2L+1, 2L+1), 1 at the centre."""
+    """Return that of an instrument's noise in a band: its kernel's, (2L+1, 2L+1), 1 at the centre."""
     kernel = np.asarray(instrument.noise_kernel[band], dtype=np.float64)
     size = 2 * len(kernel) - 1
     power = np.abs(np.fft.rfft2(kernel, (size, size))) ** 2
@@ -193,7 +196,7 @@ def autocorrelation(instrument: Instrument, band: int) -> np.ndarray:
 
 
 def _mapped(model: SganModel, asked: RmsMap) -> Instrument:
-    """The instrument with the noise of a map."""
+    """Return the instrument with the noise of a map."""
     found = np.asarray(asked.njy, dtype=np.float64)
     good = found.ndim == 3 and len(found) == len(model.bands) and found.size > 0
     if not good or not np.isfinite(found).all() or (found <= 0).any() or asked.mesh < 1:

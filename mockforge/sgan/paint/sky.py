@@ -143,14 +143,14 @@ class Sky:
 
     @steadily()
     def seen(self, made: Control, member: int | None = None) -> Sky:
-        """This sky, its random numbers and networks, seen as `made` says and painted by `member`."""
+        """Return this sky, its random numbers and networks, seen as `made` says and painted by `member`."""
         other = copy(self)
         other._follow(made)
         other._paint_by(self.member if member is None else member)
         return other
 
     def __getitem__(self, window: tuple[slice, slice]) -> Field:
-        """The Field of a window `[y0:y1, x0:x1]`, both ends given, no step.
+        """Return the Field of a window `[y0:y1, x0:x1]`, both ends given, no step.
 
         Its WCS, where the pixel scale is known, is one tangent plane for the whole sky.
         """
@@ -159,7 +159,7 @@ class Sky:
     def field(
         self, y0: int, y1: int, x0: int, x1: int, advance: Callable[[int], None] | None = None
     ) -> Field:
-        """The same of a window [y0:y1, x0:x1]; `advance` is called with the pixels done."""
+        """Return the same of a window [y0:y1, x0:x1]; `advance` is called with the pixels done."""
         image, truth = self.pixels(y0, y1, x0, x1, advance)
         return self._field(image, truth, y0, x0)
 
@@ -249,7 +249,7 @@ class Sky:
             self._tiles.popitem(last=False)
 
     def _drawn(self, ty: int, tx: int, threads: int) -> _Drawn:
-        """The random numbers of a canonical tile."""
+        """Return the random numbers of a canonical tile."""
         painter, made, y, x = self.painter, self.control.instrument, ty * TILE, tx * TILE
         # The network, the PSF and the added blur need pixels on each side: begin with the cell that
         # holds the first of them.
@@ -309,7 +309,7 @@ def _kept(across: int, far: float) -> int:
 
 
 def _tiles(y0: int, y1: int, x0: int, x1: int) -> Iterator[tuple[int, int]]:
-    """The canonical tiles of a window, in strips so narrow that the noise they share is kept."""
+    """Yield the canonical tiles of a window, in strips so narrow that the noise they share is kept."""
     last = (x1 - 1) // TILE + 1
     for left in range(x0 // TILE, last, _STRIP):
         for ty in range(y0 // TILE, (y1 - 1) // TILE + 1):

@@ -37,7 +37,7 @@ class CganGenerator(nn.Module):
         self.leave = nn.ConvTranspose2d(n, bands, 4, stride=2, padding=1)
 
     def forward(self, base: Tensor, unit: Tensor, depth: Tensor) -> Tensor:
-        """The fine image (N,C,H,W), nJy."""
+        """Return the fine image (N,C,H,W), nJy."""
         height, width = base.shape[2:]
         x = F.interpolate(stretched(base, unit), size=self.shape, mode="bilinear", align_corners=False)
         for layer in self.encoder:

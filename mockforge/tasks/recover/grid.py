@@ -12,12 +12,12 @@ from torch import Tensor
 
 
 def fine_shape(shape: tuple[int, int], step: float) -> tuple[int, int]:
-    """The fine pixels that fit whole into a coarse image of `shape` (height, width)."""
+    """Return the fine pixels that fit whole into a coarse image of `shape` (height, width)."""
     return int(shape[0] * step + 1e-6), int(shape[1] * step + 1e-6)
 
 
 def upsampled(image: Tensor, shape: tuple[int, int], step: float) -> Tensor:
-    """A coarse image (...,h,w) on fine pixels (...,H,W): flux in a fine pixel.
+    """Return a coarse image (...,h,w) on fine pixels (...,H,W): flux in a fine pixel.
 
     Cubic convolution (Keys 1981, equation 4, a = -1/2); beyond its edge the image goes on evenly.
     """
@@ -26,7 +26,7 @@ def upsampled(image: Tensor, shape: tuple[int, int], step: float) -> Tensor:
 
 
 def _along(image: Tensor, count: int, step: float) -> Tensor:
-    """The last axis interpolated at `count` fine pixels."""
+    """Return the last axis interpolated at `count` fine pixels."""
     size = image.shape[-1]
     fine = torch.arange(count, dtype=torch.float64, device=image.device)
     place = (fine - (count - 1) / 2) / step + (size - 1) / 2

@@ -63,13 +63,13 @@ class Recoverer:
         return next(kind for kind, spec in SPECS.items() if isinstance(self.network, spec))
 
     def network_with_weights(self) -> nn.Module:
-        """The network with these weights (fresh ones where there are none), on the CPU."""
+        """Return the network with these weights (fresh ones where there are none), on the CPU."""
         s = self.scales
         make = lambda: make_network(self.network, len(s.bands), s.shape, s.fine)  # noqa: E731
         return with_weights(make, self.weights or None, self.name)
 
     def trained(self, network: nn.Module, history: Mapping[str, Any]) -> Recoverer:
-        """This model with the weights of `network` and a record of how they came about."""
+        """Return this model with the weights of `network` and a record of how they came about."""
         return replace(self, weights=weights_of(network), training={**self.training, **history})
 
     def save(self, folder: Path) -> Path:
@@ -85,7 +85,7 @@ class Recoverer:
         return write_model(folder, self.name, self.weights, found, recoverer_card(self))
 
     def describe(self) -> dict[str, str]:
-        """What `mockforge info` prints of it."""
+        """Return what `mockforge info` prints of it."""
         s = self.scales
         known = s.psf_fwhm_arcsec or ()
         with first_weights():
@@ -105,7 +105,7 @@ class Recoverer:
 
 
 def load_recoverer(name: str | Path) -> Recoverer:
-    """A network that recovers, by name or path, weights checked against their recorded sha256.
+    """Return a network that recovers, by name or path, weights checked against their recorded sha256.
 
     Raises InputError where a file is missing, unreadable, damaged or of another kind.
     """
@@ -118,7 +118,7 @@ def predict(
     model: Recoverer, image: Any, rms: Any = None, *,
     shape: tuple[int, int] | None = None, device: str = "cpu", batch: int = 64,
 ) -> np.ndarray:  # fmt: skip
-    """The fine images (N,C,H,W) float32 nJy of coarse ones (N,C,h,w) nJy, sky subtracted.
+    """Return the fine images (N,C,H,W) float32 nJy of coarse ones (N,C,h,w) nJy, sky subtracted.
 
     `rms` (N,C) is that of their sky noise in nJy, by default measured on each image. `shape`
     (H, W), by default the fine pixels that fit whole: the middles of both images fall together.
@@ -171,7 +171,7 @@ def _levels(model: Recoverer, image: np.ndarray, rms: Any) -> np.ndarray:
 
 
 def _tiled(network: nn.Module, base: Tensor, unit: Tensor, depth: Tensor) -> np.ndarray:
-    """The network's image, tile by tile where it is large."""
+    """Return the network's image, tile by tile where it is large."""
     height, width = base.shape[2:]
     if max(height, width) <= TILE or not hasattr(network, "reach"):
         return network(base, unit, depth).float().cpu().numpy()

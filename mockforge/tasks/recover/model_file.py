@@ -40,5 +40,5 @@ class RecovererFile(ModelFile):
             )
 
     def blank(self) -> nn.Module:
-        """The network."""
+        """Return the network."""
         return make_network(self.network.chosen, len(self.scales.bands), self.scales.shape, self.scales.fine)

@@ -17,14 +17,14 @@ def stretched(flux: Tensor, unit: Tensor) -> Tensor:
 
 
 def unstretched(values: Tensor, unit: Tensor) -> Tensor:
-    """The flux of stretched values; the inverse of `stretched`."""
+    """Return the flux of stretched values; the inverse of `stretched`."""
     return unit * torch.sinh(values.clamp(-STEEPEST, STEEPEST))
 
 
 def make_network(
     spec: Residual | Cgan, bands: int, shape: tuple[int, int], fine: tuple[int, int]
 ) -> nn.Module:
-    """A fresh network; `shape` and `fine` are (height, width) of the stamps that it learns from.
+    """Return a fresh network; `shape` and `fine` are (height, width) of the stamps that it learns from.
 
     Called as network(base (N,C,H,W), unit (N,C,1,1), depth (N,C)), with `base` the interpolated
     coarse image in nJy, `unit` the noise of a coarse pixel spread over its fine pixels, and `depth`

@@ -63,7 +63,7 @@ class ResidualGenerator(nn.Module):
         return -(-most // self.multiple) * self.multiple
 
     def forward(self, base: Tensor, unit: Tensor, depth: Tensor) -> Tensor:
-        """The fine image (N,C,H,W), nJy."""
+        """Return the fine image (N,C,H,W), nJy."""
         start = stretched(base, unit)
         with torch.autocast(base.device.type, torch.bfloat16, enabled=_half(base)):
             change = self._change(start, depth).float()
@@ -100,7 +100,7 @@ def _blocks(wide_in: int, wide_out: int, count: int) -> nn.Sequential:
 
 
 def _scaled(layer: nn.Conv2d, factor: float) -> nn.Conv2d:
-    """The layer with its first weights times a factor; 0: it then starts by changing nothing."""
+    """Return the layer with its first weights times a factor; 0: it then starts by changing nothing."""
     with torch.no_grad():
         layer.weight.mul_(factor)
         if layer.bias is not None:

@@ -74,7 +74,7 @@ class RecoverTask:
         return self.compare(self.network, self.draw(stream, self.batch))
 
     def compare(self, network: nn.Module, found: Examples, judged: bool = True) -> dict[str, Tensor]:
-        """The losses of what the network makes of some examples."""
+        """Return the losses of what the network makes of some examples."""
         made = self.made(network, found)
         out = {
             "loss/pixels": self.loss.pixels
@@ -92,13 +92,13 @@ class RecoverTask:
         return out
 
     def made(self, network: nn.Module, found: Examples) -> Tensor:
-        """The fine images (N,C,H,W) that the network makes of some examples."""
+        """Return the fine images (N,C,H,W) that the network makes of some examples."""
         return network(
             found.base, found.unit, depth_of(found.unit, self.model.rms_njy, self.model.scales.step)
         )
 
     def draw(self, stream: Stream, count: int) -> Examples:
-        """Samples of the split, turned and mirrored, with more noise for half of them, and cropped."""
+        """Draw samples of the split, turned and mirrored, with more noise for half of them, and cropped."""
         rng = stream.child("rows").numpy()
         image, truth, rms = self.degraded.batch(rng.integers(0, len(self.degraded), count))
         turns = torch.from_numpy(rng.integers(0, 8, count)).to(image.device)

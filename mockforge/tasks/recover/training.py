@@ -45,7 +45,7 @@ class TrainRecover(TrainRecipe):
     """The loop: steps, precision, checkpoints."""
 
     def files_read(self) -> dict[str, Path]:
-        """The dataset's manifest, which holds the digests of its shards."""
+        """Return the dataset's manifest, which holds the digests of its shards."""
         return {"manifest of the dataset": Path(self.degraded).expanduser() / MANIFEST}
 
     def task(self, recipe_text: str = "") -> RecoverTask:
@@ -54,7 +54,7 @@ class TrainRecover(TrainRecipe):
 
 
 def make_task(recipe: TrainRecover, recipe_text: str = "") -> RecoverTask:
-    """The training task: fresh networks (weights from the recipe's seed) and the samples."""
+    """Return the training task: fresh networks (weights from the recipe's seed) and the samples."""
     data, held_out = splits(recipe.degraded, recipe.split, recipe.held_out)
     degraded = Degraded(data)
     with first_weights(Stream(recipe.seed, ("weights",))):

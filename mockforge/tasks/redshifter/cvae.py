@@ -39,7 +39,7 @@ class CvaeRedshifter(nn.Module):
         )
 
     def forward(self, image: Tensor, z_in: Tensor, z_out: Tensor) -> Tensor:
-        """The galaxy at `z_out`, (N,C,H,W) in the unit of `image` (N,C,H,W); z (N,)."""
+        """Return the galaxy at `z_out`, (N,C,H,W) in the unit of `image` (N,C,H,W); z (N,)."""
         mean, _ = self.encode(image / peak(image))
         return self.decode(mean, z_in, z_out).float() * peak(self.guess(image, z_in, z_out))
 
@@ -72,5 +72,5 @@ class CvaeRedshifter(nn.Module):
 
 
 def peak(image: Tensor) -> Tensor:
-    """The brightest pixel of each sample in any band, (N,1,1,1)."""
+    """Return the brightest pixel of each sample in any band, (N,1,1,1)."""
     return image.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-30)

@@ -94,7 +94,7 @@ class FirstGuess(nn.Module):
         return out[:, back][:, :, back] * squeeze[:, :, None]
 
     def forward(self, image: Tensor, z_in: Tensor, z_out: Tensor) -> Tensor:
-        """The first guess, (N,C,H,W) float32 in the unit of `image` (N,C,H,W); z (N,)."""
+        """Return the first guess, (N,C,H,W) float32 in the unit of `image` (N,C,H,W); z (N,)."""
         with exactly(image):
             return self._moved(image, z_in, z_out)
 
@@ -116,9 +116,9 @@ def exactly(image: Tensor) -> torch.autocast:
 
 
 def overlap(count: int, centre: Tensor, size: Tensor) -> Tensor:
-    """(N, count, count): the share of the flux of pixel j that falls into pixel i when an image is
-    scaled about `centre` by `size`, both (N,).
+    """Return (N, count, count): the share of the flux of pixel j that falls into pixel i when scaled.
 
+    The image is scaled about `centre` by `size`, both (N,).
     Shrinking spreads a pixel's flux evenly over its square; enlarging interpolates between
     pixels, so that none shows as a block. Flux is kept but for what leaves the stamp.
     """

@@ -13,7 +13,7 @@ from mockforge.tasks.redshifter.unet import UnetRedshifter
 def make_network(
     spec: Unet | Cvae, bands: int, geometry: Geometry, loss: Loss, shape: tuple[int, int]
 ) -> nn.Module:
-    """A fresh network; `shape` is (height, width) of the stamps that it learns from."""
+    """Return a fresh network; `shape` is (height, width) of the stamps that it learns from."""
     if isinstance(spec, Unet):
         return UnetRedshifter(spec, bands, geometry, loss)
     return CvaeRedshifter(spec, bands, geometry, shape)

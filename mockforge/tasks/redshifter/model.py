@@ -66,14 +66,14 @@ class Redshifter:
         return next(kind for kind, spec in _SPECS.items() if isinstance(self.network, spec))
 
     def network_with_weights(self) -> nn.Module:
-        """The network with these weights (fresh ones where there are none), on the CPU."""
+        """Return the network with these weights (fresh ones where there are none), on the CPU."""
         make = lambda: make_network(  # noqa: E731
             self.network, len(self.bands), self.geometry, self.loss, self.shape
         )
         return with_weights(make, self.weights or None, self.name)
 
     def trained(self, network: nn.Module, history: Mapping[str, Any]) -> Redshifter:
-        """This model with the weights of `network` and a record of how they came about."""
+        """Return this model with the weights of `network` and a record of how they came about."""
         return replace(self, weights=weights_of(network), training={**self.training, **history})
 
     def save(self, folder: Path) -> Path:
@@ -94,7 +94,7 @@ class Redshifter:
         return write_model(folder, self.name, self.weights, found, redshifter_card(self))
 
     def describe(self) -> dict[str, str]:
-        """What `mockforge info` prints of a redshifter."""
+        """Return what `mockforge info` prints of a redshifter."""
         with first_weights():
             n = count_parameters(self.network_with_weights())
         rows = {
@@ -112,7 +112,7 @@ class Redshifter:
 
 
 def load_redshifter(name: str | Path) -> Redshifter:
-    """A redshifter by path, weights checked against their recorded sha256.
+    """Return a redshifter by path, weights checked against their recorded sha256.
 
     Raises InputError where a file is missing, unreadable, damaged or of another kind.
     """

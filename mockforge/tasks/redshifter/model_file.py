@@ -44,5 +44,5 @@ class RedshifterFile(ModelFile):
             raise ValueError(f"redshifts: should be the lowest and the highest, found {list(self.redshifts)}")
 
     def blank(self) -> nn.Module:
-        """The network."""
+        """Return the network."""
         return make_network(self.network.chosen, len(self.bands), self.geometry, self.loss, self.shape)

@@ -76,7 +76,7 @@ class RedshifterTask:
 
     @torch.no_grad()
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray | None:
-        """Inputs, predictions and targets, a row each; a column has the stretch of its target."""
+        """Show inputs, predictions and targets, a row each; a column has the stretch of its target."""
         pairs = self.held_out or self.pairs
         image, target, z_in, z_out = pairs.batch(np.arange(min(_SHOWN, len(pairs))))
         made = averages["redshifter"](image, z_in, z_out)

@@ -50,16 +50,16 @@ class TrainRedshifter(TrainRecipe):
     """The loop: steps, precision, checkpoints."""
 
     def files_read(self) -> dict[str, Path]:
-        """The dataset's manifest, which holds the digests of its shards."""
+        """Return the dataset's manifest, which holds the digests of its shards."""
         return {"manifest of the dataset": Path(self.dataset).expanduser() / MANIFEST}
 
     def task(self, recipe_text: str = "") -> RedshifterTask:
-        """A fresh network and the pairs."""
+        """Return a fresh network and the pairs."""
         return make_task(self, recipe_text)
 
 
 def make_task(recipe: TrainRedshifter, recipe_text: str = "") -> RedshifterTask:
-    """The training task: a fresh network (weights from the recipe's seed) and the pairs."""
+    """Return the training task: a fresh network (weights from the recipe's seed) and the pairs."""
     data, held_out = splits(recipe.dataset, recipe.split, recipe.held_out)
     data.needs(PAIR, "a redshifter")
     bands = tuple(str(b) for b in data.attributes["bands"])

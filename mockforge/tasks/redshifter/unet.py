@@ -72,7 +72,7 @@ class UnetRedshifter(nn.Module):
         self.to(memory_format=torch.channels_last)  # a fifth faster, on the CPU too
 
     def forward(self, image: Tensor, z_in: Tensor, z_out: Tensor) -> Tensor:
-        """The galaxy at `z_out`, (N,C,H,W) in the unit of `image` (N,C,H,W); z (N,)."""
+        """Return the galaxy at `z_out`, (N,C,H,W) in the unit of `image` (N,C,H,W); z (N,)."""
         half = torch.is_autocast_enabled(image.device.type)
         with exactly(image):
             return self._predicted(image, z_in, z_out, half)
@@ -144,7 +144,7 @@ class UnetRedshifter(nn.Module):
 
 
 def band_scale(image: Tensor, faintest: float = _FAINTEST) -> Tensor:
-    """The rms of each band of each sample, (N,C,1,1), held above a fraction of the brightest band's."""
+    """Return the rms of each band of each sample, (N,C,1,1), at least a fraction of the brightest band's."""
     rms = image.square().mean(dim=(2, 3), keepdim=True).sqrt()
     return torch.maximum(rms, faintest * rms.amax(dim=1, keepdim=True)).clamp_min(1e-30).detach()
 
@@ -172,7 +172,7 @@ def _groups(wide: int) -> int:
 
 
 def _zero(layer: nn.Module) -> nn.Module:
-    """The layer with weights of zero: it then starts by changing nothing."""
+    """Return the layer with weights of zero: it then starts by changing nothing."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
