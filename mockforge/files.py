@@ -10,7 +10,8 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -82,17 +83,39 @@ def _digest(path: str, stamp: Stamp) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def replace_file(path: Path, raw: bytes) -> None:
-    """Write a file that appears whole under its name or not at all, on the disk when this returns."""
-    part = path.with_name(f"{path.name}.part")
+@contextmanager
+def appearing(path: Path, mark: str = "") -> Iterator[Path]:
+    """Give a place beside `path` to write to; what is there when the block ends appears under `path`.
+
+    Whatever ends the block early, an error, a full disk or Ctrl-C, leaves nothing under either name but
+    what was under `path` before. `mark` keeps writers apart that may write the same file at once.
+    """
+    part = path.with_name(f"{path.name}{mark}.part")
     try:
-        with part.open("wb") as stream:
-            stream.write(raw)
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield part
         part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def replace_file(path: Path, content: bytes | str) -> None:
+    """Write a file that appears whole under its name or not at all, on the disk when this returns."""
+    with appearing(path) as part, part.open("wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a rename in `folder` to the disk, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def files_of(spec: Any) -> dict[str, Path]:

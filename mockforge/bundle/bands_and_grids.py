@@ -7,12 +7,12 @@ the filters of other surveys are taken from the installed astro-sedpy and specli
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
 
 from mockforge.bundle.band_fit import fit_nodes
+from mockforge.files import appearing, replace_file
 from mockforge.photometry.band_table import FILTERS
 from mockforge.photometry.bands import CANDELS_GOODSS
 from mockforge.photometry.fluxes import REFERENCE_REDSHIFTS, flux_table
@@ -45,9 +45,7 @@ def write_bands(curves: Path, out: Path) -> Path:
         fitted = zip(*fit_nodes(wave, throughput, TOLERANCE), strict=True)
         lines += [f"{name} {at:.2f} {value:.6g}\n" for at, value in fitted]
     path = out / "bandpasses.txt"
-    part = path.with_name(path.name + ".part")
-    part.write_text(_BAND_HEADER + "".join(lines))
-    os.replace(part, path)
+    replace_file(path, _BAND_HEADER + "".join(lines))
     return path
 
 
@@ -93,9 +91,7 @@ def write_filters(out: Path) -> Path:
         lines.append(f"# {name}: {theirs} of {library}\n")
         lines += [f"{name} {at:.2f} {value:.5g}\n" for at, value in zip(*fitted, strict=True)]
     path = out / "filters.txt"
-    part = path.with_name(path.name + ".part")
-    part.write_text(_FILTER_HEADER + "".join(lines))
-    os.replace(part, path)
+    replace_file(path, _FILTER_HEADER + "".join(lines))
     return path
 
 
@@ -111,10 +107,8 @@ def write_table(out: Path) -> Path:
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> Path:
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+    with appearing(path) as part, part.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    os.replace(part, path)
     return path
 
 

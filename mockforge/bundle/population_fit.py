@@ -17,7 +17,7 @@ import numpy as np
 
 from mockforge.bundle.mixture import fit_mixture
 from mockforge.bundle.population_photometry import Boxes, fast_boxes, nearest_spectrum, photometric
-from mockforge.field.field import ZEROPOINT_NJY
+from mockforge.files import appearing
 from mockforge.galaxies.distant import Distant, nodes, share
 from mockforge.galaxies.population import (
     FAINTEST_KNOWN,
@@ -31,6 +31,7 @@ from mockforge.galaxies.uv_galaxies import LF_COSMOLOGY
 from mockforge.photometry.cosmology import arcsec_per_kpc, luminosity_distance
 from mockforge.photometry.fluxes import flux_table, spectrum_set
 from mockforge.photometry.photometry import TEN_PC_MPC, njy_per_luminosity
+from mockforge.units import ZEROPOINT_NJY
 
 COSMOS_ARCMIN2 = 222.0
 """Area of the catalogue."""
@@ -101,7 +102,7 @@ def size_slope(rows: Rows) -> tuple[float, float]:
 def faint_slope(folder: Path) -> float:
     """Change of lg counts per magnitude of the HDF-North in F814W from 24 to 27."""
     flux = np.genfromtxt(folder / "hdfn_fs99_eazy.cat")[:, 7] * 1e3
-    magnitude = 31.4 - 2.5 * np.log10(flux[flux > 0])
+    magnitude = ZEROPOINT_NJY - 2.5 * np.log10(flux[flux > 0])
     edges = np.arange(24.0, _HDFN_LIMIT + 0.25, 0.5)
     (shallow, whole), (_, deep) = HDFN_ARCMIN2
     area = np.where(edges[:-1] < shallow, whole, deep)
@@ -223,10 +224,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=TABLE, help="the table")
     args = parser.parse_args()
     arrays = fit(args.catalogues)
-    part = args.out.with_name(args.out.name + ".part")
-    with part.open("wb") as file:
+    with appearing(args.out) as part, part.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
-    part.replace(args.out)
     print(f"{args.out}: {args.out.stat().st_size} bytes")
 
 

@@ -12,6 +12,7 @@ from mockforge.photometry.fluxes import spectrum_set
 from mockforge.photometry.igm import transmission
 from mockforge.photometry.populations.simple import bundled_grid
 from mockforge.photometry.spectra.spec import Spectra
+from mockforge.units import ZEROPOINT_NJY
 
 _WIDE = ((4000, 5100), (5000, 7000), (7050, 8950), (11000, 14000), (14000, 17000), (20000, 24000))
 """Angstrom: B, V, I, J, H, K, in which COSMOS' spectra are compared."""
@@ -114,11 +115,11 @@ def photometric(
         if spectroscopic[i] > 0:
             chi2 = chi2 + 1e6 * np.abs(np.log1p(_Z) - np.log1p(spectroscopic[i]))[:, None]
         else:
-            m = 31.4 - 2.5 * np.log10(max(flux[i, 3], 1e-3))
+            m = ZEROPOINT_NJY - 2.5 * np.log10(max(flux[i, 3], 1e-3))
             z_m = 0.063 + 0.123 * (np.clip(m, 20.0, 28.0) - 20.0)
             chi2 = chi2 - 2.0 * (0.91 * np.log(_Z) - (_Z / z_m) ** 0.91)[:, None]
         best = int(chi2.argmin())
         z_out[i], spectrum[i] = _Z[best // count], best % count
         h = scale[best] * boxes.hdfn.reshape(-1, 8)[best, 7]
-        magnitude[i] = 31.4 - 2.5 * np.log10(max(h, 1e-6))
+        magnitude[i] = ZEROPOINT_NJY - 2.5 * np.log10(max(h, 1e-6))
     return z_out, spectrum.astype(np.int64), magnitude

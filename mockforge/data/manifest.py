@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -16,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mockforge.data.shards import ShardRecord, file_sha256, file_size_fault, sync_folder
+from mockforge.data.shards import ShardRecord, file_sha256, file_size_fault
 from mockforge.errors import InputError
+from mockforge.files import replace_file
 
 MANIFEST = "manifest.json"
 SHARDS = "shards"
@@ -169,7 +169,7 @@ def write_manifest(folder: str | Path, manifest: Manifest) -> None:
     folder = Path(folder)
     there = [folder / name for name in PUBLISHED if (folder / name).is_file()]
     files = tuple(FileRecord(path.name, file_sha256(path), path.stat().st_size) for path in there)
-    write_text(folder / MANIFEST, manifest_text(replace(manifest, files=files, format=FORMAT)))
+    replace_file(folder / MANIFEST, manifest_text(replace(manifest, files=files, format=FORMAT)))
 
 
 def read_manifest(folder: str | Path) -> Manifest:
@@ -249,26 +249,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:  # an optional library that this dataset cannot have used
             continue
     return out
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
 
 
 def _siblings(folder: Path) -> str:

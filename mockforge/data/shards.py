@@ -18,6 +18,7 @@ from mockforge.batch import Batch
 from mockforge.data.columns import unit_of
 from mockforge.data.hdf5 import LIBVER, Unreadable, checked, reading
 from mockforge.errors import InputError, nearest
+from mockforge.files import appearing, sync_folder
 
 if TYPE_CHECKING:
     import h5py
@@ -101,8 +102,7 @@ def write_shard(
     arrays = {name: _as_saved(name, batch, dtype) for name, dtype in save.items()}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
+    with appearing(path) as part:
         with h5py.File(part, "w", libver=LIBVER, track_order=False) as file:
             write_attributes(file, {**batch.attributes, **attributes})
             unit = str(batch.attributes.get("unit", "nJy"))
@@ -118,10 +118,6 @@ def write_shard(
                     write_column(group, column, values, unit_of(column, unit))
         digest = file_sha256(part, sync=True)
         size = part.stat().st_size
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
     sync_folder(path.parent)
     splits = dict.fromkeys([*batch.splits, *batch.split.tolist()], 0)
     for split in batch.split.tolist():
@@ -197,16 +193,6 @@ def file_size_fault(path: Path, size: int) -> str | None:
         return "is a folder" if stat.S_ISDIR(status.st_mode) else "is no regular file"
     found = status.st_size
     return None if found == size else f"has {found} bytes, should have {size}"
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a rename in `folder` to the disk, where the system can."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def fixed_bytes(text: np.ndarray, width: int = 1) -> np.ndarray:

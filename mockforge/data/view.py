@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mockforge.data.hdf5 import LIBVER, Unreadable, attributes, checked, dataset, names, reading, subgroup
-from mockforge.data.manifest import SHARDS, VIEW, write_bytes
+from mockforge.data.manifest import SHARDS, VIEW
 from mockforge.data.shards import OWN, ShardRecord, write_attributes
 from mockforge.errors import MockforgeError
+from mockforge.files import replace_file
 
 if TYPE_CHECKING:
     import h5py
@@ -53,7 +54,7 @@ def write_view(folder: str | Path, records: Sequence[ShardRecord]) -> None:
         _copy_tables(file, folder, layout, records)
         file.flush()
         image = file.id.get_file_image()
-    write_bytes(folder / VIEW, image)
+    replace_file(folder / VIEW, image)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from mockforge.engine.publish import published
 from mockforge.engine.repair import REPAIR
 from mockforge.engine.worker import shard_name
 from mockforge.errors import InputError, MockforgeError
+from mockforge.files import replace_file
 from mockforge.recipe.read import Recipe, loads
 
 HEAD = "build.json"
@@ -92,7 +93,7 @@ def prepare(folder: Path, recipe: Recipe, overwrite: bool) -> bool:
     The new `build.json` is in place before anything old is removed, so that a kill in between
     leaves a folder that the same command goes on with.
     """
-    from mockforge.data.manifest import parse_manifest, versions, write_text
+    from mockforge.data.manifest import parse_manifest, versions
 
     digest = recipe.digest()
     document = {**recipe.document(), "weights": dict(recipe.weights)}
@@ -134,7 +135,7 @@ def prepare(folder: Path, recipe: Recipe, overwrite: bool) -> bool:
             )
     known = {record.name for record in manifest.shards} if manifest is not None else set()
     _clear_shards(folder, recipe, known)
-    write_text(folder / HEAD, json.dumps(head, indent=1) + "\n")
+    replace_file(folder / HEAD, json.dumps(head, indent=1) + "\n")
     _remove_published(folder)
     return True
 

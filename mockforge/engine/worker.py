@@ -23,6 +23,7 @@ import numpy as np
 from mockforge.batch import Batch, concatenate
 from mockforge.engine.lock import hold_as_worker
 from mockforge.errors import InputError, MockforgeError
+from mockforge.files import replace_file
 from mockforge.progress import warn_in_sentences
 from mockforge.recipe.read import NamedStage, Recipe
 from mockforge.rng import Stream
@@ -98,7 +99,6 @@ def _sendable(error: BaseException) -> BaseException:
 
 def work(number: int) -> dict[str, Any]:
     """Make, write and record shard `number` of this worker's job; the record as plain values."""
-    from mockforge.data.manifest import write_text
     from mockforge.data.shards import write_shard
 
     if _job is None:
@@ -110,7 +110,7 @@ def work(number: int) -> dict[str, Any]:
     try:
         about = {"recipe": recipe.text(), "recipe_digest": _job.digest, "shard": number}
         record = write_shard(path, batch, recipe.save, about).to_json()
-        write_text(path.with_suffix(".json"), to_record(record, _job.digest))
+        replace_file(path.with_suffix(".json"), to_record(record, _job.digest))
     except (OSError, RuntimeError) as error:  # h5py reports a full disk as either
         raise MockforgeError(
             f"shard {number}: cannot write {path}: {_reason(error)}; the finished shards are kept, and "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
 import math
@@ -14,16 +13,15 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.files import from_home
+from mockforge.files import appearing, from_home
 from mockforge.names import check_bands
+from mockforge.units import ZEROPOINT_NJY
 
-ZEROPOINT_NJY = 31.4
 _NOT_FITS = (
     ".png", ".jpg", ".jpeg", ".pdf", ".tif", ".tiff", ".npy", ".npz", ".h5", ".hdf5", ".asdf", ".csv",
     ".ecsv", ".yaml", ".json", ".reg", ".zip", ".bz2", ".fz",
 )  # fmt: skip
 """Ends of names that promise something other than FITS."""
-"""AB magnitude of 1 nJy."""
 
 
 @dataclass(frozen=True)
@@ -144,20 +142,16 @@ class Field:
                 units[-1].header["COMMENT"] = "1 = pixel must not be used"
             for unit in units:
                 unit.add_checksum(when="checksum")  # a date here would change the bytes
-            part = path.with_name(path.name + ".part")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with part.open("wb") as stream:
+                with appearing(path) as part, part.open("wb") as stream:
                     if path.suffix.lower() == ".gz":
                         packed = io.BytesIO()
                         units.writeto(packed)
                         stream.write(gzip.compress(packed.getbuffer(), mtime=0))
                     else:
                         units.writeto(stream)
-                part.replace(path)
             except OSError as error:
-                with contextlib.suppress(OSError):
-                    part.unlink(missing_ok=True)
                 raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
         return path
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.field.robust import SIGMA_PER_MAD
+from mockforge.files import appearing
 from mockforge.wavelengths import from_blue_to_red
 
 BLACK, STRETCH, WHITE = -0.5, 12.0, 60.0
@@ -30,7 +31,7 @@ def sky_rms(image: np.ndarray) -> np.ndarray:
     if flat.shape[1] > 250_000:  # a picture's stretch needs no more pixels than this
         flat = flat[:, :: flat.shape[1] // 250_000 + 1]
     middle = np.nanmedian(flat, axis=1, keepdims=True)
-    return 1.4826 * np.nanmedian(np.abs(flat - middle), axis=1)
+    return SIGMA_PER_MAD * np.nanmedian(np.abs(flat - middle), axis=1)
 
 
 def asinh_rgb(
@@ -191,14 +192,11 @@ def compared(rows: Sequence[np.ndarray], rms: np.ndarray, bands: Sequence[str] |
 
 def save_figure(figure: Any, path: Path) -> None:
     """Write a matplotlib figure as a PNG, whole or not at all; InputError where it cannot be written."""
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(part, format="png", metadata={"Software": None})
-        part.replace(path)
+        with appearing(path) as part:
+            figure.savefig(part, format="png", metadata={"Software": None})
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
@@ -206,10 +204,5 @@ def save_png(path: str | Path, rgb: np.ndarray) -> None:
     """Write uint8 (y, x, 3) or (y, x) as a PNG; the file appears whole or not at all."""
     from PIL import Image
 
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    try:
+    with appearing(Path(path)) as part:
         Image.fromarray(rgb).save(part, format="PNG")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)  # also on Ctrl-C and on a full disk

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mockforge.field.robust import sigma_about
+
 
 def without_columns(mask: np.ndarray, ranges: Sequence[tuple[int, int]], first: int = 0) -> None:
     """Set `mask` (y, x) in these ranges of columns [x0, x1); its own first column is `first`."""
@@ -29,7 +31,7 @@ def sources(flat: np.ndarray, mask: np.ndarray) -> tuple[Any, np.ndarray, float]
     import sep
 
     mean = np.ascontiguousarray(flat.mean(axis=0))
-    rms = float(1.4826 * np.median(np.abs(mean[~mask])))
+    rms = float(sigma_about(mean[~mask], 0.0))
     sep.set_extract_pixstack(max(300_000, mean.size // 4))
     table, labels = sep.extract(
         mean, 1.5, err=rms, mask=mask, minarea=5, deblend_nthresh=8, deblend_cont=0.05, segmentation_map=True

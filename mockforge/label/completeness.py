@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.label.catalogue import magnitude_of
+from mockforge.units import ZEROPOINT_NJY
 
 STEP = 0.5
 """Magnitudes in a bin, unless edges are given."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mockforge.files import appearing
+
 
 def cache_folder() -> Path:
     """Where tables are kept; it need not exist."""
@@ -26,13 +28,8 @@ def cached_array(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         made = make()
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with appearing(path, f".{os.getpid()}") as part, part.open("wb") as file:
             np.save(file, made, allow_pickle=False)
-        os.replace(part, path)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
     return made

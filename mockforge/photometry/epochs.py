@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.photometry.cosmology import flux_factor, luminosity_distance
 from mockforge.photometry.spectra.spec import Igm, Spectra
+from mockforge.units import ZEROPOINT_NJY
 
 TEN_PARSEC_MPC = 1e-5
 """The distance of absolute magnitudes."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.galaxies.population import Galaxies, Population, hst_population
 from mockforge.rng import Stream
 from mockforge.scene.light import galaxy_fluxes, star_fluxes
@@ -19,6 +18,7 @@ from mockforge.scene.objects import Objects, together
 from mockforge.scene.paint import paint
 from mockforge.scene.populate import galaxies, stars
 from mockforge.sky.layers import Layer, layer_of
+from mockforge.units import ZEROPOINT_NJY
 
 if TYPE_CHECKING:
     from mockforge.stages.inject import Inject

@@ -8,7 +8,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.galaxies.population import Galaxies
 from mockforge.galaxies.real.clean import Clean
 from mockforge.galaxies.real.library import Library, library
@@ -20,6 +19,7 @@ from mockforge.scene.light import galaxy_fluxes
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
 from mockforge.scene.shear import lens, sheared
+from mockforge.units import ZEROPOINT_NJY
 
 _MARGIN = 32
 """Pixels by which the grid that pictures are made on is wider than the stamp, for the PSF's wings."""

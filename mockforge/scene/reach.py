@@ -13,12 +13,13 @@ from mockforge.observe.psf.transfer import Psf, models
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import SIDES, Objects
 from mockforge.scene.pictures import picture_reach
+from mockforge.units import ZEROPOINT_NJY
 
 
 def with_sides(model: SceneModel, made: Objects) -> Objects:
     """Return the objects with stamps that reach as far as they are brighter than the edge."""
     scale = model.pixel_scale_arcsec
-    edge = 10 ** (-0.4 * (model.edge_mag_arcsec2 - 31.4))  # nJy / arcsec^2
+    edge = 10 ** (-0.4 * (model.edge_mag_arcsec2 - ZEROPOINT_NJY))  # nJy / arcsec^2
     reach = _point_reach(model, made.flux.max(axis=1), edge)
     real = made.picture >= 0
     if real.any():

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.scene.objects import Objects
 from mockforge.sky.truth import Truth
+from mockforge.units import ZEROPOINT_NJY
 
 
 def objects_table(

@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.density import DensityScale
@@ -29,6 +28,7 @@ from mockforge.train.model_files import (
     with_weights,
     write_model,
 )
+from mockforge.units import ZEROPOINT_NJY
 
 __all__ = ["SganModel", "bundled_models", "describe", "load_model", "model_path"]
 

@@ -11,11 +11,11 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.config import Count, Limit, Positive, Varying, config, fixed, uniform
 from mockforge.errors import InputError
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.observe.psf.transfer import Gaussian, Psf
 from mockforge.photometry.bands import Band
 from mockforge.rng import Stream
 from mockforge.scene.model import RealStamps, SceneModel, Structure
+from mockforge.units import ZEROPOINT_NJY
 
 if TYPE_CHECKING:
     from mockforge.scene.injected_truth import Painted

@@ -13,7 +13,6 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, uniform
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.files import Stamp, stamp
 from mockforge.galaxies.notices import age_notice
 from mockforge.galaxies.real.cutouts import Cutout, Galaxies, turned_cutout
@@ -29,6 +28,7 @@ from mockforge.photometry.bands import Band, bands_of
 from mockforge.photometry.cosmology import Cosmology, cosmology_word
 from mockforge.photometry.spectra.spec import Igm, Populations, Spectra
 from mockforge.rng import Stream
+from mockforge.units import ZEROPOINT_NJY
 
 _KEPT = 512
 """Cleaned cutouts kept in a process."""

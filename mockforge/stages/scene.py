@@ -9,10 +9,10 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.config import Count, Index, Limit, config
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.rng import Stream
 from mockforge.scene.blends import Blend, blend_layers, blend_objects, only
 from mockforge.scene.model import SceneModel
+from mockforge.units import ZEROPOINT_NJY
 
 if TYPE_CHECKING:
     from mockforge.scene.objects import Objects

@@ -9,6 +9,7 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.config import Count, Fraction, NonNegative, Positive, config
 from mockforge.errors import InputError, MockforgeError
+from mockforge.field.robust import SIGMA_PER_MAD
 from mockforge.rng import Stream
 
 
@@ -106,7 +107,7 @@ class Separate:
             return 10 ** (-0.4 * (self.isophote_mag_arcsec2 - zeropoint)) * scale**2
         noise = (batch.arrays["image"][i] - truth[i]).mean(axis=0)
         # its mean is 0; the median is the sky's, because the sources' photon noise is in few pixels
-        rms = 1.4826 * float(np.median(np.abs(noise)))
+        rms = SIGMA_PER_MAD * float(np.median(np.abs(noise)))
         if not rms > 0.0:
             raise InputError(
                 f"image and truth differ by a noise of rms {rms:g}, so no isophote of {self.isophote_sigma:g}"

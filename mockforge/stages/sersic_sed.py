@@ -11,7 +11,6 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, uniform
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.galaxies.bodies import Bodies, Sizes, draw_bodies, sizes_of, stamp_side
 from mockforge.galaxies.notices import age_columns, age_notice, check_formed, light_notice
 from mockforge.galaxies.redshifts import RedshiftGrid, check_redshifts, reach
@@ -24,6 +23,7 @@ from mockforge.photometry.epochs import Epochs, Light, light
 from mockforge.photometry.spectra.spec import Igm, Populations, Spectra
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
+from mockforge.units import ZEROPOINT_NJY
 
 if TYPE_CHECKING:
     from mockforge.profiles.draw import Drawn

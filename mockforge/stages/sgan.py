@@ -10,10 +10,10 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.config import Index, Limit, Varying, config
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.rng import Stream
 from mockforge.sgan.paint.asked import survey_files
 from mockforge.sgan.paint.control import control
+from mockforge.units import ZEROPOINT_NJY
 
 if TYPE_CHECKING:
     from mockforge.sgan.model import SganModel

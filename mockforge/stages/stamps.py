@@ -12,7 +12,6 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.config import Count, Fraction, Index, NonNegative, Positive, config
 from mockforge.errors import InputError
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.galaxies.notices import stamp_notice
 from mockforge.observe.psf.transfer import Airy, Psf
 from mockforge.photometry.bands import Band, bands_of
@@ -20,6 +19,7 @@ from mockforge.photometry.cosmology import Cosmology, cosmology_word
 from mockforge.photometry.spectra.spec import Igm
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
+from mockforge.units import ZEROPOINT_NJY
 
 if TYPE_CHECKING:
     from mockforge.galaxies.population import Galaxies

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from mockforge.errors import InputError
-from mockforge.files import stamp
+from mockforge.files import appearing, stamp
 from mockforge.train.cost import Cost
 from mockforge.train.digest import tensors_digest
 
@@ -42,17 +42,13 @@ class State:
         for group in ("networks", "averages", "optimisers"):
             found[group] = {k: v.state_dict() for k, v in getattr(self, group).items()}
         found["sha256"] = tensors_digest(found)
-        part = path.with_name(path.name + ".part")
         try:
-            with open(part, "wb") as stream:
+            with appearing(path) as part, part.open("wb") as stream:
                 torch.save(found, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
-            part.replace(path)
         except RuntimeError as error:  # torch's writer hides the disk's own error behind one of its own
             raise OSError(errno.EIO, str(error).splitlines()[0], str(path)) from error
-        finally:
-            part.unlink(missing_ok=True)
 
     def restore(self, path: Path, device: torch.device) -> None:
         """Take the state from a checkpoint of the same networks.

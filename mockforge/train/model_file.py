@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from torch import nn
 
 from mockforge.names import name_problem
+from mockforge.units import ZEROPOINT_NJY
 
 Note = str | int | float | bool | tuple[str | int | float | bool | None, ...] | None
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -38,8 +39,10 @@ class ModelFile:
         problem = name_problem(self.name)
         if problem:
             raise ValueError(f"name: {problem}")
-        if abs(self.zeropoint_ab - 31.4) > 1e-9:
-            raise ValueError(f"zeropoint_ab: should be 31.4, that of nJy, found {self.zeropoint_ab:g}")
+        if abs(self.zeropoint_ab - ZEROPOINT_NJY) > 1e-9:
+            raise ValueError(
+                f"zeropoint_ab: should be {ZEROPOINT_NJY:g}, that of nJy, found {self.zeropoint_ab:g}"
+            )
         if not _DIGEST.fullmatch(self.sha256):
             raise ValueError(f"sha256: should be 64 hexadecimal digits, found {self.sha256[:70]!r}")
         self.check()

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.galaxies.population import SPECTRA, Galaxies, hst_population
 from mockforge.photometry.cosmology import luminosity_distance
 from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.rng import Stream
+from mockforge.units import ZEROPOINT_NJY
 
 Z_EDGES = (0.0, 1.0, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 6.0, 10.01)
 ARCMIN2 = 400.0

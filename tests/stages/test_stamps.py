@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mockforge.batch import Batch
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.galaxies.population import REFERENCE_BAND, SPECTRA
 from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.rng import Stream
 from mockforge.stages.stamps import Stamps
+from mockforge.units import ZEROPOINT_NJY
 from tests.builders.batches import samples
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from mockforge.data.card.describe import counts, swept
 from mockforge.data.columns import meaning_of
-from mockforge.data.manifest import Manifest, write_text
+from mockforge.data.manifest import Manifest
 from mockforge.data.reader import Reader
+from mockforge.files import replace_file
 
 CARD = "README.md"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -57,7 +58,7 @@ def write_card(
                 break  # a short card is held to the strictest count, where what rules a table counts too
             if detail == "names" and kept:
                 kept.pop()  # the last resort: what stages noticed is in the build's log too
-    write_text(Path(folder) / CARD, text)
+    replace_file(Path(folder) / CARD, text)
 
 
 def words(text: str) -> int:

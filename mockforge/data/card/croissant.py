@@ -11,10 +11,11 @@ import numpy as np
 from mockforge.data.card.card import LICENCE, tags
 from mockforge.data.card.describe import counts
 from mockforge.data.columns import meaning_of
-from mockforge.data.manifest import SHARDS, VIEW, Manifest, write_text
+from mockforge.data.manifest import SHARDS, VIEW, Manifest
 from mockforge.data.reader import Reader
 from mockforge.data.rescue import manifest_property
 from mockforge.data.shards import file_sha256
+from mockforge.files import replace_file
 
 CROISSANT = "croissant.json"
 HDF5 = "application/x-hdf5"
@@ -83,7 +84,7 @@ def write_croissant(folder: str | Path, manifest: Manifest) -> None:
             "additionalProperty": manifest_property(manifest),
             "recordSet": [_samples(reader), *(_table(reader, name) for name in reader.tables)],
         }
-    write_text(Path(folder) / CROISSANT, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    replace_file(Path(folder) / CROISSANT, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def _files(folder: Path, manifest: Manifest) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 from mockforge.data.preview.page import enlarged, joined, page, spread, window, written
 from mockforge.data.reader import Reader
 from mockforge.field.picture import BALANCE, STRETCH, WHITE, asinh_rgb
+from mockforge.field.robust import sigma_about
 
 _ENDS = (("input", "z_in"), ("target", "z_out"))
 _STATES = {"clean": "as it arrives", "psf": "through the PSF", "observed": "with noise"}
@@ -71,4 +72,4 @@ def _pictures(images: list[np.ndarray], bands: Sequence[str] | None = None) -> l
 def _grain(image: np.ndarray) -> np.ndarray:
     """Noise of each band, (C,): from differences of neighbours, which a smooth galaxy lacks."""
     step = np.diff(image, axis=2).reshape(len(image), -1)
-    return 1.4826 * np.median(np.abs(step), axis=1) / np.sqrt(2.0)
+    return sigma_about(step, 0.0, axis=1) / np.sqrt(2.0)

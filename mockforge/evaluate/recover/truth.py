@@ -8,8 +8,8 @@ import numpy as np
 
 from mockforge.data.torch.dataset import Dataset, load
 from mockforge.errors import InputError
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.tasks.recover.degraded import Scales, sky_level
+from mockforge.units import ZEROPOINT_NJY
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mockforge.data.torch.dataset import PAIR, Dataset, load
 from mockforge.errors import InputError
+from mockforge.field.robust import sigma_mad
 from mockforge.observe.psf.transfer import Gaussian, Psf
 from mockforge.photometry.spectra.spec import Igm, Spectra
 
@@ -109,8 +110,7 @@ def _sigma(image: np.ndarray, recorded: np.ndarray | None) -> np.ndarray:
     """Noise of a pixel; without noise the scatter of the faint light, which weighs the bands alike."""
     floor = 1e-3 * image.std(axis=(2, 3)).max(axis=1, keepdims=True)
     if recorded is None:
-        middle = np.median(image, axis=(2, 3), keepdims=True)
-        recorded = 1.4826 * np.median(np.abs(image - middle), axis=(2, 3))
+        recorded = sigma_mad(image, axis=(2, 3))
     return np.maximum(recorded, floor).astype(np.float64) + 1e-30
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from mockforge.evaluate.report.figures import plots, png
 from mockforge.evaluate.report.radii import half_light_radii
 from mockforge.evaluate.report.report import Row, Verdict
+from mockforge.field.robust import sigma_about
 
 DARK = 1e-3
 """A band whose true flux is below this fraction of the brightest band's is not scored."""
@@ -65,7 +66,7 @@ def strongest(count: int) -> str:
 def bias_and_scatter(what: str, errors: np.ndarray) -> Row:
     """Median of errors, none of which is NaN, and 1.4826 times the median absolute deviation from it."""
     bias = float(np.median(errors))
-    return {f"{what} bias": bias, f"{what} scatter": 1.4826 * float(np.median(np.abs(errors - bias)))}
+    return {f"{what} bias": bias, f"{what} scatter": float(sigma_about(errors, bias))}
 
 
 def error_curves(x: np.ndarray, errors: Errors, colours: Sequence[str], across: str, made: str) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.files import replace_file
 
 Row = dict[str, Any]
 """One line of a table: column name -> text, number, or None where there is nothing to say."""
@@ -161,12 +161,7 @@ def _inline(png: bytes) -> str:
 
 
 def _write(path: Path, text: str) -> Path:
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    replace_file(path, text)
     return path
 
 

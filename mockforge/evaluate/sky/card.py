@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.evaluate.report.report import Report
 from mockforge.evaluate.sky.sections import SIDE_BY_SIDE
+from mockforge.files import replace_file
 
 if TYPE_CHECKING:
     from mockforge.sgan.model import SganModel
@@ -45,9 +45,7 @@ def write_card(report: Report, model: SganModel, folder: Path) -> list[Path]:
         if text.exists():
             files[text] = with_kept(card, text.read_text(encoding="utf-8"))
         for path, content in files.items():
-            part = path.with_name(path.name + ".part")
-            part.write_bytes(content if isinstance(content, bytes) else content.encode())
-            os.replace(part, path)
+            replace_file(path, content)
     except OSError as error:
         raise InputError(f"{folder}: the card cannot be written ({error.strerror or error})") from error
     return list(files)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mockforge.evaluate.report.report import Row, Section, Verdict
-from mockforge.field.field import ZEROPOINT_NJY, Field
+from mockforge.field.field import Field
+from mockforge.field.robust import sigma_mad
+from mockforge.units import ZEROPOINT_NJY
 
 if TYPE_CHECKING:
     from mockforge.sgan.model import SganModel
@@ -80,7 +82,7 @@ def point_source_depth(noise: np.ndarray, fwhm_pix: float) -> tuple[float, float
     area = 4.0 * math.pi * sigma**2
     reach = math.ceil(4 * sigma)
     flux = area * gaussian_filter(noise.astype(np.float64), sigma, truncate=4.0)[reach:-reach, reach:-reach]
-    scatter = 1.4826 * float(np.median(np.abs(flux - np.median(flux))))
+    scatter = float(sigma_mad(flux))
     # Fluxes are correlated as exp(-r^2 / 4 sigma^2). A scatter from median deviations has the relative
     # variance 1.36 / n of n independent values; 37% of it goes with the sum of the correlation's
     # square, area / 2, and the rest with that of its fourth power, area / 4.
@@ -123,7 +125,7 @@ def stars_fwhm(field: Field) -> list[tuple[float, float]]:
         if len(each) < 5:
             out.append((float("nan"), float("nan")))
             continue
-        scatter = 1.4826 * np.median(np.abs(each - np.median(each)))
+        scatter = sigma_mad(each)
         out.append((float(np.median(each)), float(1.25 * scatter / math.sqrt(len(each)))))
     return out
 

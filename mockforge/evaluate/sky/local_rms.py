@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mockforge.evaluate.sky.sample import free_sky
+from mockforge.field.robust import sigma_mad
 
 if TYPE_CHECKING:
     from mockforge.sgan.model import SganModel
@@ -34,8 +35,7 @@ def local_rms(image: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
         square = np.s_[i * MESH : (i + 1) * MESH, j * MESH : (j + 1) * MESH]
         here = flat[(slice(None), *square)][:, free[square]]
         if here.shape[1] >= _FEWEST:
-            middle = np.median(here, axis=1, keepdims=True)
-            njy[:, i, j] = 1.4826 * np.median(np.abs(here - middle), axis=1)
+            njy[:, i, j] = sigma_mad(here, axis=1)
     unknown = np.isnan(njy[0])
     if unknown.all():
         return None

@@ -14,6 +14,7 @@ from mockforge.evaluate.report.report import Section, Verdict
 from mockforge.evaluate.sky.counts import FEWEST, ks_distance
 from mockforge.evaluate.sky.floor import Compared, Settings
 from mockforge.evaluate.sky.sample import Sample, cut_stamp
+from mockforge.field.robust import sigma_about
 
 PARAMETERS = {
     "half-light radius": "rhalf_ellip",
@@ -54,8 +55,7 @@ def measure_shapes(sample: Sample, chosen: np.ndarray) -> Shapes:
     """
     means = [image.mean(axis=0) for image in sample.images]
     noise = [
-        float(1.4826 * np.median(np.abs(m[f]))) if f.any() else 1.0
-        for m, f in zip(means, sample.free, strict=True)
+        float(sigma_about(m[f], 0.0)) if f.any() else 1.0 for m, f in zip(means, sample.free, strict=True)
     ]
     found, rows = [], []
     for row in chosen:

@@ -15,6 +15,7 @@ import numpy as np
 from mockforge.evaluate.report.report import Section
 from mockforge.evaluate.sky.floor import Measure, Pick, Settings, Splits, compare
 from mockforge.evaluate.sky.sample import Sample
+from mockforge.field.robust import sigma_about, sigma_mad
 
 SPIKE, IN_PHASE = "lattice spike over neighbours", "lattice, in phase"
 LAGS = 8
@@ -92,7 +93,7 @@ def _centred(flux: np.ndarray, free: np.ndarray) -> np.ndarray:
         return np.zeros_like(flux)
     sky = flux[:, free]
     middle = np.median(sky, axis=1)[:, None, None]
-    reach = 4 * 1.4826 * np.median(np.abs(sky - middle[..., 0]), axis=1)[:, None, None]
+    reach = 4 * sigma_about(sky, middle[..., 0], axis=1)[:, None, None]
     held = np.clip(flux - middle, -reach, reach)
     held -= held[:, free].mean(axis=1)[:, None, None]
     return np.where(free, held, np.float32(0))
@@ -102,7 +103,7 @@ def _variance(flux: np.ndarray, free: np.ndarray) -> np.ndarray:
     if not free.any():
         return np.full(len(flux), np.nan)
     sky = flux[:, free]
-    return (1.4826 * np.median(np.abs(sky - np.median(sky, axis=1, keepdims=True)), axis=1)) ** 2
+    return sigma_mad(sky, axis=1) ** 2
 
 
 def _lags(whole: np.ndarray) -> np.ndarray:

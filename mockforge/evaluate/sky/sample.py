@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.field.robust import sigma_about, sigma_mad
 from mockforge.stages.detect import Detect
 
 PERIOD = 16
@@ -120,7 +121,7 @@ def measure_sample(
         masks=[f.mask for f in found],
         free=[f.free for f in found],
         labels=[f.labels for f in found],
-        rms=1.4826 * np.median(np.abs(sky - np.median(sky, axis=1, keepdims=True)), axis=1),
+        rms=sigma_mad(sky, axis=1),
         table={name: column[inside] for name, column in table.items()},
         blocks=blocks,
         reference=reference,
@@ -209,7 +210,7 @@ def _everything(flat: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndar
     import sep
 
     mean = np.ascontiguousarray(flat.mean(axis=0))
-    rms = float(1.4826 * np.median(np.abs(mean[~mask]))) if not mask.all() else 0.0
+    rms = float(sigma_about(mean[~mask], 0.0)) if not mask.all() else 0.0
     if rms <= 0:
         return np.zeros(mean.shape, dtype=np.int32), np.zeros(mean.shape, dtype=bool)
     sep.set_extract_pixstack(max(300_000, mean.size))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.field.field import ZEROPOINT_NJY, Field
+from mockforge.field.field import Field
 from mockforge.field.fits.bands import Plane, band_names, check_shapes, find_planes
 from mockforge.field.fits.beside import Noise, find, mask_of, noise_of
 from mockforge.field.fits.blank import without_value
@@ -20,6 +20,7 @@ from mockforge.field.fits.masks import Mask
 from mockforge.field.fits.psf_card import psf_fwhm_of
 from mockforge.field.fits.units import Zeropoint, zeropoint_of
 from mockforge.field.fits.wcs import pixels_of_sky, read_wcs, scale_of, sky_of_pixels
+from mockforge.units import ZEROPOINT_NJY
 
 _NOTHING = "weight 0 or no error"
 """Where a map of noise or weights says that nothing was observed."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from mockforge.config import config
 from mockforge.errors import InputError, nearest
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.photometry.bands import Band
+from mockforge.units import ZEROPOINT_NJY
 
 NEAREST = 0.001
 """A redshift below this is that of a star, or none."""

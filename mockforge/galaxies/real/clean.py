@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mockforge.field.robust import SIGMA_PER_MAD
 from mockforge.galaxies.real.cutouts import Cutout
 from mockforge.observe.psf.image import psf_pixels
 
@@ -191,7 +192,7 @@ def _outline(smooth: np.ndarray, level: float) -> np.ndarray | None:
 
 def _spread(values: np.ndarray) -> float:
     """Robust rms."""
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+    return SIGMA_PER_MAD * float(np.median(np.abs(values - np.median(values))))
 
 
 def _border(shape: tuple[int, ...], width: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mockforge.config import Index, config
 from mockforge.errors import InputError
+from mockforge.field.robust import SIGMA_PER_MAD, sigma_about
 from mockforge.rng import Stream
 from mockforge.stages.detect import Detect
 
@@ -156,7 +157,7 @@ def on_wider_sky(cutout: Cutout, margin: int, stream: Stream) -> Cutout:
     for b, rms in enumerate(cutout.noise):
         if rms > 0:
             level = cutout.image[b] - np.median(cutout.image[b][edge])
-            found = 1.4826 * float(np.median(np.abs(level[edge])))
+            found = SIGMA_PER_MAD * float(np.median(np.abs(level[edge])))
             rms = found if found < 0.7 * rms else rms  # catalogues are wrong at times
             calm = edge & ~cutout.mask & (np.abs(level) < 4 * rms)
             kernel = noise_kernel(noise_autocorrelation(level, calm, 3))
@@ -179,10 +180,10 @@ def _sky(image: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values = image[:, free]
     level = np.median(values, axis=1)
     for _ in range(3):  # what remains of sources is clipped
-        spread = 1.4826 * np.median(np.abs(values - level[:, None]), axis=1)
+        spread = sigma_about(values, level[:, None], axis=1)
         used = np.abs(values - level[:, None]) <= 3 * spread[:, None] + 1e-300
         level = np.array([np.median(v[u]) for v, u in zip(values, used, strict=True)])
-    return level, 1.4826 * np.median(np.abs(values - level[:, None]), axis=1)
+    return level, sigma_about(values, level[:, None], axis=1)
 
 
 def _nearest(instances: np.ndarray, table: Mapping[str, Any], centre: tuple[float, float], name: str) -> int:

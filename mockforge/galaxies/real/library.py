@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.files import Stamp, stamp
 from mockforge.galaxies.real.catalogue import text
 from mockforge.galaxies.real.clean import Clean, cut_out, ellipse
 from mockforge.galaxies.real.realgalaxy import RealCatalogue
+from mockforge.units import ZEROPOINT_NJY
 
 if TYPE_CHECKING:
     from mockforge.scene.model import RealStamps

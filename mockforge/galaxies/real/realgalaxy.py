@@ -12,7 +12,6 @@ import numpy as np
 
 from mockforge.config import config
 from mockforge.errors import InputError
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.files import Stamp, named, stamp
 from mockforge.galaxies.real.catalogue import (
     NEAREST,
@@ -26,6 +25,7 @@ from mockforge.galaxies.real.catalogue import (
     text,
 )
 from mockforge.galaxies.real.cutouts import Cleaning, Cutout, cleaned
+from mockforge.units import ZEROPOINT_NJY
 
 
 @config

@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 
 from mockforge.config import Positive, config
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.galaxies.real.cutouts import Cutout
 from mockforge.galaxies.real.moved import Spectrum
 from mockforge.photometry.cosmology import flux_factor, luminosity_distance, size_factor
 from mockforge.photometry.epochs import TEN_PARSEC_MPC
 from mockforge.photometry.kcorrect import neighbours, sed_weights
 from mockforge.photometry.spectra.spec import Igm, Spectra
+from mockforge.units import ZEROPOINT_NJY
 
 
 @config

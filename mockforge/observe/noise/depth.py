@@ -17,7 +17,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mockforge.field.field import ZEROPOINT_NJY
+from mockforge.units import ZEROPOINT_NJY
 
 
 def flux_njy(magnitude: float) -> float:

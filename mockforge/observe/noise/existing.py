@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mockforge.field.robust import sigma_about, sigma_mad
 from mockforge.observe.measure import noise_autocorrelation
 
 _LAGS = 4
@@ -53,12 +54,12 @@ def _own(planes: np.ndarray, rms: float | None) -> OwnNoise:
     for plane in planes.astype(np.float64):
         middle = np.median(plane)
         sky = plane - middle
-        sigma = 1.4826 * np.median(np.abs(sky))
+        sigma = sigma_about(sky, 0.0)
         smooth = uniform_filter(sky, 5)
-        calm = 1.4826 * np.median(np.abs(smooth - np.median(smooth)))
+        calm = sigma_mad(smooth)
         free = (sky < 4 * sigma) & (smooth < 3.5 * calm)  # sources are bright; noise is not to be cut
         values = sky[free] if free.sum() > 100 else sky.ravel()
-        spread.append(1.4826 * np.median(np.abs(values - np.median(values))))
+        spread.append(sigma_mad(values))
         if min(plane.shape) >= _SMALLEST and free.sum() > 0.2 * free.size:
             found.append(noise_autocorrelation(np.where(free, sky - values.mean(), 0.0), free, _LAGS))
     correlation = np.mean(found, axis=0) if found else None

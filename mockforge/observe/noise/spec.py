@@ -10,10 +10,10 @@ import numpy as np
 
 from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, fixed
 from mockforge.errors import InputError, nearest
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.observe.noise.correlation import Correlation, autocorrelation_of, checked, one_of, stacked
 from mockforge.observe.noise.depth import electrons_per_njy, rms_of_depth
 from mockforge.observe.noise.pixels import PixelNoise
+from mockforge.units import ZEROPOINT_NJY
 
 if TYPE_CHECKING:
     from mockforge.observe.surveys import SurveyBand

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from mockforge.errors import InputError, nearest
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.photometry.photometry import absolute_njy
 from mockforge.photometry.spectra.set import SpectrumSet, fixed_set
 from mockforge.photometry.spectra.spec import Templates
+from mockforge.units import ZEROPOINT_NJY
 
 SEDS: dict[str, str] = {
     "E": "CWW_E_ext.sed",

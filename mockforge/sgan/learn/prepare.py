@@ -10,6 +10,7 @@ import numpy as np
 
 from mockforge.config import Index, Limit, Positive, config
 from mockforge.errors import InputError
+from mockforge.field.robust import sigma_about, sigma_mad
 from mockforge.label.bright import bright, grown, less_background, sources, without_columns
 from mockforge.observe.measure import core_fwhm, noise_autocorrelation, noise_kernel, stars
 from mockforge.observe.noise.photons import electrons_per_unit
@@ -127,7 +128,7 @@ def _psf(flat: np.ndarray, mask: np.ndarray, sources: Any, rms: float) -> tuple[
     x, y = chosen["x"], chosen["y"]
     found, snr = [], []
     for band in flat:
-        noise = float(1.4826 * np.median(np.abs(band[~mask])))
+        noise = float(sigma_about(band[~mask], 0.0))
         flux, error, _ = sep.sum_circle(band, x, y, 5.0, err=noise, mask=mask)
         radius, _ = sep.flux_radius(band, x, y, 6.0 * chosen["a"], 0.5, mask=mask)
         snr.append(flux / np.maximum(error, 1e-30))
@@ -143,7 +144,7 @@ def _instrument(
 ) -> Instrument:
     kernels, rms, electrons = [], [], []
     for band, width in zip(flat, fwhm, strict=True):
-        sigma = float(1.4826 * np.median(np.abs(band[free] - np.median(band[free]))))
+        sigma = float(sigma_mad(band[free]))
         sky = free & (np.abs(band) < 4.0 * sigma)
         rms.append(sigma)
         kernels.append(noise_kernel(noise_autocorrelation(band, sky, choice.noise_lags)))
@@ -197,7 +198,7 @@ def _local_rms(band: np.ndarray, free: np.ndarray, mesh: int) -> tuple[tuple[flo
             here = np.s_[i * mesh : (i + 1) * mesh, j * mesh : (j + 1) * mesh]
             values = band[here][free[here]]
             if len(values) > 0.1 * mesh**2:
-                found[i, j] = 1.4826 * np.median(np.abs(values - np.median(values)))
+                found[i, j] = sigma_mad(values)
     empty = np.isnan(found)
     if empty.all():  # a field of little more than sources
         return tuple((1.0,) * columns for _ in range(rows))

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.observe.noise.depth import rms_of_psf_depth
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.paint.asked import Asked, by_band, survey_of
 from mockforge.sgan.paint.blur import gaussian_kernels
+from mockforge.units import ZEROPOINT_NJY
 
 if TYPE_CHECKING:
     from mockforge.sgan.model import SganModel

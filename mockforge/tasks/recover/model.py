@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from mockforge.errors import InputError
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.field.picture import sky_rms
 from mockforge.tasks.recover.card import recoverer_card
 from mockforge.tasks.recover.config import Cgan, Residual
@@ -36,6 +35,7 @@ from mockforge.train.model_files import (
 )
 from mockforge.train.parallel import usable
 from mockforge.train.weights import check_painted
+from mockforge.units import ZEROPOINT_NJY
 
 SPECS: dict[str, type[Residual] | type[Cgan]] = {"residual": Residual, "cgan": Cgan}
 """The word in a model's file that says its network -> its configuration."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from mockforge.config import Limit
 from mockforge.data.torch.dataset import PAIR, Dataset
+from mockforge.field.robust import SIGMA_PER_MAD
 from mockforge.train.fields import psf_departures
 from mockforge.train.model_file import one_each
 
@@ -106,7 +107,7 @@ def pixel_noise(image: np.ndarray) -> np.ndarray:
         (slice(n), slice(-n, None)) for n in (max(1, image.shape[1] // 4), max(1, image.shape[2] // 4))
     )
     corners = [np.median(steps[:, y, x], axis=(1, 2)) for y in rows for x in columns]
-    return 1.4826 / np.sqrt(6) * np.min(corners, axis=0)
+    return SIGMA_PER_MAD / np.sqrt(6) * np.min(corners, axis=0)
 
 
 def _ends(values: np.ndarray) -> Range:

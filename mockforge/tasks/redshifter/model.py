@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from mockforge.errors import InputError
-from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.tasks.redshifter.card import redshifter_card
 from mockforge.tasks.redshifter.config import Cvae, Loss, Unet
 from mockforge.tasks.redshifter.geometry import Geometry
@@ -35,6 +34,7 @@ from mockforge.train.model_files import (
 )
 from mockforge.train.parallel import usable
 from mockforge.train.weights import check_painted
+from mockforge.units import ZEROPOINT_NJY
 
 _SPECS: dict[str, type[Unet] | type[Cvae]] = {"unet": Unet, "cvae": Cvae}
 
