@@ -112,6 +112,12 @@ def test_every_name_of_the_package_in_python_exists(page: Path):
                 assert hasattr(mockforge, node.attr), f"{named(page)}: {node.attr}"
 
 
+@pytest.mark.parametrize("page", MARKDOWN, ids=named)
+def test_every_file_that_is_named_exists(page: Path):
+    for path in re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)`", page.read_text()):
+        assert (ROOT / path).exists() or (ROOT / "mockforge" / path).exists(), f"{named(page)}: {path}"
+
+
 def test_the_first_commands_are_as_promised():
     """Others read them there: the tests' runner, and every newcomer."""
     lines = (ROOT / "README.md").read_text().splitlines()
