@@ -87,7 +87,7 @@ class Registry:
         except Exception as error:  # whatever a package of others raises while it is imported
             raise InputError(
                 f"the {self.kind} {point.name!r} of {_package(point)} cannot be imported from {point.value}: "
-                f"{type(error).__name__}: {error}; mend or uninstall that package"
+                f"{type(error).__name__}: {error}; repair or uninstall that package"
             ) from error
 
 

@@ -25,7 +25,7 @@ def build(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Build the dataset of a recipe, or finish one that was stopped.
+    """Build the dataset of a recipe, or finish an interrupted build.
 
     \b
       mockforge build recipes/segmentation.yaml
@@ -54,7 +54,7 @@ def verify(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check every file of a dataset, and mend it with --repair.
+    """Check every file of a dataset; --repair rebuilds the damaged ones.
 
     \b
       mockforge verify datasets/small

@@ -49,7 +49,7 @@ def _own(group: h5py.Group, name: str) -> object:
 
     link = group.get(name, getlink=True)
     if not isinstance(link, h5py.HardLink):
-        raise Unreadable(f"{name} is a link to elsewhere ({_target(link)}), which is not followed")
+        raise Unreadable(f"{name} is a link to another place ({_target(link)}), which is not followed")
     return group[name]
 
 
@@ -69,7 +69,7 @@ def _check_values(name: str, item: h5py.Dataset, sources: Sequence[str] | None) 
         _check_sources(name, item, how, sources)
         return
     if sources is not None:
-        raise Unreadable(f"{name} has values of its own, and should lead to the shards")
+        raise Unreadable(f"{name} holds its own values, and should refer to the shards")
     if how.get_external_count():
         there = how.get_external(0)[0].decode(errors="replace")
         raise Unreadable(f"{name} has its values in another file ({there}), which is not read")
@@ -82,12 +82,12 @@ def _check_sources(name: str, item: h5py.Dataset, how: h5py.h5p.PropDCID, source
     """Whether a virtual dataset is made of the whole arrays of that name in `sources`, end to end."""
     count = how.get_virtual_count()
     if count != len(sources):
-        raise Unreadable(f"array {name!r} does not lead to the shards of the manifest")
+        raise Unreadable(f"array {name!r} does not refer to the shards of the manifest")
     for i, source in enumerate(sources):
         place = (how.get_virtual_filename(i), how.get_virtual_dsetname(i).lstrip("/"))
         if place != (source, name):
             raise Unreadable(
-                f"array {name!r} does not lead to the shards of the manifest: it leads to {place[1]!r} of "
+                f"array {name!r} does not refer to the shards of the manifest: it leads to {place[1]!r} of "
                 f"{place[0]!r}, and should to {source!r}"
             )
 

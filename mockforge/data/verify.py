@@ -99,7 +99,7 @@ def trusted_manifest(folder: Path) -> tuple[Manifest | None, str | None]:
     if manifest is None:
         return rescued_manifest(folder), f"damaged: {fault}"
     if manifest.format > 1 and path.read_text(encoding="utf-8") != manifest_text(manifest):
-        return manifest, "not spelt as it was written"
+        return manifest, "not in its original form"
     return manifest, None
 
 

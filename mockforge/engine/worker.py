@@ -189,7 +189,7 @@ def make_batch(recipe: Recipe, number: int) -> Batch:
         if fruitless >= _FRUITLESS:
             raise MockforgeError(
                 f"shard {number}: {fruitless} attempts in a row gave no sample that passed; "
-                f"{len(missing)} are missing; loosen what drops samples (`select`) and run this again"
+                f"{len(missing)} are missing; relax what drops samples (`select`) and run this again"
             )
         attempt += 1
     return concatenate(pieces).in_order()
@@ -212,7 +212,7 @@ def _attempt(recipe: Recipe, number: int, attempt: int, sample: np.ndarray) -> B
     for name in recipe.save:
         array = batch.arrays.get(name)
         if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise MockforgeError(f"shard {number}: {name!r} holds NaN or infinity; nothing of it was written")
+            raise MockforgeError(f"shard {number}: {name!r} holds NaN or infinity; nothing was written")
     return batch
 
 

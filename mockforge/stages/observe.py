@@ -84,7 +84,7 @@ class Observe:
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""
         if self.noise_in is None and self.noise_out is None:
-            return "Nothing has noise."
+            return "No image has noise."
         return "Noise is that of a calibrated image without flaws: no cosmic rays, no residual sky."
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:

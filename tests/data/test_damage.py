@@ -117,7 +117,7 @@ def test_swapped_and_reordered_shards_are_not_read(copy: Path) -> None:
     with pytest.raises(InputError, match="contents are not those that were written"):
         mockforge.load(copy)
     (copy / "manifest.json").write_text(json.dumps({**text, "digest": content_digest(text)}))
-    with pytest.raises(InputError, match=r"does not lead to the shards|00002\.h5"):
+    with pytest.raises(InputError, match=r"does not refer to the shards|00002\.h5"):
         mockforge.load(copy)[0]
 
 
@@ -169,8 +169,8 @@ def _doubles(file: h5py.File, place: Path) -> None:
     [
         (_external, "has its values in another file"),
         (_virtual, "a view of values in other files"),
-        (_external_link, "a link to elsewhere"),
-        (_soft_link, "a link to elsewhere"),
+        (_external_link, "a link to another place"),
+        (_soft_link, "a link to another place"),
         (_text, "is of type object"),
         (_wrong_shape, r"image is float32 \(4, 3, 48, 47\), and should be"),
         (_doubles, "image is float64"),
@@ -193,7 +193,7 @@ def test_a_signed_view_that_leads_elsewhere_is_refused(copy: Path, source: str) 
         del file["image"]
         file.create_virtual_dataset("image", layout)
     signed(copy)
-    with pytest.raises(InputError, match="does not lead to the shards"):
+    with pytest.raises(InputError, match="does not refer to the shards"):
         mockforge.load(copy)
     assert [bad.name for bad in bad_shards(copy)] == ["dataset.h5"]
 

@@ -167,7 +167,7 @@ def test_only_missing_noise_is_added(whiten: bool) -> None:
 
 def test_an_image_noisier_than_the_survey_says_so() -> None:
     own = Stream(2).numpy().normal(0, 100, (2, 1, 100, 100)).astype(np.float32)
-    with pytest.warns(UserWarning, match="noisier than the target: hsc_i"):
+    with pytest.warns(UserWarning, match="exceeds that of the target: hsc_i"):
         Degrade(to="hsc-wide", input="image", labels=())(blank(2, 100, "hsc-wide", image=own), Stream(3))
 
 

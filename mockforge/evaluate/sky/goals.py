@@ -41,7 +41,7 @@ def goals_section(sections: Sequence[Section], bands: Sequence[str], model: Mapp
     rows = [*_magnitudes(table, bands), *_lattice(table, bands), *_shapes(table), *_classifier(table)]
     return Section(
         TITLE,
-        "What a sky is made to reach, beside what was published (Smith & Geach 2019; morphology: Holzschuh "
+        "The goals of a painted sky, beside published values (Smith & Geach 2019; morphology: Holzschuh "
         "et al. 2022). The goals are stricter than the rules this report passes by, and do not decide it: of "
         "a perfect sky, too, a quarter of the bands are below the 25th percentile of the floor's KS p. The "
         "floor is the real field against itself.",

@@ -115,9 +115,7 @@ def filled_up(
     noisier = {band: by for band, by in worst.items() if by > _TOO_MUCH}
     if noisier:
         listed = ", ".join(f"{band} by {100 * by:.0f}%" for band, by in noisier.items())
-        warnings.warn(
-            f"degrade: the image's own noise makes it noisier than the target: {listed}", stacklevel=2
-        )
+        warnings.warn(f"degrade: the image's own noise exceeds that of the target: {listed}", stacklevel=2)
     return image, variance
 
 

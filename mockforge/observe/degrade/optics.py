@@ -233,7 +233,7 @@ class _Telescope:
 
 def sharper(to: str, amplified: float, misfit: float) -> str:
     """Return what to tell where the target is not broader than the image."""
-    raised = f"frequencies are raised up to {amplified:.3g} times, and " if amplified > 1.005 else ""
+    raised = f"frequencies are amplified up to {amplified:.3g} times, and " if amplified > 1.005 else ""
     return (
         f"degrade: the PSF of {to} is not everywhere broader than the image's: {raised}{100 * misfit:.2g}% of"
         " its PSF is not in the image; take a sharper image, or a broader PSF"

@@ -82,7 +82,9 @@ def place_of(field: Field, path: Path) -> Place:
     sides = np.array([[px[i] - px[0], py[i] - py[0]] for i in (1, 2)])
     place = Place(wcs, np.asarray(at_y), np.asarray(at_x), sides)
     if not place.inside((field.shape[1], field.shape[2])).any():
-        raise InputError(f"{path}: none of its pixels lies on the image; are both of one part of the sky?")
+        raise InputError(
+            f"{path}: none of its pixels lies on the image; do both cover the same part of the sky?"
+        )
     return place
 
 
