@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mockforge.errors import InputError, MockforgeError
 from mockforge.label.catalogue import measure
 from mockforge.label.detection import Detection, SkyBackground
-
-if TYPE_CHECKING:
-    from mockforge.stages.detect import Detect
+from mockforge.label.rule import DetectionRule
 
 _MOST_PIXELS = 50_000_000
 """Largest pixel buffer sep is given; some 2 GB."""
@@ -21,7 +19,7 @@ _MOST_PIXELS = 50_000_000
 
 def detect(
     image: np.ndarray,
-    rule: Detect,
+    rule: DetectionRule,
     *,
     bands: Sequence[str] | None = None,
     mask: np.ndarray | None = None,
@@ -70,7 +68,7 @@ def detect(
     return Detection(instances, rms, table, names)
 
 
-def sky_of(band: np.ndarray, rule: Detect, mask: np.ndarray | None, name: str) -> SkyBackground:
+def sky_of(band: np.ndarray, rule: DetectionRule, mask: np.ndarray | None, name: str) -> SkyBackground:
     """Background and noise of one band on a mesh (Bertin & Arnouts 1996, section 3).
 
     Raises InputError where there is no noise, against which nothing can be significant.
@@ -101,7 +99,11 @@ def sky_of(band: np.ndarray, rule: Detect, mask: np.ndarray | None, name: str) -
 
 
 def _detection_image(
-    image: np.ndarray, skies: list[SkyBackground], rms: np.ndarray, rule: Detect, mask: np.ndarray | None
+    image: np.ndarray,
+    skies: list[SkyBackground],
+    rms: np.ndarray,
+    rule: DetectionRule,
+    mask: np.ndarray | None,
 ) -> tuple[np.ndarray, SkyBackground]:
     """Return the image objects are found on, its background subtracted, and its sky."""
     if len(image) == 1:
@@ -114,7 +116,7 @@ def _detection_image(
     return mean - sky.level, sky
 
 
-def _kernel(rule: Detect, scale: float | None, fwhm: Sequence[float] | None) -> np.ndarray | None:
+def _kernel(rule: DetectionRule, scale: float | None, fwhm: Sequence[float] | None) -> np.ndarray | None:
     """Return a Gaussian of the PSF's width for the matched filter, float32, odd side."""
     if not rule.matched_filter:
         return None
@@ -131,7 +133,7 @@ def _kernel(rule: Detect, scale: float | None, fwhm: Sequence[float] | None) -> 
 def _extract(
     chosen: np.ndarray,
     error: np.ndarray | np.float32,
-    rule: Detect,
+    rule: DetectionRule,
     mask: np.ndarray | None,
     kernel: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,16 +13,33 @@ from mockforge.field.fits.maps import read_map, read_mask_file
 from mockforge.field.fits.read import require_zeropoints
 from mockforge.label.bright import bright, less_background, sources, without_columns
 
-if TYPE_CHECKING:
-    from mockforge.stages.image import ImageTiles
-
 _MESH = 128
 """Side in pixels of the mesh of the background under the peaks of bright stars."""
 
 
-def prepared(
-    field: Field, rule: ImageTiles, masks: tuple[str, ...], rms: tuple[str, ...], weights: tuple[str, ...]
-) -> Field:
+@dataclass(frozen=True)
+class LeftOut:
+    """What is not used of a field, and the maps of its noise."""
+
+    field: str
+    """The field's first file, for messages."""
+    masks: tuple[str, ...] = ()
+    """Files of further masks on the field's grid."""
+    mask_bits: tuple[int | str, ...] | None = None
+    """Bits of those masks that make a pixel unusable; None: those known as defects."""
+    rms: tuple[str, ...] = ()
+    """Files of the noise's rms in the bands' own units, one for all or one per band."""
+    weights: tuple[str, ...] = ()
+    """The same as inverse variances."""
+    columns: tuple[tuple[int, int], ...] = ()
+    """Ranges of columns (first, last plus one)."""
+    peaks_above: float | None = None
+    """Peak in nJy per pixel above which an object is masked."""
+    grow: int = 0
+    """Pixels by which those masks are grown."""
+
+
+def prepared(field: Field, rule: LeftOut) -> Field:
     """Return the field with its mask enlarged and, where `rms` or `weights` are given, its variance in nJy^2.
 
     Maps are in the unit of their band's file. Raises InputError where a file has another shape or
@@ -37,29 +53,30 @@ def prepared(
         said.append(f"{what} ({where.mean():.2%})")
         mask = mask | where
 
-    for name in masks:
+    for name in rule.masks:
         found = read_mask_file(name, field.shape[1:], rule.mask_bits)
         leave_out(f"{name}: {found.origin}", found.bad)
     variance, origin = field.variance, field.origin.get("variance", "")
-    if rms or weights or rule.mask_peaks_above is not None:
-        require_zeropoints(field, rule.files if isinstance(rule.files, str) else rule.files[0])
+    rms, weights = rule.rms, rule.weights
+    if rms or weights or rule.peaks_above is not None:
+        require_zeropoints(field, rule.field)
     if rms or weights:
         variance, unseen = _variance(field, rms or weights, inverse=not rms)
         leave_out("no weight" if weights else "no rms", unseen)
         origin = f"{'square' if rms else 'inverse'} of {', '.join(rms or weights)}"
-    if rule.masked_columns:
+    if rule.columns:
         columns = np.zeros_like(mask)
-        without_columns(columns, rule.masked_columns)
-        leave_out(f"columns {', '.join(f'{a} to {b}' for a, b in rule.masked_columns)}", columns)
+        without_columns(columns, rule.columns)
+        leave_out(f"columns {', '.join(f'{a} to {b}' for a, b in rule.columns)}", columns)
     if mask.mean() > 0.95:
         raise InputError(f"{mask.mean():.0%} of the field is masked ({'; '.join(said)}): no tile can be cut")
-    if rule.mask_peaks_above is not None:
+    if rule.peaks_above is not None:
         image = np.ascontiguousarray(np.where(mask, np.float32(0), field.image))
         flat = less_background(image, mask, min(_MESH, *mask.shape))
         flat[:, mask] = 0.0
         labels = sources(flat, mask)[1]
-        stars = bright(flat, labels, rule.mask_peaks_above, rule.mask_grow)
-        leave_out(f"objects with peaks above {rule.mask_peaks_above:g} nJy", stars)
+        stars = bright(flat, labels, rule.peaks_above, rule.grow)
+        leave_out(f"objects with peaks above {rule.peaks_above:g} nJy", stars)
     origins = {**field.origin, "mask": "; ".join(said) or "none: every pixel has a value", "variance": origin}
     return replace(field, mask=mask if mask.any() else None, variance=variance, origin=origins)
 

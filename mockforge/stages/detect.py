@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mockforge.batch import Batch
-from mockforge.config import Count, Fraction, Positive, config
+from mockforge.config import config
 from mockforge.errors import MockforgeError
+from mockforge.label.catalogue import joined, tile_rows, wcs_from_text, with_sky
+from mockforge.label.detect import detect
+from mockforge.label.rule import DetectionRule
 from mockforge.rng import Stream
 
 
 @config
-class Detect:
+class Detect(DetectionRule):
     """Find objects as SExtractor does: contiguous pixels above the local background.
 
     The defaults are the published rule, five contiguous pixels at 5 sigma above the local
     background, with SExtractor's deblending, no matched filter and no cleaning.
     Bertin & Arnouts 1996, A&AS 117, 393; Barbary 2016, JOSS 1, 58.
     """
-
-    threshold: Positive = 5.0
-    """Height above the background in sigma that every pixel of an object reaches."""
-    min_pixels: Count = 5
-    """Fewest contiguous pixels (corners count) above the threshold."""
-    background_mesh: Count = 64
-    """Side of the background mesh in pixels."""
-    background_filter: Count = 3
-    """Side of the median filter over the background mesh, in meshes."""
-    local_rms: bool = True
-    """Measure sigma in each mesh; false: one sigma for the image, as SExtractor does by default."""
-    detection_image: Literal["mean", "weighted", "snr"] = "mean"
-    """Detect on the mean of the bands, on their mean weighted by 1 / rms squared, or, for bands in
-    different units, on the mean of each band over its rms."""
-    matched_filter: bool = False
-    """Detect on the image convolved with a Gaussian PSF; the mask grows by about a PSF."""
-    filter_fwhm_pixels: Positive | None = None
-    """FWHM of that Gaussian in pixels; by default the PSF's, or 3 where it is unknown."""
-    deblend_levels: Count = 32
-    """Thresholds, spaced evenly in log flux, at which an object is looked at for parts."""
-    deblend_contrast: Fraction = 0.005
-    """Least share of the flux that makes a part an object of its own; 1 turns deblending off."""
-    clean: bool = False
-    """Give objects that are probably wings of a brighter neighbour back to it."""
-    clean_parameter: Positive = 1.0
-    """SExtractor's CLEAN_PARAM: less cleans more."""
-    aperture_radius_arcsec: Positive = 1.0
-    """Radius of the circular aperture; 5 pixels where the pixel scale is unknown."""
 
     def reads(self) -> frozenset[str]:
         """Arrays this stage needs."""
@@ -65,9 +40,6 @@ class Detect:
         pixel in the tile. Uses `mask` and `truth` of the batch where they are there, and on a
         degraded image `image_noiseless`.
         """
-        from mockforge.label.catalogue import joined, tile_rows
-        from mockforge.label.detect import detect
-
         image = batch.arrays["image"]
         bands = tuple(batch.attributes.get("bands") or (f"band{i + 1}" for i in range(image.shape[1])))
         masks, truths = (
@@ -107,7 +79,6 @@ def _place(batch: Batch) -> Any:
     text, tiles = batch.attributes.get("wcs"), batch.tables.get("tile")
     if not text or tiles is None or "sky_x0" not in tiles:
         return lambda table, i: table
-    from mockforge.label.catalogue import wcs_from_text, with_sky
 
     wcs = wcs_from_text(str(text))
     where = {int(s): k for k, s in enumerate(tiles["sample"])}

@@ -16,7 +16,7 @@ from mockforge.errors import InputError, MockforgeError
 from mockforge.field.fits.read import read_field, require_zeropoints
 from mockforge.field.fits.wcs import written
 from mockforge.files import Stamp, named, stamp
-from mockforge.label.leave_out import prepared
+from mockforge.label.leave_out import LeftOut, prepared
 from mockforge.names import check_bands
 from mockforge.rng import Stream
 
@@ -211,7 +211,17 @@ def _cached(groups: tuple[tuple[str, ...], ...], stamps: tuple[Stamp, ...], rule
         pixel_scale_arcsec=rule.pixel_scale_arcsec,
         mask_bits=rule.mask_bits,
     )
-    return prepared(field, rule, masks, rms, weights)
+    left_out = LeftOut(
+        field=_first(rule.files),
+        masks=masks,
+        mask_bits=rule.mask_bits,
+        rms=rms,
+        weights=weights,
+        columns=rule.masked_columns,
+        peaks_above=rule.mask_peaks_above,
+        grow=rule.mask_grow,
+    )
+    return prepared(field, left_out)
 
 
 def _first(files: str | tuple[str, ...]) -> str:

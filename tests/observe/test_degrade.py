@@ -14,6 +14,7 @@ from mockforge.errors import InputError
 from mockforge.observe.band_matching import matched_bands
 from mockforge.observe.degrade.degrader import Degrader, coarse_grid, psf_pixels, scaled
 from mockforge.observe.degrade.labels import coarse_labels, coarse_table
+from mockforge.observe.degrade.spec import Sweep
 from mockforge.observe.noise.correlation import gaussian_autocorrelation
 from mockforge.observe.noise.pixels import unit_noise
 from mockforge.observe.noise.spec import Noise
@@ -24,7 +25,7 @@ from mockforge.photometry.colours import Colours, mixing
 from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.photometry.spectra.spec import Spectra, Templates
 from mockforge.rng import Stream
-from mockforge.stages.degrade import Degrade, Sweep
+from mockforge.stages.degrade import Degrade
 from mockforge.stages.detect import Detect
 from tests.builders.batches import samples
 

@@ -11,8 +11,8 @@ import numpy as np
 from mockforge.config import Index, config
 from mockforge.errors import InputError
 from mockforge.field.robust import SIGMA_PER_MAD, sigma_about
+from mockforge.label.rule import DetectionRule
 from mockforge.rng import Stream
-from mockforge.stages.detect import Detect
 
 _LEAST_SKY = 0.05
 """Share of a cutout's pixels that must be free of sources for its sky to be measured there."""
@@ -76,7 +76,7 @@ class Cleaning:
     not free."""
     grow: Index = 3
     """Pixels by which objects are grown before either."""
-    detect: Detect = Detect(
+    detect: DetectionRule = DetectionRule(
         threshold=2.5, min_pixels=8, background_mesh=256, local_rms=False, deblend_contrast=0.1
     )
     """How objects are told from sky; the galaxy is the object at the centre, or the nearest."""

@@ -10,10 +10,10 @@ import numpy as np
 from mockforge.config import Count, Index, Limit, NonNegative, Varying, config, uniform
 from mockforge.errors import InputError
 from mockforge.galaxies.real.cutouts import Cutout, mirrored
+from mockforge.label.rule import DetectionRule
 from mockforge.observe.measure import stars
 from mockforge.observe.psf.transfer import Gaussian, Psf
 from mockforge.photometry.bands import Band
-from mockforge.stages.detect import Detect
 
 
 @config
@@ -51,7 +51,7 @@ class SkyGalaxies:
     """Bands that are used."""
     z_in: Annotated[Varying, Limit(gt=0)] = uniform(0.1, 0.6)
     """Redshift of a galaxy as it is painted."""
-    detect: Detect = Detect(threshold=2.0, min_pixels=8)
+    detect: DetectionRule = DetectionRule(threshold=2.0, min_pixels=8)
     """How galaxies are found."""
     min_snr: NonNegative = 30.0
     """Least isophotal signal to noise."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mockforge.batch import Table
+from mockforge.batch import Batch, Table
 from mockforge.data.columns import unit_of
 from mockforge.observe.degrade.degrader import Degrader, Grid
 from mockforge.observe.psf.models import gaussian
 
+_MOVED = ("catalogue", "objects", "galaxy")
+"""Tables whose places follow onto the coarse grid."""
 _PARTS = 5
 """Points on each side of a coarse pixel at which the fine map is read, at least."""
 _MASKED = 0.1
@@ -117,3 +119,30 @@ def _measured(table: Table, labels: Mapping[int, np.ndarray]) -> dict[str, np.nd
         np.maximum.at(high, row, values + 1)
         out |= {f"bbox_{axis}0": np.where(area > 0, low, 0), f"bbox_{axis}1": high}
     return {name: column.astype(np.int32) for name, column in out.items() if name in table}
+
+
+def with_labels(labels: Sequence[str], out: Batch, fine: Batch, grids: list[Grid]) -> Batch:
+    """Label maps and tables on the coarse grids; `out` has the fine ones."""
+    for name in labels:
+        maps = fine.arrays[name]
+        coarse = np.stack([coarse_labels(maps[i], grid) for i, grid in enumerate(grids)])
+        out = out.with_arrays(**{name: coarse, f"{name}_fine": maps})
+    measured = dict(zip(out.sample.tolist(), out.arrays[labels[0]], strict=True)) if labels else None
+    for name in _MOVED:
+        if name in fine.tables:
+            out = out.with_table(name, _moved_rows(fine, name, grids, measured))
+    return out
+
+
+def _moved_rows(
+    fine: Batch, name: str, grids: list[Grid], measured: Mapping[int, np.ndarray] | None
+) -> dict[str, np.ndarray]:
+    """Return a table in coarse pixels, sample by sample where the grids differ."""
+    table, parts, order = fine.tables[name], [], []
+    for grid in dict.fromkeys(grids):
+        samples = [s for s, g in zip(fine.sample.tolist(), grids, strict=True) if g == grid]
+        rows = np.flatnonzero(np.isin(table["sample"], samples))
+        parts.append(coarse_table({k: v[rows] for k, v in table.items()}, grid, measured))
+        order.append(rows)
+    back = np.argsort(np.concatenate(order), kind="stable")
+    return {key: np.concatenate([part[key] for part in parts])[back] for key in parts[0]}

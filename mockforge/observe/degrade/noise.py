@@ -8,6 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mockforge.batch import Batch
+from mockforge.observe.degrade.optics import About, Drawn, Seen, fwhm_of
+from mockforge.observe.degrade.spec import Degradation
+from mockforge.observe.noise.existing import missing
 from mockforge.observe.noise.pixels import PixelNoise, add_noise, unit_noise
 from mockforge.observe.noise.spec import Noise, pixel_noise
 from mockforge.rng import Stream
@@ -44,6 +48,24 @@ def _of_band(noise: Noise, c: int, count: int) -> Noise:
             own = {k: v[c] for k, v in vars(part).items() if isinstance(v, tuple) and len(v) == count}
             parts[key] = replace(part, **own)
     return replace(noise, **parts)
+
+
+def noisy(
+    cfg: Degradation, batch: Batch, about: About, drawn: Drawn, seen: Seen, stream: Stream
+) -> dict[str, np.ndarray]:
+    """`image` and `variance` (N,C,h,w), and `image_noiseless` where the input has no noise."""
+    noise = cfg.noise or Noise(survey=cfg.to, survey_bands=about.bands)
+    widths = [fwhm_of(m) for m in about.wanted]
+    target = Target(noise, about.bands, widths) if cfg.noisy else None
+    factor = 10 ** (-0.4 * drawn.depth_offset_mag) * noise.rms_factor.draw(
+        stream.child("rms_factor").numpy(), len(batch)
+    )
+    streams = [stream.child(int(draw)) for draw in batch.draw]
+    if cfg.input == "image":
+        image, variance = filled_up(seen.image, seen.noise, target, drawn.scale, factor, streams, cfg.whiten)
+        return {"image": image, "variance": variance}
+    image, variance = full(seen.image, target, drawn.scale, factor, streams)
+    return {"image": image, "variance": variance, "image_noiseless": seen.image}
 
 
 def full(
@@ -90,8 +112,6 @@ def filled_up(
     more than 2 sigma (the image's own shot noise is taken to be part of its light). Where the
     result is noisier than the target, for noise is never taken away, a warning says so.
     """
-    from mockforge.observe.noise.existing import missing
-
     image, variance = seen.copy(), np.zeros_like(seen)
     worst: dict[str, float] = {}
     for i, stream in enumerate(streams):

@@ -13,6 +13,7 @@ from mockforge.batch import Batch
 from mockforge.config import fixed
 from mockforge.errors import InputError
 from mockforge.observe.band_matching import matched_bands
+from mockforge.observe.degrade.spec import Degradation, Sweep
 from mockforge.observe.psf.transfer import Psf
 from mockforge.rng import Stream
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from mockforge.observe.psf.models import Model
     from mockforge.observe.surveys import Survey
     from mockforge.photometry.colours import Mixing
-    from mockforge.stages.degrade import Degrade
 
 AMPLIFIED = 3.0
 """A frequency raised by more is worth a warning."""
@@ -63,7 +63,7 @@ class Drawn:
     phase_y: np.ndarray
 
 
-def about_of(cfg: Degrade, batch: Batch) -> About:
+def about_of(cfg: Degradation, batch: Batch) -> About:
     """Return what all samples of a batch share: bands, grids, PSFs and noise of the target.
 
     InputError where the batch does not say its bands or its pixel scale, or the target lacks a band.
@@ -127,10 +127,8 @@ def own_psf(known: Mapping[str, Any]) -> Psf:
     return Psf(gaussian=Gaussian(fwhm_arcsec=tuple(with_pixel(float(f), scale, -1) for f in fwhm)))
 
 
-def drawn_of(cfg: Degrade, about: About, count: int, stream: Stream) -> Drawn:
+def drawn_of(cfg: Degradation, about: About, count: int, stream: Stream) -> Drawn:
     """Draw what differs between samples: factor on the FWHM, depth, pixel scale and phase, (count,)."""
-    from mockforge.stages.degrade import Sweep
-
     sweep = cfg.sweep or Sweep()
     scale = sweep.pixel_scale_arcsec or fixed(about.scale)
     return Drawn(
@@ -154,7 +152,7 @@ class Seen:
     """Of each sample, on the tile."""
 
 
-def optics(cfg: Degrade, batch: Batch, about: About, drawn: Drawn) -> Seen:
+def optics(cfg: Degradation, batch: Batch, about: About, drawn: Drawn) -> Seen:
     """Return the input through the target's PSF and pixels; a warning where the target is the sharper one."""
     from mockforge.observe.degrade.degrader import coarse_grid
     from mockforge.observe.noise.existing import own_noise
@@ -192,7 +190,9 @@ def optics(cfg: Degrade, batch: Batch, about: About, drawn: Drawn) -> Seen:
 class _Telescope:
     """The change of all bands for one width of the PSF and grid, band by band or mixed."""
 
-    def __init__(self, cfg: Degrade, about: About, shape: tuple[int, int], grid: Grid, factor: float) -> None:
+    def __init__(
+        self, cfg: Degradation, about: About, shape: tuple[int, int], grid: Grid, factor: float
+    ) -> None:
         from mockforge.observe.degrade.degrader import Degrader, scaled
 
         wanted = [scaled(model, factor) for model in about.wanted]

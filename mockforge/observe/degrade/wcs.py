@@ -17,6 +17,7 @@ from mockforge.field.fits.check import opened
 from mockforge.field.fits.wcs import pixels_of_sky, read_wcs, sky_of_pixels
 from mockforge.observe.degrade.degrader import Degrader, Grid, coarse_grid, scaled
 from mockforge.observe.degrade.labels import coarse_mask
+from mockforge.observe.degrade.noise import noisy
 from mockforge.observe.degrade.optics import (
     AMPLIFIED,
     MISFIT,
@@ -28,6 +29,7 @@ from mockforge.observe.degrade.optics import (
     fwhm_of,
     sharper,
 )
+from mockforge.observe.degrade.spec import Degradation
 from mockforge.observe.noise.existing import own_noise
 from mockforge.observe.psf.models import Model
 
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from mockforge.batch import Batch
     from mockforge.field.field import Field
     from mockforge.rng import Stream
-    from mockforge.stages.degrade import Degrade
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ def place_of(field: Field, path: Path) -> Place:
     return place
 
 
-def degraded_onto(cfg: Degrade, batch: Batch, stream: Stream, place: Place) -> tuple[About, dict[str, Any]]:
+def degraded_onto(
+    cfg: Degradation, batch: Batch, stream: Stream, place: Place
+) -> tuple[About, dict[str, Any]]:
     """Return what the stage `degrade` makes of one image on the pixels of `place`.
 
     That is `image`, `variance` and, of a noiseless input, `image_noiseless`, (1,C,h,w). InputError as
@@ -97,8 +100,6 @@ def degraded_onto(cfg: Degrade, batch: Batch, stream: Stream, place: Place) -> t
     The image through the target's PSF and pixel, which may lie askew, is computed on the image's own
     pixels in one Fourier step, and then read at the centres by quintic splines.
     """
-    from mockforge.stages.degrade import noisy
-
     if cfg.sweep is not None or cfg.shape is not None or cfg.phase.values != (0.0,):
         raise InputError("--wcs sets pixels, shape and phase: take sweep, shape and phase out")
     fine = float(batch.attributes["pixel_scale_arcsec"])
@@ -122,7 +123,7 @@ def mask_onto(field: Field, place: Place, about: About, mirrored: bool) -> np.nd
     return out | (map_coordinates(seen.astype(np.uint8), [place.y, place.x], order=0, mode="nearest") > 0)
 
 
-def _optics(cfg: Degrade, batch: Batch, about: About, drawn: Drawn, place: Place) -> Seen:
+def _optics(cfg: Degradation, batch: Batch, about: About, drawn: Drawn, place: Place) -> Seen:
     """Return the input through the target's PSF and pixels, at the places of these."""
     flux = batch.arrays[cfg.input][0]
     shape = (flux.shape[-2], flux.shape[-1])
