@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mockforge.sgan.model import SganModel
 from mockforge.train.model_files import training_notes
-
-if TYPE_CHECKING:
-    from mockforge.sgan.model import SganModel
 
 
 def model_card(model: SganModel, report: Mapping[str, Any] | None = None) -> str:

@@ -9,10 +9,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.density import DensityScale
-from mockforge.sgan.ensemble import joined, of_member, shortened
+from mockforge.sgan.ensemble import joined, of_member
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model_file import SganFile
 from mockforge.sgan.networks.make import count_parameters, make_generator
@@ -26,7 +25,6 @@ from mockforge.train.model_files import (
     training_notes,
     weights_of,
     with_weights,
-    write_model,
 )
 from mockforge.units import ZEROPOINT_NJY
 
@@ -100,15 +98,10 @@ class SganModel:
             training={**self.training, **history},
         )
 
-    def shortened(self) -> SganModel:
-        """Return this model with weights in float16 where that leaves the flux as it is, as measured."""
-        weights, found = shortened(self)
-        return replace(self, weights=weights, training={**self.training, "weights": found})
-
-    def save(self, folder: Path) -> Path:
-        """Write `NAME.safetensors`, `NAME.json` and the card `NAME.md`; returns the JSON's path."""
+    def to_json(self) -> dict[str, Any]:
+        """Return what the model's JSON says of it, beside its name and digests."""
         kind = "forge" if self.clean else "smith2019"
-        found = {
+        return {
             "network": {kind: asdict(self.network)},
             "bands": list(self.bands),
             "unit": "nJy",
@@ -121,7 +114,6 @@ class SganModel:
             **({"members": list(self.members)} if self.members else {}),
             "training": dict(self.training),
         }
-        return write_model(folder, self.name, self.weights, found, model_card(self))
 
     def describe(self) -> dict[str, str]:
         """Return what `mockforge info` prints of a model."""

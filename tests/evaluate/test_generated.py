@@ -17,6 +17,7 @@ from mockforge.sgan.config import Forge
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import SganModel
 from mockforge.sgan.paint.sky import Sky
+from mockforge.sgan.save import save_model
 from tests.builders.painted_sky import BANDS, sky
 from tests.builders.tiny_datasets import blobs, publish
 
@@ -75,7 +76,7 @@ def test_a_model_paints_and_a_field_is_read(tmp_path):
         instrument,
     )
     made_of = replace(model, pixel_scale_arcsec=0.2).trained(model.painter().generator, {"steps": 0})
-    path = made_of.save(tmp_path)
+    path = save_model(made_of, tmp_path)
     made = from_model(path, 70, 90, 3, "cpu")
     field = Sky(path, 3)[0:70, 0:90]
     assert np.array_equal(made.images[0], field.image) and made.bands == ("g", "r")

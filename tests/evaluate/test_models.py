@@ -22,6 +22,7 @@ from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import SganModel
 from mockforge.sgan.painter import Scaling
+from mockforge.sgan.save import save_model
 from tests.builders.painted_sky import BANDS, RMS
 
 WHITE = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))
@@ -71,7 +72,9 @@ def test_a_clean_model_is_observed_with_the_references_rms(tmp_path):
     real = Field(image=stepped(384, 512), bands=BANDS, pixel_scale_arcsec=0.2)
     real.write(tmp_path / "real.fits")
     model = tiny(BANDS, (1.0, 1.0))
-    path = model.trained(model.painter().generator, {"hours": 0.25, "device": "CPU"}).save(tmp_path / "m")
+    path = save_model(
+        model.trained(model.painter().generator, {"hours": 0.25, "device": "CPU"}), tmp_path / "m"
+    )
     rows = {}
     for own in (False, True):
         report = evaluate_fields(
@@ -96,7 +99,7 @@ def test_a_model_that_is_not_clean_is_evaluated_as_it_paints(tmp_path, real):
     instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(0.0, 0.0), noise_kernel=(WHITE, WHITE))
     spec, scaling = Smith2019(z_channels=8, widths=(8, 8, 8, 8)), Scaling((-10.0, -10.0), (500.0, 600.0))
     fresh = SganModel("published", spec, BANDS, instrument, scaling)
-    path = fresh.trained(fresh.painter().generator, {"hours": 0.1, "device": "CPU"}).save(tmp_path)
+    path = save_model(fresh.trained(fresh.painter().generator, {"hours": 0.1, "device": "CPU"}), tmp_path)
     real.write(tmp_path / "real.fits")
     report = evaluate_fields(
         tmp_path / "real.fits", model=path, rows=(224, 448), settings=replace(FAST, controls=256),
@@ -120,7 +123,7 @@ def test_the_command_writes_a_card(tmp_path, real, monkeypatch):
     monkeypatch.chdir(tmp_path)
     real.write(tmp_path / "real.fits")
     model = tiny(BANDS, (4.0, 5.0))
-    model.trained(model.painter().generator, {"steps": 0}).save(tmp_path / "m")
+    save_model(model.trained(model.painter().generator, {"steps": 0}), tmp_path / "m")
     words = ["evaluate", "--model", "m", "--reference", "real.fits", "--card", "card"]
     words += ["--quick", "--quiet", "--rows", "224:448"]
     result = CliRunner().invoke(app, [*words, "--own-noise"])

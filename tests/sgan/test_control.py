@@ -23,6 +23,7 @@ from mockforge.sgan.paint.control import RmsMap, autocorrelation, control
 from mockforge.sgan.paint.density_plane import DensityPlane
 from mockforge.sgan.paint.sky import TILE, Sky
 from mockforge.sgan.painter import Scaling
+from mockforge.sgan.save import save_model
 from mockforge.stages.sgan import Sgan
 from tests.builders.batches import samples
 
@@ -279,7 +280,7 @@ def test_the_sky_of_these_tests_is_no_blank(model):
 
 
 def test_the_stage_draws_what_varies_for_each_sample(model, tmp_path):
-    path = str(model.save(tmp_path))
+    path = str(save_model(model, tmp_path))
     stage = Sgan(model=path, tile=128, margin=8, depth=uniform(25.0, 28.0), seeing=uniform(0.8, 1.2))
     stream = Stream(11, ("shard", 0, "sgan"))
     made = stage(samples([0, 1, 2, 70]), stream)
@@ -301,7 +302,7 @@ def test_the_stage_draws_what_varies_for_each_sample(model, tmp_path):
 def test_a_dataset_is_painted_by_all_members(model, tmp_path):
     weights = {f"{k}/{name}": (1 - 0.2 * k) * w for k in range(3) for name, w in model.weights.items()}
     ensemble = replace(model, weights=weights, members=(30, 20, 10))
-    stage = Sgan(model=str(ensemble.save(tmp_path)), tile=64, margin=0)
+    stage = Sgan(model=str(save_model(ensemble, tmp_path)), tile=64, margin=0)
     made = stage(samples([0, 1, 2, 3]), Stream(5, ("shard", 0, "sgan")))
     assert made.tables["tile"]["member"].tolist() == [0, 1, 2, 0]
     for i, k in enumerate((0, 1, 2, 0)):
@@ -309,14 +310,14 @@ def test_a_dataset_is_painted_by_all_members(model, tmp_path):
         one = Sky(ensemble, 5, member=k)[y : y + 64, x : x + 64]
         assert np.array_equal(made.arrays["image"][i], one.image)
     assert {Sky(ensemble, seed).member for seed in range(12)} == {0, 1, 2}
-    only = Sgan(model=str(ensemble.save(tmp_path)), tile=64, margin=0, member=2)
+    only = Sgan(model=str(save_model(ensemble, tmp_path)), tile=64, margin=0, member=2)
     assert only(samples([0, 1]), Stream(5)).tables["tile"]["member"].tolist() == [2, 2]
 
 
 def test_a_recipe_is_refused_where_the_model_cannot(model, tmp_path):
     from mockforge.recipe.read import loads
 
-    path = model.save(tmp_path)
+    path = save_model(model, tmp_path)
 
     def recipe(extra: str) -> str:
         return (
@@ -346,7 +347,7 @@ def test_generate_takes_what_is_asked_and_says_it_in_the_header(model, tmp_path)
 
     from mockforge.cli import app
 
-    path = model.save(tmp_path / "model")
+    path = save_model(model, tmp_path / "model")
     words = ["generate", "-m", str(path), "--size", "64", "-q", "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(app, [*words, "--depth", "26.25", "--seeing", "g=0.9", "--member", "0"])
     assert done.exit_code == 0, done.output

@@ -9,11 +9,13 @@ import torch
 from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.sgan.config import CriticChoice, CropSizes, Forge, GeneratorChoice, PatchCritic
-from mockforge.sgan.ensemble import HARMLESS, joined, of_member
+from mockforge.sgan.ensemble import joined, of_member
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.learn.prepare import Prepared
 from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
 from mockforge.sgan.model import SganModel, load_model
+from mockforge.sgan.save import save_model
+from mockforge.sgan.shorten import HARMLESS, shortened
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 from mockforge.train.members import Member, kept_members
@@ -39,7 +41,7 @@ def train(folder, **changes) -> SganModel:
     resume = changes.pop("resume", False)
     task = make_task(RECIPE, ready, ("r",), None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mockforge.sgan.ensemble.HARMLESS", 0.0)
+        patch.setattr("mockforge.sgan.shorten.HARMLESS", 0.0)
         fit(task, replace(RECIPE.train, **changes), 1, folder, resume=resume)
     return load_model(folder / "several.json")
 
@@ -129,11 +131,11 @@ def test_a_member_is_stored_short_only_where_that_leaves_its_flux(tmp_path):
     rough = made()
     exact = made({key: value.half().float() for key, value in rough.weights.items()})
     both = replace(rough, weights=joined([rough.weights, exact.weights]), members=(9, 6))
-    stored = both.shortened()
+    stored = shortened(both)
     assert {t.dtype for k, t in stored.weights.items() if k.startswith("0/")} == {torch.float32}
     assert {t.dtype for k, t in stored.weights.items() if k.startswith("1/")} == {torch.float16}
     assert stored.training["weights"].startswith("1 of 2 in float16")
-    found = load_model(stored.save(tmp_path))
+    found = load_model(save_model(stored, tmp_path))
     for member in (0, 1):
         assert (painted(found, member) - painted(both, member)).abs().max() < HARMLESS
     short = made({key: value.half() for key, value in rough.weights.items()})

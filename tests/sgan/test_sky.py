@@ -14,6 +14,7 @@ from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.sky import TILE, Sky
 from mockforge.sgan.painter import Scaling
+from mockforge.sgan.save import save_model
 from mockforge.sky.plane import NoisePlane
 from mockforge.stages.sgan import Sgan
 from tests.builders.batches import samples
@@ -115,7 +116,7 @@ def test_a_wide_sky_draws_each_number_once(forge, monkeypatch):
 
 
 def test_a_model_survives_its_files_and_damage_is_found(forge, tmp_path):
-    path = forge.save(tmp_path)
+    path = save_model(forge, tmp_path)
     found = load_model(path)
     assert found == replace(forge, weights=found.weights, sha256=found.sha256, training=dict(forge.training))
     assert np.array_equal(Sky(found, 1)[0:32, 0:32].image, Sky(forge, 1)[0:32, 0:32].image)
@@ -129,7 +130,11 @@ def test_a_model_survives_its_files_and_damage_is_found(forge, tmp_path):
 
 
 def test_the_card_says_what_the_model_was_measured_to_be(forge, tmp_path):
-    card = replace(forge, training={"steps": 7, "source": ""}).save(tmp_path).with_suffix(".md").read_text()
+    card = (
+        save_model(replace(forge, training={"steps": 7, "source": ""}), tmp_path)
+        .with_suffix(".md")
+        .read_text()
+    )
     assert "| g | 3 | 0.70 | +0.20 |" in card  # twice 0.1 x 0.98: the kernel's autocorrelation
     assert "- steps: 7" in card
     assert "- source" not in card
@@ -137,13 +142,13 @@ def test_the_card_says_what_the_model_was_measured_to_be(forge, tmp_path):
 
 def test_an_unknown_model_names_the_nearest(monkeypatch, forge, tmp_path):
     monkeypatch.setattr("mockforge.train.model_files.BUNDLED", tmp_path)
-    replace(forge, name="kids-viking").save(tmp_path)
+    save_model(replace(forge, name="kids-viking"), tmp_path)
     with pytest.raises(InputError, match="did you mean 'kids-viking'"):
         load_model("kids-vikin")
 
 
 def test_source_cuts_windows_that_share_no_pixel(forge, tmp_path):
-    stage = Sgan(model=str(forge.save(tmp_path)), tile=48, margin=20)
+    stage = Sgan(model=str(save_model(forge, tmp_path)), tile=48, margin=20)
     assert stage.writes() == {"image", "truth", "tile"}
     n = 70
     batch = samples(n, splits={"train": 0.9, "test": 0.1}, split=["train"] * 66 + ["test"] * 4)
@@ -165,14 +170,14 @@ def test_source_cuts_windows_that_share_no_pixel(forge, tmp_path):
 
 def test_generate_on_a_device_this_machine_lacks_writes_nothing(forge, tmp_path):
     with pytest.raises(InputError, match="device 'cuda:99': not usable here"):
-        generate(forge.save(tmp_path / "model"), (16, 16), 1, 1, tmp_path / "out", device="cuda:99")
+        generate(save_model(forge, tmp_path / "model"), (16, 16), 1, 1, tmp_path / "out", device="cuda:99")
     assert not (tmp_path / "out").exists()
 
 
 def test_generate_writes_fields_that_say_what_they_are(forge, tmp_path):
     from astropy.io import fits
 
-    path = generate(forge.save(tmp_path / "model"), (60, 200), 2, 5, tmp_path / "out")[1]
+    path = generate(save_model(forge, tmp_path / "model"), (60, 200), 2, 5, tmp_path / "out")[1]
     with fits.open(path) as units:
         assert [u.name for u in units[1:]] == ["g", "r", "TRUTH_g", "TRUTH_r"]
         assert units[0].header["MFSEED"] == 6

@@ -18,6 +18,8 @@ from mockforge.sgan.learn.crops import FieldCrops
 from mockforge.sgan.model import SganModel
 from mockforge.sgan.networks.augment import Augment
 from mockforge.sgan.networks.forge import CELL
+from mockforge.sgan.save import save_model
+from mockforge.sgan.shorten import shortened
 from mockforge.train.adversarial import critic_loss, decisions, generator_loss, gradient_penalty
 from mockforge.train.members import Member
 from mockforge.train.task import Phase
@@ -169,4 +171,5 @@ class SganTask:
         """Write the model: NAME.safetensors, NAME.json and its card NAME.md."""
         if self.augment is not None:
             history = {**history, "augmentation_probability": round(float(self.augment.p), 3)}
-        self.model.trained(averages["generator"], history, members).shortened().save(folder)
+        trained = self.model.trained(averages["generator"], history, members)
+        save_model(shortened(trained), folder)

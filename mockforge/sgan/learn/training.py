@@ -10,6 +10,7 @@ from pathlib import Path
 from mockforge.config import Positive, config
 from mockforge.errors import InputError
 from mockforge.field.field import Field
+from mockforge.field.fits.read import read_field
 from mockforge.files import located
 from mockforge.rng import Stream
 from mockforge.sgan.config import (
@@ -23,6 +24,7 @@ from mockforge.sgan.config import (
     PatchCritic,
 )
 from mockforge.sgan.density import measure_density
+from mockforge.sgan.ensemble import of_member
 from mockforge.sgan.learn.crops import FieldCrops
 from mockforge.sgan.learn.prepare import Cut, Prepared, prepare
 from mockforge.sgan.learn.task import SganTask
@@ -31,6 +33,7 @@ from mockforge.sgan.networks.make import make_critic
 from mockforge.sgan.painter import Scaling
 from mockforge.train.config import TrainConfig
 from mockforge.train.first_weights import first_weights
+from mockforge.train.model_files import model_files
 from mockforge.train.run import TrainRecipe
 
 
@@ -89,8 +92,6 @@ class TrainSgan(TrainRecipe):
 
     def files_read(self) -> dict[str, Path]:
         """Return the model that it starts from."""
-        from mockforge.train.model_files import model_files
-
         return model_files(self.start_from) if self.start_from else {}
 
     def task(self, recipe_text: str = "") -> SganTask:
@@ -103,8 +104,6 @@ class TrainSgan(TrainRecipe):
 
 def read_training_field(spec: TrainingField) -> Field:
     """Return the recipe's field in nJy."""
-    from mockforge.field.fits.read import read_field
-
     paths = [Path(spec.folder).expanduser() / Path(name).expanduser() for name in spec.files]
     _check_digests(paths, spec.sha256 or ())
     zeropoint = list(spec.zeropoint) if isinstance(spec.zeropoint, tuple) else spec.zeropoint
@@ -176,8 +175,6 @@ def started(model: SganModel, name: str) -> SganModel:
 
     Raises InputError where fewer than half of the weights fit: the two are different networks.
     """
-    from mockforge.sgan.ensemble import of_member
-
     found = load_model(name)
     theirs = of_member(found.weights, 0, found.n_members, found.name)
     fresh = model.painter().generator.state_dict()

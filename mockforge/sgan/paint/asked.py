@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mockforge.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from mockforge.observe.surveys import Survey
-    from mockforge.sgan.model import SganModel
+from mockforge.observe.surveys import Survey, is_file, own_file, survey
+from mockforge.sgan.model import SganModel
 
 Asked = float | str | Mapping[str, float | str]
 """A number for every band, a survey, or either by band; a band that is left out stays as it is.
@@ -37,8 +35,6 @@ def parse(option: str, text: str | None) -> Asked | None:
 
 def survey_files(*asked: Any) -> dict[str, Path]:
     """Return the surveys of a user's own among what is asked for, as `files_read` gives them."""
-    from mockforge.observe.surveys import own_file
-
     words = [w for one in asked for w in (one.values() if isinstance(one, Mapping) else (one,))]
     found: dict[str, Path] = {}
     for word in words:
@@ -65,8 +61,6 @@ def by_band(
 
 def survey_of(name: str, model: SganModel, asked: str, band: str) -> tuple[Survey, str]:
     """Return the survey that is asked for, and its band that stands for the model's."""
-    from mockforge.observe.surveys import survey
-
     head, own = _parts(asked)
     chosen = survey(head)
     if own is not None:
@@ -91,8 +85,6 @@ def _number_or_name(text: str) -> float | str:
 
 def _parts(asked: str) -> tuple[str, str | None]:
     """Return a survey, and its band where `asked` is SURVEY:BAND."""
-    from mockforge.observe.surveys import is_file
-
     head, _, own = asked.rpartition(":")
     named = bool(head) and (not is_file(head) or head.endswith((".yaml", ".yml")))
     return (head, own) if named else (asked, None)

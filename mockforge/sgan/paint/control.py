@@ -9,19 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.observe.noise.depth import rms_of_psf_depth
 from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.model import SganModel
 from mockforge.sgan.paint.asked import Asked, by_band, survey_of
 from mockforge.sgan.paint.blur import gaussian_kernels
 from mockforge.units import ZEROPOINT_NJY
-
-if TYPE_CHECKING:
-    from mockforge.sgan.model import SganModel
 
 
 @dataclass(frozen=True)
