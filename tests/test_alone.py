@@ -23,7 +23,7 @@ from mockforge.observe.noise.correlation import gaussian_autocorrelation
 from mockforge.observe.noise.pixels import PixelNoise, add_noise
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.models import gaussian
-from mockforge.observe.psf.transfer import Moffat, Psf
+from mockforge.observe.psf.spec import Moffat, Psf
 from mockforge.photometry.epochs import light
 from mockforge.rng import Stream
 from mockforge.sgan.paint.sky import Sky

@@ -20,8 +20,9 @@ from mockforge.galaxies.real.files import FileGalaxies
 from mockforge.galaxies.real.painted import SkyGalaxies
 from mockforge.galaxies.shapes import Bulge, Companions, Knots
 from mockforge.observe.noise.spec import Noise
-from mockforge.observe.psf.transfer import Gaussian, Psf, PsfImage, transfer
-from mockforge.observe.surveys import PRESETS
+from mockforge.observe.psf.spec import Gaussian, Psf, PsfImage
+from mockforge.observe.psf.transfer import transfer
+from mockforge.observe.surveys.read import PRESETS
 from mockforge.photometry.colours import Colours
 from mockforge.photometry.spectra.spec import Populations, Spectra, SpectrumFiles
 from mockforge.registry import STAGES, TRAININGS

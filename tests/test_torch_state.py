@@ -11,7 +11,7 @@ import torch
 
 import mockforge
 from mockforge.commands.degrade import degrade_field
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.scene.model import SceneModel
 from mockforge.scene.scene import Scene
 from mockforge.sgan.config import Forge

@@ -213,7 +213,8 @@ def surveys(
 
     A survey is a YAML file; give the path of your own wherever a survey's name is wanted.
     """
-    from mockforge.observe.surveys import listed, text
+    from mockforge.observe.survey_list import listed
+    from mockforge.observe.surveys.read import text
 
     if name is None:
         print_lines(listed())

@@ -122,7 +122,7 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
 
 def _say_origins(recipe: Recipe, quiet: int) -> None:
     """Print a line on each fact that a stage takes from the user's headers, and on PSFs moved."""
-    from mockforge.observe.psf.transfer import psf_notes
+    from mockforge.observe.psf.per_band import psf_notes
 
     for entry in recipe.stages:
         for fact, text in origins_of(entry.stage).items():

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mockforge.errors import InputError
-
-if TYPE_CHECKING:
-    from mockforge.observe.surveys import Survey
+from mockforge.observe.surveys.read import names, survey, survey_curve
+from mockforge.observe.surveys.spec import Survey
+from mockforge.photometry.bands import pivot_um
 
 _FARTHEST = 1.2
 """Ratio of pivot wavelengths beyond which no band stands for another."""
@@ -75,14 +74,15 @@ def _each_its_own(survey: Survey, own: Sequence[str]) -> str:
 
 
 def _of_survey(survey: Survey, band: str) -> float | None:
-    return survey.band(band).wavelength_um or _pivot_um(band)
+    """Pivot wavelength of a survey's band in micrometres: as it says, of its own curve, or as `_pivot_um`."""
+    numbers = survey.band(band)
+    if numbers.wavelength_um is None and numbers.curve is not None:
+        return pivot_um(survey_curve(survey, band))
+    return numbers.wavelength_um or _pivot_um(band)
 
 
 def _pivot_um(band: str) -> float | None:
     """Pivot wavelength in micrometres, of its curve or as a preset has it; None where neither knows it."""
-    from mockforge.observe.psf.transfer import pivot_um
-    from mockforge.observe.surveys import names, survey
-
     try:
         return pivot_um(band)
     except InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,7 @@ _ENDINGS = (".dat", ".txt", ".csv", ".ecsv", ".fits", ".fit", ".par", ".filter",
 
 __all__ = [
     "BANDPASSES", "CANDELS_GOODSS", "Band", "BandName", "OwnBand", "band", "bandpass", "bands_of", "curve",
-    "origin",
+    "origin", "pivot_um",
 ]  # fmt: skip
 
 
@@ -200,6 +201,17 @@ def _curve(name: str) -> tuple[np.ndarray, np.ndarray]:
     first = int(np.searchsorted(below, _TAIL, side="right")) - 1
     last = int(np.searchsorted(below, 1.0 - _TAIL, side="left"))
     return wave[first : last + 1], throughput[first : last + 1]
+
+
+def pivot_um(band: str) -> float:
+    """Pivot wavelength of a band in micrometres (Bessell & Murphy 2012, PASP 124, 140, equation A16)."""
+    wave, throughput = curve(band)  # straight lines between points, each a + b wave
+    step = np.diff(wave)
+    b = np.divide(np.diff(throughput), step, out=np.zeros_like(step), where=step > 0)
+    a = throughput[:-1] - b * wave[:-1]
+    photons = a / 2 * np.diff(wave**2) + b / 3 * np.diff(wave**3)
+    per_wave = a * np.diff(np.log(wave)) + b * step
+    return 1e-4 * math.sqrt(photons.sum() / per_wave.sum())
 
 
 def origin(name: str) -> str:

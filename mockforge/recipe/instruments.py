@@ -13,7 +13,8 @@ from mockforge.errors import InputError
 from mockforge.files import files_of
 from mockforge.observe.degrade.optics import target_bands
 from mockforge.observe.noise.spec import Noise, pixel_noise
-from mockforge.observe.psf.transfer import Psf, models
+from mockforge.observe.psf.per_band import models
+from mockforge.observe.psf.spec import Psf
 from mockforge.recipe.checks import NamedStage
 from mockforge.recipe.yaml import Document, Key
 from mockforge.stages.degrade import Degrade
@@ -72,7 +73,7 @@ def _bands(source: Any) -> tuple[str, ...] | None:
 
 def _after(stage: Degrade, bands: tuple[str, ...], at: Key, document: Document) -> tuple[str, ...] | None:
     """Return the bands of the degraded images; None where they cannot be made."""
-    from mockforge.observe.surveys import survey
+    from mockforge.observe.surveys.read import survey
 
     try:
         chosen = survey(stage.to)

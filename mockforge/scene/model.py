@@ -8,7 +8,7 @@ from typing import Annotated
 from mockforge.config import Count, Fraction, Index, Limit, NonNegative, Positive, config
 from mockforge.galaxies.real.realgalaxy import RealGalaxies
 from mockforge.observe.noise.spec import Noise
-from mockforge.observe.psf.transfer import Moffat, Psf
+from mockforge.observe.psf.spec import Moffat, Psf
 from mockforge.photometry.bands import Band, bands_of
 
 Magnitude = Annotated[float, Limit(ge=16, le=30.5)]

@@ -12,8 +12,9 @@ from mockforge.galaxies.population import Galaxies
 from mockforge.galaxies.real.clean import Clean
 from mockforge.galaxies.real.library import Library, library
 from mockforge.galaxies.real.moved import effective
+from mockforge.observe.psf.per_band import models
 from mockforge.observe.psf.resample import matching, odd_size, pixel_transfer
-from mockforge.observe.psf.transfer import Psf, models
+from mockforge.observe.psf.spec import Psf
 from mockforge.rng import Stream
 from mockforge.scene.light import galaxy_fluxes
 from mockforge.scene.model import SceneModel

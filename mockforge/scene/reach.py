@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from mockforge.observe.psf.models import Rings
-from mockforge.observe.psf.transfer import Psf, models
+from mockforge.observe.psf.per_band import models
+from mockforge.observe.psf.spec import Psf
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import SIDES, Objects
 from mockforge.scene.pictures import picture_reach

@@ -11,7 +11,7 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.config import Count, Limit, Positive, Varying, config, fixed, uniform
 from mockforge.errors import InputError
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.photometry.bands import Band
 from mockforge.rng import Stream
 from mockforge.scene.model import RealStamps, SceneModel, Structure
@@ -196,7 +196,7 @@ class Inject:
         return out  # type: ignore[return-value]
 
     def _psf(self, bands: Sequence[str], fwhm: Sequence[float] | None) -> Psf:
-        from mockforge.observe.surveys import survey_psf
+        from mockforge.observe.psf.of_survey import survey_psf
 
         if self.psf is not None:  # a survey is asked for the images' bands, not their curves
             return self.psf if self.psf.survey is None else survey_psf(self.psf.survey, bands)

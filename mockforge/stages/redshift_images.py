@@ -23,7 +23,7 @@ from mockforge.galaxies.real.paint import Optics, galaxy_table, painted
 from mockforge.galaxies.real.painted import SkyCatalogue, SkyGalaxies
 from mockforge.galaxies.real.realgalaxy import RealCatalogue, RealGalaxies
 from mockforge.galaxies.real.spectra import Fit, Redshifted, fitted
-from mockforge.observe.psf.transfer import Psf
+from mockforge.observe.psf.spec import Psf
 from mockforge.photometry.bands import Band, bands_of
 from mockforge.photometry.cosmology import Cosmology, cosmology_word
 from mockforge.photometry.spectra.spec import Igm, Populations, Spectra

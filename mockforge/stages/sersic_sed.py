@@ -16,7 +16,7 @@ from mockforge.galaxies.notices import age_columns, age_notice, check_formed, li
 from mockforge.galaxies.redshifts import RedshiftGrid, check_redshifts, reach
 from mockforge.galaxies.shapes import Asymmetry, Bulge, Companions, Knots, Shapes, draw_shapes
 from mockforge.galaxies.table import light_columns, part_columns, scale_columns, spectrum_columns
-from mockforge.observe.psf.transfer import Psf
+from mockforge.observe.psf.spec import Psf
 from mockforge.photometry.bands import Band, bands_of
 from mockforge.photometry.cosmology import Cosmology, cosmology_word
 from mockforge.photometry.epochs import Epochs, Light, light

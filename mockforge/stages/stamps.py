@@ -13,7 +13,7 @@ from mockforge.batch import Batch
 from mockforge.config import Count, Fraction, Index, NonNegative, Positive, config
 from mockforge.errors import InputError
 from mockforge.galaxies.notices import stamp_notice
-from mockforge.observe.psf.transfer import Airy, Psf
+from mockforge.observe.psf.spec import Airy, Psf
 from mockforge.photometry.bands import Band, bands_of
 from mockforge.photometry.cosmology import Cosmology, cosmology_word
 from mockforge.photometry.spectra.spec import Igm

@@ -16,8 +16,9 @@ import torch
 
 from mockforge.observe.degrade.degrader import Degrader, coarse_grid
 from mockforge.observe.psf.models import airy
-from mockforge.observe.psf.transfer import models
-from mockforge.observe.surveys import names, survey, survey_psf
+from mockforge.observe.psf.of_survey import survey_psf
+from mockforge.observe.psf.per_band import models
+from mockforge.observe.surveys.read import names, survey
 from mockforge.rng import Stream
 from mockforge.stages.degrade import Degrade
 from tests.builders.batches import samples

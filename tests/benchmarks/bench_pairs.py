@@ -20,7 +20,8 @@ import torch
 from mockforge.batch import Batch
 from mockforge.data.shards import write_shard
 from mockforge.observe.noise.spec import Noise
-from mockforge.observe.psf.transfer import Gaussian, Psf, Transfer, transfer
+from mockforge.observe.psf.spec import Gaussian, Psf
+from mockforge.observe.psf.transfer import Transfer, transfer
 from mockforge.profiles.draw import Knots, Sersics, draw
 from mockforge.rng import Stream
 from mockforge.stages.observe import Observe

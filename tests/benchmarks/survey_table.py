@@ -20,8 +20,9 @@ import numpy as np
 from mockforge.observe.degrade.degrader import psf_pixels
 from mockforge.observe.noise.existing import own_noise
 from mockforge.observe.noise.spec import Noise
-from mockforge.observe.psf.transfer import models
-from mockforge.observe.surveys import names, survey, survey_psf
+from mockforge.observe.psf.of_survey import survey_psf
+from mockforge.observe.psf.per_band import models
+from mockforge.observe.surveys.read import names, survey
 from mockforge.recipe.read import load
 from mockforge.rng import Stream
 from mockforge.stages.degrade import Degrade

@@ -13,7 +13,8 @@ from mockforge.cli import app
 from mockforge.commands.degrade import coarse_wcs, degrade_field
 from mockforge.field.field import Field, tan_wcs
 from mockforge.observe.degrade.degrader import coarse_grid
-from mockforge.observe.surveys import names, survey
+from mockforge.observe.noise.sky_noise import sky_noise
+from mockforge.observe.surveys.read import names, survey
 from mockforge.stages.degrade import Degrade
 
 
@@ -50,7 +51,7 @@ def test_a_file_becomes_the_survey_s(hubble: Path, tmp_path: Path) -> None:
         assert units[0].header["MFSURVEY"] == "hsc-wide"
     read = Field.read(out)
     assert read.bands == ("hsc_i",) and read.pixel_scale_arcsec == pytest.approx(0.168, rel=1e-6)
-    rms = survey("hsc-wide").rms_njy("hsc_i")
+    rms = sky_noise(survey("hsc-wide"), "hsc_i").rms_njy
     assert np.sqrt(np.median(variance)) == pytest.approx(rms, rel=0.02)
     assert image[35:, 45:].std() == pytest.approx(rms, rel=0.1)
     assert image.sum() == pytest.approx(1e4, abs=5 * rms * np.sqrt(image.size))

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mockforge.cli import app
 from mockforge.commands.degrade import degrade_field
 from mockforge.field.field import Field, tan_wcs
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.stages.degrade import Degrade
 
 SIDE, FINE, SHARP, WIDE = 260, 0.06, 0.14, 0.7

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from mockforge.cli import app
 from mockforge.commands.generate_scene import write_scenes
 from mockforge.field.fits.read import read_field
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.scene.model import SceneModel
 from mockforge.scene.scene import Scene
 

@@ -16,7 +16,8 @@ from mockforge.evaluate.redshift.redshifter import evaluate_redshifter
 from mockforge.evaluate.redshift.sersic_fit import fit_sersics, paint
 from mockforge.evaluate.redshift.truth import Made, read_pairs
 from mockforge.evaluate.report.radii import half_light_radii
-from mockforge.observe.psf.transfer import Gaussian, Psf, transfer
+from mockforge.observe.psf.spec import Gaussian, Psf
+from mockforge.observe.psf.transfer import transfer
 from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.profiles.sersic import sersic
 from mockforge.rng import Stream

@@ -14,7 +14,7 @@ from mockforge.galaxies.real.catalogue import known_redshifts, numbers
 from mockforge.galaxies.real.cutouts import Cleaning
 from mockforge.galaxies.real.files import FileCatalogue, FileGalaxies
 from mockforge.galaxies.real.positions import places
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 
 HERE = (40.0, 31.0)
 FAR = Cleaning(subtract_sky=False, mask_neighbours=False)

@@ -17,10 +17,13 @@ from mockforge.observe.degrade.labels import coarse_labels, coarse_table
 from mockforge.observe.degrade.spec import Sweep
 from mockforge.observe.noise.correlation import gaussian_autocorrelation
 from mockforge.observe.noise.pixels import unit_noise
+from mockforge.observe.noise.sky_noise import sky_noise
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.models import Rings, airy, gaussian
-from mockforge.observe.psf.transfer import Gaussian, Psf, models
-from mockforge.observe.surveys import names, survey, survey_psf
+from mockforge.observe.psf.of_survey import image_fwhm_arcsec, psf_model, survey_psf
+from mockforge.observe.psf.per_band import models
+from mockforge.observe.psf.spec import Gaussian, Psf
+from mockforge.observe.surveys.read import names, survey
 from mockforge.photometry.colours import Colours, mixing
 from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.photometry.spectra.spec import Spectra, Templates
@@ -35,12 +38,12 @@ EXACT = galsim.GSParams(folding_threshold=1e-4, maxk_threshold=1e-5, maximum_fft
 def band_of(name: str) -> str:
     """The band of a preset with the sharpest PSF."""
     chosen = survey(name)
-    return min(chosen.bands, key=lambda band: chosen.fwhm_arcsec(band) or np.inf)
+    return min(chosen.bands, key=lambda band: image_fwhm_arcsec(chosen, band) or np.inf)
 
 
 def fine_of(name: str) -> tuple[float, float]:
     """Pixel scale and PSF FWHM of an image sharp enough for a preset, arcsec."""
-    width = survey(name).fwhm_arcsec(band_of(name)) or 1.0
+    width = image_fwhm_arcsec(survey(name), band_of(name)) or 1.0
     scale = min(0.06, survey(name).pixel_scale_arcsec / 2, width / 4)
     return scale, 2.2 * scale
 
@@ -67,7 +70,7 @@ def galaxies(size: float) -> galsim.GSObject:
 def target(name: str) -> tuple[float, float, float]:
     """Pixel scale of a preset, and the FWHM of a Gaussian as broad as its PSF, before the pixel and after."""
     chosen = survey(name)
-    scale, before = chosen.pixel_scale_arcsec, Rings.of(chosen.psf_model(band_of(name))).fwhm()
+    scale, before = chosen.pixel_scale_arcsec, Rings.of(psf_model(chosen, band_of(name))).fwhm()
     star = galsim.Convolve(galsim.Gaussian(fwhm=before), galsim.Pixel(scale), gsparams=EXACT)
     row = star.drawImage(nx=4001, ny=1, scale=before / 500, method="no_pixel", dtype=float).array[0, 2000:]
     after = 2 * before / 500 * np.interp(-0.5 * row[0], -row, np.arange(len(row)))
@@ -133,7 +136,8 @@ def test_noise_has_the_depth_and_the_power_spectrum_of_the_preset(name: str) -> 
     side = int(64 * chosen.pixel_scale_arcsec / fine_of(name)[0]) + 2
     out = Degrade(to=name, labels=(), shape=64)(blank(64, side, name), Stream(5))
     found = out.arrays["image"][:, 0].astype(np.float64)
-    tied, rms = chosen.autocorrelation(band), chosen.rms_njy(band)
+    sky = sky_noise(chosen, band)
+    tied, rms = sky.autocorrelation, sky.rms_njy
     assert found.std() == pytest.approx(rms, rel=0.02)
     assert np.sqrt(out.arrays["variance"].mean()) == pytest.approx(rms, rel=1e-5)
     other = unit_noise((400, 1, 64, 64), tied, Stream(9).torch())[:, 0].numpy() * rms
@@ -150,7 +154,7 @@ def test_only_missing_noise_is_added(whiten: bool) -> None:
     )
     had = first.arrays["image"][..., 6:-6, 6:-6].std()
     assert np.sqrt(first.arrays["variance"].mean()) == pytest.approx(had, rel=0.03)
-    rms = survey(name).rms_njy(band_of(name))
+    rms = sky_noise(survey(name), band_of(name)).rms_njy
     own *= rms / had / np.sqrt(80 if whiten else 3)
     out = Degrade(to=name, input="image", labels=(), whiten=whiten)(
         blank(count, side, name, image=own), Stream(3)
@@ -291,7 +295,7 @@ def test_a_sweep_varies_seeing_depth_and_pixels_from_sample_to_sample() -> None:
     seeing, depth, scale = (out.arrays[k] for k in ("fwhm_factor", "depth_offset_mag", "pixel_scale"))
     assert set(np.round(seeing, 3)) == {np.float32(0.8), np.float32(1.4)} and np.ptp(depth) > 1
     noise = np.sqrt(out.arrays["variance"].mean(axis=(1, 2, 3)))
-    wanted = survey("hsc-wide").rms_njy("hsc_i", 1.0) * scale * 10 ** (-0.4 * depth)
+    wanted = sky_noise(survey("hsc-wide"), "hsc_i", 1.0).rms_njy * scale * 10 ** (-0.4 * depth)
     assert noise == pytest.approx(wanted, rel=1e-4)
     assert out.arrays["image"].std(axis=(1, 2, 3)) == pytest.approx(noise, rel=0.15)
     peak = out.arrays["psf_out"].max(axis=(1, 2, 3)) / scale**2

@@ -12,13 +12,13 @@ from mockforge.observe.noise.correlation import drizzle_autocorrelation
 from mockforge.observe.noise.depth import (
     effective_area,
     encircled,
-    flux_njy,
     rms_of_aperture_depth,
     rms_of_psf_depth,
     with_pixel,
 )
 from mockforge.observe.noise.pixels import unit_noise
 from mockforge.rng import Stream
+from mockforge.units import flux_njy
 
 SCALE = 0.1
 

@@ -10,10 +10,13 @@ import pytest
 
 from mockforge.errors import InputError
 from mockforge.observe.degrade.degrader import psf_pixels
-from mockforge.observe.psf.models import Model, Rings, with_pixels
-from mockforge.observe.psf.profiles import Profile, profile, profile_model
-from mockforge.observe.psf.transfer import Psf, models, transfer
-from mockforge.observe.surveys import names, survey
+from mockforge.observe.psf.models import Model, Rings, profile_model, with_pixels
+from mockforge.observe.psf.of_survey import psf_model
+from mockforge.observe.psf.per_band import models
+from mockforge.observe.psf.spec import Psf
+from mockforge.observe.psf.transfer import transfer
+from mockforge.observe.surveys.profiles import Profile, profile
+from mockforge.observe.surveys.read import names, survey
 
 RADII = (0.1, 0.17, 0.3, 0.5, 1.0, 2.0)
 LIGHT = {  # within RADII arcsec, measured on the PSF images, which are not part of the package
@@ -69,7 +72,7 @@ def test_the_numbers_are_those_of_the_images(name: str, shared_data: Path) -> No
 
 @pytest.mark.parametrize(("band", "pixels"), [("F106", 4.83), ("F129", 6.63), ("F158", 9.65)])
 def test_roman_has_the_effective_pixels_of_its_table(band: str, pixels: float) -> None:
-    star = psf_pixels(survey("roman-hlwas-medium").psf_model(band), 0.11, 61).astype(float)
+    star = psf_pixels(psf_model(survey("roman-hlwas-medium"), band), 0.11, 61).astype(float)
     assert 1 / (star**2).sum() == pytest.approx(pixels, rel=0.02)
 
 
@@ -110,7 +113,7 @@ def test_a_profile_is_a_psf_of_its_own() -> None:
 def test_all_light_of_a_preset_s_psf_is_positive_and_within_reach(name: str) -> None:
     chosen = survey(name)
     for band in chosen.bands:
-        rings = Rings.of(with_pixels(chosen.psf_model(band), chosen.pixel_scale_arcsec))
+        rings = Rings.of(with_pixels(psf_model(chosen, band), chosen.pixel_scale_arcsec))
         r = np.linspace(0.01, 3.0, 300)
         assert np.diff(rings.inside(r)).min() > -2e-4
         assert 0.9 < rings.inside(np.array(3.0)) < 1.002

@@ -11,7 +11,9 @@ from astropy.io import fits
 
 from mockforge.errors import InputError
 from mockforge.observe.psf.models import Rings
-from mockforge.observe.psf.transfer import Airy, Gaussian, Moffat, Psf, PsfImage, models, transfer
+from mockforge.observe.psf.per_band import models
+from mockforge.observe.psf.spec import Airy, Gaussian, Moffat, Psf, PsfImage
+from mockforge.observe.psf.transfer import transfer
 
 HST = {
     "F435W": "hst-f435w.fits",

@@ -12,7 +12,9 @@ from astropy.io import fits
 
 from mockforge.errors import InputError
 from mockforge.observe.psf.image import centroid, psf_pixels, read_psf_image
-from mockforge.observe.psf.transfer import Psf, PsfImage, psf_notes, transfer
+from mockforge.observe.psf.per_band import psf_notes
+from mockforge.observe.psf.spec import Psf, PsfImage
+from mockforge.observe.psf.transfer import transfer
 from mockforge.profiles.draw import Knots, Sersics, draw
 
 SCALE = 0.06

@@ -11,7 +11,8 @@ from scipy.special import gammaln, j1, kve
 
 from mockforge.observe.psf.models import moffat, radial
 from mockforge.observe.psf.radial import together
-from mockforge.observe.psf.transfer import Airy, Gaussian, Moffat, Psf, transfer
+from mockforge.observe.psf.spec import Airy, Gaussian, Moffat, Psf
+from mockforge.observe.psf.transfer import transfer
 
 
 @pytest.mark.parametrize(("fwhm", "beta"), [(0.057, 1.61), (0.7, 3.5), (0.2, 1.11), (1.0, 50.0)])
@@ -51,7 +52,7 @@ def test_tables_of_several_bands_are_those_of_each():
 )
 def test_zones_hold_what_each_band_has_there(psf):
     """The frequencies that are left out have nothing, and the others are the band's own."""
-    from mockforge.observe.psf.transfer import models
+    from mockforge.observe.psf.per_band import models
 
     bands = ("F606W", "F775W", "F814W")
     made = transfer(psf, bands, 0.06, (40, 48))

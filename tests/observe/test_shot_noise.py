@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from mockforge.batch import Batch
-from mockforge.observe.noise.depth import electrons_per_njy
 from mockforge.observe.noise.pixels import add_noise
+from mockforge.observe.noise.sky_noise import sky_noise
 from mockforge.observe.noise.spec import Noise, pixel_noise, survey_problems
-from mockforge.observe.surveys import names, survey
+from mockforge.observe.surveys.read import names, survey
 from mockforge.recipe.read import load
 from mockforge.rng import Stream
+from mockforge.units import electrons_per_njy
 from tests.builders.batches import samples
 
 COUNT, DRAWS = 12, 400
@@ -68,7 +69,7 @@ def test_every_survey_counts_electrons_and_spreads_them_rightly(name: str) -> No
     photons = level / model.electrons[0]
     assert noise.var() == pytest.approx(model.rms[0] ** 2 + photons, rel=0.02)
     sums = noise.reshape(40, 8, 8, 8, 8).sum(axis=(2, 4))
-    large = chosen.noise(band).white_njy ** 2
+    large = sky_noise(chosen, band).white_njy ** 2
     assert 0.9 * 64 * photons < sums.var() < 1.1 * 64 * (photons + large)
 
 

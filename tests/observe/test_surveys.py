@@ -13,10 +13,13 @@ from mockforge.observe.degrade.noise import Target
 from mockforge.observe.noise.depth import rms_of_aperture_depth, rms_of_psf_depth
 from mockforge.observe.noise.existing import own_noise
 from mockforge.observe.noise.pixels import unit_noise
+from mockforge.observe.noise.sky_noise import sky_noise
 from mockforge.observe.noise.spec import Noise, pixel_noise
 from mockforge.observe.psf.models import Rings, with_pixels
-from mockforge.observe.psf.transfer import models
-from mockforge.observe.surveys import listed, names, survey, survey_psf
+from mockforge.observe.psf.of_survey import image_fwhm_arcsec, psf_model, survey_psf
+from mockforge.observe.psf.per_band import models
+from mockforge.observe.survey_list import listed
+from mockforge.observe.surveys.read import names, survey
 from mockforge.rng import Stream
 
 MINE = """\
@@ -37,7 +40,7 @@ def test_every_kind_of_number_in_a_preset_has_a_source(name: str) -> None:
         key for band in chosen.bands.values() for key, value in vars(band).items() if value is not None
     }
     assert kinds == set(chosen.sources)
-    assert all(chosen.rms_njy(band) > 0 for band in chosen.bands)
+    assert all(sky_noise(chosen, band).rms_njy > 0 for band in chosen.bands)
 
 
 def test_hsc_wide_has_the_noise_of_its_images() -> None:
@@ -45,13 +48,15 @@ def test_hsc_wide_has_the_noise_of_its_images() -> None:
     measured = {"g": 1.4e-3, "r": 2.9e-3, "i": 4.7e-3, "z": 19e-3, "y": 85e-3}
     for band, variance in measured.items():
         rms = variance**0.5 * 10 ** (0.4 * (31.4 - 27.0))
-        assert survey("hsc-wide").rms_njy(f"hsc_{band}") == pytest.approx(rms, rel=0.2)
+        assert sky_noise(survey("hsc-wide"), f"hsc_{band}").rms_njy == pytest.approx(rms, rel=0.2)
 
 
 def test_noise_of_an_area_does_not_depend_on_the_pixel() -> None:
     chosen = survey("lsst-10yr")
-    assert chosen.rms_njy("lsst_r", 0.1) == pytest.approx(0.5 * chosen.rms_njy("lsst_r", 0.2))
-    assert chosen.rms_njy("lsst_r") == pytest.approx(rms_of_psf_depth(27.5, 0.2, 0.81))
+    assert sky_noise(chosen, "lsst_r", 0.1).rms_njy == pytest.approx(
+        0.5 * sky_noise(chosen, "lsst_r", 0.2).rms_njy
+    )
+    assert sky_noise(chosen, "lsst_r").rms_njy == pytest.approx(rms_of_psf_depth(27.5, 0.2, 0.81))
 
 
 def test_gain_is_electrons_of_a_nanojansky() -> None:
@@ -64,8 +69,8 @@ def test_every_band_of_a_preset_has_a_gain_a_psf_and_a_depth(name: str) -> None:
     chosen = survey(name)
     for band, numbers in chosen.bands.items():
         assert (numbers.electrons_per_njy or 0) > 0 and numbers.depth_ab is not None
-        assert chosen.fwhm_arcsec(band) == pytest.approx(
-            Rings.of(with_pixels(chosen.psf_model(band), chosen.pixel_scale_arcsec)).fwhm(),
+        assert image_fwhm_arcsec(chosen, band) == pytest.approx(
+            Rings.of(with_pixels(psf_model(chosen, band), chosen.pixel_scale_arcsec)).fwhm(),
             rel=0.11,  # widths on undersampled images are those of what interpolates them
         )
 
@@ -97,7 +102,7 @@ MEASURED = {
 def test_noise_is_that_of_real_images_for_observe_degrade_and_the_list(name: str) -> None:
     chosen = survey(name)
     for band, (rms, lag1) in MEASURED[name].items():
-        noise = chosen.noise(band)
+        noise = sky_noise(chosen, band)
         assert noise.measured
         assert (noise.rms_njy, noise.lag1) == (pytest.approx(rms, rel=0.03), pytest.approx(lag1, abs=0.01))
         model = pixel_noise(Noise(survey=name), (band,), chosen.pixel_scale_arcsec)
@@ -116,22 +121,22 @@ def test_noise_is_that_of_real_images_for_observe_degrade_and_the_list(name: str
 )
 def test_noise_over_large_areas_is_the_same_in_pixels_of_any_size(name: str, band: str) -> None:
     chosen = survey(name)
-    own = chosen.noise(band)
+    own = sky_noise(chosen, band)
     for times in (1.3, 2.0, 5.0):
-        other = chosen.noise(band, times * chosen.pixel_scale_arcsec)
+        other = sky_noise(chosen, band, times * chosen.pixel_scale_arcsec)
         assert other.white_njy == pytest.approx(times * own.white_njy, rel=0.02)
         assert other.lag1 < own.lag1
-    white = chosen.noise(band, None, np.ones((1, 1)))
+    white = sky_noise(chosen, band, None, np.ones((1, 1)))
     assert white.rms_njy == pytest.approx(own.white_njy) and white.lag1 == 0
 
 
 def test_noise_in_larger_pixels_is_that_of_means_over_the_survey_s_own() -> None:
     """F160W of the XDF in pixels of 0.12 arcsec: sums of 2 x 2, of noise made at 0.06."""
     chosen = survey("hst-xdf")
-    own = chosen.noise("F160W")
+    own = sky_noise(chosen, "F160W")
     made = own.rms_njy * unit_noise((60, 1, 128, 128), own.autocorrelation, Stream(3).torch()).numpy()[:, 0]
     sums = made.reshape(60, 64, 2, 64, 2).sum(axis=(2, 4))
-    coarse = chosen.noise("F160W", 0.12)
+    coarse = sky_noise(chosen, "F160W", 0.12)
     assert coarse.rms_njy == pytest.approx(sums.std(), rel=0.03)
     assert coarse.lag1 == pytest.approx((sums[..., 1:] * sums[..., :-1]).mean() / sums.var(), abs=0.05)
 
@@ -144,7 +149,7 @@ def test_nisp_s_noise_is_the_rms_map_s_over_large_areas(shared_data: Path) -> No
         for band in "YJH":
             image, rms = units[f"NIR_{band}_FLUX"], units[f"NIR_{band}_RMS"].data
             njy = 10 ** (0.4 * (31.4 - image.header["MAGZERO"]))
-            noise = survey("euclid-wide").noise(f"NISP_{band}")
+            noise = sky_noise(survey("euclid-wide"), f"NISP_{band}")
             assert noise.white_njy == pytest.approx(np.median(rms) * njy, rel=0.1)
             assert noise.rms_njy == pytest.approx(own_noise(image.data[None, None])[0].rms * njy, rel=0.1)
 
@@ -169,7 +174,7 @@ def test_a_survey_of_ones_own(tmp_path: Path) -> None:
     path.write_text(MINE)
     chosen = survey(str(path))
     in_aperture = rms_of_aperture_depth(24.0, 0.25, 2.0, sigma=10)
-    assert 0.7 < chosen.rms_njy("g") / in_aperture < 0.99  # some of the star lies outside
+    assert 0.7 < sky_noise(chosen, "g").rms_njy / in_aperture < 0.99  # some of the star lies outside
     psf = survey_psf(str(path), ["g"])
     assert psf.moffat is not None and psf.moffat.beta == 3.0
     path.write_text(MINE.replace("24.0", "25.0"))
@@ -212,7 +217,7 @@ def test_drizzled_noise_hangs_together_as_in_the_xdf(shared_data: Path) -> None:
     for band in ("f105w", "f160w"):
         path = shared_data / "xdf_cutouts" / f"xdf_hst_wfc3ir_60mas_{band}_sci.fits"
         measured = own_noise(fits.getdata(path)[None, None])[0].autocorrelation
-        preset = survey("hst-xdf").autocorrelation(band.upper())
+        preset = sky_noise(survey("hst-xdf"), band.upper()).autocorrelation
         assert measured is not None and preset is not None
         middle, reach = measured.shape[0] // 2, preset.shape[0] // 2
         near = measured[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
@@ -224,9 +229,9 @@ def test_drizzled_noise_hangs_together_as_in_the_xdf(shared_data: Path) -> None:
 )
 def test_the_psf_of_a_preset_has_its_width_after_its_pixel(name: str, band: str) -> None:
     chosen = survey(name)
-    before, scale = Rings.of(chosen.psf_model(band)).fwhm(), chosen.pixel_scale_arcsec
+    before, scale = Rings.of(psf_model(chosen, band)).fwhm(), chosen.pixel_scale_arcsec
     star = galsim.Convolve(galsim.Moffat(beta=chosen.moffat_beta, fwhm=before), galsim.Pixel(scale))
     fine = 0.05 * scale
     row = star.drawImage(nx=401, ny=1, scale=fine, method="no_pixel", dtype=float).array[0]
     half = np.interp(-0.5 * row.max(), -row[200:], fine * np.arange(201))
-    assert 2 * half == pytest.approx(chosen.fwhm_arcsec(band), rel=4e-3)
+    assert 2 * half == pytest.approx(image_fwhm_arcsec(chosen, band), rel=4e-3)

@@ -11,9 +11,8 @@ import pytest
 from astropy.table import Table
 
 from mockforge.errors import InputError
-from mockforge.observe.psf.transfer import pivot_um
 from mockforge.photometry.band_table import FILTERS, canonical, known_bands
-from mockforge.photometry.bands import OwnBand, band, curve, origin
+from mockforge.photometry.bands import OwnBand, band, curve, origin, pivot_um
 from mockforge.photometry.filter_files import read_filter
 from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.photometry.spectra.spec import Spectra, Templates
@@ -85,7 +84,7 @@ def test_other_words_for_a_band():
 
 
 def test_every_band_of_the_surveys_has_a_curve_or_a_reason():
-    from mockforge.observe.surveys import names, survey
+    from mockforge.observe.surveys.read import names, survey
 
     for name in names():
         for one in survey(name).bands:

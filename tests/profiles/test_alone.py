@@ -15,7 +15,8 @@ import torch
 from astropy.io import fits
 
 from mockforge.galaxies.population import SPECTRA, hst_population
-from mockforge.observe.psf.transfer import Airy, Moffat, Psf, PsfImage, transfer
+from mockforge.observe.psf.spec import Airy, Moffat, Psf, PsfImage
+from mockforge.observe.psf.transfer import transfer
 from mockforge.photometry.epochs import Epochs, light
 from mockforge.profiles.draw import Drawn, Knots, Sersics, draw
 from mockforge.profiles.lanes import VECTOR, spared, summed, whole

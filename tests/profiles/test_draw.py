@@ -8,7 +8,8 @@ import pytest
 import torch
 from astropy.io import fits
 
-from mockforge.observe.psf.transfer import Airy, Gaussian, Moffat, Psf, PsfImage, Transfer, transfer
+from mockforge.observe.psf.spec import Airy, Gaussian, Moffat, Psf, PsfImage
+from mockforge.observe.psf.transfer import Transfer, transfer
 from mockforge.profiles.draw import Drawn, Knots, Sersics, draw
 
 SHAPE = (60, 60)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from mockforge.galaxies.population import hst_population
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.rng import Stream
 from mockforge.scene.clustering import clumped, in_clumps
 from mockforge.scene.model import Clustering, SceneModel, Structure

@@ -14,7 +14,7 @@ from mockforge.errors import InputError
 from mockforge.galaxies.population import Galaxies
 from mockforge.galaxies.real.clean import cut_out
 from mockforge.galaxies.real.library import files_of, library
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.rng import Stream
 from mockforge.scene.model import RealStamps, SceneModel
 from mockforge.scene.paint import paint

@@ -10,7 +10,7 @@ from mockforge.errors import InputError
 from mockforge.galaxies.population import Galaxies, hst_population
 from mockforge.observe.noise.correlation import Correlation, Drizzle, drizzle_autocorrelation
 from mockforge.observe.noise.spec import Noise
-from mockforge.observe.psf.transfer import Gaussian, Moffat, Psf
+from mockforge.observe.psf.spec import Gaussian, Moffat, Psf
 from mockforge.rng import Stream
 from mockforge.scene.model import Clustering, SceneModel, Stars, Structure
 from mockforge.scene.paint import paint

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mockforge.galaxies.population import Galaxies
-from mockforge.observe.psf.transfer import Moffat, Psf
+from mockforge.observe.psf.spec import Moffat, Psf
 from mockforge.rng import Stream
 from mockforge.scene.model import SceneModel, Structure
 from mockforge.scene.paint import paint

@@ -5,7 +5,7 @@ import pytest
 
 from mockforge.config import fixed
 from mockforge.observe.noise.spec import Noise
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.rng import Stream
 from mockforge.scene.blends import Blend
 from mockforge.scene.scene import Scene

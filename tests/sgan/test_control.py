@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from mockforge.config import fixed, uniform
 from mockforge.errors import InputError
-from mockforge.observe.surveys import survey
+from mockforge.observe.noise.sky_noise import sky_noise
+from mockforge.observe.surveys.read import survey
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.density import DensityScale
@@ -120,14 +121,15 @@ def test_a_surveys_noise_per_area_and_gain(model):
     made = control(model, depth={"g": "kids-dr4", "r": "hsc-wide:hsc_i"}).instrument
     kids, hsc = survey("kids-dr4"), survey("hsc-wide")
     known = [autocorrelation(INSTRUMENT, i) for i in (0, 1)]
-    assert made.rms_njy[0] == kids.rms_njy("kids_g", 0.2, known[0])
-    assert made.rms_njy[1] == hsc.rms_njy("hsc_i", 0.2, known[1])
+    assert made.rms_njy[0] == sky_noise(kids, "kids_g", 0.2, known[0]).rms_njy
+    assert made.rms_njy[1] == sky_noise(hsc, "hsc_i", 0.2, known[1]).rms_njy
     assert made.electrons_per_njy == (
         kids.band("kids_g").electrons_per_njy, hsc.band("hsc_i").electrons_per_njy
     )  # fmt: skip
     with_z = replace(model, bands=("r", "Z"))
-    assert control(with_z, depth="lsst-10yr").instrument.rms_njy[1] == survey("lsst-10yr").rms_njy(
-        "lsst_z", 0.2, known[1]
+    assert (
+        control(with_z, depth="lsst-10yr").instrument.rms_njy[1]
+        == sky_noise(survey("lsst-10yr"), "lsst_z", 0.2, known[1]).rms_njy
     )
     with pytest.raises(InputError, match=r"no band like Z.*kids_u, kids_g, kids_r, kids_i"):
         control(with_z, depth="kids-dr4")

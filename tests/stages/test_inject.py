@@ -12,7 +12,7 @@ from mockforge.errors import InputError
 from mockforge.galaxies.population import hst_population
 from mockforge.label.completeness import section
 from mockforge.observe.noise.spec import Noise
-from mockforge.observe.psf.transfer import Moffat, Psf
+from mockforge.observe.psf.spec import Moffat, Psf
 from mockforge.rng import Stream
 from mockforge.scene.injected import _magnitudes, _pool, lattice
 from mockforge.scene.light import galaxy_fluxes

@@ -8,7 +8,7 @@ import pytest
 from mockforge.errors import InputError
 from mockforge.label.completeness import detected_by, pure_by
 from mockforge.observe.noise.spec import Noise
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.rng import Stream
 from mockforge.stages.detect import Detect
 from mockforge.stages.match import Match, light_shared

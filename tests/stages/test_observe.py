@@ -11,8 +11,9 @@ import pytest
 from mockforge.batch import Batch, concatenate
 from mockforge.errors import InputError
 from mockforge.observe.noise.depth import rms_of_psf_depth
+from mockforge.observe.noise.sky_noise import sky_noise
 from mockforge.observe.noise.spec import Ccd, Depth, Noise, pixel_noise
-from mockforge.observe.surveys import survey
+from mockforge.observe.surveys.read import survey
 from mockforge.recipe.errors import read
 from mockforge.recipe.yaml import Document
 from mockforge.rng import Stream
@@ -140,7 +141,9 @@ def test_noise_from_a_depth_a_survey_and_a_detector() -> None:
 
     noise = Noise(survey="lsst-10yr", survey_bands=("lsst_r", "lsst_i"))
     model = pixel_noise(noise, BANDS, 0.1)
-    np.testing.assert_allclose(model.rms, [survey("lsst-10yr").rms_njy(b, 0.1) for b in ("lsst_r", "lsst_i")])
+    np.testing.assert_allclose(
+        model.rms, [sky_noise(survey("lsst-10yr"), b, 0.1).rms_njy for b in ("lsst_r", "lsst_i")]
+    )
     np.testing.assert_allclose(model.electrons, [264.2, 196.8], rtol=1e-3)  # type: ignore[arg-type]
 
     by_time = Noise(rms_njy=1.0, zeropoint_e=26.4, exposure_s=(100.0, 200.0))

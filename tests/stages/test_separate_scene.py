@@ -8,7 +8,7 @@ from PIL import Image
 
 import mockforge
 from mockforge.observe.noise.spec import Noise
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.rng import Stream
 from mockforge.stages.scene import SceneTiles
 from tests.benchmarks.truth import against_painted, scene

@@ -10,7 +10,8 @@ from mockforge.evaluate.redshift.truth import Made, Pairs
 from mockforge.evaluate.report.radii import half_light_radii
 
 if TYPE_CHECKING:
-    from mockforge.observe.psf.transfer import Psf, Transfer
+    from mockforge.observe.psf.spec import Psf
+    from mockforge.observe.psf.transfer import Transfer
 
 IDENTITY, BAND_SHIFT, GEOMETRY, SERSIC = (
     "identity",

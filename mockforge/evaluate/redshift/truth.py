@@ -10,7 +10,7 @@ import numpy as np
 from mockforge.data.torch.dataset import PAIR, Dataset, load
 from mockforge.errors import InputError
 from mockforge.field.robust import sigma_mad
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.photometry.spectra.spec import Igm, Spectra
 
 _LIMIT = 512

@@ -26,7 +26,7 @@ from mockforge.galaxies.real.catalogue import (
 )
 from mockforge.galaxies.real.cutouts import Cleaning, Cutout, cleaned
 from mockforge.galaxies.real.positions import Position, places
-from mockforge.observe.psf.transfer import Psf
+from mockforge.observe.psf.spec import Psf
 from mockforge.photometry.bands import Band, bands_of
 
 

@@ -26,7 +26,9 @@ from mockforge.galaxies.real.moved import (
 from mockforge.galaxies.real.spectra import Fitted
 from mockforge.observe.psf.image import psf_pixels
 from mockforge.observe.psf.models import Model, Rings, gaussian, image
-from mockforge.observe.psf.transfer import Psf, models, transfer
+from mockforge.observe.psf.per_band import models
+from mockforge.observe.psf.spec import Psf
+from mockforge.observe.psf.transfer import transfer
 from mockforge.rng import Stream
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from mockforge.errors import InputError
 from mockforge.galaxies.real.cutouts import Cutout, mirrored
 from mockforge.label.rule import DetectionRule
 from mockforge.observe.measure import stars
-from mockforge.observe.psf.transfer import Gaussian, Psf
+from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.photometry.bands import Band
 
 

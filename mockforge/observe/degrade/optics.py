@@ -14,14 +14,14 @@ from mockforge.config import fixed
 from mockforge.errors import InputError
 from mockforge.observe.band_matching import matched_bands
 from mockforge.observe.degrade.spec import Degradation, Sweep
-from mockforge.observe.psf.transfer import Psf
+from mockforge.observe.psf.spec import Psf
 from mockforge.rng import Stream
 
 if TYPE_CHECKING:
     from mockforge.observe.degrade.degrader import Grid
     from mockforge.observe.noise.existing import OwnNoise
     from mockforge.observe.psf.models import Model
-    from mockforge.observe.surveys import Survey
+    from mockforge.observe.surveys.spec import Survey
     from mockforge.photometry.colours import Mixing
 
 AMPLIFIED = 3.0
@@ -69,8 +69,8 @@ def about_of(cfg: Degradation, batch: Batch) -> About:
     InputError where the batch does not say its bands or its pixel scale, or the target lacks a band.
     """
     from mockforge.observe.degrade.degrader import coarse_grid
-    from mockforge.observe.psf.transfer import models
-    from mockforge.observe.surveys import survey
+    from mockforge.observe.psf.per_band import models
+    from mockforge.observe.surveys.read import survey
     from mockforge.photometry.colours import mixing
 
     known, chosen = batch.attributes, survey(cfg.to)
@@ -112,7 +112,7 @@ def target_bands(
 
 def own_psf(known: Mapping[str, Any]) -> Psf:
     """Return the PSF a source says its images have: in full, or as a Gaussian of its width."""
-    from mockforge.observe.psf.transfer import Gaussian
+    from mockforge.observe.psf.spec import Gaussian
 
     if known.get("psf"):
         from pydantic import TypeAdapter

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from mockforge.config import Count, Limit, Positive, Varying, config, fixed
 from mockforge.observe.noise.spec import Noise
-from mockforge.observe.psf.transfer import Psf
-from mockforge.observe.surveys import own_file, survey
+from mockforge.observe.psf.spec import Psf
+from mockforge.observe.surveys.read import own_files, survey
 from mockforge.photometry.colours import Colours
 
 
@@ -79,4 +79,4 @@ class Degradation:
 
     def files_read(self) -> dict[str, Path]:
         """Return the file of a survey that is the user's own."""
-        return own_file(self.to)
+        return own_files(self.to)

@@ -15,19 +15,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from mockforge.units import ZEROPOINT_NJY
-
-
-def flux_njy(magnitude: float) -> float:
-    """Flux of an AB magnitude, nJy."""
-    return 10.0 ** (-0.4 * (magnitude - ZEROPOINT_NJY))
-
-
-def electrons_per_njy(zeropoint_e: ArrayLike, exposure_s: ArrayLike) -> np.ndarray:
-    """Electrons that one nJy gives in `exposure_s`; `zeropoint_e` is the AB magnitude of 1 e/s."""
-    return 10.0 ** (-0.4 * (ZEROPOINT_NJY - np.asarray(zeropoint_e))) * np.asarray(exposure_s)
+from mockforge.units import flux_njy
 
 
 def effective_area(fwhm: float, beta: float | None = None, pixel: float = 0.0) -> float:

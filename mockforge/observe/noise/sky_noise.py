@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.observe.noise.correlation import drizzle_autocorrelation
 from mockforge.observe.noise.depth import rms_of_aperture_depth, rms_of_area_depth
-
-if TYPE_CHECKING:
-    from mockforge.observe.surveys import Survey, SurveyBand
+from mockforge.observe.psf.of_survey import encircled_share, star_area_arcsec2
+from mockforge.observe.surveys.spec import Survey, SurveyBand
 
 _LEAST = 1e-3
 """Correlations below this are left out."""
@@ -91,9 +89,9 @@ def _own_rms(survey: Survey, band: str, tied: np.ndarray | None) -> float:
     magnitude = numbers.depth_ab
     assert magnitude is not None  # SurveyBand has seen to it
     if kind.aperture_arcsec is None:
-        area = survey.effective_area(band)
+        area = star_area_arcsec2(survey, band)
         return rms_of_area_depth(magnitude, scale, area, sigma=kind.sigma, autocorrelation=tied)
-    share = survey.encircled(band, 0.5 * kind.aperture_arcsec) if kind.total else 1.0
+    share = encircled_share(survey, band, 0.5 * kind.aperture_arcsec) if kind.total else 1.0
     aperture = kind.aperture_arcsec
     return share * rms_of_aperture_depth(magnitude, scale, aperture, sigma=kind.sigma, autocorrelation=tied)
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from mockforge.config import Count, Limit, NonNegative, Positive, Varying, config, fixed
 from mockforge.errors import InputError, nearest
+from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.observe.noise.correlation import Correlation, autocorrelation_of, checked, one_of, stacked
-from mockforge.observe.noise.depth import electrons_per_njy, rms_of_depth
+from mockforge.observe.noise.depth import rms_of_depth
 from mockforge.observe.noise.pixels import PixelNoise
-from mockforge.units import ZEROPOINT_NJY
-
-if TYPE_CHECKING:
-    from mockforge.observe.surveys import SurveyBand
+from mockforge.observe.noise.sky_noise import sky_noise
+from mockforge.observe.surveys.read import own_files, survey
+from mockforge.observe.surveys.spec import SurveyBand
+from mockforge.units import electrons_per_njy
 
 PerBand = float | tuple[float, ...]
 """One number for every band, or one number per band in the order of the bands."""
@@ -103,10 +104,8 @@ class Noise:
     noise is Gaussian everywhere."""
 
     def files_read(self) -> dict[str, Path]:
-        """Return the file of a survey that is the user's own."""
-        from mockforge.observe.surveys import own_file
-
-        return own_file(self.survey)
+        """Return the files of a survey that is the user's own."""
+        return own_files(self.survey)
 
     def __post_init__(self) -> None:
         one_of(self, ("rms_njy", "depth", "ccd", "survey"))
@@ -115,8 +114,6 @@ class Noise:
         if self.survey_bands is not None and self.survey is None:
             raise ValueError("survey_bands needs `survey`")
         if self.survey is not None:
-            from mockforge.observe.surveys import survey
-
             survey(self.survey)  # a name that is wrong is found before any work starts
         said = [key for key in _GAINS if getattr(self, key) is not None]
         if self.ccd is not None and said:
@@ -139,8 +136,6 @@ class Noise:
 
 def survey_problems(noise: Noise, bands: Sequence[str]) -> list[str]:
     """Return what of the bands of an image `noise.survey` does not know; without a survey nothing."""
-    from mockforge.observe.surveys import survey
-
     if noise.survey is None:
         return []
     chosen, names = survey(noise.survey), noise.survey_bands or tuple(bands)
@@ -242,15 +237,13 @@ def _survey(
     Electrons where the survey has them for every band; the autocorrelation is that of the survey or the
     one that is given; None: white.
     """
-    from mockforge.observe.surveys import survey
-
     for problem in survey_problems(noise, bands):
         raise InputError(problem)
     chosen = survey(str(noise.survey))
     names = noise.survey_bands or tuple(bands)
-    found = [chosen.noise(name, scale, correlation) for name in names]
-    rms = np.array([one.rms_njy for one in found])
-    tied = correlation if correlation is not None else stacked([one.autocorrelation for one in found])
+    skies = [sky_noise(chosen, name, scale, correlation) for name in names]
+    rms = np.array([sky.rms_njy for sky in skies])
+    tied = correlation if correlation is not None else stacked([sky.autocorrelation for sky in skies])
     return rms, _gain(noise, bands, [chosen.band(name) for name in names]), tied
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.observe.psf.radial import Radial, tabulated
+from mockforge.observe.surveys.profiles import Profile
 
 SMALLEST = 1e-6
 """A transfer function is nothing beyond the frequency where it falls to this."""
@@ -88,6 +89,21 @@ def airy(diameter_m: float, obscuration: float, wavelength_um: float) -> Model:
         return shared / (math.pi * (1 - obscuration**2))
 
     return radial(at, 2 / unit)
+
+
+@lru_cache(maxsize=256)
+def profile_model(profile: Profile) -> Model:
+    """Return the transfer function: of the aperture, times the sum of the Gaussians'."""
+    shares, sigmas = (np.array(column) for column in zip(*profile.blur, strict=True))
+    shares = shares / shares.sum()
+
+    def blurred(k: np.ndarray) -> np.ndarray:
+        return np.exp(-0.5 * np.multiply.outer(k, sigmas) ** 2) @ shares
+
+    if profile.diameter_m is None or profile.wavelength_um is None:
+        return radial(blurred, math.sqrt(-2 * math.log(SMALLEST)) / float(sigmas.min()))
+    aperture = airy(profile.diameter_m, profile.obscuration, profile.wavelength_um)
+    return radial(lambda k: blurred(k) * aperture.at(k, np.zeros_like(k)), aperture.highest)
 
 
 def with_pixels(model: Model, scale: float) -> Model:

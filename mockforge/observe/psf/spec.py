@@ -7,7 +7,8 @@ from typing import Annotated
 
 from mockforge.config import Limit, Positive, config
 from mockforge.files import named
-from mockforge.observe.psf.profiles import Profile
+from mockforge.observe.surveys.profiles import Profile
+from mockforge.observe.surveys.read import own_files
 
 
 @config
@@ -86,10 +87,8 @@ class Psf:
     """That of a survey's preset, by name."""
 
     def files_read(self) -> dict[str, Path]:
-        """Return the file of a survey that is the user's own."""
-        from mockforge.observe.surveys import own_file
-
-        return own_file(self.survey)
+        """Return the files of a survey that is the user's own."""
+        return own_files(self.survey)
 
     def __post_init__(self) -> None:
         given = [key for key, value in vars(self).items() if value is not None]

@@ -1,4 +1,4 @@
-"""Point spread functions: Gaussian, Moffat, Airy or an image, per band, as what draws with them needs.
+"""The PSFs of an image's bands as what draws with them needs them: sampled transfer functions.
 
 A PSF is its transfer function, T(k) = sum of psf(r) exp(-i k.r), known at any frequency. `transfer`
 samples it for one stamp: on the grid of the padded stamp and in the zones beyond its Nyquist
@@ -10,37 +10,17 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mockforge.errors import InputError
-from mockforge.files import Stamp, stamp
-from mockforge.observe.psf.image import PsfPixels, read_psf_image
-from mockforge.observe.psf.models import Model, Rings, airy, gaussian, image, moffat
-from mockforge.observe.psf.profiles import profile_model
+from mockforge.observe.psf.models import Model, Rings
+from mockforge.observe.psf.per_band import file_stamps, models
 from mockforge.observe.psf.radial import Radial, together
-from mockforge.observe.psf.spec import Airy, Gaussian, Moffat, Psf, PsfImage
-
-__all__ = [
-    "Airy",
-    "Gaussian",
-    "Moffat",
-    "Psf",
-    "PsfImage",
-    "Transfer",
-    "Zone",
-    "models",
-    "pivot_um",
-    "psf_fwhm_arcsec",
-    "psf_notes",
-    "transfer",
-]
+from mockforge.observe.psf.spec import Psf
 
 _SHARED = 5e-4
 """Principal PSFs are kept until all bands are this near theirs, relative to the central value."""
@@ -109,35 +89,40 @@ class Transfer:
 
 
 def transfer(psf: Psf, bands: Sequence[str], pixel_scale_arcsec: float, shape: tuple[int, int]) -> Transfer:
-    """Return the transfer functions of `psf` in `bands`, for stamps of `shape` (height, width).
+    """Return the transfer functions of a PSF, sampled for stamps of one shape.
 
-    Made once for equal arguments and unchanged files. InputError: a PSF image that cannot be
-    read or is not finite or has no positive sum, no pixel scale, a number of widths, files or
-    wavelengths that is not that of the bands, an unknown band or survey.
+    Made once for equal arguments and unchanged files.
+
+    Parameters
+    ----------
+    psf : Psf
+        What the PSF is.
+    bands : sequence of str
+        The C bands of the stamps.
+    pixel_scale_arcsec : float
+        Side of a pixel.
+    shape : (int, int)
+        Height and width of a stamp, pixels.
+
+    Returns
+    -------
+    Transfer
+        Each band's transfer function as a mix of J <= C principal ones, on the frequencies of the padded
+        stamp and where those beyond its Nyquist frequency fold back.
+
+    Raises
+    ------
+    InputError
+        As `mockforge.observe.psf.per_band.models`.
     """
-    own = tuple(stamp(path) for path in psf.files_read().values())
-    stamps = _stamps(psf.image) if psf.image is not None else own
-    return _transfer(psf, tuple(bands), float(pixel_scale_arcsec), (int(shape[0]), int(shape[1])), stamps)
+    size = (int(shape[0]), int(shape[1]))
+    return _transfer(psf, tuple(bands), float(pixel_scale_arcsec), size, file_stamps(psf))
 
 
 def psf_fwhm_arcsec(psf: Psf, bands: Sequence[str], pixel_scale_arcsec: float) -> tuple[float, ...]:
     """Full width at half maximum in each band, without the pixel. InputError as `transfer`."""
-    stamps = _stamps(psf.image) if psf.image is not None else ()
-    found = _optics(psf, tuple(bands), float(pixel_scale_arcsec), stamps).fwhm_arcsec
-    return tuple(float(f) for f in found)
-
-
-def _stamps(image: PsfImage) -> tuple[tuple[str, *Stamp], ...]:
-    """Time and size of each file, so that a file that changed is read again."""
-    out = []
-    for name in image.files:
-        path = Path(image.folder).expanduser() / Path(name).expanduser()
-        if not path.is_file():
-            raise InputError(
-                f"PSF image {path}: there is no such file; `folder` is where `files` are looked for"
-            )
-        out.append((str(path), *stamp(path)))
-    return tuple(out)
+    optics = _optics(psf, tuple(bands), float(pixel_scale_arcsec), file_stamps(psf))
+    return tuple(float(f) for f in optics.fwhm_arcsec)
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,92 +240,6 @@ def _fading(strength: np.ndarray) -> np.ndarray:
 def _frequencies(grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Cycles per pixel along y and x of a real transform of the grid."""
     return np.fft.fftfreq(grid[0])[:, None], np.fft.rfftfreq(grid[1])[None, :]
-
-
-def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
-    """Return the transfer function of each band. InputError as `transfer`."""
-    if psf.gaussian is not None:
-        return [gaussian(w) for w in _each(psf.gaussian.fwhm_arcsec, bands, "fwhm_arcsec")]
-    if psf.moffat is not None:
-        widths = _each(psf.moffat.fwhm_arcsec, bands, "fwhm_arcsec")
-        return [moffat(w, psf.moffat.beta) for w in widths]
-    if psf.airy is not None:
-        given = psf.airy.wavelength_um or tuple(pivot_um(band) for band in bands)
-        waves = _each(given, bands, "wavelength_um")
-        return [airy(psf.airy.diameter_m, psf.airy.obscuration, w) for w in waves]
-    if psf.image is not None:
-        return _images(psf.image, bands)
-    if psf.profile is not None:
-        return [profile_model(one) for one in _each(psf.profile, bands, "profile")]
-    from mockforge.observe.surveys import survey_models
-
-    return survey_models(str(psf.survey), bands)
-
-
-def pivot_um(band: str) -> float:
-    """Pivot wavelength of a band in micrometres (Bessell & Murphy 2012, PASP 124, 140, equation A16)."""
-    from mockforge.photometry.bands import curve
-
-    wave, throughput = curve(band)  # straight lines between points, each a + b wave
-    step = np.diff(wave)
-    b = np.divide(np.diff(throughput), step, out=np.zeros_like(step), where=step > 0)
-    a = throughput[:-1] - b * wave[:-1]
-    photons = a / 2 * np.diff(wave**2) + b / 3 * np.diff(wave**3)
-    per_wave = a * np.diff(np.log(wave)) + b * step
-    return 1e-4 * math.sqrt(photons.sum() / per_wave.sum())
-
-
-def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:
-    out = []
-    for path, found in _read(psf):
-        if found.pixel_scale_arcsec is None:
-            raise InputError(
-                f"PSF image {path}: the header gives no pixel scale; give it in"
-                " arcsec, as `pixel_scale_arcsec` (--psf-scale of `mockforge degrade`)"
-            )
-        if found.note:
-            warnings.warn(found.note, stacklevel=2)
-        out.append(image(found.pixels, found.pixel_scale_arcsec, psf.includes_pixel, found.centre))
-    return list(_each(tuple(out), bands, "files"))
-
-
-def _read(psf: PsfImage) -> list[tuple[Path, PsfPixels]]:
-    count = max(len(psf.files), len(psf.extensions or ()))
-    extensions = psf.extensions or (None,)
-    scales = (
-        psf.pixel_scale_arcsec if isinstance(psf.pixel_scale_arcsec, tuple) else (psf.pixel_scale_arcsec,)
-    )
-    for key, values in (("files", psf.files), ("extensions", extensions), ("pixel_scale_arcsec", scales)):
-        if len(values) not in (1, count):
-            raise InputError(
-                f"PSF images: {len(values)} `{key}` for {count} images; give one, or one per band"
-            )
-    out = []
-    for i in range(count):
-        path = Path(psf.folder).expanduser() / Path(psf.files[i % len(psf.files)]).expanduser()
-        out.append((path, read_psf_image(path, extensions[i % len(extensions)], scales[i % len(scales)])))
-    return out
-
-
-def psf_notes(spec: Any) -> list[str]:
-    """Return what is done to the PSF images that a configuration names, anywhere in it, a sentence each."""
-    if isinstance(spec, PsfImage):
-        return [found.note for _, found in _read(spec) if found.note]
-    parts = [getattr(spec, f.name) for f in fields(spec)] if is_dataclass(spec) else spec
-    if not isinstance(parts, (list, tuple)):
-        return []
-    return list(dict.fromkeys(note for part in parts for note in psf_notes(part)))
-
-
-def _each(values: Any, bands: Sequence[str], key: str) -> tuple[Any, ...]:
-    """One value per band, from one or from that many."""
-    values = values if isinstance(values, tuple) else (values,)
-    if len(values) not in (1, len(bands)):
-        raise InputError(
-            f"psf: {len(values)} values of `{key}` for {len(bands)} bands ({', '.join(bands)});"
-            " give one, or one per band"
-        )
-    return values * len(bands) if len(values) == 1 else values
 
 
 def _principal(each: np.ndarray, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

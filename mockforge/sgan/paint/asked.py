@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.errors import InputError, nearest
-from mockforge.observe.surveys import Survey, is_file, own_file, survey
+from mockforge.observe.surveys.read import is_file, own_files, survey
+from mockforge.observe.surveys.spec import Survey
 from mockforge.sgan.model import SganModel
 
 Asked = float | str | Mapping[str, float | str]
@@ -38,7 +39,7 @@ def survey_files(*asked: Any) -> dict[str, Path]:
     words = [w for one in asked for w in (one.values() if isinstance(one, Mapping) else (one,))]
     found: dict[str, Path] = {}
     for word in words:
-        found |= own_file(_parts(word)[0] if isinstance(word, str) else None)
+        found |= own_files(_parts(word)[0] if isinstance(word, str) else None)
     return found
 
 

@@ -15,6 +15,8 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.observe.noise.depth import rms_of_psf_depth
+from mockforge.observe.noise.sky_noise import sky_noise
+from mockforge.observe.psf.of_survey import image_fwhm_arcsec
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import SganModel
 from mockforge.sgan.paint.asked import Asked, by_band, survey_of
@@ -137,7 +139,7 @@ def _noise(
             found.append(None)
         elif isinstance(value, str):
             chosen, band = survey_of("depth", model, value, model.bands[i])
-            level = chosen.rms_njy(band, scale, autocorrelation(model.instrument, i))
+            level = sky_noise(chosen, band, scale, autocorrelation(model.instrument, i)).rms_njy
             gain = chosen.band(band).electrons_per_njy
             found.append(_with_gain(model, i, level) if gain is None else (level, gain))
         else:
@@ -239,7 +241,7 @@ def _seeing(
 def _survey_fwhm(model: SganModel, asked: str, band: str) -> float:
     """FWHM of stars in the survey's images, arcsec, pixel included."""
     chosen, own = survey_of("seeing", model, asked, band)
-    fwhm = chosen.fwhm_arcsec(own)
+    fwhm = image_fwhm_arcsec(chosen, own)
     if fwhm is None:
         raise InputError(f"seeing: the width of the PSF of {chosen.title} in {own} is not known; give arcsec")
     return fwhm

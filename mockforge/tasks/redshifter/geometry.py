@@ -31,7 +31,7 @@ class Geometry:
 
 def pivot_wavelengths(bands: tuple[str, ...]) -> tuple[float, ...]:
     """Pivot wavelength of each band in Angstrom, from its curve; InputError for an unknown band."""
-    from mockforge.observe.psf.transfer import pivot_um
+    from mockforge.photometry.bands import pivot_um
 
     try:
         return tuple(1e4 * pivot_um(band) for band in bands)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mockforge.errors import InputError
-from mockforge.observe.psf.transfer import pivot_um
+from mockforge.photometry.bands import pivot_um
 from mockforge.photometry.cosmology import flux_factor, luminosity_distance, size_factor
 from mockforge.profiles.sersic import sersic
 from mockforge.tasks.redshifter.geometry import FirstGuess, Geometry, centroid, overlap, pivot_wavelengths

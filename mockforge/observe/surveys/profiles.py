@@ -8,16 +8,12 @@ light within circles of 0.05 to 4 arcsec of real PSF images, pixels and centring
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-
 from mockforge.config import Limit, NonNegative, Positive, config
 from mockforge.errors import InputError, nearest
-from mockforge.observe.psf.models import SMALLEST, Model, airy, radial
 
 FILE = Path(__file__).parent / "profiles.yaml"
 
@@ -43,21 +39,6 @@ class Profile:
             raise ValueError("diameter_m and wavelength_um go together")
         if self.diameter_m is None and min(sigma for _, sigma in self.blur) == 0:
             raise ValueError("without an aperture every sigma of blur should be > 0")
-
-
-@lru_cache(maxsize=256)
-def profile_model(profile: Profile) -> Model:
-    """Return the transfer function: of the aperture, times the sum of the Gaussians'."""
-    shares, sigmas = (np.array(column) for column in zip(*profile.blur, strict=True))
-    shares = shares / shares.sum()
-
-    def blurred(k: np.ndarray) -> np.ndarray:
-        return np.exp(-0.5 * np.multiply.outer(k, sigmas) ** 2) @ shares
-
-    if profile.diameter_m is None or profile.wavelength_um is None:
-        return radial(blurred, math.sqrt(-2 * math.log(SMALLEST)) / float(sigmas.min()))
-    aperture = airy(profile.diameter_m, profile.obscuration, profile.wavelength_um)
-    return radial(lambda k: blurred(k) * aperture.at(k, np.zeros_like(k)), aperture.highest)
 
 
 def profile(name: str) -> Profile:

@@ -1,0 +1,127 @@
+"""The PSF of each band that a specification means, as its transfer function."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from mockforge.errors import InputError
+from mockforge.files import Stamp, stamp
+from mockforge.observe.psf.image import PsfPixels, read_psf_image
+from mockforge.observe.psf.models import Model, airy, gaussian, image, moffat, profile_model
+from mockforge.observe.psf.of_survey import psf_model
+from mockforge.observe.psf.spec import Psf, PsfImage
+from mockforge.observe.surveys.read import survey
+from mockforge.photometry.bands import pivot_um
+
+
+def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
+    """Return the transfer function of each band.
+
+    Parameters
+    ----------
+    psf : Psf
+        What the PSF is.
+    bands : sequence of str
+        Bands of the image, which an Airy pattern, a survey and PSF images are asked for.
+
+    Returns
+    -------
+    list of Model
+        T(kx, ky) of a PSF of sum 1 without the pixel, k in radians per arcsec; one for each band.
+
+    Raises
+    ------
+    InputError
+        A PSF image that cannot be read or is no PSF, no pixel scale, a number of widths, files or
+        wavelengths that is not that of the bands, an unknown band or survey.
+    """
+    if psf.gaussian is not None:
+        return [gaussian(w) for w in each_band(psf.gaussian.fwhm_arcsec, bands, "fwhm_arcsec")]
+    if psf.moffat is not None:
+        widths = each_band(psf.moffat.fwhm_arcsec, bands, "fwhm_arcsec")
+        return [moffat(w, psf.moffat.beta) for w in widths]
+    if psf.airy is not None:
+        given = psf.airy.wavelength_um or tuple(pivot_um(band) for band in bands)
+        waves = each_band(given, bands, "wavelength_um")
+        return [airy(psf.airy.diameter_m, psf.airy.obscuration, w) for w in waves]
+    if psf.image is not None:
+        return _images(psf.image, bands)
+    if psf.profile is not None:
+        return [profile_model(one) for one in each_band(psf.profile, bands, "profile")]
+    chosen = survey(str(psf.survey))
+    return [psf_model(chosen, band) for band in bands]
+
+
+def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:
+    out = []
+    for path, found in _read(psf):
+        if found.pixel_scale_arcsec is None:
+            raise InputError(
+                f"PSF image {path}: the header gives no pixel scale; give it in"
+                " arcsec, as `pixel_scale_arcsec` (--psf-scale of `mockforge degrade`)"
+            )
+        if found.note:
+            warnings.warn(found.note, stacklevel=2)
+        out.append(image(found.pixels, found.pixel_scale_arcsec, psf.includes_pixel, found.centre))
+    return list(each_band(tuple(out), bands, "files"))
+
+
+def _read(psf: PsfImage) -> list[tuple[Path, PsfPixels]]:
+    count = max(len(psf.files), len(psf.extensions or ()))
+    extensions = psf.extensions or (None,)
+    scales = (
+        psf.pixel_scale_arcsec if isinstance(psf.pixel_scale_arcsec, tuple) else (psf.pixel_scale_arcsec,)
+    )
+    for key, values in (("files", psf.files), ("extensions", extensions), ("pixel_scale_arcsec", scales)):
+        if len(values) not in (1, count):
+            raise InputError(
+                f"PSF images: {len(values)} `{key}` for {count} images; give one, or one per band"
+            )
+    out = []
+    for i in range(count):
+        path = Path(psf.folder).expanduser() / Path(psf.files[i % len(psf.files)]).expanduser()
+        out.append((path, read_psf_image(path, extensions[i % len(extensions)], scales[i % len(scales)])))
+    return out
+
+
+def psf_notes(spec: Any) -> list[str]:
+    """Return what is done to the PSF images that a configuration names, anywhere in it, a sentence each."""
+    if isinstance(spec, PsfImage):
+        return [found.note for _, found in _read(spec) if found.note]
+    parts = [getattr(spec, f.name) for f in fields(spec)] if is_dataclass(spec) else spec
+    if not isinstance(parts, (list, tuple)):
+        return []
+    return list(dict.fromkeys(note for part in parts for note in psf_notes(part)))
+
+
+def each_band(values: Any, bands: Sequence[str], key: str) -> tuple[Any, ...]:
+    """One value per band, from one or from that many."""
+    values = values if isinstance(values, tuple) else (values,)
+    if len(values) not in (1, len(bands)):
+        raise InputError(
+            f"psf: {len(values)} values of `{key}` for {len(bands)} bands ({', '.join(bands)});"
+            " give one, or one per band"
+        )
+    return values * len(bands) if len(values) == 1 else values
+
+
+def file_stamps(psf: Psf) -> tuple[tuple[str, *Stamp], ...]:
+    """Path, time and size of each file of a PSF, so that one that changed is read again.
+
+    InputError where an image is missing.
+    """
+    if psf.image is None:
+        return tuple((str(path), *stamp(path)) for path in psf.files_read().values())
+    out = []
+    for name in psf.image.files:
+        path = Path(psf.image.folder).expanduser() / Path(name).expanduser()
+        if not path.is_file():
+            raise InputError(
+                f"PSF image {path}: there is no such file; `folder` is where `files` are looked for"
+            )
+        out.append((str(path), *stamp(path)))
+    return tuple(out)

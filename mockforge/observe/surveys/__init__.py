@@ -1,0 +1,1 @@
+"""Surveys as data: pixel scale, curves, PSF, noise, depth and gain per band, each number with its source."""
