@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -178,6 +179,7 @@ def deep_counts(known: Population, rng: np.random.Generator, draws: int = 40_000
     for i in np.flatnonzero(middle > _COUNTS_LIMIT).tolist():
         m = np.full(draws, min(middle[i], FAINTEST_KNOWN))
         z = np.expm1(known._mixture(rng, m)[0][:, 3])
+        assert known.distant is not None
         more = known.distant.density(np.linspace(known.edges[i], known.edges[i + 1], 11)).mean()
         out[i] = out[i] * (1.0 - share(z)).mean() + more * (known.edges[i + 1] - known.edges[i])
     return out
@@ -188,7 +190,8 @@ def distant() -> Distant:
     from astropy.cosmology import FlatLambdaCDM
 
     z, rest = nodes(), (1600.0, 2200.0)
-    universe = FlatLambdaCDM(*LF_COSMOLOGY)
+    flat: Any = FlatLambdaCDM  # its arguments are not in its type
+    universe = flat(*LF_COSMOLOGY)
     found = spectrum_set(SPECTRA)
     light = np.stack([found.luminosity(float(x)) for x in z])
     uv = np.stack([_near_f_nu(found.wave, light, at) for at in rest], axis=-1)  # (Z, M, 2)

@@ -190,7 +190,7 @@ def degrade(
         scale = made.field.pixel_scale_arcsec
         print(f'{width} x {height} pixels (x, y) of {scale:.4g}"; rms of the noise {rms} (nJy)')
         given_psf = {} if stage.psf is None else {"PSF": "as given"}
-        print_lines(f"{fact}: {text}" for fact, text in (field.origin | given_psf).items())
+        print_lines(f"{fact}: {text}" for fact, text in {**field.origin, **given_psf}.items())
         print_lines(f"note: {note}" for note in made.notes)
     print(out)
 

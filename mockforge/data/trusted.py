@@ -28,10 +28,10 @@ def check_file(file: h5py.File, sources: Sequence[str] | None = None) -> None:
     """
     import h5py
 
-    for name in file:
+    for name in map(str, file):
         item = _own(file, name)
         if isinstance(item, h5py.Group):
-            for column in item:
+            for column in map(str, item):
                 found = _own(item, column)
                 if not isinstance(found, h5py.Dataset):
                     raise Unreadable(f"{name}/{column} is a group, where a table has columns")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mockforge.progress import say
 from mockforge.recipe.read import Recipe, loads
@@ -62,7 +62,7 @@ def write_published(name: str, folder: Path, manifest: Manifest, recipe: Recipe 
             if notices
             else ""
         )
-        caveats = [entry.stage.caveat() for entry in recipe.stages if hasattr(entry.stage, "caveat")]
+        caveats = [caveat() for caveat in _said(recipe, "caveat")]
         sections = [Section(worth, worth), *_labels_against_truth(folder, manifest)]
         write_card(folder, manifest, sections, caveats)
     elif name == "croissant.json":
@@ -75,12 +75,17 @@ def _notices(folder: Path, manifest: Manifest, recipe: Recipe) -> list[str]:
     """Return what the stages say of the samples that were made, from their tables."""
     from mockforge.data.reader import Reader
 
-    asked = [entry.stage.notices for entry in recipe.stages if hasattr(entry.stage, "notices")]
+    asked = _said(recipe, "notices")
     if not asked:
         return []
     with Reader(folder, manifest) as reader:
         tables = {name: reader.table(name)[0] for name in reader.tables}
     return [sentence for notices in asked for sentence in notices(tables)]
+
+
+def _said(recipe: Recipe, name: str) -> list[Any]:
+    """Return the methods `name` of the stages that have one."""
+    return [getattr(entry.stage, name) for entry in recipe.stages if hasattr(entry.stage, name)]
 
 
 def _labels_against_truth(folder: Path, manifest: Manifest) -> list[Section]:

@@ -16,10 +16,12 @@ class Trained(Protocol):
     @property
     def name(self) -> str:
         """The model's name."""
+        ...
 
     @property
     def training(self) -> Mapping[str, Any]:
         """How its weights came about."""
+        ...
 
 
 def held_out(model: Trained, dataset: str, split: str, allow_training_split: bool = False) -> bool:

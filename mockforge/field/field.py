@@ -135,7 +135,9 @@ class Field:
                 (self.truth, "TRUTH_", 1),
                 (self.variance, "VAR_", 2),
             ):
-                for i, band in enumerate(self.bands if planes is not None else ()):
+                if planes is None:
+                    continue
+                for i, band in enumerate(self.bands):
                     units.append(self._unit(planes[i], f"{prefix}{band}", i, wcs, power))
             if self.mask is not None:
                 units.append(fits.ImageHDU(self.mask.astype(np.uint8), name="MASK"))

@@ -74,6 +74,8 @@ def stamp_side(cfg: SersicSed) -> int:
 
     One for all.
     """
+    if cfg.enclose is None:
+        return cfg.stamp
     stream = Stream(0, ("stamp side",))
     body = draw_bodies(cfg, _SIDE_DRAWS, stream)
     shapes = draw_shapes(

@@ -187,6 +187,7 @@ class Population:
         self, rng: np.random.Generator, m: np.ndarray, q: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Redshifts, spectra and sizes of distant galaxies; sizes out of range are drawn again."""
+        assert self.distant is not None
         z, spectrum, r_e = np.empty(len(m)), np.empty(len(m), dtype=np.int64), np.empty(len(m))
         missing = np.arange(len(m))
         while len(missing):

@@ -191,7 +191,8 @@ def angstrom(wave: np.ndarray, unit: str, air: bool = False) -> np.ndarray:
     """
     import astropy.units as u
 
-    out = (np.asarray(wave, dtype=np.float64) * u.Unit(unit)).to_value(u.AA, equivalencies=u.spectral())
+    waves: Any = np.asarray(wave, dtype=np.float64) * u.Unit(unit)
+    out: np.ndarray = waves.to_value(u.AA, equivalencies=u.spectral())
     if air:
         s2 = (1e4 / np.maximum(out, 2000.0)) ** 2
         index = 1 + 6.4328e-5 + 2.94981e-2 / (146 - s2) + 2.5540e-4 / (41 - s2)

@@ -39,8 +39,9 @@ def check_instruments(stages: Sequence[NamedStage | None], document: Document) -
             met = after if isinstance(entry.stage, Degrade) and key[0] in ("psf_out", "noise") else bands
             if met is not None:
                 _fits(value, met, (*at, *key), document)
-        if i > 0 and hasattr(entry.stage, "curves_of"):
-            _said(lambda stage=entry.stage, met=bands: stage.curves_of(met), at, document)
+        curves: Any = getattr(entry.stage, "curves_of", None)
+        if i > 0 and curves is not None:
+            _said(lambda curves=curves, met=bands: curves(met), at, document)
         bands = after
 
 

@@ -26,7 +26,7 @@ def override_words(overrides: Overrides) -> list[str]:
     if isinstance(overrides, Mapping):
         return [f"{_key(key)}={_text(key, value)}" for key, value in overrides.items()]
     try:
-        words = list(overrides)
+        words: list[Any] = list(overrides)
     except TypeError:
         words = [overrides]
     for word in words:

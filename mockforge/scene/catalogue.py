@@ -61,6 +61,5 @@ def catalogue_of(made: Objects, bands: Sequence[str], pixel_scale_arcsec: float,
         Column(np.asarray(values), name=name, unit="deg", description=f"{text} (ICRS)")
         for name, values, text in (("ra", ra, "right ascension"), ("dec", dec, "declination"))
     ]
-    table = ObjectTable([*columns[:2], *sky, *columns[2:]])
-    table.meta.update(bands=tuple(bands), pixel_scale_arcsec=pixel_scale_arcsec, seed=seed)
-    return table
+    meta = {"bands": tuple(bands), "pixel_scale_arcsec": pixel_scale_arcsec, "seed": seed}
+    return ObjectTable([*columns[:2], *sky, *columns[2:]], meta=meta)

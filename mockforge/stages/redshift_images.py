@@ -195,8 +195,9 @@ def catalogue(which: GalaxyImages) -> Any:
     InputError where it cannot be used.
     """
     given = which.real or which.files
-    known = given is None or not Path(given.catalogue).expanduser().exists()
-    return _opened(which, None if known else stamp(given.catalogue))
+    if given is None or not Path(given.catalogue).expanduser().exists():
+        return _opened(which, None)
+    return _opened(which, stamp(given.catalogue))
 
 
 @lru_cache(maxsize=4)

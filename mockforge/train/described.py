@@ -159,7 +159,7 @@ def _scalar(kind: Any, value: Any, at: str) -> Any:
         return float(value)
     if kind is int and abs(value) >= 2**63:
         raise ValueError(f"{at}: is beyond 64 bits, found {show(value)}")
-    if kind is str and len(value) > _LONGEST_TEXT:
+    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
         raise ValueError(f"{at}: has {len(value)} characters, at most {_LONGEST_TEXT} are allowed")
     return value
 

@@ -67,11 +67,15 @@ def kept_members(
 
     Raises InputError where a file is damaged or, with `averages`, of other networks than these.
     """
-    wanted = averages and {
-        f"{name}/{key}": tuple(tensor.shape)
-        for name, network in averages.items()
-        for key, tensor in network.state_dict().items()
-    }
+    wanted = (
+        None
+        if averages is None
+        else {
+            f"{name}/{key}": tuple(tensor.shape)
+            for name, network in averages.items()
+            for key, tensor in network.state_dict().items()
+        }
+    )
 
     out = []
     for step in steps:

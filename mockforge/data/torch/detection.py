@@ -287,7 +287,7 @@ def _like(boxes: Any, left: torch.Tensor, edges: torch.Tensor, canvas: Sequence[
     from torchvision.transforms.v2 import functional as v2
 
     if not isinstance(boxes, tv_tensors.BoundingBoxes) or boxes.shape[-1] != 4:
-        return tv_tensors.wrap(boxes[left], like=boxes)
+        return tv_tensors.wrap(boxes[left], like=boxes)  # pyright: ignore[reportCallIssue]
     made = _boxes(edges.to(boxes.dtype), canvas)
     if boxes.format == tv_tensors.BoundingBoxFormat.XYXY:
         return made

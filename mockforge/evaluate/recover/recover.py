@@ -160,7 +160,7 @@ def _means(scores: Mapping[str, np.ndarray], chosen: np.ndarray | None = None) -
     return {name: float(np.mean(v if chosen is None else v[chosen])) for name, v in scores.items()}
 
 
-def _biases(errors: tuple[np.ndarray, np.ndarray], chosen: np.ndarray | None = None) -> Row:
+def _biases(errors: tuple[np.ndarray, ...], chosen: np.ndarray | None = None) -> Row:
     out: Row = {}
     for what, values in zip(("flux", "radius"), errors, strict=True):
         found = values if chosen is None else values[chosen]

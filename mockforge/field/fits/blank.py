@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -106,7 +107,8 @@ def _holes(band: np.ndarray, here: np.ndarray, left_out: np.ndarray) -> np.ndarr
     clear = float(lowest) > 5.0 * float(highest - lowest)  # a sky that was not subtracted, far above 0
     if not clear and len(np.unique(sky)) < 0.95 * len(sky):
         return none
-    groups, n = label(here, structure=np.ones((3, 3)))
+    labelled: Any = label(here, structure=np.ones((3, 3)))
+    groups, n = labelled
     large = np.bincount(groups.ravel(), minlength=n + 1) >= _HOLE
     large[0] = False
     return large[groups]

@@ -57,7 +57,8 @@ class FluxUnit:
 
 def flux_unit(given: object) -> FluxUnit:
     """BUNIT as a meaning: a flux, a surface brightness, counts, a magnitude, or not known."""
-    shown = given.strip().strip("'\"").strip() if isinstance(given, str) else ""
+    written = given.strip() if isinstance(given, str) else ""
+    shown = written.strip("'\"").strip()
     if shown.lower() in _NOTHING:
         return FluxUnit("none")
     text = shown.strip("'\"[]").replace(" ", "").replace("**", "^").replace("_", "")
@@ -65,7 +66,7 @@ def flux_unit(given: object) -> FluxUnit:
     if (_LOGARITHMIC.match(low) or re.search(r"\bmags?\b", shown.lower())) and low not in _FLUXES:
         return FluxUnit("magnitude", shown)
     text, per, area = _without_area(text)
-    counted = _counts(text.lower(), given.strip().lower())
+    counted = _counts(text.lower(), written.lower())
     if counted is not None:
         return FluxUnit("counts", shown, second=counted) if per == "pixel" else FluxUnit("unknown", shown)
     number = re.match(r"^(?:(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)|10\^?\(?([-+]\d+)\)?)[*.]?(?=[a-zA-Zµμ])", text)
@@ -81,7 +82,7 @@ def flux_unit(given: object) -> FluxUnit:
         return FluxUnit("ambiguous", shown, per=per, either=(16.4 + shift, -6.1 + shift))
     zeropoint = _EXACT.get(text, _FLUXES.get(text.lower()))
     if zeropoint is None:
-        return _by_astropy(shown, given.strip(), per)
+        return _by_astropy(shown, written, per)
     return FluxUnit(kind, shown, zeropoint + shift, per)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -270,7 +270,7 @@ def _linear(image: np.ndarray, card: Cards, where: str) -> tuple[np.ndarray, tup
     return flux, (f"pixels were asinh of the flux (BSOFTEN {soft:g}, BOFFSET {offset:g}) and are linear now",)
 
 
-def _positive(value: Any) -> bool:
+def _positive(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 

@@ -32,7 +32,7 @@ def sky_of_pixels(wcs: Any, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         from astropy import units as u
         from astropy.coordinates import SkyCoord
 
-        sky = SkyCoord(first * u.deg, second * u.deg, frame=frame).icrs
+        sky: Any = SkyCoord(first * u.deg, second * u.deg, frame=frame).icrs
         return np.asarray(sky.ra.deg) % 360.0, np.asarray(sky.dec.deg)
 
 
@@ -44,7 +44,8 @@ def pixels_of_sky(wcs: Any, ra: Any, dec: Any) -> tuple[np.ndarray, np.ndarray]:
             from astropy import units as u
             from astropy.coordinates import SkyCoord
 
-            sky = SkyCoord(np.asarray(ra) * u.deg, np.asarray(dec) * u.deg, frame="icrs").transform_to(frame)
+            at = SkyCoord(np.asarray(ra) * u.deg, np.asarray(dec) * u.deg, frame="icrs")
+            sky: Any = at.transform_to(frame)
             ra, dec = sky.spherical.lon.deg, sky.spherical.lat.deg
         x, y = wcs.world_to_pixel_values(ra, dec)
         return np.asarray(x, dtype=float), np.asarray(y, dtype=float)
@@ -58,7 +59,7 @@ def _frame(wcs: Any) -> Any:
     from astropy.coordinates import FK5, ICRS
     from astropy.wcs.utils import wcs_to_celestial_frame
 
-    frame = wcs_to_celestial_frame(wcs)
+    frame: Any = wcs_to_celestial_frame(wcs)
     j2000 = isinstance(frame, FK5) and abs(frame.equinox.jyear - 2000.0) < 1e-6
     return None if j2000 or isinstance(frame, ICRS) else frame
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 from mockforge.errors import InputError
 from mockforge.field.fits.check import Cards
@@ -87,11 +87,11 @@ def mag(value: float | None) -> str:
     return f"{value:.6g}" if value is not None else "none"
 
 
-def positive(value: Any) -> bool:
+def positive(value: Any) -> TypeGuard[float]:
     """Whether the value is a finite number above 0."""
     return is_number(value) and value > 0
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether the value is a finite number, and no bool."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

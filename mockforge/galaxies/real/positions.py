@@ -212,7 +212,8 @@ def _degrees(table: Any, name: str, rows: np.ndarray, where: str, hours: bool = 
 
     values = column(table, name, where)
     told = getattr(values, "unit", None)
-    unit = u.Unit(str(told), parse_strict="silent") if told not in (None, "") else None
+    read_unit: Any = u.Unit  # whose type does not know `parse_strict`
+    unit = read_unit(str(told), parse_strict="silent") if told not in (None, "") else None
     if unit is not None and unit == u.hour:
         unit = u.hourangle
     if unit is not None and not unit.is_equivalent(u.deg):
@@ -233,7 +234,8 @@ def _degrees(table: Any, name: str, rows: np.ndarray, where: str, hours: bool = 
             number = None
         try:
             if number is not None:
-                out[i] = (number * (unit or (u.hourangle if hours else u.deg))).to_value(u.deg)
+                angle: Any = number * (unit or (u.hourangle if hours else u.deg))
+                out[i] = angle.to_value(u.deg)
             else:
                 out[i] = Angle(word, unit=unit or (u.hourangle if east else u.deg)).deg
         except Exception as error:  # astropy raises of several kinds over words that are no angle
@@ -248,7 +250,7 @@ def _icrs(values: np.ndarray, frame: str) -> np.ndarray:
     import astropy.units as u
     from astropy.coordinates import SkyCoord
 
-    found = SkyCoord(*values.T * u.deg, frame=frame).icrs
+    found: Any = SkyCoord(*values.T * u.deg, frame=frame).icrs
     return np.stack([found.ra.deg, found.dec.deg], axis=1)
 
 
@@ -287,7 +289,7 @@ def _on_image(wcs: Any, ra: float, dec: float) -> tuple[float, float]:
     from astropy.coordinates import ICRS, SkyCoord
     from astropy.wcs.utils import wcs_to_celestial_frame
 
-    frame = wcs_to_celestial_frame(wcs)
+    frame: Any = wcs_to_celestial_frame(wcs)
     own = frame.name == "icrs" or (frame.name == "fk5" and frame.equinox.jyear == 2000.0)
     at = SkyCoord(ra * u.deg, dec * u.deg, frame=frame if own else ICRS())
     x, y = wcs.world_to_pixel(at)

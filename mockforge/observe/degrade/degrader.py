@@ -297,6 +297,7 @@ class _Axis:
 
         if waves is not None:
             return spectrum @ waves * (self.step / self.fine)
+        assert self.coarse is not None  # a step of whole pixels, which needs no waves
         k = np.rint(f * self.fine).astype(np.int64)
         folded = spectrum.new_zeros((*spectrum.shape[:-1], self.coarse))
         folded.index_add_(-1, torch.from_numpy(k % self.coarse), spectrum)

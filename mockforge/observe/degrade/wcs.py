@@ -128,8 +128,8 @@ def _optics(cfg: Degradation, batch: Batch, about: About, drawn: Drawn, place: P
     flux = batch.arrays[cfg.input][0]
     shape = (flux.shape[-2], flux.shape[-1])
     matrix = np.eye(len(about.wanted)) if about.mixing is None else about.mixing.matrix
-    own = own_noise(flux[None], cfg.own_rms_njy and np.broadcast_to(cfg.own_rms_njy, len(flux))) \
-        if cfg.input == "image" else None  # fmt: skip
+    rms = None if cfg.own_rms_njy is None else np.broadcast_to(cfg.own_rms_njy, len(flux))
+    own = own_noise(flux[None], rms) if cfg.input == "image" else None
     image = np.zeros((len(about.wanted), *place.y.shape), dtype=np.float32)
     noise = [np.zeros((1, 1))] * len(about.wanted)
     worst = [0.0, 0.0]

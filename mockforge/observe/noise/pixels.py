@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -130,7 +130,8 @@ def _root(autocorrelation: bytes, shape: tuple[int, ...], size: tuple[int, int])
     known, reach = np.frombuffer(autocorrelation).reshape(shape), shape[-1] // 2
     ring = np.zeros((*shape[:-2], *size))
     lags = np.arange(-reach, reach + 1)
-    np.add.at(ring, (..., *np.ix_(lags % size[0], lags % size[1])), known)
+    places: Any = (..., *np.ix_(lags % size[0], lags % size[1]))
+    np.add.at(ring, places, known)
     power = np.fft.rfft2(ring).real.clip(0.0)
     return np.sqrt(power / np.fft.irfft2(power, s=size)[..., :1, :1]).astype(np.float32)
 

@@ -123,6 +123,7 @@ def _smooth(numbers: SurveyBand, own: float, scale: float) -> tuple[float, np.nd
     """
     from scipy.special import erf
 
+    assert numbers.lag1_correlation is not None
     a = own / math.sqrt(-math.log(numbers.lag1_correlation))
     b = math.sqrt(max(scale**2 - own**2, 0.0))
     lags = max(1, math.ceil((a * math.sqrt(-math.log(_LEAST)) + b) / scale))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -154,7 +155,8 @@ def _width(data: np.ndarray) -> float:
 def _check_peak(data: np.ndarray, where: str) -> None:
     from scipy.ndimage import label
 
-    _, peaks = label(data >= 0.5 * data.max(), structure=np.ones((3, 3)))
+    labelled: Any = label(data >= 0.5 * data.max(), structure=np.ones((3, 3)))
+    peaks = labelled[1]
     if peaks > 1:
         raise InputError(
             f"{where}: {peaks} places apart are brighter than half the peak; an image of one star is expected"

@@ -201,6 +201,7 @@ def _transfer(
         seen, basis = optics.at(unit * kx, unit * ky)
         pixel = np.sinc(ky) * np.sinc(kx)
         seen = seen * abs(pixel)
+        rows, columns = box
         if g == (0, 0):
             own = np.ascontiguousarray(basis, kind)
             through = basis * pixel
@@ -211,8 +212,9 @@ def _transfer(
             inner = tuple(slice(int(w.min()), int(w.max()) + 1) for w in where)
             seen, pixel, basis = seen[inner], pixel[inner], basis[(slice(None), *inner)]
             through = basis * (pixel * _fading(seen))
-            box = tuple(slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True))
-        rows, columns = box
+            rows, columns = (
+                slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True)
+            )
         most = np.ascontiguousarray(seen, np.float32)
         zones.append(Zone(g, rows, columns, np.ascontiguousarray(through, kind), most))
     return Transfer(shape, grid, optics.fwhm_arcsec, optics.mix.astype(np.float32), own, tuple(zones))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class SganTask:
     loss: AdversarialLoss
     adam: AdamPair
     seed: int = 0
-    origin: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Where zeropoint, pixel scale, PSF, mask and variance of the field come from, in words."""
 
     def __post_init__(self) -> None:

@@ -50,10 +50,16 @@ class Learned:
             data.attributes.get(f"psf_fwhm_{end}_arcsec", data.attributes.get("psf_fwhm_arcsec"))
             for end in ("in", "out")
         ]
+        of_in, of_out = (
+            None if w is None else tuple(round(float(f), 4) for f in np.atleast_1d(w)) for w in widths
+        )
         return cls(
-            *(_ends(values) for values in (z_in, z_out, (1 + z_out) / (1 + z_in))),
-            *(None if w is None else tuple(round(float(f), 4) for f in np.atleast_1d(w)) for w in widths),
-            tuple(float(f"{v:.4g}") for v in noise.max(axis=0)),
+            z_in=_ends(z_in),
+            z_out=_ends(z_out),
+            stretch=_ends((1 + z_out) / (1 + z_in)),
+            psf_fwhm_in_arcsec=of_in,
+            psf_fwhm_out_arcsec=of_out,
+            noise_njy=tuple(float(f"{v:.4g}") for v in noise.max(axis=0)),
         )
 
     @property
