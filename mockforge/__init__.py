@@ -34,7 +34,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that `import mockforge` costs nothing."""
+    """Import a public name when it is first requested, so that `import mockforge` costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module 'mockforge' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""The errors a person can mend: shown as plain sentences, never as a traceback."""
+"""Errors that a user can correct: shown as plain sentences, never as a traceback."""
 
 from __future__ import annotations
 

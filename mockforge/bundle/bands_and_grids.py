@@ -1,4 +1,4 @@
-"""Makes the bundled data anew: `python -m mockforge.bundle.bands_and_grids --sps FOLDER` and `... --filters`.
+"""Makes the bundled data: `python -m mockforge.bundle.bands_and_grids --sps FOLDER` and `... --filters`.
 
 The folder holds `bc03_chabrier_lr` (binary .ised files) and `candels_goodss_filters` (ASCII curves);
 the filters of other surveys are taken from the installed astro-sedpy and speclite.

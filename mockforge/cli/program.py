@@ -103,7 +103,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     """Make the errors of a command sentences on stderr, with an exit code each.
 
     2 for bad input, 1 for failed work, 130 for Ctrl-C, 143 where it is told to end (SIGTERM); both let the
-    work put away what it has begun.
+    work clean up what it has begun.
     """
 
     @functools.wraps(function)
@@ -152,7 +152,7 @@ def _disk_failed(error: BaseException | None) -> bool:
 
 @contextmanager
 def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """Answer SIGTERM as Ctrl-C, so that locks, parts of files and workers are put away."""
+    """Answer SIGTERM as Ctrl-C, so that locks, parts of files and workers are cleaned up."""
 
     def end(number: int, frame: object) -> None:
         global _terminated

@@ -1,4 +1,4 @@
-"""What was typed: options that have no effect beside others are refused, not passed over."""
+"""What was typed: options that have no effect beside others are refused, not ignored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def settings_of(given: Mapping[str, str | None], settings: Iterable[str] | None)
     """Words `key=value` of a stage: those that options give, and those of --set.
 
     `given`: key -> `option=value` text with the option's name, None where it was not given. InputError
-    where a key is given twice, since one of both would be passed over.
+    where a key is given twice, since one of both would be ignored.
     """
     words, by = [], {}
     for key, value in given.items():

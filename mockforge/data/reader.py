@@ -38,7 +38,7 @@ class Reader:
     """A finished dataset, opened: what it holds, and its samples and tables by number.
 
     Samples are read from their shard, which is twice as fast as through the joined view. Files
-    are opened when first needed and anew in every process, so a Reader may be pickled and may
+    are opened when first needed and again in every process, so a Reader may be pickled and may
     be carried over a fork; several threads may read at once. Use it as a context manager, or
     `close()` it, to close its files.
 

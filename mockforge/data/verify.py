@@ -75,7 +75,7 @@ def bad_files(folder: Path, manifest: Manifest) -> list[BadShard]:
 def _misfits(folder: Path, manifest: Manifest) -> list[tuple[str, str]]:
     """Return what reading refuses in files that are all as recorded.
 
-    It is so where a manifest was edited and signed anew.
+    It is so where a manifest was edited and signed again.
     """
     from mockforge.data.reader import Reader
 

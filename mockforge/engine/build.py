@@ -1,4 +1,4 @@
-"""Builds: plan -> shards -> publish. Worker processes make the shards, one shard a task.
+"""Builds: plan -> shards -> publish. Worker processes make the shards, one shard per task.
 
 A folder without a manifest is an unfinished build. It holds `build.json`, what is being built,
 and beside each finished shard a record of it; both go when the manifest is there. Whenever a
@@ -54,7 +54,7 @@ def build(
 
     `recipe` is a file or the name of a bundled recipe, `out` a folder (default
     `datasets/<name>`), `overrides` are `["samples=64"]` or `{"samples": 64}`, keys with dots,
-    `workers` processes work at once (default: one a CPU). The bytes of every shard depend on the
+    `workers` processes work at once (default: one per CPU). The bytes of every shard depend on the
     recipe alone. `overwrite` replaces a dataset of another recipe; `quiet` 1 shows no progress.
 
     Raises InputError for a faulty recipe (nothing is written then), for a folder with other

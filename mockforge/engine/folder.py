@@ -91,7 +91,7 @@ def prepare(folder: Path, recipe: Recipe, overwrite: bool) -> bool:
     """Make `folder` ready for this recipe; False where the dataset is already finished.
 
     The new `build.json` is in place before anything old is removed, so that a kill in between
-    leaves a folder that the same command goes on with.
+    leaves a folder that the same command continues.
     """
     from mockforge.data.manifest import parse_manifest, versions
 
@@ -141,7 +141,7 @@ def prepare(folder: Path, recipe: Recipe, overwrite: bool) -> bool:
 
 
 def foreign_shards(folder: Path, known: Iterable[str]) -> list[Path]:
-    """Return what is in `shards/` and was not written by mockforge, as far as can be told."""
+    """Return what is in `shards/` and was not written by mockforge, as far as is known."""
     known = set(known) | {p.with_suffix(".h5").name for p in _records(folder)}
     return [
         path

@@ -36,7 +36,7 @@ def verify(
     `repair` makes exactly those again: shards from the recipe in the manifest, put in place only
     when their sha256 is the recorded one; the joined view, card and preview from the shards; the
     manifest from its copy in croissant.json. `mended` of each says what was done. Raises
-    InputError where `folder` is no finished dataset or nothing is left to mend its manifest
+    InputError where `folder` is no finished dataset or nothing is left to repair its manifest
     from, MockforgeError where a shard made again has other bytes.
     """
     from mockforge.data.manifest import MANIFEST, SHARDS, read_manifest
@@ -139,7 +139,7 @@ def _make_shards(
 def _make_joined(folder: Path, aside: Path, manifest: Manifest, bad: set[str], quiet: int) -> dict[str, str]:
     """Make the bad ones of the view, card, preview and manifest again; file -> what was done.
 
-    Where a file made again has other bytes than the recorded ones (another version of mockforge
+    Where a file rebuilt has other bytes than the recorded ones (another version of mockforge
     or of a library made those), what is made now takes its place, and is recorded.
     """
     from mockforge.data.manifest import MANIFEST, versions, write_manifest

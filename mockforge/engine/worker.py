@@ -171,7 +171,7 @@ def shard_name(number: int) -> str:
 def make_batch(recipe: Recipe, number: int) -> Batch:
     """Return the finished samples of shard `number`, in order, without margins.
 
-    Samples that a stage drops are made again under a new draw until the shard is full.
+    Samples that a stage drops are drawn again until the shard is full.
     Raises MockforgeError where a hundred attempts in a row add no sample.
     """
     first = number * recipe.shard_size
@@ -246,7 +246,7 @@ def sample_splits(seed: int, samples: int, shares: tuple[tuple[str, float], ...]
 
 @lru_cache(maxsize=4)
 def _split_numbers(seed: int, samples: int, shares: tuple[tuple[str, float], ...]) -> np.ndarray:
-    """Return (samples,): which of the splits every sample is in; a byte a sample where that is enough."""
+    """Return (samples,): which of the splits every sample is in; one byte per sample where that is enough."""
     exact = np.array([share for _, share in shares], dtype=np.float64) * samples
     counts = np.floor(exact + 1e-9).astype(np.int64)
     for i in np.argsort(-(exact - counts), kind="stable")[: samples - counts.sum()]:

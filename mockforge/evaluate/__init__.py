@@ -1,1 +1,1 @@
-"""What is generated or predicted, held against what is real: reports with verdicts."""
+"""What is generated or predicted, compared with what is real: reports with verdicts."""

@@ -27,8 +27,8 @@ class Trained(Protocol):
 def held_out(model: Trained, dataset: str, split: str, allow_training_split: bool = False) -> bool:
     """Whether the samples of a split are other ones than those that a network learned.
 
-    They are not, or may not be, in the split that it learned, of whichever dataset; and in another
-    dataset built with the seed of the one it learned from, since that seed and a sample's number
+    They are not, or may not be, in the split that it was trained on, of whichever dataset; and in another
+    dataset built with the seed of the one it was trained on, since that seed and a sample's number
     make the sample, whatever split it falls into. Then raises InputError, unless allowed.
     """
     data = load(dataset, split)

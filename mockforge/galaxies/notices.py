@@ -75,7 +75,7 @@ def age_columns(
 
 
 def check_formed(spectra: Spectra, earliest: float, what: str) -> None:
-    """ValueError where populations are asked for at a redshift `earliest` before their first stars."""
+    """ValueError where populations are requested at a redshift `earliest` before their first stars."""
     chosen = spectra.chosen
     if isinstance(chosen, Populations) and earliest >= chosen.z_form:
         raise ValueError(

@@ -8,7 +8,7 @@ from mockforge.errors import InputError
 from mockforge.galaxies.shapes import Shapes
 
 MOST = 1024
-"""Largest side in pixels that is chosen unasked."""
+"""Largest side in pixels that is chosen by default."""
 GALAXIES = 0.99
 """Share of the galaxies that a stamp is made for; a few are larger than any stamp."""
 

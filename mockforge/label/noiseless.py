@@ -48,7 +48,7 @@ def separate(
 ) -> Separated:
     """Separate the sources of a noiseless image `truth` (band, y, x).
 
-    Sources are told apart on the mean of the bands where it is above `isophote` (the image's unit, a
+    Sources are distinguished on the mean of the bands where it is above `isophote` (the image's unit, a
     pixel); `min_pixels`, `levels` and `contrast` are those of `Separate`. The true flux of a source
     is all light in its pixels and, of those below the isophote, in those nearer to it than to any
     other and at most `reach` times its radius away (that of a circle of its area). `fraction` is

@@ -1,4 +1,4 @@
-"""The rule by which objects are told from sky: what `detect` and the cleaning of cutouts share."""
+"""The rule by which objects are distinguished from sky: what `detect` and the cleaning of cutouts share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mockforge.config import Count, Fraction, Positive, config
 
 @config
 class DetectionRule:
-    """How objects are told from sky: contiguous pixels above the local background, as SExtractor does.
+    """How objects are distinguished from sky: contiguous pixels above the local background, by SExtractor.
 
     The defaults are the published rule, five contiguous pixels at 5 sigma above the local
     background, with SExtractor's deblending, no matched filter and no cleaning.

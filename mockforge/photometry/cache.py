@@ -21,7 +21,7 @@ def cache_folder() -> Path:
 def cached_array(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     """Return the array kept under `key`, or that of `make`, which is then kept.
 
-    A file that cannot be read is made anew; where nothing can be written, nothing is kept.
+    A file that cannot be read is made again; where nothing can be written, nothing is kept.
     """
     path = cache_folder() / f"{key}.npy"
     try:

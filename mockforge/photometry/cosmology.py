@@ -105,7 +105,7 @@ def luminosity_distance(z: ArrayLike, cosmology: CosmologyLike = "Planck18") -> 
 
 @lru_cache(maxsize=64)
 def _distances(z: bytes, cosmology: str) -> bytes:
-    """Return the distances of float64 redshifts: each integrated once, however often it is asked for."""
+    """Return the distances of float64 redshifts: each integrated once, however often it is requested."""
     different, place = np.unique(np.frombuffer(z), return_inverse=True)
     return _universe(cosmology).luminosity_distance(different).value[place].tobytes()
 

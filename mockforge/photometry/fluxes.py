@@ -41,7 +41,7 @@ _MOST_KEPT = 4096
 
 
 def spectrum_set(spectra: Spectra, cosmology: CosmologyLike = "Planck18") -> SpectrumSet:
-    """Return the spectra that a configuration names; made once in a process, and anew when a file changes.
+    """Return the spectra that a configuration names; made once in a process, and again when a file changes.
 
     `cosmology` sets the ages of populations. InputError for a file that cannot be used.
     """

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: the list of recipes needs no pydantic."""
+    """Import a public name when it is first requested: the list of recipes needs no pydantic."""
     if name not in __all__:
         raise AttributeError(f"module 'mockforge.recipe' has no attribute {name!r}")
     from mockforge.recipe import read

@@ -1,6 +1,6 @@
 """What of bands, PSFs, noise and files a recipe gives away before any work starts.
 
-A source says its bands; from there on every PSF, noise and survey of the stages is held against the
+A source says its bands; from there on every PSF, noise and survey of the stages is compared with the
 bands of the images it meets, so that a band a survey lacks or a number too few is said with its line.
 """
 

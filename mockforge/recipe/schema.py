@@ -17,7 +17,7 @@ def schema(training: bool = False) -> dict[str, Any]:
 
 
 def _training() -> dict[str, Any]:
-    """One of the roots that `mockforge train` takes, told apart by a key that only it has."""
+    """One of the roots that `mockforge train` takes, distinguished by a key that only it has."""
     from pydantic import TypeAdapter
 
     keyed = [(key, "validation", adapter(TRAININGS.load(key))) for key in TRAININGS]

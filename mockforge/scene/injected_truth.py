@@ -25,7 +25,7 @@ class Known:
     truth: np.ndarray
     """(C, H, W) nJy, noiseless."""
     label: np.ndarray
-    """(K, H, W) labels of the objects of a pixel that stages before have told apart; 0 for none."""
+    """(K, H, W) labels of the objects of a pixel that stages before have distinguished; 0 for none."""
     share: np.ndarray
     """(K, H, W) their shares of its light."""
     count: int
@@ -113,7 +113,7 @@ def painted(
     """Sample, masks and table with the objects `made`, whose `layers` are rows of them.
 
     `magnitude` (N,) as drawn; `isophote` in nJy per pixel, mean of the bands; `depth` objects of a pixel
-    are told apart; places in `made` count from the window's first pixel, `margin` before the tile's.
+    are distinguished; places in `made` count from the window's first pixel, `margin` before the tile's.
     """
     n, last = len(made), len(made) + sky.count
     every = [*layers, *sky.layers(n, last)]

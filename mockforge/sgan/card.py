@@ -1,4 +1,4 @@
-"""The card of a trained SGAN: what it paints, what it learned from, what it cannot do."""
+"""The card of a trained SGAN: what it paints, what it was trained on, what it cannot do."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Forge:
     widths: tuple[Width, Width, Width, Width] = (64, 48, 32, 16)
     """Filters at 16, 8, 4 and 2 pixels per element."""
     density: bool = True
-    """Whether the density of sources is a condition, so that a sky can be asked for it."""
+    """Whether the density of sources is a condition, so that it can be requested of a sky."""
     density_smooth_pix: Annotated[float, Limit(gt=0, le=1e4)] = 48.0
     """Sigma of the Gaussian that sources are counted with, in pixels."""
     y_low: Annotated[float, Limit(ge=-40, le=40)] = -0.25

@@ -27,12 +27,12 @@ class DensityScale:
 
     @property
     def low(self) -> float:
-        """Least relative density that was taught: what 2% of the field lies under."""
+        """Least relative density of the training field: what 2% of the field lies under."""
         return float(np.interp(0.02, _probabilities(len(self.levels)), self.levels))
 
     @property
     def high(self) -> float:
-        """Highest relative density that was taught: what 2% of the field lies over."""
+        """Highest relative density of the training field: what 2% of the field lies over."""
         return float(np.interp(0.98, _probabilities(len(self.levels)), self.levels))
 
     def condition(self, factor: float) -> float:

@@ -146,7 +146,7 @@ def full_precision(flux: Tensor) -> Iterator[None]:
     """Convolutions of `flux` in float32, whatever autocast and torch.backends say outside.
 
     bfloat16 would round every flux to 1 part in 256, and TF32, in which cuDNN convolves float32
-    unless told otherwise, to 1 part in 2048. The flags are the process's: they are as they were
+    by default, to 1 part in 2048. The flags are the process's: they are as they were
     when the context ends, and a gradient computed after that follows them.
     """
     with ExitStack() as after:

@@ -43,7 +43,7 @@ class SganModel:
     pixel_scale_arcsec: float | None = None
     psf_fwhm_arcsec: tuple[float, ...] | None = None
     density: DensityScale | None = None
-    """The densities of sources that a conditioned network can be asked for."""
+    """The densities of sources that a conditioned network can be asked to paint."""
     training: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     """Of the network; of an ensemble's member k under `k/name`."""

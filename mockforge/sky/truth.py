@@ -10,14 +10,14 @@ import numpy as np
 from mockforge.sky.layers import Layer
 
 Layers = Callable[[], Iterable[Layer]]
-"""Gives the layers of a window anew each time it is called, in one order."""
+"""Gives the layers of a window again each time it is called, in one order."""
 
 
 @dataclass(frozen=True)
 class Truth:
     """Truth of one window of height H and width W; objects are its rows 0..n-1.
 
-    Objects are told apart on the mean of the bands, noiseless and through the PSF.
+    Objects are distinguished on the mean of the bands, noiseless and through the PSF.
     """
 
     image: np.ndarray

@@ -58,7 +58,7 @@ class Inject:
     objects are detected by default."""
     places: Literal["random", "grid"] = "random"
     """`random`: a Poisson number anywhere, so that they blend with each other too; `grid`: a hexagonal
-    lattice of that density, laid anew in each sample and off the pixels' centres."""
+    lattice of that density, with a new origin in each sample and off the pixels' centres."""
     curves: dict[str, Band] | None = None
     """Curve that stands for each band of the images, such as {g: lsst_g}; null: the band of the same
     name, and for u, g, r, i, z, y, Z, Y, J, H, K, Ks ours nearest in wavelength."""
@@ -77,7 +77,7 @@ class Inject:
     """Surface brightness of an object's own light, mean of the bands, that bounds
     `instances_visible`, `multiplicity` and `amodal_area`; a source's own isophote comes first."""
     overlap: Annotated[Count, Limit(le=16)] = 4
-    """Objects of a pixel that are told apart."""
+    """Objects of a pixel that are distinguished."""
 
     def __post_init__(self) -> None:
         low, high = self.temperature_k

@@ -48,7 +48,7 @@ class SceneTiles(SceneModel):
     isophote_mag_arcsec2: Annotated[float, Limit(ge=15, le=35)] = 27.5
     """Surface brightness of an object's own light, mean of the bands, that bounds its amodal mask."""
     overlap: Annotated[int, Limit(ge=1, le=16)] = 4
-    """K, objects of a pixel that are told apart."""
+    """K, objects of a pixel that are distinguished."""
     isolated: Count | None = None
     """M, objects whose images are written alone; null for none."""
     amodal: Count | None = None

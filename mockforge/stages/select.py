@@ -13,7 +13,7 @@ from mockforge.rng import Stream
 class Select:
     """Drop samples by their count of objects and their share of masked pixels.
 
-    Dropped samples are made anew, so that a dataset has the number of samples asked for.
+    Dropped samples are drawn again, so that a dataset has the number of samples requested.
     """
 
     min_objects: Index = 0

@@ -93,7 +93,7 @@ class Sgan:
 
         The table `tile` says where it was cut and by which member of the ensemble it was painted;
         of a noiseless network also the rms of its sky, the FWHM of its stars in arcsec where it is
-        known, and its density where one was asked for.
+        known, and its density where one was requested.
         """
         y0, x0 = self.corners(batch)
         model, sky = self._loaded(), _sky(self.model, stream.seed)
@@ -163,7 +163,7 @@ class Sgan:
         return batch.draw % model.n_members if self.member is None else np.full(len(batch), self.member)
 
     def _asked(self, batch: Batch, stream: Stream) -> list[dict[str, Any]]:
-        """Return what is asked of each sample's sky; what varies belongs to the number of its draw."""
+        """Return what is requested of each sample's sky; what varies belongs to the number of its draw."""
         streams = [Stream(stream.seed, ("sgan", "asked", int(draw))) for draw in batch.draw]
         return [
             {name: _drawn(getattr(self, name), one.child(name)) for name in ("depth", "seeing", "density")}

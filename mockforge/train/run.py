@@ -1,4 +1,4 @@
-"""One run of training: what is asked of any, the checks before, the record, the loop, the model's path."""
+"""One run of training: its settings, the checks before, the record, the loop, the model's path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's weights held against its network: names, shapes, types, and that every number is finite."""
+"""A model's weights compared with its network: names, shapes, types, and that every number is finite."""
 
 from __future__ import annotations
 

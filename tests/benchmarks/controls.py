@@ -6,10 +6,10 @@ Wider than what `mockforge evaluate` asks: depths from 2 magnitudes above the mo
 its noise, the surveys whose bands are like the model's, seeings to three times its own, and all
 the densities that its field taught. Each is measured on pixels:
 - depth: five times the robust scatter of PSF-weighted fluxes on the sky less its truth; and the rms
-  of the sky as the detection measures it on the image, over the rms that was asked for;
+  of the sky as the detection measures it on the image, over the rms that was requested;
 - seeing: the Gaussian that best turns the sky as it is into the one asked for; and the cores of the
   stars that are found on the image;
-- density: detections over those of a sky that was asked for none, several seeds.
+- density: detections over those of a sky with none requested, several seeds.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SHOWN = 288
 
 
 def painted(model: SganModel, side: int, seed: int = 1, **asked: Any) -> Field:
-    """A field of a sky that is asked for something."""
+    """A field of a sky with these requests."""
     return Sky(model, seed, kept_tiles=0, **asked)[0:side, 0:side]
 
 
@@ -57,7 +57,7 @@ def noise_of(field: Field) -> np.ndarray:
 
 
 def depths(model: SganModel, side: int) -> Iterator[str]:
-    """A line for each depth that is asked for, of all bands."""
+    """A line for each depth that is requested, of all bands."""
     assert model.psf_fwhm_arcsec is not None and model.pixel_scale_arcsec is not None
     width = [f / model.pixel_scale_arcsec for f in model.psf_fwhm_arcsec]
     own = [point_source_depth(n, w)[0] for n, w in zip(noise_of(painted(model, side)), width, strict=True)]
@@ -87,7 +87,7 @@ def of_surveys(model: SganModel, side: int) -> Iterator[str]:
 
 
 def seeings(model: SganModel, side: int) -> Iterator[str]:
-    """A line for each seeing that is asked for, of all bands."""
+    """A line for each seeing that is requested, of all bands."""
     assert model.psf_fwhm_arcsec is not None and model.pixel_scale_arcsec is not None
     own, crop = painted(model, side), np.s_[:CROP, :CROP]
     assert own.truth is not None
@@ -112,7 +112,7 @@ def _with_stars(field: Field) -> Iterator[tuple[str, float, tuple[float, float]]
 
 
 def densities(model: SganModel, side: int) -> Iterator[str]:
-    """A line for each density that is asked for."""
+    """A line for each density that is requested."""
     if model.density is None:
         yield "density       the model was taught none"
         return

@@ -1,4 +1,4 @@
-"""Options that exclude each other, or would be passed over, are sentences; every help has an example."""
+"""Options that exclude each other, or would be ignored, are sentences; every help has an example."""
 
 from __future__ import annotations
 

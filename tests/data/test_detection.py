@@ -146,7 +146,7 @@ def test_mask_rcnn_trains_on_it_as_it_is(segmentation: Path) -> None:
 
 
 def with_planes(shard: int) -> Batch:
-    """Blobs with a plane an object, the last one empty, and arrays that are no labels."""
+    """Blobs with one plane per object, the last one empty, and arrays that are no labels."""
     batch = blobs(shard)
     labels = batch.arrays["instances"]
     alone = np.stack([labels == k for k in (1, 2, 3, 4)], axis=1)

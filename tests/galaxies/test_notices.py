@@ -63,7 +63,7 @@ def test_the_share_on_the_stamp_is_counted():
 
 
 def test_stamps_that_enclose_the_light():
-    """Sersic galaxies of n up to 4 with companions: at most 1 in 100 below what was asked for."""
+    """Sersic galaxies of n up to 4 with companions: at most 1 in 100 below what was requested."""
     stage = config(
         enclose=0.9, n={"uniform": [0.5, 4.0]}, companions={}, r_e={"lognormal": [1.5, 0.4]}, bulge={}
     )

@@ -1,4 +1,4 @@
-"""Scenes: any window the same pixels, pixels as galsim draws them, numbers as asked for."""
+"""Scenes: any window the same pixels, pixels as galsim draws them, numbers as requested."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a sky is asked for is what it is: depth, seeing, density, member."""
+"""A sky is what is requested of it: depth, seeing, density, member."""
 
 import math
 from dataclasses import replace
@@ -259,7 +259,7 @@ def test_density_varies_over_a_sky_as_it_was_counted():
 
 
 def test_density_is_the_last_channel_of_z(model):
-    """What is asked for everywhere, and a field of its own by default; windows stay the same bits."""
+    """As requested everywhere, and a field of its own by default; windows stay the same bits."""
     scale = DensityScale(levels=tuple(np.linspace(0.2, 2.5, 21)), smooth_pix=48.0)
     taught = replace(model, density=scale)
     own, dense, thin = Sky(taught, 3), Sky(taught, 3, density=1.8), Sky(taught, 3, density=0.6)

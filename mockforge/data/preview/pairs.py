@@ -56,7 +56,7 @@ def _shown(sample: dict[str, np.ndarray], end: str, states: list[str]) -> bool:
 
 
 def _pictures(images: list[np.ndarray], bands: Sequence[str] | None = None) -> list[np.ndarray]:
-    """Colour pictures of one galaxy's images, the first the freest of noise, all with one stretch.
+    """Colour pictures of one galaxy's images, the first the least noisy, all with one stretch.
 
     The core is just below white. Asinh bends at twice the noise of the last image, or where
     there is none far down the wings, so that what can be seen of the outskirts shows.

@@ -54,7 +54,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
     Floating arrays are float32 in the unit of `attributes["unit"]` (nJy), e.g. `image` (C,H,W);
     integer arrays are int64, e.g. `instances` (H,W); `sample` is the sample's number in the
     dataset, an int, as in the column `sample` of the tables. Files are opened when first read,
-    anew in every process: safe with DataLoader workers by fork and by spawn, and picklable.
+    again in every process: safe with DataLoader workers by fork and by spawn, and picklable.
     """
 
     def __init__(

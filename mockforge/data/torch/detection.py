@@ -40,7 +40,7 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     leaves nJy.
 
     `masks` names the array the objects come from: labels (H,W), such as `instances` (what was detected)
-    or `instances_truth` (what is there), or a plane an object (n,H,W), such as `amodal`, whose masks may
+    or `instances_truth` (what is there), or one plane per object (n,H,W), such as `amodal`, whose masks may
     overlap and whose empty planes are no objects.
 
     `target` holds, for n objects: `boxes`, tv_tensors.BoundingBoxes (n,4) float32 XYXY, whose
@@ -163,7 +163,7 @@ def objects(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the same of masks (n,H,W), a plane an object, which may overlap; empty planes are left out."""
+    """Return the same of masks (n,H,W), one per object, which may overlap; empty planes are left out."""
     there = masks != 0
     columns, rows = there.any(axis=1), there.any(axis=2)
     left = columns.any(axis=1)
@@ -174,7 +174,7 @@ def planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def needs_masks(base: Dataset, name: str) -> None:
-    """InputError unless the array `name` holds objects: labels (H,W), or a plane an object (n,H,W)."""
+    """InputError unless the array `name` holds objects: labels (H,W), or one plane per object (n,H,W)."""
     usable = [n for n, s in base.arrays.items() if _holds_objects(n, s, base.kinds[n])]
     if name not in base.arrays:
         instead = (

@@ -53,7 +53,7 @@ def evaluate_recoverer(
     With `out`, writes report.json and report.html there.
 
     A model passes where it is better than the strongest of the others in each measure. InputError
-    where model and dataset do not fit together, or where the model learned the split: with
+    where model and dataset do not fit together, or where the model was trained on the split: with
     `allow_training_split` that is measured, without a verdict.
     """
     need_extra("report", "evaluation")

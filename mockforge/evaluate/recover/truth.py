@@ -1,4 +1,4 @@
-"""What a network that recovers is held against: a split of a dataset of degraded images."""
+"""What a network that recovers is compared with: a split of a dataset of degraded images."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def evaluate_redshifter(
     A model passes where its median errors of flux, of radius and of where the light lies are each
     a fifth smaller than those of the strongest baseline in that measure. An untrained U-Net is
     the baseline of band shift, size and distance, so it is the gain on it that was learned.
-    InputError where model and dataset do not fit together, or where the model learned the split:
+    InputError where model and dataset do not fit together, or where the model was trained on the split:
     with `allow_training_split` that is measured, without a verdict.
     """
     need_extra("report", "evaluation")

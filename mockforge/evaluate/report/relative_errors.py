@@ -59,7 +59,7 @@ def beats_strongest(measure: str, k: int, errors: Errors, gain: float) -> Verdic
 
 
 def strongest(count: int) -> str:
-    """Return what a rule says of the method that a network is held against."""
+    """Return what a rule says of the method that a network is compared with."""
     return f"the strongest of {count} non-neural baselines"
 
 

@@ -1,4 +1,4 @@
-"""A two-sample classifier: a small CNN told to tell real from generated cutouts (0.5 is perfect)."""
+"""A two-sample classifier: a small CNN trained to tell real from generated cutouts (0.5 is perfect)."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _CROP = 384
 def controls_section(model: SganModel, side: int, seed: int, device: str) -> Section:
     """Compare controls requested and obtained, on noiseless skies of `side` pixels of a model.
 
-    A control that the model lacks (its PSF or its pixel scale not known, no density taught) is
+    A control that the model lacks (its PSF or its pixel scale not known, no density as a condition) is
     named in the text and left out.
     """
     from mockforge.sgan.paint.sky import Sky

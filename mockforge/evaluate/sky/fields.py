@@ -61,7 +61,7 @@ def evaluate_fields(
     - `masked_columns` (x0, x1): columns of the real field that are left out.
     - `mask_peaks_above`: real objects with a brighter peak (nJy, or the file's unit) are masked.
     - A model that paints the noiseless sky is observed with the local rms of the reference, so that
-      the depth of a place does not tell them apart; `own_noise`: with the rms it learned instead.
+      the depth of a place does not tell them apart; `own_noise`: with the rms of its own field instead.
     - `card`: a folder that gets the model's card with what was found, NAME.md, and NAME.png.
     - `told` is called with the name of each step.
 
@@ -223,7 +223,7 @@ def _masked(real: Field, columns: Sequence[tuple[int, int]]) -> np.ndarray:
 
 
 def _side(wanted: int, height: int, real: Field, generated: Generated) -> int:
-    """Side of the blocks: what is asked for, or what fits; a multiple of the lattice, 64 at least.
+    """Side of the blocks: what is requested, or what fits; a multiple of the lattice, 64 at least.
 
     Tiles are cut into blocks that leave the least of them unused.
     """

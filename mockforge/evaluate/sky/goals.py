@@ -1,4 +1,4 @@
-"""The goals of a sky's fidelity, each held against what this evaluation measured.
+"""The goals of a sky's fidelity, each compared with what this evaluation measured.
 
 A goal is stricter than the rules a report passes by: it is what a network is made for, and one
 that is out of reach of the real field itself says so, since its floor stands beside it.
@@ -31,7 +31,7 @@ _MPIX_S = 3.0
 
 
 def goals_section(sections: Sequence[Section], bands: Sequence[str], model: Mapping[str, Any]) -> Section:
-    """One row a goal: published, measured, the real field's floor, wanted, and whether it is met.
+    """One row per goal: published, measured, the real field's floor, wanted, and whether it is met.
 
     `sections` are those of the same report. `model` says of the network that painted the pixels
     what is known: its training's `hours` and `device`, `mpix_s` painted a second and on what

@@ -22,7 +22,7 @@ _MOST = 150
 
 @dataclass(frozen=True)
 class Nearest:
-    """Of each object asked about, the nearest training object: relative distance and row."""
+    """Of each queried object, the nearest training object: relative distance and row."""
 
     rows: np.ndarray
     distance: np.ndarray

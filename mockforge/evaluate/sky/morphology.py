@@ -155,7 +155,7 @@ def _compare(
 
 @lru_cache(maxsize=1)
 def _statmorph() -> Any:
-    """statmorph's SourceMorphology without what is not asked for, which takes half of its time."""
+    """statmorph's SourceMorphology without the quantities not used here, which take half of its time."""
     import statmorph
 
     unasked = ["multimode", "intensity", "deviation", "outer_asymmetry", "shape_asymmetry", "rms_asymmetry2"]

@@ -19,7 +19,7 @@ _FLUXES = {
 }  # fmt: skip
 """AB magnitude of one unit (nJy = 31.4, as everywhere in mockforge)."""
 _EXACT = {"mJy": 16.4, "mJY": 16.4, "MJy": -6.1, "Mjy": -6.1}
-"""Units whose meaning hangs on the case of their first letter."""
+"""Units whose meaning depends on the case of their first letter."""
 _EITHER = ("MJY", "mjy")
 """Milli- or megajansky: all in one case, as IRAF and other software rewrite units."""
 _NOTHING = ("", "-", "1", "none", "n/a", "na", "null", "unknown", "unitless", "dimensionless", "undefined")

@@ -79,7 +79,7 @@ class Cleaning:
     detect: DetectionRule = DetectionRule(
         threshold=2.5, min_pixels=8, background_mesh=256, local_rms=False, deblend_contrast=0.1
     )
-    """How objects are told from sky; the galaxy is the object at the centre, or the nearest."""
+    """How objects are distinguished from sky; the galaxy is the object at the centre, or the nearest."""
 
     @property
     def needed(self) -> bool:

@@ -74,7 +74,7 @@ class Optics:
         return cls(galaxies.bands, scale, own, near, far, fwhm, _fwhm(cfg, cfg.psf_out), seen)
 
     def check(self, cfg: RedshiftImages, size: np.ndarray) -> None:
-        """InputError where the images are too coarse for what is asked of them.
+        """InputError where the images are too coarse for what is requested of them.
 
         `size` (N,) is the factor on angular sizes at the target. Images whose PSF, with their pixel, is
         more than `_COARSE` times as broad as the one that is wanted would be blobs: no filter

@@ -131,7 +131,7 @@ def places(table: Any, good: np.ndarray, which: Position, where: str) -> Places:
     """Return the positions of the rows `good` (bool) of a table.
 
     InputError: half of a pair of columns, an unknown unit, a cell that is no position or empty,
-    columns that contradict each other or that are not understood, or none of the kind asked for.
+    columns that contradict each other or that are not understood, or none of the kind requested.
     """
     if which == "middle":
         return Places(None, None, "")

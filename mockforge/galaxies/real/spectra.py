@@ -33,7 +33,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Redshifted:
-    """What is asked of the spectra: redshifts (N,), bands, and the effects that are on."""
+    """What is requested of the spectra: redshifts (N,), bands, and the effects that are on."""
 
     z_in: np.ndarray
     z_out: np.ndarray

@@ -72,7 +72,7 @@ def population_set(config: Populations, cosmology: str, grid: PopulationGrid | N
 
 
 def _light(config: Populations, grid: PopulationGrid, metallicity: float) -> np.ndarray:
-    """Luminosities (A, W) of simple populations, with the gas that they ionise where it is asked for."""
+    """Luminosities (A, W) of simple populations, with the gas that they ionise where it is requested."""
     stars = grid.at(metallicity)
     if not config.nebular:
         return stars

@@ -109,9 +109,9 @@ class SganTask:
         return self._seen(self.field.draw(size, places, turns)), known
 
     def fakes(self, size: int, n: int, stream: Stream) -> tuple[Tensor, Tensor | None]:
-        """Return generated crops as the discriminator sees them, and what was asked of them.
+        """Return generated crops as the discriminator sees them, and what was requested of them.
 
-        Each is asked for the density, and has the depth, of a place in the field of its own. They are
+        Each is given the density, and has the depth, of a place in the field of its own. They are
         not turned as the real ones are: what always lies one way in a painted sky must show.
         """
         source = stream.child("fake").torch(self.device)

@@ -72,7 +72,7 @@ class TrainSgan(TrainRecipe):
 
     start_from: str = ""
     """A model whose weights the generator begins with, where their shapes fit: a bundled model's name
-    or a path. What hangs on the number of bands begins fresh if that differs. Empty = all fresh."""
+    or a path. What depends on the number of bands begins fresh if that differs. Empty = all fresh."""
     field: TrainingField
     """The real field."""
     instrument: InstrumentChoice = InstrumentChoice()

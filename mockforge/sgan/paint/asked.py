@@ -35,7 +35,7 @@ def parse(option: str, text: str | None) -> Asked | None:
 
 
 def survey_files(*asked: Any) -> dict[str, Path]:
-    """Return the surveys of a user's own among what is asked for, as `files_read` gives them."""
+    """Return the surveys of a user's own among what is requested, as `files_read` gives them."""
     words = [w for one in asked for w in (one.values() if isinstance(one, Mapping) else (one,))]
     found: dict[str, Path] = {}
     for word in words:
@@ -46,7 +46,7 @@ def survey_files(*asked: Any) -> dict[str, Path]:
 def by_band(
     name: str, model: SganModel, asked: Asked | None, number: Callable[[float], bool], wanted: str
 ) -> list[float | str | None]:
-    """Return what is asked in each band of the model; numbers are checked."""
+    """Return what is requested in each band of the model; numbers are checked."""
     if isinstance(asked, Mapping):
         for band in asked:
             if band not in model.bands:
@@ -61,7 +61,7 @@ def by_band(
 
 
 def survey_of(name: str, model: SganModel, asked: str, band: str) -> tuple[Survey, str]:
-    """Return the survey that is asked for, and its band that stands for the model's."""
+    """Return the survey that is requested, and its band that stands for the model's."""
     head, own = _parts(asked)
     chosen = survey(head)
     if own is not None:

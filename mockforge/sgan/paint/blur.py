@@ -1,4 +1,4 @@
-"""The blur that makes a sky's seeing worse: Gaussians on pixels, as narrow as asked for."""
+"""The blur that makes a sky's seeing worse: Gaussians on pixels, as narrow as requested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Control: the depth, seeing and density of sources that a sky is asked for, in its model's numbers.
+"""Control: the depth, seeing and density of sources requested of a sky, in its model's numbers.
 
 Depth is the noise of the forward model, so any can be had; seeing is a further convolution of the
 noiseless sky, so any broader one; density is a condition of the network, within what its field taught.
@@ -39,13 +39,13 @@ class Control:
     """What a sky is painted and observed with."""
 
     instrument: Instrument
-    """The model's own, with the noise that was asked for."""
+    """The model's own, with the noise that was requested."""
     psf_fwhm_arcsec: tuple[float, ...] | None
     """FWHM of the stars, per band, after the added blur."""
     blur: tuple[tuple[float, ...], ...] = ()
     """The added blur along an axis, (bands, 2 radius + 1); empty: none."""
     condition: float | None = None
-    """c of the density that was asked for; None: as it varies over the field."""
+    """c of the density that was requested; None: as it varies over the field."""
     place_drawn: bool = True
     """Whether the seed chooses where on the instrument's map of the rms the sky begins; else at its
     first pixel."""
@@ -64,7 +64,7 @@ def control(
     density: float | None = None,
     rms: float | Mapping[str, float] | RmsMap | None = None,
 ) -> Control:
-    """Return what is asked of a sky, in the numbers of `model`.
+    """Return what is requested of a sky, in the numbers of `model`.
 
     `depth`: AB magnitude of a point source at 5 sigma, weighted by the PSF of the sky (after
     `seeing`), in the sky's correlated noise; or a survey, whose noise per area the sky gets, and
@@ -148,7 +148,7 @@ def _noise(
 
 
 def _noisy(model: SganModel, asked: list[tuple[float, float] | None]) -> dict[str, Any]:
-    """Return the instrument with the rms and gain that are asked for.
+    """Return the instrument with the rms and gain that are requested.
 
     Bands without keep theirs and their map.
     """
@@ -248,7 +248,7 @@ def _survey_fwhm(model: SganModel, asked: str, band: str) -> float:
 
 
 def _condition(model: SganModel, density: float | None) -> float | None:
-    """c of the density that is asked for; None: none is."""
+    """c of the density that is requested; None: none is."""
     if density is None:
         return None
     if model.density is None:

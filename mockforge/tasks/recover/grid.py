@@ -19,7 +19,7 @@ def fine_shape(shape: tuple[int, int], step: float) -> tuple[int, int]:
 def upsampled(image: Tensor, shape: tuple[int, int], step: float) -> Tensor:
     """Return a coarse image (...,h,w) on fine pixels (...,H,W): flux in a fine pixel.
 
-    Cubic convolution (Keys 1981, equation 4, a = -1/2); beyond its edge the image goes on evenly.
+    Cubic convolution (Keys 1981, equation 4, a = -1/2); beyond its edge the image is continued evenly.
     """
     rows = _along(image.transpose(-1, -2), shape[0], step).transpose(-1, -2)
     return _along(rows, shape[1], step) / step**2

@@ -1,4 +1,4 @@
-"""The card of a trained redshifter: what it predicts, what it learned from, what it cannot do."""
+"""The card of a trained redshifter: what it predicts, what it was trained on, what it cannot do."""
 
 from __future__ import annotations
 

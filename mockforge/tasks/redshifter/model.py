@@ -48,10 +48,10 @@ class Redshifter:
     bands: tuple[str, ...]
     geometry: Geometry
     shape: tuple[int, int]
-    """Height and width of the stamps it learned from, pixels."""
+    """Height and width of the stamps it was trained on, pixels."""
     pixel_scale_arcsec: float | None = None
     redshifts: tuple[float, float] = (0.0, 0.0)
-    """Lowest and highest redshift it learned from."""
+    """Lowest and highest redshift it was trained on."""
     learned: Learned = field(default_factory=Learned)
     """Ranges of its training set, of which `redshifts` are those of both ends."""
     loss: Loss = field(default_factory=Loss)
