@@ -8,7 +8,6 @@ from astropy.io import fits
 
 from mockforge.errors import InputError
 from mockforge.field.field import Field
-from mockforge.field.fits.read import read_field
 from mockforge.galaxies.table import spectrum_columns
 from mockforge.names import band_problem, check_bands
 from mockforge.photometry.fluxes import spectrum_set
@@ -47,7 +46,7 @@ def test_fields_files_and_batches_refuse_them(tmp_path):
     units = [fits.PrimaryHDU(), *(fits.ImageHDU(image[i], name=n) for i, n in enumerate(("G", "ERR_G")))]
     fits.HDUList(units).writeto(tmp_path / "a.fits")
     with pytest.raises(InputError):
-        read_field(tmp_path / "a.fits", bands=("g", "err_g"), extensions=(1, 2))
+        Field.read(tmp_path / "a.fits", bands=("g", "err_g"), extensions=(1, 2))
 
 
 def test_spectra_of_long_names_stay_apart(tmp_path):

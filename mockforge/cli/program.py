@@ -242,9 +242,9 @@ def read_images(
     mask_bits: str | None,
 ) -> Field:
     """Return the images of a command in nJy, by its options as they were typed."""
-    from mockforge.field.fits.read import read_field
+    from mockforge.field.field import Field
 
-    return read_field(
+    return Field.read(
         images,
         bands=words_of(bands),
         extensions=names_of(extensions),

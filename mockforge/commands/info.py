@@ -75,11 +75,11 @@ def _model(name: str) -> dict[str, str]:
 
 
 def _field_lines(name: str) -> list[str]:
-    from mockforge.field.fits.read import read_field
+    from mockforge.field.field import Field
     from mockforge.field.fits.wcs import sky_of_pixels
     from mockforge.field.picture import sky_rms
 
-    field = read_field([name])
+    field = Field.read([name])
     _, height, width = field.shape
     rms = sky_rms(field.image)
     facts = {

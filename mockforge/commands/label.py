@@ -13,7 +13,6 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.field.fits.check import quiet
-from mockforge.field.fits.read import read_field
 from mockforge.field.fits.wcs import written
 from mockforge.files import from_home
 from mockforge.label.catalogue import DESCRIPTIONS, with_sky
@@ -57,7 +56,7 @@ def label_image(
     psf_fwhm_arcsec: Sequence[float] | None = None,
     mask_bits: Sequence[str | int] | str | int | None = None,
 ) -> Labelled:
-    """Label an image: bands as files, extensions or planes, as `read_field` reads them.
+    """Label an image: bands as files, extensions or planes, as `Field.read` reads them.
 
     Writes into `out`: `segmentation.fits` (int32, 0 = sky), `catalogue.ecsv`, `catalogue.fits`,
     `regions.reg` (DS9, Kron ellipses) and `overlay.png`. All of them appear, or none. An image
@@ -69,7 +68,7 @@ def label_image(
     rule, out = config or Detect(), from_home(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; a folder for the labels is expected")
-    field = read_field(
+    field = Field.read(
         files,
         bands=bands,
         extensions=extensions,

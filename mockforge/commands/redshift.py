@@ -41,7 +41,7 @@ def redshift(
     Parameters
     ----------
     image
-        A Field, or FITS files as `mockforge.field.fits.read.read_field` takes them. Its sky is subtracted.
+        A Field, or FITS files as `mockforge.Field.read` takes them. Its sky is subtracted.
     model
         A redshifter, by name or path. Bands are matched by name; others are left out.
     z_in, z_out
@@ -53,7 +53,7 @@ def redshift(
     device
         Where the network runs: cpu, cuda, cuda:1, ... or auto.
     **reading
-        Keywords of `read_field`: `bands`, `extensions`, `zeropoint`, `pixel_scale_arcsec`.
+        Keywords of `Field.read`: `bands`, `extensions`, `zeropoint`, `pixel_scale_arcsec`.
 
     Returns
     -------

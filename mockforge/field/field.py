@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +11,10 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.files import appearing, from_home
+from mockforge.field.fits.read import read_bands
+from mockforge.field.fits.write import ImagePlane, write_planes
 from mockforge.names import check_bands
 from mockforge.units import ZEROPOINT_NJY
-
-_NOT_FITS = (
-    ".png", ".jpg", ".jpeg", ".pdf", ".tif", ".tiff", ".npy", ".npz", ".h5", ".hdf5", ".asdf", ".csv",
-    ".ecsv", ".yaml", ".json", ".reg", ".zip", ".bz2", ".fz",
-)  # fmt: skip
-"""Ends of names that promise something other than FITS."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +89,66 @@ class Field:
         )
 
     @classmethod
-    def read(cls, files: str | Path | Sequence[str | Path], **how: Any) -> Field:
-        """Read aligned FITS bands; see `mockforge.field.fits.read.read_field` for the keywords and errors."""
-        from mockforge.field.fits.read import read_field
+    def read(
+        cls,
+        files: str | Path | Sequence[str | Path],
+        *,
+        bands: Sequence[str] | None = None,
+        extensions: Sequence[int | str] | int | str | None = None,
+        zeropoint: float | Sequence[float] | None = None,
+        pixel_scale_arcsec: float | None = None,
+        mask_bits: Sequence[str | int] | str | int | None = None,
+        require_njy: bool = False,
+    ) -> Field:
+        """Read aligned bands as a Field in nJy, or in the file's own unit where no zeropoint is known.
 
-        return read_field(files, **how)
+        Parameters
+        ----------
+        files
+            One file per band, or one file whose extensions or planes are the bands; `.fz`, `.gz`,
+            tile-compressed, integer and scaled images are understood. `name.fits[SCI]` names an extension
+            of one file.
+        bands
+            Their names, in order; default from BAND, FILTER or EXTNAME, else the file names.
+        extensions
+            Names or numbers: one for all files, one per file, or the bands of one file.
+        zeropoint
+            AB magnitude of pixel value 1, one for all bands or one per band; it goes before units and
+            zeropoints of the headers.
+        pixel_scale_arcsec
+            Side of a pixel, where neither WCS nor header gives it.
+        mask_bits
+            The bits of a mask that make a pixel unusable, by number (from 0) or by the names that the header
+            gives them; "all" or "none". Default: the known planes of defects.
+        require_njy
+            Raise where the flux unit of a band is unknown.
+
+        Returns
+        -------
+        Field
+            NaN, infinite and BLANK pixels of any band, values beyond 1e30, defects of a mask beside the band
+            (MASK, DQ, ...), marks such as -9999, connected regions of one value in a noisy image, and weights
+            of 0 become `mask`; the image is 0 there. Errors, variances and inverse variances beside the bands
+            become `variance`. `origin` says where each of these facts comes from.
+
+        Raises
+        ------
+        InputError
+            Missing, truncated or damaged file, no image, wrong dimensions, bands of different shape or not
+            aligned, all NaN, constant, too small, unusable zeropoint or WCS, and where the meaning of what is
+            there is not known: then the sentence says what to type.
+        """
+        return cls(
+            **read_bands(
+                files,
+                bands=bands,
+                extensions=extensions,
+                zeropoint=zeropoint,
+                pixel_scale_arcsec=pixel_scale_arcsec,
+                mask_bits=mask_bits,
+                require_njy=require_njy,
+            )
+        )
 
     def write(self, path: str | Path) -> Path:
         """Write a multi-extension FITS: one image per band, and TRUTH_<band>, VAR_<band>, MASK if known.
@@ -114,82 +162,33 @@ class Field:
         InputError where it cannot be written, where the name is that of another format, and where
         the WCS cannot (distortion by lookup tables).
         """
-        from astropy.io import fits
+        return write_planes(path, self._planes(), self.wcs, self.mask, self.header)
 
-        from mockforge._version import __version__
-        from mockforge.field.fits.check import quiet
-        from mockforge.field.fits.wcs import written
+    def _planes(self) -> Iterator[ImagePlane]:
+        """Each image of a written file, with its cards."""
+        for planes, prefix, power in (
+            (self.image, "", 1),
+            (self.truth, "TRUTH_", 1),
+            (self.variance, "VAR_", 2),
+        ):
+            if planes is None:
+                continue
+            for i, band in enumerate(self.bands):
+                yield ImagePlane(f"{prefix}{band}", planes[i], self._cards(i, power))
 
-        path = from_home(path)
-        if path.suffix.lower() in _NOT_FITS:
-            raise InputError(f"{path}: a FITS file is written; give it a name that ends in .fits")
-        wcs = None if self.wcs is None else written(self.wcs)
-        primary = fits.PrimaryHDU()
-        primary.header["CREATOR"] = (f"mockforge {__version__}", "program that wrote this file")
-        for key, value in self.header.items():
-            _set_card(primary.header, key, value)
-        units: Any = fits.HDUList([primary])
-        with quiet(), fits.conf.set_temp("extension_name_case_sensitive", True):
-            for planes, prefix, power in (
-                (self.image, "", 1),
-                (self.truth, "TRUTH_", 1),
-                (self.variance, "VAR_", 2),
-            ):
-                if planes is None:
-                    continue
-                for i, band in enumerate(self.bands):
-                    units.append(self._unit(planes[i], f"{prefix}{band}", i, wcs, power))
-            if self.mask is not None:
-                units.append(fits.ImageHDU(self.mask.astype(np.uint8), name="MASK"))
-                units[-1].header["COMMENT"] = "1 = pixel must not be used"
-            for unit in units:
-                unit.add_checksum(when="checksum")  # a date here would change the bytes
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with appearing(path) as part, part.open("wb") as stream:
-                    if path.suffix.lower() == ".gz":
-                        packed = io.BytesIO()
-                        units.writeto(packed)
-                        stream.write(gzip.compress(packed.getbuffer(), mtime=0))
-                    else:
-                        units.writeto(stream)
-            except OSError as error:
-                raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-        return path
-
-    def _unit(self, plane: np.ndarray, name: str, i: int, wcs: Any, power: int) -> Any:
-        from astropy.io import fits
-
-        header = fits.Header() if wcs is None else wcs.copy()
-        header["BAND"] = (self.bands[i], "band")
+    def _cards(self, i: int, power: int) -> dict[str, Any]:
+        """FITS cards of an image of band `i`, in the unit to this power."""
+        cards: dict[str, Any] = {"BAND": (self.bands[i], "band")}
         if self.unit != "native":
-            header["BUNIT"] = (self.unit, "flux in a pixel") if power == 1 else f"{self.unit}{power}"
+            cards["BUNIT"] = (self.unit, "flux in a pixel") if power == 1 else f"{self.unit}{power}"
         if self.zeropoint_ab is not None and power == 1:
-            header["MAGZERO"] = (self.zeropoint_ab, "[mag] AB magnitude of pixel value 1")
-            header["ABMAGZP"] = (self.zeropoint_ab, "[mag] the same")
+            cards["MAGZERO"] = (self.zeropoint_ab, "[mag] AB magnitude of pixel value 1")
+            cards["ABMAGZP"] = (self.zeropoint_ab, "[mag] the same")
         if self.pixel_scale_arcsec is not None:
-            header["PIXSCALE"] = (self.pixel_scale_arcsec, "[arcsec] side of a pixel")
+            cards["PIXSCALE"] = (self.pixel_scale_arcsec, "[arcsec] side of a pixel")
         if self.psf_fwhm_arcsec is not None:
-            header["PSFFWHM"] = (self.psf_fwhm_arcsec[i], "[arcsec] FWHM of the point-spread function")
-        unit = fits.ImageHDU(np.ascontiguousarray(plane, dtype=np.float32), header=header)
-        unit.name = name
-        return unit
-
-
-def _set_card(header: Any, key: str, value: Any) -> None:
-    """Put one card into a header; values no FITS header can hold become text."""
-    value, comment = value if isinstance(value, tuple) else (value, None)
-    short = len(key) <= 8 and key.replace("_", "").replace("-", "").isalnum()
-    key = key.upper() if short else f"HIERARCH {key}"
-    if isinstance(value, np.generic):
-        value = value.item()
-    if not isinstance(value, (bool, int, str)) and not (isinstance(value, float) and math.isfinite(value)):
-        value = str(value)
-    if isinstance(value, str):
-        value = " ".join(value.encode("ascii", "replace").decode().split())
-    header[key] = value
-    if comment is not None and len(header.cards[key].image.rstrip()) + len(comment) + 3 <= 80:
-        header.comments[key] = comment  # a longer one would be cut in the middle of a word
+            cards["PSFFWHM"] = (self.psf_fwhm_arcsec[i], "[arcsec] FWHM of the point-spread function")
+        return cards
 
 
 def tan_wcs(

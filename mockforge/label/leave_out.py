@@ -10,7 +10,7 @@ from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.field.fits.beside import seen
 from mockforge.field.fits.maps import read_map, read_mask_file
-from mockforge.field.fits.read import require_zeropoints
+from mockforge.field.fits.read import check_njy
 from mockforge.label.bright import bright, less_background, sources, without_columns
 
 _MESH = 128
@@ -59,7 +59,7 @@ def prepared(field: Field, rule: LeftOut) -> Field:
     variance, origin = field.variance, field.origin.get("variance", "")
     rms, weights = rule.rms, rule.weights
     if rms or weights or rule.peaks_above is not None:
-        require_zeropoints(field, rule.field)
+        check_njy(field.zeropoint_ab, field.origin, rule.field)
     if rms or weights:
         variance, unseen = _variance(field, rms or weights, inverse=not rms)
         leave_out("no weight" if weights else "no rms", unseen)

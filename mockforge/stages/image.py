@@ -6,22 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.config import Count, Fraction, Index, Positive, config
 from mockforge.errors import InputError, MockforgeError
-from mockforge.field.fits.read import read_field, require_zeropoints
+from mockforge.field.field import Field
+from mockforge.field.fits.read import check_njy
 from mockforge.field.fits.wcs import written
 from mockforge.files import Stamp, named, stamp
 from mockforge.label.leave_out import LeftOut, prepared
 from mockforge.names import check_bands
 from mockforge.rng import Stream
-
-if TYPE_CHECKING:
-    from mockforge.field.field import Field
 
 _TRIES = 1000
 
@@ -111,7 +108,7 @@ class ImageTiles:
         field = self._field()
         side = self.tile + 2 * self.margin
         rows = row_bands(field.shape[1], field.shape[2], side, batch.splits, _first(self.files))
-        require_zeropoints(field, _first(self.files))
+        check_njy(field.zeropoint_ab, field.origin, _first(self.files))
         blank = np.zeros(field.shape[1:], dtype=bool) if field.mask is None else field.mask
         n = len(batch)
         image = np.empty((n, field.shape[0], side, side), dtype=np.float32)
@@ -203,7 +200,7 @@ def row_bands(
 def _cached(groups: tuple[tuple[str, ...], ...], stamps: tuple[Stamp, ...], rule: ImageTiles) -> Field:
     """Every shard cuts from the same field; `stamps` tells changed files."""
     files, masks, rms, weights = groups
-    field = read_field(
+    field = Field.read(
         files,
         bands=rule.bands,
         extensions=rule.extensions,

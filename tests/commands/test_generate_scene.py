@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from mockforge.cli import app
 from mockforge.commands.generate_scene import write_scenes
-from mockforge.field.fits.read import read_field
+from mockforge.field.field import Field
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.scene.model import SceneModel
 from mockforge.scene.scene import Scene
@@ -21,7 +21,7 @@ def test_a_field_on_disk_is_the_window_of_its_sky(tmp_path):
     (path,) = write_scenes(MODEL, "small", (40, 70), 1, 5, tmp_path / "out", done.append)
     assert path.name == "small-5.fits" and path.with_suffix(".png").stat().st_size > 0
     assert sum(done) == 40 * 70
-    field = read_field(path, extensions=["F814W"])
+    field = Field.read(path, extensions=["F814W"])
     np.testing.assert_array_equal(field.image, Scene(MODEL, 5)[0:40, 0:70].image)
     assert field.pixel_scale_arcsec == pytest.approx(0.06)
 

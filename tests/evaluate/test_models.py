@@ -16,7 +16,6 @@ from mockforge.evaluate.sky.floor import Settings
 from mockforge.evaluate.sky.generated import from_model
 from mockforge.evaluate.sky.local_rms import MESH, local_rms, rms_map
 from mockforge.field.field import Field
-from mockforge.field.fits.read import read_field
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.instrument import Instrument
@@ -137,7 +136,7 @@ def test_the_command_writes_a_card(tmp_path, real, monkeypatch):
 def test_nine_bands_of_the_real_field(shared_data):
     """An untrained network of nine bands fails; the real field's neighbouring rows do not by their noise."""
     files = [shared_data / "kids_viking" / f"{band}.fits" for band in NINE]
-    whole = read_field(files, bands=NINE, zeropoint=[0] * 4 + [30] * 5, pixel_scale_arcsec=0.2)
+    whole = Field.read(files, bands=NINE, zeropoint=[0] * 4 + [30] * 5, pixel_scale_arcsec=0.2)
     field = whole.cutout(1950, 2600, 0, 1040)
     found = local_rms(field.image, np.zeros(field.shape[1:], bool))
     assert found is not None and found.shape == (9, 6, 9)

@@ -11,7 +11,7 @@ from astropy.io import fits
 from scipy import ndimage
 
 from mockforge.errors import InputError
-from mockforge.field.fits.read import read_field
+from mockforge.field.field import Field
 from mockforge.label.detect import detect
 from mockforge.stages.detect import Detect
 
@@ -68,7 +68,7 @@ def band(request: pytest.FixtureRequest) -> np.ndarray:
         return sky(3)[0][0]
     folder: Path = request.getfixturevalue("shared_data")
     if request.param == "sep":
-        return read_field(folder / "sep" / "image.fits").image[0]
+        return Field.read(folder / "sep" / "image.fits").image[0]
     with fits.open(folder / "kids_viking" / "r.fits") as units:
         return (units[1].data[300:700, 1200:1600] * 3.631e12).astype(np.float32)
 

@@ -53,7 +53,7 @@ def evaluate_fields(
 
     One of `model` (a bundled name or a path; a sky of `seed` is painted on `device`), `dataset`
     (a finished dataset's folder; its first tiles, as many as cover the reference) and `field` (a
-    FITS file with all bands) is given. `reference` is read as `mockforge.field.fits.read.read_field`
+    FITS file with all bands) is given. `reference` is read as `mockforge.Field.read`
     does, with `bands`, `extensions`, `zeropoint`, `pixel_scale_arcsec` and `mask_bits`.
 
     - `rows` (y0, y1): the reference proper, e.g. what was held out of training; the other rows
@@ -68,15 +68,13 @@ def evaluate_fields(
     Raises InputError where a file cannot be read, bands or units do not match, or rows or
     columns leave the field.
     """
-    from mockforge.field.fits.read import read_field
-
     need_extra("report", "evaluation")
     settings = settings or Settings()
     _one_source(model, dataset, field)
     if card is not None and model is None:
         raise InputError("a card is that of a model; give one with --model")
     told("reading")
-    real = read_field(
+    real = Field.read(
         list(reference) if not isinstance(reference, (str, Path)) else reference,
         bands=bands, extensions=extensions, zeropoint=zeropoint, pixel_scale_arcsec=pixel_scale_arcsec,
         mask_bits=mask_bits,

@@ -99,9 +99,9 @@ def from_model(
 
 def from_field(path: Path, how: dict[str, Any]) -> Generated:
     """Return a generated field as a FITS file with all bands."""
-    from mockforge.field.fits.read import read_field
+    from mockforge.field.field import Field
 
-    field = read_field(path, **how)
+    field = Field.read(path, **how)
     offset = [int(field.header.get(k, 0) or 0) for k in ("MFY0", "MFX0")]
     return Generated([field.image], [field.mask], field.bands, field.unit, np.array([offset]), str(path))
 

@@ -35,7 +35,7 @@ class Plane:
 
 
 def find_planes(paths: Sequence[str | Path], extensions: Any, bands: Sequence[str] | None) -> list[Plane]:
-    """Return the bands in the files, in order; see `read_field`."""
+    """Return the bands in the files, in order; see `Field.read`."""
     wanted = [extensions] if isinstance(extensions, (int, str)) else list(extensions or [])
     planes: list[Plane] = []
     for i, given in enumerate(paths):

@@ -32,7 +32,7 @@ _SAID = {
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoiseMap:
     """Variance of the noise of one band in the file's unit squared, where it is known, and its origin."""
 
     variance: np.ndarray | None
@@ -93,7 +93,7 @@ def mask_of(
     return read_mask(np.array(hdus[found.index].data), cards_of(hdus, found.index), found.name, where, asked)
 
 
-def noise_of(plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool) -> Noise:
+def noise_of(plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool) -> NoiseMap:
     """Return the noise that the band's file holds. `alone`: whether it is the only band of its file.
 
     Where it is no number above 0, or a million times that of other pixels, nothing was observed.
@@ -113,22 +113,24 @@ def noise_of(plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool) 
             _check_unit(f"{plane.path}[{found.index}] {found.name}", own, hdus[plane.hdu.index].header)
         unseen = ~seen(values, {"variance": 2.0, "sigma": 1.0, "inverse": -1.0}[what])
         if unseen.mean() > 0.95:
-            return Noise(None, f"not known: {found.name} is above 0 in {1 - unseen.mean():.0%} of the pixels")
+            return NoiseMap(
+                None, f"not known: {found.name} is above 0 in {1 - unseen.mean():.0%} of the pixels"
+            )
         with np.errstate(all="ignore"):
             exact = np.asarray(values, dtype=np.float64)
             exact = {"variance": exact, "sigma": exact**2, "inverse": 1.0 / exact}[what]
             variance = np.where(unseen, np.inf, exact).astype(np.float32)
         said = {"variance": "", "sigma": "square of the ", "inverse": "inverse of the "}[what]
-        return Noise(variance, f"{said}extension {found.name}", unseen)
+        return NoiseMap(variance, f"{said}extension {found.name}", unseen)
     weight = find(plane, units, name, WEIGHTS, shared=alone)
     if weight is None:
-        return Noise(None, "not known: no extension holds it")
+        return NoiseMap(None, "not known: no extension holds it")
     values = np.array(hdus[weight.index].data)
     unseen = ~(values > 0)
     if unseen.all():
-        return Noise(None, f"not known: {weight.name} is nowhere above 0 and is not used")
+        return NoiseMap(None, f"not known: {weight.name} is nowhere above 0 and is not used")
     said = f"not known: {weight.name} may be exposure or inverse variance"
-    return Noise(None, f"{said}; where it is 0 nothing was observed", unseen)
+    return NoiseMap(None, f"{said}; where it is 0 nothing was observed", unseen)
 
 
 def seen(values: np.ndarray, power: float) -> np.ndarray:

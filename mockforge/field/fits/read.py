@@ -1,9 +1,9 @@
-"""Reading anyone's aligned FITS bands as one Field: files, extensions, or planes of a cube."""
+"""Reading anyone's aligned FITS bands: files, extensions, or planes of a cube."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -11,9 +11,8 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.field.field import Field
 from mockforge.field.fits.bands import Plane, band_names, check_shapes, find_planes
-from mockforge.field.fits.beside import Noise, find, mask_of, noise_of
+from mockforge.field.fits.beside import NoiseMap, find, mask_of, noise_of
 from mockforge.field.fits.blank import without_value
 from mockforge.field.fits.check import Cards, Hdu, cards_of, opened, quiet, walk
 from mockforge.field.fits.masks import Mask
@@ -27,7 +26,7 @@ _NOTHING = "weight 0 or no error"
 
 
 @dataclass(frozen=True)
-class _Band:
+class _BandPlane:
     """One band: its raw pixels, and what its file says of it."""
 
     pixels: np.ndarray
@@ -38,13 +37,13 @@ class _Band:
     psf_origin: str
     wcs: Any
     mask: Mask | None
-    noise: Noise
+    noise: NoiseMap
     truth: np.ndarray | None
     provenance: dict[str, Any]
     notes: tuple[str, ...]
 
 
-def read_field(
+def read_bands(
     files: Sequence[str | Path] | str | Path,
     *,
     bands: Sequence[str] | None = None,
@@ -53,45 +52,8 @@ def read_field(
     pixel_scale_arcsec: float | None = None,
     mask_bits: Sequence[str | int] | str | int | None = None,
     require_njy: bool = False,
-) -> Field:
-    """Read aligned bands as a Field in nJy, or in the file's own unit where no zeropoint is known.
-
-    Parameters
-    ----------
-    files
-        One file per band, or one file whose extensions or planes are the bands; `.fz`, `.gz`,
-        tile-compressed, integer and scaled images are understood. `name.fits[SCI]` names an extension
-        of one file.
-    bands
-        Their names, in order; default from BAND, FILTER or EXTNAME, else the file names.
-    extensions
-        Names or numbers: one for all files, one per file, or the bands of one file.
-    zeropoint
-        AB magnitude of pixel value 1, one for all bands or one per band; it goes before units and
-        zeropoints of the headers.
-    pixel_scale_arcsec
-        Side of a pixel, where neither WCS nor header gives it.
-    mask_bits
-        The bits of a mask that make a pixel unusable, by number (from 0) or by the names that the header
-        gives them; "all" or "none". Default: the known planes of defects.
-    require_njy
-        Raise where the flux unit of a band is unknown.
-
-    Returns
-    -------
-    Field
-        NaN, infinite and BLANK pixels of any band, values beyond 1e30, defects of a mask beside the band
-        (MASK, DQ, ...), marks such as -9999, connected regions of one value in a noisy image, and weights
-        of 0 become `mask`; the image is 0 there. Errors, variances and inverse variances beside the bands
-        become `variance`. `origin` says where each of these facts comes from.
-
-    Raises
-    ------
-    InputError
-        Missing, truncated or damaged file, no image, wrong dimensions, bands of different shape or not
-        aligned, all NaN, constant, too small, unusable zeropoint or WCS, and where the meaning of what is
-        there is not known: then the sentence says what to type.
-    """
+) -> dict[str, Any]:
+    """Read aligned bands; what a Field is made of, by its names. See `mockforge.Field.read`."""
     paths = [files] if isinstance(files, (str, Path)) else list(files)
     if not paths:
         raise InputError(
@@ -111,54 +73,64 @@ def read_field(
         read.append(_read(plane, name, skeletons[plane.path], alone, given, pixel_scale_arcsec, bits))
     _check_aligned(planes, read, names)
     _check_scales(planes, read, names)
+    values = _joined(read, names, bits, planes[0].path)
+    if pixel_scale_arcsec is not None:
+        values["pixel_scale_arcsec"] = pixel_scale_arcsec
+    if require_njy:
+        check_njy(values["zeropoint_ab"], values["origin"], planes[0].path)
+    return values
+
+
+def _joined(
+    read: list[_BandPlane], names: list[str], bits: Sequence[str | int] | None, where: Path
+) -> dict[str, Any]:
+    """All bands in one unit, and what their files say together."""
     zeropoints = [b.zeropoint.ab for b in read]
-    known = None not in zeropoints
-    factors = [10 ** (0.4 * (ZEROPOINT_NJY - z)) if known and z is not None else 1.0 for z in zeropoints]
-    image = np.empty((len(planes), *planes[0].hdu.shape[-2:]), dtype=np.float32)
+    in_njy = None not in zeropoints
+    factors = [10 ** (0.4 * (ZEROPOINT_NJY - z)) if in_njy and z is not None else 1.0 for z in zeropoints]
+    image = np.empty((len(read), *read[0].pixels.shape), dtype=np.float32)
     for i, factor in enumerate(factors):
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is masked below
             np.multiply(read[i].pixels, factor, out=image[i], casting="unsafe")
     mask, mask_origin = _mask(image, read, factors, bits)
     if mask.all():
-        raise InputError(
-            f"{planes[0].path}: no pixel is usable in all bands; every one is masked, NaN or beyond 1e30"
-        )
+        raise InputError(f"{where}: no pixel is usable in all bands; every one is masked, NaN or beyond 1e30")
     image[:, mask] = 0.0
-    scale = pixel_scale_arcsec or next((b.scale for b in read if b.scale), None)
     fwhm = tuple(b.psf_fwhm for b in read)
-    variance = _stacked([b.noise.variance for b in read], [f**2 for f in factors])
-    origin = {
+    return {
+        "image": image,
+        "bands": tuple(names),
+        "pixel_scale_arcsec": next((b.scale for b in read if b.scale), None),
+        "psf_fwhm_arcsec": tuple(float(v) for v in fwhm if v is not None) if None not in fwhm else None,
+        "unit": "nJy" if in_njy else "native",
+        "zeropoint_ab": ZEROPOINT_NJY if in_njy else None,
+        "mask": mask if mask.any() else None,
+        "truth": _stacked([b.truth for b in read], factors),
+        "variance": _stacked([b.noise.variance for b in read], [f**2 for f in factors]),
+        "wcs": next((b.wcs for b in read if b.wcs is not None), None),
+        "header": read[0].provenance,
+        "origin": _origin(read, names, mask_origin),
+        "njy_per_unit": tuple(factors) if in_njy else (),
+    }
+
+
+def _origin(read: list[_BandPlane], names: list[str], mask: str) -> dict[str, str]:
+    """Where each fact comes from, in words."""
+    also = {"also": _each(names, ["; ".join(b.notes) for b in read])} if any(b.notes for b in read) else {}
+    return {
         "zeropoint": _each(names, [b.zeropoint.origin for b in read]),
         "pixel scale": _each(names, [_scale_words(b.scale, b.scale_origin) for b in read]),
         "PSF": _each(names, [b.psf_origin for b in read]),
-        "mask": mask_origin,
+        "mask": mask,
         "variance": _each(names, [b.noise.origin for b in read]),
-        **({"also": _each(names, ["; ".join(b.notes) for b in read])} if any(b.notes for b in read) else {}),
+        **also,
     }
-    field = Field(
-        image=image,
-        bands=tuple(names),
-        pixel_scale_arcsec=scale,
-        psf_fwhm_arcsec=tuple(float(v) for v in fwhm if v is not None) if None not in fwhm else None,
-        unit="nJy" if known else "native",
-        zeropoint_ab=ZEROPOINT_NJY if known else None,
-        mask=mask if mask.any() else None,
-        truth=_stacked([b.truth for b in read], factors),
-        variance=variance,
-        wcs=next((b.wcs for b in read if b.wcs is not None), None),
-        header=read[0].provenance,
-        origin=origin,
-        njy_per_unit=tuple(factors) if known else (),
-    )
-    if require_njy:
-        require_zeropoints(field, planes[0].path)
-    return field
 
 
-def require_zeropoints(field: Field, where: str | Path) -> None:
-    """InputError that names the bands whose flux unit is unknown, unless the field is in nJy."""
-    if field.zeropoint_ab is None:
-        said = field.origin.get("zeropoint", "not known")
+def check_njy(zeropoint_ab: float | None, origin: Mapping[str, str], where: str | Path) -> None:
+    """InputError that names the bands whose flux unit is unknown, where a Field has no zeropoint."""
+    if zeropoint_ab is None:
+        said = origin.get("zeropoint", "not known")
         raise InputError(
             f"{where}: the flux unit is unknown and nJy is needed (zeropoint {said}): give the AB magnitude"
             " of pixel value 1, one for all bands or one per band, as `zeropoint` in a recipe or with"
@@ -211,7 +183,7 @@ def _read(
     given: float | None,
     scale: float | None,
     bits: Sequence[str | int] | None,
-) -> _Band:
+) -> _BandPlane:
     """Return the raw pixels and what the headers say."""
     path, hdu = plane.path, plane.hdu
     mapped = not any(u.scaled for u in units) and path.suffix not in (".gz", ".bz2")
@@ -234,8 +206,8 @@ def _read(
         truth = find(plane, units, name, ("TRUTH",), shared=False)
         noise = noise_of(plane, units, hdus, name, alone)
         if notes and noise.variance is not None:
-            noise = Noise(None, "not known: that of asinh pixels is not read")
-        return _Band(
+            noise = NoiseMap(None, "not known: that of asinh pixels is not read")
+        return _BandPlane(
             pixels=image,
             zeropoint=zeropoint,
             scale=known_scale,
@@ -299,7 +271,7 @@ def _provenance(units: Any) -> dict[str, Any]:
 # --- all bands together -----------------------------------------------------------------------
 
 
-def _check_aligned(planes: list[Plane], read: list[_Band], names: list[str]) -> None:
+def _check_aligned(planes: list[Plane], read: list[_BandPlane], names: list[str]) -> None:
     """InputError where two WCS put the image more than 0.1 pixel apart."""
     from astropy.wcs import NoConvergence
 
@@ -322,7 +294,7 @@ def _check_aligned(planes: list[Plane], read: list[_Band], names: list[str]) -> 
             )
 
 
-def _check_scales(planes: list[Plane], read: list[_Band], names: list[str]) -> None:
+def _check_scales(planes: list[Plane], read: list[_BandPlane], names: list[str]) -> None:
     """InputError where the bands' pixel scales differ."""
     known = [i for i, b in enumerate(read) if b.scale]
     for i in known[1:]:
@@ -335,7 +307,7 @@ def _check_scales(planes: list[Plane], read: list[_Band], names: list[str]) -> N
 
 
 def _mask(
-    image: np.ndarray, read: list[_Band], factors: list[float], bits: Sequence[str | int] | None
+    image: np.ndarray, read: list[_BandPlane], factors: list[float], bits: Sequence[str | int] | None
 ) -> tuple[np.ndarray, str]:
     """Pixels that must not be used in some band, and in words why."""
     raw = np.empty_like(image)  # marks such as -9999 are those of the file's own unit

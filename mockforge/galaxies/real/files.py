@@ -178,10 +178,10 @@ def _files_named(rule: FileGalaxies, stamp: Stamp) -> dict[str, Path]:
 
 @lru_cache(maxsize=8)
 def _cached_field(files: tuple[str, ...], stamps: tuple[Any, ...], how: tuple[Any, ...]) -> Field:
-    from mockforge.field.fits.read import read_field
+    from mockforge.field.field import Field
 
     bands, extensions, zeropoint, scale = how
-    return read_field(
+    return Field.read(
         files,
         bands=bands,
         extensions=extensions,

@@ -10,7 +10,6 @@ from pathlib import Path
 from mockforge.config import Positive, config
 from mockforge.errors import InputError
 from mockforge.field.field import Field
-from mockforge.field.fits.read import read_field
 from mockforge.files import located
 from mockforge.rng import Stream
 from mockforge.sgan.config import (
@@ -107,7 +106,7 @@ def read_training_field(spec: TrainingField) -> Field:
     paths = [Path(spec.folder).expanduser() / Path(name).expanduser() for name in spec.files]
     _check_digests(paths, spec.sha256 or ())
     zeropoint = list(spec.zeropoint) if isinstance(spec.zeropoint, tuple) else spec.zeropoint
-    return read_field(
+    return Field.read(
         paths,
         bands=spec.bands,
         extensions=spec.extensions,

@@ -13,8 +13,8 @@ from astropy.nddata import CCDData, StdDevUncertainty
 
 from mockforge.commands.info import about
 from mockforge.errors import InputError
+from mockforge.field.field import Field
 from mockforge.field.fits.check import walk
-from mockforge.field.fits.read import read_field
 from tests.builders.fits_files import extensions, header, image, scene
 
 BESIDE = ("INVVAR", "SIGMA", "NOISE", "COVERAGE", "FLAGS", "BPM", "QUALITY", "BACKGROUND", "MODEL", "STD",
@@ -25,18 +25,18 @@ BESIDE = ("INVVAR", "SIGMA", "NOISE", "COVERAGE", "FLAGS", "BPM", "QUALITY", "BA
 def test_what_stands_beside_an_image_is_no_band(name, tmp_path):
     sigma = 1 + 0.01 * np.random.default_rng(2).random((128, 128), dtype=np.float32)
     path = extensions(tmp_path / "f.fits", ("DATA", scene(), header("nJy"), None), (name, sigma, None, None))
-    assert read_field(path).bands == ("f",)
+    assert Field.read(path).bands == ("f",)
 
 
 def test_maps_among_the_files_are_no_bands(tmp_path):
     files = [tmp_path / f"x_{what}.fits" for what in ("f160w_sci", "f160w_rms", "f160w_wht", "f105w-mask")]
     for seed, path in enumerate(files):
         image(path, scene(seed=seed), fits.Header({"FILTER": "F160W"}))
-    assert read_field(files[1]).bands == ("F160W",)
+    assert Field.read(files[1]).bands == ("F160W",)
     for path, what in zip(files[1:], ("a noise map", "a weight map", "a mask"), strict=True):
         with pytest.raises(InputError, match=rf"{path.name}: by its name {what}.*--bands"):
-            read_field([files[0], path])
-    assert read_field(files[:2], bands=["a", "b"]).bands == ("a", "b")
+            Field.read([files[0], path])
+    assert Field.read(files[:2], bands=["a", "b"]).bands == ("a", "b")
 
 
 def test_ccddata_of_astropy(tmp_path):
@@ -45,7 +45,7 @@ def test_ccddata_of_astropy(tmp_path):
     mask[5] = True
     data = CCDData(scene().astype(float), unit="nJy", uncertainty=StdDevUncertainty(sigma), mask=mask)
     data.write(tmp_path / "ccd.fits")
-    field = read_field(tmp_path / "ccd.fits")
+    field = Field.read(tmp_path / "ccd.fits")
     assert field.bands == ("ccd",) and field.mask[5].all() and field.mask.sum() == 128
     np.testing.assert_allclose(field.variance[0], sigma**2, rtol=1e-5)
 
@@ -54,9 +54,9 @@ def test_ccddata_of_astropy(tmp_path):
 def test_images_that_do_not_say_what_they_are_are_listed_and_asked_for(names, tmp_path):
     path = extensions(tmp_path / "f.fits", *((n, scene(seed=i), None, None) for i, n in enumerate(names)))
     with pytest.raises(InputError, match=rf"{len(names)} images are in it.*--extensions 1,2"):
-        read_field(path)
-    assert read_field(path, extensions=1).bands
-    assert read_field(path, bands=["g", "r", "i"][: len(names)]).shape[0] == len(names)
+        Field.read(path)
+    assert Field.read(path, extensions=1).bands
+    assert Field.read(path, bands=["g", "r", "i"][: len(names)]).shape[0] == len(names)
 
 
 @pytest.mark.parametrize("names", [("G", "R"), ("VIS_FLUX", "NIR_Y_FLUX"), ("F814W", "F160W")])
@@ -64,7 +64,7 @@ def test_names_of_filters_are_bands_and_each_has_its_own_noise(names, tmp_path):
     stems = [n.removesuffix("_FLUX") for n in names]
     units = [(n, scene(seed=i), None, None) for i, n in enumerate(names)]
     units += [(f"{s}_RMS", np.full((128, 128), 2.0 + i), None, None) for i, s in enumerate(stems)]
-    field = read_field(extensions(tmp_path / "f.fits", *units))
+    field = Field.read(extensions(tmp_path / "f.fits", *units))
     assert field.bands == names
     assert field.variance[:, 0, 0] == pytest.approx([4.0, 9.0])
 
@@ -82,12 +82,12 @@ def chips(path):
 def test_the_chips_of_an_exposure_are_chosen_by_the_user(tmp_path):
     path = chips(tmp_path / "flt.fits")
     with pytest.raises(InputError, match=r"2 images are called SCI \(extensions 1 \(SCI,1\), 4 \(SCI,2\)\)"):
-        read_field(path)
+        Field.read(path)
     for word in (f"{path}[4]", f"{path}[SCI,2]"):
-        field = read_field(word)
+        field = Field.read(word)
         assert field.mask[20].all() and field.mask.sum() == 128
         np.testing.assert_array_equal(field.image[0][~field.mask], scene(seed=2)[~field.mask])
-    assert read_field(path, extensions="SCI,1").mask[10].all()
+    assert Field.read(path, extensions="SCI,1").mask[10].all()
 
 
 @pytest.mark.parametrize("kind", ["STOKES", "WAVE", "FREQ"])
@@ -95,12 +95,12 @@ def test_cubes_of_other_things_than_bands(kind, tmp_path):
     head = header("nJy", CTYPE3=kind, CRVAL3=1.0, CDELT3=1.0, CRPIX3=1.0)
     path = image(tmp_path / "cube.fits", np.stack([scene(), scene(seed=2)]), head)
     with pytest.raises(InputError, match=f"cube along {kind}"):
-        read_field(path)
-    assert read_field(path, bands=["a", "b"]).bands == ("a", "b")
+        Field.read(path)
+    assert Field.read(path, bands=["a", "b"]).bands == ("a", "b")
 
 
 def test_a_files_name_that_is_no_name_of_a_band_is_not_taken(tmp_path):
-    assert read_field(image(tmp_path / "err.fits")).bands == ("band",)
+    assert Field.read(image(tmp_path / "err.fits")).bands == ("band",)
 
 
 # --- files without an end ----------------------------------------------------------------------
@@ -120,13 +120,13 @@ def test_files_that_would_never_end_are_sentences(tmp_path):
     fifo = tmp_path / "pipe.fits"
     os.mkfifo(fifo)
     for path in (fifo, Path("/dev/zero"), Path("/dev/null")):
-        for read in (read_field, walk, about):
+        for read in (Field.read, walk, about):
             with pytest.raises(InputError, match="no regular file"):
                 read(str(path) if read is about else path)
     path = bomb(tmp_path / "bomb.fits.gz")
     tracemalloc.start()
     with pytest.raises(InputError, match=r"3,600,000,000 bytes.*gunzip"):
-        read_field(path)
+        Field.read(path)
     assert tracemalloc.get_traced_memory()[1] < 20e6
     tracemalloc.stop()
 
@@ -140,13 +140,13 @@ def test_what_follows_the_last_image_is_not_read(tmp_path):
     (tmp_path / "b.fits.gz").write_bytes(gzip.compress(whole + bytes(10**7), 1))
     (tmp_path / "c.fits.bz2").write_bytes(bz2.compress(whole))
     for other in (long, tmp_path / "b.fits.gz", tmp_path / "c.fits.bz2"):
-        np.testing.assert_array_equal(read_field(other).image[0], scene())
+        np.testing.assert_array_equal(Field.read(other).image[0], scene())
 
 
 @pytest.mark.parametrize("kind", ["u1", "i2", "u2", "i4", "u4", "i8", "u8", "f8"])
 def test_every_type_of_pixel(kind, tmp_path):
     values = np.round(np.abs(scene()) * 2).astype(kind)
-    field = read_field(image(tmp_path / "a.fits", values, header("nJy")))
+    field = Field.read(image(tmp_path / "a.fits", values, header("nJy")))
     assert field.mask is None
     np.testing.assert_array_equal(field.image[0], values.astype(np.float32))
 
@@ -159,4 +159,4 @@ def test_the_sentence_names_images_of_one_name_by_number(tmp_path):
     ]
     fits.HDUList(hdus).writeto(tmp_path / "a.fits.fz")
     with pytest.raises(InputError, match=r"as a.fits.fz\[1\], or all"):
-        read_field(tmp_path / "a.fits.fz")
+        Field.read(tmp_path / "a.fits.fz")

@@ -5,12 +5,12 @@ import pytest
 from astropy.io import fits
 
 from mockforge.commands.label import label_image
-from mockforge.field.fits.read import read_field
+from mockforge.field.field import Field
 from tests.builders.fits_files import header, image, scene
 
 
 def masked(path, data):
-    field = read_field(image(path, data, header("nJy")))
+    field = Field.read(image(path, data, header("nJy")))
     return np.zeros(data.shape, bool) if field.mask is None else field.mask
 
 
@@ -18,7 +18,7 @@ def masked(path, data):
 def test_zeros_of_compressed_images_are_sky(level, tmp_path):
     unit = fits.CompImageHDU(scene(256), header("nJy"), compression_type="RICE_1", quantize_level=level)
     fits.HDUList([fits.PrimaryHDU(), unit]).writeto(tmp_path / "a.fits")
-    assert read_field(tmp_path / "a.fits").mask is None
+    assert Field.read(tmp_path / "a.fits").mask is None
     label_image(tmp_path / "a.fits", tmp_path / "out")
 
 
@@ -65,7 +65,7 @@ def test_the_footprint_of_one_band_is_that_of_all(tmp_path):
     files.append(
         image(tmp_path / "i.fits", np.where(REGIONS["third"], np.float32(0), scene()), header("nJy"))
     )
-    np.testing.assert_array_equal(read_field(files).mask, REGIONS["third"])
+    np.testing.assert_array_equal(Field.read(files).mask, REGIONS["third"])
 
 
 def test_images_of_counted_photons_keep_their_zeros(tmp_path):

@@ -9,8 +9,7 @@ import pytest
 from astropy.io import fits
 
 from mockforge.errors import InputError
-from mockforge.field.field import tan_wcs
-from mockforge.field.fits.read import read_field
+from mockforge.field.field import Field, tan_wcs
 
 
 def noise(seed: int = 0, shape: tuple[int, ...] = (32, 48)) -> np.ndarray:
@@ -28,7 +27,7 @@ def put(path: Path, data: np.ndarray | None, **cards: object) -> Path:
 def test_files_are_bands_and_units_become_nanojansky(tmp_path: Path) -> None:
     g = put(tmp_path / "g.fits", noise(1), BUNIT="uJy", FILTER="g")
     r = put(tmp_path / "r.fits", noise(2), MAGZERO=30.0)
-    field = read_field([g, r], pixel_scale_arcsec=0.2)
+    field = Field.read([g, r], pixel_scale_arcsec=0.2)
     assert field.bands == ("g", "r") and field.unit == "nJy" and field.pixel_scale_arcsec == 0.2
     np.testing.assert_allclose(field.image[0], 1000 * noise(1), rtol=1e-6)
     np.testing.assert_allclose(field.image[1], 10 ** (0.4 * 1.4) * noise(2), rtol=1e-6)
@@ -49,33 +48,33 @@ def test_files_are_bands_and_units_become_nanojansky(tmp_path: Path) -> None:
     ],
 )
 def test_zeropoints(tmp_path: Path, cards: dict[str, object], nanojansky: float) -> None:
-    field = read_field(put(tmp_path / "a.fits", noise(), **cards))
+    field = Field.read(put(tmp_path / "a.fits", noise(), **cards))
     assert field.unit == "nJy"
     np.testing.assert_allclose(field.image[0] / noise(), nanojansky, rtol=2e-3)
 
 
 def test_the_users_zeropoint_goes_first(tmp_path: Path) -> None:
     path = put(tmp_path / "a.fits", noise(), BUNIT="Jy")
-    np.testing.assert_allclose(read_field(path, zeropoint=31.4).image[0], noise())
+    np.testing.assert_allclose(Field.read(path, zeropoint=31.4).image[0], noise())
     with pytest.raises(InputError, match="2 values for 1 band"):
-        read_field(path, zeropoint=[1, 2])
+        Field.read(path, zeropoint=[1, 2])
 
 
 def test_without_zeropoint_the_unit_is_native(tmp_path: Path) -> None:
     path = put(tmp_path / "a.fits", noise(), MAGZERO=25.0, MAGSYS="Vega")
-    field = read_field(path)
+    field = Field.read(path)
     assert field.unit == "native" and field.zeropoint_ab is None
     with pytest.raises(InputError, match="--zeropoint"):
-        read_field(path, require_njy=True)
+        Field.read(path, require_njy=True)
 
 
 def test_a_band_twice_and_a_scale_of_nothing_are_refused(tmp_path: Path) -> None:
     path = put(tmp_path / "a.fits", noise())
     with pytest.raises(InputError, match="given twice"):
-        read_field([path, path])
+        Field.read([path, path])
     for scale in (0.0, -0.2, float("nan")):
         with pytest.raises(InputError, match="pixel scale"):
-            read_field(path, pixel_scale_arcsec=scale)
+            Field.read(path, pixel_scale_arcsec=scale)
 
 
 def test_extensions_planes_and_compression(tmp_path: Path) -> None:
@@ -86,19 +85,19 @@ def test_extensions_planes_and_compression(tmp_path: Path) -> None:
     ]
     path = tmp_path / "all.fits"
     fits.HDUList(units).writeto(path)
-    assert read_field(path).bands == ("G", "R")
-    np.testing.assert_array_equal(read_field(path, bands=["r", "g"], zeropoint=31.4).image[1], noise(1))
-    assert read_field(path, extensions=["R"]).bands == ("R",)
-    assert read_field(f"{path}[G]").bands == ("G",)
+    assert Field.read(path).bands == ("G", "R")
+    np.testing.assert_array_equal(Field.read(path, bands=["r", "g"], zeropoint=31.4).image[1], noise(1))
+    assert Field.read(path, extensions=["R"]).bands == ("R",)
+    assert Field.read(f"{path}[G]").bands == ("G",)
     with pytest.raises(InputError, match="did you mean 'WHT'"):
-        read_field(path, extensions=["WTH"])
+        Field.read(path, extensions=["WTH"])
     cube = put(tmp_path / "cube.fits", noise(4, (3, 32, 32)))
-    assert read_field(cube, bands="grZ").shape == (3, 32, 32)
+    assert Field.read(cube, bands="grZ").shape == (3, 32, 32)
     with pytest.raises(InputError, match="2 names"):
-        read_field(cube, bands=["g", "r"])
+        Field.read(cube, bands=["g", "r"])
     packed = tmp_path / "a.fits.gz"
     packed.write_bytes(gzip.compress(cube.read_bytes()))
-    np.testing.assert_array_equal(read_field(packed).image, read_field(cube).image)
+    np.testing.assert_array_equal(Field.read(packed).image, Field.read(cube).image)
 
 
 def test_scaled_integers_and_blank(tmp_path: Path) -> None:
@@ -114,7 +113,7 @@ def test_scaled_integers_and_blank(tmp_path: Path) -> None:
     text = "".join(c.ljust(80) for c in [*cards, "END"]).encode()
     raw[at : at + len(text)] = text
     (tmp_path / "b.fits").write_bytes(raw)
-    field = read_field(tmp_path / "b.fits", zeropoint=31.4)
+    field = Field.read(tmp_path / "b.fits", zeropoint=31.4)
     assert field.mask is not None and field.mask.sum() == 1 and field.mask[0, 5]
     assert field.image[0, 3, 4] == 100.0 + 0.5 * (3 * 32 + 4)
 
@@ -124,26 +123,26 @@ def test_nan_and_footprints_are_masked(tmp_path: Path) -> None:
     one[:, :10] = 0
     two[:, :10] = 0
     two[20, 20], one[21, 21], one[22, 22] = np.nan, np.inf, 1e31
-    field = read_field([put(tmp_path / "a.fits", one), put(tmp_path / "b.fits", two)], zeropoint=31.4)
+    field = Field.read([put(tmp_path / "a.fits", one), put(tmp_path / "b.fits", two)], zeropoint=31.4)
     assert field.mask is not None
     assert field.mask[:, :10].all() and field.mask.sum() == 32 * 10 + 3
     assert np.isfinite(field.image).all() and (field.image[:, field.mask] == 0).all()
     mock = np.where(noise(3) > 1, np.float32(5), np.float32(0))  # a noiseless mock keeps its zeros
-    assert read_field(put(tmp_path / "c.fits", mock), zeropoint=31.4).mask is None
+    assert Field.read(put(tmp_path / "c.fits", mock), zeropoint=31.4).mask is None
 
 
 def test_wcs_gives_the_scale_and_must_agree(tmp_path: Path) -> None:
     wcs = tan_wcs((32, 48), 0.3)
     cards = dict(wcs.to_header().items())
     a = put(tmp_path / "a.fits", noise(1), **cards)
-    assert read_field(a).pixel_scale_arcsec == pytest.approx(0.3)
+    assert Field.read(a).pixel_scale_arcsec == pytest.approx(0.3)
     near = put(tmp_path / "b.fits", noise(2), **cards | {"CRPIX1": cards["CRPIX1"] + 0.05})
-    assert read_field([a, near]).wcs is not None
+    assert Field.read([a, near]).wcs is not None
     far = put(tmp_path / "c.fits", noise(2), **cards | {"CRPIX1": cards["CRPIX1"] + 1})
     with pytest.raises(InputError, match=r"not aligned.*differ by 1 pixels"):
-        read_field([a, far])
+        Field.read([a, far])
     with pytest.raises(InputError, match=r"0\.2 arcsec was given and the WCS says 0\.3"):
-        read_field(a, pixel_scale_arcsec=0.2)
+        Field.read(a, pixel_scale_arcsec=0.2)
 
 
 def _damaged(path: Path, old: bytes, new: bytes) -> Path:
@@ -227,7 +226,7 @@ def test_malformed_input_is_a_sentence(tmp_path: Path, case: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(InputError) as caught:
-            read_field(files)
+            Field.read(files)
         assert tracemalloc.get_traced_memory()[1] < 50e6  # whatever the header asks for
     finally:
         tracemalloc.stop()
@@ -253,7 +252,7 @@ def test_random_damage_never_escapes_as_another_error(tmp_path: Path) -> None:
             raw[at] = int(rng.integers(32, 127))
         path.write_bytes(raw)
         try:
-            read_field(path)
+            Field.read(path)
         except InputError:
             refused += 1
     assert refused > 10
@@ -261,7 +260,7 @@ def test_random_damage_never_escapes_as_another_error(tmp_path: Path) -> None:
 
 def test_the_real_field(shared_data: Path) -> None:
     folder = shared_data / "kids_viking"
-    field = read_field([folder / "r.fits", folder / "Z.fits"], zeropoint=[0, 30], pixel_scale_arcsec=0.2)
+    field = Field.read([folder / "r.fits", folder / "Z.fits"], zeropoint=[0, 30], pixel_scale_arcsec=0.2)
     assert field.shape == (2, 2600, 2600) and field.bands == ("r", "Z")
     rms = [1.4826 * np.median(np.abs(b - np.median(b))) for b in field.image[:, ::7, ::7]]
     assert rms[0] == pytest.approx(4.4e-12 * 3.631e12, rel=0.1) and rms[1] == pytest.approx(

@@ -6,7 +6,7 @@ from astropy.io import fits
 
 from mockforge.commands.label import label_image
 from mockforge.errors import InputError
-from mockforge.field.fits.read import read_field
+from mockforge.field.field import Field
 from tests.builders.fits_files import PLACES, extensions, header, scene
 
 NAMES = {"BAD": 0, "SAT": 1, "INTRP": 2, "CR": 3, "EDGE": 4, "DETECTED": 5, "NO_DATA": 8}
@@ -27,7 +27,7 @@ def planes(**names: int) -> fits.Header:
 
 def masked(path, values, head=None, name="MASK", primary=None, **how):
     extensions(path, ("SCI", scene(), header("nJy"), None), (name, values, head, None), **(primary or {}))
-    field = read_field(path, **how)
+    field = Field.read(path, **how)
     return np.zeros((128, 128), bool) if field.mask is None else field.mask, field.origin["mask"]
 
 
@@ -102,7 +102,7 @@ def test_every_file_brings_its_own_mask_and_one_of_another_size_is_said(tmp_path
         rows[3 + i] = 1
         units = ("IMAGE", scene(seed=i), header("nJy"), None), ("MASK", rows, None, None)
         files.append(extensions(tmp_path / f"{band}.fits", *units))
-    assert read_field(files).mask.sum() == 256
+    assert Field.read(files).mask.sum() == 256
     small, said = masked(tmp_path / "s.fits", np.ones((9, 9), np.uint8))
     assert not small.any() and "of another size" in said
 
@@ -116,10 +116,10 @@ def test_noise_beside_the_image(tmp_path):
         ("VARIANCE", 3 * flat, 3.0),
         ("INVVAR", weight, 0.25),
     ):
-        field = read_field(extensions(tmp_path / f"{name}.fits", sci, (name, values, None, None)))
+        field = Field.read(extensions(tmp_path / f"{name}.fits", sci, (name, values, None, None)))
         assert field.variance[0, 50, 50] == pytest.approx(variance * 1e6) and name in field.origin["variance"]
     assert field.mask[:10].all() and field.mask.sum() == 1280
-    field = read_field(extensions(tmp_path / "w.fits", sci, ("WHT", weight, None, None)))
+    field = Field.read(extensions(tmp_path / "w.fits", sci, ("WHT", weight, None, None)))
     assert field.variance is None and field.mask.sum() == 1280 and "WHT may be" in field.origin["variance"]
 
 
@@ -160,7 +160,7 @@ def test_errors_that_are_none_say_that_nothing_was_observed(name, mark, tmp_path
     sigma = np.full((128, 128), 2.0, np.float32)
     sigma[:2] = mark**2 if name == "VARIANCE" and mark > 0 else mark
     extensions(tmp_path / "a.fits", ("SCI", scene(), header("nJy"), None), (name, sigma, None, None))
-    field = read_field(tmp_path / "a.fits")
+    field = Field.read(tmp_path / "a.fits")
     assert field.mask[:2].all() and not field.mask[2:].any()
     assert np.isinf(field.variance[0, :2]).all()
     assert (field.variance[0, 2:] == (2.0 if name == "VARIANCE" else 4.0)).all()
@@ -169,7 +169,7 @@ def test_errors_that_are_none_say_that_nothing_was_observed(name, mark, tmp_path
 def test_errors_of_zero_everywhere_are_none(tmp_path):
     zero = np.zeros((128, 128), np.float32)
     extensions(tmp_path / "a.fits", ("SCI", scene(), header("nJy"), None), ("ERR", zero, None, None))
-    field = read_field(tmp_path / "a.fits")
+    field = Field.read(tmp_path / "a.fits")
     assert (
         field.mask is None and field.variance is None and "ERR is above 0 in 0%" in field.origin["variance"]
     )
@@ -179,14 +179,14 @@ def test_errors_by_eso_convention_and_in_another_unit(tmp_path):
     four = np.full((128, 128), 4.0, np.float32)
     head = fits.Header({"HDUCLAS3": "MSE"})
     extensions(tmp_path / "a.fits", ("SCI", scene(), header("nJy"), None), ("ERR", four, head, None))
-    assert (read_field(tmp_path / "a.fits").variance == 4).all()
+    assert (Field.read(tmp_path / "a.fits").variance == 4).all()
     head = fits.Header({"BUNIT": "uJy"})
     extensions(tmp_path / "b.fits", ("SCI", scene(), header("nJy"), None), ("ERR", four, head, None))
     with pytest.raises(InputError, match="errors are in uJy and the image in nJy"):
-        read_field(tmp_path / "b.fits")
+        Field.read(tmp_path / "b.fits")
 
 
 def test_mask_bits_that_no_mask_has_are_said(tmp_path):
     extensions(tmp_path / "a.fits", ("SCI", scene(), header("nJy"), None))
-    said = read_field(tmp_path / "a.fits", mask_bits=["EDGE"]).origin["mask"]
+    said = Field.read(tmp_path / "a.fits", mask_bits=["EDGE"]).origin["mask"]
     assert said == "none: no mask extension for the mask bits EDGE, every pixel has a value"

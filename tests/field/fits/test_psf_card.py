@@ -4,7 +4,7 @@ import pytest
 
 from mockforge.commands.label import label_image
 from mockforge.errors import InputError
-from mockforge.field.fits.read import read_field
+from mockforge.field.field import Field
 from tests.builders.fits_files import header, image
 
 
@@ -26,7 +26,7 @@ def test_the_header_says_how_wide_the_psf_is(cards, fwhm, words, tmp_path):
     head = header("nJy")
     for key, value in cards.items():
         head[key] = value
-    field = read_field(image(tmp_path / "a.fits", head=head))
+    field = Field.read(image(tmp_path / "a.fits", head=head))
     assert field.psf_fwhm_arcsec == (None if fwhm is None else (pytest.approx(fwhm),))
     assert words in field.origin["PSF"]
 

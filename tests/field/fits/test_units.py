@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mockforge.errors import InputError
+from mockforge.field.field import Field
 from mockforge.field.fits.flux_unit import flux_unit
-from mockforge.field.fits.read import read_field
 from tests.builders.fits_files import extensions, header, image, scene
 
 HST = {"PHOTFLAM": 7e-20, "PHOTPLAM": 8047.0, "scale": 0.05}
@@ -44,7 +44,7 @@ def test_other_units(unit, kind):
 
 
 def factor(path, **how):
-    field = read_field(path, **how)
+    field = Field.read(path, **how)
     assert field.unit == "nJy"
     return float(field.image.max() / scene().max()), field.origin["zeropoint"]
 
@@ -54,7 +54,7 @@ def test_hst_files_use_photflam_and_not_photzpt(tmp_path):
     found, said = factor(image(tmp_path / "a.fits", head=head))
     assert found == pytest.approx(10 ** (0.4 * (31.4 - HST_AB)), rel=1e-5)
     assert said == "25.9511 AB from PHOTFLAM, PHOTPLAM"
-    native = read_field(image(tmp_path / "b.fits", head=header("ELECTRONS/S", PHOTZPT=-21.1)))
+    native = Field.read(image(tmp_path / "b.fits", head=header("ELECTRONS/S", PHOTZPT=-21.1)))
     assert native.unit == "native" and "PHOTZPT is the constant" in native.origin["zeropoint"]
 
 
@@ -100,9 +100,9 @@ def test_zeropoints_of_other_systems_become_ab(head, zeropoint, tmp_path):
 def test_a_vega_zeropoint_of_an_unknown_band_is_said_and_not_used(tmp_path):
     head = header("DN", MAGZERO=25.0)
     head.comments["MAGZERO"] = "Vega magnitude of one count"
-    field = read_field(image(tmp_path / "a.fits", head=head))
+    field = Field.read(image(tmp_path / "a.fits", head=head))
     assert field.unit == "native" and "is a Vega magnitude" in field.origin["zeropoint"]
-    zero = read_field(image(tmp_path / "b.fits", head=header(MAGZERO=0.0)))
+    zero = Field.read(image(tmp_path / "b.fits", head=header(MAGZERO=0.0)))
     assert zero.unit == "native" and "--zeropoint 0" in zero.origin["zeropoint"]
 
 
@@ -132,7 +132,7 @@ SENTENCES = {
 def test_what_is_ambiguous_or_contradicts_itself_is_a_sentence(case, tmp_path):
     head, words = SENTENCES[case]
     with pytest.raises(InputError, match=words):
-        read_field(image(tmp_path / "a.fits", head=head))
+        Field.read(image(tmp_path / "a.fits", head=head))
 
 
 def test_the_users_word_settles_it_and_both_values_are_said(tmp_path):
@@ -146,21 +146,21 @@ def test_the_users_word_settles_it_and_both_values_are_said(tmp_path):
 def test_exposure_times_that_disagree(tmp_path):
     unit = ("SCI", scene(), header("ELECTRONS", EXPTIME=500.0, **HST), None)
     with pytest.raises(InputError, match="EXPTIME = 500 in the extension and 1000"):
-        read_field(extensions(tmp_path / "a.fits", unit, EXPTIME=1000.0))
+        Field.read(extensions(tmp_path / "a.fits", unit, EXPTIME=1000.0))
 
 
 def test_asinh_pixels_of_pan_starrs_are_made_linear(tmp_path):
     stored = 2.5 / np.log(10) * np.arcsinh((scene() - 0.1) / 30.0)
     head = header(BSOFTEN=15.0, BOFFSET=0.1, EXPTIME=100.0)
     head["HIERARCH FPA.ZP"] = 25.0
-    field = read_field(image(tmp_path / "a.fits", stored, head))
+    field = Field.read(image(tmp_path / "a.fits", stored, head))
     np.testing.assert_allclose(field.image[0], scene() * 10 ** (0.4 * 1.4), rtol=1e-4, atol=1e-4)
     assert "asinh" in field.origin["also"]
 
 
 @pytest.mark.parametrize("key", ["MAG_ZERO", "ZPT", "PHOT_C", "CALIB_ZP", "ZPT_0001"])
 def test_cards_that_may_be_a_zeropoint_are_named(key, tmp_path):
-    field = read_field(image(tmp_path / "a.fits", head=header(**{key: 25.5})))
+    field = Field.read(image(tmp_path / "a.fits", head=header(**{key: 25.5})))
     assert (
         field.unit == "native" and f"what {key} = 25.5 means; --zeropoint 25.5" in field.origin["zeropoint"]
     )
@@ -182,12 +182,12 @@ def test_cards_that_may_be_a_zeropoint_are_named(key, tmp_path):
 )
 def test_further_contradictions_and_doubts(cards, words, tmp_path):
     with pytest.raises(InputError, match=words):
-        read_field(image(tmp_path / "a.fits", head=header(**cards)))
+        Field.read(image(tmp_path / "a.fits", head=header(**cards)))
 
 
 def test_unwise_and_an_ab_card_beside_one_without_a_system(tmp_path):
     def ab(name, **cards):
-        field = read_field(image(tmp_path / name, head=header(**cards)))
+        field = Field.read(image(tmp_path / name, head=header(**cards)))
         return 31.4 - 2.5 * np.log10(field.njy_per_unit[0])
 
     assert ab("a.fits", MAGZP=22.5, BAND=2, UNW_SKY=0.1) == pytest.approx(22.5 + 3.339)
@@ -203,7 +203,7 @@ def test_a_zeropoint_of_one_second(comment, tmp_path):
     def read(name, **cards):
         head = header(**cards)
         head["MAGZERO"] = (25.0, comment)
-        return read_field(image(tmp_path / name, head=head)).origin["zeropoint"]
+        return Field.read(image(tmp_path / name, head=head)).origin["zeropoint"]
 
     with pytest.raises(InputError, match=r"--zeropoint 25` if they are, or `--zeropoint 32.5` if of EXPTIME"):
         read("a.fits", unit="adu", EXPTIME=1000.0)

@@ -10,7 +10,7 @@ from astropy.wcs import WCS
 
 from mockforge.commands.label import label_image
 from mockforge.errors import InputError
-from mockforge.field.fits.read import read_field
+from mockforge.field.field import Field
 from mockforge.field.fits.wcs import pixels_of_sky, sky_of_pixels, written
 from tests.builders.fits_files import header, image, scene
 
@@ -48,16 +48,16 @@ def test_catalogues_are_in_icrs_whatever_the_frame(name, tmp_path):
     right = WCS(head).pixel_to_world(table["x"], table["y"]).icrs
     found = SkyCoord(table["ra"], table["dec"])
     assert len(table) == 4 and found.separation(right).arcsec.max() < 1e-5
-    field = read_field(path)
+    field = Field.read(path)
     x, y = pixels_of_sky(field.wcs, table["ra"], table["dec"])
     np.testing.assert_allclose((x, y), (table["x"], table["y"]), atol=1e-3)
-    again = read_field(field.write(tmp_path / "b.fits"))
+    again = Field.read(field.write(tmp_path / "b.fits"))
     assert again.pixel_scale_arcsec == pytest.approx(0.2)
     np.testing.assert_allclose(sky_of_pixels(again.wcs, x, y), (table["ra"], table["dec"]), atol=1e-9)
 
 
 def test_declination_first(tmp_path):
-    plain = read_field(image(tmp_path / "a.fits", head=header("nJy")))
+    plain = Field.read(image(tmp_path / "a.fits", head=header("nJy")))
     swap = header(
         "nJy",
         ra=2.0,
@@ -68,19 +68,19 @@ def test_declination_first(tmp_path):
         CD2_1=-STEP,
         CD2_2=0.0,
     )
-    swapped = read_field(image(tmp_path / "b.fits", head=swap))
+    swapped = Field.read(image(tmp_path / "b.fits", head=swap))
     x, y = np.array([3.0, 90.0, 20.0]), np.array([5.0, 7.0, 110.0])
     np.testing.assert_allclose(sky_of_pixels(swapped.wcs, x, y), sky_of_pixels(plain.wcs, x, y), atol=1e-10)
 
 
 def test_axes_in_arcsec(tmp_path):
     sky = {"CUNIT1": "arcsec", "CUNIT2": "arcsec", "CD1_1": -0.2, "CD2_2": 0.2}
-    field = read_field(image(tmp_path / "a.fits", head=header("nJy", ra=540000.0, dec=7200.0, **sky)))
+    field = Field.read(image(tmp_path / "a.fits", head=header("nJy", ra=540000.0, dec=7200.0, **sky)))
     assert field.pixel_scale_arcsec == pytest.approx(0.2)
     assert sky_of_pixels(field.wcs, 63.5, 63.5) == pytest.approx((150.0, 2.0))
-    flat = read_field(image(tmp_path / "b.fits", head=header("nJy", ctype=("LINEAR", "LINEAR"), **sky)))
+    flat = Field.read(image(tmp_path / "b.fits", head=header("nJy", ctype=("LINEAR", "LINEAR"), **sky)))
     assert flat.wcs is None and flat.pixel_scale_arcsec == pytest.approx(0.2)
-    none = read_field(image(tmp_path / "c.fits", head=header("nJy", ctype=("PIXEL", "PIXEL"))))
+    none = Field.read(image(tmp_path / "c.fits", head=header("nJy", ctype=("PIXEL", "PIXEL"))))
     assert none.wcs is None and none.pixel_scale_arcsec is None
 
 
@@ -104,14 +104,14 @@ def test_lookup_tables_become_polynomials_that_a_header_can_hold(tmp_path):
     path = tables(tmp_path / "a.fits", 2.0 + 0.02 * x - 0.01 * y)
     with fits.open(path) as units:
         right = WCS(units["SCI"].header, units).pixel_to_world_values(50, 80)
-    field = read_field(path)
+    field = Field.read(path)
     np.testing.assert_allclose(field.wcs.pixel_to_world_values(50, 80), right, atol=0.01 * STEP)
-    again = read_field(field.write(tmp_path / "b.fits"))
+    again = Field.read(field.write(tmp_path / "b.fits"))
     np.testing.assert_allclose(again.wcs.pixel_to_world_values(50, 80), right, atol=0.01 * STEP)
     rough = np.random.default_rng(1).normal(0, 3, (4, 4))
     rough[1, 2] = 30.0
     with pytest.raises(InputError, match="lookup tables of distortion"):
-        read_field(tables(tmp_path / "c.fits", rough))
+        Field.read(tables(tmp_path / "c.fits", rough))
     with fits.open(path) as units, pytest.raises(InputError, match="cannot be written"):
         written(WCS(units["SCI"].header, units))
 
@@ -140,17 +140,17 @@ SENTENCES = {
 def test_what_a_wcs_leaves_open_is_a_sentence(case, tmp_path):
     head, words = SENTENCES[case]
     with pytest.raises(InputError, match=words):
-        read_field(image(tmp_path / "a.fits", head=head))
+        Field.read(image(tmp_path / "a.fits", head=head))
 
 
 def test_the_users_scale_settles_it(tmp_path):
     for case, scale in (("not square", 0.28284), ("too large", 720.0), ("PIXSCALE", 0.2), ("no scale", 0.2)):
-        field = read_field(
+        field = Field.read(
             image(tmp_path / f"{case}.fits", head=SENTENCES[case][0]), pixel_scale_arcsec=scale
         )
         assert field.pixel_scale_arcsec == scale and (field.wcs is None) == (case == "no scale")
         if case == "too large":
-            assert read_field(field.write(tmp_path / "out.fits")).pixel_scale_arcsec == 720.0
+            assert Field.read(field.write(tmp_path / "out.fits")).pixel_scale_arcsec == 720.0
 
 
 def test_bands_of_different_scale(tmp_path):
@@ -158,32 +158,32 @@ def test_bands_of_different_scale(tmp_path):
         image(tmp_path / f"{s}.fits", head=header("nJy", ctype=(None, None), PIXSCALE=s)) for s in (0.2, 0.3)
     ]
     with pytest.raises(InputError, match=r"0\.3 arcsec and band.*0\.2"):
-        read_field(files)
+        Field.read(files)
 
 
 @pytest.mark.parametrize("spelled", ["icrs", "  ICRS", "Icrs "])
 def test_frames_in_small_letters(spelled, tmp_path):
-    field = read_field(image(tmp_path / "a.fits", head=header("nJy", RADESYS=spelled)))
+    field = Field.read(image(tmp_path / "a.fits", head=header("nJy", RADESYS=spelled)))
     assert sky_of_pixels(field.wcs, 63.5, 63.5)[0] == pytest.approx(150.0)
 
 
 @pytest.mark.parametrize("key", ["CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"])
 def test_a_wcs_without_its_place_is_no_wcs_at_0(key, tmp_path):
     with pytest.raises(InputError, match=f"the WCS has no {key}"):
-        read_field(image(tmp_path / "a.fits", head=without(key)))
+        Field.read(image(tmp_path / "a.fits", head=without(key)))
     with pytest.raises(InputError, match=f"{key} = '10:00:00'"):
-        read_field(image(tmp_path / "b.fits", head=header("nJy", **{key: "10:00:00"})))
+        Field.read(image(tmp_path / "b.fits", head=header("nJy", **{key: "10:00:00"})))
 
 
 def test_axes_in_a_spelling_of_their_own(tmp_path):
     with pytest.raises(InputError, match="CTYPE1 = 'RA--TAN'"):
-        read_field(image(tmp_path / "a.fits", head=header("nJy", ctype=("RA--TAN", "DEC-TAN"))))
+        Field.read(image(tmp_path / "a.fits", head=header("nJy", ctype=("RA--TAN", "DEC-TAN"))))
 
 
 def test_the_wcs_of_a_primary_without_pixels(tmp_path):
     primary = fits.PrimaryHDU(header=header("nJy"))
     fits.HDUList([primary, fits.ImageHDU(scene(), name="SCI")]).writeto(tmp_path / "a.fits")
-    field = read_field(tmp_path / "a.fits")
+    field = Field.read(tmp_path / "a.fits")
     assert field.pixel_scale_arcsec == 0.2 and field.wcs is not None
     assert field.origin["pixel scale"] == "0.2 arcsec from the WCS of the primary header"
 
@@ -198,7 +198,7 @@ def test_scale_cards_in_their_own_units(cards, scale, tmp_path):
     head = fits.Header({"BUNIT": "nJy"})
     for key, value in cards.items():
         head[key] = value
-    assert read_field(image(tmp_path / "a.fits", head=head)).pixel_scale_arcsec == pytest.approx(scale)
+    assert Field.read(image(tmp_path / "a.fits", head=head)).pixel_scale_arcsec == pytest.approx(scale)
 
 
 @pytest.mark.parametrize(
@@ -209,8 +209,8 @@ def test_scale_cards_in_their_own_units(cards, scale, tmp_path):
 def test_scale_cards_that_disagree(cards, words, tmp_path):
     path = image(tmp_path / "a.fits", head=fits.Header({"BUNIT": "nJy", **cards}))
     with pytest.raises(InputError, match=words):
-        read_field(path)
-    assert read_field(path, pixel_scale_arcsec=0.2).pixel_scale_arcsec == 0.2
+        Field.read(path)
+    assert Field.read(path, pixel_scale_arcsec=0.2).pixel_scale_arcsec == 0.2
     other = image(tmp_path / "b.fits", head=header("nJy", SECPIX1=0.2, SECPIX2=-0.4))
     with pytest.raises(InputError, match=r"SECPIX2 = 0.4 arcsec and the WCS says 0.2"):
-        read_field(other)
+        Field.read(other)
