@@ -8,7 +8,7 @@ fields and the refusal of unknown keys from here.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
 import numpy as np
@@ -281,6 +281,17 @@ class Varying:
             for kind, a in (*_ARGUMENTS.items(), ("choice", ()))
         ]
         return {"anyOf": [{"type": "number"}, *choices]}
+
+
+def given_of(choice: Any) -> list[str]:
+    """Return the names of the fields of a configuration that are given, which are those that are not None."""
+    return [f.name for f in fields(choice) if getattr(choice, f.name) is not None]
+
+
+def check_different(key: str, values: tuple[Any, ...]) -> None:
+    """ValueError unless `values` are one or more, each another."""
+    if not values or len(set(values)) < len(values):
+        raise ValueError(f"{key} should be one or more different values, found {list(values)}")
 
 
 def fixed(value: float) -> Varying:

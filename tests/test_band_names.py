@@ -11,7 +11,10 @@ from mockforge.field.field import Field
 from mockforge.galaxies.table import spectrum_columns
 from mockforge.names import band_problem, check_bands
 from mockforge.photometry.fluxes import spectrum_set
-from mockforge.photometry.spectra.spec import Constant, Populations, Sfh, Spectra, SpectrumFiles
+from mockforge.photometry.populations.composite import Populations
+from mockforge.photometry.populations.sfh import Constant, Sfh
+from mockforge.photometry.spectra.files import SpectrumFiles
+from mockforge.photometry.spectra.spec import Spectra
 from tests.builders.batches import samples
 
 

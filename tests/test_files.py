@@ -24,7 +24,9 @@ from mockforge.observe.psf.spec import Gaussian, Psf, PsfImage
 from mockforge.observe.psf.transfer import transfer
 from mockforge.observe.surveys.read import PRESETS
 from mockforge.photometry.colours import Colours
-from mockforge.photometry.spectra.spec import Populations, Spectra, SpectrumFiles
+from mockforge.photometry.populations.composite import Populations
+from mockforge.photometry.spectra.files import SpectrumFiles
+from mockforge.photometry.spectra.spec import Spectra
 from mockforge.registry import STAGES, TRAININGS
 from mockforge.scene.model import RealStamps
 from mockforge.sgan.learn.training import TrainingField, TrainSgan

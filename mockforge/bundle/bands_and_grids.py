@@ -16,8 +16,9 @@ from mockforge.files import appearing, replace_file
 from mockforge.photometry.band_table import FILTERS
 from mockforge.photometry.bands import CANDELS_GOODSS
 from mockforge.photometry.fluxes import REFERENCE_REDSHIFTS, flux_table
+from mockforge.photometry.populations.composite import Populations
 from mockforge.photometry.populations.simple import ised_grid, pack
-from mockforge.photometry.spectra.spec import Populations, Spectra
+from mockforge.photometry.spectra.spec import Spectra
 
 DATA = Path(__file__).parents[1] / "photometry" / "data"
 

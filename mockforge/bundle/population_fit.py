@@ -31,7 +31,7 @@ from mockforge.galaxies.population import (
 from mockforge.galaxies.uv_galaxies import LF_COSMOLOGY
 from mockforge.photometry.cosmology import arcsec_per_kpc, luminosity_distance
 from mockforge.photometry.fluxes import flux_table, spectrum_set
-from mockforge.photometry.photometry import TEN_PC_MPC, njy_per_luminosity
+from mockforge.photometry.luminosity import TEN_PC_MPC, njy_per_luminosity
 from mockforge.units import ZEROPOINT_NJY
 
 COSMOS_ARCMIN2 = 222.0

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mockforge.photometry.spectra.spec import Burst, Populations, Spectra
+from mockforge.photometry.populations.composite import Populations
+from mockforge.photometry.populations.sfh import Burst
+from mockforge.photometry.spectra.spec import Spectra
 
 HELD = 0.95
 """Share of a galaxy's light below which a stamp is called too small for it."""

@@ -19,15 +19,9 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.galaxies.distant import FARTHEST, Distant, share
-from mockforge.photometry.spectra.spec import (
-    Burst,
-    Constant,
-    Delayed,
-    DoublePowerLaw,
-    Populations,
-    Sfh,
-    Spectra,
-)
+from mockforge.photometry.populations.composite import Populations
+from mockforge.photometry.populations.sfh import Burst, Constant, Delayed, DoublePowerLaw, Sfh
+from mockforge.photometry.spectra.spec import Spectra
 
 REFERENCE_BAND = "candels_F160W"
 """Band of the magnitudes and of the sizes."""

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from mockforge.photometry.cosmology import flux_factor, luminosity_distance
-from mockforge.photometry.spectra.spec import Igm, Spectra
+from mockforge.photometry.igm import Igm
+from mockforge.photometry.spectra.spec import Spectra
 from mockforge.units import ZEROPOINT_NJY
 
 TEN_PARSEC_MPC = 1e-5

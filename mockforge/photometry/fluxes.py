@@ -14,13 +14,12 @@ from mockforge.photometry.bands import CANDELS_GOODSS, curve
 from mockforge.photometry.bands import band as named_band
 from mockforge.photometry.cache import cached_array
 from mockforge.photometry.cosmology import CosmologyLike, cosmology_word, luminosity_distance
-from mockforge.photometry.photometry import TEN_PC_MPC, njy_per_luminosity
-from mockforge.photometry.populations.composite import population_set
+from mockforge.photometry.igm import Igm
+from mockforge.photometry.luminosity import TEN_PC_MPC, njy_per_luminosity
+from mockforge.photometry.populations.composite import Populations
 from mockforge.photometry.projection import Projection, Seen, nodes
-from mockforge.photometry.spectra.files import file_set
-from mockforge.photometry.spectra.set import SpectrumSet, digest_of, kept
-from mockforge.photometry.spectra.spec import Igm, Populations, Spectra, SpectrumFiles, Templates
-from mockforge.photometry.spectra.templates import template_set
+from mockforge.photometry.spectra.spec import Spectra, SpectrumKind
+from mockforge.photometry.spectrum_set import SpectrumSet, digest_of, kept
 
 __all__ = [
     "FluxTable",
@@ -47,20 +46,14 @@ def spectrum_set(spectra: Spectra, cosmology: CosmologyLike = "Planck18") -> Spe
     """
     chosen = spectra.chosen
     stamps = tuple(stamp(path) for path in files_of(chosen).values() if path.is_file())
-    return _made(chosen, cosmology_word(cosmology), stamps)
+    return _spectra(chosen, cosmology_word(cosmology), stamps)
 
 
 @lru_cache(maxsize=16)
-def _made(
-    chosen: Templates | SpectrumFiles | Populations, cosmology: str, stamps: tuple[Stamp, ...]
-) -> SpectrumSet:
-    if isinstance(chosen, Templates):
-        found = template_set(chosen)
-    elif isinstance(chosen, SpectrumFiles):
-        found = file_set(chosen)
-    else:
-        found = population_set(chosen, cosmology)
-    return kept(found, nodes(found.wave))
+def _spectra(kind: SpectrumKind, cosmology: str, stamps: tuple[Stamp, ...]) -> SpectrumSet:
+    """Return the set of a kind on the grid that fluxes are summed on; `stamps` tell files that changed."""
+    spectra = kind.spectra(cosmology)
+    return kept(spectra, nodes(spectra.wave))
 
 
 class _Through:

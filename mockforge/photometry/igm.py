@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+
+Igm = Literal["inoue2014", "madau1995", "none"]
+"""Which mean transmission."""
 
 LYMAN_LIMIT = 911.75
 """Angstrom, as in Inoue et al. 2014."""

@@ -14,7 +14,7 @@ from mockforge.galaxies.population import REDSHIFT, REFERENCE_BAND, SPECTRA
 from mockforge.photometry.bands import BANDPASSES, band, curve
 from mockforge.photometry.cache import cached_array
 from mockforge.photometry.fluxes import flux_table
-from mockforge.photometry.spectra.set import digest_of
+from mockforge.photometry.spectrum_set import digest_of
 from mockforge.units import ZEROPOINT_NJY
 
 _Z = np.expm1(np.linspace(np.log1p(REDSHIFT[0]), np.log1p(REDSHIFT[1]), 200))

@@ -26,7 +26,9 @@ from mockforge.galaxies.real.spectra import Fit, Redshifted, fitted
 from mockforge.observe.psf.spec import Psf
 from mockforge.photometry.bands import Band, bands_of
 from mockforge.photometry.cosmology import Cosmology, cosmology_word
-from mockforge.photometry.spectra.spec import Igm, Populations, Spectra
+from mockforge.photometry.igm import Igm
+from mockforge.photometry.populations.composite import Populations
+from mockforge.photometry.spectra.spec import Spectra
 from mockforge.rng import Stream
 from mockforge.units import ZEROPOINT_NJY
 

@@ -16,7 +16,7 @@ from mockforge.galaxies.notices import stamp_notice
 from mockforge.observe.psf.spec import Airy, Psf
 from mockforge.photometry.bands import Band, bands_of
 from mockforge.photometry.cosmology import Cosmology, cosmology_word
-from mockforge.photometry.spectra.spec import Igm
+from mockforge.photometry.igm import Igm
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
 from mockforge.units import ZEROPOINT_NJY

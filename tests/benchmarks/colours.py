@@ -14,7 +14,10 @@ import numpy as np
 
 from mockforge.photometry.bands import curve
 from mockforge.photometry.fluxes import sed_fluxes, spectrum_set
-from mockforge.photometry.spectra.spec import Burst, Delayed, Populations, Sfh, Spectra, Templates
+from mockforge.photometry.populations.composite import Populations
+from mockforge.photometry.populations.sfh import Burst, Delayed, Sfh
+from mockforge.photometry.spectra.spec import Spectra
+from mockforge.photometry.spectra.templates import Templates
 
 PAIRS = (("F435W", "F606W"), ("F606W", "F814W"), ("F814W", "F125W"), ("F125W", "F160W"))
 BREAK = 4000.0

@@ -135,7 +135,7 @@ def uv_counts(drawn: Galaxies) -> None:
 def m1600(z: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
     """Absolute AB magnitude at 1600 Angstrom of spectra (N,) as they are at z."""
     from mockforge.photometry.fluxes import spectrum_set
-    from mockforge.photometry.photometry import TEN_PC_MPC, njy_per_luminosity
+    from mockforge.photometry.luminosity import TEN_PC_MPC, njy_per_luminosity
 
     found = spectrum_set(SPECTRA)
     near = np.abs(found.wave - 1600.0) <= 50.0

@@ -13,7 +13,8 @@ from mockforge.data.shards import write_shard
 from mockforge.data.view import write_view
 from mockforge.photometry.cosmology import arcsec_per_kpc
 from mockforge.photometry.fluxes import sed_fluxes
-from mockforge.photometry.spectra.spec import Spectra, Templates
+from mockforge.photometry.spectra.spec import Spectra
+from mockforge.photometry.spectra.templates import Templates
 from mockforge.profiles.sersic import sersic
 from mockforge.rng import Stream
 from tests.builders import batches

@@ -10,9 +10,8 @@ import mockforge
 from mockforge.batch import Batch
 from mockforge.errors import InputError
 from mockforge.galaxies.notices import age_notice, light_notice
-from mockforge.photometry.populations.composite import population_set, universe_age
-from mockforge.photometry.populations.sfh import formed
-from mockforge.photometry.spectra.spec import Burst, DoublePowerLaw, Populations, Sfh
+from mockforge.photometry.populations.composite import Populations, population_set, universe_age
+from mockforge.photometry.populations.sfh import Burst, DoublePowerLaw, Sfh, formed
 from mockforge.rng import Stream
 from mockforge.stages.sersic_sed import SersicSed
 from tests.builders.batches import samples

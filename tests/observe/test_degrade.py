@@ -26,7 +26,8 @@ from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.observe.surveys.read import names, survey
 from mockforge.photometry.colours import Colours, mixing
 from mockforge.photometry.fluxes import sed_fluxes
-from mockforge.photometry.spectra.spec import Spectra, Templates
+from mockforge.photometry.spectra.spec import Spectra
+from mockforge.photometry.spectra.templates import Templates
 from mockforge.rng import Stream
 from mockforge.stages.degrade import Degrade
 from mockforge.stages.detect import Detect

@@ -17,7 +17,8 @@ from mockforge.photometry.cosmology import (
 )
 from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.photometry.populations.composite import population_age
-from mockforge.photometry.spectra.spec import Spectra, Templates
+from mockforge.photometry.spectra.spec import Spectra
+from mockforge.photometry.spectra.templates import Templates
 from mockforge.recipe.read import plain
 from mockforge.stages.sersic_sed import SersicSed
 

@@ -15,7 +15,8 @@ from mockforge.photometry.band_table import FILTERS, canonical, known_bands
 from mockforge.photometry.bands import OwnBand, band, curve, origin, pivot_um
 from mockforge.photometry.filter_files import read_filter
 from mockforge.photometry.fluxes import sed_fluxes
-from mockforge.photometry.spectra.spec import Spectra, Templates
+from mockforge.photometry.spectra.spec import Spectra
+from mockforge.photometry.spectra.templates import Templates
 from mockforge.recipe.read import load, loads
 from mockforge.rng import Stream
 from mockforge.stages.sersic_sed import SersicSed

@@ -11,10 +11,12 @@ from mockforge.photometry.bands import bandpass, curve
 from mockforge.photometry.cosmology import luminosity_distance
 from mockforge.photometry.fluxes import absolute_fluxes, flux_table, k_correction, sed_fluxes, spectrum_set
 from mockforge.photometry.igm import transmission
-from mockforge.photometry.photometry import njy_per_luminosity
+from mockforge.photometry.luminosity import njy_per_luminosity
+from mockforge.photometry.populations.composite import Populations
+from mockforge.photometry.populations.sfh import Burst, Sfh
 from mockforge.photometry.projection import Projection, nodes
-from mockforge.photometry.spectra.spec import Burst, Populations, Sfh, Spectra, Templates
-from mockforge.photometry.spectra.templates import SEDS, mixtures
+from mockforge.photometry.spectra.spec import Spectra
+from mockforge.photometry.spectra.templates import SEDS, Templates, mixtures
 
 CWW = Spectra(templates=Templates(steps=1))
 OLD = Spectra(populations=Populations(sfh=(Sfh(burst=Burst()),), metallicity=(1.0,), a_v=(0.0, 1.0)))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mockforge.photometry.fluxes import sed_fluxes, spectrum_set
-from mockforge.photometry.populations.composite import population_set
+from mockforge.photometry.luminosity import SUN_ERG_S
+from mockforge.photometry.populations.composite import Populations, population_set
 from mockforge.photometry.populations.nebular import (
     H_BETA_ERG,
     LYMAN_LIMIT,
@@ -13,10 +14,9 @@ from mockforge.photometry.populations.nebular import (
     per_photon,
     with_gas,
 )
-from mockforge.photometry.populations.sfh import AgeNodes
+from mockforge.photometry.populations.sfh import AgeNodes, Constant, Sfh
 from mockforge.photometry.populations.simple import bundled_grid, ised_grid
-from mockforge.photometry.spectra.set import SUN_ERG_S
-from mockforge.photometry.spectra.spec import Constant, Populations, Sfh, Spectra
+from mockforge.photometry.spectra.spec import Spectra
 
 GRID = bundled_grid()
 

@@ -10,21 +10,21 @@ from mockforge.photometry.bands import CANDELS_GOODSS
 from mockforge.photometry.fluxes import reference_table, sed_fluxes, spectrum_set
 from mockforge.photometry.igm import transmission
 from mockforge.photometry.populations.bc03 import read_ised
-from mockforge.photometry.populations.composite import population_age, population_set
+from mockforge.photometry.populations.composite import Populations, population_age, population_set
 from mockforge.photometry.populations.dust import attenuation
-from mockforge.photometry.populations.sfh import AgeNodes, formed
-from mockforge.photometry.populations.simple import PopulationGrid, bundled_grid, ised_grid, pack, unpack
-from mockforge.photometry.spectra.spec import (
+from mockforge.photometry.populations.sfh import (
     REFERENCE_SFH,
+    AgeNodes,
     Burst,
     Constant,
     Delayed,
     DoublePowerLaw,
-    Populations,
     Sfh,
-    Spectra,
-    Templates,
+    formed,
 )
+from mockforge.photometry.populations.simple import PopulationGrid, bundled_grid, ised_grid, pack, unpack
+from mockforge.photometry.spectra.spec import Spectra
+from mockforge.photometry.spectra.templates import Templates
 
 TODAY = 13.6
 

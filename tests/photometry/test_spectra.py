@@ -6,17 +6,10 @@ import pydantic
 import pytest
 
 from mockforge.photometry.fluxes import spectrum_set
-from mockforge.photometry.populations.composite import sfh_name
-from mockforge.photometry.spectra.spec import (
-    Burst,
-    Constant,
-    Delayed,
-    DoublePowerLaw,
-    Populations,
-    Sfh,
-    Spectra,
-    Templates,
-)
+from mockforge.photometry.populations.composite import Populations, sfh_name
+from mockforge.photometry.populations.sfh import Burst, Constant, Delayed, DoublePowerLaw, Sfh
+from mockforge.photometry.spectra.spec import Spectra
+from mockforge.photometry.spectra.templates import Templates
 
 
 def read(given: dict) -> Spectra:

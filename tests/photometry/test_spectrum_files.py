@@ -7,8 +7,8 @@ import pytest
 
 from mockforge.errors import InputError
 from mockforge.photometry.fluxes import sed_fluxes, spectrum_set
-from mockforge.photometry.spectra.files import read_spectrum
-from mockforge.photometry.spectra.spec import Spectra, SpectrumFiles
+from mockforge.photometry.spectra.files import SpectrumFiles, read_spectrum
+from mockforge.photometry.spectra.spec import Spectra
 
 WAVE = np.linspace(1000.0, 20_000.0, 500)
 FLUX = 1 + np.sin(WAVE / 2000.0) ** 2

@@ -10,7 +10,8 @@ import pytest
 
 from mockforge.photometry.bands import BANDPASSES
 from mockforge.photometry.fluxes import spectrum_set
-from mockforge.photometry.spectra.spec import Populations, Spectra
+from mockforge.photometry.populations.composite import Populations
+from mockforge.photometry.spectra.spec import Spectra
 from mockforge.rng import Stream
 from mockforge.stages.sersic_sed import SersicSed
 from tests.builders.batches import samples

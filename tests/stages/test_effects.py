@@ -13,7 +13,8 @@ import pytest
 
 from mockforge.batch import Batch
 from mockforge.photometry.fluxes import spectrum_set
-from mockforge.photometry.spectra.spec import Populations, Spectra
+from mockforge.photometry.populations.composite import Populations
+from mockforge.photometry.spectra.spec import Spectra
 from mockforge.rng import Stream
 from mockforge.stages.observe import Observe
 from mockforge.stages.sersic_sed import SersicSed

@@ -17,7 +17,8 @@ from mockforge.galaxies.real.painted import SkyCatalogue, SkyGalaxies
 from mockforge.observe.psf.models import image as image_model
 from mockforge.photometry.cosmology import flux_factor, size_factor
 from mockforge.photometry.fluxes import sed_fluxes
-from mockforge.photometry.spectra.spec import Spectra, Templates
+from mockforge.photometry.spectra.spec import Spectra
+from mockforge.photometry.spectra.templates import Templates
 from mockforge.rng import Stream
 from mockforge.stages.redshift_images import RedshiftImages, catalogue
 from tests.builders.batches import samples

@@ -11,7 +11,8 @@ from mockforge.data.torch.dataset import PAIR, Dataset, load
 from mockforge.errors import InputError
 from mockforge.field.robust import sigma_mad
 from mockforge.observe.psf.spec import Gaussian, Psf
-from mockforge.photometry.spectra.spec import Igm, Spectra
+from mockforge.photometry.igm import Igm
+from mockforge.photometry.spectra.spec import Spectra
 
 _LIMIT = 512
 """Pairs that are measured, at most."""

@@ -13,8 +13,9 @@ from mockforge.galaxies.real.cutouts import Cutout
 from mockforge.galaxies.real.moved import Spectrum
 from mockforge.photometry.cosmology import flux_factor, luminosity_distance, size_factor
 from mockforge.photometry.epochs import TEN_PARSEC_MPC
+from mockforge.photometry.igm import Igm
 from mockforge.photometry.kcorrect import neighbours, sed_weights
-from mockforge.photometry.spectra.spec import Igm, Spectra
+from mockforge.photometry.spectra.spec import Spectra
 from mockforge.units import ZEROPOINT_NJY
 
 

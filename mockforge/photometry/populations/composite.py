@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
+from mockforge.config import Fraction, Limit, NonNegative, check_different, config
 from mockforge.errors import InputError
+from mockforge.files import named
 from mockforge.photometry.cosmology import universe
 from mockforge.photometry.populations.dust import CLOUD_LIFE_YR, attenuation
 from mockforge.photometry.populations.nebular import with_gas
-from mockforge.photometry.populations.sfh import AgeNodes
+from mockforge.photometry.populations.sfh import REFERENCE_SFH, AgeNodes, Burst, Constant, Delayed, Sfh
 from mockforge.photometry.populations.simple import SOLAR, PopulationGrid, bundled_grid, ised_grid
-from mockforge.photometry.spectra.set import SpectrumSet, digest_of
-from mockforge.photometry.spectra.spec import Burst, Constant, Delayed, Populations, Sfh
+from mockforge.photometry.spectrum_set import SpectrumSet, digest_of
+
+_MOST = 4096
+"""Most spectra in one set."""
 
 FORMED_SUNS = 1e10
 """Mass that every population has formed by z = 0, solar masses."""
@@ -26,6 +32,52 @@ _PAST = 0.02
 
 _FARTHEST = 60.0
 """Redshift to which ages are known."""
+
+
+@config
+class Populations:
+    """Composite stellar populations: every history x metallicity x A_V is one spectrum.
+
+    Bruzual & Charlot 2003 with a Chabrier initial mass function, attenuated as in Charlot & Fall 2000;
+    stars alone, or with the gas that they ionise. Each forms 1e10 solar masses by z = 0, so that a
+    population grows in luminosity as its history says.
+    """
+
+    sfh: tuple[Sfh, ...] = REFERENCE_SFH
+    """Star-formation histories."""
+    metallicity: tuple[Annotated[float, Limit(ge=0.005, le=2.5)], ...] = (0.1, 1.0)
+    """Metallicities in suns (Z = 0.02 is 1)."""
+    a_v: tuple[NonNegative, ...] = (0.0, 0.5, 1.0)
+    """Attenuation in V, magnitudes, of stars younger than 10 Myr; older ones have 0.3 of it."""
+    z_form: Annotated[float, Limit(gt=0, le=50)] = 20.0
+    """Redshift of the first stars: age at z is the age of the Universe less that at `z_form`."""
+    nebular: bool = False
+    """Emission lines and nebular continuum of the ionising photons: ratios to H beta by metallicity of
+    Anders & Fritze-v. Alvensleben 2003, continuum of Aller 1984 and Ferland 1980, case B at 10^4 K, without
+    Lyman alpha; behind the dust of the stars that make them. Off: stars alone."""
+    escape_fraction: Fraction = 0.0
+    """With `nebular`, share of the ionising photons that leave the galaxy and make no nebular light."""
+    grid: str = "bundled"
+    """`bundled`, or a folder of Bruzual & Charlot's binary `.ised` files, one a metallicity."""
+
+    def __post_init__(self) -> None:
+        for key in ("sfh", "metallicity", "a_v"):
+            check_different(key, getattr(self, key))
+        if self.escape_fraction and not self.nebular:
+            raise ValueError("escape_fraction has no effect without nebular: true")
+        count = math.prod(len(getattr(self, key)) for key in ("sfh", "metallicity", "a_v"))
+        if count > _MOST:
+            raise ValueError(f"sfh x metallicity x a_v makes {count} spectra, at most {_MOST} are allowed")
+
+    def spectra(self, cosmology: str) -> SpectrumSet:
+        """Return the spectra, with ages in `cosmology`: `population_set`."""
+        return population_set(self, cosmology)
+
+    def files_read(self) -> dict[str, Path]:
+        """Return the files of a grid that is the user's own."""
+        if self.grid == "bundled":
+            return {}
+        return named(sorted(Path(self.grid).expanduser().glob("*.ised")))
 
 
 def population_set(config: Populations, cosmology: str, grid: PopulationGrid | None = None) -> SpectrumSet:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mockforge.photometry.spectra.set import SUN_ERG_S
+from mockforge.photometry.luminosity import SUN_ERG_S
 
 LYMAN_LIMIT = 911.75
 """Angstrom; photons below it ionise hydrogen."""

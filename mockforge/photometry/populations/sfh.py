@@ -6,18 +6,87 @@ Times are Gyr since the first stars; masses are in units of what has formed by t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from itertools import product
 
 import numpy as np
 
+from mockforge.config import NonNegative, Positive, config, given_of
 from mockforge.errors import InputError
-from mockforge.photometry.spectra.spec import Burst, Constant, Delayed, DoublePowerLaw, Sfh
 
 Formed = Callable[[np.ndarray], np.ndarray]
 
 _STEPS = 4000
 """Points, even in the logarithm of time, that a double power law is integrated on."""
+
+
+@config
+class DoublePowerLaw:
+    """SFR(t) = 1 / ((t / tau)^alpha + (t / tau)^-beta): rises as t^beta, falls as t^-alpha."""
+
+    alpha: NonNegative
+    """Slope of the fall."""
+    beta: NonNegative
+    """Slope of the rise."""
+    tau_gyr: Positive
+    """Where it turns, Gyr after the first stars."""
+
+
+@config
+class Delayed:
+    """SFR(t) = t exp(-t / tau)."""
+
+    tau_gyr: Positive
+    """Where it peaks, Gyr after the first stars."""
+
+
+@config
+class Constant:
+    """The same star-formation rate for a time, then none."""
+
+    duration_gyr: Positive | None = None
+    """How long, Gyr after the first stars; null: until now."""
+
+
+@config
+class Burst:
+    """All stars at once."""
+
+    time_gyr: NonNegative = 0.0
+    """When, Gyr after `z_form`; before it there is no light."""
+
+
+@config
+class Sfh:
+    """Exactly one star-formation history, e.g. `{delayed: {tau_gyr: 1.0}}`; t = 0 at `z_form`."""
+
+    double_power_law: DoublePowerLaw | None = None
+    """Rises and falls as powers of time."""
+    delayed: Delayed | None = None
+    """Delayed exponential."""
+    constant: Constant | None = None
+    """A constant rate."""
+    burst: Burst | None = None
+    """One burst."""
+
+    def __post_init__(self) -> None:
+        given = given_of(self)
+        if len(given) != 1:
+            names = ", ".join(f.name for f in fields(self))
+            raise ValueError(f"needs exactly one of {names}; found {', '.join(given) or 'none'}")
+
+    @property
+    def chosen(self) -> DoublePowerLaw | Delayed | Constant | Burst:
+        """The history that was named."""
+        return getattr(self, given_of(self)[0])
+
+
+REFERENCE_SFH = tuple(
+    Sfh(double_power_law=DoublePowerLaw(alpha=alpha, beta=beta, tau_gyr=tau))
+    for alpha, beta, tau in product((1.0, 5.0), (0.5, 2.0), (1.0, 4.0))
+)
+"""Two slopes of the fall, two of the rise, two times: from still forming stars to quenched by z = 2."""
 
 
 @lru_cache(maxsize=256)

@@ -15,7 +15,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.photometry.populations.bc03 import read_ised
-from mockforge.photometry.spectra.set import digest_of
+from mockforge.photometry.spectrum_set import digest_of
 
 SOLAR = 0.02
 """The metallicity Z of one sun in this library."""

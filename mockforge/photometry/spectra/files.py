@@ -5,17 +5,19 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from mockforge.config import check_different, config
 from mockforge.errors import InputError
-from mockforge.photometry.spectra.set import SpectrumSet, fixed_set
-from mockforge.photometry.spectra.spec import SpectrumFiles
+from mockforge.files import named
+from mockforge.photometry.spectrum_set import SpectrumSet, fixed_set
 from mockforge.photometry.two_columns import Columns, Wanted, read_columns
 from mockforge.photometry.units import (
     FluxKind,
     Told,
+    WaveUnit,
     angstrom,
     per_wavelength,
     told_by_text,
@@ -44,6 +46,54 @@ _WANTED = Wanted(
 _KIND_OF: dict[str, FluxKind] = {
     "f_lambda": "f_lambda", "flambda": "f_lambda", "flam": "f_lambda", "f_nu": "f_nu", "fnu": "f_nu"
 }  # fmt: skip
+
+
+@config
+class SpectrumFiles:
+    """Spectra of a user: ASCII in two columns, ECSV, or FITS (a table, or one dimension with its WCS).
+
+    Each is scaled to the same luminosity, 1e10 suns over the wavelengths that it covers.
+    """
+
+    files: tuple[str, ...] | None = None
+    """Files, rest-frame spectra; the order is that of the table. Null: every file of `folder`."""
+    folder: str = "."
+    """Where the files are."""
+    wavelength_unit: WaveUnit | None = None
+    """Unit of the wavelengths; null: as each file says (the unit of a column, CUNIT1, a comment such as
+    `# nm`), else Angstrom. In vacuum, but for a file that says they are in air (CTYPE1 = AWAV)."""
+    flux: Literal["f_lambda", "f_nu"] | None = None
+    """What the fluxes are, in any unit: per wavelength or per frequency; null: as each file says (the
+    unit of a column, BUNIT, a comment such as `# mJy`), else f_lambda."""
+    units: Literal["checked", "recipe"] = "checked"
+    """`checked`: a file that says another unit than the recipe is an error; `recipe`: what files say
+    of their units is not looked at."""
+
+    def __post_init__(self) -> None:
+        if self.files is not None:
+            check_different("files", self.files)
+
+    def spectra(self, cosmology: str) -> SpectrumSet:
+        """Return the spectra, in any cosmology: `file_set`."""
+        return file_set(self)
+
+    def paths(self) -> list[Path]:
+        """Every file, in order. InputError where the folder holds none."""
+        folder = Path(self.folder).expanduser()
+        if self.files is not None:
+            return [folder / Path(name).expanduser() for name in self.files]
+        found = sorted(p for p in folder.glob("*") if p.is_file() and not p.name.startswith("."))
+        if not found:
+            raise InputError(f"{folder}: no files of spectra there; set `folder`, or name them with `files`")
+        return found
+
+    def files_read(self) -> dict[str, Path]:
+        """Return the spectra."""
+        return named(self.paths())
+
+    def origins(self) -> dict[str, str]:
+        """Units of the files, and where they are said."""
+        return units_of_files(self)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from mockforge.config import Count, check_different, config
 from mockforge.errors import InputError, nearest
-from mockforge.photometry.photometry import absolute_njy
-from mockforge.photometry.spectra.set import SpectrumSet, fixed_set
-from mockforge.photometry.spectra.spec import Templates
+from mockforge.photometry.luminosity import absolute_njy
+from mockforge.photometry.spectrum_set import SpectrumSet, fixed_set
 from mockforge.units import ZEROPOINT_NJY
 
 SEDS: dict[str, str] = {
@@ -31,6 +32,26 @@ REFERENCE_BAND = "lsst_r"
 a mixture is counted."""
 
 _MAGNITUDE = -20.0
+
+
+SedName = Literal["E", "Sbc", "Scd", "Im"]
+
+
+@config
+class Templates:
+    """Observed galaxies of Coleman, Wu & Weedman 1980 and mixtures of neighbours; they do not evolve."""
+
+    names: tuple[SedName, ...] = ("E", "Sbc", "Scd", "Im")
+    """Templates, neighbours alike."""
+    steps: Count = 4
+    """Steps from one template to the next: 1 for the templates alone, 4 for three mixtures between."""
+
+    def __post_init__(self) -> None:
+        check_different("names", self.names)
+
+    def spectra(self, cosmology: str) -> SpectrumSet:
+        """Return the spectra, in any cosmology: `template_set`."""
+        return template_set(self)
 
 
 @cache

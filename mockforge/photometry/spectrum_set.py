@@ -8,9 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-SUN_ERG_S = 3.826e33
-"""The solar luminosity of Bruzual & Charlot 2003, erg/s."""
-
 
 @dataclass(frozen=True, eq=False)
 class SpectrumSet:

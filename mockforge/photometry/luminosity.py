@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mockforge.photometry.projection import Projection
-from mockforge.photometry.spectra.set import SUN_ERG_S
 
+SUN_ERG_S = 3.826e33
+"""The solar luminosity of Bruzual & Charlot 2003, erg/s."""
 _CM_PER_MPC = 3.0856775814913673e24
 _LIGHT_ANGSTROM_S = 2.99792458e18
 _NJY = 1e32
