@@ -18,6 +18,7 @@ from mockforge.errors import InputError
 from mockforge.files import files_of, located
 from mockforge.galaxies.real.files import FileGalaxies
 from mockforge.galaxies.real.painted import SkyGalaxies
+from mockforge.galaxies.real.spec import GalaxyImages
 from mockforge.galaxies.shapes import Bulge, Companions, Knots
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.spec import Gaussian, Psf, PsfImage
@@ -34,7 +35,7 @@ from mockforge.stages.degrade import Degrade
 from mockforge.stages.image import ImageTiles
 from mockforge.stages.inject import Inject
 from mockforge.stages.observe import Observe, Pairing
-from mockforge.stages.redshift_images import GalaxyImages, RedshiftImages
+from mockforge.stages.redshift_images import RedshiftImages
 from mockforge.stages.scene import SceneTiles
 from mockforge.stages.sersic_sed import SersicSed
 from mockforge.stages.sgan import Sgan

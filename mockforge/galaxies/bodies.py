@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mockforge.galaxies.pair_spec import SersicPairs
 from mockforge.galaxies.redshifts import draw_redshifts
 from mockforge.galaxies.shapes import draw_shapes
 from mockforge.galaxies.stamp_side import holding_radius, side_for
 from mockforge.photometry.cosmology import arcsec_per_kpc, size_factor
 from mockforge.rng import Stream
-
-if TYPE_CHECKING:
-    from mockforge.stages.sersic_sed import SersicSed
 
 _SIDE_DRAWS = 4000
 """Galaxies that the side of stamps is found from."""
@@ -46,7 +43,7 @@ class Sizes:
     kpc_out: np.ndarray
 
 
-def draw_bodies(cfg: SersicSed, count: int, stream: Stream) -> Bodies:
+def draw_bodies(cfg: SersicPairs, count: int, stream: Stream) -> Bodies:
     """Each parameter from a stream of its own, so that changing one leaves the others alone."""
     z_in, z_out = draw_redshifts(
         cfg.z_in, cfg.z_out, cfg.redshift_grid, count, stream.child("redshift").numpy()
@@ -58,7 +55,7 @@ def draw_bodies(cfg: SersicSed, count: int, stream: Stream) -> Bodies:
     return Bodies(z_in=z_in, z_out=z_out, x=middle + shift[0], y=middle + shift[1], **values)
 
 
-def sizes_of(cfg: SersicSed, body: Bodies) -> Sizes:
+def sizes_of(cfg: SersicPairs, body: Bodies) -> Sizes:
     """Physical sizes, and the angles under which they are seen."""
     scale = arcsec_per_kpc(body.z_in, cfg.cosmology)
     unit = {"kpc": scale, "arcsec": 1.0, "pixel": cfg.pixel_scale_arcsec}[cfg.r_e_unit]
@@ -69,7 +66,7 @@ def sizes_of(cfg: SersicSed, body: Bodies) -> Sizes:
 
 
 @lru_cache(maxsize=8)
-def stamp_side(cfg: SersicSed) -> int:
+def stamp_side(cfg: SersicPairs) -> int:
     """Return the side of stamps that `enclose` asks for, from galaxies drawn as the recipe's are.
 
     One for all.

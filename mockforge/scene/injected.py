@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
+from mockforge.config import Varying
 from mockforge.galaxies.population import Galaxies, Population, hst_population
 from mockforge.rng import Stream
 from mockforge.scene.light import galaxy_fluxes, star_fluxes
@@ -20,9 +21,6 @@ from mockforge.scene.populate import galaxies, stars
 from mockforge.sky.layers import Layer, layer_of
 from mockforge.units import ZEROPOINT_NJY
 
-if TYPE_CHECKING:
-    from mockforge.stages.inject import Inject
-
 _POOL = 30_000
 """Galaxies that the injected ones are taken from."""
 _NEAR = 200
@@ -31,8 +29,29 @@ _BYTES = 2**25
 """Stamps painted at a time."""
 
 
+@dataclass(frozen=True)
+class Injection:
+    """Which objects are injected: how many, where and how bright."""
+
+    galaxies_per_arcmin2: Varying
+    stars_per_arcmin2: Varying
+    magnitude: Varying
+    """AB magnitude of the galaxies in `band`."""
+    star_magnitude: Varying
+    band: str | None
+    """Band of the images that the magnitudes are in; None: the mean flux of all."""
+    places: Literal["random", "grid"]
+    temperature_k: tuple[float, float]
+    """Coolest and hottest star."""
+
+
 def draw_objects(
-    rule: Inject, model: SceneModel, bands: Sequence[str], shape: tuple[int, ...], seed: int, stream: Stream
+    rule: Injection,
+    model: SceneModel,
+    bands: Sequence[str],
+    shape: tuple[int, ...],
+    seed: int,
+    stream: Stream,
 ) -> tuple[Objects, np.ndarray]:
     """Galaxies, then stars, on a window of `shape` (y, x); and the magnitudes (N,) that were drawn.
 
@@ -133,7 +152,7 @@ def _magnitudes(flux: np.ndarray, column: int | None) -> np.ndarray:
 
 
 def _stars(
-    model: SceneModel, rule: Inject, column: int | None, magnitude: np.ndarray, x: np.ndarray,
+    model: SceneModel, rule: Injection, column: int | None, magnitude: np.ndarray, x: np.ndarray,
     y: np.ndarray, stream: Stream,
 ) -> Objects:  # fmt: skip
     """Stars of these magnitudes in the band; their temperatures are the stream's, whatever they have."""

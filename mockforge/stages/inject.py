@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.config import Count, Limit, Positive, Varying, config, fixed, uniform
 from mockforge.errors import InputError
+from mockforge.galaxies.population import TABLE
+from mockforge.observe.psf.of_survey import survey_psf
 from mockforge.observe.psf.spec import Gaussian, Psf
-from mockforge.photometry.bands import Band
+from mockforge.photometry.bands import Band, curve
 from mockforge.rng import Stream
+from mockforge.scene.injected import Injection, draw_objects, paint_layers
+from mockforge.scene.injected_truth import Painted, joined, known_sky, painted
 from mockforge.scene.model import RealStamps, SceneModel, Structure
 from mockforge.units import ZEROPOINT_NJY
-
-if TYPE_CHECKING:
-    from mockforge.scene.injected_truth import Painted
 
 STANDS_FOR: dict[str, str] = {
     "u": "lsst_u", "g": "lsst_g", "r": "lsst_r", "i": "lsst_i", "z": "lsst_z", "y": "lsst_y",
@@ -95,8 +97,6 @@ class Inject:
 
     def files_read(self) -> dict[str, Path]:
         """Return the population's table."""
-        from mockforge.galaxies.population import TABLE
-
         return {"hst_population": TABLE}
 
     def caveat(self) -> str:
@@ -112,14 +112,12 @@ class Inject:
 
         InputError where bands, pixel scale or PSF are not known, or images are not in nJy.
         """
-        from mockforge.scene.injected import draw_objects, paint_layers
-        from mockforge.scene.injected_truth import joined, known_sky, painted
-
         if batch.arrays["truth"].shape != batch.arrays["image"].shape:
             raise InputError(
                 f"truth is {batch.arrays['truth'].shape[1:]} and image {batch.arrays['image'].shape[1:]} a"
                 " sample: they should have one grid; inject before what changes the pixels"
             )
+        asked = Injection(**{f.name: getattr(self, f.name) for f in fields(Injection)})
         about = [attributes_of(batch, i) for i in range(len(batch))]
         models = [self.model_for(one) for one in about]
         bands = tuple(batch.attributes["bands"])
@@ -130,7 +128,7 @@ class Inject:
         for i in range(len(batch)):
             own = stream.child(int(batch.draw[i]))
             sky = known_sky(batch, i)
-            objects, magnitude = draw_objects(self, models[i], bands, sky.truth.shape[1:], stream.seed, own)
+            objects, magnitude = draw_objects(asked, models[i], bands, sky.truth.shape[1:], stream.seed, own)
             layers = paint_layers(models[i], objects, sky.truth.shape[1:])
             made.append(painted(bands, sky, objects, magnitude, layers, isophote, self.overlap, batch.margin))
             if self.real is not None:
@@ -174,8 +172,6 @@ class Inject:
 
     def curves_of(self, bands: Sequence[str]) -> tuple[Band, ...]:
         """Return the curve of each band of the images. InputError where one has none, or two the same."""
-        from mockforge.photometry.bands import curve
-
         given = self.curves or {}
         unused = [name for name in given if name not in bands]
         if unused:
@@ -196,8 +192,6 @@ class Inject:
         return out  # type: ignore[return-value]
 
     def _psf(self, bands: Sequence[str], fwhm: Sequence[float] | None) -> Psf:
-        from mockforge.observe.psf.of_survey import survey_psf
-
         if self.psf is not None:  # a survey is asked for the images' bands, not their curves
             return self.psf if self.psf.survey is None else survey_psf(self.psf.survey, bands)
         if fwhm is None or len(fwhm) != len(bands) or not all(f > 0 for f in fwhm):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.errors import InputError, nearest
 from mockforge.galaxies.real.cutouts import Galaxies
+from mockforge.galaxies.real.spec import ImagePairs
+from mockforge.galaxies.real.spectra import Redshifted
+from mockforge.photometry.fluxes import spectrum_set
 from mockforge.rng import Stream
-
-if TYPE_CHECKING:
-    from mockforge.stages.redshift_images import RedshiftImages
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,12 @@ class Drawn:
     y: np.ndarray
 
 
-def draw(cfg: RedshiftImages, galaxies: Galaxies, batch: Batch, stream: Stream) -> Drawn:
+def draw(cfg: ImagePairs, galaxies: Galaxies, batch: Batch, stream: Stream) -> Drawn:
     """Galaxy, redshifts, spectrum, orientation and place of every pair of the batch.
 
     Each parameter from a stream of its own, so that changing one leaves the others alone.
     InputError where the spectrum is unknown or redshifts cannot be paired.
     """
-    from mockforge.photometry.fluxes import spectrum_set
-
     n = len(batch)
     names = spectrum_set(cfg.spectra, cfg.cosmology).names
     if cfg.spectrum is not None and cfg.spectrum not in names:
@@ -70,6 +67,28 @@ def draw(cfg: RedshiftImages, galaxies: Galaxies, batch: Batch, stream: Stream) 
     )
 
 
+def redshifted(cfg: ImagePairs, galaxies: Galaxies, drawn: Drawn) -> Redshifted:
+    """Return what is asked of the spectra of the galaxies drawn."""
+    switches = (cfg.angular_size, cfg.dimming, cfg.band_shift)
+    return Redshifted(
+        z_in=drawn.z_in,
+        z_out=drawn.z_out,
+        bands=cfg.bands,
+        present=galaxies.bands,
+        photometry=galaxies.photometry,
+        spectra=cfg.spectra,
+        cosmology=cfg.cosmology,
+        igm=cfg.igm,
+        evolving=cfg.population == "evolving",
+        switches=switches,
+        size_evolution=cfg.size_evolution,
+        luminosity_evolution=cfg.luminosity_evolution,
+        magnitude_band=cfg.magnitude_band,
+        fit=cfg.fit,
+        free=cfg.spectrum is None,
+    )
+
+
 def shared_out(
     count: int, splits: Mapping[str, float], split: str, seed: int, ordered: bool = False
 ) -> np.ndarray:
@@ -95,7 +114,7 @@ def shared_out(
     return order[edges[i] : edges[i + 1]]
 
 
-def _usable(cfg: RedshiftImages, galaxies: Galaxies) -> np.ndarray:
+def _usable(cfg: ImagePairs, galaxies: Galaxies) -> np.ndarray:
     """Return the galaxies that can have a z_out above their own redshift."""
     kind, values = cfg.z_out.kind, cfg.z_out.values
     highest = np.inf
@@ -113,7 +132,7 @@ def _usable(cfg: RedshiftImages, galaxies: Galaxies) -> np.ndarray:
 
 
 def _redshifts(
-    cfg: RedshiftImages, galaxies: Galaxies, own: np.ndarray, n: int, stream: Stream
+    cfg: ImagePairs, galaxies: Galaxies, own: np.ndarray, n: int, stream: Stream
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Galaxies of a split with z_in and z_out > z_in; pairs that do not fit are drawn again."""
     rng = stream.numpy()

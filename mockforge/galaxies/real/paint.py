@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.errors import InputError
+from mockforge.galaxies.notices import age_columns
 from mockforge.galaxies.real.cutouts import Cutout, Galaxies, on_wider_sky
 from mockforge.galaxies.real.draw import Drawn
 from mockforge.galaxies.real.moved import (
@@ -23,17 +25,21 @@ from mockforge.galaxies.real.moved import (
     moved,
     one_psf,
 )
-from mockforge.galaxies.real.spectra import Fitted
+from mockforge.galaxies.real.spec import ImagePairs
+from mockforge.galaxies.real.spectra import Fitted, pivot
+from mockforge.galaxies.table import scale_columns, spectrum_columns
 from mockforge.observe.psf.image import psf_pixels
 from mockforge.observe.psf.models import Model, Rings, gaussian, image
 from mockforge.observe.psf.per_band import models
 from mockforge.observe.psf.spec import Psf
 from mockforge.observe.psf.transfer import transfer
+from mockforge.photometry.fluxes import spectrum_set
+from mockforge.photometry.kcorrect import neighbours
 from mockforge.rng import Stream
+from mockforge.units import ZEROPOINT_NJY
 
-if TYPE_CHECKING:
-    from mockforge.stages.redshift_images import RedshiftImages
-
+_SHARP = 3.0
+"""A frequency amplified by more than this tells that the target's PSF is the sharper one."""
 _COARSE = 2.0
 """Most that a source's PSF may be broader than the one it is to have. Up to there its noise is amplified,
 which is warned of."""
@@ -59,7 +65,7 @@ class Optics:
     """Of the images that a wanted band is made of, arcsec, pixel not included."""
 
     @classmethod
-    def of(cls, cfg: RedshiftImages, galaxies: Galaxies, own: Psf | None) -> Optics:
+    def of(cls, cfg: ImagePairs, galaxies: Galaxies, own: Psf | None) -> Optics:
         """Return the PSFs that a configuration asks for.
 
         InputError as `mockforge.observe.psf.transfer.transfer`.
@@ -73,7 +79,7 @@ class Optics:
         scale = galaxies.pixel_scale_arcsec
         return cls(galaxies.bands, scale, own, near, far, fwhm, _fwhm(cfg, cfg.psf_out), seen)
 
-    def check(self, cfg: RedshiftImages, size: np.ndarray) -> None:
+    def check(self, cfg: ImagePairs, size: np.ndarray) -> None:
         """InputError where the images are too coarse for what is requested of them.
 
         `size` (N,) is the factor on angular sizes at the target. Images whose PSF, with their pixel, is
@@ -103,7 +109,7 @@ class Optics:
 
 
 def painted(
-    cfg: RedshiftImages,
+    cfg: ImagePairs,
     optics: Optics,
     drawn: Drawn,
     cutouts: list[Cutout],
@@ -131,7 +137,7 @@ def painted(
     return near, far
 
 
-def _margin(cutout: Cutout, cfg: RedshiftImages, scale: float, size: float) -> int:
+def _margin(cutout: Cutout, cfg: ImagePairs, scale: float, size: float) -> int:
     """Pixels of sky that a cutout lacks on a side, at the smaller angular size, for its stamp to be full."""
     half = (cfg.stamp / 2 + 2 + cfg.jitter) * cfg.pixel_scale_arcsec / (size * scale)
     (x, y), (h, w) = cutout.centre, cutout.mask.shape
@@ -139,14 +145,10 @@ def _margin(cutout: Cutout, cfg: RedshiftImages, scale: float, size: float) -> i
 
 
 def galaxy_table(
-    cfg: RedshiftImages, batch: Batch, drawn: Drawn, cutouts: list[Cutout], light: Fitted,
+    cfg: ImagePairs, batch: Batch, drawn: Drawn, cutouts: list[Cutout], light: Fitted,
     near: list[Moved], far: list[Moved],
 ) -> dict[str, Any]:  # fmt: skip
     """Return the table `galaxy`: a row a pair."""
-    from mockforge.galaxies.notices import age_columns
-    from mockforge.galaxies.table import scale_columns, spectrum_columns
-    from mockforge.photometry.fluxes import spectrum_set
-
     main = light.share.argmax(axis=1)
     table: dict[str, Any] = {
         "sample": batch.sample,
@@ -179,11 +181,41 @@ def galaxy_table(
     return table
 
 
-def _ends(cfg: RedshiftImages, psf: Psf) -> list[Effective]:
+def filled(
+    cfg: ImagePairs, batch: Batch, optics: Optics, drawn: Drawn, near: list[Moved], far: list[Moved]
+) -> Batch:
+    """Return the batch with its images and what is true of all of them."""
+    sharpened = np.array([m.sharpened for m in far])
+    if (sharpened > _SHARP).any():
+        warnings.warn(
+            "redshift_images: psf_out is sharper than the PSF of some galaxies at their new angular size;"
+            " their noise is amplified (columns psf_sharpened_out_<band> of the galaxy table): choose a"
+            " broader psf_out",
+            stacklevel=2,
+        )
+    seen, moved = (np.stack([m.image for m in found]).astype(np.float32) for found in (near, far))
+    return batch.with_arrays(
+        input=seen,
+        target=moved,
+        input_psf=seen,
+        target_psf=moved,
+        z_in=drawn.z_in.astype(np.float32),
+        z_out=drawn.z_out.astype(np.float32),
+    ).with_attributes(
+        bands=cfg.bands,
+        pixel_scale_arcsec=cfg.pixel_scale_arcsec,
+        unit="nJy",
+        zeropoint_ab=ZEROPOINT_NJY,
+        psf_fwhm_in_arcsec=optics.fwhm_in,
+        psf_fwhm_out_arcsec=optics.fwhm_out,
+    )
+
+
+def _ends(cfg: ImagePairs, psf: Psf) -> list[Effective]:
     return [effective(m, cfg.pixel_scale_arcsec) for m in models(psf, cfg.bands)]
 
 
-def _fwhm(cfg: RedshiftImages, psf: Psf) -> tuple[float, ...]:
+def _fwhm(cfg: ImagePairs, psf: Psf) -> tuple[float, ...]:
     shape = (cfg.stamp, cfg.stamp)
     return tuple(float(f) for f in transfer(psf, cfg.bands, cfg.pixel_scale_arcsec, shape).fwhm_arcsec)
 
@@ -213,7 +245,4 @@ def _shared(psf: Psf, bands: tuple[str, ...]) -> list[Model]:
 
 
 def _shares(wanted: tuple[str, ...], present: tuple[str, ...]) -> np.ndarray:
-    from mockforge.galaxies.real.spectra import pivot
-    from mockforge.photometry.kcorrect import neighbours
-
     return neighbours(np.array([pivot(b) for b in wanted]), np.array([pivot(b) for b in present]))
