@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mockforge.photometry.populations.composite import Populations
+from mockforge.photometry.populations.composite import Populations, population_age, universe_age
 from mockforge.photometry.populations.sfh import Burst
 from mockforge.photometry.spectra.spec import Spectra
 
@@ -62,8 +62,6 @@ def age_columns(
     spectra: Spectra, row: np.ndarray, z_stars: np.ndarray, z_out: np.ndarray, cosmology: str
 ) -> dict[str, np.ndarray]:
     """Ages (N,) of the oldest stars of populations as they are at `z_stars`, and of the Universe at z_out."""
-    from mockforge.photometry.populations.composite import population_age, universe_age
-
     chosen = spectra.chosen
     if not isinstance(chosen, Populations):
         return {}

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mockforge.galaxies.shapes import Shapes
 from mockforge.photometry.cosmology import arcsec_per_kpc
+from mockforge.photometry.epochs import Light
+from mockforge.photometry.fluxes import spectrum_set
 from mockforge.photometry.spectra.spec import Spectra
-
-if TYPE_CHECKING:
-    from mockforge.photometry.epochs import Light
 
 
 def spectrum_columns(prefix: str, spectra: Spectra, row: np.ndarray, cosmology: str) -> dict[str, np.ndarray]:
     """Name, number and parameters of the spectra chosen, (N,) each."""
-    from mockforge.photometry.fluxes import spectrum_set
-
     found = spectrum_set(spectra, cosmology)
     return {
         f"{prefix}sed": row.astype(np.int32),

@@ -11,6 +11,7 @@ import numpy as np
 from mockforge.config import Count, Limit, config
 from mockforge.errors import InputError
 from mockforge.photometry.bands import Band
+from mockforge.photometry.fluxes import sed_fluxes, spectrum_set
 from mockforge.photometry.spectra.spec import Spectra
 
 if TYPE_CHECKING:
@@ -61,8 +62,6 @@ def mixing(colours: Colours, own: Sequence[str], count: int) -> Mixing:
 
 @lru_cache(maxsize=16)
 def _mixing(colours: Colours, own: tuple[str, ...]) -> Mixing:
-    from mockforge.photometry.fluxes import sed_fluxes, spectrum_set
-
     kinds = len(spectrum_set(colours.spectra).names)
     steps = np.expm1(np.linspace(np.log1p(0.05), np.log1p(colours.z_max), colours.steps))
     z, spectrum = np.repeat(steps, kinds), np.tile(np.arange(kinds), colours.steps)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from mockforge.photometry.cosmology import flux_factor, luminosity_distance
+from mockforge.photometry.fluxes import absolute_fluxes, sed_fluxes
 from mockforge.photometry.igm import Igm
 from mockforge.photometry.spectra.spec import Spectra
 from mockforge.units import ZEROPOINT_NJY
@@ -106,8 +107,6 @@ def _rest(
     spectra: tuple[Spectra, ...], spectrum: np.ndarray, band: str, age: np.ndarray, epochs: Epochs
 ) -> np.ndarray:
     """Flux (N, K) at 10 pc in the rest frame, unscaled."""
-    from mockforge.photometry.fluxes import absolute_fluxes
-
     parts = [
         absolute_fluxes(s, band, age, spectrum[:, k], cosmology=epochs.cosmology)
         for k, s in enumerate(spectra)
@@ -120,8 +119,6 @@ def _seen(
     z: np.ndarray, scale: np.ndarray, epochs: Epochs,
 ) -> np.ndarray:  # fmt: skip
     """Flux (N, C, K) in nJy of the parts, of the population at redshift `age`, seen at `z`."""
-    from mockforge.photometry.fluxes import sed_fluxes
-
     parts = [
         sed_fluxes(s, bands, age, z, spectrum[:, k], cosmology=epochs.cosmology, igm=epochs.igm)
         for k, s in enumerate(spectra)

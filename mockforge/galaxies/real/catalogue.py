@@ -10,6 +10,7 @@ import numpy as np
 
 from mockforge.config import config
 from mockforge.errors import InputError, nearest
+from mockforge.field.fits.check import quiet
 from mockforge.photometry.bands import Band
 from mockforge.units import ZEROPOINT_NJY
 
@@ -30,8 +31,6 @@ class Photometry:
 def read_table(path: Path) -> Any:
     """Return a table as astropy reads it, its format told by its name. InputError where it cannot be read."""
     from astropy.table import Table
-
-    from mockforge.field.fits.check import quiet
 
     if not path.is_file():
         raise InputError(f"{path}: no such catalogue")

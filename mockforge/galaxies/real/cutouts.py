@@ -11,7 +11,9 @@ import numpy as np
 from mockforge.config import Index, config
 from mockforge.errors import InputError
 from mockforge.field.robust import SIGMA_PER_MAD, sigma_about
+from mockforge.label.detect import detect
 from mockforge.label.rule import DetectionRule
+from mockforge.observe.measure import noise_autocorrelation, noise_kernel
 from mockforge.rng import Stream
 
 _LEAST_SKY = 0.05
@@ -98,8 +100,6 @@ def cleaned(cutout: Cutout, rule: Cleaning, pixel_scale_arcsec: float) -> Cutout
         return replace(cutout, image=mirrored(image, bad, cutout.centre))
     from skimage.segmentation import expand_labels
 
-    from mockforge.label.detect import detect
-
     try:
         found = detect(image, rule.detect, mask=bad, pixel_scale_arcsec=pixel_scale_arcsec)
     except InputError as error:
@@ -146,7 +146,6 @@ def on_wider_sky(cutout: Cutout, margin: int, stream: Stream) -> Cutout:
     """
     if margin <= 0:
         return cutout
-    from mockforge.observe.measure import noise_autocorrelation, noise_kernel
 
     h, w = cutout.mask.shape
     edge = np.ones((h, w), dtype=bool)

@@ -178,8 +178,6 @@ def _files_named(rule: FileGalaxies, stamp: Stamp) -> dict[str, Path]:
 
 @lru_cache(maxsize=8)
 def _cached_field(files: tuple[str, ...], stamps: tuple[Any, ...], how: tuple[Any, ...]) -> Field:
-    from mockforge.field.field import Field
-
     bands, extensions, zeropoint, scale = how
     return Field.read(
         files,

@@ -15,6 +15,7 @@ from mockforge.files import Stamp, stamp
 from mockforge.galaxies.real.catalogue import text
 from mockforge.galaxies.real.clean import Clean, cut_out, ellipse
 from mockforge.galaxies.real.realgalaxy import RealCatalogue
+from mockforge.photometry.cache import cached_array
 from mockforge.units import ZEROPOINT_NJY
 
 if TYPE_CHECKING:
@@ -53,8 +54,6 @@ class Library:
     """
 
     def __init__(self, rule: RealStamps) -> None:
-        from mockforge.photometry.cache import cached_array
-
         self.rule, self.catalogue = rule, RealCatalogue(rule)
         self.pixel_scale_arcsec, self.band = self.catalogue.pixel_scale_arcsec, self.catalogue.bands[0]
         table = cached_array(self._key(), self._measured)

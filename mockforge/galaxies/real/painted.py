@@ -10,10 +10,12 @@ import numpy as np
 from mockforge.config import Count, Index, Limit, NonNegative, Varying, config, uniform
 from mockforge.errors import InputError
 from mockforge.galaxies.real.cutouts import Cutout, mirrored
+from mockforge.label.detect import detect
 from mockforge.label.rule import DetectionRule
 from mockforge.observe.measure import stars
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.photometry.bands import Band
+from mockforge.train.model_files import model_files
 
 
 @config
@@ -64,8 +66,6 @@ class SkyGalaxies:
 
     def files_read(self) -> dict[str, Path]:
         """Return the model's."""
-        from mockforge.train.model_files import model_files
-
         return model_files(self.model)
 
 
@@ -79,7 +79,6 @@ class SkyCatalogue:
     def __init__(self, rule: SkyGalaxies) -> None:
         from skimage.segmentation import expand_labels
 
-        from mockforge.label.detect import detect
         from mockforge.sgan.paint.sky import Sky
 
         sky = Sky(rule.model, seed=rule.seed)

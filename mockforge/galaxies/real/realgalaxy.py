@@ -12,6 +12,7 @@ import numpy as np
 
 from mockforge.config import config
 from mockforge.errors import InputError
+from mockforge.field.fits.check import opened
 from mockforge.files import Stamp, named, stamp
 from mockforge.galaxies.real.catalogue import (
     NEAREST,
@@ -162,7 +163,6 @@ class RealCatalogue:
         if place.offset is not None:
             flat = np.fromfile(path, dtype=place.dtype, count=math.prod(place.shape), offset=place.offset)
             return flat.reshape(place.shape).astype(np.float64)
-        from mockforge.field.fits.check import opened
 
         with opened(path) as units:
             return np.array(units[extension].data, dtype=np.float64)
@@ -195,8 +195,6 @@ class _Place:
 @lru_cache(maxsize=256)
 def _places(path: Path, stamp: Stamp) -> tuple[_Place | None, ...]:
     """Of every extension: headers of a file of a thousand stamps are read once, not for each stamp."""
-    from mockforge.field.fits.check import opened
-
     plain = path.suffix not in (".gz", ".bz2")
     found: list[_Place | None] = []
     with opened(path) as units:

@@ -11,8 +11,10 @@ import numpy as np
 from mockforge.config import Positive, config
 from mockforge.galaxies.real.cutouts import Cutout
 from mockforge.galaxies.real.moved import Spectrum
+from mockforge.photometry.bands import curve
 from mockforge.photometry.cosmology import flux_factor, luminosity_distance, size_factor
 from mockforge.photometry.epochs import TEN_PARSEC_MPC
+from mockforge.photometry.fluxes import absolute_fluxes, sed_fluxes, spectrum_set
 from mockforge.photometry.igm import Igm
 from mockforge.photometry.kcorrect import neighbours, sed_weights
 from mockforge.photometry.spectra.spec import Spectra
@@ -82,8 +84,6 @@ def fitted(asked: Redshifted, cutouts: Sequence[Cutout], given: np.ndarray) -> F
     A galaxy is fitted on the flux of its own pixels in the images' bands and its photometry,
     where these are two bands or more. InputError as `mockforge.photometry.fluxes.sed_fluxes`.
     """
-    from mockforge.photometry.fluxes import absolute_fluxes
-
     z_in, z_out = asked.z_in, asked.z_out
     angular, dimming, shift = asked.switches
     seen, age = (z_out if shift else z_in), (z_out if asked.evolving else z_in)
@@ -125,16 +125,12 @@ def fitted(asked: Redshifted, cutouts: Sequence[Cutout], given: np.ndarray) -> F
 
 def _each(asked: Redshifted, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every redshift with every spectrum: (N M,) both."""
-    from mockforge.photometry.fluxes import spectrum_set
-
     count = len(spectrum_set(asked.spectra, asked.cosmology).names)
     return np.repeat(z, count), np.tile(np.arange(count), len(z))
 
 
 def _fluxes(asked: Redshifted, bands: tuple[str, ...], age: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """(N, C, M) nJy of every spectrum, of the population at `age`, seen at `seen`."""
-    from mockforge.photometry.fluxes import sed_fluxes
-
     ages, spectrum = _each(asked, age)
     found = sed_fluxes(
         asked.spectra, bands, ages, _each(asked, seen)[0], spectrum, cosmology=asked.cosmology, igm=asked.igm
@@ -192,8 +188,6 @@ def _k(
 
 def pivot(band: str) -> float:
     """Pivot wavelength of a band in Angstrom."""
-    from mockforge.photometry.bands import curve
-
     wave, throughput = curve(band)
     middle, step = 0.5 * (wave[1:] + wave[:-1]), np.diff(wave)
     seen = 0.5 * (throughput[1:] + throughput[:-1]) * step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,16 +13,17 @@ from mockforge.batch import Batch
 from mockforge.config import fixed
 from mockforge.errors import InputError
 from mockforge.observe.band_matching import matched_bands
+from mockforge.observe.degrade.degrader import Degrader, Grid, coarse_grid, psf_pixels, scaled
 from mockforge.observe.degrade.spec import Degradation, Sweep
-from mockforge.observe.psf.spec import Psf
+from mockforge.observe.noise.depth import with_pixel
+from mockforge.observe.noise.existing import OwnNoise, own_noise
+from mockforge.observe.psf.models import Model, Rings
+from mockforge.observe.psf.per_band import models
+from mockforge.observe.psf.spec import Gaussian, Psf
+from mockforge.observe.surveys.read import survey
+from mockforge.observe.surveys.spec import Survey
+from mockforge.photometry.colours import Mixing, mixing
 from mockforge.rng import Stream
-
-if TYPE_CHECKING:
-    from mockforge.observe.degrade.degrader import Grid
-    from mockforge.observe.noise.existing import OwnNoise
-    from mockforge.observe.psf.models import Model
-    from mockforge.observe.surveys.spec import Survey
-    from mockforge.photometry.colours import Mixing
 
 AMPLIFIED = 3.0
 """A frequency raised by more is worth a warning."""
@@ -68,11 +69,6 @@ def about_of(cfg: Degradation, batch: Batch) -> About:
 
     InputError where the batch does not say its bands or its pixel scale, or the target lacks a band.
     """
-    from mockforge.observe.degrade.degrader import coarse_grid
-    from mockforge.observe.psf.per_band import models
-    from mockforge.observe.surveys.read import survey
-    from mockforge.photometry.colours import mixing
-
     known, chosen = batch.attributes, survey(cfg.to)
     fine_bands, fine = known.get("bands"), known.get("pixel_scale_arcsec")
     if fine is None or fine_bands is None:
@@ -112,8 +108,6 @@ def target_bands(
 
 def own_psf(known: Mapping[str, Any]) -> Psf:
     """Return the PSF a source says its images have: in full, or as a Gaussian of its width."""
-    from mockforge.observe.psf.spec import Gaussian
-
     if known.get("psf"):
         from pydantic import TypeAdapter
 
@@ -121,7 +115,6 @@ def own_psf(known: Mapping[str, Any]) -> Psf:
     fwhm = known.get("psf_fwhm_arcsec")
     if fwhm is None or min(fwhm) <= 0:
         raise InputError("degrade: the PSF of the images is not known; give it as `psf`")
-    from mockforge.observe.noise.depth import with_pixel
 
     scale = float(known["pixel_scale_arcsec"])
     return Psf(gaussian=Gaussian(fwhm_arcsec=tuple(with_pixel(float(f), scale, -1) for f in fwhm)))
@@ -154,9 +147,6 @@ class Seen:
 
 def optics(cfg: Degradation, batch: Batch, about: About, drawn: Drawn) -> Seen:
     """Return the input through the target's PSF and pixels; a warning where the target is the sharper one."""
-    from mockforge.observe.degrade.degrader import coarse_grid
-    from mockforge.observe.noise.existing import own_noise
-
     flux, m = batch.arrays[cfg.input], batch.margin
     inner = (flux.shape[-2] - 2 * m, flux.shape[-1] - 2 * m)
     settings = list(zip(drawn.fwhm_factor, drawn.scale, drawn.phase_x, drawn.phase_y, strict=True))
@@ -193,8 +183,6 @@ class _Telescope:
     def __init__(
         self, cfg: Degradation, about: About, shape: tuple[int, int], grid: Grid, factor: float
     ) -> None:
-        from mockforge.observe.degrade.degrader import Degrader, scaled
-
         wanted = [scaled(model, factor) for model in about.wanted]
         how = {"mirrored": cfg.edge == "mirror"}
         self._matrix = None if about.mixing is None else about.mixing.matrix
@@ -250,24 +238,18 @@ def undersampled(to: str, aliased: float, scale: float) -> str:
 
 def psf_stamps(models: Sequence[tuple[Model, float]], scale: float, count: int) -> np.ndarray:
     """PSFs with their pixel, on stamps that hold 98% of the widest, the same for every sample."""
-    from mockforge.observe.degrade.degrader import psf_pixels, scaled
-
     side = _side([m for m, _ in models], scale)
     one = np.stack([psf_pixels(scaled(model, factor), scale, side) for model, factor in models])
     return np.broadcast_to(one, (count, *one.shape)).copy()
 
 
 def _side(models: Sequence[Model], scale: float) -> int:
-    from mockforge.observe.psf.models import Rings
-
     reach = max(rings.reach(0.02, 12 * rings.fwhm()) for rings in map(Rings.of, models))
     return 2 * max(3, int(np.ceil(reach / scale)) + 1) + 1
 
 
 def psfs_out(about: About, drawn: Drawn, count: int) -> dict[str, np.ndarray]:
     """Return `psf_out`, float32 (count, C, y, x): the PSF of each sample in its coarse pixels."""
-    from mockforge.observe.degrade.degrader import psf_pixels, scaled
-
     side = _side(about.wanted, about.scale)
     out = np.empty((count, len(about.wanted), side, side), dtype=np.float32)
     pairs = list(zip(drawn.fwhm_factor, drawn.scale, strict=True))
@@ -279,6 +261,4 @@ def psfs_out(about: About, drawn: Drawn, count: int) -> dict[str, np.ndarray]:
 
 def fwhm_of(model: Model) -> float:
     """Return the FWHM of a PSF in arcsec."""
-    from mockforge.observe.psf.models import Rings
-
     return float(Rings.of(model).fwhm())

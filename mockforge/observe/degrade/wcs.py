@@ -7,11 +7,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from mockforge.batch import Batch
 from mockforge.errors import InputError
+from mockforge.field.field import Field
 from mockforge.field.fits.bands import find_planes
 from mockforge.field.fits.check import opened
 from mockforge.field.fits.wcs import pixels_of_sky, read_wcs, sky_of_pixels
@@ -32,11 +34,7 @@ from mockforge.observe.degrade.optics import (
 from mockforge.observe.degrade.spec import Degradation
 from mockforge.observe.noise.existing import own_noise
 from mockforge.observe.psf.models import Model
-
-if TYPE_CHECKING:
-    from mockforge.batch import Batch
-    from mockforge.field.field import Field
-    from mockforge.rng import Stream
+from mockforge.rng import Stream
 
 
 @dataclass(frozen=True)
