@@ -79,9 +79,10 @@ def run_training(
         if leads():
             check_run(recipe, out, resume)  # another run may have begun and ended here meanwhile
             record_run(recipe, out, recipe_text)
-            facts = (f"{fact}: {text}" for fact, text in getattr(task, "origin", {}).items())
-            for line in (*facts, *left_out()) if told is not None else ():
-                told(line)
+            if told is not None:
+                facts = (f"{fact}: {text}" for fact, text in getattr(task, "origin", {}).items())
+                for line in (*facts, *left_out()):
+                    told(line)
         fit(task, recipe.train, recipe.seed, out, resume=resume, report=report)
     return out / f"{recipe.name}.json"
 

@@ -60,7 +60,8 @@ def _frame(wcs: Any) -> Any:
     from astropy.wcs.utils import wcs_to_celestial_frame
 
     frame: Any = wcs_to_celestial_frame(wcs)
-    j2000 = isinstance(frame, FK5) and abs(frame.equinox.jyear - 2000.0) < 1e-6
+    equinox: Any = getattr(frame, "equinox", None)
+    j2000 = isinstance(frame, FK5) and abs(equinox.jyear - 2000.0) < 1e-6
     return None if j2000 or isinstance(frame, ICRS) else frame
 
 
