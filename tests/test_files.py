@@ -18,6 +18,7 @@ from mockforge.errors import InputError
 from mockforge.files import files_of, located
 from mockforge.galaxies.real.files import FileGalaxies
 from mockforge.galaxies.real.painted import SkyGalaxies
+from mockforge.galaxies.real.rule import RealStamps
 from mockforge.galaxies.real.spec import GalaxyImages
 from mockforge.galaxies.shapes import Bulge, Companions, Knots
 from mockforge.observe.noise.spec import Noise
@@ -29,7 +30,6 @@ from mockforge.photometry.populations.composite import Populations
 from mockforge.photometry.spectra.files import SpectrumFiles
 from mockforge.photometry.spectra.spec import Spectra
 from mockforge.registry import STAGES, TRAININGS
-from mockforge.scene.model import RealStamps
 from mockforge.sgan.learn.training import TrainingField, TrainSgan
 from mockforge.stages.degrade import Degrade
 from mockforge.stages.image import ImageTiles

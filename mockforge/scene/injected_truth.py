@@ -15,7 +15,7 @@ from mockforge.sky.layers import Layer
 from mockforge.sky.truth import truth_of
 
 if TYPE_CHECKING:
-    from mockforge.scene.model import RealStamps
+    from mockforge.galaxies.real.rule import RealStamps
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from mockforge.batch import Batch
 from mockforge.config import Count, Limit, Positive, Varying, config, fixed, uniform
 from mockforge.errors import InputError
 from mockforge.galaxies.population import TABLE
+from mockforge.galaxies.real.rule import RealStamps
 from mockforge.observe.psf.of_survey import survey_psf
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.photometry.bands import Band, curve
 from mockforge.rng import Stream
 from mockforge.scene.injected import Injection, draw_objects, paint_layers
 from mockforge.scene.injected_truth import Painted, joined, known_sky, painted
-from mockforge.scene.model import RealStamps, SceneModel, Structure
+from mockforge.scene.model import SceneModel, Structure
 from mockforge.units import ZEROPOINT_NJY
 
 STANDS_FOR: dict[str, str] = {

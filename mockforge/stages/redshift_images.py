@@ -17,12 +17,12 @@ from mockforge.galaxies.real.cutouts import Cutout, Galaxies, turned_cutout
 from mockforge.galaxies.real.draw import draw, redshifted
 from mockforge.galaxies.real.files import FileCatalogue
 from mockforge.galaxies.real.paint import Optics, filled, galaxy_table, painted
-from mockforge.galaxies.real.painted import SkyCatalogue
 from mockforge.galaxies.real.realgalaxy import RealCatalogue
 from mockforge.galaxies.real.spec import GalaxyImages, ImagePairs
 from mockforge.galaxies.real.spectra import fitted
 from mockforge.observe.psf.spec import Psf
 from mockforge.rng import Stream
+from mockforge.sgan.galaxies import SkyCatalogue
 
 _KEPT = 512
 """Cleaned cutouts kept in a process."""

@@ -17,9 +17,10 @@ import torch
 
 from mockforge.batch import Batch, concatenate
 from mockforge.config import fixed, uniform
+from mockforge.galaxies.real.rule import RealStamps
 from mockforge.label.completeness import detected_by
 from mockforge.rng import Stream
-from mockforge.scene.model import RealStamps, Structure
+from mockforge.scene.model import Structure
 from mockforge.stages.detect import Detect
 from mockforge.stages.inject import Inject
 from mockforge.stages.match import Match

@@ -14,9 +14,10 @@ from mockforge.errors import InputError
 from mockforge.galaxies.population import Galaxies
 from mockforge.galaxies.real.clean import cut_out
 from mockforge.galaxies.real.library import files_of, library
+from mockforge.galaxies.real.rule import RealStamps
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.rng import Stream
-from mockforge.scene.model import RealStamps, SceneModel
+from mockforge.scene.model import SceneModel
 from mockforge.scene.paint import paint
 from mockforge.scene.populate import galaxies
 from mockforge.scene.scene import Scene

@@ -10,13 +10,14 @@ from mockforge.batch import Batch
 from mockforge.config import fixed, uniform
 from mockforge.errors import InputError
 from mockforge.galaxies.population import hst_population
+from mockforge.galaxies.real.rule import RealStamps
 from mockforge.label.completeness import section
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.spec import Moffat, Psf
 from mockforge.rng import Stream
 from mockforge.scene.injected import _magnitudes, _pool, lattice
 from mockforge.scene.light import galaxy_fluxes
-from mockforge.scene.model import RealStamps, Structure
+from mockforge.scene.model import Structure
 from mockforge.stages.detect import Detect
 from mockforge.stages.inject import Inject
 from mockforge.stages.match import Match, light_shared

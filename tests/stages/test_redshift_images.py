@@ -13,13 +13,14 @@ from mockforge.errors import InputError
 from mockforge.galaxies.real.cutouts import Cleaning, Cutout, cleaned, mirrored, on_wider_sky, turned
 from mockforge.galaxies.real.draw import shared_out
 from mockforge.galaxies.real.moved import effective
-from mockforge.galaxies.real.painted import SkyCatalogue, SkyGalaxies
+from mockforge.galaxies.real.painted import SkyGalaxies
 from mockforge.observe.psf.models import image as image_model
 from mockforge.photometry.cosmology import flux_factor, size_factor
 from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.photometry.spectra.spec import Spectra
 from mockforge.photometry.spectra.templates import Templates
 from mockforge.rng import Stream
+from mockforge.sgan.galaxies import SkyCatalogue
 from mockforge.stages.redshift_images import RedshiftImages, catalogue
 from tests.builders.batches import samples
 from tests.builders.galaxy_files import PSF, drawn, galaxy, small, write_files, write_real

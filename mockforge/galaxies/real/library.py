@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,11 +14,9 @@ from mockforge.files import Stamp, stamp
 from mockforge.galaxies.real.catalogue import text
 from mockforge.galaxies.real.clean import Clean, cut_out, ellipse
 from mockforge.galaxies.real.realgalaxy import RealCatalogue
+from mockforge.galaxies.real.rule import RealStamps
 from mockforge.photometry.cache import cached_array
 from mockforge.units import ZEROPOINT_NJY
-
-if TYPE_CHECKING:
-    from mockforge.scene.model import RealStamps
 
 _LOOK = (1.0, 0.3, 0.2)
 """Differences in magnitude, ln r_e and axis ratio that count the same."""
