@@ -68,7 +68,7 @@ def draw(cfg: ImagePairs, galaxies: Galaxies, batch: Batch, stream: Stream) -> D
 
 
 def redshifted(cfg: ImagePairs, galaxies: Galaxies, drawn: Drawn) -> Redshifted:
-    """Return what is asked of the spectra of the galaxies drawn."""
+    """Return what is requested of the spectra of the galaxies drawn."""
     switches = (cfg.angular_size, cfg.dimming, cfg.band_shift)
     return Redshifted(
         z_in=drawn.z_in,

@@ -26,7 +26,7 @@ def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
     psf : Psf
         What the PSF is.
     bands : sequence of str
-        Bands of the image, which an Airy pattern, a survey and PSF images are asked for.
+        Bands of the image, which an Airy pattern, a survey and PSF images need.
 
     Returns
     -------

@@ -73,7 +73,7 @@ def survey_of(name: str, model: SganModel, asked: str, band: str) -> tuple[Surve
             return chosen, found[0]
     raise InputError(
         f"{name}: {chosen.title} has no band like {band} of {model.name}; it has {', '.join(chosen.bands)}."
-        f" say which one to use, such as {band}={asked}:{next(iter(chosen.bands))}, or give numbers"
+        f" Say which one to use, such as {band}={asked}:{next(iter(chosen.bands))}, or give numbers"
     )
 
 
