@@ -288,6 +288,14 @@ def given_of(choice: Any) -> list[str]:
     return [f.name for f in fields(choice) if getattr(choice, f.name) is not None]
 
 
+def one_of(choice: Any) -> None:
+    """Check that exactly one field of a choice is given; ValueError with their names if not."""
+    given = given_of(choice)
+    if len(given) != 1:
+        names = ", ".join(f.name for f in fields(choice))
+        raise ValueError(f"needs exactly one of {names}; found {', '.join(given) or 'none'}")
+
+
 def check_different(key: str, values: tuple[Any, ...]) -> None:
     """ValueError unless `values` are one or more, each another."""
     if not values or len(set(values)) < len(values):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mockforge.field.fits.check import quiet
 from mockforge.field.fits.wcs import sky_of_pixels
 from mockforge.label.detection import Detection
 
@@ -246,8 +247,6 @@ def wcs_from_text(text: str) -> Any:
     """Return the WCS of the FITS header cards in `text`."""
     from astropy.io import fits
     from astropy.wcs import WCS
-
-    from mockforge.field.fits.check import quiet
 
     with quiet():
         return WCS(fits.Header.fromstring(text)).celestial

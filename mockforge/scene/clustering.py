@@ -53,17 +53,13 @@ def in_clumps(
     return Galaxies(**found)
 
 
-def scattered(
-    rule: Clustering | None, rng: np.random.Generator, expected: float, scale: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Places (y, x) in pixels of the galaxies that a cell owns, `expected` of them on average."""
-    return clumped(rule, rng, expected, scale)[:2]
-
-
 def clumped(
     rule: Clustering | None, rng: np.random.Generator, expected: float, scale: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the same, and the number of the clump that each galaxy is in; -1 for none."""
+    """Return places y, x in pixels of the galaxies that a cell owns, and the number of the clump of each.
+
+    -1 for those in none. `expected` of them on average; `scale` in arcsec per pixel.
+    """
     single = expected * (1.0 if rule is None else 1.0 - rule.share)
     y, x = rng.uniform(-0.5, CELL - 0.5, (2, rng.poisson(single)))
     if rule is None:

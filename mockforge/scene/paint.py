@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from mockforge.observe.psf.transfer import transfer
+from mockforge.profiles.draw import Knots, Sersics, draw
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
+from mockforge.scene.pictures import picture
 from mockforge.torch_state import steadily
 
 
@@ -18,8 +21,6 @@ def paint(model: SceneModel, made: Objects) -> np.ndarray:
     real = made.picture >= 0
     if not real.any():
         return _parametric(model, made)
-    from mockforge.scene.pictures import picture
-
     side = int(made.side[0])
     out = np.empty((len(made), len(model.bands), side, side), dtype=np.float32)
     if not real.all():
@@ -32,9 +33,6 @@ def paint(model: SceneModel, made: Objects) -> np.ndarray:
 def _parametric(model: SceneModel, made: Objects) -> np.ndarray:
     """Stamps of objects without a picture."""
     import torch
-
-    from mockforge.observe.psf.transfer import transfer
-    from mockforge.profiles.draw import Knots, Sersics, draw
 
     side = int(made.side[0])
     top, left = made.corner()

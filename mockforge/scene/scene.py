@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,10 @@ from mockforge.errors import InputError
 from mockforge.field.field import Field, tan_wcs
 from mockforge.galaxies.population import hst_population
 from mockforge.observe.noise.spec import pixel_noise
+from mockforge.observe.psf.transfer import psf_fwhm_arcsec
 from mockforge.rng import Stream
+from mockforge.scene.catalogue import ObjectTable, catalogue_of
 from mockforge.scene.clustering import CELL, clumped, in_clumps
-from mockforge.scene.clustering import scattered as scattered
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import REACH, Objects, together
 from mockforge.scene.paint import paint
@@ -23,9 +23,6 @@ from mockforge.scene.populate import galaxies, stars
 from mockforge.sky.layers import Layer, layer_of
 from mockforge.sky.plane import NoisePlane, empty_window, ends
 from mockforge.torch_state import numpy_default
-
-if TYPE_CHECKING:
-    from astropy.table import Table
 
 _KEPT_BYTES = 2**31
 """Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
@@ -78,8 +75,6 @@ class Scene:
         """FWHM of the PSF in each band, without the pixel; None without a PSF."""
         if self.model.psf is None:
             return None
-        from mockforge.observe.psf.transfer import psf_fwhm_arcsec
-
         return psf_fwhm_arcsec(self.model.psf, self.model.bands, self.model.pixel_scale_arcsec)
 
     @numpy_default()
@@ -128,15 +123,13 @@ class Scene:
         return truth + (noise * np.sqrt(variance) + shot * np.sqrt(photons)).astype(np.float32)
 
     @numpy_default()
-    def objects(self, y0: int, y1: int, x0: int, x1: int) -> Table:
+    def objects(self, y0: int, y1: int, x0: int, x1: int) -> ObjectTable:
         """Return the objects whose stamps have a pixel in a window, as an astropy Table with units.
 
         A row each, in the order that they are added up: place in pixels of the sky and in degrees,
         redshift, AB magnitude in F160W, size, shape, and `flux` (band) in nJy; see
         `mockforge.scene.catalogue.COLUMNS`.
         """
-        from mockforge.scene.catalogue import catalogue_of  # loads astropy's tables
-
         made = self.drawn(y0, y1, x0, x1)
         return catalogue_of(made, self.model.bands, self.model.pixel_scale_arcsec, self.seed)
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mockforge.galaxies.population import SPECTRA
+from mockforge.photometry.fluxes import spectrum_set
 from mockforge.scene.objects import Objects
 from mockforge.sky.truth import Truth
 from mockforge.units import ZEROPOINT_NJY
@@ -18,9 +20,6 @@ def objects_table(
 
     Places in pixels of the tile, whose first pixel is `origin` (y, x) on the sky.
     """
-    from mockforge.galaxies.population import SPECTRA
-    from mockforge.photometry.fluxes import spectrum_set
-
     o = made.rows(order)
     names = np.array([*spectrum_set(SPECTRA).names, "star"])
     x, y = o.x - origin[1], o.y - origin[0]

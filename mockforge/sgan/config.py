@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from mockforge.config import Count, Fraction, Layers, Limit, NonNegative, Positive, Size, Width, config
+from mockforge.config import (
+    Count,
+    Fraction,
+    Layers,
+    Limit,
+    NonNegative,
+    Positive,
+    Size,
+    Width,
+    config,
+    one_of,
+)
 
 Channels = Annotated[int, Limit(ge=0, le=1024)]
 Dilation = Annotated[int, Limit(ge=1, le=64)]
@@ -187,11 +197,3 @@ class InstrumentChoice:
     """Side in pixels of the mesh on which the local sky rms is measured."""
     saturation_njy: NonNegative | tuple[NonNegative, ...] = 0.0
     """Flux of a pixel above the sky at which the detector saturates, for all bands or each; 0 = never."""
-
-
-def one_of(choice: Any) -> None:
-    """Check that exactly one field of a choice is given."""
-    given = [f.name for f in fields(choice) if getattr(choice, f.name) is not None]
-    if len(given) != 1:
-        names = ", ".join(f.name for f in fields(choice))
-        raise ValueError(f"needs exactly one of {names}; found {', '.join(given) or 'none'}")

@@ -12,10 +12,11 @@ from mockforge.observe.noise.correlation import Correlation, Drizzle, drizzle_au
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.spec import Gaussian, Moffat, Psf
 from mockforge.rng import Stream
+from mockforge.scene.clustering import clumped
 from mockforge.scene.model import Clustering, SceneModel, Stars, Structure
 from mockforge.scene.paint import paint
 from mockforge.scene.populate import galaxies, stars
-from mockforge.scene.scene import CELL, Scene, root_kernel, scattered
+from mockforge.scene.scene import CELL, Scene, root_kernel
 from mockforge.scene.shear import sheared
 
 TIGHT = galsim.GSParams(folding_threshold=2e-4, maxk_threshold=1e-4, maximum_fft_size=16384)
@@ -54,7 +55,7 @@ def test_clumps_have_the_asked_correlation():
     places = []
     for cy in range(side):
         for cx in range(side):
-            y, x = scattered(rule, Stream(5, (cy, cx)).numpy(), number, scale)
+            y, x = clumped(rule, Stream(5, (cy, cx)).numpy(), number, scale)[:2]
             places.append(np.stack([y + cy * CELL, x + cx * CELL], axis=1) * scale)
     from scipy.spatial import cKDTree
 

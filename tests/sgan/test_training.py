@@ -22,7 +22,7 @@ from mockforge.sgan.config import (
     PatchCritic,
     Smith2019,
 )  # fmt: skip
-from mockforge.sgan.learn.crops import FieldCrops, turned
+from mockforge.sgan.learn.crops import FieldCrops
 from mockforge.sgan.learn.prepare import Cut, prepare
 from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
 from mockforge.sgan.model import load_model
@@ -110,11 +110,6 @@ def test_crops_avoid_masked_pixels_and_come_in_every_orientation():
         FieldCrops(image, mask, (96,))
     with pytest.raises(InputError, match="free of masked"):
         FieldCrops(image, np.ones_like(mask), (32,))
-
-
-def test_the_eight_orientations_differ():
-    image = torch.arange(9).reshape(3, 3)
-    assert len({tuple(turned(image, t).flatten().tolist()) for t in range(8)}) == 8
 
 
 def test_training_ends_in_a_model_a_sky_can_use(files, tmp_path):

@@ -10,7 +10,8 @@ import pydantic
 import pytest
 
 from mockforge.errors import InputError
-from mockforge.galaxies.real.cutouts import Cleaning, Cutout, cleaned, mirrored, on_wider_sky, turned
+from mockforge.field.symmetries import turned
+from mockforge.galaxies.real.cutouts import Cleaning, Cutout, cleaned, mirrored, on_wider_sky
 from mockforge.galaxies.real.draw import shared_out
 from mockforge.galaxies.real.moved import effective
 from mockforge.galaxies.real.painted import SkyGalaxies

@@ -10,6 +10,7 @@ from mockforge.evaluate.report.report import Section, Verdict
 from mockforge.evaluate.sky.counts import FEWEST
 from mockforge.evaluate.sky.floor import Settings
 from mockforge.evaluate.sky.sample import Sample
+from mockforge.field.symmetries import QUARTER_TURNS, turned
 
 SIZE = 25
 """Side in pixels of the crops that are compared."""
@@ -42,13 +43,11 @@ def nearest(
     crops = np.stack([training.stamp(int(r), SIZE) for r in candidates]) / training.rms[None, :, None, None]
     best, match = np.full(len(rows), np.inf), np.zeros(len(rows), dtype=int)
     near = _overlapping(sample, rows, training, candidates) if apart else None
-    for turn in range(8):
-        turned = np.rot90(crops[..., ::-1] if turn >= 4 else crops, turn % 4, (-2, -1)).reshape(
-            len(crops), -1
-        )
-        square = (turned**2).sum(axis=1)
+    for symmetry in QUARTER_TURNS:
+        templates = turned(crops, symmetry).reshape(len(crops), -1)
+        square = (templates**2).sum(axis=1)
         for shifted in queries:
-            distance = square[None] - 2 * shifted @ turned.T + (shifted**2).sum(axis=1)[:, None]
+            distance = square[None] - 2 * shifted @ templates.T + (shifted**2).sum(axis=1)[:, None]
             if near is not None:
                 distance[near] = np.inf
             found = distance.argmin(axis=1)

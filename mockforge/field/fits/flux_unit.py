@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from mockforge.field.fits.check import quiet
+
 Kind = Literal["none", "unknown", "flux", "brightness", "per_lambda", "counts", "magnitude", "ambiguous"]
 
 _FLUXES = {
@@ -117,8 +119,6 @@ def _counts(text: str, spaced: str) -> bool | None:
 def _by_astropy(shown: str, text: str, per: Literal["pixel", "sr", "beam"]) -> FluxUnit:
     """Return what astropy's unit parser makes of it, where it is a flux density."""
     from astropy import units as u
-
-    from mockforge.field.fits.check import quiet
 
     angstrom = re.sub(r"(/a|/ang|/angstroms?)$", "/Angstrom", text.lower())  # A alone would be ampere
     spelled = re.sub(r"\bergs\b", "erg", angstrom).replace("hz", "Hz")

@@ -11,6 +11,7 @@ import numpy as np
 from mockforge.config import Index, config
 from mockforge.errors import InputError
 from mockforge.field.robust import SIGMA_PER_MAD, sigma_about
+from mockforge.field.symmetries import turned
 from mockforge.label.detect import detect
 from mockforge.label.rule import DetectionRule
 from mockforge.observe.measure import noise_autocorrelation, noise_kernel
@@ -205,15 +206,6 @@ def _nearest(instances: np.ndarray, table: Mapping[str, Any], centre: tuple[floa
             "place, leave the galaxy out, or detect fainter ones (clean.detect.threshold)"
         )
     return int(table["label"][i])
-
-
-def turned(image: np.ndarray, turn: int) -> np.ndarray:
-    """(..., y, x) in one of the eight orientations of a square: 1 flips x, 2 flips y, 4 exchanges them."""
-    if turn & 1:
-        image = image[..., ::-1]
-    if turn & 2:
-        image = image[..., ::-1, :]
-    return np.swapaxes(image, -1, -2) if turn & 4 else image
 
 
 def turned_cutout(cutout: Cutout, turn: int) -> Cutout:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mockforge.errors import InputError
+from mockforge.field.symmetries import QUARTER_TURNS, turned
 from mockforge.rng import Stream
 
 
@@ -35,7 +36,7 @@ class FieldCrops:
     def draw(self, size: int, places: np.ndarray, turns: np.ndarray) -> Tensor:
         """Return crops (n, band, size, size) at these corners, each turned by one of the eight symmetries."""
         out = [
-            turned(self.image[:, y : y + size, x : x + size], t)
+            turned(self.image[:, y : y + size, x : x + size], QUARTER_TURNS[t])
             for (y, x), t in zip(places.tolist(), turns.tolist(), strict=True)
         ]
         return torch.stack(out)
@@ -44,13 +45,6 @@ class FieldCrops:
         """Return what the centres of these crops say, (n, 1), of a field with a condition."""
         y, x = (places + size // 2).T
         return torch.from_numpy(np.asarray(self.condition)[y, x][:, None]).to(self.image)
-
-
-def turned(image: Tensor, turn: int) -> Tensor:
-    """One of the eight symmetries of a square, 0 to 7, of an image (..., y, x)."""
-    if turn >= 4:
-        image = image.flip(-1)
-    return torch.rot90(image, turn % 4, (-2, -1))
 
 
 def _free_corners(mask: np.ndarray, size: int) -> np.ndarray:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from mockforge.config import Limit, NonNegative, Positive, Size, Width, config
-from mockforge.sgan.config import one_of
+from mockforge.config import Limit, NonNegative, Positive, Size, Width, config, one_of
 
 
 @config

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mockforge.field.picture import compared
+from mockforge.field.symmetries import each_turned
 from mockforge.rng import Stream
 from mockforge.tasks.recover.config import Adam, Critic, Loss, Residual
 from mockforge.tasks.recover.degraded import Degraded, Examples, depth_of
 from mockforge.tasks.recover.model import Recoverer
 from mockforge.tasks.recover.networks import Dcgan, stretched
-from mockforge.tasks.redshifter.pairs import turned
 from mockforge.train.adversarial import critic_loss, generator_loss
 from mockforge.train.dataset import validation
 from mockforge.train.members import Member
@@ -102,7 +102,7 @@ class RecoverTask:
         rng = stream.child("rows").numpy()
         image, truth, rms = self.degraded.batch(rng.integers(0, len(self.degraded), count))
         turns = torch.from_numpy(rng.integers(0, 8, count)).to(image.device)
-        image, truth = turned(image, turns), turned(truth, turns)
+        image, truth = each_turned(image, turns), each_turned(truth, turns)
         if self.extra_noise:
             extra = torch.from_numpy(rng.uniform(-1, 1, count).astype(np.float32)).to(image.device)
             extra = self.extra_noise * extra.clamp_min(0)[:, None] * rms

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mockforge.config import Fraction, Limit, NonNegative, Positive, Size, Width, config
-from mockforge.sgan.config import one_of
+from mockforge.config import Fraction, Limit, NonNegative, Positive, Size, Width, config, one_of
 
 Blocks = Annotated[int, Limit(ge=1, le=16)]
 

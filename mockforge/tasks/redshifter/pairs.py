@@ -64,12 +64,3 @@ def read_pair(folder: str | Path, split: str | None, row: int) -> Pair:
         )
 
     return Pair(field("in", "input"), field("out", "target"), float(sample["z_in"]), float(sample["z_out"]))
-
-
-def turned(image: Tensor, turns: Tensor) -> Tensor:
-    """Each image (N,C,H,W) in one of the square's eight orientations; `turns` (N,) is 0 to 7."""
-    out = torch.where((turns % 2 == 1)[:, None, None, None], image.flip(3), image)
-    out = torch.where((turns // 2 % 2 == 1)[:, None, None, None], out.flip(2), out)
-    if image.shape[2] != image.shape[3]:
-        return out
-    return torch.where((turns // 4 == 1)[:, None, None, None], out.transpose(2, 3), out)

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from mockforge.field.picture import compared
+from mockforge.field.symmetries import each_turned
 from mockforge.rng import Stream
 from mockforge.tasks.redshifter.config import Adam
 from mockforge.tasks.redshifter.model import Redshifter
-from mockforge.tasks.redshifter.pairs import Pairs, turned
+from mockforge.tasks.redshifter.pairs import Pairs
 from mockforge.train.dataset import validation
 from mockforge.train.members import Member
 from mockforge.train.task import Phase
@@ -56,7 +57,7 @@ class RedshifterTask:
         image, target, z_in, z_out = self.pairs.batch(rng.integers(0, len(self.pairs), self.batch))
         if self.turns:
             turns = torch.from_numpy(rng.integers(0, 8, self.batch)).to(image.device)
-            image, target = turned(image, turns), turned(target, turns)
+            image, target = each_turned(image, turns), each_turned(target, turns)
         source = stream.child("noise").torch(image.device)
         return self.network.losses(image, target, z_in, z_out, source)  # type: ignore[operator]
 

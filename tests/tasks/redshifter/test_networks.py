@@ -8,7 +8,6 @@ from mockforge.rng import Stream
 from mockforge.tasks.redshifter.config import Cvae, Network, Unet
 from mockforge.tasks.redshifter.cvae import CvaeRedshifter
 from mockforge.tasks.redshifter.geometry import Geometry
-from mockforge.tasks.redshifter.pairs import turned
 from mockforge.tasks.redshifter.unet import UnetRedshifter, band_scale
 
 GEOMETRY = Geometry((6000.0, 9000.0))
@@ -114,12 +113,6 @@ def test_the_divergence_is_that_of_two_gaussians():
 def test_the_scale_of_a_dark_band_is_held_up():
     image = torch.ones(1, 2, 4, 4) * torch.tensor([1.0, 1e-9])[:, None, None]
     assert band_scale(image, 0.01).flatten().tolist() == pytest.approx([1.0, 0.01])
-
-
-def test_pairs_are_turned_in_eight_ways():
-    image = torch.arange(9.0).reshape(1, 1, 3, 3).expand(8, 1, 3, 3)
-    turns = turned(image, torch.arange(8))
-    assert len({tuple(t.flatten().tolist()) for t in turns}) == 8
 
 
 def test_one_network_is_chosen():
