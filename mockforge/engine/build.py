@@ -50,15 +50,37 @@ def build(
     overwrite: bool = False,
     quiet: int = 0,
 ) -> Path:
-    """Build the dataset of a recipe, or finish one that was stopped; returns its folder.
+    """Build the dataset of a recipe, or finish one that was stopped.
 
-    `recipe` is a file or the name of a bundled recipe, `out` a folder (default
-    `datasets/<name>`), `overrides` are `["samples=64"]` or `{"samples": 64}`, keys with dots,
-    `workers` processes work at once (default: one per CPU). The bytes of every shard depend on the
-    recipe alone. `overwrite` replaces a dataset of another recipe; `quiet` 1 shows no progress.
+    The bytes of every shard depend on the recipe alone.
 
-    Raises InputError for a faulty recipe (nothing is written then), for a folder with other
-    files, and for a folder with shards of another recipe; MockforgeError where the work fails.
+    Parameters
+    ----------
+    recipe
+        A YAML file or the name of a bundled recipe.
+    out
+        The dataset's folder; default `datasets/<name>`.
+    overrides
+        `["samples=64"]` or `{"samples": 64}`; keys with dots.
+    workers
+        Processes at work at once; default one per CPU.
+    overwrite
+        Replace a dataset of another recipe.
+    quiet
+        1 shows no progress.
+
+    Returns
+    -------
+    Path
+        The dataset's folder.
+
+    Raises
+    ------
+    InputError
+        A faulty recipe (nothing is written then), a folder with other files or with shards of another
+        recipe.
+    MockforgeError
+        The work fails.
     """
     made = load(recipe, overrides)
     if workers is not None and workers < 1:

@@ -34,8 +34,14 @@ class Scene:
 
     Any window, in any order, from any process, has the same pixels to the last bit: objects belong
     to canonical cells, are painted with the others of their cell, and are added up in one order;
-    every random number of the noise belongs to a pixel. Coordinates may be negative. `seed`
-    chooses one of endless skies.
+    every random number of the noise belongs to a pixel. Coordinates may be negative.
+
+    Parameters
+    ----------
+    model
+        What the sky is like: its bands, pixels, population, PSF and noise.
+    seed
+        Chooses one of endless skies.
     """
 
     @numpy_default()

@@ -36,14 +36,28 @@ def load(
 ) -> Dataset:
     """Open a finished dataset as a map-style torch Dataset.
 
-    `path` is the dataset's folder (or its `dataset.h5`); `split` is one of its splits, or None
-    for all samples; `transform` is called on each sample's dict and may return anything. It finds
-    images as tv_tensors.Image and labels as tv_tensors.Mask, so that torchvision's transforms.v2 turn
-    and crop all of them alike. `transforms`, with torchvision's two arguments, is that of
-    `.as_detection()`, called as transforms(image, target), and of `.as_pairs()`, as
-    transforms(input, target).
+    Parameters
+    ----------
+    path
+        The dataset's folder, or its `dataset.h5`.
+    split
+        One of its splits; None for all samples.
+    transform
+        Called on each sample's dict; may return anything. It finds images as tv_tensors.Image and labels
+        as tv_tensors.Mask, so that torchvision's transforms.v2 turn and crop all of them alike.
+    transforms
+        With torchvision's two arguments: that of `.as_detection()`, called as transforms(image, target),
+        and of `.as_pairs()`, as transforms(input, target).
 
-    Raises InputError for an unknown split, an unfinished build, a missing or damaged shard.
+    Returns
+    -------
+    Dataset
+        Its samples are dicts of tensors: images (C, H, W) float32 in nJy, labels (H, W) int64.
+
+    Raises
+    ------
+    InputError
+        Unknown split, unfinished build, missing or damaged shard.
     """
     return Dataset(path, split, transform, transforms=transforms)
 

@@ -71,10 +71,22 @@ class Sky:
     belongs to a position. Coordinates may be negative. Where the network paints the noiseless
     sky, the Field's `truth` holds it.
 
-    `model` is a bundled model's name, a path, or a SganModel; `seed` chooses one of endless skies.
-    `depth`, `seeing`, `density` and `rms` are what `mockforge.sgan.paint.control.control` takes; without
-    them the sky is as deep, as blurred and as crowded, place by place, as the field was. `member`
-    (0, 1, ...) is one of the model's ensemble; by default the seed chooses.
+    Parameters
+    ----------
+    model
+        A bundled model's name, a path, or a SganModel.
+    seed
+        Chooses one of endless skies.
+    device
+        Where the network runs: cpu, cuda, cuda:1, ... or auto.
+    kept_tiles
+        Tiles kept in memory.
+    depth, seeing, density, rms
+        As `mockforge.sgan.paint.control.control` takes them: AB magnitudes of a point source at 5 sigma,
+        FWHM in arcsec, a factor on the mean number of sources, nJy. Without them the sky is as deep, as
+        blurred and as crowded, place by place, as the field was.
+    member
+        0, 1, ...: one of the model's ensemble; by default the seed chooses.
     """
 
     @steadily()
