@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -110,23 +110,87 @@ def _rows(table: Table, which: np.ndarray) -> Table:
     return {name: column[which] for name, column in table.items()}
 
 
-class Stage(Protocol):
-    """One step of a recipe: a frozen configuration that is called on a Batch.
+Bands = tuple[str, ...] | None
+"""Bands of a sample's images, in order; None where no work tells them beforehand."""
 
-    `reads` and `writes` name arrays as `image` and tables as `catalogue`; a source reads
-    nothing. They are checked for the whole recipe before any work starts.
+
+class Stage:
+    """One step of a recipe: a frozen configuration (`mockforge.config.config`) called on a Batch.
+
+    Whatever the engine, the recipes' reader and the cards need to know of a stage, it says itself. Only
+    `writes` and the call are wanted of all; a stage that is no source also says what it `reads`. A
+    setting that names a file is found by the method `files_read` of the stage or of its parts (see
+    `mockforge.files`).
+
+    >>> @config
+    ... class Rings(Stage):
+    ...     radius_arcsec: Positive = 1.0
+    ...     def reads(self): return frozenset({"image"})
+    ...     def writes(self): return frozenset({"image"})
+    ...     def __call__(self, batch, stream): return batch.with_arrays(image=ringed(batch, self))
     """
 
     def reads(self) -> frozenset[str]:
-        """Names of arrays and tables that must be there."""
-        ...
+        """Return the names of arrays and tables that must be there; a source leaves this out."""
+        return frozenset()
 
     def writes(self) -> frozenset[str]:
-        """Names of arrays and tables that are there afterwards."""
-        ...
+        """Return the names of arrays and tables that are there afterwards."""
+        raise NotImplementedError
 
-    # A stage may also have `caveat() -> str`: what its product is not, a sentence for the dataset's card.
+    def tables(self) -> frozenset[str]:
+        """Return which names are of tables: those are saved always, and never named in `save`."""
+        return frozenset()
+
+    def bands_after(self, bands: Bands) -> Bands:
+        """Return the bands of the images afterwards, of images in `bands`; a source is given None.
+
+        Raises
+        ------
+        InputError
+            Where it makes no images of such bands.
+        """
+        return bands
+
+    def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Return what of its settings does not fit images of `bands`, before any work starts.
+
+        Pairs of the key below the stage's own, such as `("psf", )`, and a sentence. A source is given
+        its own bands.
+        """
+        return ()
+
+    def pixels(self) -> int:
+        """Return how many pixels a source's sample has at least, all bands together; 0: not known."""
+        return 0
+
+    def pixels_kept(self, pixels: int) -> int:
+        """Return how many of a sample's `pixels` on disk are numbers that do not compress, at least."""
+        return pixels
+
+    def caveat(self) -> str:
+        """Return what its product is not, a sentence for the dataset's card; empty for none."""
+        return ""
+
+    def notices(self, tables: Mapping[str, Table]) -> list[str]:
+        """Return sentences on what was built, from the dataset's tables, for the log and the card."""
+        return []
+
+    def card_sections(
+        self, tables: Mapping[str, Table], attributes: Mapping[str, Any]
+    ) -> list[tuple[str, str]]:
+        """Return sections of the dataset's card, Markdown with their headings: (in full, in few words)."""
+        return []
+
+    def model_cards(self) -> dict[str, str]:
+        """Return the networks it uses and their cards, Markdown."""
+        return {}
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Return the batch after this step; draws only from `stream`."""
-        ...
+        raise NotImplementedError
+
+
+def is_source(kind: type[Stage]) -> bool:
+    """Whether a recipe can start with a stage of this class: one that reads nothing."""
+    return kind.reads is Stage.reads

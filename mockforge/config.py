@@ -35,6 +35,11 @@ def config(cls: type[T]) -> type[T]:
     return made
 
 
+def is_config(cls: Any) -> bool:
+    """Whether `cls` is a class made by `config`."""
+    return isinstance(cls, type) and "__pydantic_config__" in vars(cls)
+
+
 def _described(cls: type, schema: Any, handler: Any) -> Any:
     """JSON Schema with the docstrings of inherited fields: pydantic reads those of a class's own."""
     from pydantic import TypeAdapter

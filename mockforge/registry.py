@@ -130,7 +130,7 @@ STAGES = Registry(
         "degrade": ("mockforge.stages.degrade", "Degrade"),
     },
 )
-"""The words of a recipe's `stages`; each a `mockforge.config.config` class that is a `batch.Stage`."""
+"""The words of a recipe's `stages`; each a `mockforge.config.config` class and a `mockforge.batch.Stage`."""
 
 TRAININGS = Registry(
     "training recipe",
@@ -142,9 +142,3 @@ TRAININGS = Registry(
     },
 )
 """The key that only its recipes have -> the class of what `mockforge train` trains."""
-
-SOURCES = ("sgan", "image", "sersic_sed", "redshift_images", "scene", "stamps")
-"""The stages a recipe can start with: they read nothing and make samples."""
-
-TABLES = frozenset({"catalogue", "galaxy", "objects", "separated", "tile"})
-"""What stages write that is a table: saved always, and never named in `save`."""

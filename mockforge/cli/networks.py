@@ -124,8 +124,7 @@ def generate(
         refuse(context, asked, "for models; a scene's recipe says what its sky is like")
         refuse(context, ["device"], "for models; a scene is painted on the CPU")
     if scene is not None:
-        from mockforge.commands.generate_scene import write_scenes
-        from mockforge.recipe.read import load_scene
+        from mockforge.commands.generate_scene import load_scene, write_scenes
 
         name, sky = load_scene(scene)
         paint = lambda advance: write_scenes(sky, name, (height, width), n, seed, out, advance)  # noqa: E731

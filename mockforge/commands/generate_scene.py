@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 from mockforge.errors import InputError
 from mockforge.field.picture import asinh_rgb, save_png
+from mockforge.recipe.read import load
 from mockforge.scene.model import SceneModel
 from mockforge.scene.scene import CELL, Scene
+from mockforge.torch_state import numpy_default
+
+
+@numpy_default()
+def load_scene(path: str | Path) -> tuple[str, SceneModel]:
+    """Return a recipe's name and the model of the sky that it begins with. InputError where it has none."""
+    recipe = load(path)
+    first = recipe.stages[0]
+    if not isinstance(first.stage, SceneModel):
+        raise InputError(
+            f"{path}: its first stage is {first.kind!r}; --scene needs a recipe of the source `scene`"
+        )
+    if getattr(first.stage, "blend", None) is not None:
+        raise InputError(f"{path}: makes blends on stamps, not a sky; `mockforge build {path}` makes them")
+    return recipe.name, SceneModel(**{f.name: getattr(first.stage, f.name) for f in fields(SceneModel)})
 
 
 def write_scenes(

@@ -11,8 +11,10 @@ import errno
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from mockforge.data.manifest import SHARDS
+from mockforge.data.shards import ShardRecord
+from mockforge.data.verify import shard_fault
 from mockforge.engine.changes import changes
 from mockforge.engine.executors.local import make_shards
 from mockforge.engine.folder import (
@@ -34,9 +36,6 @@ from mockforge.files import from_home, origins_of
 from mockforge.progress import Progress, say
 from mockforge.recipe.overrides import Overrides
 from mockforge.recipe.read import Recipe, load
-
-if TYPE_CHECKING:
-    from mockforge.data.shards import ShardRecord
 
 __all__ = ["build", "changes", "verify"]
 
@@ -112,8 +111,6 @@ def build(
 
 
 def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
-    from mockforge.data.manifest import SHARDS
-
     (folder / SHARDS).mkdir(exist_ok=True)
     remove_parts(folder)
     kept = _finished_shards(folder, recipe)
@@ -144,21 +141,13 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
 
 def _say_origins(recipe: Recipe, quiet: int) -> None:
     """Print a line on each fact that a stage takes from the user's headers, and on PSFs moved."""
-    from mockforge.observe.psf.per_band import psf_notes
-
     for entry in recipe.stages:
         for fact, text in origins_of(entry.stage).items():
             say(f"{entry.name}: {fact}: {text}", quiet)
-        for note in psf_notes(entry.stage):
-            say(f"{entry.name}: {note}", quiet)
 
 
 def _finished_shards(folder: Path, recipe: Recipe) -> dict[int, ShardRecord]:
     """Return the shards of an earlier run of this build whose bytes are still the recorded ones."""
-    from mockforge.data.manifest import SHARDS
-    from mockforge.data.shards import ShardRecord
-    from mockforge.data.verify import shard_fault
-
     digest, kept = recipe.digest(), {}
     for path in (folder / SHARDS).glob("*.json"):
         if not path.stem.isdecimal() or (number := int(path.stem)) >= recipe.shards:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mockforge.data.manifest import parse_manifest, versions
+from mockforge.data.shards import file_size_fault, made_here
 from mockforge.engine.changes import changes
 from mockforge.engine.in_the_way import SHARD_FILE, check_no_folders
 from mockforge.engine.lock import LOCK, WORKERS
@@ -68,9 +70,6 @@ def already_finished(folder: Path, recipe: Recipe) -> bool:
     Looks only, so that a dataset on a disk that cannot be written is found finished too. Raises
     MockforgeError where a file of it is missing or has another size.
     """
-    from mockforge.data.manifest import parse_manifest
-    from mockforge.data.shards import file_size_fault
-
     if not (folder / MANIFEST).is_file() or (folder / HEAD).exists():
         return False
     manifest, _ = parse_manifest(folder / MANIFEST)
@@ -93,8 +92,6 @@ def prepare(folder: Path, recipe: Recipe, overwrite: bool) -> bool:
     The new `build.json` is in place before anything old is removed, so that a kill in between
     leaves a folder that the same command continues.
     """
-    from mockforge.data.manifest import parse_manifest, versions
-
     digest = recipe.digest()
     document = {**recipe.document(), "weights": dict(recipe.weights)}
     head = {"digest": digest, "document": document, "versions": versions()}
@@ -210,8 +207,6 @@ def _clear_shards(folder: Path, recipe: Recipe, known: set[str]) -> None:
 
 def _says_so(path: Path) -> bool:
     """Whether a file is HDF5 that says that mockforge made it."""
-    from mockforge.data.shards import made_here
-
     return made_here(path)
 
 

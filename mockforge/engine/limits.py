@@ -9,19 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mockforge.data.shards import ShardRecord
 from mockforge.errors import InputError, MockforgeError
+from mockforge.field.fits.bands import memory as machine
 from mockforge.progress import say
 from mockforge.recipe.read import Recipe
-
-if TYPE_CHECKING:
-    from mockforge.data.shards import ShardRecord
-
-_SIDES = ("tile", "stamp")
-"""Settings of a source that are the side of what it makes, in pixels."""
 
 _AS_MADE = frozenset({"image", "truth", "input", "target"})
 """Arrays with at least one value for each pixel that the source made, where no stage changes the grid."""
@@ -47,7 +42,7 @@ def workers_that_fit(recipe: Recipe, folder: Path, workers: int | None, quiet: i
             f"samples: {recipe.samples:,} in shards of {recipe.shard_size:,} are {recipe.shards:,} files, "
             f"and should be {_MOST_FILES:,} at most; set shard_size={least} or more, or fewer samples"
         )
-    pixels = _pixels(recipe)
+    pixels = recipe.stages[0].stage.pixels()
     one = pixels * 4 * min(recipe.shard_size, recipe.samples)
     splits = _SPLITS * recipe.samples
     there = memory()
@@ -89,8 +84,6 @@ def check_disk(folder: Path, recipe: Recipe, record: ShardRecord, done: int) -> 
 
 def memory() -> float:
     """Bytes of memory this process may use: the machine's, or less where a control group limits it."""
-    from mockforge.field.fits.bands import memory as machine
-
     limits = [machine()]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
@@ -113,8 +106,8 @@ def free_bytes(folder: Path) -> float:
 
 def _check_dataset(recipe: Recipe, folder: Path, pixels: int) -> None:
     """InputError where the arrays of floating numbers, which do not compress, cannot fit on the disk."""
-    if {"degrade", "redshift_images"} & {entry.kind for entry in recipe.stages}:
-        pixels = 0  # what is saved is smaller than what the source made
+    for entry in recipe.stages:
+        pixels = entry.stage.pixels_kept(pixels)
     saved = [dtype for name, dtype in recipe.save.items() if name in _AS_MADE]
     floats = sum(np.dtype(dtype).itemsize for dtype in saved if dtype.startswith("float"))
     one = 8 + pixels * floats  # the sample's number
@@ -126,14 +119,6 @@ def _check_dataset(recipe: Recipe, folder: Path, pixels: int) -> None:
             f"samples: {recipe.samples:,} samples of {_size(one)} at least are {_size(need)}, and "
             f"{_size(free)} are free on the disk of {folder}; set samples={fit} or fewer, or another --out"
         )
-
-
-def _pixels(recipe: Recipe) -> int:
-    """Pixels of a sample as its source makes them, in all bands that it names: a lower bound."""
-    source = recipe.stages[0].stage
-    sides = [getattr(source, name) for name in _SIDES if isinstance(getattr(source, name, None), int)]
-    bands = getattr(source, "bands", None)
-    return max(sides, default=0) ** 2 * (len(bands) if isinstance(bands, tuple) else 1)
 
 
 def _cpus() -> int:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from mockforge.batch import Table
+from mockforge.data.card.card import Section, write_card
+from mockforge.data.card.croissant import write_croissant
+from mockforge.data.manifest import PUBLISHED, Manifest, write_manifest
+from mockforge.data.preview.preview import write_preview
+from mockforge.data.reader import Reader
+from mockforge.data.shards import ShardRecord
+from mockforge.data.view import write_view
 from mockforge.progress import say
 from mockforge.recipe.read import Recipe, loads
-
-if TYPE_CHECKING:
-    from mockforge.data.card.card import Section
-    from mockforge.data.manifest import Manifest
-    from mockforge.data.shards import ShardRecord
 
 
 def publish(folder: Path, recipe: Recipe, records: Sequence[ShardRecord], quiet: int) -> None:
     """Write what joins the shards; the manifest comes last and makes the dataset finished."""
-    from mockforge.data.manifest import Manifest, write_manifest
-
     manifest = Manifest(
         name=recipe.name,
         recipe=recipe.text(),
@@ -36,8 +36,6 @@ def publish(folder: Path, recipe: Recipe, records: Sequence[ShardRecord], quiet:
 
 def published() -> tuple[str, ...]:
     """Return the files that join and show the shards, each after those that it is made from."""
-    from mockforge.data.manifest import PUBLISHED
-
     return PUBLISHED
 
 
@@ -47,11 +45,6 @@ def write_published(name: str, folder: Path, manifest: Manifest, recipe: Recipe 
     The card needs the `recipe`, by default the manifest's. InputError where that cannot be read
     any more, such as for a file of its own that is gone.
     """
-    from mockforge.data.card.card import Section, write_card
-    from mockforge.data.card.croissant import write_croissant
-    from mockforge.data.preview.preview import write_preview
-    from mockforge.data.view import write_view
-
     if name == "dataset.h5":
         write_view(folder, manifest.shards)
     elif name == "README.md":
@@ -62,9 +55,9 @@ def write_published(name: str, folder: Path, manifest: Manifest, recipe: Recipe 
             if notices
             else ""
         )
-        caveats = [caveat() for caveat in _said(recipe, "caveat")]
-        sections = [Section(worth, worth), *_labels_against_truth(folder, manifest)]
-        write_card(folder, manifest, sections, caveats)
+        caveats = [entry.stage.caveat() for entry in recipe.stages]
+        sections = [Section(worth, worth), *_sections(folder, manifest, recipe)]
+        write_card(folder, manifest, sections, list(filter(None, caveats)))
     elif name == "croissant.json":
         write_croissant(folder, manifest)
     else:
@@ -73,35 +66,35 @@ def write_published(name: str, folder: Path, manifest: Manifest, recipe: Recipe 
 
 def _notices(folder: Path, manifest: Manifest, recipe: Recipe) -> list[str]:
     """Return what the stages say of the samples that were made, from their tables."""
-    from mockforge.data.reader import Reader
-
-    asked = _said(recipe, "notices")
-    if not asked:
-        return []
     with Reader(folder, manifest) as reader:
-        tables = {name: reader.table(name)[0] for name in reader.tables}
-    return [sentence for notices in asked for sentence in notices(tables)]
+        tables = _Tables(reader)
+        return [sentence for entry in recipe.stages for sentence in entry.stage.notices(tables)]
 
 
-def _said(recipe: Recipe, name: str) -> list[Any]:
-    """Return the methods `name` of the stages that have one."""
-    return [getattr(entry.stage, name) for entry in recipe.stages if hasattr(entry.stage, name)]
-
-
-def _labels_against_truth(folder: Path, manifest: Manifest) -> list[Section]:
-    """Return the card's section on completeness and purity.
-
-    None where the dataset has no truth to compare with.
-    """
-    from mockforge.data.card.card import Section
-    from mockforge.data.reader import Reader
-    from mockforge.label.completeness import brief, section
-
+def _sections(folder: Path, manifest: Manifest, recipe: Recipe) -> list[Section]:
+    """Return what the stages add to the card, such as how complete and pure the labels are."""
     with Reader(folder, manifest) as reader:
-        if not {"objects", "catalogue"} <= set(reader.tables):
-            return []
-        tables = {name: reader.table(name)[0] for name in ("objects", "catalogue")}
-        bands = reader.attributes.get("bands", ())
-        bands = (bands,) if isinstance(bands, str) else tuple(bands)
-        known = (tables, bands, reader.attributes.get("zeropoint_ab"))
-        return [Section(section(*known), brief(*known))]
+        tables, attributes = _Tables(reader), dict(reader.attributes)
+        added = [one for entry in recipe.stages for one in entry.stage.card_sections(tables, attributes)]
+    return [Section(full, brief) for full, brief in added]
+
+
+class _Tables(Mapping[str, Table]):
+    """The tables of an open dataset, each read when a stage first asks for it."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._read: dict[str, Table] = {}
+
+    def __getitem__(self, name: str) -> Table:
+        if name not in self._reader.tables:
+            raise KeyError(name)
+        if name not in self._read:
+            self._read[name] = self._reader.table(name)[0]
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._reader.tables)
+
+    def __len__(self) -> int:
+        return len(self._reader.tables)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from mockforge.data.manifest import MANIFEST, SHARDS, Manifest, read_manifest, versions, write_manifest
+from mockforge.data.shards import file_sha256, made_here
+from mockforge.data.verify import BadShard, bad_files, bad_shards, trusted_manifest
 from mockforge.engine.changes import changes
 from mockforge.engine.executors.local import make_shards
 from mockforge.engine.in_the_way import check_no_folders
@@ -19,10 +21,6 @@ from mockforge.errors import InputError, MockforgeError
 from mockforge.files import from_home
 from mockforge.progress import Progress, say
 from mockforge.recipe.read import loads
-
-if TYPE_CHECKING:
-    from mockforge.data.manifest import Manifest
-    from mockforge.data.verify import BadShard
 
 REPAIR = ".repair"
 """Where a repair works; what it makes is put in place when it is right."""
@@ -39,10 +37,6 @@ def verify(
     InputError where `folder` is no finished dataset or nothing is left to repair its manifest
     from, MockforgeError where a shard made again has other bytes.
     """
-    from mockforge.data.manifest import MANIFEST, SHARDS, read_manifest
-    from mockforge.data.shards import made_here
-    from mockforge.data.verify import bad_shards, trusted_manifest
-
     folder = from_home(folder)
     if not (folder / MANIFEST).is_file() and trusted_manifest(folder)[0] is None:
         begun = (folder / "build.json").is_file()
@@ -61,9 +55,6 @@ def verify(
 
 
 def _repair(folder: Path, workers: int | None, quiet: int) -> list[BadShard]:
-    from mockforge.data.manifest import MANIFEST
-    from mockforge.data.verify import BadShard, bad_files, trusted_manifest
-
     manifest, fault = trusted_manifest(folder)
     if manifest is None:
         raise InputError(_lost(folder, fault))
@@ -109,8 +100,6 @@ def _make_shards(
     folder: Path, aside: Path, manifest: Manifest, bad: Sequence[str], workers: int | None, quiet: int
 ) -> None:
     """Make shards again, and put each in place when it has the recorded bytes."""
-    from mockforge.data.manifest import SHARDS, versions
-
     recipe = loads(manifest.recipe, str(folder / "manifest.json"))
     differing = changes(manifest.versions, versions()) + changes(manifest.weights, recipe.weights)
     if manifest.format == 1:
@@ -142,9 +131,6 @@ def _make_joined(folder: Path, aside: Path, manifest: Manifest, bad: set[str], q
     Where a file rebuilt has other bytes than the recorded ones (another version of mockforge
     or of a library made those), what is made now takes its place, and is recorded.
     """
-    from mockforge.data.manifest import MANIFEST, versions, write_manifest
-    from mockforge.data.shards import file_sha256
-
     recorded = {entry.name: entry.sha256 for entry in manifest.files}
     lost = MANIFEST in bad and not recorded
     differing = changes(manifest.versions, versions())

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.batch import Batch, concatenate
+from mockforge.data.shards import write_shard
 from mockforge.engine.lock import hold_as_worker
 from mockforge.errors import InputError, MockforgeError
 from mockforge.files import replace_file
@@ -99,8 +100,6 @@ def _sendable(error: BaseException) -> BaseException:
 
 def work(number: int) -> dict[str, Any]:
     """Make, write and record shard `number` of this worker's job; the record as plain values."""
-    from mockforge.data.shards import write_shard
-
     if _job is None:
         raise MockforgeError("a worker was given a shard before it was started")
     recipe = _job.recipe
@@ -122,7 +121,7 @@ def work(number: int) -> dict[str, Any]:
 def _check_files(recipe: Recipe, number: int) -> None:
     """MockforgeError where a file that the recipe reads is no longer the one it was planned with."""
     for entry in recipe.stages:
-        for name, digest in getattr(entry.stage, "fingerprint", dict)().items():
+        for name, digest in entry.stage.fingerprint().items():
             if recipe.weights.get(name) != digest:
                 raise MockforgeError(
                     f"shard {number}: {name} changed while the dataset was being built; the finished shards "

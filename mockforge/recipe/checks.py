@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mockforge.batch import Stage
+from mockforge.batch import Stage, is_source
+from mockforge.config import is_config
 from mockforge.errors import InputError, nearest
 from mockforge.names import is_name, name_problem
 from mockforge.recipe.errors import read, read_without_faults
 from mockforge.recipe.renamed import ARRAYS
 from mockforge.recipe.yaml import Document, Key, show
-from mockforge.registry import SOURCES, STAGES, TABLES
+from mockforge.registry import STAGES
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,37 @@ def _stage(item: Any, at: Key, document: Document) -> NamedStage | None:
         document.problem((*at, "name"), said)
         return None
     settings = {} if item[kind] is None else item[kind]
-    cls = STAGES.load(kind)
+    try:
+        cls = _class(kind)
+    except InputError as error:
+        document.problem((*at, kind), str(error))
+        return None
     stage = read(cls, settings, document, (*at, kind))
     if stage is None:
         stage = read_without_faults(cls, settings)
     return None if stage is None else NamedStage(name, kind, stage)
+
+
+def _class(kind: str) -> type[Stage]:
+    """Return the class of a stage. InputError where a package's cannot be imported, or is none."""
+    cls = STAGES.load(kind)
+    if not (isinstance(cls, type) and issubclass(cls, Stage) and is_config(cls)):
+        raise InputError(
+            f"{cls!r} is no stage: it should be a class with the decorator mockforge.config.config that"
+            " inherits mockforge.batch.Stage"
+        )
+    return cls
+
+
+def _sources() -> list[str]:
+    """Return the stages that a recipe can start with, without those of packages that are broken."""
+    names = []
+    for name in STAGES:
+        try:
+            names += [name] if is_source(_class(name)) else []
+        except InputError:
+            continue
+    return names
 
 
 def check_flow(stages: Sequence[NamedStage | None], document: Document) -> set[str] | None:
@@ -95,7 +122,7 @@ def check_flow(stages: Sequence[NamedStage | None], document: Document) -> set[s
             continue
         if i == 0 and reads:
             document.problem(
-                at, f"cannot be first, it reads {_list(reads)}; start with a source: {', '.join(SOURCES)}"
+                at, f"cannot be first, it reads {_list(reads)}; start with a source: {', '.join(_sources())}"
             )
         elif i > 0 and not reads:
             document.problem(at, "is a source, and only the first stage can be one; take it out")
@@ -107,18 +134,21 @@ def check_flow(stages: Sequence[NamedStage | None], document: Document) -> set[s
     return written if sure else None
 
 
-def check_save(save: Any, written: set[str] | None, document: Document) -> None:
+def check_save(
+    save: Any, stages: Sequence[NamedStage | None], written: set[str] | None, document: Document
+) -> None:
     """Check that every saved array is one that a stage writes; None = not known."""
     if not isinstance(save, dict):
         return
     if not save:
         document.problem(("save",), "should name at least one array, such as {image: float32}")
+    tables = {name for entry in stages if entry is not None for name in entry.stage.tables()}
     for name in save:
-        if name in TABLES:
+        if name in tables:
             document.problem(("save", name), "is a table, and tables are always saved; leave it out")
         elif written is not None and name not in written:
             new = ARRAYS.get(name)
-            hint = f"; it is called {new} now" if new in written else nearest(name, sorted(written - TABLES))
+            hint = f"; it is called {new} now" if new in written else nearest(name, sorted(written - tables))
             document.problem(("save", name), f"no stage writes an array {name!r}{hint}")
 
 

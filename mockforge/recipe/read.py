@@ -142,22 +142,6 @@ def _training_kind(data: dict[str, Any], document: Document) -> str:
 
 
 @numpy_default()
-def load_scene(path: str | Path) -> tuple[str, Any]:
-    """Name of a recipe and the `SceneModel` of its first stage; InputError where that is no `scene`."""
-    from mockforge.scene.model import SceneModel
-
-    recipe = load(path)
-    first = recipe.stages[0]
-    if not isinstance(first.stage, SceneModel):
-        raise InputError(
-            f"{path}: its first stage is {first.kind!r}; --scene needs a recipe of the source `scene`"
-        )
-    if getattr(first.stage, "blend", None) is not None:
-        raise InputError(f"{path}: makes blends on stamps, not a sky; `mockforge build {path}` makes them")
-    return recipe.name, SceneModel(**{f.name: getattr(first.stage, f.name) for f in fields(SceneModel)})
-
-
-@numpy_default()
 def load_stage(kind: str, settings: Sequence[str] = ()) -> Any:
     """Return a stage by its name in the registry with `key=value` settings, as `detect` for one image."""
     document = parse_document("{}", kind)
@@ -243,7 +227,7 @@ def _recipe(document: Document) -> Recipe:
     if isinstance(data.get("name"), str) and not is_name(data["name"]):
         document.problem(("name",), name_problem(data["name"]))
     stages = read_stages(items, "stages" in document.data, document)
-    check_save(data.get("save"), check_flow(stages, document), document)
+    check_save(data.get("save"), stages, check_flow(stages, document), document)
     check_instruments(stages, document)
     check_splits(data.get("splits"), document)
     check_files(stages, document)
@@ -254,14 +238,10 @@ def _recipe(document: Document) -> Recipe:
             if entry is None:
                 continue
             try:
-                reads_files = getattr(entry.stage, "fingerprint", dict)()
-                card = getattr(entry.stage, "card", str)()
+                weights |= entry.stage.fingerprint()
+                cards |= entry.stage.model_cards()
             except InputError as error:
                 document.problem(("stages", i, entry.kind), str(error))
-                continue
-            weights |= reads_files
-            if card:
-                cards[next(iter(reads_files), entry.name).removeprefix("model ")] = card
     document.raise_problems()
     if head is None:
         raise InputError(f"{document.where}: cannot be read")

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Bands, Batch, Stage
 from mockforge.config import config
+from mockforge.errors import InputError
 from mockforge.observe.degrade.labels import coarse_mask, with_labels
 from mockforge.observe.degrade.noise import noisy
-from mockforge.observe.degrade.optics import about_of, drawn_of, fwhm_of, optics, psf_stamps, psfs_out
+from mockforge.observe.degrade.optics import (
+    about_of,
+    drawn_of,
+    fwhm_of,
+    optics,
+    psf_stamps,
+    psfs_out,
+    target_bands,
+)
 from mockforge.observe.degrade.spec import Degradation
+from mockforge.observe.problems import instrument_problems
+from mockforge.observe.psf.per_band import models
+from mockforge.observe.psf.spec import Psf
+from mockforge.observe.surveys.read import survey
 from mockforge.rng import Stream
 
 
 @config
-class Degrade(Degradation):
+class Degrade(Degradation, Stage):
     """Degrade a fine image to what another telescope observes: its PSF, pixels, bands and noise.
 
     Optics first: the image is freed of its own PSF and pixel and given the target's, in one
@@ -42,6 +57,30 @@ class Degrade(Degradation):
         return frozenset(
             names | ({"fwhm_factor", "depth_offset_mag", "pixel_scale"} if self.sweep else set())
         )
+
+    def bands_after(self, bands: Bands) -> Bands:
+        """Return the target's bands that stand for the images'. InputError where it lacks one."""
+        if bands is None:
+            return None
+        made, _ = target_bands(survey(self.to), bands, self.bands, self.colours is not None)
+        if self.psf_out is None:
+            models(Psf(survey=self.to), made)
+        return made
+
+    def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Return the bands that the target lacks, and PSFs and noises that do not fit."""
+        yield from instrument_problems(self, bands, ("psf",))
+        try:
+            made = self.bands_after(bands)
+        except InputError as error:
+            yield ("to" if self.bands is None else "bands",), str(error)
+            return
+        if made is not None:
+            yield from instrument_problems(self, made, ("psf_out", "noise"))
+
+    def pixels_kept(self, pixels: int) -> int:
+        """Return 0: coarse images have fewer pixels, and how many depends on the survey."""
+        return 0
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""

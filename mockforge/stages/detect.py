@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Batch, Stage
 from mockforge.config import config
 from mockforge.errors import MockforgeError
 from mockforge.label.catalogue import joined, tile_rows, wcs_from_text, with_sky
@@ -16,7 +16,7 @@ from mockforge.rng import Stream
 
 
 @config
-class Detect(DetectionRule):
+class Detect(DetectionRule, Stage):
     """Find objects as SExtractor does: contiguous pixels above the local background.
 
     The defaults are the published rule, five contiguous pixels at 5 sigma above the local
@@ -31,6 +31,10 @@ class Detect(DetectionRule):
     def writes(self) -> frozenset[str]:
         """Arrays and tables this stage gives."""
         return frozenset({"instances", "sky_rms", "catalogue"})
+
+    def tables(self) -> frozenset[str]:
+        """Return the names that are of tables."""
+        return frozenset({"catalogue"})
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Return the batch with `instances`, `sky_rms` and `catalogue`.

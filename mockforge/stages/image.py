@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Bands, Batch, Stage
 from mockforge.config import Count, Fraction, Index, Positive, config
 from mockforge.errors import InputError, MockforgeError
 from mockforge.field.field import Field
@@ -24,7 +24,7 @@ _TRIES = 1000
 
 
 @config
-class ImageTiles:
+class ImageTiles(Stage):
     """Cut tiles at random places from aligned FITS bands.
 
     The field is divided into bands of rows, one per split and as high as its share of the
@@ -71,10 +71,6 @@ class ImageTiles:
         if self.rms is not None and self.weight is not None:
             raise InputError("rms and weight say the same twice; give one of them")
 
-    def reads(self) -> frozenset[str]:
-        """Nothing: this is a source."""
-        return frozenset()
-
     def writes(self) -> frozenset[str]:
         """Arrays and tables this source gives."""
         noise = {"variance"} if self.rms is not None or self.weight is not None else set()
@@ -92,6 +88,18 @@ class ImageTiles:
     def origins(self) -> dict[str, str]:
         """Where zeropoint, pixel scale, PSF, mask and variance come from, for the build's log."""
         return dict(self._field().origin)
+
+    def tables(self) -> frozenset[str]:
+        """Return the names that are of tables."""
+        return frozenset({"tile"})
+
+    def bands_after(self, bands: Bands) -> Bands:
+        """Return the bands of its images."""
+        return self.bands
+
+    def pixels(self) -> int:
+        """Return the pixels of a sample in all its bands."""
+        return self.tile**2 * len(self.bands or (0,))
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""

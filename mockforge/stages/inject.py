@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Batch, Stage
 from mockforge.config import Count, Limit, Positive, Varying, config, fixed, uniform
 from mockforge.errors import InputError
 from mockforge.galaxies.population import TABLE
 from mockforge.galaxies.real.rule import RealStamps
+from mockforge.observe.problems import instrument_problems
 from mockforge.observe.psf.of_survey import survey_psf
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.photometry.bands import Band, curve
@@ -32,7 +33,7 @@ to Ks; Rubin's for u to Z, whose pivot wavelengths are near those of OmegaCAM an
 
 
 @config
-class Inject:
+class Inject(Stage):
     """Paint galaxies and stars, every parameter known, into images with a noiseless `truth`.
 
     They are seen through the sky's own PSF and added to `image` and `truth`; where the source gives
@@ -99,6 +100,18 @@ class Inject:
     def files_read(self) -> dict[str, Path]:
         """Return the population's table."""
         return {"hst_population": TABLE}
+
+    def tables(self) -> frozenset[str]:
+        """Return the names that are of tables."""
+        return frozenset({"objects"})
+
+    def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Return a PSF that does not fit the bands, and bands without a curve."""
+        yield from instrument_problems(self, bands)
+        try:
+            self.curves_of(bands)
+        except InputError as error:
+            yield (), str(error)
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Batch, Stage, Table
 from mockforge.config import Fraction, Positive, config
 from mockforge.errors import InputError
+from mockforge.label.completeness import brief, section
 from mockforge.rng import Stream
 
 _NUMBERS = ("magnitude", "z", "r_e_arcsec", "n", "axis_ratio", "position_angle", "blendedness")
 
 
 @config
-class Match:
+class Match(Stage):
     """Join the `catalogue` of `detect` with the `objects` of a source or of `separate`, both ways.
 
     A detection is the object that gives most of the light in its pixels, among those whose centre
@@ -42,6 +44,20 @@ class Match:
     def writes(self) -> frozenset[str]:
         """Further columns."""
         return frozenset({"catalogue", "objects"})
+
+    def tables(self) -> frozenset[str]:
+        """Return the names that are of tables."""
+        return frozenset({"catalogue", "objects"})
+
+    def card_sections(
+        self, tables: Mapping[str, Table], attributes: Mapping[str, Any]
+    ) -> list[tuple[str, str]]:
+        """Return how complete and how pure the labels are."""
+        if not {"objects", "catalogue"} <= set(tables):
+            return []
+        bands = attributes.get("bands", ())
+        about = tables, (bands,) if isinstance(bands, str) else tuple(bands), attributes.get("zeropoint_ab")
+        return [(section(*about), brief(*about))]
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Return the batch with both tables matched.

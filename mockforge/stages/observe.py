@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Batch, Stage
 from mockforge.config import Varying, config
 from mockforge.errors import InputError
+from mockforge.observe.noise.pixels import add_noise
 from mockforge.observe.noise.spec import Noise, pixel_noise
+from mockforge.observe.problems import instrument_problems
 from mockforge.rng import Stream
+from mockforge.train.parallel import usable
 
 State = Literal["clean", "psf", "observed"]
 """How far light has come: as it arrives, through the PSF, with noise."""
@@ -37,7 +40,7 @@ class Pairing:
 
 
 @config
-class Observe:
+class Observe(Stage):
     """Add noise to pairs, and say which images are a network's input and target.
 
     The six pairings: input `clean`, `psf` or `observed` (and the target likewise), from low to
@@ -80,6 +83,10 @@ class Observe:
         """`input` and `target`, and what noise adds."""
         noisy = {f"{end}_{what}" for end, _, noise in self._ends() if noise for what in ("observed", "rms")}
         return frozenset({"input", "target", *noisy})
+
+    def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Return the PSFs and noises that do not fit the bands."""
+        return instrument_problems(self, bands)
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""
@@ -133,9 +140,6 @@ def _observed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """One end's images with noise, and the rms of their sky (N,C)."""
     import torch
-
-    from mockforge.observe.noise.pixels import add_noise
-    from mockforge.train.parallel import usable
 
     flux, about = batch.arrays[end], batch.attributes
     bands, scale = about.get("bands"), about.get("pixel_scale_arcsec")

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Bands, Batch, Stage
 from mockforge.config import Count, Index, Limit, config
+from mockforge.galaxies.real.library import library
+from mockforge.observe.problems import instrument_problems
 from mockforge.rng import Stream
 from mockforge.scene.blends import Blend, blend_layers, blend_objects, only
 from mockforge.scene.model import SceneModel
+from mockforge.scene.objects import Objects
+from mockforge.scene.scene import CELL, Scene
+from mockforge.scene.table import objects_table
+from mockforge.sky.truth import Layers, amodal_masks, isolated_images, truth_of
 from mockforge.units import ZEROPOINT_NJY
-
-if TYPE_CHECKING:
-    from mockforge.scene.objects import Objects
-    from mockforge.scene.scene import Scene
-    from mockforge.sky.truth import Layers
 
 COLUMNS = 64
 """Tiles in a row of the lattice that samples are cut from."""
@@ -26,7 +28,7 @@ REGION = 2**24
 
 
 @config
-class SceneTiles(SceneModel):
+class SceneTiles(SceneModel, Stage):
     """Windows of an endless parametric sky (no two share a pixel), or blends, with exact truth.
 
     Writes `image` and `truth` (N,C,H,W) in nJy, without and with noise the same where there is no
@@ -59,16 +61,28 @@ class SceneTiles(SceneModel):
         if self.blend is not None and self.margin:
             raise ValueError("blends have no sky around them: set margin: 0")
 
-    def reads(self) -> frozenset[str]:
-        """Nothing: a source."""
-        return frozenset()
-
     def writes(self) -> frozenset[str]:
         """Images, truth and tables."""
         names = {"image", "truth", "instances_visible", "multiplicity", "overlap_label", "overlap_fraction"}
         names |= {"objects"} if self.blend is not None else {"objects", "tile"}
         given = {"sky_rms": self.noise, "isolated": self.isolated, "amodal": self.amodal}
         return frozenset(names | {name for name, value in given.items() if value is not None})
+
+    def tables(self) -> frozenset[str]:
+        """Return the names that are of tables."""
+        return frozenset({"objects", "tile"})
+
+    def bands_after(self, bands: Bands) -> Bands:
+        """Return the bands of its images."""
+        return self.bands
+
+    def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Return the PSFs and noises that do not fit the bands."""
+        return instrument_problems(self, bands)
+
+    def pixels(self) -> int:
+        """Return the pixels of a sample in all its bands."""
+        return self.tile**2 * len(self.bands)
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""
@@ -128,8 +142,6 @@ class SceneTiles(SceneModel):
 
         Samples fill a lattice row by row, a region of the sky to each split.
         """
-        from mockforge.scene.scene import CELL
-
         pitch = -(-(self.tile + 2 * self.margin) // CELL) * CELL
         region = np.array([list(batch.splits).index(name) for name in batch.split.tolist()], dtype=np.int64)
         rows, columns = np.divmod(batch.draw, COLUMNS)
@@ -156,9 +168,6 @@ class SceneTiles(SceneModel):
         self, made: Objects, layers: Layers, origin: tuple[int, int]
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Arrays of one sample, and its rows of `objects`."""
-        from mockforge.scene.table import objects_table
-        from mockforge.sky.truth import amodal_masks, isolated_images, truth_of
-
         side = self.tile + 2 * self.margin
         shape = (len(self.bands), side, side)
         found = truth_of(layers, len(made), shape, self.isophote_njy(), self.overlap, self.margin)
@@ -183,8 +192,6 @@ class SceneTiles(SceneModel):
                 out["amodal"] = amodal_masks(alone[: self.amodal], self.isophote_njy())
         table = objects_table(self.bands, self.tile, made, found, order, origin)
         if self.real is not None:
-            from mockforge.galaxies.real.library import library
-
             table["real_stamp"] = library(self.real).names[made.picture[order]]
         return out, table
 
@@ -192,6 +199,4 @@ class SceneTiles(SceneModel):
 @lru_cache(maxsize=2)
 def _scene(model: SceneModel, seed: int) -> Scene:
     """Return the sky of a worker: kept from shard to shard."""
-    from mockforge.scene.scene import Scene
-
     return Scene(model, seed)

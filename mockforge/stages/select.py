@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Batch, Stage
 from mockforge.config import Count, Fraction, Index, config
 from mockforge.rng import Stream
 
 
 @config
-class Select:
+class Select(Stage):
     """Drop samples by their count of objects and their share of masked pixels.
 
     Dropped samples are drawn again, so that a dataset has the number of samples requested.

@@ -6,15 +6,18 @@ import math
 
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Batch, Stage
 from mockforge.config import Count, Fraction, NonNegative, Positive, config
 from mockforge.errors import InputError, MockforgeError
 from mockforge.field.robust import SIGMA_PER_MAD
+from mockforge.label.catalogue import joined, tile_rows
+from mockforge.label.detection import Detection
+from mockforge.label.noiseless import separate
 from mockforge.rng import Stream
 
 
 @config
-class Separate:
+class Separate(Stage):
     """Separate the sources of the noiseless image, down to a stated surface brightness.
 
     Writes `instances_truth` (N,H,W), 0 below the isophote of the mean of the bands and 1, 2, ... the
@@ -53,6 +56,10 @@ class Separate:
         """Arrays and tables this stage gives."""
         return frozenset({"instances_truth", "objects"})
 
+    def tables(self) -> frozenset[str]:
+        """Return the names that are of tables."""
+        return frozenset({"objects", "separated"})
+
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""
         return (
@@ -66,10 +73,6 @@ class Separate:
         Sources are separated on the whole window, margin included. InputError where there is no noise
         to measure the isophote in, or no pixel scale or zeropoint to turn it into flux.
         """
-        from mockforge.label.catalogue import joined, tile_rows
-        from mockforge.label.detection import Detection
-        from mockforge.label.noiseless import separate
-
         truth = batch.arrays.get("image_noiseless", batch.arrays["truth"])
         bands = tuple(batch.attributes.get("bands") or (f"band{i + 1}" for i in range(truth.shape[1])))
         zeropoint = batch.attributes.get("zeropoint_ab")

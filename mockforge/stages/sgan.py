@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Bands, Batch, Stage
 from mockforge.config import Index, Limit, Varying, config
 from mockforge.rng import Stream
+from mockforge.sgan.model import SganModel, load_model, model_path
 from mockforge.sgan.paint.asked import survey_files
 from mockforge.sgan.paint.control import control
+from mockforge.sgan.paint.sky import TILE, Sky
+from mockforge.train.model_files import model_files
 from mockforge.units import ZEROPOINT_NJY
-
-if TYPE_CHECKING:
-    from mockforge.sgan.model import SganModel
-    from mockforge.sgan.paint.sky import Sky
 
 COLUMNS = 64
 """Tiles in a row of the lattice that samples are cut from."""
@@ -26,7 +25,7 @@ REGION = 2**24
 
 
 @config
-class Sgan:
+class Sgan(Stage):
     """Windows of an endless sky painted by a trained SGAN; no two samples share a pixel."""
 
     model: str
@@ -49,15 +48,9 @@ class Sgan:
     def __post_init__(self) -> None:
         if not self.model:
             return
-        from mockforge.sgan.model import model_path
-
         model_path(self.model)
         if (self.depth, self.seeing, self.density, self.member) != (None,) * 4:
             self._check_asked()
-
-    def reads(self) -> frozenset[str]:
-        """Nothing: a source."""
-        return frozenset()
 
     def writes(self) -> frozenset[str]:
         """Return the observed image, where it was cut, and the noiseless image where the network gives it."""
@@ -66,20 +59,25 @@ class Sgan:
 
     def files_read(self) -> dict[str, Path]:
         """Return the model, and the files of surveys that are the user's own."""
-        from mockforge.train.model_files import model_files
-
         return model_files(self.model) | survey_files(self.depth, self.seeing)
 
-    def known_bands(self) -> tuple[str, ...]:
+    def model_cards(self) -> dict[str, str]:
+        """Return the model's card, for the dataset's."""
+        path = model_path(self.model)
+        card = path.with_suffix(".md")
+        return {path.stem: card.read_text()} if card.exists() and card.read_text() else {}
+
+    def tables(self) -> frozenset[str]:
+        """Return the names that are of tables."""
+        return frozenset({"tile"})
+
+    def bands_after(self, bands: Bands) -> Bands:
         """Return the bands of its images: the model's."""
         return self._loaded().bands
 
-    def card(self) -> str:
-        """Return the model's card, for the dataset's."""
-        from mockforge.sgan.model import model_path
-
-        path = model_path(self.model).with_suffix(".md")
-        return path.read_text() if path.exists() else ""
+    def pixels(self) -> int:
+        """Return the pixels of a sample in all its bands."""
+        return self.tile**2
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""
@@ -146,16 +144,12 @@ class Sgan:
         Samples fill a lattice row by row, a region of the sky to each split; a window with its
         margin meets no other window.
         """
-        from mockforge.sgan.paint.sky import TILE
-
         pitch = -(-(self.tile + 2 * self.margin) // TILE) * TILE  # windows begin on canonical tiles
         region = np.array([list(batch.splits).index(name) for name in batch.split.tolist()], dtype=np.int64)
         rows, columns = np.divmod(batch.draw, COLUMNS)
         return rows * pitch + self.margin, columns * pitch + self.margin + region * REGION
 
     def _loaded(self) -> SganModel:
-        from mockforge.sgan.model import load_model
-
         return load_model(self.model)
 
     def _members(self, batch: Batch, model: SganModel) -> np.ndarray:
@@ -208,6 +202,4 @@ def _by_band(name: str, bands: tuple[str, ...], rows: list[Any]) -> dict[str, np
 @lru_cache(maxsize=2)
 def _sky(model: str, seed: int) -> Sky:
     """Return the sky of a worker: kept from shard to shard, so that its network is loaded once."""
-    from mockforge.sgan.paint.sky import Sky
-
     return Sky(model, seed, member=0)

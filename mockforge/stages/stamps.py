@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Bands, Batch, Stage
 from mockforge.config import Count, Fraction, Index, NonNegative, Positive, config
 from mockforge.errors import InputError
 from mockforge.galaxies.notices import stamp_notice
+from mockforge.galaxies.population import REFERENCE_BAND, SPECTRA, TABLE, Galaxies, hst_population
+from mockforge.galaxies.table import spectrum_columns
+from mockforge.observe.problems import instrument_problems
 from mockforge.observe.psf.spec import Airy, Psf
+from mockforge.observe.psf.transfer import transfer
 from mockforge.photometry.bands import Band, bands_of
 from mockforge.photometry.cosmology import Cosmology, cosmology_word
+from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.photometry.igm import Igm
+from mockforge.profiles.draw import Sersics, draw
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
 from mockforge.units import ZEROPOINT_NJY
 
-if TYPE_CHECKING:
-    from mockforge.galaxies.population import Galaxies
-
 
 @config
-class Stamps:
+class Stamps(Stage):
     """Noiseless stamps of galaxies of a deep Hubble field, alone or with a neighbour, fully known.
 
     Magnitude, size, shape, redshift and spectrum of a galaxy are drawn together from the
@@ -86,10 +89,6 @@ class Stamps:
         if self.z_min >= self.z_max:
             raise ValueError(f"z_min ({self.z_min:g}) should be below z_max ({self.z_max:g})")
 
-    def reads(self) -> frozenset[str]:
-        """Nothing: a source."""
-        return frozenset()
-
     def writes(self) -> frozenset[str]:
         """Noiseless images, masks and the table `objects`."""
         names = {"truth", "instances", "objects"}
@@ -97,9 +96,23 @@ class Stamps:
 
     def files_read(self) -> dict[str, Path]:
         """Return the population's table."""
-        from mockforge.galaxies.population import TABLE
-
         return {"hst_population": TABLE}
+
+    def tables(self) -> frozenset[str]:
+        """Return the names that are of tables."""
+        return frozenset({"objects"})
+
+    def bands_after(self, bands: Bands) -> Bands:
+        """Return the bands of its images."""
+        return self.bands
+
+    def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Return the PSFs and noises that do not fit the bands."""
+        return instrument_problems(self, bands)
+
+    def pixels(self) -> int:
+        """Return the pixels of a sample in all its bands."""
+        return self.stamp**2 * len(self.bands)
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""
@@ -116,8 +129,6 @@ class Stamps:
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw and paint every stamp of the batch."""
-        from mockforge.observe.psf.transfer import transfer
-
         drawn = _draw(self, len(batch), stream)
         flux = _fluxes(self, drawn.galaxies)
         side = self.stamp + 2 * self.margin
@@ -171,8 +182,6 @@ def _draw(cfg: Stamps, count: int, stream: Stream) -> _Drawn:
 
 def _galaxies(cfg: Stamps, count: int, stream: Stream) -> Galaxies:
     """Galaxies of the population within the redshifts; InputError where hardly any is."""
-    from mockforge.galaxies.population import Galaxies, hst_population
-
     rng, population, kept, found = stream.numpy(), hst_population(), [], 0
     for _ in range(200):
         some = population.draw(rng, count, cfg.faintest, cfg.brightest)
@@ -189,9 +198,6 @@ def _galaxies(cfg: Stamps, count: int, stream: Stream) -> Galaxies:
 
 def _fluxes(cfg: Stamps, galaxies: Galaxies) -> np.ndarray:
     """Total flux of each galaxy in `bands` and `other_bands`, (M, C + C') nJy."""
-    from mockforge.galaxies.population import REFERENCE_BAND, SPECTRA
-    from mockforge.photometry.fluxes import sed_fluxes
-
     bands = (REFERENCE_BAND, *cfg.bands, *(cfg.other_bands or ()))
     raw = sed_fluxes(
         SPECTRA, bands, galaxies.z, galaxies.z, galaxies.spectrum, cosmology=cfg.cosmology, igm=cfg.igm
@@ -204,8 +210,6 @@ def _fluxes(cfg: Stamps, galaxies: Galaxies) -> np.ndarray:
 def _paint(cfg: Stamps, drawn: _Drawn, flux: np.ndarray, seen: Any) -> np.ndarray:
     """Every galaxy on a stamp of its own with the margin, (M, C + C', H, W), through the PSF."""
     import torch
-
-    from mockforge.profiles.draw import Sersics, draw
 
     def there(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64))[:, None]
@@ -248,9 +252,6 @@ def _instances(cfg: Stamps, mean: np.ndarray, drawn: _Drawn, count: int) -> np.n
 
 def _objects(cfg: Stamps, batch: Batch, drawn: _Drawn, flux: np.ndarray) -> dict[str, np.ndarray]:
     """Every parameter of every galaxy."""
-    from mockforge.galaxies.population import SPECTRA
-    from mockforge.galaxies.table import spectrum_columns
-
     g, count = drawn.galaxies, len(batch)
     table: dict[str, np.ndarray] = {
         "sample": batch.sample[drawn.owner],

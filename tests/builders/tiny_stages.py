@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from mockforge.batch import Batch
+from mockforge.batch import Batch, Stage
 from mockforge.config import Count, Fraction, Limit, NonNegative, Varying, config, fixed
 from mockforge.errors import InputError
 from mockforge.registry import STAGES as REGISTRY
@@ -41,7 +41,7 @@ class Shape:
 
 
 @config
-class Noise:
+class Noise(Stage):
     """White noise with a margin, and a table of what was drawn."""
 
     level: Annotated[Varying, Limit(gt=0)] = fixed(1.0)
@@ -54,11 +54,11 @@ class Noise:
         if self.model != "good":
             raise InputError(f"no model {self.model!r}")
 
-    def reads(self) -> frozenset[str]:
-        return frozenset()
-
     def writes(self) -> frozenset[str]:
         return frozenset({"image", "galaxy"})
+
+    def tables(self) -> frozenset[str]:
+        return frozenset({"galaxy"})
 
     def fingerprint(self) -> dict[str, str]:
         return {"good": "abc"}
@@ -81,7 +81,7 @@ class Noise:
 
 
 @config
-class Bright:
+class Bright(Stage):
     """Marks bright pixels."""
 
     threshold: NonNegative = 1.0
@@ -99,7 +99,7 @@ class Bright:
 
 
 @config
-class Drop:
+class Drop(Stage):
     """Drops a share of the samples at random."""
 
     share: Fraction = 0.5
@@ -115,7 +115,7 @@ class Drop:
 
 
 @config
-class Stop:
+class Stop(Stage):
     """Holds up, kills or fails the shard that starts at a sample."""
 
     at: int = -1

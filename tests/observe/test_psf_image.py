@@ -11,8 +11,8 @@ import torch
 from astropy.io import fits
 
 from mockforge.errors import InputError
+from mockforge.files import origins_of
 from mockforge.observe.psf.image import centroid, psf_pixels, read_psf_image
-from mockforge.observe.psf.per_band import psf_notes
 from mockforge.observe.psf.spec import Psf, PsfImage
 from mockforge.observe.psf.transfer import transfer
 from mockforge.profiles.draw import Knots, Sersics, draw
@@ -88,7 +88,7 @@ def test_what_was_done_is_said(tmp_path):
     psf = Psf(image=PsfImage(files=("psf.fits",), folder=str(tmp_path)))
     with pytest.warns(UserWarning, match=r"centred on its windowed centroid, x = 23.00, y = 17.00"):
         transfer(psf, ("F814W",), SCALE, (32, 32))
-    assert "23.00" in psf_notes((psf, 3.0))[0]
+    assert "23.00" in origins_of(psf)[f"PSF image {path}"]
     assert not read_psf_image(written(path, gaussian((41, 41), 20.03, 20)), None).note
 
 

@@ -16,13 +16,10 @@ from dataclasses import dataclass
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING
 
+from mockforge.data.shards import ShardRecord
 from mockforge.engine.worker import ONE_THREAD, Job, serve
 from mockforge.errors import MockforgeError
-
-if TYPE_CHECKING:
-    from mockforge.data.shards import ShardRecord
 
 _LAST = 5.0
 """Seconds a worker gets to end by itself."""
@@ -43,8 +40,6 @@ def make_shards(
     Every worker listens on `ours`: it ends at once when this process closes it or is killed.
     Raises what a worker raised, and MockforgeError where one died.
     """
-    from mockforge.data.shards import ShardRecord
-
     theirs, ours = get_context("spawn").Pipe(duplex=False)
     waiting = iter(numbers)
     running: dict[Connection, _Worker] = {}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from mockforge.errors import InputError
 from mockforge.files import Stamp, stamp
-from mockforge.observe.psf.image import PsfPixels, read_psf_image
 from mockforge.observe.psf.models import Model, airy, gaussian, image, moffat, profile_model
 from mockforge.observe.psf.of_survey import psf_model
 from mockforge.observe.psf.spec import Psf, PsfImage
@@ -58,7 +56,7 @@ def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
 
 def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:
     out = []
-    for path, found in _read(psf):
+    for path, found in psf.read():
         if found.pixel_scale_arcsec is None:
             raise InputError(
                 f"PSF image {path}: the header gives no pixel scale; give it in"
@@ -68,34 +66,6 @@ def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:
             warnings.warn(found.note, stacklevel=2)
         out.append(image(found.pixels, found.pixel_scale_arcsec, psf.includes_pixel, found.centre))
     return list(each_band(tuple(out), bands, "files"))
-
-
-def _read(psf: PsfImage) -> list[tuple[Path, PsfPixels]]:
-    count = max(len(psf.files), len(psf.extensions or ()))
-    extensions = psf.extensions or (None,)
-    scales = (
-        psf.pixel_scale_arcsec if isinstance(psf.pixel_scale_arcsec, tuple) else (psf.pixel_scale_arcsec,)
-    )
-    for key, values in (("files", psf.files), ("extensions", extensions), ("pixel_scale_arcsec", scales)):
-        if len(values) not in (1, count):
-            raise InputError(
-                f"PSF images: {len(values)} `{key}` for {count} images; give one, or one per band"
-            )
-    out = []
-    for i in range(count):
-        path = Path(psf.folder).expanduser() / Path(psf.files[i % len(psf.files)]).expanduser()
-        out.append((path, read_psf_image(path, extensions[i % len(extensions)], scales[i % len(scales)])))
-    return out
-
-
-def psf_notes(spec: Any) -> list[str]:
-    """Return what is done to the PSF images that a configuration names, anywhere in it, a sentence each."""
-    if isinstance(spec, PsfImage):
-        return [found.note for _, found in _read(spec) if found.note]
-    parts = [getattr(spec, f.name) for f in fields(spec)] if is_dataclass(spec) else spec
-    if not isinstance(parts, (list, tuple)):
-        return []
-    return list(dict.fromkeys(note for part in parts for note in psf_notes(part)))
 
 
 def each_band(values: Any, bands: Sequence[str], key: str) -> tuple[Any, ...]:

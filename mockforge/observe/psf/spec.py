@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from mockforge.config import Limit, Positive, config
+from mockforge.errors import InputError
 from mockforge.files import named
+from mockforge.observe.psf.image import PsfPixels, read_psf_image
 from mockforge.observe.surveys.profiles import Profile
 from mockforge.observe.surveys.read import own_files
 
@@ -67,6 +69,33 @@ class PsfImage:
     def files_read(self) -> dict[str, Path]:
         """Return the images."""
         return named(self.files, self.folder)
+
+    def origins(self) -> dict[str, str]:
+        """Return what is done to the images beyond bringing them to a sum of 1."""
+        notes = [found.note.partition(": ") for _, found in self.read() if found.note]
+        return {where: note for where, _, note in notes}
+
+    def read(self) -> list[tuple[Path, PsfPixels]]:
+        """Return the file and the pixels of each PSF. InputError where one cannot be used."""
+        count = max(len(self.files), len(self.extensions or ()))
+        extensions = self.extensions or (None,)
+        scale = self.pixel_scale_arcsec
+        scales = scale if isinstance(scale, tuple) else (scale,)
+        for key, values in (
+            ("files", self.files),
+            ("extensions", extensions),
+            ("pixel_scale_arcsec", scales),
+        ):
+            if len(values) not in (1, count):
+                raise InputError(
+                    f"PSF images: {len(values)} `{key}` for {count} images; give one, or one per band"
+                )
+        out = []
+        for i in range(count):
+            path = Path(self.folder).expanduser() / Path(self.files[i % len(self.files)]).expanduser()
+            pixels = read_psf_image(path, extensions[i % len(extensions)], scales[i % len(scales)])
+            out.append((path, pixels))
+        return out
 
 
 @config
