@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from mockforge.field.robust import sigma_about
+from mockforge.label.extract import extracted
+
+_LOWER = "mask the brightest sources"
 
 
 def without_columns(mask: np.ndarray, ranges: Sequence[tuple[int, int]], first: int = 0) -> None:
@@ -16,25 +19,12 @@ def without_columns(mask: np.ndarray, ranges: Sequence[tuple[int, int]], first: 
         mask[:, max(left - first, 0) : max(right - first, 0)] = True
 
 
-def less_background(image: np.ndarray, mask: np.ndarray, mesh: int) -> np.ndarray:
-    """Return the image (band, y, x) less its background (Bertin & Arnouts 1996); `mesh` in pixels."""
-    import sep
-
-    flat = np.empty_like(image)
-    for i, band in enumerate(image):
-        flat[i] = band - sep.Background(band, mask=mask, bw=mesh, bh=mesh).back(dtype=np.float32)
-    return flat
-
-
 def sources(flat: np.ndarray, mask: np.ndarray) -> tuple[Any, np.ndarray, float]:
     """Everything above 1.5 sigma on the mean of the bands: table, label image, rms."""
-    import sep
-
     mean = np.ascontiguousarray(flat.mean(axis=0))
     rms = float(sigma_about(mean[~mask], 0.0))
-    sep.set_extract_pixstack(max(300_000, mean.size // 4))
-    table, labels = sep.extract(
-        mean, 1.5, err=rms, mask=mask, minarea=5, deblend_nthresh=8, deblend_cont=0.05, segmentation_map=True
+    table, labels = extracted(
+        mean, 1.5, err=rms, mask=mask, minarea=5, deblend_nthresh=8, deblend_cont=0.05, lower=_LOWER
     )
     return table, labels, rms
 

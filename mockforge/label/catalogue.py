@@ -10,12 +10,8 @@ import numpy as np
 
 from mockforge.field.fits.check import quiet
 from mockforge.field.fits.wcs import sky_of_pixels
+from mockforge.label.apertures import Apertures, Extraction
 from mockforge.label.detection import Detection
-
-KRON_FACTOR = 2.5
-"""Kron apertures reach this many Kron radii (Kron 1980, ApJS 43, 305)."""
-SMALLEST_KRON = 1.75
-"""Pixels; a smaller Kron aperture is replaced by a circle of this radius."""
 
 DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
     "sample": ("", "number of the sample"),
@@ -53,145 +49,66 @@ DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
 
 
 def measure(
+    found: Extraction,
     images: Sequence[np.ndarray],
     noises: Sequence[np.ndarray],
-    chosen: np.ndarray,
-    noise: np.ndarray,
-    objects: np.ndarray,
-    instances: np.ndarray,
     bands: Sequence[str],
-    mask: np.ndarray | None,
     *,
     aperture_pixels: float,
     zeropoint_ab: float | None,
     truth: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Catalogue columns of the objects sep found.
+    """Return the catalogue columns of the objects found on a detection image.
 
-    `images`, `noises` per band and `chosen`, `noise` of the detection image are (y, x), the
-    background subtracted; `objects` and `instances` are sep's. Errors are those of the sky
-    noise taken as white; Poisson noise of the object is not in them.
+    `images` and `noises` of each of `bands` are (y, x), the background subtracted; `truth` (band, y, x)
+    noiseless. Errors are those of the sky noise taken as white; Poisson noise of the object is not in them.
     """
-    n = len(objects)
-    pixels = np.flatnonzero(instances)
-    owner = instances.ravel()[pixels]
-    shape = Shape(chosen, noise, objects, instances, owner, pixels, mask)
+    objects, n = found.objects, len(found.objects)
+    apertures = Apertures(found)
     out: dict[str, np.ndarray] = {
         "label": np.arange(1, n + 1, dtype=np.int32),
         "x": objects["x"].astype(np.float64),
         "y": objects["y"].astype(np.float64),
         "ra": np.full(n, math.nan),
         "dec": np.full(n, math.nan),
-        **boxes(owner, pixels, instances.shape[1], n),
+        **boxes(apertures.owner, apertures.pixels, found.instances.shape[1], n),
     }
     flags = objects["flag"].astype(np.int32)
     for i, band in enumerate(bands):
-        kron, kron_err, kron_flag = shape.kron_flux(images[i], noises[i])
-        iso, iso_err = shape.iso_flux(images[i], noises[i])
-        aper, aper_err = shape.aperture_flux(images[i], noises[i], aperture_pixels)
-        flags |= kron_flag
-        columns = {
-            "flux": kron, "flux_err": kron_err, "flux_iso": iso, "flux_iso_err": iso_err,
-            "flux_aper": aper, "flux_aper_err": aper_err, "mag": magnitude_of(kron, zeropoint_ab),
-        }  # fmt: skip
+        columns, kron_flags = _fluxes(apertures, images[i], noises[i], aperture_pixels)
+        columns["mag"] = magnitude_of(columns["flux"], zeropoint_ab)
         if truth is not None:
-            columns["true_flux_iso"] = shape.total(truth[i])
+            columns["true_flux_iso"] = apertures.total(truth[i])
+        flags |= kron_flags
         out |= {_column(name, band): value.astype(np.float32) for name, value in columns.items()}
-    iso, iso_err = shape.iso_flux(chosen, noise)
-    out |= {
-        "a": shape.a.astype(np.float32),
-        "b": shape.b.astype(np.float32),
-        "theta": np.degrees(shape.theta).astype(np.float32),
+    iso, iso_err = apertures.iso_flux(found.image, found.noise)
+    return out | {
+        "a": apertures.a.astype(np.float32),
+        "b": apertures.b.astype(np.float32),
+        "theta": np.degrees(apertures.theta).astype(np.float32),
         "theta_sky": np.full(n, math.nan, dtype=np.float32),
-        "flux_radius": shape.half_light_radius().astype(np.float32),
-        "kron_radius": shape.kron.astype(np.float32),
+        "flux_radius": apertures.half_light_radius().astype(np.float32),
+        "kron_radius": apertures.kron.astype(np.float32),
         "snr": (iso / np.maximum(iso_err, 1e-30)).astype(np.float32),
         "flags": flags,
         "blended": (objects["flag"] & 1).astype(bool),
-        "truncated": _truncated(out, instances, mask),
+        "truncated": _truncated(out, found.instances, found.mask),
         "cut": np.zeros(n, dtype=bool),
     }
-    return out
 
 
-class Shape:
-    """Apertures of the objects, set on the detection image and used in every band."""
-
-    def __init__(
-        self,
-        chosen: np.ndarray,
-        noise: np.ndarray,
-        objects: np.ndarray,
-        instances: np.ndarray,
-        owner: np.ndarray,
-        pixels: np.ndarray,
-        mask: np.ndarray | None,
-    ) -> None:
-        import sep
-
-        self.n, self.owner, self.pixels = len(objects), owner, pixels
-        self.chosen, self.noise = chosen, noise
-        self.x, self.y = objects["x"], objects["y"]
-        self.a, self.b = np.maximum(objects["a"], 0.3), np.maximum(objects["b"], 0.3)  # singular ones too
-        self.theta = np.clip(np.nan_to_num(objects["theta"]), -math.pi / 2, math.pi / 2)
-        self.how = {"mask": mask, "segmap": instances, "seg_id": np.arange(1, self.n + 1, dtype=np.int32)}
-        self.kron = np.zeros(self.n)
-        if self.n:
-            self.kron, _ = sep.kron_radius(
-                chosen, self.x, self.y, self.a, self.b, self.theta, 6.0, **self.how
-            )
-            self.kron = np.nan_to_num(self.kron, nan=0.0, posinf=0.0, neginf=0.0)
-        self.circle = ~(KRON_FACTOR * self.kron * np.sqrt(self.a * self.b) >= SMALLEST_KRON)
-
-    def kron_flux(self, image: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Flux, error and sep's flags in the Kron ellipse, or the smallest circle."""
-        import sep
-
-        if not self.n:
-            return np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int32)
-        a = np.where(self.circle, SMALLEST_KRON, self.a)
-        b = np.where(self.circle, SMALLEST_KRON, self.b)
-        reach = np.where(self.circle, 1.0, KRON_FACTOR * self.kron)
-        flux, error, flag = sep.sum_ellipse(
-            image, self.x, self.y, a, b, self.theta, reach, err=noise, subpix=5, **self.how
-        )
-        return flux, error, flag.astype(np.int32)
-
-    def aperture_flux(
-        self, image: np.ndarray, noise: np.ndarray, radius: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Flux and error in a circle of `radius` pixels, neighbours not masked."""
-        import sep
-
-        if not self.n:
-            return np.zeros(0), np.zeros(0)
-        flux, error, _ = sep.sum_circle(
-            image, self.x, self.y, radius, err=noise, mask=self.how["mask"], subpix=5
-        )
-        return flux, error
-
-    def iso_flux(self, image: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Flux and error in the object's own pixels."""
-        return self.total(image), np.sqrt(self.total(noise, power=2))
-
-    def total(self, image: np.ndarray, power: int = 1) -> np.ndarray:
-        """Sum over the pixels of each object."""
-        values = image.ravel()[self.pixels].astype(np.float64) ** power
-        return np.bincount(self.owner, weights=values, minlength=self.n + 1)[1:]
-
-    def half_light_radius(self) -> np.ndarray:
-        """Radius of half the Kron flux on the detection image, pixels; NaN where it has none."""
-        import sep
-
-        if not self.n:
-            return np.zeros(0)
-        flux, _, _ = self.kron_flux(self.chosen, self.noise)
-        safe = np.where(flux > 0, flux, 1.0)
-        reach = np.maximum(6.0 * self.a, 2.0 * SMALLEST_KRON)
-        radius, _ = sep.flux_radius(
-            self.chosen, self.x, self.y, reach, 0.5, normflux=safe, subpix=5, **self.how
-        )
-        return np.where(flux > 0, radius, math.nan)
+def _fluxes(
+    apertures: Apertures, image: np.ndarray, noise: np.ndarray, radius: float
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Columns of one band's fluxes and errors, and sep's flags of the Kron apertures."""
+    kron, kron_err, flags = apertures.kron_flux(image, noise)
+    iso, iso_err = apertures.iso_flux(image, noise)
+    aper, aper_err = apertures.aperture_flux(image, noise, radius)
+    columns = {
+        "flux": kron, "flux_err": kron_err, "flux_iso": iso, "flux_iso_err": iso_err,
+        "flux_aper": aper, "flux_aper_err": aper_err,
+    }  # fmt: skip
+    return columns, flags
 
 
 def tile_rows(found: Detection, margin: int, sample: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from mockforge.errors import InputError, MockforgeError
+from mockforge.errors import InputError
+from mockforge.label.apertures import Extraction
 from mockforge.label.catalogue import measure
 from mockforge.label.detection import Detection, SkyBackground
+from mockforge.label.extract import explained, extracted
 from mockforge.label.rule import DetectionRule
-
-_MOST_PIXELS = 50_000_000
-"""Largest pixel buffer sep is given; some 2 GB."""
 
 
 def detect(
@@ -28,13 +25,42 @@ def detect(
     psf_fwhm_arcsec: Sequence[float] | None = None,
     zeropoint_ab: float | None = None,
 ) -> Detection:
-    """Find, separate and measure the objects of an image.
+    """Find, separate and measure the objects of an image, as SExtractor does.
 
-    Parameters: `image` (band, y, x) flux; `mask` (y, x), true where a pixel must not be used;
-    `truth` the noiseless image, same shape as `image`; `psf_fwhm_arcsec` per band, for the
-    matched filter; `zeropoint_ab`, without which magnitudes are NaN.
-    Raises InputError where the image cannot be measured (all masked, no noise), MockforgeError
-    where sep fails.
+    Parameters
+    ----------
+    image : ndarray
+        (band, y, x), in one flux unit.
+    rule : DetectionRule
+        Threshold, background mesh, deblending; the `detect` of a recipe.
+    bands : sequence of str, optional
+        Names of the bands, by which the catalogue's columns are called.
+    mask : ndarray, optional
+        (y, x), true where a pixel must not be used.
+    truth : ndarray, optional
+        The noiseless image, same shape and unit, for the column `true_flux_iso`.
+    pixel_scale_arcsec : float, optional
+        Side of a pixel in arcsec, for the circular aperture.
+    psf_fwhm_arcsec : sequence of float, optional
+        FWHM of the PSF in each band in arcsec, for the matched filter.
+    zeropoint_ab : float, optional
+        AB magnitude of pixel value 1, without which magnitudes are NaN.
+
+    Returns
+    -------
+    Detection
+        Labels (y, x), the rms of the sky in each band, and the catalogue.
+
+    Raises
+    ------
+    InputError
+        Where the image cannot be measured: all masked, no noise.
+    MockforgeError
+        Where sep fails.
+
+    References
+    ----------
+    Bertin & Arnouts 1996, A&AS 117, 393; Barbary 2016, JOSS 1, 58.
     """
     image = np.ascontiguousarray(image, dtype=np.float32)
     unusable: np.ndarray = np.asarray(~np.isfinite(image).all(axis=0))
@@ -49,23 +75,18 @@ def detect(
     skies = [sky_of(band, rule, hidden, name) for band, name in zip(image, names, strict=True)]
     rms = np.array([s.global_rms for s in skies], dtype=np.float32)
     chosen, sky = _detection_image(image, skies, rms, rule, hidden)
-    error = sky.rms if rule.local_rms else np.float32(sky.global_rms)
     kernel = _kernel(rule, pixel_scale_arcsec, psf_fwhm_arcsec)
-    objects, instances = _extract(chosen, error, rule, hidden, kernel)
+    found = _extraction(chosen, sky, rule, hidden, kernel)
     table = measure(
+        found,
         [band - s.level for band, s in zip(image, skies, strict=True)],
         [s.rms for s in skies],
-        chosen,
-        sky.rms,
-        objects,
-        instances,
         names,
-        hidden,
         aperture_pixels=rule.aperture_radius_arcsec / pixel_scale_arcsec if pixel_scale_arcsec else 5.0,
         zeropoint_ab=zeropoint_ab,
         truth=truth,
     )
-    return Detection(instances, rms, table, names)
+    return Detection(found.instances, rms, table, names)
 
 
 def sky_of(band: np.ndarray, rule: DetectionRule, mask: np.ndarray | None, name: str) -> SkyBackground:
@@ -130,46 +151,24 @@ def _kernel(rule: DetectionRule, scale: float | None, fwhm: Sequence[float] | No
     return np.ascontiguousarray(kernel / kernel.sum(), dtype=np.float32)
 
 
-def _extract(
-    chosen: np.ndarray,
-    error: np.ndarray | np.float32,
+def _extraction(
+    image: np.ndarray,
+    sky: SkyBackground,
     rule: DetectionRule,
     mask: np.ndarray | None,
     kernel: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    import sep
-
-    sep.set_extract_pixstack(int(min(max(300_000, chosen.size), _MOST_PIXELS)))
-    sep.set_sub_object_limit(16_384)
-    with explained():
-        objects, instances = sep.extract(
-            np.ascontiguousarray(chosen, dtype=np.float32),
-            rule.threshold,
-            err=error if isinstance(error, np.ndarray) else float(error),
-            mask=mask,
-            minarea=rule.min_pixels,
-            filter_kernel=kernel,
-            deblend_nthresh=rule.deblend_levels,
-            deblend_cont=rule.deblend_contrast,
-            clean=rule.clean,
-            clean_param=rule.clean_parameter,
-            segmentation_map=True,
-        )
-    return objects, np.ascontiguousarray(instances, dtype=np.int32)
-
-
-@contextmanager
-def explained(
-    lower: str = "raise `threshold`, use a smaller `background_mesh`, or mask the brightest sources",
-) -> Iterator[Any]:
-    """sep raises bare Exceptions; say what to do about them: `lower` is what leaves fewer pixels."""
-    try:
-        yield
-    except MemoryError as error:
-        raise MockforgeError("detection ran out of memory; cut the image into smaller ones") from error
-    except Exception as error:
-        text = str(error)
-        advice = "check the image"
-        if "pixel buffer full" in text or "deblend" in text or "overflow" in text:
-            advice = f"too many pixels lie above the threshold: {lower}"
-        raise MockforgeError(f"sep failed ({text}); {advice}") from error
+) -> Extraction:
+    """Return the objects of a detection image."""
+    objects, instances = extracted(
+        image,
+        rule.threshold,
+        err=sky.rms if rule.local_rms else float(np.float32(sky.global_rms)),
+        mask=mask,
+        minarea=rule.min_pixels,
+        filter_kernel=kernel,
+        deblend_nthresh=rule.deblend_levels,
+        deblend_cont=rule.deblend_contrast,
+        clean=rule.clean,
+        clean_param=rule.clean_parameter,
+    )
+    return Extraction(image, sky.rms, objects, instances, mask)

@@ -11,7 +11,8 @@ from mockforge.field.field import Field
 from mockforge.field.fits.beside import seen
 from mockforge.field.fits.maps import read_map, read_mask_file
 from mockforge.field.fits.read import check_njy
-from mockforge.label.bright import bright, less_background, sources, without_columns
+from mockforge.label.bright import bright, sources, without_columns
+from mockforge.label.extract import less_background
 
 _MESH = 128
 """Side in pixels of the mesh of the background under the peaks of bright stars."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mockforge.label.catalogue import boxes, magnitude_of
-from mockforge.label.detect import explained
+from mockforge.label.extract import extracted
 
 MOST_PARTS = 65_536
 """Parts of one connected region that sep may follow; of a noiseless sky a region is large."""
@@ -141,17 +141,12 @@ def _parts(
     mean: np.ndarray, isophote: float, min_pixels: int, levels: int, contrast: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels (y, x) of sources 1..n, and (n,) whether each was separated from a neighbour."""
-    import sep
-
-    stretched = np.ascontiguousarray(np.log1p(mean / isophote), dtype=np.float32)
-    sep.set_extract_pixstack(max(300_000, stretched.size))
-    sep.set_sub_object_limit(MOST_PARTS)
-    with explained("raise `isophote_sigma`, or lower `isophote_mag_arcsec2`"):
-        found, labels = sep.extract(
-            stretched, math.log(2.0), minarea=min_pixels, filter_kernel=None, deblend_nthresh=levels,
-            deblend_cont=contrast, clean=False, segmentation_map=True,
-        )  # fmt: skip
-    return in_one_piece(labels.astype(np.int32)), (found["flag"] & 1).astype(bool)
+    parts, labels = extracted(
+        np.log1p(mean / isophote), math.log(2.0), parts=MOST_PARTS,
+        lower="raise `isophote_sigma`, or lower `isophote_mag_arcsec2`", minarea=min_pixels,
+        filter_kernel=None, deblend_nthresh=levels, deblend_cont=contrast, clean=False,
+    )  # fmt: skip
+    return in_one_piece(labels), (parts["flag"] & 1).astype(bool)
 
 
 def in_one_piece(instances: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mockforge.label.catalogue import KRON_FACTOR, SMALLEST_KRON
+from mockforge.label.apertures import KRON_FACTOR, SMALLEST_KRON
 
 
 def regions(columns: dict[str, np.ndarray], wcs: Any = None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.robust import sigma_about, sigma_mad
+from mockforge.label.extract import extracted, less_background
 from mockforge.stages.detect import Detect
 
 PERIOD = 16
@@ -195,29 +196,18 @@ def _usable(image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.
 
 
 def _flat(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    import sep
-
-    out = np.empty_like(image)
-    for i, band in enumerate(image):
-        mesh = min(_MESH, *band.shape)
-        out[i] = band - sep.Background(band, mask=mask, bw=mesh, bh=mesh).back(dtype=np.float32)
+    out = less_background(image, mask, min(_MESH, *mask.shape))
     out[:, mask] = 0.0
     return out
 
 
 def _everything(flat: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labels of all above 1.5 sigma on the mean of the bands, five contiguous pixels at least."""
-    import sep
-
     mean = np.ascontiguousarray(flat.mean(axis=0))
     rms = float(sigma_about(mean[~mask], 0.0)) if not mask.all() else 0.0
     if rms <= 0:
         return np.zeros(mean.shape, dtype=np.int32), np.zeros(mean.shape, dtype=bool)
-    sep.set_extract_pixstack(max(300_000, mean.size))
-    sep.set_sub_object_limit(16_384)
-    _, labels = sep.extract(
-        mean, 1.5, err=rms, mask=mask, minarea=5, filter_kernel=None, deblend_cont=1.0, segmentation_map=True
-    )
+    _, labels = extracted(mean, 1.5, err=rms, mask=mask, minarea=5, filter_kernel=None, deblend_cont=1.0)
     return labels, labels > 0
 
 

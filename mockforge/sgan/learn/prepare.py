@@ -11,7 +11,8 @@ import numpy as np
 from mockforge.config import Index, Limit, Positive, config
 from mockforge.errors import InputError
 from mockforge.field.robust import sigma_about, sigma_mad
-from mockforge.label.bright import bright, grown, less_background, sources, without_columns
+from mockforge.label.bright import bright, grown, sources, without_columns
+from mockforge.label.extract import less_background
 from mockforge.observe.measure import core_fwhm, noise_autocorrelation, noise_kernel, stars
 from mockforge.observe.noise.photons import electrons_per_unit
 from mockforge.sgan.config import InstrumentChoice
