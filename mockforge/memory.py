@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
+from pathlib import Path
 
 from mockforge.errors import InputError
 
@@ -12,11 +14,17 @@ _USABLE = 0.8
 
 
 def total_memory() -> float:
-    """Bytes of memory of this machine; infinite where it does not say."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError, AttributeError):
-        return math.inf
+    """Bytes of memory this process may use: the machine's, or less where a control group limits it.
+
+    Infinite where neither is known.
+    """
+    limits = [math.inf]
+    with suppress(ValueError, OSError, AttributeError):
+        limits.append(float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(ValueError, OSError):  # no such group, or "max"
+            limits.append(float(Path(path).read_text()))
+    return min(limits)
 
 
 def check_fits(needed: float, what: str, instead: str) -> None:

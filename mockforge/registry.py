@@ -57,6 +57,11 @@ class Registry:
     def __len__(self) -> int:
         return len(self.names())
 
+    def place(self, name: str) -> Place:
+        """Return where what `name` means lives, without importing it; InputError as of `load`."""
+        point = self._added(name)
+        return (point.module, point.attr) if point is not None else self.rows[name]
+
     def load(self, name: str) -> Any:
         """Return what `name` means.
 
@@ -66,6 +71,14 @@ class Registry:
             For an unknown name, with the nearest one; for a name that two packages give; and where the
             package that gives it cannot be imported.
         """
+        point = self._added(name)
+        if point is not None:
+            return self._loaded(point)
+        module, attribute = self.rows[name]
+        return getattr(import_module(module), attribute)
+
+    def _added(self, name: str) -> EntryPoint | None:
+        """Return the entry point that gives a name, None where it is ours."""
         added = _installed(self.group).get(name, ())
         if name not in self.rows and not added:
             raise InputError(f"unknown {self.kind} {name!r}{nearest(name, self.names())}")
@@ -75,10 +88,7 @@ class Registry:
                 f"the {self.kind} {name!r} is given by {' and by '.join(owners)}: uninstall one of them, or "
                 f"rename its entry point of the group {self.group}"
             )
-        if added:
-            return self._loaded(added[0])
-        module, attribute = self.rows[name]
-        return getattr(import_module(module), attribute)
+        return added[0] if added else None
 
     def _loaded(self, point: EntryPoint) -> Any:
         """Return what an installed package's entry point means."""
@@ -142,3 +152,26 @@ TRAININGS = Registry(
     },
 )
 """The key that only its recipes have -> the class of what `mockforge train` trains."""
+
+COMMANDS = Registry(
+    "command",
+    "mockforge.commands",
+    {
+        name: (f"mockforge.cli.{name}", name)
+        for name in (
+            "build",
+            "verify",
+            "info",
+            "recipes",
+            "evaluate",
+            "label",
+            "degrade",
+            "surveys",
+            "train",
+            "generate",
+            "recover",
+            "redshift",
+        )
+    },
+)
+"""The words after `mockforge`; each a function whose parameters are its options (`cli.program.command`)."""

@@ -15,6 +15,7 @@ import mockforge
 from mockforge.cli import app
 from mockforge.errors import InputError
 from mockforge.recipe.read import load, load_training
+from mockforge.registry import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -56,13 +57,15 @@ def words_of(command: str) -> list[str]:
 def known() -> dict[str, dict[str, bool]]:
     """Options of each command, and whether each takes a value."""
     group = typer.main.get_command(app)
+    context = typer.Context(group)
     return {
         name: {
             option: not getattr(p, "is_flag", False)
             for p in command.params
             for option in (*p.opts, *p.secondary_opts)
         }
-        for name, command in group.commands.items()
+        for name in COMMANDS
+        if (command := group.get_command(context, name))
     }
 
 

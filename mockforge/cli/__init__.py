@@ -1,16 +1,15 @@
-"""The command `mockforge`: one short function per command. Heavy libraries are imported in them."""
+"""Words of the command line: one file a command, loaded when it is called."""
 
 import signal
 
-from mockforge.cli import datasets, evaluation, images, networks, recovery, redshifting
 from mockforge.cli.program import app
 from mockforge.progress import warn_in_sentences
 
-__all__ = ["app", "datasets", "evaluation", "images", "main", "networks", "recovery", "redshifting"]
+__all__ = ["app", "main"]
 
 
 def main() -> None:
-    """Entry point of the command `mockforge`."""
+    """Run the command `mockforge`."""
     warn_in_sentences()
     try:
         app(prog_name="mockforge")

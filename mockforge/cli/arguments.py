@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mockforge.errors import InputError
+from mockforge.memory import check_fits
 
 
 def size_of(text: str) -> tuple[int, int]:
@@ -21,16 +22,20 @@ def check_folder(out: Path) -> None:
         raise InputError(f"{out}: is a file, a folder is expected; choose another --out")
 
 
+def check_files(*paths: Path | None) -> None:
+    """InputError where a file to be written is a folder, or lies in a file."""
+    for path in paths:
+        if path is not None and path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of a file")
+        if path is not None and path.parent.exists() and not path.parent.is_dir():
+            raise InputError(f"{path}: {path.parent} is a file, not a folder; choose another place")
+
+
 def check_memory(height: int, width: int, bands: int) -> None:
     """InputError where a painted field does not fit into the memory of this machine."""
-    from mockforge.field.fits.bands import memory
-
-    needed, there = 16 * bands * height * width, memory()  # image and truth, as tiles and as a field
-    if needed > 0.8 * there:
-        raise InputError(
-            f"--size: {height}x{width} in {bands} bands needs {needed / 1e9:,.1f} GB of memory, this machine"
-            f" has {there / 1e9:,.1f}; paint smaller fields, or cut windows of one mockforge.Sky"
-        )
+    needed = 16.0 * bands * height * width  # image and truth, as tiles and as a field
+    what = f"--size: {height}x{width} in {bands} bands"
+    check_fits(needed, what, "paint smaller fields, or cut windows of one mockforge.Sky")
 
 
 def words_of(text: str | None) -> list[str] | None:

@@ -1,116 +1,102 @@
-"""The command `mockforge`: its options, its errors as sentences, its exit codes."""
+"""The command `mockforge`: its errors as sentences, its exit codes, its commands loaded when called."""
 
 from __future__ import annotations
 
+import ast
 import errno
 import functools
+import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import MISSING, fields, is_dataclass
+from importlib.util import find_spec
+from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperGroup
 
-from mockforge.cli.arguments import names_of, numbers_of, words_of
+from mockforge._version import __version__
+from mockforge.cli.options import Verbose
 from mockforge.errors import InputError, MockforgeError
+from mockforge.registry import COMMANDS
 
-if TYPE_CHECKING:
-    from mockforge.field.field import Field
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class Commands(TyperGroup):
+    """The commands of the registry; a command's module is imported when it is called, not to list it."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands' names, in the order of the registry."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command ready to be called, or None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        only = typer.Typer(
+            add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+            context_settings=_SETTINGS,
+        )  # fmt: skip
+        try:
+            only.command(cmd_name)(command(COMMANDS.load(cmd_name)))
+        except InputError as error:  # of a package that adds a command and cannot be imported
+            fail(str(error), 2)
+        return typer.main.get_command(only)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a line for each command: the first of its docstring."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_line(name)) for name in COMMANDS])
+
+
+def _first_line(name: str) -> str:
+    """Return the first line of a command's docstring, read from its source: nothing is imported for it."""
+    try:
+        module, attribute = COMMANDS.place(name)
+        spec = find_spec(module)
+        source = getattr(spec.loader, "get_source", lambda _: None)(module) if spec else None
+        for node in ast.parse(source or "").body:
+            if isinstance(node, ast.FunctionDef) and node.name == attribute:
+                return (ast.get_docstring(node) or "").partition("\n")[0].rstrip(".")
+    except (InputError, ImportError, SyntaxError):
+        pass  # said when the command is called
+    return ""
+
 
 app = typer.Typer(
     name="mockforge",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # the same plain text on a terminal and in a pipe
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings=_SETTINGS,
 )
-
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors only.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show where in the program an error arose.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="Values to use instead of the recipe's.", show_default=False),
-]
-Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the result.")]
-Bands = Annotated[
-    str | None,
-    typer.Option("--bands", metavar="NAMES", help="Bands' names: g,r,Z.", show_default=False),
-]
-Extensions = Annotated[
-    str | None,
-    typer.Option(
-        "--extensions",
-        metavar="LIST",
-        help="Extensions to read, by name or number: SCI or 1,2,3.",
-        show_default=False,
-    ),
-]
-Zeropoint = Annotated[
-    str | None,
-    typer.Option(
-        "--zeropoint",
-        metavar="MAG",
-        help="AB magnitude of pixel value 1, one or one per band.",
-        show_default=False,
-    ),
-]
-PixelScale = Annotated[
-    float | None,
-    typer.Option(
-        "--pixel-scale", metavar="ARCSEC", help="Pixel scale, if there is no WCS.", show_default=False
-    ),
-]
-MaskBits = Annotated[
-    str | None,
-    typer.Option(
-        "--mask-bits",
-        metavar="LIST",
-        help="Bits of a mask that mark bad pixels: BAD,SAT or 0,1; all, none.",
-        show_default=False,
-    ),
-]
-Device = Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... or auto.")]
-Extrapolate = Annotated[
-    bool, typer.Option("--extrapolate", help="Proceed where the input is outside the training set.")
-]
-PsfFwhm = Annotated[
-    str | None,
-    typer.Option(
-        "--psf-fwhm",
-        metavar="ARCSEC",
-        help="FWHM of the image's PSF, one or one per band.",
-        show_default=False,
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        "-w",
-        min=1,
-        metavar="N",
-        show_default=False,
-        help="Worker processes; by default one per CPU.",
-    ),
-]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Make the errors of a command sentences on stderr, with an exit code each.
+    """Make a function a command: options from its parameters, errors as sentences with an exit code.
 
-    2 for bad input, 1 for failed work, 130 for Ctrl-C, 143 where it is told to end (SIGTERM); both let the
-    work clean up what it has begun.
+    A parameter that is a dataclass stands for its fields, each an option or argument of its own, so that
+    options which belong together are declared once. The option --verbose is added.
+
+    Exit codes: 2 for bad input, 1 for failed work, 130 for Ctrl-C, 143 where it is told to end (SIGTERM);
+    both let the work clean up what it has begun.
     """
+    signature, groups = _expanded(function)
 
     @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> None:
+    def run(**options: Any) -> None:
+        verbose = options.pop("verbose")
+        for name, group in groups.items():
+            options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
         try:
             with _ended_as_by_ctrl_c():
-                function(*args, **kwargs)
+                function(**options)
         except (typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt as error:
@@ -121,7 +107,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except MemoryError as error:
             fail(f"this needs more memory than the machine has ({error}); use fewer or smaller images", 2)
         except Exception as error:
-            if kwargs.get("verbose"):
+            if verbose:
                 import traceback
 
                 traceback.print_exc()
@@ -130,10 +116,32 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             if isinstance(error, OSError) and error.errno and error.strerror:
                 named = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
                 fail(named, 1 if _disk_failed(error) else 2)
-            hint = "" if kwargs.get("verbose") else "; run it with -v and report what it prints"
+            hint = "" if verbose else "; run it with -v and report what it prints"
             fail(f"unexpected {type(error).__name__}: {error}{hint}", 1)
 
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
     return run
+
+
+def _expanded(function: Callable[..., None]) -> tuple[inspect.Signature, dict[str, Any]]:
+    """Return the signature, with fields for dataclasses, and the dataclasses by parameter."""
+    parameters, groups = [], {}
+    hints = get_type_hints(function, include_extras=True)
+    for name, parameter in inspect.signature(function).parameters.items():
+        if is_dataclass(hints[name]):
+            groups[name] = hints[name]
+            own = get_type_hints(hints[name], include_extras=True)
+            parameters += [_keyword(f.name, own[f.name], f.default) for f in fields(hints[name])]
+        else:
+            parameters.append(_keyword(name, hints[name], parameter.default))
+    parameters.append(_keyword("verbose", Verbose, False))
+    return inspect.Signature(parameters), groups
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    default = inspect.Parameter.empty if default is MISSING else default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
@@ -183,8 +191,6 @@ def fail(message: str, code: int) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from mockforge._version import __version__
-
         print(f"mockforge {__version__}")
         raise typer.Exit
 
@@ -222,42 +228,6 @@ def mockforge(
     `mockforge COMMAND --help` explains each. Exit codes: 0 done, 1 failed, 2 bad input,
     130 interrupted.
     """
-
-
-def check_files(*paths: Path | None) -> None:
-    """InputError where a file to be written is a folder, or lies in a file."""
-    for path in paths:
-        if path is not None and path.is_dir():
-            raise InputError(f"{path}: is a folder; give the name of a file")
-        if path is not None and path.parent.exists() and not path.parent.is_dir():
-            raise InputError(f"{path}: {path.parent} is a file, not a folder; choose another place")
-
-
-def read_images(
-    images: Sequence[Path],
-    bands: str | None,
-    extensions: str | None,
-    zeropoint: str | None,
-    pixel_scale: float | None,
-    mask_bits: str | None,
-) -> Field:
-    """Return the images of a command in nJy, by its options as they were typed."""
-    from mockforge.field.field import Field
-
-    return Field.read(
-        images,
-        bands=words_of(bands),
-        extensions=names_of(extensions),
-        zeropoint=numbers_of("--zeropoint", zeropoint),
-        pixel_scale_arcsec=pixel_scale,
-        mask_bits=names_of(mask_bits),
-        require_njy=True,
-    )
-
-
-def print_origins(field: Field) -> None:
-    """Print where each fact about an image comes from, a line each."""
-    print_lines(f"{fact}: {text}" for fact, text in field.origin.items())
 
 
 def print_lines(lines: Iterable[Any]) -> None:

@@ -8,9 +8,6 @@ import typer
 
 from mockforge.errors import InputError
 
-IMAGE = ("bands", "extensions", "zeropoint", "pixel_scale", "mask_bits", "psf_fwhm")
-"""Parameters that say how a FITS image is read."""
-
 
 def typed(context: typer.Context, names: Iterable[str]) -> list[str]:
     """Of the parameters `names`, those given on the command line, as they are written there: `--seed`."""

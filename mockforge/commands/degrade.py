@@ -11,6 +11,7 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.errors import InputError
 from mockforge.field.field import Field
+from mockforge.field.fits.check import quiet
 from mockforge.observe.degrade.degrader import Grid, coarse_grid
 from mockforge.observe.degrade.labels import coarse_mask
 from mockforge.observe.degrade.optics import fwhm_of
@@ -119,8 +120,6 @@ def coarse_wcs(wcs: Any, grid: Grid) -> Any:
     if wcs.sip is not None or wcs.cpdis1 is not None or wcs.det2im1 is not None:
         raise InputError("the WCS of the image has distortions; resample it to a plain projection first")
     from astropy.wcs import WCS
-
-    from mockforge.field.fits.check import quiet
 
     with quiet():
         header = wcs.to_header(relax=True)  # the matrix as PC and CDELT, whatever it was given as

@@ -1,59 +1,182 @@
-"""`mockforge generate`: fields of an endless sky as FITS files, with a picture of each."""
+"""`mockforge generate`: fields of endless skies as FITS files, with a picture of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
+from typing import Any, Protocol
 
 from mockforge.errors import InputError
+from mockforge.field.field import Field
 from mockforge.field.picture import asinh_rgb, save_png
 from mockforge.files import from_home
-from mockforge.sgan.paint.asked import Asked
+from mockforge.recipe.read import load
+from mockforge.scene.model import SceneModel
+from mockforge.scene.scene import CELL, Scene
+from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.sky import Sky
+from mockforge.torch_state import numpy_default
 from mockforge.train.parallel import usable
 
+Advance = Callable[[int], None]
+"""Is called with the number of pixels painted since the last call."""
 
-def generate(
-    model: str | Path,
-    size: tuple[int, int],
-    n: int,
-    seed: int,
-    out: str | Path,
-    *,
-    device: str = "cpu",
-    progress: Callable[[int], None] | None = None,
-    depth: Asked | None = None,
-    seeing: Asked | None = None,
-    density: float | None = None,
-    member: int | None = None,
-) -> list[Path]:
-    """Write `n` fields of `size` (rows, columns) pixels in nJy; field k is a sky of its own seed, seed + k.
 
-    Each is `NAME-SEED.fits`, a multi-extension file (a band an extension, then the noiseless
-    bands where the network gives them), and `NAME-SEED.png`. `progress` is called with the
-    pixels done; `depth`, `seeing`, `density` and `member` are as of a Sky. Returns the paths of
-    the FITS files. Raises InputError for a size that is not positive, an unknown model, a device
-    this machine lacks, what the model cannot do or an `out` that cannot be made.
+class Painter(Protocol):
+    """What paints windows of endless skies, one sky a seed."""
+
+    @property
+    def name(self) -> str:
+        """Return what the files are called after."""
+        ...
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Return the bands of a field."""
+        ...
+
+    def sky(self, seed: int) -> Callable[[int, int, Advance], Field]:
+        """Return what paints the first rows and columns (height, width) of the sky of a seed."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelPainter:
+    """Skies of a trained SGAN, each observed as asked for."""
+
+    model: SganModel
+    device: str
+    asked: dict[str, Any]
+    """The `depth`, `seeing`, `density` and `member` of a `Sky`."""
+
+    @property
+    def name(self) -> str:
+        """Return the model's name."""
+        return self.model.name
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Return the model's bands."""
+        return self.model.bands
+
+    def sky(self, seed: int) -> Callable[[int, int, Advance], Field]:
+        """Return what paints a window of the sky of a seed; InputError for what the model cannot do."""
+        sky = Sky(self.model, seed, device=self.device, **self.asked)
+        return lambda height, width, advance: sky.field(0, height, 0, width, advance)
+
+
+@dataclass(frozen=True)
+class ScenePainter:
+    """Parametric skies of a recipe's source `scene`."""
+
+    name: str
+    model: SceneModel
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Return the scene's bands."""
+        return tuple(self.model.bands)
+
+    def sky(self, seed: int) -> Callable[[int, int, Advance], Field]:
+        """Return what paints a window of the scene of a seed."""
+        scene = Scene(self.model, seed)
+
+        def paint(height: int, width: int, advance: Advance) -> Field:
+            for y in range(0, height, CELL):
+                rows = min(CELL, height - y)
+                for _ in scene.layers(y, y + rows, 0, width):
+                    pass  # painted now, and kept for the whole field
+                advance(rows * width)
+            return scene[0:height, 0:width]
+
+        return paint
+
+
+def of_model(model: str | Path, device: str = "cpu", **asked: Any) -> ModelPainter:
+    """Return the painter of a trained SGAN.
+
+    Parameters
+    ----------
+    model
+        A bundled model's name, or a model's file or folder.
+    device
+        Where it paints: cpu, cuda, cuda:1, ... or auto.
+    **asked
+        `depth`, `seeing`, `density` and `member`, as of a `mockforge.Sky`.
+
+    Raises
+    ------
+    InputError
+        For an unknown model, and a device that this machine lacks.
     """
-    if min(size) < 1 or n < 1:
-        raise InputError(f"size {size[0]}x{size[1]} and n {n} should be at least 1")
-    chosen = str(usable(device))
-    asked = {"depth": depth, "seeing": seeing, "density": density, "member": member}
-    sky = Sky(model, seed, device=chosen, **asked)  # type: ignore[arg-type]
+    return ModelPainter(load_model(model), str(usable(device)), asked)
+
+
+@numpy_default()
+def of_scene(path: str | Path) -> ScenePainter:
+    """Return the painter of the sky that a recipe begins with; InputError where its source is no `scene`."""
+    recipe = load(path)
+    first = recipe.stages[0]
+    if not isinstance(first.stage, SceneModel):
+        raise InputError(
+            f"{path}: its first stage is {first.kind!r}; --scene needs a recipe of the source `scene`"
+        )
+    if getattr(first.stage, "blend", None) is not None:
+        raise InputError(f"{path}: makes blends on stamps, not a sky; `mockforge build {path}` makes them")
+    whole = {f.name: getattr(first.stage, f.name) for f in dataclass_fields(SceneModel)}
+    return ScenePainter(recipe.name, SceneModel(**whole))
+
+
+def write_fields(
+    painter: Painter,
+    size: tuple[int, int],
+    seeds: Sequence[int],
+    out: str | Path,
+    advance: Advance = lambda pixels: None,
+) -> list[Path]:
+    """Write a field of each seed, in nJy.
+
+    Parameters
+    ----------
+    painter
+        `of_model` or `of_scene`.
+    size
+        Rows and columns, pixels.
+    seeds
+        A sky each.
+    out
+        Folder of `NAME-SEED.fits` (a band an extension, then the noiseless bands where they are known)
+        and `NAME-SEED.png`.
+    advance
+        Is called with the number of pixels painted since the last call.
+
+    Returns
+    -------
+    list of Path
+        The FITS files.
+
+    Raises
+    ------
+    InputError
+        For a size that is not positive, what the model cannot do, or an `out` that cannot be made.
+    """
+    if min(size) < 1 or not seeds:
+        raise InputError(
+            f"size {size[0]}x{size[1]} and the number of fields {len(seeds)} should be at least 1"
+        )
+    paint = painter.sky(seeds[0])
     out = from_home(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out}: cannot be made ({error.strerror}); choose another --out") from error
     written = []
-    for k in range(n):
-        sky = sky if k == 0 else Sky(sky.model, seed + k, device=chosen, **asked)  # type: ignore[arg-type]
-        written.append(_write(sky, size, out, progress))
+    for seed in seeds:
+        paint = paint if seed == seeds[0] else painter.sky(seed)
+        field = paint(*size, advance)
+        path = field.write(out / f"{painter.name}-{seed}.fits")
+        save_png(path.with_suffix(".png"), asinh_rgb(field.image, bands=field.bands))
+        written.append(path)
     return written
-
-
-def _write(sky: Sky, size: tuple[int, int], out: Path, progress: Callable[[int], None] | None) -> Path:
-    field = sky.field(0, size[0], 0, size[1], progress)
-    path = field.write(out / f"{sky.model.name}-{sky.seed}.fits")
-    save_png(path.with_suffix(".png"), asinh_rgb(field.image, bands=field.bands))
-    return path

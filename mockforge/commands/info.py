@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from mockforge.data.card.describe import describe as describe_dataset
 from mockforge.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from mockforge.field.field import Field
+from mockforge.field.field import Field
+from mockforge.field.fits.bands import split_name
+from mockforge.field.fits.check import regular
+from mockforge.field.fits.wcs import sky_of_pixels
+from mockforge.field.picture import sky_rms
+from mockforge.recipe.bundled import bundled_recipes
+from mockforge.sgan.model import describe
+from mockforge.tasks.recover.model import load_recoverer
+from mockforge.tasks.redshifter.model import load_redshifter
+from mockforge.train.model_files import bundled_models, model_path, network_kind
 
 _FITS = (".fits", ".fit", ".fts", ".fz", ".gz", ".bz2")
 _MODEL = (".json", ".safetensors")
@@ -20,10 +27,6 @@ def about(thing: str) -> list[str]:
 
     Raises InputError where it is none of these, with the nearest name of a model.
     """
-    from mockforge.field.fits.bands import split_name
-    from mockforge.field.fits.check import regular
-    from mockforge.train.model_files import bundled_models
-
     path = split_name(thing)[0]
     if thing in bundled_models():
         return _lines(_model(thing))
@@ -36,8 +39,6 @@ def about(thing: str) -> list[str]:
     if path.exists():
         regular(path)
     else:
-        from mockforge.recipe.bundled import bundled_recipes
-
         if thing in bundled_recipes():
             raise InputError(f"{thing}: is a recipe; `mockforge recipes {thing}` prints it")
         raise InputError(f"{thing}: no such dataset, model or FITS file{nearest(thing, bundled_models())}")
@@ -52,32 +53,23 @@ def about(thing: str) -> list[str]:
 
 def dataset_lines(folder: str | Path) -> list[str]:
     """Lines about a dataset, and how to go on from it."""
-    from mockforge.data.card.describe import describe
-
     load = f"mockforge.load({str(folder)!r}, split='train')"
-    return _lines({**describe(folder), "look at": str(Path(folder) / "preview.png"), "in Python": load})
+    return _lines(
+        {**describe_dataset(folder), "look at": str(Path(folder) / "preview.png"), "in Python": load}
+    )
 
 
 def _model(name: str) -> dict[str, str]:
-    from mockforge.train.model_files import model_path, network_kind
 
     if network_kind(model_path(name)) in ("unet", "cvae"):
-        from mockforge.tasks.redshifter.model import load_redshifter
-
         return load_redshifter(name).describe()
     if network_kind(model_path(name)) in ("residual", "cgan"):
-        from mockforge.tasks.recover.model import load_recoverer
-
         return load_recoverer(name).describe()
-    from mockforge.sgan.model import describe
 
     return describe(name)
 
 
 def _field_lines(name: str) -> list[str]:
-    from mockforge.field.field import Field
-    from mockforge.field.fits.wcs import sky_of_pixels
-    from mockforge.field.picture import sky_rms
 
     field = Field.read([name])
     _, height, width = field.shape

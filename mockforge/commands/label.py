@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from mockforge._version import __version__
 from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.field.fits.check import quiet
 from mockforge.field.fits.wcs import written
+from mockforge.field.picture import asinh_rgb, outline
 from mockforge.files import from_home
 from mockforge.label.catalogue import DESCRIPTIONS, with_sky
-from mockforge.label.detect import detect
+from mockforge.label.detect import detect, sky_of
 from mockforge.label.detection import Detection
 from mockforge.label.regions import regions
 from mockforge.stages.detect import Detect
@@ -144,8 +146,6 @@ def _notes(field: Field, found: Detection) -> tuple[str, ...]:
 
 def _about(field: Field, rule: Detect, notes: tuple[str, ...], files: Any) -> dict[str, Any]:
     """Return what every written table and image says of itself: keyword of 8 letters -> value."""
-    from mockforge._version import __version__
-
     names = [files] if isinstance(files, (str, Path)) else list(files)
     about: dict[str, Any] = {"CREATOR": f"mockforge {__version__}", "BANDS": ",".join(field.bands)}
     about["FLUXUNIT"] = field.unit
@@ -208,9 +208,6 @@ def _write_segmentation(part: Path, found: Detection, field: Field, about: dict[
 
 def _write_overlay(part: Path, field: Field, found: Detection, rule: Detect) -> None:
     from PIL import Image
-
-    from mockforge.field.picture import asinh_rgb, outline
-    from mockforge.label.detect import sky_of
 
     longest = max(field.shape[1:])
     step, times = -(-longest // _LARGEST_PICTURE), max(1, min(4, _SMALLEST_PICTURE // longest))

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mockforge.commands.degrade import coarse_wcs
 from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.field.picture import asinh_rgb, mosaic, save_png, sky_rms
+from mockforge.observe.degrade.degrader import coarse_grid
 from mockforge.tasks.recover.degraded import Scales
 from mockforge.tasks.recover.grid import fine_shape
 from mockforge.tasks.recover.model import Recoverer, load_recoverer, predict
@@ -107,8 +109,6 @@ def _nearest(fine: int, coarse: int, step: float) -> np.ndarray:
 
 
 def _wcs(field: Field, shape: tuple[int, int], s: Scales) -> object:
-    from mockforge.commands.degrade import coarse_wcs
-    from mockforge.observe.degrade.degrader import coarse_grid
 
     if field.wcs is None:
         return None

@@ -12,6 +12,8 @@ from mockforge.errors import InputError
 from mockforge.extras import need_extra
 from mockforge.field.picture import asinh_rgb, save_figure
 from mockforge.rng import Stream
+from mockforge.stages.degrade import Degrade
+from mockforge.stages.stamps import Stamps
 from mockforge.tasks.recover.degraded import sky_level
 from mockforge.tasks.recover.model import Recoverer, load_recoverer, predict
 
@@ -50,9 +52,6 @@ def demonstrate(
     Half of the galaxies have a neighbour. Raises InputError where the model's bands have no
     curves that the galaxy could be drawn in.
     """
-    from mockforge.stages.degrade import Degrade
-    from mockforge.stages.stamps import Stamps
-
     if not isinstance(model, Recoverer):
         model = load_recoverer(model)
     s = model.scales

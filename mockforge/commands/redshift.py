@@ -11,6 +11,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.field import Field
+from mockforge.tasks.redshifter.geometry import centroid
 from mockforge.tasks.redshifter.learned import pixel_noise
 from mockforge.tasks.redshifter.model import Redshifter, load_redshifter, predict
 from mockforge.train.fields import check_learned_like, in_order, made_by
@@ -204,8 +205,6 @@ def _light(image: np.ndarray) -> float:
 def _centre(image: np.ndarray) -> tuple[float, float]:
     """y, x of the centre of the light from the stamp's middle; 0 where it is lost in the noise."""
     import torch
-
-    from mockforge.tasks.redshifter.geometry import centroid
 
     if _light(image) < _SURE:
         return 0.0, 0.0

@@ -14,7 +14,7 @@ import numpy as np
 
 from mockforge.data.shards import ShardRecord
 from mockforge.errors import InputError, MockforgeError
-from mockforge.field.fits.bands import memory as machine
+from mockforge.memory import total_memory
 from mockforge.progress import say
 from mockforge.recipe.read import Recipe
 
@@ -45,7 +45,7 @@ def workers_that_fit(recipe: Recipe, folder: Path, workers: int | None, quiet: i
     pixels = recipe.stages[0].stage.pixels()
     one = pixels * 4 * min(recipe.shard_size, recipe.samples)
     splits = _SPLITS * recipe.samples
-    there = memory()
+    there = total_memory()
     if splits > 0.2 * there:
         raise InputError(
             f"samples: drawing the splits of {recipe.samples:,} samples needs {_size(splits)} of memory in "
@@ -80,17 +80,6 @@ def check_disk(folder: Path, recipe: Recipe, record: ShardRecord, done: int) -> 
             f"{_size(free)} are free there; the finished shards are kept, and the same command continues "
             "from them when there is room"
         )
-
-
-def memory() -> float:
-    """Bytes of memory this process may use: the machine's, or less where a control group limits it."""
-    limits = [machine()]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            limits.append(float(Path(path).read_text()))
-        except (OSError, ValueError):  # no such group, or "max"
-            continue
-    return min(limits)
 
 
 def free_bytes(folder: Path) -> float:

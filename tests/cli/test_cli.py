@@ -17,12 +17,8 @@ from mockforge.cli import app
 from mockforge.errors import InputError, MockforgeError
 from mockforge.progress import Progress
 from mockforge.recipe.bundled import bundled_recipes
-from mockforge.registry import STAGES, TRAININGS
-
-COMMANDS = (
-    "build", "train", "generate", "evaluate", "degrade", "surveys", "recover",
-    "label", "info", "verify", "recipes",
-)  # fmt: skip
+from mockforge.registry import COMMANDS, STAGES, TRAININGS
+from tests.builders import failing_commands
 
 
 def call(*words: str) -> Result:
@@ -33,11 +29,17 @@ def test_help_teaches() -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(mockforge.__file__).parent.parent)}
     words = [sys.executable, "-m", "mockforge", "--help"]
     done = subprocess.run(words, capture_output=True, text=True, check=True, env=env)
-    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+    assert all(f"  {name} " in done.stdout for name in COMMANDS.rows)
     assert "mockforge build segmentation samples=64" in done.stdout and "\x1b" not in done.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def failing(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add the command `fails`, which raises `error`."""
+    monkeypatch.setattr(failing_commands, "failure", error)
+    monkeypatch.setitem(COMMANDS.rows, "fails", ("tests.builders.failing_commands", "fails"))
+
+
+@pytest.mark.parametrize("command", tuple(COMMANDS.rows))
 def test_every_command_has_examples(command: str) -> None:
     result = call(command, "--help")
     assert result.exit_code == 0 and f"  mockforge {command}" in result.stdout
@@ -103,15 +105,12 @@ def test_bad_input_exits_2_and_writes_nothing(
     ],
 )
 def test_failed_work_exits_1_and_ctrl_c_130(
-    error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr("mockforge.engine.build.verify", fail)
-    result = call("verify", str(tmp_path))
+    failing(error, monkeypatch)
+    result = call("fails")
     assert result.exit_code == code and result.stderr.startswith(said) and "Traceback" not in result.stderr
-    verbose = call("verify", str(tmp_path), "-v")
+    verbose = call("fails", "-v")
     assert ("Traceback" in verbose.stderr) == isinstance(error, Exception)
 
 
@@ -151,11 +150,8 @@ def test_progress_is_plain_lines_when_piped(capsys: pytest.CaptureFixture[str], 
 
 
 def test_too_much_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hungry(thing: str) -> list[str]:
-        raise MemoryError(f"for {thing}")
-
-    monkeypatch.setattr("mockforge.commands.info.about", hungry)
-    result = call("info", "anything")
+    failing(MemoryError("for anything"), monkeypatch)
+    result = call("fails")
     assert result.exit_code == 2 and "more memory than the machine has" in result.stderr
 
 
@@ -163,12 +159,9 @@ def test_too_much_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_full_disk_is_failed_work_and_no_bad_input(
     number: int, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(thing: str) -> list[str]:
-        try:
-            raise OSError(number, os.strerror(number))
-        except OSError as error:
-            raise InputError(f"{thing}: cannot be written ({error.strerror})") from error
-
-    monkeypatch.setattr("mockforge.commands.info.about", full)
-    result = call("info", "a.fits")
+    cause = OSError(number, os.strerror(number))
+    error = InputError(f"a.fits: cannot be written ({cause.strerror})")
+    error.__cause__ = cause
+    failing(error, monkeypatch)
+    result = call("fails")
     assert result.exit_code == code and "a.fits: cannot be written" in result.stderr

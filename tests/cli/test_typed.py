@@ -7,10 +7,11 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from mockforge import registry
 from mockforge.cli import app
 from mockforge.recipe.bundled import bundled_recipes, first_comment
 
-COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)
+COMMANDS = sorted(registry.COMMANDS.rows)
 
 
 def run(line: str):

@@ -165,7 +165,7 @@ def test_what_cannot_be_left_empty_is_kept_after_bad_input() -> None:
 def test_what_this_machine_cannot_hold_is_refused_at_once(
     overrides: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "memory", lambda: 32e9)
+    monkeypatch.setattr(limits, "total_memory", lambda: 32e9)
     monkeypatch.setattr(limits, "free_bytes", lambda folder: 1e12)
     monkeypatch.setattr(limits, "_pixels", lambda recipe: 32768)
     begun = time.monotonic()
@@ -179,7 +179,7 @@ def test_workers_are_as_many_as_memory_holds(
 ) -> None:
     recipe = load("tiny.yaml", ["samples=400"])
     monkeypatch.setattr(limits, "_pixels", lambda recipe: 1000)
-    monkeypatch.setattr(limits, "memory", lambda: 100_000.0)
+    monkeypatch.setattr(limits, "total_memory", lambda: 100_000.0)
     monkeypatch.setattr(limits, "_cpus", lambda: 16)
     assert limits.workers_that_fit(recipe, Path("out"), None) == 3
     assert "16 workers need" in capsys.readouterr().err

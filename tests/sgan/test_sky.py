@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mockforge.commands.generate import generate
+from mockforge.commands.generate import of_model, write_fields
 from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
@@ -170,14 +170,17 @@ def test_source_cuts_windows_that_share_no_pixel(forge, tmp_path):
 
 def test_generate_on_a_device_this_machine_lacks_writes_nothing(forge, tmp_path):
     with pytest.raises(InputError, match="device 'cuda:99': not usable here"):
-        generate(save_model(forge, tmp_path / "model"), (16, 16), 1, 1, tmp_path / "out", device="cuda:99")
+        write_fields(
+            of_model(save_model(forge, tmp_path / "model"), "cuda:99"), (16, 16), [1], tmp_path / "out"
+        )
     assert not (tmp_path / "out").exists()
 
 
 def test_generate_writes_fields_that_say_what_they_are(forge, tmp_path):
     from astropy.io import fits
 
-    path = generate(save_model(forge, tmp_path / "model"), (60, 200), 2, 5, tmp_path / "out")[1]
+    painter = of_model(save_model(forge, tmp_path / "model"))
+    path = write_fields(painter, (60, 200), [5, 6], tmp_path / "out")[1]
     with fits.open(path) as units:
         assert [u.name for u in units[1:]] == ["g", "r", "TRUTH_g", "TRUTH_r"]
         assert units[0].header["MFSEED"] == 6

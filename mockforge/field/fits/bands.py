@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from mockforge.errors import InputError, nearest
 from mockforge.field.fits.check import Cards, Hdu, cards_of, opened, walk
 from mockforge.field.fits.extensions import beside_by_file_name, is_beside, names_a_band, names_an_image
+from mockforge.memory import total_memory
 from mockforge.names import band_problem, check_bands
 
 SMALLEST_SIDE = 16
@@ -268,17 +268,9 @@ def check_shapes(planes: list[Plane], names: list[str]) -> None:
             f"{planes[0].path}: {first[1]} x {first[0]} pixels is too small; at least {SMALLEST_SIDE} x"
             f" {SMALLEST_SIDE} are expected"
         )
-    needed, there = 4 * len(planes) * math.prod(first), memory()
+    needed, there = 4 * len(planes) * math.prod(first), total_memory()
     if needed > 0.8 * there:
         raise InputError(
             f"{planes[0].path}: {len(planes)} bands of {first[1]} x {first[0]} pixels need"
             f" {needed / 1e9:,.0f} GB of memory, this machine has {there / 1e9:,.0f}; cut the image first"
         )
-
-
-def memory() -> float:
-    """Bytes of memory of this machine; infinite where it does not say."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError, AttributeError):
-        return math.inf

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mockforge.cli import app
-from mockforge.commands.generate_scene import write_scenes
+from mockforge.commands.generate import ScenePainter, write_fields
 from mockforge.field.field import Field
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.scene.model import SceneModel
@@ -18,7 +18,7 @@ MODEL = SceneModel(bands=("F814W",), psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.15)
 
 def test_a_field_on_disk_is_the_window_of_its_sky(tmp_path):
     done = []
-    (path,) = write_scenes(MODEL, "small", (40, 70), 1, 5, tmp_path / "out", done.append)
+    (path,) = write_fields(ScenePainter("small", MODEL), (40, 70), [5], tmp_path / "out", done.append)
     assert path.name == "small-5.fits" and path.with_suffix(".png").stat().st_size > 0
     assert sum(done) == 40 * 70
     field = Field.read(path, extensions=["F814W"])

@@ -1,0 +1,117 @@
+"""The command `generate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mockforge.cli.arguments import check_folder, check_memory, size_of
+from mockforge.cli.options import Device, Quiet
+from mockforge.cli.program import print_lines
+from mockforge.cli.typed import refuse, typed
+from mockforge.commands.generate import of_model, of_scene, write_fields
+from mockforge.errors import InputError
+from mockforge.progress import Progress
+from mockforge.sgan.paint.asked import parse
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How the sky of a model is observed, as it was typed."""
+
+    depth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEPTH",
+            help="5 sigma AB limit, or a survey; also g=25.5,r=25.",
+            show_default=False,
+        ),
+    ] = None
+    seeing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SEEING", help="FWHM of stars in arcsec, or a survey; also by band.", show_default=False
+        ),
+    ] = None
+    density: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FACTOR", help="Factor on the field's mean number of sources.", show_default=False
+        ),
+    ] = None
+    member: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K", min=0, help="Member of the model's ensemble; else by seed.", show_default=False
+        ),
+    ] = None
+
+    def keywords(self) -> dict[str, Any]:
+        """Return it as a `mockforge.Sky` takes it."""
+        numbers = {"density": self.density, "member": self.member}
+        return {"depth": parse("--depth", self.depth), "seeing": parse("--seeing", self.seeing), **numbers}
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields to write, as they were typed."""
+
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files.")]
+    size: Annotated[str, typer.Option(metavar="SIZE", help="Side in pixels, or HEIGHTxWIDTH.")] = "1024"
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Number of fields.")] = 1
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Seed of the first field; equal seeds give equal fields.")
+    ] = 1
+
+
+def generate(
+    fields: Fields,
+    asked: Asked,
+    context: typer.Context,
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="NAME", help="A bundled model, or a model's file.")
+    ] = "kids-viking",
+    scene: Annotated[
+        str | None,
+        typer.Option(metavar="RECIPE", help="Paint the `scene` of this recipe instead.", show_default=False),
+    ] = None,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """Paint fields with a trained network, or of a parametric sky.
+
+    \b
+      mockforge generate --model kids-viking --size 3232 -n 4 --seed 1 --out fields
+      mockforge generate --model runs/kids/kids.json --size 1024x2048 --device cuda --out fields
+      mockforge generate --depth 26 --seeing 0.95 --density 1.2 --out deeper
+      mockforge generate --depth g=hsc-wide,r=hsc-wide,Z=24 --out like_hsc
+      mockforge generate --scene scene_xdf_like --size 3232 --out fields
+
+    Writes FITS in nJy, and a PNG of each. A sky can be of any depth (a survey's noise per area, or
+    the AB magnitude of a point source at 5 sigma), of any seeing that is not sharper than its
+    model's, and of any density of sources that its field covers. The headers hold WCS, pixel scale,
+    zeropoint, PSF, depth, seed and the model's hash.
+    """
+    sides = size_of(fields.size)
+    if scene is not None:
+        if typed(context, ["model"]):
+            raise InputError("--scene and --model exclude each other: give one of them")
+        refuse(
+            context,
+            ["depth", "seeing", "density", "member"],
+            "for models; a scene's recipe says what its sky is like",
+        )
+        refuse(context, ["device"], "for models; a scene is painted on the CPU")
+        painter = of_scene(scene)
+    else:
+        painter = of_model(model, device, **asked.keywords())
+    check_memory(*sides, len(painter.bands))  # before anything is made on disk
+    check_folder(fields.out)
+    seeds = range(fields.seed, fields.seed + fields.n)
+    pixels = len(seeds) * sides[0] * sides[1]
+    with Progress(pixels, f"{sides[0]} x {sides[1]}", "pixels", int(quiet)) as progress:
+        paths = write_fields(painter, sides, seeds, fields.out, progress.advance)
+    print_lines(paths)

@@ -1,0 +1,81 @@
+"""The command `label`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mockforge.cli.arguments import numbers_of
+from mockforge.cli.options import PsfFwhm, Quiet
+from mockforge.cli.program import print_lines
+from mockforge.cli.reading import Reading
+from mockforge.cli.typed import settings_of
+from mockforge.commands.label import label_image
+from mockforge.recipe.read import load_stage
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The detection rule, as it was typed."""
+
+    threshold: Annotated[
+        float | None, typer.Option(metavar="SIGMA", help="Detection threshold [5].", show_default=False)
+    ] = None
+    min_pixels: Annotated[
+        int | None, typer.Option(metavar="N", help="Fewest pixels of a source [5].", show_default=False)
+    ] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any setting of the stage `detect`.", show_default=False
+        ),
+    ] = None
+
+    def words(self) -> list[str]:
+        """Return it as settings of the stage `detect`."""
+        return settings_of(
+            {
+                "threshold": None if self.threshold is None else f"--threshold={self.threshold}",
+                "min_pixels": None if self.min_pixels is None else f"--min-pixels={self.min_pixels}",
+            },
+            self.settings,
+        )
+
+
+def label(
+    rule: Rule,
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")],
+    reading: Reading,
+    psf_fwhm: PsfFwhm = None,
+    quiet: Quiet = False,
+) -> None:
+    """Find and measure the sources of a real image.
+
+    \b
+      mockforge label g.fits r.fits Z.fits --out labels
+      mockforge label field.fits --extensions SCI --zeropoint 25.94 --out labels
+      mockforge label field.fits --threshold 3 --set background_mesh=128 --out labels
+
+    Writes segmentation.fits, catalogue.ecsv, catalogue.fits, regions.reg (DS9), overlay.png.
+    Without a zeropoint, in the header or given, fluxes stay in the image's own unit.
+    """
+    found = label_image(
+        images,
+        out,
+        load_stage("detect", rule.words()),
+        **reading.keywords(),
+        psf_fwhm_arcsec=numbers_of("--psf-fwhm", psf_fwhm),
+    )
+    if not quiet:
+        rms = ", ".join(f"{band} {value:.4g}" for band, value in zip(found.bands, found.sky_rms, strict=True))
+        unit = "the image's own unit" if found.unit == "native" else found.unit
+        print(f"{found.objects} objects, {found.blended} of them blended; sky rms {rms} ({unit})")
+        print_lines(f"{fact}: {text}" for fact, text in found.origin.items())
+        print_lines(f"note: {note}" for note in found.notes)
+    print_lines(found.files)

@@ -1,0 +1,76 @@
+"""A command of `mockforge` from an installed package: one function, one entry point."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.builders.packages import package
+
+CENSUS = '''\
+"""How many objects a dataset holds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import mockforge
+from mockforge.errors import InputError
+
+
+@dataclass(frozen=True)
+class Which:
+    """The objects that count, as they were typed."""
+
+    brighter: Annotated[float, typer.Option(metavar="MAG", help="Faintest AB magnitude.")] = 30.0
+
+
+def census(dataset: Annotated[Path, typer.Argument(metavar="DATASET")], which: Which) -> None:
+    """Count the objects of a dataset.
+
+    \\b
+      mockforge census datasets/small --brighter 25
+    """
+    if which.brighter < 0:
+        raise InputError(f"--brighter: {which.brighter:g} is brighter than any galaxy")
+    print(f"{dataset}: objects brighter than {which.brighter:g}")
+'''
+
+
+def mockforge(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(folder), *sys.path])
+    return subprocess.run(
+        [sys.executable, "-m", "mockforge", *words],
+        env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def test_a_package_adds_a_command(tmp_path: Path) -> None:
+    where = package(
+        tmp_path, "census_tools", {"census.py": CENSUS},
+        "[mockforge.commands]\ncensus = census_tools.census:census\n",
+    )  # fmt: skip
+    listed = mockforge(where, "--help")
+    assert "  census    Count the objects of a dataset\n" in listed.stdout
+    done = mockforge(where, "census", "datasets/small", "--brighter", "25")
+    assert (done.returncode, done.stdout) == (0, "datasets/small: objects brighter than 25\n"), done.stderr
+    refused = mockforge(where, "census", "datasets/small", "--brighter", "-1")
+    assert refused.returncode == 2 and refused.stderr.startswith("mockforge: --brighter: -1 is brighter")
+    helped = mockforge(where, "census", "--help")
+    assert "--brighter MAG" in helped.stdout and "--verbose" in helped.stdout
+
+
+def test_a_package_that_cannot_be_imported_breaks_its_own_command_only(tmp_path: Path) -> None:
+    where = package(
+        tmp_path, "broken_tools", {"broken.py": '"""Docs."""\nimport no_such_library\n'},
+        "[mockforge.commands]\nbroken = broken_tools.broken:broken\n",
+    )  # fmt: skip
+    assert mockforge(where, "--help").returncode == 0
+    assert mockforge(where, "surveys").returncode == 0
+    done = mockforge(where, "broken")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "the command 'broken' of the package broken_tools 1.0 cannot be imported" in done.stderr
