@@ -34,37 +34,47 @@ class Separated:
     """A row per source; positions in pixels of the image."""
 
 
+@dataclass(frozen=True)
+class SeparationRule:
+    """Down to which brightness, and how readily, sources are separated."""
+
+    isophote: float
+    """Mean of the bands, in the image's unit per pixel."""
+    min_pixels: int
+    """Fewest contiguous pixels (corners count) above the isophote."""
+    levels: int
+    """Thresholds, spaced evenly in log flux, at which a source is looked at for parts."""
+    contrast: float
+    """Least share of log(1 + flux / isophote) that makes a part a source of its own."""
+    reach: float
+    """Radii (of a circle of its area) to which light below the isophote is a source's."""
+
+
 def separate(
     truth: np.ndarray,
     bands: Sequence[str],
-    isophote: float,
+    rule: SeparationRule,
     *,
-    min_pixels: int,
-    levels: int,
-    contrast: float,
-    reach: float,
     zeropoint_ab: float | None,
     margin: int = 0,
 ) -> Separated:
     """Separate the sources of a noiseless image `truth` (band, y, x).
 
-    Sources are distinguished on the mean of the bands where it is above `isophote` (the image's unit, a
-    pixel); `min_pixels`, `levels` and `contrast` are those of `Separate`. The true flux of a source
-    is all light in its pixels and, of those below the isophote, in those nearer to it than to any
-    other and at most `reach` times its radius away (that of a circle of its area). `fraction` is
-    the share of it `margin` pixels inside the image.
+    Sources are distinguished on the mean of the bands where it is above the isophote. The true flux of
+    a source is all light in its pixels and, of those below the isophote, in those nearer to it than to
+    any other and within its reach. `fraction` is the share of it `margin` pixels inside the image.
     Raises MockforgeError where sep fails.
     """
     mean = truth.mean(axis=0, dtype=np.float64).clip(0.0)
-    instances, deblended = _parts(mean, isophote, min_pixels, levels, contrast)
+    instances, deblended = _parts(mean, rule)
     n, (height, width) = len(deblended), mean.shape
-    light = Light.of(grown(instances, reach), n)
+    light = OwnedPixels.of(grown(instances, rule.reach), n)
     flux = [light.sums(band) for band in truth]
     order = np.argsort(-np.mean(flux, axis=0), kind="stable")
     number = np.zeros(n + 1, dtype=np.int32)
     number[order + 1] = np.arange(1, n + 1)
     instances = number[instances]
-    light, own = light.numbered(number), Light.of(instances, n)
+    light, own = light.numbered(number), OwnedPixels.of(instances, n)
     core = np.zeros((height, width), dtype=bool)
     core[margin : height - margin, margin : width - margin] = True
     table = {
@@ -87,7 +97,7 @@ def separate(
 
 
 @dataclass(frozen=True)
-class Light:
+class OwnedPixels:
     """Which pixels are whose: few of an image's are anyone's, so sums over these alone are fast."""
 
     pixels: np.ndarray
@@ -99,12 +109,12 @@ class Light:
     """Pixels in a row of the image."""
 
     @classmethod
-    def of(cls, labels: np.ndarray, count: int) -> Light:
+    def of(cls, labels: np.ndarray, count: int) -> OwnedPixels:
         """Return that of an image of labels (y, x), 0 = nobody's."""
         pixels = np.flatnonzero(labels)
         return cls(pixels, labels.ravel()[pixels], count, labels.shape[1])
 
-    def numbered(self, number: np.ndarray) -> Light:
+    def numbered(self, number: np.ndarray) -> OwnedPixels:
         """Return the same with label k called `number[k]`."""
         return replace(self, owner=number[self.owner])
 
@@ -137,14 +147,12 @@ def grown(instances: np.ndarray, reach: float) -> np.ndarray:
     return np.where(distance <= reach * radius[nearest], nearest, 0).astype(np.int32)
 
 
-def _parts(
-    mean: np.ndarray, isophote: float, min_pixels: int, levels: int, contrast: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _parts(mean: np.ndarray, rule: SeparationRule) -> tuple[np.ndarray, np.ndarray]:
     """Labels (y, x) of sources 1..n, and (n,) whether each was separated from a neighbour."""
     parts, labels = extracted(
-        np.log1p(mean / isophote), math.log(2.0), parts=MOST_PARTS,
-        lower="raise `isophote_sigma`, or lower `isophote_mag_arcsec2`", minarea=min_pixels,
-        filter_kernel=None, deblend_nthresh=levels, deblend_cont=contrast, clean=False,
+        np.log1p(mean / rule.isophote), math.log(2.0), parts=MOST_PARTS,
+        lower="raise `isophote_sigma`, or lower `isophote_mag_arcsec2`", minarea=rule.min_pixels,
+        filter_kernel=None, deblend_nthresh=rule.levels, deblend_cont=rule.contrast, clean=False,
     )  # fmt: skip
     return in_one_piece(labels), (parts["flag"] & 1).astype(bool)
 
@@ -175,7 +183,7 @@ def in_one_piece(instances: np.ndarray) -> np.ndarray:
     return np.where(speck, sure[y, x], instances)
 
 
-def _moments(own: Light, mean: np.ndarray) -> dict[str, np.ndarray]:
+def _moments(own: OwnedPixels, mean: np.ndarray) -> dict[str, np.ndarray]:
     """Centre, rms lengths of the axes and position angle of the light in each source's own pixels.
 
     The second moments are those of light spread evenly over a pixel, so no axis is zero.
@@ -196,7 +204,7 @@ def _moments(own: Light, mean: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _half_light(light: Light, mean: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _half_light(light: OwnedPixels, mean: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Radius (n,) in pixels of the circle about the centre with half of a source's own light."""
     if not light.count:
         return np.zeros(0)

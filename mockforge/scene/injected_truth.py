@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mockforge.batch import Batch
+from mockforge.galaxies.real.library import library
+from mockforge.galaxies.real.rule import RealStamps
 from mockforge.scene.objects import Objects
 from mockforge.scene.table import objects_table
 from mockforge.sky.layers import Layer
 from mockforge.sky.truth import truth_of
 
-if TYPE_CHECKING:
-    from mockforge.galaxies.real.rule import RealStamps
-
 
 @dataclass(frozen=True)
-class Known:
+class SkyBefore:
     """One sample of a sky before the injection."""
 
     truth: np.ndarray
@@ -66,7 +64,7 @@ def merged(layers: Sequence[Layer]) -> list[Layer]:
 
 
 @dataclass(frozen=True)
-class Painted:
+class InjectedSample:
     """One sample after the injection."""
 
     truth: np.ndarray
@@ -79,15 +77,13 @@ class Painted:
     order: np.ndarray
     """Which of the objects drawn they are."""
 
-    def with_pictures(self, rule: RealStamps, made: Objects) -> Painted:
+    def with_pictures(self, rule: RealStamps, made: Objects) -> InjectedSample:
         """Return the same, the table with the real galaxy whose picture an object has."""
-        from mockforge.galaxies.real.library import library
-
         names = library(rule).names[made.picture[self.order]]
         return replace(self, table=self.table | {"real_stamp": names})
 
 
-def known_sky(batch: Batch, i: int) -> Known:
+def sky_before(batch: Batch, i: int) -> SkyBefore:
     """Return what the stages before say of sample `i`: shares of overlapping objects, masks, or nothing."""
     truth = batch.arrays["truth"][i]
     shape = truth.shape[1:]
@@ -103,40 +99,50 @@ def known_sky(batch: Batch, i: int) -> Known:
     count = 0
     if objects is not None and (mine := objects["sample"] == batch.sample[i]).any():
         count = int(objects["label"][mine].max())
-    return Known(truth, label, share, count, several)
+    return SkyBefore(truth, label, share, count, several)
 
 
-def painted(
-    bands: Sequence[str], sky: Known, made: Objects, magnitude: np.ndarray, layers: Sequence[Layer],
-    isophote: float, depth: int, margin: int,
-) -> Painted:  # fmt: skip
-    """Sample, masks and table with the objects `made`, whose `layers` are rows of them.
+@dataclass(frozen=True)
+class InjectedObjects:
+    """The objects of one sample and their light."""
 
-    `magnitude` (N,) as drawn; `isophote` in nJy per pixel, mean of the bands; `depth` objects of a pixel
-    are distinguished; places in `made` count from the window's first pixel, `margin` before the tile's.
+    objects: Objects
+    """Places count from the window's first pixel, the margin before the tile's."""
+    magnitude: np.ndarray
+    """(N,) AB, as drawn."""
+    layers: Sequence[Layer]
+    """Light of the objects, each of its row."""
+
+
+def injected(
+    bands: Sequence[str], sky: SkyBefore, new: InjectedObjects, isophote: float, depth: int, margin: int
+) -> InjectedSample:
+    """Return sample, masks and table with the new objects.
+
+    `isophote` in nJy per pixel, mean of the bands; `depth` objects of a pixel are distinguished.
     """
-    n, last = len(made), len(made) + sky.count
-    every = [*layers, *sky.layers(n, last)]
+    n, last = len(new.objects), len(new.objects) + sky.count
+    every = [*new.layers, *sky.layers(n, last)]
     truth = sky.truth.copy()
     several = sky.multiplicity.copy()
-    for layer in layers:
+    for layer in new.layers:
         truth[:, layer.y, layer.x] += layer.image
         several[layer.y, layer.x] += layer.image.mean(axis=0) > isophote
-    found = truth_of(lambda: every, last + 1, truth.shape, isophote, depth, margin)
-    there = np.flatnonzero(found.light[:n] > 0)
-    order = there[np.argsort(-found.light[there], kind="stable")]
+    overlap = truth_of(lambda: every, last + 1, truth.shape, isophote, depth, margin)
+    there = np.flatnonzero(overlap.light[:n] > 0)
+    order = there[np.argsort(-overlap.light[there], kind="stable")]
     number = np.zeros(last + 2, dtype=np.int32)  # of row + 1; light without a label keeps 0
     number[n + 1 : last + 1] = np.arange(1, sky.count + 1)
     number[order + 1] = sky.count + np.arange(1, len(order) + 1)
     tile = truth.shape[1] - 2 * margin
-    table = objects_table(bands, tile, made, found, order, (margin, margin))
+    table = objects_table(bands, tile, new.objects, overlap, order, (margin, margin))
     del table["occlusion_order"]  # it would be theirs alone, among objects of unknown distance
     table |= {
-        "label": number[order + 1], "magnitude": magnitude[order],
+        "label": number[order + 1], "magnitude": new.magnitude[order],
         "injected": np.ones(len(order), dtype=bool),
     }  # fmt: skip
-    return Painted(
-        truth, number[found.visible], several, number[found.overlap_row], found.overlap_fraction, table,
+    return InjectedSample(
+        truth, number[overlap.visible], several, number[overlap.overlap_row], overlap.overlap_fraction, table,
         order,
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.photometry.bands import Band, curve
 from mockforge.rng import Stream
 from mockforge.scene.injected import Injection, draw_objects, paint_layers
-from mockforge.scene.injected_truth import Painted, joined, known_sky, painted
+from mockforge.scene.injected_truth import InjectedObjects, InjectedSample, injected, joined, sky_before
 from mockforge.scene.model import SceneModel, Structure
 from mockforge.units import ZEROPOINT_NJY
 
@@ -137,26 +137,26 @@ class Inject(Stage):
         bands = tuple(batch.attributes["bands"])
         scale = models[0].pixel_scale_arcsec
         isophote = float(batch.attributes.get("isophote_njy") or self.isophote_njy(scale))
-        made: list[Painted] = []
+        samples: list[InjectedSample] = []
         images = []
         for i in range(len(batch)):
             own = stream.child(int(batch.draw[i]))
-            sky = known_sky(batch, i)
+            sky = sky_before(batch, i)
             objects, magnitude = draw_objects(asked, models[i], bands, sky.truth.shape[1:], stream.seed, own)
             layers = paint_layers(models[i], objects, sky.truth.shape[1:])
-            made.append(painted(bands, sky, objects, magnitude, layers, isophote, self.overlap, batch.margin))
-            if self.real is not None:
-                made[-1] = made[-1].with_pictures(self.real, objects)
-            light = made[-1].truth - sky.truth
+            new = InjectedObjects(objects, magnitude, layers)
+            sample = injected(bands, sky, new, isophote, self.overlap, batch.margin)
+            samples.append(sample if self.real is None else sample.with_pictures(self.real, objects))
+            light = sample.truth - sky.truth
             images.append(seen(batch.arrays["image"][i], light, about[i], own.child("photons")))
-        arrays = {"image": np.stack(images), "truth": np.stack([p.truth for p in made])}
+        arrays = {"image": np.stack(images), "truth": np.stack([p.truth for p in samples])}
         for name in ("instances_visible", "multiplicity", "overlap_label", "overlap_fraction"):
-            arrays[name] = np.stack([getattr(p, name) for p in made])
+            arrays[name] = np.stack([getattr(p, name) for p in samples])
         if "isolated" in batch.arrays:  # its last slot is what the others are not
             more = arrays["truth"] - batch.arrays["truth"]
             alone = batch.arrays["isolated"]
             arrays["isolated"] = np.concatenate([alone[:, :-1], alone[:, -1:] + more[:, None]], axis=1)
-        out = batch.with_arrays(**arrays).with_table("objects", joined(batch, [p.table for p in made]))
+        out = batch.with_arrays(**arrays).with_table("objects", joined(batch, [p.table for p in samples]))
         return out.with_attributes(isophote_njy=isophote, injected_magnitude=self.band or "mean of the bands")
 
     def isophote_njy(self, pixel_scale_arcsec: float) -> float:

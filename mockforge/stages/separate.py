@@ -12,7 +12,7 @@ from mockforge.errors import InputError, MockforgeError
 from mockforge.field.robust import SIGMA_PER_MAD
 from mockforge.label.catalogue import joined, tile_rows
 from mockforge.label.detection import Detection
-from mockforge.label.noiseless import separate
+from mockforge.label.noiseless import SeparationRule, separate
 from mockforge.rng import Stream
 
 
@@ -81,11 +81,10 @@ class Separate(Stage):
         for i, sample in enumerate(batch.sample.tolist()):
             try:
                 isophote = self._isophote(batch, truth, i)
-                found = separate(
-                    truth[i], bands, isophote, min_pixels=self.min_pixels, levels=self.deblend_levels,
-                    contrast=self.deblend_contrast, reach=self.reach, zeropoint_ab=zeropoint,
-                    margin=batch.margin,
-                )  # fmt: skip
+                rule = SeparationRule(
+                    isophote, self.min_pixels, self.deblend_levels, self.deblend_contrast, self.reach
+                )
+                found = separate(truth[i], bands, rule, zeropoint_ab=zeropoint, margin=batch.margin)
             except MockforgeError as error:
                 raise type(error)(f"separate: sample {sample}: {error}") from error
             whole = Detection(found.instances, np.zeros(len(bands), np.float32), found.table, bands)

@@ -11,7 +11,7 @@ import pytest
 from mockforge.batch import Batch
 from mockforge.data.columns import meaning_of
 from mockforge.errors import InputError, MockforgeError
-from mockforge.label.noiseless import Separated, grown, in_one_piece, separate
+from mockforge.label.noiseless import Separated, SeparationRule, grown, in_one_piece, separate
 from mockforge.rng import Stream
 from mockforge.stages.detect import Detect
 from mockforge.stages.match import Match
@@ -34,9 +34,8 @@ def found(
     """What is separated of the sum, twice as bright in r as in g, at an isophote of 1."""
     mean = np.sum(sources, axis=0)
     truth = np.stack([mean * 2 / 3, mean * 4 / 3])
-    return separate(
-        truth, BANDS, 1.0, min_pixels=5, levels=32, contrast=contrast, reach=reach, zeropoint_ab=31.4
-    )
+    rule = SeparationRule(1.0, min_pixels=5, levels=32, contrast=contrast, reach=reach)
+    return separate(truth, BANDS, rule, zeropoint_ab=31.4)
 
 
 def batch(truth: np.ndarray, rms: float, margin: int = 0, **attributes: object) -> Batch:
