@@ -1,4 +1,4 @@
-"""What of bands and files a recipe gives away before any work starts.
+"""Bands and files of a recipe, checked before any work starts.
 
 A source says its bands; from there on every stage holds its settings (PSFs, noise, a survey) against the
 bands of the images it meets, so that a band a survey lacks or a number too few is said with its line.

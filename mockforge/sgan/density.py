@@ -1,4 +1,4 @@
-"""How crowded a part of a field is, as the condition that a generator and its discriminator see."""
+"""The local density of sources, as the condition that a generator and its discriminator see."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from mockforge.rng import Stream
 class Degrade(Degradation, Stage):
     """Degrade a fine image to what another telescope observes: its PSF, pixels, bands and noise.
 
-    Optics first: the image is freed of its own PSF and pixel and given the target's, in one
+    Optics first: the image's own PSF and pixel are replaced by the target's, in one
     Fourier step, at the exact pixel scale and phase; total flux is kept. Then the noise of the
     target: sky and shot noise, read noise, and the correlation of the sky noise. Where the
     image has noise of its own, only what is missing is added.

@@ -1,4 +1,4 @@
-"""The `select` stage: keep the samples that are worth keeping."""
+"""The `select` stage: keep the samples that pass its limits."""
 
 from __future__ import annotations
 

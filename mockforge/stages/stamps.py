@@ -181,7 +181,7 @@ def _draw(cfg: Stamps, count: int, stream: Stream) -> _Drawn:
 
 
 def _galaxies(cfg: Stamps, count: int, stream: Stream) -> Galaxies:
-    """Galaxies of the population within the redshifts; InputError where hardly any is."""
+    """Galaxies of the population within the redshifts; InputError where there is almost none."""
     rng, population, kept, found = stream.numpy(), hst_population(), [], 0
     for _ in range(200):
         some = population.draw(rng, count, cfg.faintest, cfg.brightest)
@@ -191,7 +191,7 @@ def _galaxies(cfg: Stamps, count: int, stream: Stream) -> Galaxies:
         if found >= count:
             return Galaxies(**{key: np.concatenate([k[key] for k in kept])[:count] for key in kept[0]})
     raise InputError(
-        f"stamps: hardly any galaxy between magnitudes {cfg.brightest:g} and {cfg.faintest:g} has a"
+        f"stamps: almost no galaxy between magnitudes {cfg.brightest:g} and {cfg.faintest:g} has a"
         f" redshift from {cfg.z_min:g} to {cfg.z_max:g}; widen them"
     )
 

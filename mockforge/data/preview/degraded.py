@@ -15,7 +15,7 @@ _SIDE = 200
 
 
 def degraded(reader: Reader) -> np.ndarray:
-    """Up to nine samples: the coarse image, its noiseless likeness where it was saved, and the truth.
+    """Up to nine samples: the coarse image, its noiseless version where it was saved, and the truth.
 
     All panels of a sample show the same piece of sky at one scale; objects are outlined on the truth.
     """

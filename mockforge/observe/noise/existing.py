@@ -13,7 +13,7 @@ from mockforge.observe.measure import noise_autocorrelation
 _LAGS = 4
 """Pixels up to which the correlation of an image's own noise is measured."""
 _SMALLEST = 48
-"""Pixels on a side; smaller images give no correlation worth having."""
+"""Pixels on a side; smaller images give no reliable correlation."""
 
 
 @dataclass(frozen=True)

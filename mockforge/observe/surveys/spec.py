@@ -24,7 +24,7 @@ class SurveyBand:
     """Correlation of the noise of neighbouring pixels, as measured; those farther off follow as a
     Gaussian. null: as `drop_arcsec` says."""
     drop_arcsec: Positive | None = None
-    """Side of the drops its images were drizzled with, which ties the noise of neighbouring pixels;
+    """Side of the drops its images were drizzled with, which correlates the noise of neighbouring pixels;
     null: the noise is white."""
     psf: Profile | str | None = None
     """PSF before the pixel: a profile, or the name of one of `profiles.yaml`; null: a Gaussian, or

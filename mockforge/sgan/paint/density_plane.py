@@ -1,4 +1,4 @@
-"""How crowded an endless sky is, place by place: a smooth random field on the lattice of cells."""
+"""The density of sources of an endless sky, place by place: a smooth random field on the lattice of cells."""
 
 from __future__ import annotations
 
