@@ -1,4 +1,4 @@
-"""What of bands, PSFs and noise a recipe gives away is said before any work, all at once, with its line."""
+"""Bands, PSFs and noise of a recipe are checked before any work, all at once, each with its line."""
 
 from __future__ import annotations
 
