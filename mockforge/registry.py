@@ -151,7 +151,22 @@ TRAININGS = Registry(
         "degraded": ("mockforge.tasks.recover.training", "TrainRecover"),
     },
 )
-"""The key that only its recipes have -> the class of what `mockforge train` trains."""
+"""The key of recipes for `mockforge train` that need not name their network -> the class of such recipes."""
+
+NETWORKS = Registry(
+    "network",
+    "mockforge.networks",
+    {
+        "forge": ("mockforge.sgan.learn.training", "TrainSgan"),
+        "smith2019": ("mockforge.sgan.learn.training", "TrainSgan"),
+        "unet": ("mockforge.tasks.redshifter.training", "TrainRedshifter"),
+        "cvae": ("mockforge.tasks.redshifter.training", "TrainRedshifter"),
+        "residual": ("mockforge.tasks.recover.training", "TrainRecover"),
+        "cgan": ("mockforge.tasks.recover.training", "TrainRecover"),
+    },
+)
+"""The word for a network in a recipe's `network` and in a model's JSON -> the class of its training recipes,
+a `train.run.TrainRecipe` that also opens its models."""
 
 COMMANDS = Registry(
     "command",

@@ -30,10 +30,11 @@ from mockforge.sgan.paint.sky import Sky
 from mockforge.stages import sersic_sed as pairs
 from mockforge.stages.degrade import Degrade
 from mockforge.stages.observe import Observe
-from mockforge.tasks.recover.config import Cgan, Residual
+from mockforge.tasks.recover.config import Cgan, Network, Residual
 from mockforge.tasks.recover.degraded import Scales
 from mockforge.tasks.recover.model import Recoverer
 from mockforge.tasks.recover.model import predict as recovered
+from mockforge.tasks.redshifter.config import Network as UnetNetwork
 from mockforge.tasks.redshifter.config import Unet
 from mockforge.tasks.redshifter.geometry import Geometry
 from mockforge.tasks.redshifter.model import Redshifter
@@ -170,14 +171,16 @@ def test_a_window_of_a_sky_is_cut_from_any_other():
         np.testing.assert_array_equal(sky[y : y + size, x : x + size].image, wide[cut])
 
 
-@pytest.mark.parametrize("network", [Residual(widths=(8, 8), fine_width=4), Cgan(ngf=4)])
+@pytest.mark.parametrize(
+    "network", [Network(residual=Residual(widths=(8, 8), fine_width=4)), Network(cgan=Cgan(ngf=4))]
+)
 def test_what_a_network_recovers(network):
     scales = Scales(
         bands=("hsc_r", "hsc_i"), fine_bands=("F606W", "F814W"), coarse_arcsec=0.168, fine_arcsec=0.06,
         shape=(11, 11), fine=(30, 30), psf_fwhm_arcsec=None, fine_psf_fwhm_arcsec=None,
     )  # fmt: skip
     torch.manual_seed(1)
-    model = Recoverer("tiny", network, scales, (1.0, 1.0))
+    model = Recoverer(name="tiny", network=network, scales=scales, rms_njy=(1.0, 1.0))
     model = model.trained(model.network_with_weights(), {})
     image = stamps(64, 11, 2)
     same_in_any_batch(lambda rows: [recovered(model, image[rows], np.ones((1, 2), np.float32))])
@@ -186,7 +189,10 @@ def test_what_a_network_recovers(network):
 def test_what_a_network_redshifts():
     torch.manual_seed(1)
     geometry = Geometry(wavelength=(0.6, 0.8, 1.6))
-    model = Redshifter("tiny", Unet(widths=(8, 16)), BANDS, geometry, (32, 32))
+    model = Redshifter(
+        name="tiny", network=UnetNetwork(unet=Unet(widths=(8, 16))), bands=BANDS, geometry=geometry,
+        shape=(32, 32), pixel_scale_arcsec=None, redshifts=(0.0, 0.0),
+    )  # fmt: skip
     model = model.trained(model.network_with_weights(), {})
     image, z = stamps(64, 32), np.linspace(0.2, 0.9, 64)
     same_in_any_batch(lambda rows: [redshifted(model, image[rows], z[rows], 2 * z[rows])])

@@ -13,14 +13,11 @@ from mockforge.cli.options import Device, Quiet
 from mockforge.cli.program import print_lines
 from mockforge.cli.reading import IMAGE, Reading
 from mockforge.cli.typed import refuse, typed
-from mockforge.data.torch.dataset import load
 from mockforge.errors import InputError
-from mockforge.evaluate.recover.recover import evaluate_recoverer
-from mockforge.evaluate.redshift.redshifter import evaluate_redshifter
+from mockforge.evaluate.networks import evaluate_network
 from mockforge.evaluate.sky.fields import evaluate_fields
 from mockforge.evaluate.sky.floor import Settings
 from mockforge.progress import say
-from mockforge.train.model_files import model_path, network_kind
 
 OF_FIELDS = ("rows", "masked_columns", "mask_peaks_above", "own_noise", "quick", "seed", "field", *IMAGE)
 """Parameters of the comparison of a sky with a real field."""
@@ -178,10 +175,9 @@ def evaluate(
         )
     elif subject.dataset is not None:
         refuse(context, OF_FIELDS, "for skies compared with a real field; give that with --reference")
-        measure = evaluate_recoverer if _recovers(subject.model, subject.dataset) else evaluate_redshifter
-        report = measure(
+        report = evaluate_network(
             subject.model,
-            str(subject.dataset),
+            subject.dataset,
             out,
             split=subject.split,
             limit=subject.limit,
@@ -209,10 +205,3 @@ def _check_of_fields(context: typer.Context, subject: Subject) -> None:
     if subject.model is None:
         refuse(context, ["own_noise"], "is that of a --model, whose sky is painted here; give one")
         refuse(context, ["device"], "paints a --model's sky; what is on disk needs none")
-
-
-def _recovers(model: str | None, dataset: Path) -> bool:
-    """Whether this is about recovering: by the model, or without one by what the dataset holds."""
-    if model is not None:
-        return network_kind(model_path(model)) in ("residual", "cgan")
-    return {"image", "truth", "variance"} <= set(load(dataset).arrays)

@@ -13,10 +13,8 @@ from mockforge.field.fits.check import regular
 from mockforge.field.fits.wcs import sky_of_pixels
 from mockforge.field.picture import sky_rms
 from mockforge.recipe.bundled import bundled_recipes
-from mockforge.sgan.model import describe
-from mockforge.tasks.recover.model import load_recoverer
-from mockforge.tasks.redshifter.model import load_redshifter
-from mockforge.train.model_files import bundled_models, model_path, network_kind
+from mockforge.train.model_files import bundled_models
+from mockforge.train.networks import describe as describe_model
 
 _FITS = (".fits", ".fit", ".fts", ".fz", ".gz", ".bz2")
 _MODEL = (".json", ".safetensors")
@@ -29,12 +27,12 @@ def about(thing: str) -> list[str]:
     """
     path = split_name(thing)[0]
     if thing in bundled_models():
-        return _lines(_model(thing))
+        return _lines(describe_model(thing))
     if path.name in ("dataset.h5", "manifest.json"):
         return dataset_lines(path.parent)
     if path.is_dir():
         if any(path.glob("*.safetensors")):
-            return _lines(_model(thing))
+            return _lines(describe_model(thing))
         return dataset_lines(path)
     if path.exists():
         regular(path)
@@ -43,7 +41,7 @@ def about(thing: str) -> list[str]:
             raise InputError(f"{thing}: is a recipe; `mockforge recipes {thing}` prints it")
         raise InputError(f"{thing}: no such dataset, model or FITS file{nearest(thing, bundled_models())}")
     if path.suffix in _MODEL:
-        return _lines(_model(thing))
+        return _lines(describe_model(thing))
     if path.suffix.lower() in _FITS or _starts_as_fits(path):
         return _field_lines(thing)
     if path.suffix == ".h5" and path.resolve().parent.name == "shards":
@@ -57,16 +55,6 @@ def dataset_lines(folder: str | Path) -> list[str]:
     return _lines(
         {**describe_dataset(folder), "look at": str(Path(folder) / "preview.png"), "in Python": load}
     )
-
-
-def _model(name: str) -> dict[str, str]:
-
-    if network_kind(model_path(name)) in ("unet", "cvae"):
-        return load_redshifter(name).describe()
-    if network_kind(model_path(name)) in ("residual", "cgan"):
-        return load_recoverer(name).describe()
-
-    return describe(name)
 
 
 def _field_lines(name: str) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.data.shards import ShardRecord, file_sha256, file_size_fault
-from mockforge.errors import InputError
+from mockforge.errors import InputError, nearest
 from mockforge.files import replace_file
 
 MANIFEST = "manifest.json"
@@ -252,8 +252,6 @@ def versions() -> dict[str, str]:
 
 
 def _siblings(folder: Path) -> str:
-    from mockforge.errors import nearest
-
     if len(folder.parts) == 1 and (Path("datasets") / folder / MANIFEST).is_file():
         return f"; did you mean 'datasets/{folder}'?"
     there = [str(p.parent) for p in folder.parent.glob(f"*/{MANIFEST}")]

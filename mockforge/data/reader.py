@@ -16,8 +16,8 @@ import numpy as np
 from mockforge.data.hdf5 import Unreadable, attributes, dataset, names, reading, subgroup, text
 from mockforge.data.manifest import MANIFEST, SHARDS, VIEW, Manifest, read_manifest
 from mockforge.data.open_shard import OpenShard
+from mockforge.data.shards import file_size_fault
 from mockforge.data.trusted import check_file
-from mockforge.data.verify import size_fault
 from mockforge.errors import InputError, nearest
 from mockforge.files import from_home
 from mockforge.progress import say
@@ -61,7 +61,11 @@ class Reader:
                 f"note: {path}: made by an older mockforge, which kept no checksums to read with; "
                 f"`mockforge verify {path}` checks its shards"
             )
-        faults = [(r.name, f) for r in self.manifest.shards if (f := size_fault(path, r)) is not None]
+        faults = [
+            (record.name, fault)
+            for record in self.manifest.shards
+            if (fault := file_size_fault(path / SHARDS / record.name, record.bytes)) is not None
+        ]
         if (fault := self._view_fault()) is not None:
             faults.append((VIEW, fault))
         if faults:

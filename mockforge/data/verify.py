@@ -19,6 +19,7 @@ from mockforge.data.manifest import (
     manifest_text,
     parse_manifest,
 )
+from mockforge.data.reader import Reader
 from mockforge.data.rescue import rescued_manifest
 from mockforge.data.shards import ShardRecord, file_sha256, file_size_fault
 from mockforge.data.trusted import check_file
@@ -77,8 +78,6 @@ def _misfits(folder: Path, manifest: Manifest) -> list[tuple[str, str]]:
 
     It is so where a manifest was edited and signed again.
     """
-    from mockforge.data.reader import Reader
-
     if manifest.format == 1:
         return []
     try:
@@ -122,11 +121,6 @@ def shard_fault(folder: str | Path, record: ShardRecord) -> str | None:
     except Unreadable as error:
         return str(error)
     return None
-
-
-def size_fault(folder: str | Path, record: ShardRecord) -> str | None:
-    """Return what a look at the file's size already shows to be wrong, or None."""
-    return file_size_fault(Path(folder) / SHARDS / record.name, record.bytes)
 
 
 def view_fault(folder: str | Path, manifest: Manifest, bad: Collection[str] = ()) -> str | None:

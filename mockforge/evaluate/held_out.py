@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from mockforge.data.torch.dataset import load
 from mockforge.errors import InputError
-from mockforge.train.dataset import dataset_digest, dataset_seed, learned_split
+from mockforge.tasks.splits import dataset_digest, dataset_seed, learned_split
 
 
 class Trained(Protocol):

@@ -23,7 +23,7 @@ from mockforge.recipe.errors import read
 from mockforge.recipe.instruments import check_files, check_instruments
 from mockforge.recipe.overrides import Overrides
 from mockforge.recipe.yaml import Document, apply_overrides, parse_document, read_document, show
-from mockforge.registry import STAGES, TRAININGS
+from mockforge.registry import NETWORKS, STAGES, TRAININGS
 from mockforge.torch_state import numpy_default
 
 Dtype = Literal[
@@ -111,8 +111,9 @@ def loads(text: str, where: str) -> Recipe:
 def load_training(path: str | Path, overrides: Overrides = ()) -> tuple[Any, str]:
     """Read and check a training recipe: (its configuration, the resolved recipe as YAML text).
 
-    The configuration is a `TrainSgan`, for a recipe with the key `field`, a `TrainRedshifter`, for
-    one with the key `dataset`, or a `TrainRecover`, for one with the key `degraded`; each has
+    The configuration is of the class of the network that the recipe names, `network: {unet: {}}`; by
+    default a SGAN for a recipe with the key `field`, a redshifter for one with the key `dataset`, a
+    network that recovers for one with the key `degraded`. Each has
     `run(out, resume=, recipe_text=, report=)`.
     """
     document = _open(path, overrides)
@@ -120,25 +121,31 @@ def load_training(path: str | Path, overrides: Overrides = ()) -> tuple[Any, str
         document.problem(("stages",), "this is a recipe for `mockforge build`, not for `mockforge train`")
         document.raise_problems()
     data = _mapping(document)
-    made = read(TRAININGS.load(_training_kind(data, document)), data, document, ())
+    made = read(_training_class(data, document), data, document, ())
     if isinstance(data.get("name"), str) and not is_name(data["name"]):
         document.problem(("name",), name_problem(data["name"]))
     document.raise_problems()
     return made, to_yaml(plain(made))
 
 
-def _training_kind(data: dict[str, Any], document: Document) -> str:
-    """Return the key that says which network a training recipe is about."""
+def _training_class(data: dict[str, Any], document: Document) -> type:
+    """Return the class of a training recipe: by the network that it names, else by what it learns from."""
     given = [key for key in TRAININGS if key in data]
     if len(given) > 1:
         document.problem(
             (given[1],), f"a recipe trains from one of {', '.join(TRAININGS)}, found {' and '.join(given)}"
         )
         document.raise_problems()
+    network = data.get("network")
+    kind = next(iter(network), None) if isinstance(network, dict) and len(network) == 1 else None
+    if isinstance(kind, str) and kind in NETWORKS:
+        named = NETWORKS.load(kind)
+        if set(given) <= {f.name for f in fields(named)}:
+            return named
     if given:
-        return given[0]
+        return TRAININGS.load(given[0])
     # None: the recipe whose keys are most like these says what is missing.
-    return max(TRAININGS, key=lambda kind: len({f.name for f in fields(TRAININGS.load(kind))} & set(data)))
+    return max(map(TRAININGS.load, TRAININGS), key=lambda cls: len({f.name for f in fields(cls)} & set(data)))
 
 
 @numpy_default()

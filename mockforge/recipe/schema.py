@@ -6,7 +6,7 @@ from typing import Any
 
 from mockforge.recipe.errors import adapter
 from mockforge.recipe.read import Head
-from mockforge.registry import STAGES, TRAININGS
+from mockforge.registry import NETWORKS, STAGES, TRAININGS
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -17,17 +17,18 @@ def schema(training: bool = False) -> dict[str, Any]:
 
 
 def _training() -> dict[str, Any]:
-    """One of the roots that `mockforge train` takes, distinguished by a key that only it has."""
+    """One of the recipes that `mockforge train` takes, distinguished by keys and the network."""
     from pydantic import TypeAdapter
 
-    keyed = [(key, "validation", adapter(TRAININGS.load(key))) for key in TRAININGS]
+    classes = dict.fromkeys([*map(TRAININGS.load, TRAININGS), *map(NETWORKS.load, NETWORKS)])
+    keyed = [(str(i), "validation", adapter(cls)) for i, cls in enumerate(classes)]
     made, defs = TypeAdapter.json_schemas(keyed)  # type: ignore[arg-type]
     return {
         "$schema": _DRAFT,
         "title": "mockforge training recipe",
         "description": "What `mockforge train` trains: a SGAN (key field) or a redshifter (key dataset).",
         "type": "object",
-        "oneOf": [made[(key, "validation")] for key in TRAININGS],
+        "oneOf": [made[(key, "validation")] for key, _, _ in keyed],
         "$defs": defs.get("$defs", {}),
     }
 

@@ -31,6 +31,18 @@ class Schedule:
 
 
 @config
+class Adam:
+    """Adam, for the one network."""
+
+    rate: Positive = 1e-3
+    """Learning rate."""
+    beta1: Annotated[float, Limit(ge=0, lt=1)] = 0.9
+    """Decay of the first moment."""
+    beta2: Annotated[float, Limit(ge=0, lt=1)] = 0.99
+    """Decay of the second moment."""
+
+
+@config
 class TrainConfig:
     """The training loop's settings."""
 

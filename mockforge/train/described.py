@@ -12,7 +12,7 @@ import json
 import math
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -30,6 +30,10 @@ class NullIs:
     """JSON has no infinity: `Annotated[float, NullIs(math.inf)]` is written as null and read as this."""
 
     value: float
+
+
+NOT_READ = {"in the file": False}
+"""Metadata of a dataclass's field that is no key of a description."""
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def described(cls: type[T], found: Any, at: str = "") -> T:
         if name not in kinds:
             raise ValueError(f"{_place(_below(at, name))}unknown key{nearest(name, kinds)}")
     values = {}
-    for one in fields(cls):  # type: ignore[arg-type]
+    for one in _read_fields(cls):
         if one.name in found:
             values[one.name] = _read(kinds[one.name], found[one.name], _below(at, one.name))
         elif one.default is MISSING and one.default_factory is MISSING:
@@ -79,7 +83,11 @@ def described(cls: type[T], found: Any, at: str = "") -> T:
 @cache
 def _kinds(cls: type) -> dict[str, Any]:
     hints = get_type_hints(cls, include_extras=True)
-    return {one.name: hints[one.name] for one in fields(cls)}
+    return {one.name: hints[one.name] for one in _read_fields(cls)}
+
+
+def _read_fields(cls: type) -> list[Field[Any]]:
+    return [one for one in fields(cls) if one.metadata.get("in the file", True)]
 
 
 def _read(kind: Any, value: Any, at: str) -> Any:

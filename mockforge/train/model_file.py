@@ -1,4 +1,7 @@
-"""What every model's JSON says; each kind of network adds its own fields in a dataclass below this one."""
+"""What every model's JSON says; each kind of network adds its own fields in a dataclass below this one.
+
+The fields are checked when they are read from a file, not when a model is made in memory.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from mockforge.names import name_problem
 from mockforge.units import ZEROPOINT_NJY
 
 Note = str | int | float | bool | tuple[str | int | float | bool | None, ...] | None
+ALWAYS = ("format", "name", "unit", "zeropoint_ab", "sha256")
+"""Keys that every description has."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -35,7 +40,8 @@ class ModelFile:
     """Digest of all other fields, so that a change of a number is not silent; empty in older files."""
     training: Mapping[str, Note] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
+    def check_all(self) -> None:
+        """ValueError where a field is not what it should be, or fields do not belong together."""
         problem = name_problem(self.name)
         if problem:
             raise ValueError(f"name: {problem}")

@@ -19,7 +19,7 @@ from mockforge.names import name_problem
 from mockforge.torch_state import numpy_default
 from mockforge.train.described import described, parse_json
 from mockforge.train.first_weights import first_weights
-from mockforge.train.model_file import ModelFile, description_digest
+from mockforge.train.model_file import ALWAYS, ModelFile, description_digest
 from mockforge.train.weights import check_weights, most_bytes, wanted_weights
 
 BUNDLED = Path(__file__).parent.parent / "models"
@@ -105,11 +105,17 @@ def _in_words(value: Any) -> str:
 
 
 def network_kind(path: Path) -> str:
-    """Return the word that says what network a model's JSON describes, "" where it says none."""
+    """Return the word that says what network a model's JSON describes. InputError where it says none."""
+    stamp(path)  # no pipe or device: reading one would not end
     try:
-        return str(next(iter(parse_json(path.read_bytes())["network"]), ""))
-    except (OSError, KeyError, TypeError, ValueError):
-        return ""
+        network = parse_json(path.read_bytes()).get("network")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a mockforge model ({error})") from error
+    if not isinstance(network, dict) or len(network) != 1:
+        raise InputError(f"{path}: not a mockforge model (network: should have one key, the network's kind)")
+    return str(next(iter(network)))
 
 
 @numpy_default()
@@ -157,7 +163,12 @@ def _description(path: Path, kind: type[F]) -> F:
             "description_sha256: is not that of its other fields: the file was damaged or edited; export the"
             " model again, or take that line out if the edit was meant"
         )
-    return described(kind, plain)
+    found = described(kind, plain)
+    missing = [key for key in ALWAYS if key not in plain]
+    if missing:
+        raise ValueError(f"{missing[0]}: is missing")
+    found.check_all()
+    return found
 
 
 def _weights(path: Path, digest: str, most: int) -> dict[str, Tensor]:

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mockforge.config import Index, config
 from mockforge.errors import InputError, MockforgeError
 from mockforge.lock import only_holder
 from mockforge.names import name_problem
 from mockforge.torch_state import steadily
+from mockforge.train.config import TrainConfig
 from mockforge.train.log import left_out
 from mockforge.train.loop import Report, fit
 from mockforge.train.parallel import leads, usable
@@ -23,9 +24,36 @@ LOCK = ".lock"
 """Held in the folder of a run while it is at work."""
 
 
+class Training(Protocol):
+    """What is trained: a recipe's configuration, as `TrainRecipe` with `train` and `task`."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Seed of every random number of the run."""
+        ...
+
+    @property
+    def train(self) -> TrainConfig:
+        """The loop's settings."""
+        ...
+
+    def task(self, recipe_text: str = "") -> Task:
+        """Make the networks with fresh weights, their data and losses."""
+        ...
+
+
 @config
 class TrainRecipe:
-    """What every recipe for `mockforge train` says; those of a network add `train` and their own."""
+    """What every recipe for `mockforge train` says.
+
+    The class of a network's recipes adds its own keys, `train` (a `TrainConfig`), a method `task`, and
+    `opened`, the function that opens its models by name or path.
+    """
 
     name: str
     """Name of the model; its files are NAME.safetensors and NAME.json."""
@@ -34,24 +62,14 @@ class TrainRecipe:
     seed: Index = 0
     """Seed of every random number of the run."""
 
-    def task(self, recipe_text: str = "") -> Task:
-        """Return the networks with fresh weights, their data and losses."""
-        raise NotImplementedError
-
     def run(
-        self, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None,
-        told: Callable[[str], None] | None = None,
+        self: Training, out: Path, *, resume: bool = False, recipe_text: str = "",
+        report: Report | None = None, told: Callable[[str], None] | None = None,
     ) -> Path:  # fmt: skip
-        """Train the recipe's network into `out`; returns the model's JSON file.
+        """Train the recipe's network into `out`; returns the model's JSON file. See `run_training`."""
+        return run_training(self, out, resume=resume, recipe_text=recipe_text, report=report, told=told)
 
-        `report(step, losses)` is called once before (no losses) and after each step; `told` hears
-        where the facts of the data come from, a line each. Raises InputError where the data cannot
-        be used or `out` holds another run, LossNotFinite where training breaks.
-        """
-        make = lambda: self.task(recipe_text)  # noqa: E731
-        return run_training(self, make, out, resume=resume, recipe_text=recipe_text, report=report, told=told)
-
-    def notes(self, recipe_text: str, about: Mapping[str, object], **more: object) -> dict[str, object]:
+    def notes(self, recipe_text: str, about: Mapping[str, object], **more: object) -> dict[str, Any]:
         """Return what the model's card says of its data: `about` them, and `more` of how they are used."""
         text = {"recipe_sha256": hashlib.sha256(recipe_text.encode()).hexdigest()} if recipe_text else {}
         return {"source": self.source, **about, "seed": self.seed, **more, **text}
@@ -59,28 +77,46 @@ class TrainRecipe:
 
 @steadily(None)
 def run_training(
-    recipe: Any, make: Callable[[], Task], out: Path, *,
-    resume: bool = False, recipe_text: str = "", report: Report | None = None,
-    told: Callable[[str], None] | None = None,
+    recipe: Training, out: Path, *, resume: bool = False, recipe_text: str = "",
+    report: Report | None = None, told: Callable[[str], None] | None = None,
 ) -> Path:  # fmt: skip
-    """Train the task that `make` returns into `out`; returns the model's JSON file.
+    """Train the task of a recipe into the folder `out`.
 
-    `recipe` is a training configuration with `name`, `seed` and `train`. `report(step, losses)`
-    is called once before (no losses) and after each step. Raises InputError where the device is
-    not there or `out` holds another run, what `make` raises, and LossNotFinite where training breaks.
+    Parameters
+    ----------
+    resume
+        Continue from the last checkpoint in `out`.
+    recipe_text
+        The recipe as YAML, kept beside the run and, by its sha256, in the model.
+    report
+        Called as report(step, losses) once before (no losses) and after each step.
+    told
+        Hears where the facts of the data come from, a line each.
+
+    Returns
+    -------
+    Path
+        The model's JSON file.
+
+    Raises
+    ------
+    InputError
+        Where the device is not there, the data cannot be used or `out` holds another run.
+    LossNotFinite
+        Where training breaks.
     """
     problem = name_problem(recipe.name)
     if problem:
         raise InputError(f"name of the model: {problem}")
     usable(recipe.train.device)
     check_run(recipe, out, resume)
-    task = make()
+    task = recipe.task(recipe_text)
     with _held(out):
         if leads():
             check_run(recipe, out, resume)  # another run may have begun and ended here meanwhile
             record_run(recipe, out, recipe_text)
+            facts = (f"{fact}: {text}" for fact, text in getattr(task, "origin", {}).items())
             if told is not None:
-                facts = (f"{fact}: {text}" for fact, text in getattr(task, "origin", {}).items())
                 for line in (*facts, *left_out()):
                     told(line)
         fit(task, recipe.train, recipe.seed, out, resume=resume, report=report)

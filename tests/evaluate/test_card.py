@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mockforge.errors import InputError
-from mockforge.evaluate.report.figures import picture
+from mockforge.evaluate.report.plots import picture
 from mockforge.evaluate.report.report import Report, Section, Verdict
 from mockforge.evaluate.sky.card import MOST_BYTES, with_kept, within, write_card
 from mockforge.evaluate.sky.sections import SIDE_BY_SIDE

@@ -25,8 +25,8 @@ from mockforge.tasks.redshifter.config import Network, Unet
 from mockforge.tasks.redshifter.geometry import Geometry, pivot_wavelengths
 from mockforge.tasks.redshifter.model import Redshifter, load_redshifter
 from mockforge.tasks.redshifter.training import TrainRedshifter
+from mockforge.tasks.splits import about
 from mockforge.train.config import TrainConfig
-from mockforge.train.dataset import about
 from tests.builders import tiny_pairs
 from tests.builders.tiny_pairs import BANDS, SPECTRA
 
@@ -134,10 +134,18 @@ def test_noisy_pairs_are_held_to_the_noiseless_truth(noisy):
     assert overall[SERSIC]["flux error"] < 0.3
 
 
+def fresh(name: str, **changes) -> Redshifter:
+    return Redshifter(
+        name=name, network=Network(unet=Unet(widths=(4, 4))), bands=BANDS,
+        geometry=Geometry(pivot_wavelengths(BANDS)), shape=(32, 32), pixel_scale_arcsec=None,
+        redshifts=(0.0, 0.0), **changes,
+    )  # fmt: skip
+
+
 def test_a_fresh_model_scores_as_its_first_guess_and_bands_must_agree(clean, tmp_path):
-    made = Redshifter("fresh", Unet(widths=(4, 4)), BANDS, Geometry(pivot_wavelengths(BANDS)), (32, 32))
-    fresh = made.trained(made.network_with_weights(), {})
-    fresh.save(tmp_path / "fresh")
+    made = fresh("fresh")
+    made = made.trained(made.network_with_weights(), {})
+    made.save(tmp_path / "fresh")
     report = evaluate_redshifter(tmp_path / "fresh", str(clean), spectra=SPECTRA)
     overall = rows(report, "All bands and redshifts")
     for key in ("flux bias", "radius error"):
@@ -147,7 +155,7 @@ def test_a_fresh_model_scores_as_its_first_guess_and_bands_must_agree(clean, tmp
     )
     assert report.passed is False and len(report.sections[0].verdicts) == 3
     assert {row["z_out"] for row in report.sections[3].rows} and len(report.sections[4].rows) == 3 * 4 * 5
-    replace(fresh, bands=("F435W", *BANDS[1:])).save(tmp_path / "other")
+    replace(made, bands=("F435W", *BANDS[1:])).save(tmp_path / "other")
     with pytest.raises(InputError, match="has the bands F435W, F814W, F125W"):
         evaluate_redshifter(tmp_path / "other", str(clean))
     with pytest.raises(InputError, match="no split 'tets'"):
@@ -195,10 +203,7 @@ def test_another_build_of_the_seed_that_was_learned_is_refused(tmp_path):
         tiny_pairs.publish(tmp_path / f"{n}-{seed}", n=n, recipe=f"name: tiny\nseed: {seed}\nsamples: {n}\n")
         for n, seed in ((8, 3), (16, 3), (8, 4))
     )
-    made = Redshifter(
-        "tiny", Unet(widths=(4, 4)), BANDS, Geometry(pivot_wavelengths(BANDS)), (32, 32),
-        training=about(mockforge.load(first, "train"), "pairs"),
-    )  # fmt: skip
+    made = fresh("tiny", training=about(mockforge.load(first, "train"), "pairs"))
     assert held_out(made, str(first), "test") and held_out(made, str(new), "test")
     with pytest.raises(InputError, match=r"same seed, 3.*seed=4"):
         held_out(made, str(more), "test")

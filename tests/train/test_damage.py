@@ -24,6 +24,10 @@ class Recipe(TrainRecipe):
 
     train: TrainConfig = SETTINGS
 
+    def task(self, recipe_text: str = "") -> Line:
+        """The line."""
+        return Line()
+
 
 RECIPE = Recipe(name="line", seed=3)
 LONGER = replace(RECIPE, train=replace(SETTINGS, steps=SETTINGS.steps + 2))
@@ -31,13 +35,13 @@ LONGER = replace(RECIPE, train=replace(SETTINGS, steps=SETTINGS.steps + 2))
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    run_training(RECIPE, Line, tmp_path / "run")
+    run_training(RECIPE, tmp_path / "run")
     assert not (tmp_path / "run" / LOCK).exists()
     return tmp_path / "run"
 
 
 def resume(run: Path) -> None:
-    run_training(LONGER, Line, run, resume=True)
+    run_training(LONGER, run, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +139,7 @@ def test_members_are_checked_and_foreign_files_left_alone(tmp_path: Path):
 
 def test_a_name_of_a_model_is_a_name(tmp_path: Path):
     with pytest.raises(InputError, match="name of the model"):
-        run_training(replace(RECIPE, name="../../x"), Line, tmp_path / "run")
+        run_training(replace(RECIPE, name="../../x"), tmp_path / "run")
     assert not list(tmp_path.iterdir())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mockforge.data.card.describe import counts, swept
 from mockforge.data.columns import meaning_of
+from mockforge.data.kinds import detected, kind_of, simulated
 from mockforge.data.manifest import Manifest
 from mockforge.data.reader import Reader
 from mockforge.files import replace_file
@@ -87,11 +88,7 @@ def _card(
 
 
 def _front_matter(manifest: Manifest, reader: Reader) -> str:
-    task = {
-        "segmentation": "image-segmentation",
-        "pairs": "image-to-image",
-        "degraded": "image-to-image",
-    }.get(kind(reader))
+    task = kind_of(reader.arrays, reader.attributes).hub_task
     size = next((name for limit, name in _SIZES if len(reader) < limit), "n>1M")
     lines = [
         f"pretty_name: {_quoted(manifest.name)}",
@@ -106,19 +103,20 @@ def _front_matter(manifest: Manifest, reader: Reader) -> str:
 
 def tags(reader: Reader) -> list[str]:
     """Words that the dataset can be found by; `simulation` where it holds what no telescope gives."""
-    simulated = {"truth", "target", "light", "isolated", "cube"} & set(reader.arrays)
-    return ["astronomy", "galaxies", *(["simulation"] if simulated else []), "hdf5", "mockforge"]
+    return [
+        "astronomy",
+        "galaxies",
+        *(["simulation"] if simulated(reader.arrays) else []),
+        "hdf5",
+        "mockforge",
+    ]
 
 
 def _what(manifest: Manifest, reader: Reader) -> str:
     bands = reader.attributes.get("bands", ())
     bands = (bands,) if isinstance(bands, str) else bands
     in_bands = f" in {len(bands)} band{'s' * (len(bands) != 1)} ({', '.join(bands)})" if bands else ""
-    task = {
-        "segmentation": f"images of the sky{in_bands} with every detected object outlined and measured",
-        "pairs": f"pairs of pictures{in_bands} of one galaxy, at redshift z_in and at z_out",
-        "degraded": f"images{in_bands} as a coarser telescope sees them, with the fine ones they came from",
-    }.get(kind(reader), f"simulated images{in_bands}" if "image" in reader.arrays else f"samples{in_bands}")
+    task = kind_of(reader.arrays, reader.attributes).what.format(in_bands=in_bands)
     return (
         f"{len(reader)} {task}, made with mockforge "
         f"{manifest.versions.get('mockforge', '')} on {manifest.made}. Splits: {counts(manifest.splits)}."
@@ -126,13 +124,13 @@ def _what(manifest: Manifest, reader: Reader) -> str:
 
 
 def _load(manifest: Manifest, reader: Reader) -> str:
-    lines = {
-        "segmentation": ["image, target = train[0]   # as torchvision's Mask R-CNN takes them"],
-        "pairs": ["input, target, z_in, z_out = train[0]"],
-    }.get(kind(reader), ["sample = train[0]   # a dict of tensors"])
-    method = {"segmentation": ".as_detection()", "pairs": ".as_pairs()"}.get(kind(reader), "")
+    kind = kind_of(reader.arrays, reader.attributes)
     split = next(iter(manifest.splits), "train")
-    code = ["import mockforge", f'train = mockforge.load("{manifest.name}", split="{split}"){method}', *lines]
+    code = [
+        "import mockforge",
+        f'train = mockforge.load("{manifest.name}", split="{split}"){kind.method}',
+        kind.first,
+    ]
     return (
         "## Load it\n\n```python\n" + "\n".join(code) + "\n```\n\n"
         "The first argument is this folder's path. Without it: h5py and `dataset.h5` (beside `shards/`)."
@@ -223,8 +221,9 @@ def _made(manifest: Manifest) -> str:
 
 
 def _limits(reader: Reader, caveats: Sequence[str]) -> str:
-    detected = "instances" in reader.arrays or "catalogue" in reader.tables
-    lines = dict.fromkeys([*caveats, *([_DETECTED] if detected else []), "Test on a real survey."])
+    lines = dict.fromkeys(
+        [*caveats, *([_DETECTED] if detected(reader.arrays, reader.tables) else []), "Test on a real survey."]
+    )
     return "\n".join(f"- {text}" for text in lines)
 
 
@@ -234,16 +233,6 @@ def _cite(manifest: Manifest) -> str:
         f" digest {manifest.recipe_digest[:16]}."
         + (" Generated skies: Smith & Geach 2019, MNRAS 490, 4985." if manifest.model_cards else "")
     )
-
-
-def kind(reader: Reader) -> str:
-    """`segmentation`, `pairs`, `degraded` or `other`, from what there is."""
-    names = set(reader.arrays)
-    if "image" in names and "truth_pixel_scale_arcsec" in reader.attributes:
-        return "degraded"
-    if {"image", "instances"} <= names:
-        return "segmentation"
-    return "pairs" if {"input", "target"} <= names else "other"
 
 
 def _quoted(text: str) -> str:

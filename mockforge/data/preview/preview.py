@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mockforge.data.card.card import kind
+from mockforge.data.kinds import kind_of, labels_of
 from mockforge.data.manifest import Manifest, read_manifest
 from mockforge.data.preview.degraded import degraded
 from mockforge.data.preview.page import SIDE, enlarged, joined, page, spread, window
@@ -29,9 +29,9 @@ def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
     Needs the shards and the joined view, and the manifest file unless `manifest` is given.
     """
     with Reader(folder, manifest or read_manifest(folder)) as reader:
-        draw = {"segmentation": _segmentation, "pairs": pairs, "degraded": degraded}.get(kind(reader), _plain)
-        if draw is _plain and {"image", "instances_visible"} <= set(reader.arrays):
-            draw = _segmentation
+        plain = _segmentation if labels_of(reader.arrays) else _plain
+        kind = kind_of(reader.arrays, reader.attributes)
+        draw = {"segmentation": _segmentation, "pairs": pairs, "degraded": degraded}.get(kind.name, plain)
         save_png(Path(folder) / PREVIEW, draw(reader))
 
 
@@ -40,7 +40,7 @@ def _segmentation(reader: Reader) -> np.ndarray:
 
     Objects that were painted into the sky have a circle on the image.
     """
-    labels = "instances" if "instances" in reader.arrays else "instances_visible"
+    labels = labels_of(reader.arrays)
     names = [name for name in ("image", labels, "truth", "instances_truth") if name in reader.arrays]
     both = {"truth", "instances_truth"} <= set(names)
     chosen = spread(reader, 6)

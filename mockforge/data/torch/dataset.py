@@ -12,16 +12,15 @@ import operator
 from collections.abc import Callable, Iterator
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from mockforge.data.columns import meaning_of
 from mockforge.data.reader import Reader
+from mockforge.data.torch.detection import DetectionDataset
 from mockforge.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from mockforge.data.torch.detection import DetectionDataset
 
 Sample = dict[str, Any]
 PAIR = ("input", "target", "z_in", "z_out")
@@ -160,8 +159,6 @@ class Dataset(torch.utils.data.Dataset[Any]):
         """
         from astropy.table import Column, Table
 
-        from mockforge.data.columns import meaning_of
-
         columns, units = self._reader.table(name)
         if len(self) < len(self._reader):
             mine = np.isin(columns["sample"], self._reader.sample[self._rows])
@@ -188,8 +185,6 @@ class Dataset(torch.utils.data.Dataset[Any]):
         `masks` names the array of objects: `instances`, what was detected, or another, such as
         `instances_truth`, what is there, or `amodal`, masks that overlap.
         """
-        from mockforge.data.torch.detection import DetectionDataset
-
         return DetectionDataset(self, transforms or self.transforms, scaling, masks, transform)
 
     def as_pairs(

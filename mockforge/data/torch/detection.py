@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,13 +20,39 @@ from mockforge.data.columns import meaning_of
 from mockforge.errors import InputError
 from mockforge.field.picture import sky_rms
 
-if TYPE_CHECKING:
-    from mockforge.data.torch.dataset import Dataset
-
 Target = dict[str, Any]
 
 PER_OBJECT = ("boxes", "labels", "masks", "area", "iscrowd")
 """Entries of a target with one row per object."""
+
+
+class Samples(Protocol):
+    """What a detection dataset asks of the split whose images it gives: a `Dataset`."""
+
+    path: Path
+    transform: Callable[..., Any] | None
+
+    @property
+    def arrays(self) -> dict[str, tuple[int, ...]]:
+        """Array -> shape of one sample."""
+        ...
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Array -> NumPy's letter for the kind of its numbers."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any) -> Any: ...
+
+    def sample(self, index: int, *arrays: str) -> dict[str, Any]:
+        """Arrays of one sample, without the transform."""
+        ...
+
+    def needs(self, arrays: tuple[str, ...], what: str) -> None:
+        """InputError naming the arrays that `what` needs and the split lacks."""
+        ...
 
 
 class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
@@ -63,7 +90,7 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
 
     def __init__(
         self,
-        base: Dataset,
+        base: Samples,
         transforms: Callable[..., Any] | None = None,
         scaling: Literal["asinh"] | None = "asinh",
         masks: str = "instances",
@@ -173,7 +200,7 @@ def planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return boxes, there.astype(np.uint8), there.sum(axis=(1, 2)).astype(np.float32)
 
 
-def needs_masks(base: Dataset, name: str) -> None:
+def needs_masks(base: Samples, name: str) -> None:
     """InputError unless the array `name` holds objects: labels (H,W), or one plane per object (n,H,W)."""
     usable = [n for n, s in base.arrays.items() if _holds_objects(n, s, base.kinds[n])]
     if name not in base.arrays:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mockforge.evaluate.recover.truth import Stamps
+from mockforge.label.detect import detect
 from mockforge.rng import Stream
-
-if TYPE_CHECKING:
-    from mockforge.stages.detect import Detect
+from mockforge.stages.detect import Detect
 
 REACH_ARCSEC = 0.3
 """A detection stands for an object whose true place is within this."""
@@ -33,8 +31,6 @@ class Found:
 
 def detector() -> Detect:
     """Our detector at 3 sigma, with one sky for the whole plane of stamps."""
-    from mockforge.stages.detect import Detect
-
     return Detect(threshold=3.0, background_mesh=100_000, local_rms=False, detection_image="snr")
 
 
@@ -55,8 +51,6 @@ def blends(stamps: Stamps, images: np.ndarray, scale: float, rms: np.ndarray, ad
     `rms` (N,C) is that of their noise; with `add` the images have none, and get it. All stamps lie
     on one plane, with sky between them, and are detected at once.
     """
-    from mockforge.label.detect import detect
-
     side, gap = images.shape[2:], round(_GAP_ARCSEC / scale)
     columns = int(np.ceil(np.sqrt(len(images))))
     rows = -(-len(images) // columns)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mockforge.evaluate.recover.truth import Stamps
-from mockforge.evaluate.report.figures import plots, png
+from mockforge.evaluate.report.plots import plots, png
 from mockforge.evaluate.report.relative_errors import Errors, error_curves
 from mockforge.field.picture import asinh_rgb
 

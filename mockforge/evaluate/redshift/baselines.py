@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from mockforge.evaluate.redshift.sersic_fit import fit_sersics, paint
 from mockforge.evaluate.redshift.truth import Made, Pairs
 from mockforge.evaluate.report.radii import half_light_radii
-
-if TYPE_CHECKING:
-    from mockforge.observe.psf.spec import Psf
-    from mockforge.observe.psf.transfer import Transfer
+from mockforge.observe.psf.spec import Psf
+from mockforge.observe.psf.transfer import Transfer, transfer
+from mockforge.photometry.cosmology import size_factor
+from mockforge.photometry.fluxes import sed_fluxes, spectrum_set
+from mockforge.photometry.kcorrect import sed_weights
+from mockforge.tasks.redshifter.geometry import FirstGuess, Geometry, pivot_wavelengths
 
 IDENTITY, BAND_SHIFT, GEOMETRY, SERSIC = (
     "identity",
@@ -36,8 +37,6 @@ def baselines(pairs: Pairs) -> dict[str, np.ndarray]:
     """Name -> predictions (N,C,H,W) float32 in nJy."""
     import torch
 
-    from mockforge.tasks.redshifter.geometry import FirstGuess, Geometry, pivot_wavelengths
-
     guess = FirstGuess(Geometry(pivot_wavelengths(pairs.bands), pairs.made.cosmology))
     image = torch.from_numpy(pairs.image)
     z_in, z_out = (torch.from_numpy(z) for z in (pairs.z_in, pairs.z_out))
@@ -52,9 +51,6 @@ def baselines(pairs: Pairs) -> dict[str, np.ndarray]:
 
 def sersic_prediction(pairs: Pairs) -> np.ndarray:
     """Return the analytic answer for a Sersic fit: (N,C,H,W) float32 in nJy."""
-    from mockforge.evaluate.redshift.sersic_fit import fit_sersics, paint
-    from mockforge.photometry.cosmology import size_factor
-
     made, shape = pairs.made, (pairs.image.shape[2], pairs.image.shape[3])
     weighted = (pairs.image / pairs.sigma[:, :, None, None]).sum(axis=1, keepdims=True)
     radius = np.nan_to_num(half_light_radii(weighted, pairs.centre)[:, 0], nan=3.0).clip(1.0, min(shape) / 4)
@@ -80,9 +76,6 @@ def fluxes_at(
     of all spectra with weights >= 0 that fits best. A hundredth of each flux is added to its
     error: no set of spectra is better than that.
     """
-    from mockforge.photometry.fluxes import sed_fluxes, spectrum_set
-    from mockforge.photometry.kcorrect import sed_weights
-
     n, m = len(flux), len(spectrum_set(made.spectra, made.cosmology).names)
     spectrum = np.tile(np.arange(m), n)
     here, there = z_in.repeat(m), z_out.repeat(m)
@@ -109,6 +102,5 @@ def fluxes_at(
 def _transfer(psf: Psf | None, pairs: Pairs, shape: tuple[int, int]) -> Transfer | None:
     if psf is None:
         return None
-    from mockforge.observe.psf.transfer import transfer
 
     return transfer(psf, pairs.bands, pairs.pixel_scale_arcsec, shape)

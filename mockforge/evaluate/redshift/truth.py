@@ -13,6 +13,8 @@ from mockforge.field.robust import sigma_mad
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.photometry.igm import Igm
 from mockforge.photometry.spectra.spec import Spectra
+from mockforge.recipe.read import loads
+from mockforge.tasks.redshifter.geometry import centroid
 
 _LIMIT = 512
 """Pairs that are measured, at most."""
@@ -102,8 +104,6 @@ def _centres(data: Dataset, samples: list[int], image: np.ndarray) -> np.ndarray
             return np.stack([np.asarray(table[c], np.float64)[chosen] for c in ("y", "x")], axis=1)
     import torch
 
-    from mockforge.tasks.redshifter.geometry import centroid
-
     return centroid(torch.from_numpy(image)).numpy()
 
 
@@ -117,8 +117,6 @@ def _sigma(image: np.ndarray, recorded: np.ndarray | None) -> np.ndarray:
 
 def _made(data: Dataset) -> Made:
     """Spectra, hydrogen and PSFs from the recipe; assumptions where it is not one we can read."""
-    from mockforge.recipe.read import loads
-
     try:
         stages = loads(str(data.attributes.get("recipe", "")), "the dataset's recipe").stages
     except InputError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mockforge.evaluate.report.figures import plots, png
+from mockforge.evaluate.report.plots import plots, png
 from mockforge.evaluate.report.radii import half_light_radii
 from mockforge.evaluate.report.report import Row, Verdict
 from mockforge.field.robust import sigma_about

@@ -6,7 +6,6 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,8 @@ from mockforge.errors import InputError
 from mockforge.evaluate.report.report import Report
 from mockforge.evaluate.sky.sections import SIDE_BY_SIDE
 from mockforge.files import replace_file
-
-if TYPE_CHECKING:
-    from mockforge.sgan.model import SganModel
+from mockforge.sgan.card import model_card
+from mockforge.sgan.model import SganModel
 
 MOST_BYTES = 700_000
 """Of NAME.png: it travels with the package."""
@@ -31,8 +29,6 @@ def write_card(report: Report, model: SganModel, folder: Path) -> list[Path]:
     itself does not have, written by hand, are kept at its end. Each file appears whole. Raises
     InputError where the folder cannot be written.
     """
-    from mockforge.sgan.card import model_card
-
     text, picture = folder / f"{model.name}.md", folder / f"{model.name}.png"
     shown = next(
         (png for s in report.sections for name, png in s.pictures.items() if name == SIDE_BY_SIDE), None

@@ -10,6 +10,7 @@ import numpy as np
 from mockforge.evaluate.report.report import Section, Verdict
 from mockforge.evaluate.sky.floor import Pick, Settings, Splits, snake
 from mockforge.rng import Stream
+from mockforge.train.first_weights import first_weights
 
 SIDE = 64
 """Side of the cutouts in pixels."""
@@ -134,8 +135,6 @@ def _cutouts(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _train(tiles: np.ndarray, generated: np.ndarray, epochs: int, stream: Stream):
     """Return a network trained on random crops, turned and flipped."""
     import torch
-
-    from mockforge.train.first_weights import first_weights
 
     with first_weights(stream):
         network = _network(tiles.shape[1])

@@ -10,17 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mockforge.evaluate.report.report import Row, Section, Verdict
 from mockforge.field.field import Field
 from mockforge.field.robust import sigma_mad
+from mockforge.label.detect import detect
+from mockforge.observe.measure import core_fwhm, stars
+from mockforge.sgan.model import SganModel
+from mockforge.sgan.paint.sky import Sky
+from mockforge.stages.detect import Detect
+from mockforge.train.parallel import usable
 from mockforge.units import ZEROPOINT_NJY
-
-if TYPE_CHECKING:
-    from mockforge.sgan.model import SganModel
 
 TITLE = "Controls"
 _FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
@@ -42,8 +45,6 @@ def controls_section(model: SganModel, side: int, seed: int, device: str) -> Sec
     A control that the model lacks (its PSF or its pixel scale not known, no density as a condition) is
     named in the text and left out.
     """
-    from mockforge.sgan.paint.sky import Sky
-    from mockforge.train.parallel import usable
 
     def sky(**asked: Any) -> Field:
         return Sky(model, seed, device=str(usable(device)), kept_tiles=0, **asked)[0:side, 0:side]
@@ -111,10 +112,6 @@ def stars_fwhm(field: Field) -> list[tuple[float, float]]:
 
     Stars are found on the image, as in a real field, and measured on the truth; NaN with too few.
     """
-    from mockforge.label.detect import detect
-    from mockforge.observe.measure import core_fwhm, stars
-    from mockforge.stages.detect import Detect
-
     assert field.truth is not None and field.pixel_scale_arcsec is not None
     table = detect(field.image, Detect(), bands=field.bands).table
     chosen = stars(table["flux_radius"].astype(float), table["snr"].astype(float))
@@ -201,7 +198,4 @@ def _densities(sky: Any, own: Field, low: float, high: float) -> Iterator[Row]:
 
 
 def _detections(bands: tuple[str, ...], image: np.ndarray) -> int:
-    from mockforge.label.detect import detect
-    from mockforge.stages.detect import Detect
-
     return len(detect(image, Detect(), bands=bands).table["x"])

@@ -6,23 +6,24 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.evaluate.report.report import Report, Section, Verdict
+from mockforge.evaluate.sky.card import write_card
+from mockforge.evaluate.sky.controls import controls_section
 from mockforge.evaluate.sky.floor import Settings
 from mockforge.evaluate.sky.generated import Generated, band_order, from_dataset, from_field, from_model
 from mockforge.evaluate.sky.goals import goals_section
 from mockforge.evaluate.sky.local_rms import MESH, local_rms, rms_map
 from mockforge.evaluate.sky.sample import PERIOD, Window, measure_sample
+from mockforge.evaluate.sky.sections import Evaluation, side_by_side
 from mockforge.extras import need_extra
 from mockforge.field.field import Field
 from mockforge.rng import Stream
-
-if TYPE_CHECKING:
-    from mockforge.sgan.model import SganModel
+from mockforge.sgan.model import SganModel, load_model
 
 Told = Callable[[str], None]
 
@@ -83,8 +84,6 @@ def evaluate_fields(
     told("generating")
     painter, noted = None, {}
     if model is not None:
-        from mockforge.sgan.model import load_model
-
         painter = load_model(model)
         band_order(f"model {model}", painter.bands, "nJy", real.bands, real.unit)  # before painting
         generated, noted = _painted(painter, real, (first, last), masked_columns, own_noise, seed, device)
@@ -97,8 +96,6 @@ def evaluate_fields(
         mask_peaks_above=mask_peaks_above, settings=settings, told=told,
     )  # fmt: skip
     if painter is not None and painter.clean and settings.controls:
-        from mockforge.evaluate.sky.controls import controls_section
-
         told("controls")
         report.sections.append(controls_section(painter, settings.controls, seed, device))
     names = [reference] if isinstance(reference, (str, Path)) else list(reference)
@@ -106,8 +103,6 @@ def evaluate_fields(
     if out is not None:
         report.write(Path(out))
     if card is not None and painter is not None:
-        from mockforge.evaluate.sky.card import write_card
-
         write_card(report, painter, Path(card))
     return report
 
@@ -157,7 +152,6 @@ def evaluate_pixels(
     except InputError as error:
         report.sections = [Section("Detection", verdicts=[Verdict("generated pixels", False, str(error))])]
         return report
-    from mockforge.evaluate.sky.sections import Evaluation, side_by_side
 
     zeropoint = real.zeropoint_ab if real.zeropoint_ab is not None else 0.0
     report.sections = list(Evaluation.of(one, two, zeropoint, settings, stream, told).sections())

@@ -6,15 +6,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from mockforge.data.torch.dataset import load
 from mockforge.errors import InputError
-
-if TYPE_CHECKING:
-    from mockforge.sgan.model import SganModel
-    from mockforge.sgan.paint.control import RmsMap
+from mockforge.field.field import Field
+from mockforge.sgan.model import SganModel
+from mockforge.sgan.paint.control import RmsMap
+from mockforge.sgan.paint.sky import Sky
+from mockforge.train.parallel import usable
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,6 @@ def from_model(
     """
     import torch
 
-    from mockforge.sgan.paint.sky import Sky
-    from mockforge.train.parallel import usable
-
     chosen = usable(device)
     sky = Sky(model, seed, device=str(chosen), kept_tiles=0, rms=noise)
     start = time.monotonic()
@@ -99,8 +98,6 @@ def from_model(
 
 def from_field(path: Path, how: dict[str, Any]) -> Generated:
     """Return a generated field as a FITS file with all bands."""
-    from mockforge.field.field import Field
-
     field = Field.read(path, **how)
     offset = [int(field.header.get(k, 0) or 0) for k in ("MFY0", "MFX0")]
     return Generated([field.image], [field.mask], field.bands, field.unit, np.array([offset]), str(path))
@@ -108,8 +105,6 @@ def from_field(path: Path, how: dict[str, Any]) -> Generated:
 
 def from_dataset(path: Path, pixels: int) -> Generated:
     """Tiles of a dataset until they cover `pixels`; each is an image of its own."""
-    from mockforge.data.torch.dataset import load
-
     dataset = load(path)
     dataset.needs(("image",), "evaluate")
     tile = dataset.arrays["image"][-2:]

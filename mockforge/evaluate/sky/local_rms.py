@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mockforge.evaluate.sky.sample import free_sky
 from mockforge.field.robust import sigma_mad
-
-if TYPE_CHECKING:
-    from mockforge.sgan.model import SganModel
-    from mockforge.sgan.paint.control import RmsMap
+from mockforge.sgan.model import SganModel
+from mockforge.sgan.paint.control import RmsMap
 
 MESH = 128
 """Pixels; side of the squares the rms is measured in."""
@@ -48,8 +44,6 @@ def rms_map(found: np.ndarray, bands: tuple[str, ...], model: SganModel) -> RmsM
 
     Bands of the model that the reference lacks have the model's own rms.
     """
-    from mockforge.sgan.paint.control import RmsMap
-
     own = np.asarray(model.instrument.rms_njy)[:, None, None]
     njy = np.repeat(np.repeat(own, found.shape[1], axis=1), found.shape[2], axis=2).astype(np.float64)
     for band, values in zip(bands, found, strict=True):

@@ -10,6 +10,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.robust import sigma_about, sigma_mad
+from mockforge.label.detect import detect
 from mockforge.label.extract import extracted, less_background
 from mockforge.stages.detect import Detect
 
@@ -171,8 +172,6 @@ class _Measured:
         peaks_above: float | None,
         grow: int,
     ) -> _Measured:
-        from mockforge.label.detect import detect
-
         image, hidden = _usable(image, mask)
         flat = _flat(image, hidden)
         labels, above = _everything(flat, hidden)

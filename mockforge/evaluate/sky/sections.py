@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mockforge.evaluate.report import figures
 from mockforge.evaluate.report.report import Section
+from mockforge.evaluate.sky import figures
 from mockforge.evaluate.sky.classifier import classifier_section
 from mockforge.evaluate.sky.counts import (
     MEAN,

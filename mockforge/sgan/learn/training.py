@@ -89,6 +89,8 @@ class TrainSgan(TrainRecipe):
     train: TrainConfig = TrainConfig()
     """The loop: steps, precision, checkpoints."""
 
+    opened = staticmethod(load_model)
+
     def files_read(self) -> dict[str, Path]:
         """Return the model that it starts from."""
         return model_files(self.start_from) if self.start_from else {}

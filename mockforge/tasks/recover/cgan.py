@@ -12,7 +12,7 @@ _HALVINGS = 4
 
 
 class CganGenerator(nn.Module):
-    """Base stamp to fine stamp; see `mockforge.tasks.recover.config.Cgan` and `networks.make_network`.
+    """Base stamp to fine stamp; see `mockforge.tasks.recover.config.Cgan` and `make.make_network`.
 
     The stretched base is brought back to the coarse pixels, encoded by convolutions of stride 2
     to a sixteenth of the fine size, and painted by transposed ones. Batch normalisation, as in

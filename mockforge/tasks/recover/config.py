@@ -80,7 +80,7 @@ class Loss:
 
 
 @config
-class Adam:
+class AdversarialAdam:
     """Adam, for both networks."""
 
     rate_generator: Positive = 1e-3
@@ -91,3 +91,8 @@ class Adam:
     """Decay of the first moment; the original's is 0.5."""
     beta2: Annotated[float, Limit(ge=0, lt=1)] = 0.99
     """Decay of the second moment."""
+
+    @property
+    def rate(self) -> float:
+        """Learning rate of the network that recovers."""
+        return self.rate_generator

@@ -13,7 +13,7 @@ from mockforge.config import Bands, Limit, Size
 from mockforge.data.torch.dataset import Dataset
 from mockforge.errors import InputError
 from mockforge.tasks.recover.grid import upsampled
-from mockforge.train.dataset import Split
+from mockforge.tasks.splits import Split
 
 _Pixel = Annotated[float, Limit(ge=0.001, le=60)]
 _Side = Annotated[int, Limit(ge=1, le=65536)]
@@ -87,11 +87,11 @@ class Degraded(Split):
     Its batches are coarse images (N,C,h,w), truths (N,C,H,W) and the rms of the sky (N,C).
     """
 
-    large = NEEDED[:2]
-
-    def __post_init__(self) -> None:
-        self.scales = Scales.of(self.data)
-        super().__post_init__()
+    def __init__(self, data: Dataset) -> None:
+        self.scales = Scales.of(data)
+        super().__init__(
+            data, NEEDED, "recovering", lambda s: (s["image"], s["truth"], sky_level(s["variance"]))
+        )
 
     def examples(self, image: Tensor, truth: Tensor, rms: Tensor) -> Examples:
         """Coarse images with their truths as the network takes them."""
@@ -102,15 +102,6 @@ class Degraded(Split):
         """Median rms of the sky in each band, nJy in a coarse pixel."""
         rows = np.arange(min(len(self), 256))
         return tuple(float(f"{v:.5g}") for v in self.batch(rows)[2].median(dim=0).values)
-
-    def _read(self, rows: np.ndarray) -> tuple[Tensor, ...]:
-        images, truths, levels = [], [], []
-        for row in rows:
-            sample = self.data.sample(int(row), *NEEDED)
-            images.append(sample["image"])
-            truths.append(sample["truth"])
-            levels.append(sky_level(sample["variance"]))
-        return torch.stack(images), torch.stack(truths), torch.stack(levels)
 
 
 def sky_level(variance: Tensor) -> Tensor:

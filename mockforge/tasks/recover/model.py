@@ -1,4 +1,4 @@
-"""A trained network that recovers, as two small files: weights (safetensors) and what they mean (JSON).
+"""A trained network that recovers: what its two files say, its card, and its images.
 
 >>> model = load_recoverer("recover-hsc")
 >>> predict(model, image)        # (N,C,h,w) nJy of a coarse image in, (N,C,H,W) of a fine one out
@@ -6,110 +6,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mockforge.config import Limit
 from mockforge.errors import InputError
 from mockforge.field.picture import sky_rms
-from mockforge.tasks.recover.card import recoverer_card
-from mockforge.tasks.recover.config import Cgan, Residual
+from mockforge.tasks.recover.config import Network
 from mockforge.tasks.recover.degraded import Scales, depth_of, fine_unit
 from mockforge.tasks.recover.grid import fine_shape, upsampled
-from mockforge.tasks.recover.model_file import RecovererFile
-from mockforge.tasks.recover.networks import make_network
+from mockforge.tasks.recover.make import make_network
+from mockforge.tasks.trained import Trained, of_bands
 from mockforge.torch_state import steadily
-from mockforge.train.first_weights import first_weights
-from mockforge.train.model_files import (
-    count_parameters,
-    load,
-    training_notes,
-    weights_of,
-    with_weights,
-    write_model,
-)
+from mockforge.train.model_file import check_bands, one_each
 from mockforge.train.parallel import usable
 from mockforge.train.weights import check_painted
-from mockforge.units import ZEROPOINT_NJY
 
-SPECS: dict[str, type[Residual] | type[Cgan]] = {"residual": Residual, "cgan": Cgan}
-"""The word in a model's file that says its network -> its configuration."""
 TILE = 512
 """Fine pixels on a side that are recovered at once."""
+_WHAT = {
+    "residual": "A residual U-Net on top of the interpolated image, for images of any size",
+    "cgan": "The conditional GAN of the original study, for stamps of one size",
+}
+_LIMITS = (
+    "## Limits",
+    "",
+    "- What it adds below the resolution of its input is a guess from the galaxies of its training",
+    "  set: likely, not observed. Do not discover anything in it.",
+    "- It knows the PSF, the depth and the bands above. A broader or sharper PSF gives a wrong image.",
+    "- Its galaxies are smooth profiles; it was not trained on spiral arms, clumps, stars or artefacts.",
+    "- It expects an image whose sky is subtracted, and makes one image, without an error.",
+    "",
+)
 
 
-@dataclass(frozen=True)
-class Recoverer:
-    """Configuration, pixels and bands of both telescopes, and weights."""
+@dataclass(frozen=True, kw_only=True)
+class Recoverer(Trained):
+    """A network that recovers: the bands, pixels and noise of both telescopes, and weights."""
 
-    name: str
-    network: Residual | Cgan
+    what: ClassVar[str] = "a network that recovers"
+
+    network: Network
     scales: Scales
-    rms_njy: tuple[float, ...]
+    rms_njy: tuple[Annotated[float, Limit(gt=0, le=1e15)], ...]
     """Usual rms of the sky in a coarse pixel of the training set, nJy, per band."""
-    training: Mapping[str, Any] = field(default_factory=dict)
-    weights: Mapping[str, Tensor] = field(default_factory=dict)
-    sha256: str = ""
-    """Digest of the weights file."""
 
-    @property
-    def kind(self) -> str:
-        """residual or cgan."""
-        return next(kind for kind, spec in SPECS.items() if isinstance(self.network, spec))
-
-    def network_with_weights(self) -> nn.Module:
-        """Return the network with these weights (fresh ones where there are none), on the CPU."""
+    def check(self) -> None:
+        """ValueError where a band lacks a number, or numbers contradict each other."""
         s = self.scales
-        make = lambda: make_network(self.network, len(s.bands), s.shape, s.fine)  # noqa: E731
-        return with_weights(make, self.weights or None, self.name)
+        if not self.rms_njy:
+            raise ValueError("rms_njy: one number per band is expected, found none")
+        one_each(bands=s.bands, rms_njy=self.rms_njy, psf_fwhm_arcsec=s.psf_fwhm_arcsec)
+        one_each(bands=s.bands, fine_bands=s.fine_bands, fine_psf_fwhm_arcsec=s.fine_psf_fwhm_arcsec)
+        check_bands("scales.bands", s.bands)
+        check_bands("scales.fine_bands", s.fine_bands)
+        if s.fine_arcsec > s.coarse_arcsec:
+            raise ValueError(
+                f"scales: fine_arcsec should not be above coarse_arcsec, found {s.fine_arcsec:g} and"
+                f" {s.coarse_arcsec:g}"
+            )
 
-    def trained(self, network: nn.Module, history: Mapping[str, Any]) -> Recoverer:
-        """Return this model with the weights of `network` and a record of how they came about."""
-        return replace(self, weights=weights_of(network), training={**self.training, **history})
-
-    def save(self, folder: Path) -> Path:
-        """Write `NAME.safetensors`, `NAME.json` and the card `NAME.md`; returns the JSON's path."""
-        found = {
-            "network": {self.kind: asdict(self.network)},
-            "unit": "nJy",
-            "zeropoint_ab": ZEROPOINT_NJY,
-            "scales": asdict(self.scales),
-            "rms_njy": list(self.rms_njy),
-            "training": dict(self.training),
-        }
-        return write_model(folder, self.name, self.weights, found, recoverer_card(self))
-
-    def describe(self) -> dict[str, str]:
-        """Return what `mockforge info` prints of it."""
+    def blank(self) -> nn.Module:
+        """Make the network."""
         s = self.scales
-        known = s.psf_fwhm_arcsec or ()
-        with first_weights():
-            n = count_parameters(self.network_with_weights())
-        rows = {
-            "model": self.name,
-            "network": f"{self.kind}, {n:,} parameters",
+        return make_network(self.network.chosen, len(s.bands), s.shape, s.fine)
+
+    def facts(self) -> dict[str, str]:
+        """Return what it recovers of what."""
+        s = self.scales
+        return {
             "recovers": f"the image at {s.fine_arcsec:g} arcsec from one at {s.coarse_arcsec:g}, in nJy",
             "from bands": ", ".join(s.bands),
             "to bands": ", ".join(s.fine_bands),
             "image": f"{s.shape[0]} x {s.shape[1]} pixels" if self.kind == "cgan" else "any size",
-            "sky rms": ", ".join(f"{b} {r:.4g} nJy" for b, r in zip(s.bands, self.rms_njy, strict=True)),
-            "PSF FWHM": ", ".join(f"{b} {f:.2f} arcsec" for b, f in zip(s.bands, known, strict=False))
-            or "not known",
+            "sky rms": of_bands(s.bands, self.rms_njy, "{:.4g} nJy"),
+            "PSF FWHM": of_bands(s.bands, s.psf_fwhm_arcsec, "{:.2f} arcsec"),
         }
-        return rows | training_notes(self.training) | {"sha256": self.sha256}
+
+    def card(self) -> str:
+        """Return what it makes of what, what it was trained on, what it cannot do, as Markdown."""
+        s = self.scales
+        seeing = s.psf_fwhm_arcsec or (None,) * len(s.bands)
+        sharp = s.fine_psf_fwhm_arcsec or (None,) * len(s.bands)
+        rows = []
+        for row in zip(s.bands, s.fine_bands, self.rms_njy, seeing, sharp, strict=True):
+            widths = " | ".join(f"{w:.2f}" if w else "not known" for w in row[3:])
+            rows.append(f"| {row[0]} | {row[1]} | {row[2]:.4g} | {widths} |")
+        lines = [
+            f"# {self.name}",
+            "",
+            f"{_WHAT[self.kind]}: from pixels of {s.coarse_arcsec:g} arcsec to pixels of "
+            f"{s.fine_arcsec:g} arcsec, in nJy.",
+            "",
+            "| from | to | sky rms (nJy in a coarse pixel) | PSF FWHM before pixels (arcsec) | after |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+            *self.training_lines(),
+            "",
+            *_LIMITS,
+        ]
+        return "\n".join(lines)
 
 
 def load_recoverer(name: str | Path) -> Recoverer:
-    """Return a network that recovers, by name or path, weights checked against their recorded sha256.
-
-    Raises InputError where a file is missing, unreadable, damaged or of another kind.
-    """
-    return load(name, RecovererFile, _make)
+    """Return a network that recovers, by name or path; see `Trained.open`."""
+    return Recoverer.open(name)
 
 
 @steadily(None)
@@ -185,15 +192,3 @@ def _tiled(network: nn.Module, base: Tensor, unit: Tensor, depth: Tensor) -> np.
             made = network(window, unit, depth)[:, :, y - y0 : y1 - y0, x - x0 : x1 - x0]
             out[:, :, y:y1, x:x1] = made.float().cpu().numpy()
     return out
-
-
-def _make(found: RecovererFile, weights: dict[str, Tensor]) -> Recoverer:
-    return Recoverer(
-        name=found.name,
-        network=found.network.chosen,
-        scales=found.scales,
-        rms_njy=found.rms_njy,
-        training=found.training,
-        weights=weights,
-        sha256=found.sha256,
-    )

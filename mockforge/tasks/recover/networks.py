@@ -1,11 +1,11 @@
-"""The stretch that both networks work in, and how a network is made from its configuration."""
+"""The stretch that both networks work in, and the discriminator that judges them."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from mockforge.tasks.recover.config import Cgan, Critic, Residual
+from mockforge.tasks.recover.config import Critic
 
 STEEPEST = 12.0
 """Largest stretched pixel: exp(12) / 2 times the noise."""
@@ -19,23 +19,6 @@ def stretched(flux: Tensor, unit: Tensor) -> Tensor:
 def unstretched(values: Tensor, unit: Tensor) -> Tensor:
     """Return the flux of stretched values; the inverse of `stretched`."""
     return unit * torch.sinh(values.clamp(-STEEPEST, STEEPEST))
-
-
-def make_network(
-    spec: Residual | Cgan, bands: int, shape: tuple[int, int], fine: tuple[int, int]
-) -> nn.Module:
-    """Return a fresh network; `shape` and `fine` are (height, width) of the stamps that it learns from.
-
-    Called as network(base (N,C,H,W), unit (N,C,1,1), depth (N,C)), with `base` the interpolated
-    coarse image in nJy, `unit` the noise of a coarse pixel spread over its fine pixels, and `depth`
-    the log of the noise over that of the training set, it returns the fine image (N,C,H,W) in nJy.
-    """
-    from mockforge.tasks.recover.cgan import CganGenerator
-    from mockforge.tasks.recover.residual import ResidualGenerator
-
-    if isinstance(spec, Residual):
-        return ResidualGenerator(spec, bands)
-    return CganGenerator(spec, bands, shape, fine)
 
 
 class Dcgan(nn.Module):

@@ -27,7 +27,7 @@ class Block(nn.Module):
 
 
 class ResidualGenerator(nn.Module):
-    """Base image to fine image; see `mockforge.tasks.recover.config.Residual` and `networks.make_network`.
+    """Base image to fine image; see `mockforge.tasks.recover.config.Residual` and `make.make_network`.
 
     The output is unit * sinh(asinh(base / unit) + change): faint pixels change by addition, bright
     ones by a factor, and flux is absolute. Before training it is the base. It can change the flux

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,13 +14,12 @@ from torch.nn import functional as F
 from mockforge.field.picture import compared
 from mockforge.field.symmetries import each_turned
 from mockforge.rng import Stream
-from mockforge.tasks.recover.config import Adam, Critic, Loss, Residual
+from mockforge.tasks.from_dataset import DatasetTask
+from mockforge.tasks.recover.config import AdversarialAdam, Critic, Loss
 from mockforge.tasks.recover.degraded import Degraded, Examples, depth_of
 from mockforge.tasks.recover.model import Recoverer
 from mockforge.tasks.recover.networks import Dcgan, stretched
 from mockforge.train.adversarial import critic_loss, generator_loss
-from mockforge.train.dataset import validation
-from mockforge.train.members import Member
 from mockforge.train.task import Phase
 
 _SHOWN = 6
@@ -30,48 +28,37 @@ _CELL = 8
 
 
 @dataclass
-class RecoverTask:
-    """What the loop asks of a network that recovers; see `mockforge.train.task.Task`."""
+class RecoverTask(DatasetTask):
+    """A network that recovers, perhaps a discriminator, and degraded images."""
 
     model: Recoverer
-    degraded: Degraded
+    samples: Degraded
     held_out: Degraded | None
-    """Samples for previews and the loss on what was not trained on."""
-    batch: int
-    critic: Critic
-    loss: Loss
-    adam: Adam
+    adam: AdversarialAdam
+    critic: Critic = Critic()  # noqa: RUF009  frozen
+    loss: Loss = Loss()  # noqa: RUF009
     crop: int | None = None
     """Side in fine pixels of what is learned from at once; None: the whole stamp."""
     extra_noise: float = 0.0
     """Most noise that is added to an image, in its own rms."""
-    seed: int = 0
+
+    learned: ClassVar[str] = "generator"
 
     def __post_init__(self) -> None:
-        self.network = self.model.network_with_weights()
+        super().__post_init__()
         self.judge = Dcgan(self.critic, len(self.model.scales.bands)) if self.loss.adversarial else None
-        a = self.adam
-        self.networks: Mapping[str, nn.Module] = {"generator": self.network}
-        self.phases = (Phase("generator", "generator", a.rate_generator, a.beta1, a.beta2),)
         if self.judge is not None:
+            a = self.adam
             self.networks = {"critic": self.judge, **self.networks}
             self.phases = (Phase("critic", "critic", a.rate_critic, a.beta1, a.beta2), *self.phases)
-        self.averaged: tuple[str, ...] = ("generator",)
-        self.ensemble = False
-        if not isinstance(self.model.network, Residual):
+        if self.model.kind != "residual":
             self.crop = None
-
-    def to(self, device: Any) -> None:
-        """Move the samples to `device`."""
-        for one in (self.degraded, self.held_out):
-            if one is not None:
-                one.to(torch.device(device))
 
     def losses(self, phase: str, stream: Stream) -> Mapping[str, Tensor]:
         """Named losses of one batch, drawn with replacement, turned and cropped at random."""
         if phase == "critic":
-            return {"loss/critic": self._judged(self.draw(stream, max(2, self.batch // 2)))}
-        return self.compare(self.network, self.draw(stream, self.batch))
+            return {"loss/critic": self._judged(self.examples(stream, max(2, self.batch // 2)))}
+        return self.compare(self.network, self.examples(stream, self.batch))
 
     def compare(self, network: nn.Module, found: Examples, judged: bool = True) -> dict[str, Tensor]:
         """Return the losses of what the network makes of some examples."""
@@ -97,10 +84,10 @@ class RecoverTask:
             found.base, found.unit, depth_of(found.unit, self.model.rms_njy, self.model.scales.step)
         )
 
-    def draw(self, stream: Stream, count: int) -> Examples:
-        """Draw samples of the split, turned and mirrored, with more noise for half of them, and cropped."""
+    def examples(self, stream: Stream, count: int) -> Examples:
+        """Return samples of the split, turned and mirrored, with more noise for half of them, and cropped."""
         rng = stream.child("rows").numpy()
-        image, truth, rms = self.degraded.batch(rng.integers(0, len(self.degraded), count))
+        image, truth, rms = self.samples.batch(rng.integers(0, len(self.samples), count))
         turns = torch.from_numpy(rng.integers(0, 8, count)).to(image.device)
         image, truth = each_turned(image, turns), each_turned(truth, turns)
         if self.extra_noise:
@@ -110,7 +97,7 @@ class RecoverTask:
             white = torch.randn(image.shape, generator=source, device=image.device)
             image = image + extra[:, :, None, None] * white
             rms = torch.hypot(rms, extra)
-        return self._cropped(self.degraded.examples(image, truth, rms), rng)
+        return self._cropped(self.samples.examples(image, truth, rms), rng)
 
     def _cropped(self, found: Examples, rng: np.random.Generator) -> Examples:
         height, width = found.truth.shape[2:]
@@ -140,32 +127,20 @@ class RecoverTask:
             total = total + 0.5 * (torch.asinh(got) - torch.asinh(wanted)).abs().mean()
         return total  # type: ignore[return-value]
 
-    @torch.no_grad()
-    def validation(self, network: nn.Module) -> dict[str, float]:
-        """Mean losses over the samples held out, without the discriminator's."""
-        known = self.held_out
-        if known is None:
-            return {}
-        found = lambda rows: known.examples(*known.batch(rows))  # noqa: E731
-        return validation(len(known), lambda rows: self.compare(network, found(rows), judged=False))
+    def held_out_losses(self, network: nn.Module, rows: np.ndarray) -> Mapping[str, Tensor]:
+        """Return the same losses of samples held out, without the discriminator's."""
+        held_out = self.held_out or self.samples
+        return self.compare(network, held_out.examples(*held_out.batch(rows)), judged=False)
 
     @torch.no_grad()
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray | None:
         """Coarse images interpolated, recovered ones and truths, a row each; the truth's stretch."""
-        shown = self.held_out or self.degraded
+        shown = self.held_out or self.samples
         found = shown.examples(*shown.batch(np.arange(min(_SHOWN, len(shown)))))
-        made = self.made(averages["generator"], found)
+        made = self.made(averages[self.learned], found)
         scale = found.truth.mean(dim=1).amax(dim=(1, 2)).clamp_min(1e-28) / 100
         rows = [x.cpu().numpy() for x in (found.base, made, found.truth)]
         return compared(rows, scale.cpu().numpy(), self.model.scales.fine_bands)
-
-    def export(
-        self, folder: Path, averages: Mapping[str, nn.Module], history: Mapping[str, Any],
-        members: Sequence[Member] = (),
-    ) -> None:  # fmt: skip
-        """Write the model: NAME.safetensors, NAME.json and its card NAME.md."""
-        network = averages["generator"]
-        self.model.trained(network, {**history, **self.validation(network)}).save(folder)
 
 
 def light_error(made: Tensor, truth: Tensor) -> Tensor:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mockforge.config import Count, NonNegative, config
-from mockforge.data.manifest import MANIFEST
-from mockforge.rng import Stream
-from mockforge.tasks.recover.config import Adam, Critic, Loss, Network, Residual
+from mockforge.data.torch.dataset import Dataset
+from mockforge.tasks.from_dataset import manifest_of, start
+from mockforge.tasks.recover.config import AdversarialAdam, Critic, Loss, Network, Residual
 from mockforge.tasks.recover.degraded import Degraded
-from mockforge.tasks.recover.model import Recoverer
+from mockforge.tasks.recover.model import Recoverer, load_recoverer
 from mockforge.tasks.recover.task import RecoverTask
 from mockforge.train.config import TrainConfig
-from mockforge.train.dataset import about, splits
-from mockforge.train.first_weights import first_weights
 from mockforge.train.run import TrainRecipe
 
 
@@ -39,41 +38,39 @@ class TrainRecover(TrainRecipe):
     """Noise of up to so many times their own is added to half of the images, so that it knows depths."""
     loss: Loss = Loss()
     """What the network is held to."""
-    adam: Adam = Adam()
+    adam: AdversarialAdam = AdversarialAdam()
     """Learning rates."""
     train: TrainConfig = TrainConfig()
     """The loop: steps, precision, checkpoints."""
 
+    opened = staticmethod(load_recoverer)
+
     def files_read(self) -> dict[str, Path]:
         """Return the dataset's manifest, which holds the digests of its shards."""
-        return {"manifest of the dataset": Path(self.degraded).expanduser() / MANIFEST}
+        return manifest_of(self.degraded)
 
     def task(self, recipe_text: str = "") -> RecoverTask:
-        """Fresh networks and the samples."""
-        return make_task(self, recipe_text)
+        """Fresh networks (weights from the recipe's seed) and the samples."""
+        return start(self, self.degraded, recipe_text, self._task)
 
-
-def make_task(recipe: TrainRecover, recipe_text: str = "") -> RecoverTask:
-    """Return the training task: fresh networks (weights from the recipe's seed) and the samples."""
-    data, held_out = splits(recipe.degraded, recipe.split, recipe.held_out)
-    degraded = Degraded(data)
-    with first_weights(Stream(recipe.seed, ("weights",))):
+    def _task(self, data: Dataset, held_out: Dataset | None, notes: dict[str, Any]) -> RecoverTask:
+        degraded = Degraded(data)
         model = Recoverer(
-            name=recipe.name,
-            network=recipe.network.chosen,
+            name=self.name,
+            network=self.network,
             scales=degraded.scales,
             rms_njy=degraded.rms(),
-            training=recipe.notes(recipe_text, about(data, "samples"), batch=recipe.batch),
+            training=notes,
         )
         return RecoverTask(
             model=model,
-            degraded=degraded,
-            held_out=Degraded(held_out) if held_out is not None else None,
-            batch=recipe.batch,
-            critic=recipe.critic,
-            loss=recipe.loss,
-            adam=recipe.adam,
-            crop=recipe.crop,
-            extra_noise=recipe.extra_noise,
-            seed=recipe.seed,
+            samples=degraded,
+            held_out=None if held_out is None else Degraded(held_out),
+            batch=self.batch,
+            critic=self.critic,
+            loss=self.loss,
+            adam=self.adam,
+            crop=self.crop,
+            extra_noise=self.extra_noise,
+            seed=self.seed,
         )

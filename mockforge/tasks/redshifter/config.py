@@ -68,18 +68,6 @@ class Network:
 
 
 @config
-class Adam:
-    """Adam, for the one network."""
-
-    rate: Positive = 1e-3
-    """Learning rate."""
-    beta1: Annotated[float, Limit(ge=0, lt=1)] = 0.9
-    """Decay of the first moment."""
-    beta2: Annotated[float, Limit(ge=0, lt=1)] = 0.99
-    """Decay of the second moment."""
-
-
-@config
 class Loss:
     """What the U-Net is held to; the CVAE has its own: summed squares and KL."""
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from mockforge.config import Limit
 from mockforge.errors import InputError
+from mockforge.photometry.bands import pivot_um
+from mockforge.photometry.cosmology import luminosity_distance
 
 _Z_MAX = 30.0
 _GRID = 4096
@@ -31,8 +33,6 @@ class Geometry:
 
 def pivot_wavelengths(bands: tuple[str, ...]) -> tuple[float, ...]:
     """Pivot wavelength of each band in Angstrom, from its curve; InputError for an unknown band."""
-    from mockforge.photometry.bands import pivot_um
-
     try:
         return tuple(1e4 * pivot_um(band) for band in bands)
     except InputError as error:
@@ -48,7 +48,6 @@ class FirstGuess(nn.Module):
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
-        from mockforge.photometry.cosmology import luminosity_distance
 
         order = np.argsort(geometry.wavelength, kind="stable")
         a = np.linspace(0.0, np.log1p(_Z_MAX), _GRID)

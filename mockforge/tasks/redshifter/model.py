@@ -1,4 +1,4 @@
-"""A trained redshifter as two small files: weights (safetensors) and what they mean (JSON).
+"""A trained redshifter: what its two files say, its card, and its predictions.
 
 >>> model = load_redshifter("runs/redshifter")
 >>> predict(model, image, z_in, z_out)        # (N,C,H,W) nJy in, the same at z_out out
@@ -6,117 +6,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from mockforge.config import Bands, Limit
 from mockforge.errors import InputError
-from mockforge.tasks.redshifter.card import redshifter_card
-from mockforge.tasks.redshifter.config import Cvae, Loss, Unet
+from mockforge.tasks.redshifter.config import Loss, Network
 from mockforge.tasks.redshifter.geometry import Geometry
-from mockforge.tasks.redshifter.learned import Learned
+from mockforge.tasks.redshifter.learned import Learned, check_learned
 from mockforge.tasks.redshifter.make import make_network
-from mockforge.tasks.redshifter.model_file import RedshifterFile
+from mockforge.tasks.trained import Trained, of_bands
 from mockforge.torch_state import steadily
-from mockforge.train.first_weights import first_weights
-from mockforge.train.model_files import (
-    count_parameters,
-    load,
-    training_notes,
-    weights_of,
-    with_weights,
-    write_model,
-)
+from mockforge.train.model_file import check_bands, one_each
 from mockforge.train.parallel import usable
 from mockforge.train.weights import check_painted
-from mockforge.units import ZEROPOINT_NJY
 
-_SPECS: dict[str, type[Unet] | type[Cvae]] = {"unet": Unet, "cvae": Cvae}
+_Redshift = Annotated[float, Limit(ge=0, le=30)]
+_Side = Annotated[int, Limit(ge=4, le=4096)]
+_WHAT = {
+    "unet": "A conditional U-Net on top of a first guess from geometry",
+    "cvae": "The conditional variational autoencoder of the original experiment",
+}
+_START = {
+    "unet": (
+        "The first guess is exact in what is known: angular size, distance, and the shift through the bands,",
+        "interpolated between them. An untrained network is that guess; what is beyond it was learned.",
+        "",
+    ),
+    "cvae": (),
+}
+_LIMITS = (
+    "  `mockforge redshift` refuses other redshifts, PSFs and noisier images, unless --extrapolate is given.",
+    "- Its galaxies are those of its dataset: it was trained on no other spectra, shapes, PSFs or depths.",
+    "- It predicts one image, the likely one; the spread of what is possible is not given.",
+    "- Light beyond the reach of the input's bands is inferred from the spectra of the dataset.",
+    "",
+)
 
 
-@dataclass(frozen=True)
-class Redshifter:
-    """A redshifter's configuration, bands, stamp and weights."""
+@dataclass(frozen=True, kw_only=True)
+class Redshifter(Trained):
+    """A redshifter: network, bands and their wavelengths, stamp, redshifts, and weights."""
 
-    name: str
-    network: Unet | Cvae
-    bands: tuple[str, ...]
+    what: ClassVar[str] = "a redshifter"
+
+    network: Network
+    bands: Bands
     geometry: Geometry
-    shape: tuple[int, int]
+    shape: tuple[_Side, _Side]
     """Height and width of the stamps it was trained on, pixels."""
-    pixel_scale_arcsec: float | None = None
-    redshifts: tuple[float, float] = (0.0, 0.0)
+    pixel_scale_arcsec: Annotated[float, Limit(ge=0.001, le=60)] | None
+    redshifts: tuple[_Redshift, _Redshift]
     """Lowest and highest redshift it was trained on."""
     learned: Learned = field(default_factory=Learned)
     """Ranges of its training set, of which `redshifts` are those of both ends."""
     loss: Loss = field(default_factory=Loss)
-    training: Mapping[str, Any] = field(default_factory=dict)
-    weights: Mapping[str, Tensor] = field(default_factory=dict)
-    sha256: str = ""
-    """Digest of the weights file."""
 
-    @property
-    def kind(self) -> str:
-        """unet or cvae."""
-        return next(kind for kind, spec in _SPECS.items() if isinstance(self.network, spec))
+    def check(self) -> None:
+        """ValueError where a band lacks its wavelength, or numbers contradict each other."""
+        one_each(bands=self.bands, **{"geometry.wavelength": self.geometry.wavelength})
+        if not self.geometry.wavelength:
+            raise ValueError("geometry.wavelength: one number per band is expected, found none")
+        check_bands("bands", self.bands)
+        check_learned(self.learned, self.bands)
+        if self.redshifts[0] > self.redshifts[1]:
+            raise ValueError(f"redshifts: should be the lowest and the highest, found {list(self.redshifts)}")
 
-    def network_with_weights(self) -> nn.Module:
-        """Return the network with these weights (fresh ones where there are none), on the CPU."""
-        make = lambda: make_network(  # noqa: E731
-            self.network, len(self.bands), self.geometry, self.loss, self.shape
-        )
-        return with_weights(make, self.weights or None, self.name)
+    def blank(self) -> nn.Module:
+        """Make the network."""
+        return make_network(self.network.chosen, len(self.bands), self.geometry, self.loss, self.shape)
 
-    def trained(self, network: nn.Module, history: Mapping[str, Any]) -> Redshifter:
-        """Return this model with the weights of `network` and a record of how they came about."""
-        return replace(self, weights=weights_of(network), training={**self.training, **history})
-
-    def save(self, folder: Path) -> Path:
-        """Write `NAME.safetensors`, `NAME.json` and the card `NAME.md`; returns the JSON's path."""
-        found = {
-            "network": {self.kind: asdict(self.network)},
-            "bands": list(self.bands),
-            "unit": "nJy",
-            "zeropoint_ab": ZEROPOINT_NJY,
-            "geometry": asdict(self.geometry),
-            "shape": list(self.shape),
-            "pixel_scale_arcsec": self.pixel_scale_arcsec,
-            "redshifts": list(self.redshifts),
-            "learned": asdict(self.learned),
-            "loss": asdict(self.loss),
-            "training": dict(self.training),
-        }
-        return write_model(folder, self.name, self.weights, found, redshifter_card(self))
-
-    def describe(self) -> dict[str, str]:
-        """Return what `mockforge info` prints of a redshifter."""
-        with first_weights():
-            n = count_parameters(self.network_with_weights())
-        rows = {
-            "model": self.name,
-            "network": f"{self.kind}, {n:,} parameters",
+    def facts(self) -> dict[str, str]:
+        """Return what it predicts of what."""
+        return {
             "predicts": "a galaxy's image at another redshift, in nJy",
             "bands": ", ".join(self.bands),
             "stamp": f"{self.shape[0]} x {self.shape[1]} pixels",
             "pixel scale": f"{self.pixel_scale_arcsec:g} arcsec" if self.pixel_scale_arcsec else "not known",
             "redshifts": f"{self.redshifts[0]:g} to {self.redshifts[1]:g}",
-            "PSF FWHM": _widths(self.bands, self.learned.psf_fwhm_in_arcsec),
+            "PSF FWHM": of_bands(self.bands, self.learned.psf_fwhm_in_arcsec, "{:.3g} arcsec"),
             "cosmology": self.geometry.cosmology,
         }
-        return rows | training_notes(self.training) | {"sha256": self.sha256}
+
+    def card(self) -> str:
+        """Return what it predicts, what it was trained on, what it cannot do, as Markdown."""
+        scale = f" at {self.pixel_scale_arcsec:g} arcsec per pixel" if self.pixel_scale_arcsec else ""
+        known = self.learned
+        widths = [known.psf_fwhm_in_arcsec, known.psf_fwhm_out_arcsec, known.noise_njy]
+        columns = [column or (None,) * len(self.bands) for column in widths]
+        lines = [
+            f"# {self.name}",
+            "",
+            f"{_WHAT[self.kind]}: from the image of a galaxy at z_in to its image at z_out, in nJy, in "
+            f"{', '.join(self.bands)}, stamps of {self.shape[0]} x {self.shape[1]} pixels{scale}.",
+            "",
+            *_START[self.kind],
+            f"    mockforge redshift galaxy.fits --model {self.name} --z-in Z --z-out Z -o far.fits",
+            "",
+            "| band | PSF FWHM of the input (arcsec) | of the prediction | noisiest input (nJy per pixel) |",
+            "|---|---|---|---|",
+            *(
+                f"| {band} | {' | '.join('not known' if v is None else f'{v:.3g}' for v in row)} |"
+                for band, *row in zip(self.bands, *columns, strict=True)
+            ),
+            "",
+            *self.training_lines(),
+            "",
+            "## Limits",
+            "",
+            f"- It was trained on {self._ranges()} and {self.geometry.cosmology}.",
+            *_LIMITS,
+        ]
+        return "\n".join(lines)
+
+    def _ranges(self) -> str:
+        known = self.learned
+        if known.z_in is None or known.z_out is None or known.stretch is None:
+            return f"redshifts from {self.redshifts[0]:g} to {self.redshifts[1]:g}"
+        (a, b), (c, d), (e, f) = known.z_in, known.z_out, known.stretch
+        return f"z_in {a:g} to {b:g}, z_out {c:g} to {d:g}, (1 + z_out) / (1 + z_in) {e:g} to {f:g}"
 
 
 def load_redshifter(name: str | Path) -> Redshifter:
-    """Return a redshifter by path, weights checked against their recorded sha256.
-
-    Raises InputError where a file is missing, unreadable, damaged or of another kind.
-    """
-    return load(name, RedshifterFile, _make)
+    """Return a redshifter by name or path; see `Trained.open`."""
+    return Redshifter.open(name)
 
 
 @steadily(None)
@@ -151,24 +169,3 @@ def predict(
     if bool(torch.isfinite(image).all()):
         check_painted(made, model.name)
     return made.numpy()
-
-
-def _widths(bands: tuple[str, ...], known: tuple[float, ...] | None) -> str:
-    return ", ".join(f"{b} {f:.3g} arcsec" for b, f in zip(bands, known or (), strict=False)) or "not known"
-
-
-def _make(found: RedshifterFile, weights: dict[str, Tensor]) -> Redshifter:
-    return Redshifter(
-        name=found.name,
-        network=found.network.chosen,
-        bands=found.bands,
-        geometry=found.geometry,
-        shape=found.shape,
-        pixel_scale_arcsec=found.pixel_scale_arcsec,
-        redshifts=found.redshifts,
-        learned=found.learned,
-        loss=found.loss,
-        training=found.training,
-        weights=weights,
-        sha256=found.sha256,
-    )

@@ -1,35 +1,13 @@
-"""The pairs of a built dataset, in batches on the training device."""
+"""A pair of a built dataset as fields, and batches turned at random."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from mockforge.data.torch.dataset import PAIR, load
 from mockforge.errors import InputError
 from mockforge.field.field import Field
-from mockforge.train.dataset import Split
-
-
-class Pairs(Split):
-    """One split of a dataset of pairs.
-
-    Its batches are input and target (N,C,H,W) in nJy, z_in and z_out (N,).
-    """
-
-    large = PAIR[:2]
-
-    def __post_init__(self) -> None:
-        self.data.needs(PAIR, "a redshifter")
-        super().__post_init__()
-
-    def _read(self, rows: np.ndarray) -> tuple[Tensor, ...]:
-        samples = [self.data.sample(int(row), *PAIR) for row in rows]
-        return tuple(torch.stack([s[name] for s in samples]) for name in PAIR)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from torch import nn
 from mockforge.rng import Stream
 from mockforge.tasks.recover.config import Cgan, Critic, Network, Residual
 from mockforge.tasks.recover.grid import fine_shape, upsampled
-from mockforge.tasks.recover.networks import Dcgan, make_network, stretched, unstretched
+from mockforge.tasks.recover.make import make_network
+from mockforge.tasks.recover.networks import Dcgan, stretched, unstretched
 from tests.builders import tiny_degraded
 
 

@@ -10,7 +10,7 @@ import pytest
 import mockforge
 from mockforge.errors import InputError
 from mockforge.recipe.read import load_training
-from mockforge.tasks.recover.config import Adam, Cgan, Critic, Loss, Network, Residual
+from mockforge.tasks.recover.config import AdversarialAdam, Cgan, Critic, Loss, Network, Residual
 from mockforge.tasks.recover.model import load_recoverer, predict
 from mockforge.tasks.recover.training import TrainRecover
 from mockforge.train.config import Schedule, TrainConfig
@@ -68,7 +68,7 @@ def test_a_few_steps_do_better_than_interpolation(dataset, tmp_path):
     made = recipe(
         dataset,
         network=Network(residual=Residual(widths=(12, 16), fine_width=6)),
-        adam=Adam(rate_generator=5e-3),
+        adam=AdversarialAdam(rate_generator=5e-3),
         loss=Loss(light=1.0, adversarial=0.0),
         train=TrainConfig(
             steps=200,

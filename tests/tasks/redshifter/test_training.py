@@ -11,10 +11,10 @@ import torch
 import mockforge
 from mockforge.errors import InputError
 from mockforge.recipe.read import load_training
-from mockforge.tasks.redshifter.config import Adam, Cvae, Network, Unet
+from mockforge.tasks.redshifter.config import Cvae, Network, Unet
 from mockforge.tasks.redshifter.model import load_redshifter, predict
 from mockforge.tasks.redshifter.training import TrainRedshifter
-from mockforge.train.config import TrainConfig
+from mockforge.train.config import Adam, TrainConfig
 from tests.builders import tiny_pairs
 
 SMALL = {

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,18 +18,38 @@ _IN_MEMORY = 8e9
 """Bytes up to which a split is read once and kept."""
 _OF_SPLIT = " of split "
 
+Sample = Mapping[str, Tensor]
+OfSample = Callable[[Sample], tuple[Tensor, ...]]
+"""The tensors that a network takes of one sample."""
 
-@dataclass
+
 class Split:
-    """One split of a dataset; a small one stays in memory, a large one is read as asked."""
+    """One split of a dataset in batches; a small one stays in memory, a large one is read as needed.
 
-    data: Dataset
-    large: ClassVar[tuple[str, ...]] = ()
-    """The arrays whose size decides whether a split is kept."""
+    Parameters
+    ----------
+    data
+        The split.
+    arrays
+        What is read of each sample.
+    of_sample
+        The tensors that become a batch, of one sample's arrays; by default these arrays in their order.
 
-    def __post_init__(self) -> None:
+    Raises
+    ------
+    InputError
+        Where the dataset lacks one of the arrays.
+    """
+
+    def __init__(
+        self, data: Dataset, arrays: tuple[str, ...], what: str, of_sample: OfSample | None = None
+    ) -> None:
+        data.needs(arrays, what)
+        self.data, self.arrays = data, arrays
         self.device = torch.device("cpu")
-        size = 4.0 * len(self) * sum(float(np.prod(self.data.arrays[name])) for name in self.large)
+        self._of_sample = of_sample or (lambda sample: tuple(sample[name] for name in arrays))
+        first = self._read(np.arange(min(1, len(self))))
+        size = 4.0 * len(self) * sum(part.numel() for part in first)
         self.kept = self._read(np.arange(len(self))) if 0 < size < _IN_MEMORY else None
 
     def __len__(self) -> int:
@@ -44,16 +62,17 @@ class Split:
             self.kept = tuple(part.to(device) for part in self.kept)
 
     def batch(self, rows: np.ndarray) -> tuple[Tensor, ...]:
-        """Return what `_read` gives of these rows of the split, on the device."""
+        """Return these rows of the split, stacked: a tensor (N, ...) for each of a sample, on the device."""
         if self.kept is None:
-            found = self._read(rows)
+            parts = self._read(rows)
         else:
             index = torch.from_numpy(rows).to(self.kept[0].device)
-            found = tuple(part[index] for part in self.kept)
-        return tuple(part.to(self.device) for part in found)
+            parts = tuple(part[index] for part in self.kept)
+        return tuple(part.to(self.device) for part in parts)
 
     def _read(self, rows: np.ndarray) -> tuple[Tensor, ...]:
-        raise NotImplementedError
+        samples = [self._of_sample(self.data.sample(int(row), *self.arrays)) for row in rows]
+        return tuple(torch.stack(parts) for parts in zip(*samples, strict=True))
 
 
 def splits(folder: str, split: str, held_out: str) -> tuple[Dataset, Dataset | None]:

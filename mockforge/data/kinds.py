@@ -1,0 +1,72 @@
+"""What kind of dataset it is, by what it holds; no other file guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of dataset, and what a card says of such a one."""
+
+    name: str
+    """`segmentation`, `pairs`, `degraded` or `other`."""
+    hub_task: str = ""
+    """The task category of dataset hubs."""
+    what: str = "samples{in_bands}"
+    """What it holds so many of."""
+    method: str = ""
+    """What is called on the loaded dataset, e.g. `.as_pairs()`."""
+    first: str = "sample = train[0]   # a dict of tensors"
+    """How its first sample is taken in Python."""
+
+
+SEGMENTATION = Kind(
+    "segmentation",
+    "image-segmentation",
+    "images of the sky{in_bands} with every detected object outlined and measured",
+    ".as_detection()",
+    "image, target = train[0]   # as torchvision's Mask R-CNN takes them",
+)
+PAIRS = Kind(
+    "pairs",
+    "image-to-image",
+    "pairs of pictures{in_bands} of one galaxy, at redshift z_in and at z_out",
+    ".as_pairs()",
+    "input, target, z_in, z_out = train[0]",
+)
+DEGRADED = Kind(
+    "degraded",
+    "image-to-image",
+    "images{in_bands} as a coarser telescope sees them, with the fine ones they came from",
+)
+IMAGES = Kind("other", what="simulated images{in_bands}")
+OTHER = Kind("other")
+
+
+def kind_of(arrays: Collection[str], attributes: Collection[str]) -> Kind:
+    """Return the kind of a dataset with these arrays and root attributes, by their names."""
+    if "image" in arrays and "truth_pixel_scale_arcsec" in attributes:
+        return DEGRADED
+    if {"image", "instances"} <= set(arrays):
+        return SEGMENTATION
+    if {"input", "target"} <= set(arrays):
+        return PAIRS
+    return IMAGES if "image" in arrays else OTHER
+
+
+def labels_of(arrays: Collection[str]) -> str:
+    """Return the array that labels the pixels of `image`, of one object each; empty where there is none."""
+    usable = [name for name in ("instances", "instances_visible") if name in arrays and "image" in arrays]
+    return usable[0] if usable else ""
+
+
+def detected(arrays: Collection[str], tables: Collection[str]) -> bool:
+    """Whether labels or a catalogue come from a detection rule."""
+    return "instances" in arrays or "catalogue" in tables
+
+
+def simulated(arrays: Collection[str]) -> bool:
+    """Whether it holds what no telescope gives."""
+    return bool({"truth", "target", "light", "isolated", "cube"} & set(arrays))

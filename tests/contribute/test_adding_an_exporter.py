@@ -1,0 +1,35 @@
+"""An exporter is added from outside by one file: a function, and an entry point that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import mockforge
+from mockforge.data.export.export import export
+from tests.builders import tiny_datasets
+
+EXPORTER = '''
+"""A dataset as one .npz for each split."""
+
+import numpy as np
+
+
+def write_npz(reader, folder):
+    """Write SPLIT.npz with every array of the split, samples along the first axis."""
+    for split in reader.manifest.splits:
+        rows = [reader.read(int(row)) for row in np.flatnonzero(reader.split == split)]
+        arrays = {name: np.stack([row[name] for row in rows]) for name in reader.arrays}
+        np.savez(folder / f"{split}.npz", **arrays)
+'''
+
+
+def test_an_exporter_is_one_file(installed: Callable[..., None], tmp_path: Path) -> None:
+    installed("as_npz", {"mockforge.exporters": {"npz": "as_npz:write_npz"}}, EXPORTER)
+    dataset = tiny_datasets.publish(tmp_path / "blobs", tiny_datasets.blobs, tiny_datasets.SAVE)
+    out = export(dataset, "npz", tmp_path / "npz")
+    images = np.load(out / "test.npz")["image"]
+    np.testing.assert_array_equal(images, [s["image"].numpy() for s in mockforge.load(dataset, "test")])
+    assert sorted(path.name for path in out.iterdir()) == ["test.npz", "train.npz", "val.npz"]
