@@ -19,20 +19,24 @@ from mockforge.units import ZEROPOINT_NJY
 
 @dataclass(frozen=True)
 class Field:
-    """A multi-band image with what is needed to use it.
-
-    `image` is (band, y, x) float32 in `unit`. `mask` is (y, x) bool, true where a pixel must
-    not be used. `truth` is the noiseless image, same shape, where it is known.
-    """
+    """A multi-band image with what is needed to use it. Pixel centres are integers, x right, y up."""
 
     image: np.ndarray
+    """(band, y, x) float32 in `unit`."""
     bands: tuple[str, ...]
+    """Names of the bands, in the order of the first axis."""
     pixel_scale_arcsec: float | None = None
+    """Side of a pixel in arcsec, where it is known."""
     psf_fwhm_arcsec: tuple[float, ...] | None = None
+    """FWHM of the PSF in each band in arcsec, where it is known."""
     unit: str = "nJy"
+    """Flux unit of a pixel; `native`: that of the file, which is unknown."""
     zeropoint_ab: float | None = ZEROPOINT_NJY
+    """AB magnitude of pixel value 1; None where the unit is unknown."""
     mask: np.ndarray | None = None
+    """(y, x) bool, true where a pixel must not be used."""
     truth: np.ndarray | None = None
+    """The noiseless image, same shape and unit, where it is known."""
     variance: np.ndarray | None = None
     """Variance of the noise, (band, y, x) in `unit` squared, where it is known."""
     wcs: Any = None
@@ -73,7 +77,15 @@ class Field:
     def cutout(self, y0: int, y1: int, x0: int, x1: int) -> Field:
         """Return the window [y0:y1, x0:x1] with its WCS; arrays are views.
 
-        Raises InputError where the window leaves the field or is empty.
+        Parameters
+        ----------
+        y0, y1, x0, x1 : int
+            First row and one past the last, first column and one past the last, in pixels.
+
+        Raises
+        ------
+        InputError
+            Where the window leaves the field or is empty.
         """
         _, ny, nx = self.shape
         if not (0 <= y0 < y1 <= ny and 0 <= x0 < x1 <= nx):
@@ -155,12 +167,28 @@ class Field:
 
         Headers hold BUNIT, MAGZERO, PIXSCALE, PSFFWHM, the WCS and every card of `header`; each
         unit has CHECKSUM and DATASUM. Equal fields give equal bytes. The file appears whole or
-        not at all; an older file of that name is replaced. Returns the path.
+        not at all. Read again it is the same Field, but for what lies under the mask (0 then),
+        `origin`, text other than ASCII, and a WCS beyond 1e-9 degrees.
 
-        Read again it is the same Field, but for what lies under the mask (0 then), `origin`, text
-        other than ASCII, and a WCS beyond 1e-9 degrees. A name that ends in .gz is compressed.
-        InputError where it cannot be written, where the name is that of another format, and where
-        the WCS cannot (distortion by lookup tables).
+        Parameters
+        ----------
+        path : str or Path
+            The file; an older one of that name is replaced. A name that ends in .gz is compressed.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        InputError
+            Where it cannot be written, where the name is that of another format, and where the WCS
+            cannot (distortion by lookup tables).
+
+        References
+        ----------
+        Pence et al. 2010, A&A 524, A42.
         """
         return write_planes(path, self._planes(), self.wcs, self.mask, self.header)
 
@@ -201,9 +229,27 @@ def tan_wcs(
 ) -> Any:
     """Return a gnomonic WCS (ICRS): north up, east left at rotation 0.
 
-    `shape` ends in (y, x). `ra`, `dec` in degrees lie at the centre of the image, or at
-    `reference` = (x, y) in pixels counted from 0, so that windows of one sky share one WCS.
-    `rotation_deg` turns north from +y towards -x. Calabretta & Greisen 2002, A&A 395, 1077.
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the image; it ends in (y, x).
+    pixel_scale_arcsec : float
+        Side of a pixel in arcsec.
+    ra, dec : float
+        Degrees at the centre of the image, or at `reference`.
+    rotation_deg : float
+        Degrees by which north is turned from +y towards -x.
+    reference : tuple of float, optional
+        (x, y) in pixels counted from 0, so that windows of one sky share one WCS.
+
+    Returns
+    -------
+    astropy.wcs.WCS
+        Of the image.
+
+    References
+    ----------
+    Calabretta & Greisen 2002, A&A 395, 1077.
     """
     from astropy.wcs import WCS
 

@@ -82,11 +82,29 @@ def completeness(
         objects, catalogue = data.table("objects"), data.table("catalogue")
         print(completeness(objects, catalogue, data.attributes["bands"]).markdown())
 
-    `objects` holds `inside`, `fraction`, `detected`, `blended`, `missed` and `true_flux_<band>`;
-    counted are those whose centre is in the tile and at least `least` of whose light is there, and
-    of a table that has the column `injected` those that were. `catalogue` holds `true_label`,
-    `flux_<band>` and `true_flux_<band>`. Magnitudes are those of the mean flux of `bands`, true for
-    objects and measured for detections; `edges` are half magnitudes unless given.
+    Magnitudes are those of the mean flux of `bands`, true for objects and measured for detections.
+
+    Parameters
+    ----------
+    objects : mapping
+        Columns (N,) `inside`, `fraction`, `detected`, `blended`, `missed` and `true_flux_<band>`. Counted
+        are objects whose centre is in the tile and at least `least` of whose light is there, and of a
+        table that has the column `injected` those that were.
+    catalogue : mapping
+        Columns (M,) `true_label`, `flux_<band>` and `true_flux_<band>` of the detections.
+    bands : sequence of str
+        Names of the bands.
+    edges : ndarray, optional
+        (B + 1,) AB magnitudes; by default multiples of half a magnitude.
+    zeropoint_ab : float
+        AB magnitude of flux 1; 31.4 for nJy.
+    least : float
+        Least share of an object's light in the tile, 0 to 1.
+
+    Returns
+    -------
+    Completeness
+        Numbers and shares (B,) in each bin.
     """
     objects, catalogue = _columns(objects), _columns(catalogue)
     true = magnitude(objects, [f"true_flux_{b}" for b in bands], zeropoint_ab)

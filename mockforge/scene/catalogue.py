@@ -8,8 +8,8 @@ from dataclasses import fields
 import numpy as np
 from astropy.table import Column, Table
 
-from mockforge.field.field import tan_wcs
 from mockforge.scene.objects import Objects
+from mockforge.sky.place import sky_wcs
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "x": ("pix", "centre on the sky, to the right"),
@@ -56,7 +56,7 @@ def catalogue_of(made: Objects, bands: Sequence[str], pixel_scale_arcsec: float,
         for f in fields(Objects)
         for unit, text in (COLUMNS.get(f.name, ("", "")),)
     ]
-    ra, dec = tan_wcs((1, 1), pixel_scale_arcsec, reference=(0.0, 0.0)).all_pix2world(made.x, made.y, 0)
+    ra, dec = sky_wcs((1, 1), pixel_scale_arcsec, 0, 0).all_pix2world(made.x, made.y, 0)
     sky = [
         Column(np.asarray(values), name=name, unit="deg", description=f"{text} (ICRS)")
         for name, values, text in (("ra", ra, "right ascension"), ("dec", dec, "declination"))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.field.field import Field, tan_wcs
+from mockforge.field.field import Field
 from mockforge.galaxies.population import hst_population
 from mockforge.observe.noise.spec import pixel_noise
 from mockforge.observe.psf.transfer import psf_fwhm_arcsec
@@ -21,6 +21,7 @@ from mockforge.scene.objects import REACH, Objects, together
 from mockforge.scene.paint import paint
 from mockforge.scene.populate import galaxies, stars
 from mockforge.sky.layers import Layer, layer_of
+from mockforge.sky.place import place_cards, sky_wcs
 from mockforge.sky.plane import NoisePlane, empty_window, ends
 from mockforge.torch_state import numpy_default
 
@@ -88,6 +89,11 @@ class Scene:
         """Return the Field of a window `[y0:y1, x0:x1]`, both ends given, no step.
 
         One WCS for the whole sky.
+
+        Raises
+        ------
+        InputError
+            Where the window is none, is empty, lies beyond 2^40 pixels or does not fit in memory.
         """
         y0, y1, x0, x1 = ends(window)
         image, truth = self.pixels(y0, y1, x0, x1)
@@ -97,17 +103,26 @@ class Scene:
             pixel_scale_arcsec=self.model.pixel_scale_arcsec,
             psf_fwhm_arcsec=self.psf_fwhm_arcsec,
             truth=truth,
-            wcs=tan_wcs(image.shape, self.model.pixel_scale_arcsec, reference=(-x0, -y0)),
-            header={
-                "MFSEED": (self.seed, "seed of the sky"),
-                "MFY0": (y0, "first row of the window in the sky"),
-                "MFX0": (x0, "first column of the window in the sky"),
-            },
+            wcs=sky_wcs(image.shape, self.model.pixel_scale_arcsec, y0, x0),
+            header=place_cards(self.seed, y0, x0),
         )
 
     @numpy_default()
     def pixels(self, y0: int, y1: int, x0: int, x1: int) -> tuple[np.ndarray, np.ndarray]:
-        """Observed and noiseless pixels of a window, (band, y, x) in nJy."""
+        """Paint a window [y0:y1, x0:x1].
+
+        Parameters
+        ----------
+        y0, y1, x0, x1 : int
+            First row and one past the last, first column and one past the last, in pixels of the sky.
+
+        Returns
+        -------
+        image : ndarray
+            (band, y, x) float32 nJy, with the noise of that place.
+        truth : ndarray
+            The same without noise.
+        """
         truth = empty_window(len(self.model.bands), y0, y1, x0, x1)
         truth[:] = 0.0
         for layer in self.layers(y0, y1, x0, x1):
@@ -115,7 +130,21 @@ class Scene:
         return self.observed(truth, y0, x0), truth
 
     def observed(self, truth: np.ndarray, y0: int, x0: int) -> np.ndarray:
-        """Return a noiseless window whose first pixel is (y0, x0), with the noise of that place."""
+        """Add the noise of a place to a noiseless window.
+
+        Parameters
+        ----------
+        truth : ndarray
+            (band, y, x) nJy.
+        y0, x0 : int
+            Its first pixel on the sky.
+
+        Returns
+        -------
+        ndarray
+            (band, y, x) float32 nJy: with Gaussian noise, correlated where the model says so, of the
+            variance of sky and sources.
+        """
         if self.noise is None:
             return truth.copy()
         tied, variance = self.noise.autocorrelation, (self.noise.rms**2)[:, None, None]
@@ -132,9 +161,17 @@ class Scene:
     def objects(self, y0: int, y1: int, x0: int, x1: int) -> ObjectTable:
         """Return the objects whose stamps have a pixel in a window, as an astropy Table with units.
 
-        A row each, in the order that they are added up: place in pixels of the sky and in degrees,
-        redshift, AB magnitude in F160W, size, shape, and `flux` (band) in nJy; see
-        `mockforge.scene.catalogue.COLUMNS`.
+        Parameters
+        ----------
+        y0, y1, x0, x1 : int
+            First row and one past the last, first column and one past the last, in pixels of the sky.
+
+        Returns
+        -------
+        ObjectTable
+            A row per object, in the order in which they are added up: place in pixels of the sky and
+            in degrees, redshift, AB magnitude in F160W, size, shape, and `flux` (band) in nJy; see
+            `mockforge.scene.catalogue.COLUMNS`.
         """
         made = self.drawn(y0, y1, x0, x1)
         return catalogue_of(made, self.model.bands, self.model.pixel_scale_arcsec, self.seed)

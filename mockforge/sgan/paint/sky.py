@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mockforge.field.field import Field, tan_wcs
+from mockforge.field.field import Field
 from mockforge.rng import Stream
 from mockforge.sgan.instrument import full_precision
 from mockforge.sgan.model import SganModel, load_model
@@ -24,6 +24,7 @@ from mockforge.sgan.paint.blur import Blur
 from mockforge.sgan.paint.control import Control, RmsMap, control, depths_ab
 from mockforge.sgan.paint.density_plane import DensityPlane
 from mockforge.sgan.painter import Painter
+from mockforge.sky.place import place_cards, sky_wcs
 from mockforge.sky.plane import NoisePlane, empty_window, ends
 from mockforge.torch_state import steadily, steady
 from mockforge.train.parallel import usable
@@ -46,7 +47,7 @@ Tile = tuple[np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _TileNumbers:
     """The random numbers of a canonical tile."""
 
     z: torch.Tensor
@@ -105,7 +106,7 @@ class Sky:
     ) -> None:
         self.model = model if isinstance(model, SganModel) else load_model(model)
         self.seed, self.device, self.kept_tiles = seed, usable(device), kept_tiles
-        made = control(self.model, depth=depth, seeing=seeing, density=density, rms=rms)
+        controls = control(self.model, depth=depth, seeing=seeing, density=density, rms=rms)
         stream = Stream(seed, ("sky",))
         self._painters: dict[int, Painter] = {}
         drawn = int(stream.child("member").numpy().integers(self.model.n_members))
@@ -121,7 +122,7 @@ class Sky:
             stream.child("noise"), bands, _NOISE_BLOCK, _kept(blocks, far / _NOISE_BLOCK)
         )
         self._shot = NoisePlane(stream.child("shot"), bands, _NOISE_BLOCK, 0)  # a tile's own, no other's
-        self._follow(made)
+        self._follow(controls)
 
     def __repr__(self) -> str:
         model, rms = self.model, self.control.instrument.rms_njy
@@ -133,13 +134,13 @@ class Sky:
             f" sky rms {deep} nJy, member {self.member} of {model.n_members}; sky[y0:y1, x0:x1] is a Field>"
         )
 
-    def _follow(self, made: Control) -> None:
-        """Be what `made` says from now on."""
-        self.control = made
-        self._optics = made.instrument.tensors(self.device)
-        self._blur = Blur(made.blur, self.device) if made.blur else None
+    def _follow(self, controls: Control) -> None:
+        """Be what `controls` say from now on."""
+        self.control = controls
+        self._optics = controls.instrument.tensors(self.device)
+        self._blur = Blur(controls.blur, self.device) if controls.blur else None
         self._offset = (0, 0)
-        if made.place_drawn and made.instrument.rms_map:
+        if controls.place_drawn and controls.instrument.rms_map:
             drawn = Stream(self.seed, ("sky", "rms")).numpy()
             self._offset = (int(drawn.integers(_FARTHEST)), int(drawn.integers(_FARTHEST)))
         self._tiles: OrderedDict[tuple[int, int], Tile] = OrderedDict()
@@ -147,17 +148,30 @@ class Sky:
     def _paint_by(self, member: int) -> None:
         """Let a member of the ensemble paint."""
         if member not in self._painters:
-            made = self.model.painter(member)
-            made.generator.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-            made.to(self.device)
-            self._painters[member] = made
+            painter = self.model.painter(member)
+            painter.generator.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+            painter.to(self.device)
+            self._painters[member] = painter
         self.member, self.painter = member, self._painters[member]
 
     @steadily()
-    def seen(self, made: Control, member: int | None = None) -> Sky:
-        """Return this sky, its random numbers and networks, seen as `made` says and painted by `member`."""
+    def seen(self, controls: Control, member: int | None = None) -> Sky:
+        """Return this sky, its random numbers and networks, observed in another way.
+
+        Parameters
+        ----------
+        controls : Control
+            Noise, PSF and density, as `mockforge.sgan.paint.control.control` gives them.
+        member : int, optional
+            Of the ensemble, which paints; by default the same.
+
+        Returns
+        -------
+        Sky
+            It shares the networks' weights with this one.
+        """
         other = copy(self)
-        other._follow(made)
+        other._follow(controls)
         other._paint_by(self.member if member is None else member)
         return other
 
@@ -165,20 +179,53 @@ class Sky:
         """Return the Field of a window `[y0:y1, x0:x1]`, both ends given, no step.
 
         Its WCS, where the pixel scale is known, is one tangent plane for the whole sky.
+
+        Raises
+        ------
+        InputError
+            Where the window is none, is empty, lies beyond 2^40 pixels or does not fit in memory.
         """
         return self.field(*ends(window))
 
     def field(
         self, y0: int, y1: int, x0: int, x1: int, advance: Callable[[int], None] | None = None
     ) -> Field:
-        """Return the same of a window [y0:y1, x0:x1]; `advance` is called with the pixels done."""
+        """Return the Field of a window [y0:y1, x0:x1].
+
+        Parameters
+        ----------
+        y0, y1, x0, x1 : int
+            First row and one past the last, first column and one past the last, in pixels of the sky.
+        advance : callable, optional
+            Called with the number of pixels done since the last call.
+
+        Returns
+        -------
+        Field
+            Observed pixels in nJy, and `truth` where the network paints the noiseless sky.
+        """
         image, truth = self.pixels(y0, y1, x0, x1, advance)
         return self._field(image, truth, y0, x0)
 
     def pixels(
         self, y0: int, y1: int, x0: int, x1: int, advance: Callable[[int], None] | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Observed and noiseless pixels (None where not known) of a window, (band, y, x) in nJy."""
+        """Paint a window [y0:y1, x0:x1].
+
+        Parameters
+        ----------
+        y0, y1, x0, x1 : int
+            First row and one past the last, first column and one past the last, in pixels of the sky.
+        advance : callable, optional
+            Called with the number of pixels done since the last call.
+
+        Returns
+        -------
+        image : ndarray
+            (band, y, x) float32 nJy, observed.
+        truth : ndarray or None
+            The same without noise; None where the network paints observed pixels.
+        """
         bands = len(self.model.bands)
         image = empty_window(bands, y0, y1, x0, x1)
         truth = np.empty_like(image) if self.painter.clean else None
@@ -195,9 +242,15 @@ class Sky:
         return image, truth
 
     def rms(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
-        """Rms of the noise of empty sky in a window, (band, y, x) float32 in nJy."""
-        made = self.control.instrument
-        return np.asarray(made.rms_njy, dtype=np.float32)[:, None, None] * self._level(y0, y1, x0, x1)
+        """Return the rms of the noise of empty sky in a window, (band, y, x) float32 in nJy.
+
+        Parameters
+        ----------
+        y0, y1, x0, x1 : int
+            First row and one past the last, first column and one past the last, in pixels of the sky.
+        """
+        instrument = self.control.instrument
+        return np.asarray(instrument.rms_njy, dtype=np.float32)[:, None, None] * self._level(y0, y1, x0, x1)
 
     def _field(self, image: np.ndarray, truth: np.ndarray | None, y0: int, x0: int) -> Field:
         model = self.model
@@ -205,14 +258,12 @@ class Sky:
             "MFMODEL": (model.name, "mockforge model that painted the field"),
             "MFSHA256": (model.sha256, "sha256 of its weights"),
             "MFMEMBER": (self.member, "member of its ensemble"),
-            "MFSEED": (self.seed, "seed of the sky"),
-            "MFY0": (y0, "first row of the window in the sky"),
-            "MFX0": (x0, "first column of the window in the sky"),
+            **place_cards(self.seed, y0, x0),
             **self._noise_cards(),
         }
         wcs = None
         if model.pixel_scale_arcsec:
-            wcs = tan_wcs(image.shape, model.pixel_scale_arcsec, reference=(-x0, -y0))
+            wcs = sky_wcs(image.shape, model.pixel_scale_arcsec, y0, x0)
         return Field(
             image=image,
             bands=model.bands,
@@ -243,16 +294,16 @@ class Sky:
         painters = torch.get_num_threads() if self.device.type == "cpu" else 1
         tiles = iter(tiles)
         while some := list(islice(tiles, painters)):
-            known = {tile: self._tiles[tile] for tile in some if tile in self._tiles}
-            missing = [tile for tile in some if tile not in known]
+            pixels = {tile: self._tiles[tile] for tile in some if tile in self._tiles}
+            missing = [tile for tile in some if tile not in pixels]
             with steady():
                 drawn = [self._drawn(*tile, painters) for tile in missing]
                 with full_precision(self._optics.rms), ThreadPoolExecutor(painters) as pool:
-                    made = pool.map(self._paint, drawn) if len(drawn) > 1 else map(self._paint, drawn)
-                    known |= dict(zip(missing, made, strict=True))
+                    new = pool.map(self._paint, drawn) if len(drawn) > 1 else map(self._paint, drawn)
+                    pixels |= dict(zip(missing, new, strict=True))
             for tile in some:
-                self._keep(tile, known[tile])
-                yield tile, known[tile]
+                self._keep(tile, pixels[tile])
+                yield tile, pixels[tile]
 
     def _keep(self, tile: tuple[int, int], pixels: Tile) -> None:
         self._tiles[tile] = pixels
@@ -260,9 +311,9 @@ class Sky:
         while len(self._tiles) > self.kept_tiles:
             self._tiles.popitem(last=False)
 
-    def _drawn(self, ty: int, tx: int, threads: int) -> _Drawn:
+    def _drawn(self, ty: int, tx: int, threads: int) -> _TileNumbers:
         """Return the random numbers of a canonical tile."""
-        painter, made, y, x = self.painter, self.control.instrument, ty * TILE, tx * TILE
+        painter, instrument, y, x = self.painter, self.control.instrument, ty * TILE, tx * TILE
         # The network, the PSF and the added blur need pixels on each side: begin with the cell that
         # holds the first of them.
         around = painter.reach + self.control.radius
@@ -271,12 +322,12 @@ class Sky:
         top, left, side = y // CELL - before, x // CELL - before, painter.span(first, size)
         z = self._cells(top, left, side, threads)
         if not painter.clean:
-            return _Drawn(z, first, size)
-        r = made.noise_radius
+            return _TileNumbers(z, first, size)
+        r = instrument.noise_radius
         white = self._white.window(y - r, y + TILE + r, x - r, x + TILE + r, threads)
-        shot = self._shot.window(y, y + TILE, x, x + TILE, threads) if made.electrons_per_njy else None
-        level = self._level(y, y + TILE, x, x + TILE) if made.rms_map else None
-        return _Drawn(z, first, size, white, shot, level)
+        shot = self._shot.window(y, y + TILE, x, x + TILE, threads) if instrument.electrons_per_njy else None
+        level = self._level(y, y + TILE, x, x + TILE) if instrument.rms_map else None
+        return _TileNumbers(z, first, size, white, shot, level)
 
     def _cells(self, y: int, x: int, side: int, threads: int = 1) -> torch.Tensor:
         """z of a window of cells, (1, z_channels, side, side), the density behind the random numbers."""
@@ -290,7 +341,7 @@ class Sky:
         return torch.from_numpy(z)[None].to(self.device, memory_format=torch.channels_last)
 
     @torch.no_grad()
-    def _paint(self, drawn: _Drawn) -> Tile:
+    def _paint(self, drawn: _TileNumbers) -> Tile:
         """Observed and noiseless pixels of a tile."""
         with full_precision(drawn.z):
             flux = self.painter.window(drawn.z, drawn.first, drawn.size)
