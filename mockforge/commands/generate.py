@@ -44,7 +44,7 @@ class Painter(Protocol):
 
 @dataclass(frozen=True)
 class ModelPainter:
-    """Skies of a trained SGAN, each observed as asked for."""
+    """Skies of a trained SGAN, each observed as requested."""
 
     model: SganModel
     device: str

@@ -50,7 +50,7 @@ def evaluate_network(model: str | Path | None, dataset: Path, out: Path | None =
         if kind not in EVALUATIONS:
             raise InputError(
                 f"model {model}: a network {kind!r} is not evaluated on a dataset; one that paints a sky is "
-                f"held against a real field, given with --reference"
+                f"compared with a real field, given with --reference"
             )
     else:
         data = load(dataset)
