@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mockforge.files import fingerprint
 from mockforge.names import check_bands
 from mockforge.rng import Stream
 
@@ -137,6 +138,10 @@ class Stage:
     def writes(self) -> frozenset[str]:
         """Return the names of arrays and tables that are there afterwards."""
         raise NotImplementedError
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return the sha256 of every file that it and its parts read, by what the file is called."""
+        return fingerprint(self)
 
     def tables(self) -> frozenset[str]:
         """Return which names are of tables: those are saved always, and never named in `save`."""

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,6 +33,11 @@ from mockforge.torch_state import steadily
 
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")}
 """Set while workers are started, so that every numerical library reads it when it loads."""
+
+_KINDS: dict[str, type[BaseException]] = {
+    kind.__name__: kind for kind in (InputError, MockforgeError, MemoryError)
+}
+"""The errors that a build tells apart, the narrower first."""
 
 _FRUITLESS = 100
 """Attempts in a row that may add no sample to a shard."""
@@ -77,25 +83,36 @@ def serve(job: Job, alive: Connection, pipe: Connection, number: int | None) -> 
     start(job, alive)
     while number is not None:
         try:
-            answer: dict[str, Any] | BaseException = work(number)
+            answer: dict[str, Any] | Failure = work(number)
         except BaseException as error:
-            answer = _sendable(error)
+            answer = Failure.of(error)
         pipe.send(answer)
-        number = None if isinstance(answer, BaseException) else pipe.recv()
+        number = None if isinstance(answer, Failure) else pipe.recv()
 
 
-def _sendable(error: BaseException) -> BaseException:
-    """Return the error with the place where it arose as a note, as one that another process can have."""
-    import pickle
-    import traceback
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong in a worker, in plain words that any process can read."""
 
-    where = "".join(traceback.format_exception(error))
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        error = MockforgeError(f"{type(error).__name__}: {error}")
-    error.add_note(f"in a worker:\n{where}")
-    return error
+    kind: str
+    """One of _KINDS."""
+    message: str
+    where: str
+    """The traceback."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Return what is told of an error: one that is neither ours nor of memory is named in the message."""
+        kind = next((name for name, known in _KINDS.items() if isinstance(error, known)), "")
+        message = str(error) if kind else f"{type(error).__name__}: {error}"
+        where = "".join(traceback.format_exception(error))
+        return cls(kind or MockforgeError.__name__, message, where)
+
+    def error(self) -> BaseException:
+        """Return the error to raise in the build, with the place where it arose as a note."""
+        error = _KINDS[self.kind](self.message)
+        error.add_note(f"in a worker:\n{self.where}")
+        return error
 
 
 def work(number: int) -> dict[str, Any]:

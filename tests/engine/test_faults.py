@@ -17,6 +17,7 @@ from mockforge.engine.folder import already_finished, remove_all
 from mockforge.errors import InputError, MockforgeError
 from mockforge.recipe.read import load
 from tests.builders.tiny_builds import RECIPE, run, wait_for
+from tests.builders.tiny_stages import Noise
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +168,7 @@ def test_what_this_machine_cannot_hold_is_refused_at_once(
 ) -> None:
     monkeypatch.setattr(limits, "total_memory", lambda: 32e9)
     monkeypatch.setattr(limits, "free_bytes", lambda folder: 1e12)
-    monkeypatch.setattr(limits, "_pixels", lambda recipe: 32768)
+    monkeypatch.setattr(Noise, "pixels", lambda stage: 32768)
     begun = time.monotonic()
     with pytest.raises(InputError, match=said):
         build("tiny.yaml", "big", overrides, quiet=1)
@@ -178,7 +179,7 @@ def test_workers_are_as_many_as_memory_holds(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = load("tiny.yaml", ["samples=400"])
-    monkeypatch.setattr(limits, "_pixels", lambda recipe: 1000)
+    monkeypatch.setattr(Noise, "pixels", lambda stage: 1000)
     monkeypatch.setattr(limits, "total_memory", lambda: 100_000.0)
     monkeypatch.setattr(limits, "_cpus", lambda: 16)
     assert limits.workers_that_fit(recipe, Path("out"), None) == 3

@@ -12,6 +12,7 @@ from mockforge.errors import InputError
 from mockforge.galaxies.population import hst_population
 from mockforge.galaxies.real.rule import RealStamps
 from mockforge.label.completeness import section
+from mockforge.label.matching import light_shared
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.spec import Moffat, Psf
 from mockforge.rng import Stream
@@ -20,7 +21,7 @@ from mockforge.scene.light import galaxy_fluxes
 from mockforge.scene.model import Structure
 from mockforge.stages.detect import Detect
 from mockforge.stages.inject import Inject
-from mockforge.stages.match import Match, light_shared
+from mockforge.stages.match import Match
 from mockforge.stages.scene import SceneTiles
 from tests.builders.batches import samples
 from tests.builders.galaxy_files import drawn as pixels

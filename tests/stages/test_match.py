@@ -7,11 +7,12 @@ import pytest
 
 from mockforge.errors import InputError
 from mockforge.label.completeness import detected_by, pure_by
+from mockforge.label.matching import light_shared
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.rng import Stream
 from mockforge.stages.detect import Detect
-from mockforge.stages.match import Match, light_shared
+from mockforge.stages.match import Match
 from mockforge.stages.scene import SceneTiles
 from tests.builders.batches import samples
 

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from mockforge.data.shards import ShardRecord
-from mockforge.engine.worker import ONE_THREAD, Job, serve
+from mockforge.engine.worker import ONE_THREAD, Failure, Job, serve
 from mockforge.errors import MockforgeError
 
 _LAST = 5.0
@@ -55,8 +55,8 @@ def make_shards(
                     answer = worker.pipe.recv()
                 except (EOFError, OSError):
                     raise MockforgeError(_died(job, worker)) from None
-                if isinstance(answer, BaseException):
-                    raise answer
+                if isinstance(answer, Failure):
+                    raise answer.error()
                 done, following = worker.shard, next(waiting, None)
                 with suppress(OSError):  # it died since: the next look at its pipe says so
                     worker.pipe.send(following)
