@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
 import numpy as np
 
+from mockforge.errors import nearest
 from mockforge.files import fingerprint
 
 T = TypeVar("T")
@@ -258,8 +259,6 @@ class Varying:
             raise ValueError("a distribution has one key, such as {uniform: [a, b]}")
         ((kind, numbers),) = value.items()
         if kind not in (*_ARGUMENTS, "choice"):
-            from mockforge.errors import nearest
-
             raise ValueError(f"unknown distribution {kind!r}{nearest(kind, (*_ARGUMENTS, 'choice'))}")
         if not isinstance(numbers, (list, tuple)) or not all(
             isinstance(x, (int, float)) and not isinstance(x, bool) for x in numbers

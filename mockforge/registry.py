@@ -176,6 +176,7 @@ COMMANDS = Registry(
         for name in (
             "build",
             "verify",
+            "export",
             "info",
             "recipes",
             "evaluate",

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mockforge._version import __version__
 from mockforge.data.shards import ShardRecord, file_sha256, file_size_fault
 from mockforge.errors import InputError, nearest
 from mockforge.files import replace_file
@@ -240,9 +241,7 @@ def versions() -> dict[str, str]:
     """Return the versions a dataset's bytes can depend on: Python, mockforge and its libraries."""
     from importlib.metadata import PackageNotFoundError, version
 
-    import mockforge
-
-    out = {"mockforge": mockforge.__version__, "python": platform.python_version()}
+    out = {"mockforge": __version__, "python": platform.python_version()}
     for library in ("numpy", "h5py", "torch", "sep", "galsim", "astropy"):
         try:
             out[library] = version(library)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mockforge._version import __version__
 from mockforge.batch import Batch
 from mockforge.data.columns import unit_of
 from mockforge.data.hdf5 import LIBVER, Unreadable, checked, reading
@@ -134,9 +135,7 @@ def write_shard(
 
 def write_attributes(file: h5py.File, attributes: Mapping[str, Any]) -> None:
     """Root attributes in one fixed order: numbers, text, lists of either; the rest as JSON."""
-    import mockforge
-
-    values = {"mockforge_version": mockforge.__version__, **attributes}
+    values = {"mockforge_version": __version__, **attributes}
     for name in sorted(values):
         value = values[name]
         if value is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mockforge.config import Fraction, Index, Limit, NonNegative, Positive, config
+from mockforge.galaxies.population import TABLE
 from mockforge.galaxies.real.rule import Magnitude, RealStamps
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.spec import Moffat, Psf
@@ -110,6 +111,4 @@ class SceneModel:
 
     def files_read(self) -> dict[str, Path]:
         """Return the population's table."""
-        from mockforge.galaxies.population import TABLE
-
         return {"hst_population": TABLE}

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
-
-from tests.builders.packages import package
+from collections.abc import Callable
 
 CENSUS = '''\
 """How many objects a dataset holds."""
@@ -41,36 +39,33 @@ def census(dataset: Annotated[Path, typer.Argument(metavar="DATASET")], which: W
 '''
 
 
-def mockforge(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(folder), *sys.path])
+def mockforge(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mockforge", *words],
-        env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=60,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 
 
-def test_a_package_adds_a_command(tmp_path: Path) -> None:
-    where = package(
-        tmp_path, "census_tools", {"census.py": CENSUS},
-        "[mockforge.commands]\ncensus = census_tools.census:census\n",
-    )  # fmt: skip
-    listed = mockforge(where, "--help")
+def test_a_package_adds_a_command(installed: Callable[..., None]) -> None:
+    installed("census_tools", {"mockforge.commands": {"census": "census_tools:census"}}, CENSUS)
+    listed = mockforge("--help")
     assert "  census    Count the objects of a dataset\n" in listed.stdout
-    done = mockforge(where, "census", "datasets/small", "--brighter", "25")
+    done = mockforge("census", "datasets/small", "--brighter", "25")
     assert (done.returncode, done.stdout) == (0, "datasets/small: objects brighter than 25\n"), done.stderr
-    refused = mockforge(where, "census", "datasets/small", "--brighter", "-1")
+    refused = mockforge("census", "datasets/small", "--brighter", "-1")
     assert refused.returncode == 2 and refused.stderr.startswith("mockforge: --brighter: -1 is brighter")
-    helped = mockforge(where, "census", "--help")
+    helped = mockforge("census", "--help")
     assert "--brighter MAG" in helped.stdout and "--verbose" in helped.stdout
 
 
-def test_a_package_that_cannot_be_imported_breaks_its_own_command_only(tmp_path: Path) -> None:
-    where = package(
-        tmp_path, "broken_tools", {"broken.py": '"""Docs."""\nimport no_such_library\n'},
-        "[mockforge.commands]\nbroken = broken_tools.broken:broken\n",
-    )  # fmt: skip
-    assert mockforge(where, "--help").returncode == 0
-    assert mockforge(where, "surveys").returncode == 0
-    done = mockforge(where, "broken")
+def test_a_package_that_cannot_be_imported_breaks_its_own_command_only(
+    installed: Callable[..., None],
+) -> None:
+    broken = '"""Docs."""\nimport no_such_library\n'
+    installed("broken_tools", {"mockforge.commands": {"broken": "broken_tools:broken"}}, broken)
+    assert mockforge("--help").returncode == 0
+    assert mockforge("surveys").returncode == 0
+    done = mockforge("broken")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "the command 'broken' of the package broken_tools 1.0 cannot be imported" in done.stderr

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from typer.testing import CliRunner
 
 import mockforge
-from mockforge.data.export.export import export
+from mockforge.cli import app
 from tests.builders import tiny_datasets
 
 EXPORTER = '''
@@ -29,7 +30,9 @@ def write_npz(reader, folder):
 def test_an_exporter_is_one_file(installed: Callable[..., None], tmp_path: Path) -> None:
     installed("as_npz", {"mockforge.exporters": {"npz": "as_npz:write_npz"}}, EXPORTER)
     dataset = tiny_datasets.publish(tmp_path / "blobs", tiny_datasets.blobs, tiny_datasets.SAVE)
-    out = export(dataset, "npz", tmp_path / "npz")
+    out = tmp_path / "npz"
+    done = CliRunner().invoke(app, ["export", str(dataset), "--to", "npz", "--out", str(out)])
+    assert (done.exit_code, done.output) == (0, f"{out}\n")
     images = np.load(out / "test.npz")["image"]
     np.testing.assert_array_equal(images, [s["image"].numpy() for s in mockforge.load(dataset, "test")])
     assert sorted(path.name for path in out.iterdir()) == ["test.npz", "train.npz", "val.npz"]
