@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from mockforge.errors import InputError
 from mockforge.observe.surveys.read import names, survey, survey_curve
@@ -61,6 +60,8 @@ def _each_its_own(survey: Survey, own: Sequence[str]) -> str:
 
     "" where none is.
     """
+    from scipy.optimize import linear_sum_assignment
+
     waves = [_pivot_um(band) for band in own]
     known = {name: pivot for name in survey.bands if (pivot := _of_survey(survey, name)) is not None}
     if any(wave is None for wave in waves) or len(known) < len(own):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 
 from mockforge.errors import nearest
 
@@ -82,6 +83,16 @@ FILTERS: dict[str, tuple[str, str]] = {
 }
 """Name -> (library, its name there). speclite 1.0.0 (BSD-3) and astro-sedpy 0.4.1 (MIT)."""
 
+FOLDER = Path(__file__).with_name("data") / "filters"
+"""Files of further curves, each a band called as its file: wavelength and throughput in two columns."""
+
+
+@cache
+def filter_files() -> dict[str, Path]:
+    """Return the bands whose curves are files of `FOLDER`: name -> file."""
+    return {path.name.partition(".")[0]: path for path in sorted(FOLDER.glob("*.dat"))}
+
+
 _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"F(225|275|336|390)W", ("wfc3_", "wfc3_uvis_", "uvis_", "hst_", "hst_wfc3_", "hst_wfc3_uvis_")),
     (r"F(435|475|555|606|625|775|814)W|F850LP",
@@ -111,7 +122,7 @@ _OTHER = {
 
 def known_bands() -> tuple[str, ...]:
     """Every band with a curve of the package."""
-    return (*BANDPASSES, *CANDELS_GOODSS, *FILTERS)
+    return (*BANDPASSES, *CANDELS_GOODSS, *FILTERS, *filter_files())
 
 
 @cache

@@ -18,6 +18,7 @@ from mockforge.photometry.band_table import (
     CANDELS_GOODSS,
     FILTERS,
     canonical,
+    filter_files,
     known_bands,
     unknown,
 )
@@ -190,6 +191,8 @@ def curve(name: str) -> tuple[np.ndarray, np.ndarray]:
 def _curve(name: str) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(name, OwnBand):
         return read_filter(located(name.path))
+    if name in filter_files():
+        return read_filter(filter_files()[name])
     if name not in BANDPASSES:
         points = _fitted()[name]
         return points[:, 0], points[:, 1]
@@ -221,5 +224,7 @@ def origin(name: str) -> str:
         return f"{name}: {name.path}"
     if name in BANDPASSES:
         return f"{name}: {BANDPASSES[name]} of galsim"
+    if name in filter_files():
+        return f"{name}: {filter_files()[name].name} of mockforge"
     library, theirs = FILTERS.get(name, ("the CANDELS GOODS-S catalogue", "curve"))
     return f"{name}: {theirs} of {library}"

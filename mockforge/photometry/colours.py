@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class Colours:
     """Fluxes in the target's bands as sums of those in the image's, the best for a set of spectra."""
 
-    bands: tuple[Band, ...]
-    """Curves of the target's bands, in their order: its own, or the nearest there are."""
+    bands: tuple[Band, ...] | None = None
+    """Curves of the target's bands, in their order: its own, or the nearest there are; null: the curves
+    that the survey's file names for its bands, or those of the bands' names."""
     own_bands: tuple[Band, ...] | None = None
     """Curves of the image's bands; null: those of the bands' names."""
     spectra: Spectra = Spectra()
@@ -44,28 +45,43 @@ class Mixing:
     """(C_target,) rms of the error of a spectrum's flux, relative to its mean flux over the image's bands."""
 
 
-def mixing(colours: Colours, own: Sequence[str], count: int) -> Mixing:
-    """Return the matrix for an image in bands `own` and `count` bands of the target.
+def mixing(colours: Colours, own: Sequence[str], target: Sequence[str]) -> Mixing:
+    """Return the matrix from the bands of an image to those of another telescope.
 
-    Least squares over spectra and redshifts, each scaled to a mean flux of 1 in the image's
-    bands, so that bright and faint count alike. InputError where the numbers of bands differ or
-    a band has no curve.
+    Least squares over spectra and redshifts, each scaled to a mean flux of 1 in the image's bands, so that
+    bright and faint count alike.
+
+    Parameters
+    ----------
+    colours : Colours
+        The spectra and redshifts, and curves that take the place of those of the bands' names.
+    own : sequence of str
+        The C bands of the image.
+    target : sequence of str
+        The C' bands of the target, with curves of its own where it has them.
+
+    Raises
+    ------
+    InputError
+        Where the numbers of bands differ, or a band has no curve.
     """
-    bands = colours.own_bands or tuple(own)
-    if len(bands) != len(own) or len(colours.bands) != count:
+    have, want = colours.own_bands or tuple(own), colours.bands or tuple(target)
+    if len(have) != len(own) or len(want) != len(target):
         raise InputError(
-            f"colours: {len(bands)} own_bands and {len(colours.bands)} bands for an image of {len(own)} bands"
-            f" and {count} of the target; give a curve for each"
+            f"colours: {len(have)} own_bands and {len(want)} bands for an image of {len(own)} bands"
+            f" and {len(target)} of the target; give a curve for each"
         )
-    return _mixing(colours, bands)
+    return _mixing(colours.spectra, colours.z_max, colours.steps, have, want)
 
 
 @lru_cache(maxsize=16)
-def _mixing(colours: Colours, own: tuple[str, ...]) -> Mixing:
-    kinds = len(spectrum_set(colours.spectra).names)
-    steps = np.expm1(np.linspace(np.log1p(0.05), np.log1p(colours.z_max), colours.steps))
-    z, spectrum = np.repeat(steps, kinds), np.tile(np.arange(kinds), colours.steps)
-    flux = sed_fluxes(colours.spectra, (*own, *colours.bands), z, z, spectrum)
+def _mixing(
+    spectra: Spectra, z_max: float, steps: int, own: tuple[str, ...], target: tuple[str, ...]
+) -> Mixing:
+    kinds = len(spectrum_set(spectra).names)
+    redshifts = np.expm1(np.linspace(np.log1p(0.05), np.log1p(z_max), steps))
+    z, spectrum = np.repeat(redshifts, kinds), np.tile(np.arange(kinds), steps)
+    flux = sed_fluxes(spectra, (*own, *target), z, z, spectrum)
     mean = flux[:, : len(own)].mean(axis=1, keepdims=True)
     flux = flux[mean[:, 0] > 0] / mean[mean[:, 0] > 0]
     have, want = flux[:, : len(own)], flux[:, len(own) :]

@@ -359,7 +359,7 @@ def test_colours_make_the_bands_of_the_target() -> None:
     colours = Colours(bands=other, spectra=spectra, z_max=1.5)
     stage = Degrade(to="lsst-10yr", labels=(), bands=("lsst_r", "lsst_i", "lsst_z"), colours=colours)
     found = stage(batch, Stream(1)).arrays["image_noiseless"][0]
-    scatter = mixing(colours, own, 3).scatter
+    scatter = mixing(colours, own, colours.bands).scatter
     assert (scatter < 0.05).all()
     mean = flux[:3].mean()
     assert found.sum(axis=(1, 2)) == pytest.approx(flux[3:], abs=3 * scatter.max() * mean)

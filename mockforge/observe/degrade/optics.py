@@ -20,7 +20,7 @@ from mockforge.observe.noise.existing import OwnNoise, own_noise
 from mockforge.observe.psf.models import Model, Rings
 from mockforge.observe.psf.per_band import models
 from mockforge.observe.psf.spec import Gaussian, Psf
-from mockforge.observe.surveys.read import survey
+from mockforge.observe.surveys.read import survey, survey_curve
 from mockforge.observe.surveys.spec import Survey
 from mockforge.photometry.colours import Mixing, mixing
 from mockforge.rng import Stream
@@ -77,7 +77,10 @@ def about_of(cfg: Degradation, batch: Batch) -> About:
     bands, matched = target_bands(chosen, tuple(fine_bands), cfg.bands, any_number)
     if matched:
         warnings.warn(f"degrade: {matched}", stacklevel=2)
-    matrix = None if cfg.colours is None else mixing(cfg.colours, tuple(fine_bands), len(bands))
+    matrix = None
+    if cfg.colours is not None:
+        curves = tuple(survey_curve(chosen, band) for band in bands)
+        matrix = mixing(cfg.colours, tuple(fine_bands), curves)
     scale = cfg.pixel_scale_arcsec or chosen.pixel_scale_arcsec
     inner = tuple(n - 2 * batch.margin for n in batch.arrays[cfg.input].shape[-2:])
     coarse = None if cfg.shape is None else (cfg.shape, cfg.shape)
