@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ from mockforge.cli.reading import IMAGE, Reading
 from mockforge.cli.typed import refuse, typed
 from mockforge.errors import InputError
 from mockforge.evaluate.networks import evaluate_network
-from mockforge.evaluate.sky.fields import evaluate_fields
+from mockforge.evaluate.sky.fields import GeneratedFrom, ReferencePart, evaluate_fields
 from mockforge.evaluate.sky.floor import Settings
 from mockforge.progress import say
 
@@ -60,14 +60,12 @@ class Reference:
         """Return whether there is one."""
         return bool(self.reference or self.more)
 
-    def keywords(self) -> dict[str, Any]:
-        """Return which part of it is used, as `evaluate_fields` takes it."""
+    def part(self) -> ReferencePart:
+        """Return which part of it is used."""
         columns = (range_of("--masked-columns", word) for word in words_of(self.masked_columns) or ())
-        return {
-            "rows": range_of("--rows", self.rows),
-            "masked_columns": [column for column in columns if column],
-            "mask_peaks_above": self.mask_peaks_above,
-        }
+        return ReferencePart(
+            range_of("--rows", self.rows), [column for column in columns if column], self.mask_peaks_above
+        )
 
 
 @dataclass(frozen=True)
@@ -103,10 +101,6 @@ class Subject:
         typer.Option("--quick", help="Leave out shapes, classifier and controls, which take minutes."),
     ] = False
     split: Annotated[str, typer.Option(metavar="NAME", help="Split of a dataset of pairs.")] = "test"
-    allow_training_split: Annotated[
-        bool,
-        typer.Option("--allow-training-split", help="Measure on the training split too, without a verdict."),
-    ] = False
     allow_training_split: Annotated[
         bool,
         typer.Option("--allow-training-split", help="Measure on the training split too, without a verdict."),
@@ -160,17 +154,14 @@ def evaluate(
         fast = Settings(splits=20, bootstraps=20, morphology_objects=0, classifier_blocks=0, controls=0)
         report = evaluate_fields(
             reference.files(),
-            model=subject.model,
-            dataset=subject.dataset,
-            field=subject.field,
+            GeneratedFrom(
+                subject.model, subject.dataset, subject.field, subject.seed, device, subject.own_noise
+            ),
+            reference.part(),
             out=out,
             card=subject.card,
-            seed=subject.seed,
-            own_noise=subject.own_noise,
-            device=device,
             settings=fast if subject.quick else None,
             told=(lambda _: None) if quiet else say,
-            **reference.keywords(),
             **reading.keywords(),
         )
     elif subject.dataset is not None:

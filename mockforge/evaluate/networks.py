@@ -22,7 +22,10 @@ EVALUATIONS = Registry(
         "cgan": ("mockforge.evaluate.recover.recover", "evaluate_recoverer"),
     },
 )
-"""The word for a network -> its evaluation on a split of a dataset."""
+"""The word for a network -> its evaluation on a split of a dataset, a function that returns a `Report`:
+
+    evaluate(model, dataset, *, split, limit, device, allow_training_split)
+"""
 
 WITHOUT_MODEL = {"pairs": "unet", "degraded": "residual"}
 """Kind of a dataset -> the network whose non-neural baselines are evaluated where no model is given."""
@@ -61,4 +64,7 @@ def evaluate_network(model: str | Path | None, dataset: Path, out: Path | None =
                 "the real field with --reference"
             )
         kind = WITHOUT_MODEL[holds]
-    return EVALUATIONS.load(kind)(model, str(dataset), out, **how)
+    report = EVALUATIONS.load(kind)(model, str(dataset), **how)
+    if out is not None:
+        report.write(out)
+    return report

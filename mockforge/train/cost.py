@@ -97,14 +97,12 @@ def peak_rate(device: torch.device, bfloat16: bool) -> float | None:
     return None
 
 
-def _convolution_backward(
-    slope: Tensor, image: Tensor, weight: Tensor, _bias: Any, _stride: Any, _padding: Any, _dilation: Any,
-    transposed: bool, _inset: Any, _groups: int, wanted: tuple[bool, bool, bool],
-) -> int:  # fmt: skip
+def _convolution_backward(slope: Tensor, image: Tensor, weight: Tensor, *rest: Any) -> int:
     """Each weight meets every element of the coarser image once for each gradient that is wanted.
 
     torch's own formula counts a grouped convolution as if it were not grouped.
     """
+    _bias, _stride, _padding, _dilation, transposed, _inset, _groups, wanted = rest
     places = image.shape[2:] if transposed else slope.shape[2:]
     once = 2 * math.prod(weight.shape) * image.shape[0] * math.prod(places)
     return once * (bool(wanted[0]) + bool(wanted[1]))

@@ -6,6 +6,7 @@ import copy
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def fit(
         forget_members(folder, state.step)
     log = Log(folder, state.step) if world.leads else None
     try:
-        _run(task, settings, Stream(seed, ("train",)), state, world, device, checkpoint, log, report)
+        run = _Run(task, settings, Stream(seed, ("train",)), state, world, device)
+        _steps(run, checkpoint, log, report or (lambda step, losses: None))
         if world.leads and log is not None:
             state.save(checkpoint)
             _preview(task, state, log)
@@ -93,12 +95,22 @@ def _start(task: Task, device: torch.device, world: World) -> State:
     return State(networks, averages, optimisers)
 
 
-def _run(
-    task: Task, settings: TrainConfig, stream: Stream, state: State, world: World, device: torch.device,
-    checkpoint: Path, log: Log | None, report: Report | None,
-) -> None:  # fmt: skip
-    if report is not None:
-        report(state.step, {})
+@dataclass(frozen=True)
+class _Run:
+    """What does not change from step to step."""
+
+    task: Task
+    settings: TrainConfig
+    stream: Stream
+    state: State
+    world: World
+    device: torch.device
+
+
+def _steps(run: _Run, checkpoint: Path, log: Log | None, report: Report) -> None:
+    """Take the steps of a run, until their number or the minutes are reached."""
+    task, settings, state = run.task, run.settings, run.state
+    report(state.step, {})
     keep = member_steps(settings)[:-1]
     began, before = time.monotonic(), state.seconds
     saved = began
@@ -107,13 +119,12 @@ def _run(
         values: dict[str, float] = {}
         with state.cost.step(step):
             for phase in task.phases:
-                values |= _phase(task, phase, settings, stream.child(step), state, world, device)
+                values |= _phase(run, phase)
         _average(state, settings.ema_decay, step)
         state.step = step + 1
         now = time.monotonic()
         state.seconds = before + now - began
-        if report is not None:
-            report(state.step, values)
+        report(state.step, values)
         if log is not None:
             if state.step % settings.log_steps == 0 or state.step == 1:
                 log.scalars(state.step, values)
@@ -125,7 +136,7 @@ def _run(
                 state.save(checkpoint)
                 saved = now
         out_of_time = settings.minutes is not None and now - began > 60.0 * settings.minutes
-        if world.any(out_of_time, device) if settings.minutes is not None else False:
+        if settings.minutes is not None and run.world.any(out_of_time, run.device):
             break
 
 
@@ -148,16 +159,9 @@ def _preview(task: Task, state: State, log: Log) -> None:
         log.picture(state.step, picture)
 
 
-def _phase(
-    task: Task,
-    phase: Phase,
-    settings: TrainConfig,
-    stream: Stream,
-    state: State,
-    world: World,
-    device: torch.device,
-) -> dict[str, float]:
+def _phase(run: _Run, phase: Phase) -> dict[str, float]:
     """One optimiser step of one network; the means of its losses."""
+    settings, state, world, device = run.settings, run.state, run.world, run.device
     network, optimiser = state.networks[phase.network], state.optimisers[phase.name]
     for group in optimiser.param_groups:
         group["lr"] = phase.rate * settings.schedule.factor(state.step, settings.steps)
@@ -166,9 +170,9 @@ def _phase(
     optimiser.zero_grad(set_to_none=True)
     sums: dict[str, torch.Tensor] = {}
     for part in range(settings.accumulate):
-        draw = stream.child(phase.name, part * world.size + world.rank)
+        draw = run.stream.child(state.step).child(phase.name, part * world.size + world.rank)
         with torch.autocast(device.type, torch.bfloat16, enabled=_bfloat16(settings.precision, device)):
-            losses = task.losses(phase.name, draw)
+            losses = run.task.losses(phase.name, draw)
         torch.stack(list(losses.values())).sum().div(settings.accumulate).backward()
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value.detach().float() / settings.accumulate

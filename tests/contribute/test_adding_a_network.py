@@ -151,7 +151,7 @@ class FootprintTask(DatasetTask):
         return {"loss/footprint": loss}
 
 
-def evaluate(model, dataset, out=None, *, split, limit, device, allow_training_split):
+def evaluate(model, dataset, *, split, limit, device, allow_training_split):
     return Report("Footprints", [Section("Pixels", rows=[{"split": split}])])
 '''
 

@@ -10,8 +10,10 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 from PIL import Image
+from typer.testing import CliRunner
 
 import mockforge
+from mockforge.cli import app
 from mockforge.data.export.export import export
 from mockforge.errors import InputError
 from tests.builders import tiny_datasets
@@ -105,3 +107,10 @@ def test_what_is_there_is_not_overwritten(blobs: Path, tmp_path: Path) -> None:
         export(blobs, "fits", tmp_path / "mine")
     with pytest.raises(InputError, match="unknown export format 'cocoo'; did you mean 'coco'"):
         export(blobs, "cocoo", tmp_path / "new")
+
+
+def test_the_command_exports(blobs: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["export", str(blobs), "--to", "coco", "-o", str(tmp_path / "coco")])
+    assert done.exit_code == 0 and done.stdout.strip() == str(tmp_path / "coco")
+    again = CliRunner().invoke(app, ["export", str(blobs), "--to", "coco", "-o", str(tmp_path / "coco")])
+    assert again.exit_code == 2 and "already exists, not overwritten" in again.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from mockforge.errors import InputError
 from mockforge.evaluate.report.report import Report
-from mockforge.evaluate.sky.fields import evaluate_fields, evaluate_pixels
+from mockforge.evaluate.sky.fields import GeneratedFrom, ReferencePart, evaluate_fields, evaluate_pixels
 from mockforge.evaluate.sky.floor import Settings
 from mockforge.evaluate.sky.generated import Generated
 from mockforge.field.field import Field
@@ -32,7 +32,7 @@ def fresh() -> np.ndarray:
 
 def evaluated(real: Field, image: np.ndarray, settings: Settings = SMALL, rows=ROWS) -> Report:
     made = Generated([image], [None], BANDS, "nJy", np.zeros((1, 2), dtype=int), "test pixels")
-    return evaluate_pixels(real, made, rows=rows, settings=settings)
+    return evaluate_pixels(real, made, ReferencePart(rows), settings=settings)
 
 
 def failed(report: Report) -> set[str]:
@@ -130,8 +130,8 @@ def test_from_files_to_a_report(real, fresh, tmp_path):
     replace(real, image=fresh).write(tmp_path / "made.fits")
     report = evaluate_fields(
         tmp_path / "real.fits",
-        field=tmp_path / "made.fits",
-        rows=ROWS,
+        GeneratedFrom(field=tmp_path / "made.fits"),
+        ReferencePart(ROWS),
         out=tmp_path / "out",
         settings=QUICK,
     )
@@ -143,11 +143,11 @@ def test_wrong_input_is_a_sentence(real, fresh, tmp_path):
     real.write(tmp_path / "real.fits")
     here = tmp_path / "real.fits"
     with pytest.raises(InputError, match="one of --model, --dataset and --field"):
-        evaluate_fields(here)
+        evaluate_fields(here, GeneratedFrom())
     with pytest.raises(InputError, match="rows 0 to 448"):
-        evaluate_fields(here, field=here, rows=(400, 500))
+        evaluate_fields(here, GeneratedFrom(field=here), ReferencePart((400, 500)))
     with pytest.raises(InputError, match="columns 0 to 512"):
-        evaluate_fields(here, field=here, masked_columns=[(500, 600)])
+        evaluate_fields(here, GeneratedFrom(field=here), ReferencePart(masked_columns=[(500, 600)]))
     with pytest.raises(InputError, match="at least 64 x 64"):
         evaluated(real, fresh[:, :40])
     other = Generated([fresh], [None], ("r", "i"), "nJy", np.zeros((1, 2), dtype=int), "FILE")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mockforge.cli import app
 from mockforge.errors import InputError
-from mockforge.evaluate.sky.fields import evaluate_fields, evaluate_pixels
+from mockforge.evaluate.sky.fields import GeneratedFrom, ReferencePart, evaluate_fields, evaluate_pixels
 from mockforge.evaluate.sky.floor import Settings
 from mockforge.evaluate.sky.generated import from_model
 from mockforge.evaluate.sky.local_rms import MESH, local_rms, rms_map
@@ -77,7 +77,7 @@ def test_a_clean_model_is_observed_with_the_references_rms(tmp_path):
     rows = {}
     for own in (False, True):
         report = evaluate_fields(
-            tmp_path / "real.fits", model=path, settings=FAST, own_noise=own, card=tmp_path / "card"
+            tmp_path / "real.fits", GeneratedFrom(path, own_noise=own), settings=FAST, card=tmp_path / "card"
         )
         noise = next(s for s in report.sections if s.title == "Noise")
         rows[own] = [r["generated"] for r in noise.rows if r["measure"].startswith("rms ratio")]
@@ -101,8 +101,8 @@ def test_a_model_that_is_not_clean_is_evaluated_as_it_paints(tmp_path, real):
     path = save_model(fresh.trained(fresh.painter().generator, {"hours": 0.1, "device": "CPU"}), tmp_path)
     real.write(tmp_path / "real.fits")
     report = evaluate_fields(
-        tmp_path / "real.fits", model=path, rows=(224, 448), settings=replace(FAST, controls=256),
-        out=tmp_path / "out", card=tmp_path / "card",
+        tmp_path / "real.fits", GeneratedFrom(path), ReferencePart((224, 448)),
+        settings=replace(FAST, controls=256), out=tmp_path / "out", card=tmp_path / "card",
     )  # fmt: skip
     assert report.passed is False and "painted by the model" in report.facts["noise"]
     assert not any(s.title == "Controls" for s in report.sections)  # it has none
@@ -115,7 +115,7 @@ def test_a_model_that_is_not_clean_is_evaluated_as_it_paints(tmp_path, real):
 def test_a_card_is_a_models(tmp_path, real):
     real.write(tmp_path / "real.fits")
     with pytest.raises(InputError, match="card is that of a model"):
-        evaluate_fields(tmp_path / "real.fits", field=tmp_path / "real.fits", card=tmp_path)
+        evaluate_fields(tmp_path / "real.fits", GeneratedFrom(field=tmp_path / "real.fits"), card=tmp_path)
 
 
 def test_the_command_writes_a_card(tmp_path, real, monkeypatch):
@@ -144,12 +144,7 @@ def test_nine_bands_of_the_real_field(shared_data):
     made = from_model(model, 320, 1040, 1, "cpu", rms_map(found[:, 3:], NINE, model))
     settings = replace(FAST, block=64, classifier_blocks=60, classifier_epochs=3, pictures=True)
     report = evaluate_pixels(
-        field,
-        made,
-        rows=(325, 650),
-        masked_columns=[(840, 880)],
-        mask_peaks_above=15_000.0,
-        settings=settings,
+        field, made, ReferencePart((325, 650), [(840, 880)], 15_000.0), settings=settings
     )
     sections = {s.title: s for s in report.sections}
     assert sections["Counts and magnitudes"].passed is False

@@ -108,7 +108,8 @@ def rows(report, title: str) -> dict[str, dict]:
 
 
 def test_the_baselines_of_noiseless_pairs(clean, tmp_path):
-    report = evaluate_redshifter(None, str(clean), tmp_path / "out", split="train", spectra=SPECTRA)
+    report = evaluate_redshifter(None, str(clean), split="train", spectra=SPECTRA)
+    report.write(tmp_path / "out")
     overall = rows(report, "All bands and redshifts")
     assert list(overall) == [IDENTITY, BAND_SHIFT, GEOMETRY, SERSIC]
     assert overall[SERSIC]["flux error"] < 2e-3 and overall[SERSIC]["radius error"] < 2e-3

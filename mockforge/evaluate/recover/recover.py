@@ -37,7 +37,6 @@ _DISTANCES = (0.0, 0.3, 0.6, 10.0)
 def evaluate_recoverer(
     model: str | Path | None,
     dataset: str,
-    out: Path | None = None,
     *,
     split: str = "test",
     limit: int = 512,
@@ -50,7 +49,6 @@ def evaluate_recoverer(
     image without noise. Peak signal to noise and structural similarity (Wang et al. 2004) are
     those of scikit-image; flux is the sum over the stamp; the half-light radius is measured on
     stamps of one galaxy; blends by our detector, all images with noise of one depth.
-    With `out`, writes report.json and report.html there.
 
     A model passes where it is better than the strongest of the others in each measure. InputError
     where model and dataset do not fit together, or where the model was trained on the split: with
@@ -77,8 +75,6 @@ def evaluate_recoverer(
     made |= baselines(stamps)
     report = Report("Sharp images recovered", _sections(stamps, made, judged), facts)
     report.facts["seconds"] = round(time.monotonic() - began, 1)
-    if out is not None:
-        report.write(out)
     return report
 
 

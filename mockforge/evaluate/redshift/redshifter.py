@@ -40,7 +40,6 @@ starts as one of those, so that less may be chance."""
 def evaluate_redshifter(
     model: str | Path | None,
     dataset: str,
-    out: Path | None = None,
     *,
     split: str = "test",
     limit: int = 512,
@@ -54,7 +53,6 @@ def evaluate_redshifter(
     target without noise, where the dataset has it; flux is the sum over the stamp, the radius is
     that of the circle about the known centre that holds half the light, measured alike on truth
     and predictions. `spectra` are those that the Sersic fit may use, by default the recipe's own.
-    With `out`, writes report.json and report.html there.
 
     A model passes where its median errors of flux, of radius and of where the light lies are each
     a fifth smaller than those of the strongest baseline in that measure. An untrained U-Net is
@@ -86,8 +84,6 @@ def evaluate_redshifter(
     errors = _errors(pairs, made)
     report = Report("Galaxies at another redshift", _sections(pairs, made, errors, judged), facts)
     report.facts["seconds"] = round(time.monotonic() - began, 1)
-    if out is not None:
-        report.write(out)
     return report
 
 

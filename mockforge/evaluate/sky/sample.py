@@ -18,6 +18,8 @@ PERIOD = 16
 """Pixels; origins of blocks are multiples of it, so that a network's stride has one phase in all of them."""
 _MESH = 128
 """Pixels; mesh of the background that is subtracted before pixels are compared."""
+_BORDER = 12
+"""Pixels about an object too bright to be used that are masked with it."""
 _GROWN = 4
 """Pixels about a source that are not counted as sky."""
 _MOST_MASKED = 0.5
@@ -92,19 +94,15 @@ def measure_sample(
     masks: Sequence[np.ndarray | None] | None = None,
     offsets: np.ndarray | None = None,
     mask_peaks_above: float | None = None,
-    mask_grow: int = 12,
-    rule: Detect | None = None,
 ) -> Sample:
     """Subtract the background, detect by the published rule, find source-free sky, cut blocks.
 
     `images` (band, y, x), flux; `side` pixels of a block; `masks` (y, x), true where a pixel
-    must not be used; objects whose peak exceeds `mask_peaks_above` are masked with a border of
-    `mask_grow` pixels. Raises InputError where nothing can be detected (no noise, all masked)
-    or no block fits.
+    must not be used; objects whose peak exceeds `mask_peaks_above` are masked with a border.
+    Raises InputError where nothing can be detected (no noise, all masked) or no block fits.
     """
-    rule = rule or Detect()
     found = [
-        _Measured.of(image, mask, bands, rule, mask_peaks_above, mask_grow)
+        _Measured.of(image, mask, bands, mask_peaks_above)
         for image, mask in zip(images, masks or [None] * len(images), strict=True)
     ]
     windows = windows or [Window(i, 0, f.flat.shape[1]) for i, f in enumerate(found)]
@@ -168,9 +166,7 @@ class _Measured:
         image: np.ndarray,
         mask: np.ndarray | None,
         bands: tuple[str, ...],
-        rule: Detect,
         peaks_above: float | None,
-        grow: int,
     ) -> _Measured:
         image, hidden = _usable(image, mask)
         flat = _flat(image, hidden)
@@ -179,8 +175,8 @@ class _Measured:
             peak = np.zeros(int(labels.max()) + 1, dtype=np.float32)
             np.maximum.at(peak, labels.ravel(), flat.max(axis=0).ravel())
             peak[0] = 0.0
-            hidden = hidden | _grown(peak[labels] > peaks_above, grow)
-        found = detect(image, rule, bands=bands, mask=hidden)
+            hidden = hidden | _grown(peak[labels] > peaks_above, _BORDER)
+        found = detect(image, Detect(), bands=bands, mask=hidden)
         keep = ~found.table["truncated"] & np.isfinite(found.table["flux_radius"])
         table = {name: column[keep] for name, column in found.table.items()}
         return cls(flat, hidden, ~_grown(above, _GROWN) & ~hidden, found.instances, table)
