@@ -30,12 +30,11 @@ from mockforge.sgan.paint.sky import Sky
 from mockforge.stages import sersic_sed as pairs
 from mockforge.stages.degrade import Degrade
 from mockforge.stages.observe import Observe
-from mockforge.tasks.recover.config import Cgan, Network, Residual
+from mockforge.tasks.recover.config import Cgan, RecovererNetwork, Residual
 from mockforge.tasks.recover.degraded import Scales
 from mockforge.tasks.recover.model import Recoverer
 from mockforge.tasks.recover.model import predict as recovered
-from mockforge.tasks.redshifter.config import Network as UnetNetwork
-from mockforge.tasks.redshifter.config import Unet
+from mockforge.tasks.redshifter.config import RedshifterNetwork, Unet
 from mockforge.tasks.redshifter.geometry import Geometry
 from mockforge.tasks.redshifter.model import Redshifter
 from mockforge.tasks.redshifter.model import predict as redshifted
@@ -172,7 +171,8 @@ def test_a_window_of_a_sky_is_cut_from_any_other():
 
 
 @pytest.mark.parametrize(
-    "network", [Network(residual=Residual(widths=(8, 8), fine_width=4)), Network(cgan=Cgan(ngf=4))]
+    "network",
+    [RecovererNetwork(residual=Residual(widths=(8, 8), fine_width=4)), RecovererNetwork(cgan=Cgan(ngf=4))],
 )
 def test_what_a_network_recovers(network):
     scales = Scales(
@@ -190,7 +190,7 @@ def test_what_a_network_redshifts():
     torch.manual_seed(1)
     geometry = Geometry(wavelength=(0.6, 0.8, 1.6))
     model = Redshifter(
-        name="tiny", network=UnetNetwork(unet=Unet(widths=(8, 16))), bands=BANDS, geometry=geometry,
+        name="tiny", network=RedshifterNetwork(unet=Unet(widths=(8, 16))), bands=BANDS, geometry=geometry,
         shape=(32, 32), pixel_scale_arcsec=None, redshifts=(0.0, 0.0),
     )  # fmt: skip
     model = model.trained(model.network_with_weights(), {})

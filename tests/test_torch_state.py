@@ -19,7 +19,7 @@ from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import SganModel
 from mockforge.sgan.paint.sky import TILE, Sky
 from mockforge.stages.degrade import Degrade
-from mockforge.tasks.redshifter.config import Network, Unet
+from mockforge.tasks.redshifter.config import RedshifterNetwork, Unet
 from mockforge.tasks.redshifter.model import load_redshifter, predict
 from mockforge.tasks.redshifter.training import TrainRedshifter
 from mockforge.torch_state import steadily, steady
@@ -134,7 +134,7 @@ def test_a_training_and_its_model(changed, tmp_path: Path):
     data = tiny_pairs.publish(tmp_path / "pairs", n=16)
     recipe = TrainRedshifter(
         name="tiny", seed=1, dataset=str(data), batch=4,
-        network=Network(unet=Unet(widths=(8, 8), embedding=8)),
+        network=RedshifterNetwork(unet=Unet(widths=(8, 8), embedding=8)),
         train=TrainConfig(steps=2, device="cpu", log_steps=1, preview_steps=2),
     )  # fmt: skip
     one = load_redshifter(recipe.run(tmp_path / "one"))

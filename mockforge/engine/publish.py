@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mockforge.batch import Table
-from mockforge.data.card.card import Section, write_card
+from mockforge.data.card.card import CardSection, write_card
 from mockforge.data.card.croissant import write_croissant
 from mockforge.data.manifest import PUBLISHED, Manifest, write_manifest
 from mockforge.data.preview.preview import write_preview
@@ -56,7 +56,7 @@ def write_published(name: str, folder: Path, manifest: Manifest, recipe: Recipe 
             else ""
         )
         caveats = [entry.stage.caveat() for entry in recipe.stages]
-        sections = [Section(worth, worth), *_sections(folder, manifest, recipe)]
+        sections = [CardSection(worth, worth), *_sections(folder, manifest, recipe)]
         write_card(folder, manifest, sections, list(filter(None, caveats)))
     elif name == "croissant.json":
         write_croissant(folder, manifest)
@@ -71,12 +71,12 @@ def _notices(folder: Path, manifest: Manifest, recipe: Recipe) -> list[str]:
         return [sentence for entry in recipe.stages for sentence in entry.stage.notices(tables)]
 
 
-def _sections(folder: Path, manifest: Manifest, recipe: Recipe) -> list[Section]:
+def _sections(folder: Path, manifest: Manifest, recipe: Recipe) -> list[CardSection]:
     """Return what the stages add to the card, such as how complete and pure the labels are."""
     with Reader(folder, manifest) as reader:
         tables, attributes = _Tables(reader), dict(reader.attributes)
         added = [one for entry in recipe.stages for one in entry.stage.card_sections(tables, attributes)]
-    return [Section(full, brief) for full, brief in added]
+    return [CardSection(full, brief) for full, brief in added]
 
 
 class _Tables(Mapping[str, Table]):

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
-
 from mockforge.data.torch.dataset import load
 from mockforge.errors import InputError
 from mockforge.tasks.splits import dataset_digest, dataset_seed, learned_split
-
-
-class Trained(Protocol):
-    """A network with the record of its training."""
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        ...
-
-    @property
-    def training(self) -> Mapping[str, Any]:
-        """How its weights came about."""
-        ...
+from mockforge.tasks.trained import Trained
 
 
 def held_out(model: Trained, dataset: str, split: str, allow_training_split: bool = False) -> bool:

@@ -12,7 +12,7 @@ from mockforge.commands.recover import recover_field
 from mockforge.commands.recover_demo import demonstrate
 from mockforge.errors import InputError
 from mockforge.field.field import Field, tan_wcs
-from mockforge.tasks.recover.config import Network, Residual
+from mockforge.tasks.recover.config import RecovererNetwork, Residual
 from mockforge.tasks.recover.degraded import Scales
 from mockforge.tasks.recover.model import Recoverer, load_recoverer, predict
 
@@ -27,7 +27,7 @@ def model(tmp_path_factory) -> Path:
         *((0.75, 0.61, 0.68), (0.05, 0.06, 0.07)),
     )
     made = Recoverer(
-        name="fresh", network=Network(residual=Residual(widths=(4, 4), fine_width=2)), scales=scales,
+        name="fresh", network=RecovererNetwork(residual=Residual(widths=(4, 4), fine_width=2)), scales=scales,
         rms_njy=(3.6, 4.4, 9.0),
     )  # fmt: skip
     return made.trained(made.network_with_weights(), {}).save(tmp_path_factory.mktemp("model"))

@@ -13,7 +13,7 @@ from mockforge.cli import app
 from mockforge.commands.redshift import redshifted
 from mockforge.errors import InputError
 from mockforge.field.field import Field, tan_wcs
-from mockforge.tasks.redshifter.config import Network, Unet
+from mockforge.tasks.redshifter.config import RedshifterNetwork, Unet
 from mockforge.tasks.redshifter.learned import Learned, pixel_noise
 from mockforge.tasks.redshifter.model import load_redshifter, predict
 from mockforge.tasks.redshifter.training import TrainRedshifter
@@ -31,7 +31,8 @@ def dataset(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def path(dataset, tmp_path_factory) -> Path:
     recipe = TrainRedshifter(
-        name="tiny", seed=1, dataset=str(dataset), network=Network(unet=Unet(widths=(8, 8), embedding=8)),
+        name="tiny", seed=1, dataset=str(dataset),
+        network=RedshifterNetwork(unet=Unet(widths=(8, 8), embedding=8)),
         batch=4, train=TrainConfig(steps=2, device="cpu", preview_steps=0),
     )  # fmt: skip
     return recipe.run(tmp_path_factory.mktemp("run") / "run")

@@ -13,7 +13,7 @@ from mockforge.evaluate.recover.baselines import baselines, richardson_lucy
 from mockforge.evaluate.recover.blends import blends, pairs
 from mockforge.evaluate.recover.recover import evaluate_recoverer
 from mockforge.evaluate.recover.truth import read_stamps
-from mockforge.tasks.recover.config import Network, Residual
+from mockforge.tasks.recover.config import RecovererNetwork, Residual
 from mockforge.tasks.recover.degraded import Scales
 from mockforge.tasks.recover.model import Recoverer
 from tests.builders import tiny_degraded
@@ -88,7 +88,7 @@ def test_baselines_keep_flux_and_deconvolution_sharpens(stamps):
 def write_model(folder: Path, bands: tuple[str, ...] = tiny_degraded.BANDS) -> Path:
     scales = Scales(bands, tiny_degraded.FINE_BANDS, 0.168, 0.06, (11, 11), (32, 32), None, None)
     made = Recoverer(
-        name="fresh", network=Network(residual=Residual(widths=(4, 4), fine_width=2)), scales=scales,
+        name="fresh", network=RecovererNetwork(residual=Residual(widths=(4, 4), fine_width=2)), scales=scales,
         rms_njy=(1.0, 1.0),
     )  # fmt: skip
     return made.trained(made.network_with_weights(), {}).save(folder)

@@ -21,7 +21,7 @@ from mockforge.observe.psf.transfer import transfer
 from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.profiles.sersic import sersic
 from mockforge.rng import Stream
-from mockforge.tasks.redshifter.config import Network, Unet
+from mockforge.tasks.redshifter.config import RedshifterNetwork, Unet
 from mockforge.tasks.redshifter.geometry import Geometry, pivot_wavelengths
 from mockforge.tasks.redshifter.model import Redshifter, load_redshifter
 from mockforge.tasks.redshifter.training import TrainRedshifter
@@ -137,7 +137,7 @@ def test_noisy_pairs_are_held_to_the_noiseless_truth(noisy):
 
 def fresh(name: str, **changes) -> Redshifter:
     return Redshifter(
-        name=name, network=Network(unet=Unet(widths=(4, 4))), bands=BANDS,
+        name=name, network=RedshifterNetwork(unet=Unet(widths=(4, 4))), bands=BANDS,
         geometry=Geometry(pivot_wavelengths(BANDS)), shape=(32, 32), pixel_scale_arcsec=None,
         redshifts=(0.0, 0.0), **changes,
     )  # fmt: skip
@@ -167,7 +167,8 @@ def test_a_fresh_model_scores_as_its_first_guess_and_bands_must_agree(clean, tmp
 def barely(clean, tmp_path_factory) -> Path:
     """A network of 20 steps."""
     recipe = TrainRedshifter(
-        name="barely", seed=1, dataset=str(clean), network=Network(unet=Unet(widths=(8, 8), embedding=8)),
+        name="barely", seed=1, dataset=str(clean),
+        network=RedshifterNetwork(unet=Unet(widths=(8, 8), embedding=8)),
         batch=4, train=TrainConfig(steps=20, device="cpu", preview_steps=0),
     )  # fmt: skip
     return recipe.run(tmp_path_factory.mktemp("barely") / "run")

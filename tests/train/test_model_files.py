@@ -13,7 +13,7 @@ from mockforge.errors import InputError
 from mockforge.sgan.model import load_model
 from mockforge.sgan.paint.sky import Sky
 from mockforge.tasks.recover.model import load_recoverer
-from mockforge.tasks.redshifter.config import Network, Unet
+from mockforge.tasks.redshifter.config import RedshifterNetwork, Unet
 from mockforge.tasks.redshifter.geometry import Geometry
 from mockforge.tasks.redshifter.model import Redshifter, load_redshifter
 from mockforge.train.model_files import bundled_models, write_model
@@ -26,8 +26,8 @@ ODD = (None, "x", "", -1, 0, 2.5, 1e9, 1e308, 10**30, True, [], {}, [[]], [1], [
 def redshifter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     geometry = Geometry((4300.0, 5900.0))
     made = Redshifter(
-        name="small", network=Network(unet=Unet(widths=(4, 6))), bands=("a", "b"), geometry=geometry,
-        shape=(32, 32), pixel_scale_arcsec=0.1, redshifts=(0.1, 2.0),
+        name="small", network=RedshifterNetwork(unet=Unet(widths=(4, 6))), bands=("a", "b"),
+        geometry=geometry, shape=(32, 32), pixel_scale_arcsec=0.1, redshifts=(0.1, 2.0),
     )  # fmt: skip
     return made.trained(made.network_with_weights(), {"steps": 1}).save(tmp_path_factory.mktemp("model"))
 

@@ -34,7 +34,7 @@ _DETECTED = (
 
 
 @dataclass(frozen=True)
-class Section:
+class CardSection:
     """A part of a card in Markdown, heading included: as it is where all fits, and in few words."""
 
     full: str
@@ -42,7 +42,7 @@ class Section:
 
 
 def write_card(
-    folder: str | Path, manifest: Manifest, sections: Sequence[Section] = (), caveats: Sequence[str] = ()
+    folder: str | Path, manifest: Manifest, sections: Sequence[CardSection] = (), caveats: Sequence[str] = ()
 ) -> None:
     """Write `README.md`: what the dataset is, what it holds, how to load it, how it was made.
 
@@ -68,7 +68,7 @@ def words(text: str) -> int:
 
 
 def _card(
-    manifest: Manifest, reader: Reader, sections: Sequence[Section], caveats: Sequence[str], detail: str
+    manifest: Manifest, reader: Reader, sections: Sequence[CardSection], caveats: Sequence[str], detail: str
 ) -> str:
     """Return the text: whole (`full`), without long lists, or without what each array is (`names`)."""
     full = detail == "full"

@@ -51,12 +51,13 @@ def load(
     Returns
     -------
     Dataset
-        Its samples are dicts of tensors: images (C, H, W) float32 in nJy, labels (H, W) int64.
+        `dataset[i]` is a dict of tensors: floating arrays float32 in nJy, e.g. `image` (C,H,W); integer
+        arrays int64, e.g. `instances` (H,W); and `sample`, the sample's number, an int.
 
     Raises
     ------
     InputError
-        Unknown split, unfinished build, missing or damaged shard.
+        For an unknown split, an unfinished build, a missing or damaged shard.
     """
     return Dataset(path, split, transform, transforms=transforms)
 
@@ -67,7 +68,19 @@ class Dataset(torch.utils.data.Dataset[Any]):
     Floating arrays are float32 in the unit of `attributes["unit"]` (nJy), e.g. `image` (C,H,W);
     integer arrays are int64, e.g. `instances` (H,W); `sample` is the sample's number in the
     dataset, an int, as in the column `sample` of the tables. Files are opened when first read,
-    again in every process: safe with DataLoader workers by fork and by spawn, and picklable.
+    anew in every process: safe with DataLoader workers by fork and by spawn, and picklable.
+
+    Parameters
+    ----------
+    path, split, transform, transforms
+        As of `load`, which opens one.
+
+    Attributes
+    ----------
+    path : Path
+        The dataset's folder.
+    split : str or None
+        The split; None for all samples.
     """
 
     def __init__(
@@ -152,10 +165,22 @@ class Dataset(torch.utils.data.Dataset[Any]):
         return out
 
     def table(self, name: str) -> Any:
-        """Return the rows of a table (`catalogue`, `galaxy`) that belong to this split.
+        """Return the rows of a table that belong to this split.
 
-        Returns an astropy Table whose columns have units; the column `sample` says whose row
-        each is. Raises InputError for an unknown name.
+        Parameters
+        ----------
+        name
+            One of `tables`, e.g. `catalogue` or `galaxy`.
+
+        Returns
+        -------
+        astropy.table.Table
+            Columns with units and descriptions; the column `sample` says whose row each is.
+
+        Raises
+        ------
+        InputError
+            For an unknown name.
         """
         from astropy.table import Column, Table
 
@@ -181,9 +206,20 @@ class Dataset(torch.utils.data.Dataset[Any]):
     ) -> DetectionDataset:
         """Return the split as torchvision's detection models take it: see DetectionDataset.
 
-        `transforms(image, target)` and `transform(image)` as torchvision's own datasets take them.
-        `masks` names the array of objects: `instances`, what was detected, or another, such as
-        `instances_truth`, what is there, or `amodal`, masks that overlap.
+        Parameters
+        ----------
+        transforms, transform
+            Called as transforms(image, target) and transform(image), as torchvision's own datasets do.
+        scaling
+            "asinh" of flux over the sky's rms; None leaves nJy.
+        masks
+            The array of objects: `instances`, what was detected, or another, such as `instances_truth`,
+            what is there, or `amodal`, masks that overlap.
+
+        Raises
+        ------
+        InputError
+            Where the dataset lacks the arrays, or `masks` holds no objects.
         """
         return DetectionDataset(self, transforms or self.transforms, scaling, masks, transform)
 
@@ -194,7 +230,19 @@ class Dataset(torch.utils.data.Dataset[Any]):
         transform: Callable[..., Any] | None = None,
         target_transform: Callable[..., Any] | None = None,
     ) -> PairDataset:
-        """Return the split as tuples (input, target, z_in, z_out): see PairDataset."""
+        """Return the split as tuples (input, target, z_in, z_out): see PairDataset.
+
+        Parameters
+        ----------
+        transforms, transform, target_transform
+            Called as transforms(input, target), transform(input) and target_transform(target), the last
+            two first.
+
+        Raises
+        ------
+        InputError
+            Where the dataset holds no pairs.
+        """
         return PairDataset(self, transforms or self.transforms, transform, target_transform)
 
     def close(self) -> None:
@@ -233,10 +281,22 @@ class Dataset(torch.utils.data.Dataset[Any]):
 class PairDataset(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
     """A redshifting set as tuples (input, target, z_in, z_out).
 
-    `input` and `target` are float32 (C,H,W) in nJy; `z_in` and `z_out` float32 scalars. The
-    dataset's `transform` is applied to the dict before; then `transform(input)` and
-    `target_transform(target)`, then `transforms(input, target)` on tv_tensors.Image, so that
-    torchvision's transforms.v2 turn and crop both alike.
+    `input` and `target` are float32 (C,H,W) in nJy; `z_in` and `z_out` float32 scalars.
+
+    Parameters
+    ----------
+    base
+        The split; its own `transform` is applied to the dict before.
+    transforms
+        Called last, as transforms(input, target) on tv_tensors.Image, so that torchvision's transforms.v2
+        turn and crop both alike.
+    transform, target_transform
+        Called as transform(input) and target_transform(target).
+
+    Raises
+    ------
+    InputError
+        Where the dataset lacks one of the arrays.
     """
 
     def __init__(

@@ -58,32 +58,42 @@ class Samples(Protocol):
 class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     """Samples as (image, target), accepted as they are by transforms.v2 and Mask R-CNN.
 
-    `image` is a tv_tensors.Image, float32 (C,H,W). Scaling "asinh" (the default) is
-    `0.25 + 0.1 asinh(flux / sky rms)`: the sky lies at 0.25 +- 0.08, a pixel at 5 sigma at
-    0.48, one at 900 sigma at 1; brighter ones lie above 1, nothing is clipped, and
-    `to_flux` inverts it. The rms is the sample's own `sky_rms` where the dataset has it, else
-    one robust rms per band for the whole split, measured outside the objects of 16
-    of its samples. `scaling=None`
-    leaves nJy.
+    `image` is a tv_tensors.Image, float32 (C,H,W). `target` holds, for n objects: `boxes`,
+    tv_tensors.BoundingBoxes (n,4) float32 XYXY, whose right and lower sides are exclusive (a mask one
+    pixel wide has a box of width 1); `labels` (n,) int64, all 1 (0 is background); `masks`,
+    tv_tensors.Mask (n,H,W) uint8; `image_id`, the sample's number; `area` (n,) float32 in pixels;
+    `iscrowd` (n,) int64, all 0. A sample without objects has boxes of shape (0,4). Objects come in the
+    order of their labels or planes, so that where no label is left out (`instances` never does), row i of
+    `boxes` is label i+1 of the catalogue, or of the table `objects`, before `transforms`.
 
-    `masks` names the array the objects come from: labels (H,W), such as `instances` (what was detected)
-    or `instances_truth` (what is there), or one plane per object (n,H,W), such as `amodal`, whose masks may
-    overlap and whose empty planes are no objects.
+    Parameters
+    ----------
+    base
+        The split; its own `transform` sees the dict of arrays before all this.
+    transforms
+        Called as transforms(image, target). Afterwards objects without a pixel left are dropped, boxes and
+        areas are measured again on the masks, and every entry follows the masks that are left:
+        v2.SanitizeBoundingBoxes drops rows of boxes, labels and masks alone.
+    scaling
+        "asinh" (the default) is `0.25 + 0.1 asinh(flux / sky rms)`: the sky lies at 0.25 +- 0.08, a pixel
+        at 5 sigma at 0.48, one at 900 sigma at 1; brighter ones lie above 1, nothing is clipped, and
+        `to_flux` inverts it. The rms is the sample's own `sky_rms` where the dataset has it, else one
+        robust rms per band for the whole split, measured outside the objects of 16 of its samples.
+        None leaves nJy.
+    masks
+        The array the objects come from: labels (H,W), such as `instances` (what was detected) or
+        `instances_truth` (what is there), or one plane per object (n,H,W), such as `amodal`, whose masks
+        may overlap and whose empty planes are no objects.
+    transform
+        Called before `transforms` as transform(image); it must not move a pixel.
 
-    `target` holds, for n objects: `boxes`, tv_tensors.BoundingBoxes (n,4) float32 XYXY, whose
-    right and lower sides are exclusive (a mask one pixel wide has a box of width 1);
-    `labels` (n,) int64, all 1 (0 is background); `masks`, tv_tensors.Mask (n,H,W) uint8;
-    `image_id`, the sample's number; `area` (n,) float32 in pixels; `iscrowd` (n,) int64, all 0.
-    A sample without objects has boxes of shape (0,4). Objects come in the order of their labels or
-    planes, so that where no label is left out (`instances` never does), row i of `boxes` is label i+1
-    of the catalogue, or of the table `objects`, before `transforms`.
+    Raises
+    ------
+    InputError
+        Where the dataset lacks the arrays, or `masks` holds no objects.
 
-    `transforms` is called as `transforms(image, target)`, `transform` before it as `transform(image)`
-    (torchvision's convention; it must not move a pixel). Afterwards objects without a pixel left are
-    dropped, boxes and areas are measured again on the masks, and every entry follows the masks that
-    are left: v2.SanitizeBoundingBoxes drops rows of boxes, labels and masks alone. The dataset's own
-    `transform` sees the dict of arrays before all this.
-
+    Notes
+    -----
     Mask R-CNN takes three bands unless it is told `image_mean` and `image_std` of another
     number and its first convolution is replaced.
     """

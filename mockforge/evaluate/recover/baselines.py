@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mockforge.evaluate.recover.truth import Stamps
+from mockforge.evaluate.recover.truth import MeasuredStamps
 from mockforge.tasks.recover.grid import upsampled
 
 BICUBIC, LUCY = "bicubic", "Richardson-Lucy"
@@ -17,7 +17,7 @@ _ROUNDS = (5, 10, 20, 40)
 """Rounds that are tried; the best is what is shown, which a user without the truth could not know."""
 
 
-def baselines(stamps: Stamps) -> dict[str, np.ndarray]:
+def baselines(stamps: MeasuredStamps) -> dict[str, np.ndarray]:
     """Return method -> fine images (N,C,H,W) nJy; deconvolution where the PSF is known."""
     base = upsampled(torch.from_numpy(stamps.image), stamps.scales.fine, stamps.scales.step)
     out = {BICUBIC: base.numpy()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mockforge.evaluate.recover.truth import Stamps
+from mockforge.evaluate.recover.truth import MeasuredStamps
 from mockforge.label.detect import detect
 from mockforge.rng import Stream
 from mockforge.stages.detect import Detect
@@ -34,7 +34,7 @@ def detector() -> Detect:
     return Detect(threshold=3.0, background_mesh=100_000, local_rms=False, detection_image="snr")
 
 
-def pairs(stamps: Stamps) -> tuple[np.ndarray, np.ndarray]:
+def pairs(stamps: MeasuredStamps) -> tuple[np.ndarray, np.ndarray]:
     """Return the samples with exactly two galaxies, and the distance of these in arcsec."""
     chosen = np.flatnonzero(stamps.count == 2)
     x, y = (
@@ -45,7 +45,7 @@ def pairs(stamps: Stamps) -> tuple[np.ndarray, np.ndarray]:
     return chosen, np.hypot(*(v[:, 1] - v[:, 0] for v in (x, y))) * stamps.scales.fine_arcsec
 
 
-def blends(stamps: Stamps, images: np.ndarray, scale: float, rms: np.ndarray, add: bool) -> Found:
+def blends(stamps: MeasuredStamps, images: np.ndarray, scale: float, rms: np.ndarray, add: bool) -> Found:
     """Return what is detected on `images` (N,C,h,w) with pixels of `scale` arcsec.
 
     `rms` (N,C) is that of their noise; with `add` the images have none, and get it. All stamps lie
@@ -76,7 +76,7 @@ def blends(stamps: Stamps, images: np.ndarray, scale: float, rms: np.ndarray, ad
     return _joined(stamps, owner, x, y)
 
 
-def _joined(stamps: Stamps, owner: np.ndarray, x: np.ndarray, y: np.ndarray) -> Found:
+def _joined(stamps: MeasuredStamps, owner: np.ndarray, x: np.ndarray, y: np.ndarray) -> Found:
     """Hold detections, in fine pixels of their stamps, against what is there."""
     from scipy.optimize import linear_sum_assignment
 

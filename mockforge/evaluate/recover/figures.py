@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mockforge.evaluate.recover.truth import Stamps
+from mockforge.evaluate.recover.truth import MeasuredStamps
 from mockforge.evaluate.report.plots import plots, png
 from mockforge.evaluate.report.relative_errors import Errors, error_curves
 from mockforge.field.picture import asinh_rgb
@@ -15,7 +15,7 @@ _SHOWN = 7
 _COLOURS = ("#1b1b1b", "#2f7fb8", "#d08c1d", "#7a3fa0")
 
 
-def gallery(stamps: Stamps, made: Mapping[str, np.ndarray]) -> bytes:
+def gallery(stamps: MeasuredStamps, made: Mapping[str, np.ndarray]) -> bytes:
     """Degraded image, truth and every recovered one of some samples, a column each."""
     chosen = np.argsort(stamps.magnitude)[
         np.linspace(0, len(stamps.image) - 1, min(_SHOWN, len(stamps.image))).astype(int)
@@ -45,6 +45,6 @@ def gallery(stamps: Stamps, made: Mapping[str, np.ndarray]) -> bytes:
     return png(figure)
 
 
-def bias_plot(stamps: Stamps, errors: Errors) -> bytes:
+def bias_plot(stamps: MeasuredStamps, errors: Errors) -> bytes:
     """Median error of flux and size against magnitude, with the middle 68%."""
     return error_curves(stamps.magnitude, errors, _COLOURS, "AB magnitude of the stamp", "recovered")

@@ -13,7 +13,7 @@ from mockforge.evaluate.held_out import held_out
 from mockforge.evaluate.recover.baselines import WHAT, baselines
 from mockforge.evaluate.recover.blends import blends, pairs
 from mockforge.evaluate.recover.figures import bias_plot, gallery
-from mockforge.evaluate.recover.truth import Stamps, read_stamps
+from mockforge.evaluate.recover.truth import MeasuredStamps, read_stamps
 from mockforge.evaluate.report.radii import half_light_radii
 from mockforge.evaluate.report.relative_errors import (
     Errors,
@@ -78,7 +78,7 @@ def evaluate_recoverer(
     return report
 
 
-def _sections(stamps: Stamps, made: Mapping[str, np.ndarray], judged: bool) -> list[Section]:
+def _sections(stamps: MeasuredStamps, made: Mapping[str, np.ndarray], judged: bool) -> list[Section]:
     errors = _errors(stamps, made)
     pixels = {name: _pixel_scores(stamps, image) for name, image in made.items()}
     overall = Section("All samples", _explained())
@@ -120,7 +120,7 @@ def _explained() -> str:
     )
 
 
-def _pixel_scores(stamps: Stamps, image: np.ndarray) -> dict[str, np.ndarray]:
+def _pixel_scores(stamps: MeasuredStamps, image: np.ndarray) -> dict[str, np.ndarray]:
     """Score -> value of each sample, mean of the bands, (N,)."""
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -144,7 +144,7 @@ def _pixel_scores(stamps: Stamps, image: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.array(values) for name, values in scores.items()}
 
 
-def _errors(stamps: Stamps, made: Mapping[str, np.ndarray]) -> Errors:
+def _errors(stamps: MeasuredStamps, made: Mapping[str, np.ndarray]) -> Errors:
     flux, radius = total_flux(stamps.truth), half_light_radii(stamps.truth, stamps.centre)
     scored = lit(flux)
     alone = scored & (radius > 0) & (stamps.count <= 1)[:, None]
@@ -166,7 +166,7 @@ def _biases(errors: tuple[np.ndarray, ...], chosen: np.ndarray | None = None) ->
     return out
 
 
-def _blend_section(stamps: Stamps, made: Mapping[str, np.ndarray]) -> Section | None:
+def _blend_section(stamps: MeasuredStamps, made: Mapping[str, np.ndarray]) -> Section | None:
     """Share of pairs that the detector does not see as two, before and after; None without pairs."""
     _, distance = pairs(stamps)
     if not len(distance):

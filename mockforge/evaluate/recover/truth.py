@@ -13,7 +13,7 @@ from mockforge.units import ZEROPOINT_NJY
 
 
 @dataclass(frozen=True)
-class Stamps:
+class MeasuredStamps:
     """Samples of a split, nJy."""
 
     image: np.ndarray
@@ -51,7 +51,7 @@ class Stamps:
         return out
 
 
-def read_stamps(dataset: str, split: str, limit: int) -> Stamps:
+def read_stamps(dataset: str, split: str, limit: int) -> MeasuredStamps:
     """Return the first samples of a split; InputError where the dataset is none of degraded images."""
     data = load(dataset, split)
     scales = Scales.of(data)
@@ -61,7 +61,7 @@ def read_stamps(dataset: str, split: str, limit: int) -> Stamps:
     names = ("image", "truth", "variance", *(("psf_out",) if has_psf else ()))
     found = [data.sample(i, *names) for i in range(min(limit, len(data)))]
     image, truth = (np.stack([s[name].numpy() for s in found]) for name in ("image", "truth"))
-    return Stamps(
+    return MeasuredStamps(
         image=image,
         truth=truth,
         rms=np.stack([sky_level(s["variance"]).numpy() for s in found]),

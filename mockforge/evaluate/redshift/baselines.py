@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mockforge.evaluate.redshift.sersic_fit import fit_sersics, paint
-from mockforge.evaluate.redshift.truth import Made, Pairs
+from mockforge.evaluate.redshift.truth import Made, MeasuredPairs
 from mockforge.evaluate.report.radii import half_light_radii
 from mockforge.observe.psf.spec import Psf
 from mockforge.observe.psf.transfer import Transfer, transfer
@@ -33,7 +33,7 @@ _MODEL_ERROR = 0.01
 """Of a spectrum's fluxes: how well any of the spectra is taken to fit."""
 
 
-def baselines(pairs: Pairs) -> dict[str, np.ndarray]:
+def baselines(pairs: MeasuredPairs) -> dict[str, np.ndarray]:
     """Name -> predictions (N,C,H,W) float32 in nJy."""
     import torch
 
@@ -49,7 +49,7 @@ def baselines(pairs: Pairs) -> dict[str, np.ndarray]:
     }
 
 
-def sersic_prediction(pairs: Pairs) -> np.ndarray:
+def sersic_prediction(pairs: MeasuredPairs) -> np.ndarray:
     """Return the analytic answer for a Sersic fit: (N,C,H,W) float32 in nJy."""
     made, shape = pairs.made, (pairs.image.shape[2], pairs.image.shape[3])
     weighted = (pairs.image / pairs.sigma[:, :, None, None]).sum(axis=1, keepdims=True)
@@ -99,7 +99,7 @@ def fluxes_at(
     return np.where((chi[rows, best] < 2.0)[:, None], one, mixed)
 
 
-def _transfer(psf: Psf | None, pairs: Pairs, shape: tuple[int, int]) -> Transfer | None:
+def _transfer(psf: Psf | None, pairs: MeasuredPairs, shape: tuple[int, int]) -> Transfer | None:
     if psf is None:
         return None
 

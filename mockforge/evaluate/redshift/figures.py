@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mockforge.evaluate.redshift.truth import Pairs
+from mockforge.evaluate.redshift.truth import MeasuredPairs
 from mockforge.evaluate.report.plots import plots, png
 from mockforge.evaluate.report.relative_errors import Errors, error_curves
 from mockforge.field.picture import asinh_rgb
@@ -15,7 +15,7 @@ _SHOWN = 6
 _COLOURS = ("#1b1b1b", "#b0b0b0", "#d08c1d", "#2f7fb8", "#7a3fa0")
 
 
-def gallery(pairs: Pairs, made: Mapping[str, np.ndarray]) -> bytes:
+def gallery(pairs: MeasuredPairs, made: Mapping[str, np.ndarray]) -> bytes:
     """Input, truth and every prediction of some galaxies, a column each."""
     chosen = np.linspace(0, len(pairs.image) - 1, min(_SHOWN, len(pairs.image))).astype(int)
     rows = {"input, own stretch": pairs.image, "truth": pairs.truth, **made}
@@ -40,6 +40,6 @@ def gallery(pairs: Pairs, made: Mapping[str, np.ndarray]) -> bytes:
     return png(figure)
 
 
-def error_plot(pairs: Pairs, errors: Errors) -> bytes:
+def error_plot(pairs: MeasuredPairs, errors: Errors) -> bytes:
     """Median error against z_out of each method, all bands together."""
     return error_curves(pairs.z_out, errors, _COLOURS, "z_out", "prediction")

@@ -12,7 +12,7 @@ from mockforge.errors import InputError
 from mockforge.evaluate.held_out import held_out
 from mockforge.evaluate.redshift.baselines import GEOMETRY, WHAT, baselines
 from mockforge.evaluate.redshift.figures import error_plot, gallery
-from mockforge.evaluate.redshift.truth import Pairs, read_pairs
+from mockforge.evaluate.redshift.truth import MeasuredPairs, read_pairs
 from mockforge.evaluate.report.radii import half_light_radii
 from mockforge.evaluate.report.relative_errors import (
     DARK,
@@ -87,7 +87,7 @@ def evaluate_redshifter(
     return report
 
 
-def _errors(pairs: Pairs, made: Mapping[str, np.ndarray]) -> Errors:
+def _errors(pairs: MeasuredPairs, made: Mapping[str, np.ndarray]) -> Errors:
     flux, radius = total_flux(pairs.truth), half_light_radii(pairs.truth, pairs.centre)
     scored = lit(flux) & (radius > 0)
     known = np.where(scored, flux, np.nan), np.where(scored, radius, np.nan)
@@ -98,7 +98,9 @@ def _errors(pairs: Pairs, made: Mapping[str, np.ndarray]) -> Errors:
     }
 
 
-def _sections(pairs: Pairs, made: Mapping[str, np.ndarray], errors: Errors, judged: bool) -> list[Section]:
+def _sections(
+    pairs: MeasuredPairs, made: Mapping[str, np.ndarray], errors: Errors, judged: bool
+) -> list[Section]:
     edges = np.quantile(pairs.z_out, np.linspace(0, 1, _BINS + 1))
     bins = {
         f"{low:.2f} to {high:.2f}": (pairs.z_out >= low) & ((pairs.z_out < high) | (high == edges[-1]))
@@ -137,7 +139,7 @@ def _sections(pairs: Pairs, made: Mapping[str, np.ndarray], errors: Errors, judg
     ]
 
 
-def _explained(pairs: Pairs, errors: Errors) -> str:
+def _explained(pairs: MeasuredPairs, errors: Errors) -> str:
     dark = float(np.isnan(next(iter(errors.values()))[0]).mean())
     methods = "\n\n".join(f"{name}: {what}." for name, what in WHAT.items())
     known = (

@@ -21,7 +21,7 @@ _LIMIT = 512
 
 
 @dataclass(frozen=True)
-class Pairs:
+class MeasuredPairs:
     """The pairs that a redshifter is measured on; images (N,C,H,W) in nJy."""
 
     image: np.ndarray
@@ -54,7 +54,9 @@ class Made:
     """Whether the dataset's recipe said so; else these are assumptions."""
 
 
-def read_pairs(dataset: str, split: str, limit: int = _LIMIT, spectra: Spectra | None = None) -> Pairs:
+def read_pairs(
+    dataset: str, split: str, limit: int = _LIMIT, spectra: Spectra | None = None
+) -> MeasuredPairs:
     """Return the first `limit` pairs of a split. InputError where the dataset holds no pairs."""
     data = load(dataset, split)
     data.needs(PAIR, "the evaluation of a redshifter")
@@ -69,7 +71,7 @@ def read_pairs(dataset: str, split: str, limit: int = _LIMIT, spectra: Spectra |
     columns = {name: np.stack([s[name].numpy() for s in samples]) for name in names}
     image = columns["input"]
     made = _made(data)
-    return Pairs(
+    return MeasuredPairs(
         image=image,
         truth=columns[truth],
         truth_name=truth,

@@ -129,18 +129,10 @@ def evaluate_fields(
     told("reading")
     files = [reference] if isinstance(reference, (str, Path)) else list(reference)
     real = Field.read(reference if isinstance(reference, (str, Path)) else files, **reading)
-    first, last = part.window(real.shape[1])
     told("generating")
-    painter, noted = None, {}
-    if source.model is not None:
-        painter = load_model(source.model)
-        band_order(f"model {source.model}", painter.bands, "nJy", real.bands, real.unit)  # before painting
-        generated, noted = _painted(painter, real, part, source)
-    elif source.dataset is not None:
-        generated = from_dataset(Path(source.dataset), (last - first) * real.shape[2])
-    else:
-        how = {key: reading.get(key) for key in ("bands", "pixel_scale_arcsec")}
-        generated = from_field(Path(str(source.field)), how)
+    painter = None if source.model is None else load_model(source.model)
+    how = {key: reading.get(key) for key in ("bands", "pixel_scale_arcsec")}
+    generated, noted = _generated(source, painter, real, part, how)
     report = evaluate_pixels(real, generated, part, seed=source.seed, settings=settings, told=told)
     if painter is not None and painter.clean and settings.controls:
         told("controls")
@@ -215,10 +207,23 @@ def _reference(real: Field, part: ReferencePart, side: int) -> Sample:
     return sample
 
 
+def _generated(
+    source: GeneratedFrom, painter: SganModel | None, real: Field, part: ReferencePart, how: dict[str, Any]
+) -> tuple[Generated, dict[str, str]]:
+    """Return the generated pixels, as many as the reference's, and what to note of them."""
+    first, last = part.window(real.shape[1])
+    if painter is not None:
+        return _painted(painter, real, part, source)
+    if source.dataset is not None:
+        return from_dataset(Path(source.dataset), (last - first) * real.shape[2]), {}
+    return from_field(Path(str(source.field)), how), {}
+
+
 def _painted(
     model: SganModel, real: Field, part: ReferencePart, source: GeneratedFrom
 ) -> tuple[Generated, dict[str, str]]:
     """Return the model's sky over the reference's rows, and what to note of its noise."""
+    band_order(f"model {source.model}", model.bands, "nJy", real.bands, real.unit)  # before painting
     first, last = part.window(real.shape[1])
     noise, noted = None, "the model's own"
     if not model.clean:

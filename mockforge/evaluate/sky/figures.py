@@ -10,7 +10,7 @@ from mockforge.evaluate.report.plots import picture, plots, png
 from mockforge.evaluate.sky.classifier import Scores
 from mockforge.evaluate.sky.floor import Pick, Splits
 from mockforge.evaluate.sky.memory import SIZE, Nearest
-from mockforge.evaluate.sky.noise import BINS, LAGS, RINGS, Noise
+from mockforge.evaluate.sky.noise import BINS, LAGS, RINGS, NoiseOfBlocks
 from mockforge.evaluate.sky.sample import PERIOD, Sample, cut_stamp
 from mockforge.evaluate.sky.spatial import SEPARATIONS, error, phase
 from mockforge.field.picture import asinh_rgb, mosaic, outline
@@ -96,7 +96,7 @@ def distributions(values: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
     return png(figure)
 
 
-def noise_plots(noise: Noise, splits: Splits) -> bytes:
+def noise_plots(noise: NoiseOfBlocks, splits: Splits) -> bytes:
     """Per band: pixel histogram, autocorrelation along x and y, ratio of the radial power."""
     real, made = splits.generated[0]
     bands = real.sample.bands
@@ -119,7 +119,7 @@ def noise_plots(noise: Noise, splits: Splits) -> bytes:
     return png(figure)
 
 
-def spectra(noise: Noise, splits: Splits) -> bytes:
+def spectra(noise: NoiseOfBlocks, splits: Splits) -> bytes:
     """Return the logarithm of the two-dimensional noise power of both samples: a lattice shows as dots."""
     real, made = splits.generated[0]
     bands = real.sample.bands
@@ -183,7 +183,7 @@ def telling_cutouts(scores: Scores, real: Sample, n: int = 6) -> bytes:
     return picture(mosaic([_large(rgb, 2) for rgb in shown], n))
 
 
-def _power_ratio(axis, noise: Noise, splits: Splits, band: int) -> None:
+def _power_ratio(axis, noise: NoiseOfBlocks, splits: Splits, band: int) -> None:
     def ratio(a: Pick, b: Pick) -> np.ndarray:
         return noise.rings(b, band) / np.maximum(noise.rings(a, band), 1e-30)
 

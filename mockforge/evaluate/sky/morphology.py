@@ -31,7 +31,7 @@ _FEWEST_PIXELS = 25
 
 
 @dataclass(frozen=True)
-class Shapes:
+class Morphology:
     """(objects, parameter) morphology and the object's block; only what statmorph measured soundly."""
 
     values: np.ndarray
@@ -48,7 +48,7 @@ def wasserstein(a: np.ndarray, b: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.array([wasserstein_distance(x, y) / max(s, 1e-12) for x, y, s in pairs])
 
 
-def measure_shapes(sample: Sample, chosen: np.ndarray) -> Shapes:
+def measure_shapes(sample: Sample, chosen: np.ndarray) -> Morphology:
     """Measure the objects of the table's rows `chosen` on the mean of the bands.
 
     Objects that statmorph flags as bad, or that have a value that is not finite, are left out.
@@ -63,7 +63,7 @@ def measure_shapes(sample: Sample, chosen: np.ndarray) -> Shapes:
         if values is not None:
             found.append(values)
             rows.append(row)
-    return Shapes(np.array(found).reshape(-1, len(PARAMETERS)), np.array(rows, dtype=int))
+    return Morphology(np.array(found).reshape(-1, len(PARAMETERS)), np.array(rows, dtype=int))
 
 
 def eligible(

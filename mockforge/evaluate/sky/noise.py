@@ -113,7 +113,7 @@ def _lags(whole: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoiseOfBlocks:
     """The sums of both samples."""
 
     blocks: dict[int, NoiseBlocks]
@@ -206,7 +206,9 @@ def spikes(near: np.ndarray) -> np.ndarray:
     return near[..., 3, 3] / np.maximum(np.median(near[..., away], axis=-1), 1e-30)
 
 
-def noise_section(noise: Noise, splits: Splits, settings: Settings, rng: np.random.Generator) -> Section:
+def noise_section(
+    noise: NoiseOfBlocks, splits: Splits, settings: Settings, rng: np.random.Generator
+) -> Section:
     """rms, pixel histogram, autocorrelation, radial power and lattice spikes per band."""
     section = Section(
         "Noise",
@@ -234,24 +236,24 @@ def noise_section(noise: Noise, splits: Splits, settings: Settings, rng: np.rand
     return section
 
 
-def noise_of(real: Sample, made: Sample) -> Noise:
+def noise_of(real: Sample, made: Sample) -> NoiseOfBlocks:
     """Return the sums of both samples, in units of the real one's rms."""
-    return Noise({id(s): NoiseBlocks.of(s, real.rms) for s in (real, made)})
+    return NoiseOfBlocks({id(s): NoiseBlocks.of(s, real.rms) for s in (real, made)})
 
 
 def _ratio(one: float, two: float) -> float:
     return abs(float(np.log(two / one))) if one > 0 and two > 0 else float("inf")
 
 
-def _variation(noise: Noise, a: Pick, b: Pick, band: int) -> float:
+def _variation(noise: NoiseOfBlocks, a: Pick, b: Pick, band: int) -> float:
     return 0.5 * float(np.abs(noise.histogram(a, band) - noise.histogram(b, band)).sum())
 
 
-def _correlation(noise: Noise, a: Pick, b: Pick, band: int) -> float:
+def _correlation(noise: NoiseOfBlocks, a: Pick, b: Pick, band: int) -> float:
     return float(np.abs(noise.autocorrelation(a, band) - noise.autocorrelation(b, band)).max())
 
 
-def _radial(noise: Noise, a: Pick, b: Pick, band: int) -> float:
+def _radial(noise: NoiseOfBlocks, a: Pick, b: Pick, band: int) -> float:
     one, two = (noise.rings(p, band)[1:] for p in (a, b))
     if not (one > 0).all() or not (two > 0).all():
         return float("inf")

@@ -102,7 +102,7 @@ def measure_sample(
     Raises InputError where nothing can be detected (no noise, all masked) or no block fits.
     """
     found = [
-        _Measured.of(image, mask, bands, mask_peaks_above)
+        _MeasuredImage.of(image, mask, bands, mask_peaks_above)
         for image, mask in zip(images, masks or [None] * len(images), strict=True)
     ]
     windows = windows or [Window(i, 0, f.flat.shape[1]) for i, f in enumerate(found)]
@@ -151,7 +151,7 @@ def cut_stamp(image: np.ndarray, y: int, x: int, size: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Measured:
+class _MeasuredImage:
     """One image, measured."""
 
     flat: np.ndarray
@@ -167,7 +167,7 @@ class _Measured:
         mask: np.ndarray | None,
         bands: tuple[str, ...],
         peaks_above: float | None,
-    ) -> _Measured:
+    ) -> _MeasuredImage:
         image, hidden = _usable(image, mask)
         flat = _flat(image, hidden)
         labels, above = _everything(flat, hidden)
@@ -213,7 +213,7 @@ def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def _blocks(
-    found: list[_Measured], windows: Sequence[Window], side: int, offsets: np.ndarray
+    found: list[_MeasuredImage], windows: Sequence[Window], side: int, offsets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     blocks, reference = [], []
     for w in windows:
@@ -234,7 +234,7 @@ def _blocks(
     return np.array(blocks), np.array(reference)
 
 
-def _joined(found: list[_Measured]) -> dict[str, np.ndarray]:
+def _joined(found: list[_MeasuredImage]) -> dict[str, np.ndarray]:
     parts = [np.full(len(f.table["x"]), i) for i, f in enumerate(found)]
     joined = {name: np.concatenate([f.table[name] for f in found]) for name in found[0].table}
     return joined | {"part": np.concatenate(parts)}

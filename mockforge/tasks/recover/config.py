@@ -36,7 +36,7 @@ class Cgan:
 
 
 @config
-class Network:
+class RecovererNetwork:
     """Exactly one of the networks, e.g. `{residual: {}}`."""
 
     residual: Residual | None = None
@@ -64,7 +64,7 @@ class Critic:
 
 
 @config
-class Loss:
+class RecovererLoss:
     """What the network is held to. Pixels are compared in asinh(flux / noise) and in flux."""
 
     pixels: NonNegative = 1.0

@@ -81,7 +81,7 @@ class Examples:
     """(N,C,1,1) nJy: noise of a coarse pixel, spread over its fine pixels."""
 
 
-class Degraded(Split):
+class DegradedSplit(Split):
     """One split of a dataset of degraded images.
 
     Its batches are coarse images (N,C,h,w), truths (N,C,H,W) and the rms of the sky (N,C).

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mockforge.config import Limit
 from mockforge.errors import InputError
 from mockforge.field.picture import sky_rms
-from mockforge.tasks.recover.config import Network
+from mockforge.tasks.recover.config import RecovererNetwork
 from mockforge.tasks.recover.degraded import Scales, depth_of, fine_unit
 from mockforge.tasks.recover.grid import fine_shape, upsampled
 from mockforge.tasks.recover.make import make_network
@@ -51,7 +51,7 @@ class Recoverer(Trained):
 
     what: ClassVar[str] = "a network that recovers"
 
-    network: Network
+    network: RecovererNetwork
     scales: Scales
     rms_njy: tuple[Annotated[float, Limit(gt=0, le=1e15)], ...]
     """Usual rms of the sky in a coarse pixel of the training set, nJy, per band."""

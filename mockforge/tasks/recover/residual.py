@@ -12,7 +12,7 @@ from mockforge.tasks.recover.config import Residual
 from mockforge.tasks.recover.networks import STEEPEST, stretched, unstretched
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions on top of what comes in."""
 
     def __init__(self, wide_in: int, wide_out: int) -> None:
@@ -96,7 +96,7 @@ def _half(image: Tensor) -> bool:
 
 
 def _blocks(wide_in: int, wide_out: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(wide_in if k == 0 else wide_out, wide_out) for k in range(count)))
+    return nn.Sequential(*(ResidualBlock(wide_in if k == 0 else wide_out, wide_out) for k in range(count)))
 
 
 def _scaled(layer: nn.Conv2d, factor: float) -> nn.Conv2d:

@@ -15,8 +15,8 @@ from mockforge.field.picture import compared
 from mockforge.field.symmetries import each_turned
 from mockforge.rng import Stream
 from mockforge.tasks.from_dataset import DatasetTask
-from mockforge.tasks.recover.config import AdversarialAdam, Critic, Loss
-from mockforge.tasks.recover.degraded import Degraded, Examples, depth_of
+from mockforge.tasks.recover.config import AdversarialAdam, Critic, RecovererLoss
+from mockforge.tasks.recover.degraded import DegradedSplit, Examples, depth_of
 from mockforge.tasks.recover.model import Recoverer
 from mockforge.tasks.recover.networks import Dcgan, stretched
 from mockforge.train.adversarial import critic_loss, generator_loss
@@ -32,11 +32,11 @@ class RecoverTask(DatasetTask):
     """A network that recovers, perhaps a discriminator, and degraded images."""
 
     model: Recoverer
-    samples: Degraded
-    held_out: Degraded | None
+    samples: DegradedSplit
+    held_out: DegradedSplit | None
     adam: AdversarialAdam
     critic: Critic = Critic()  # noqa: RUF009  frozen
-    loss: Loss = Loss()  # noqa: RUF009
+    loss: RecovererLoss = RecovererLoss()  # noqa: RUF009
     crop: int | None = None
     """Side in fine pixels of what is learned from at once; None: the whole stamp."""
     extra_noise: float = 0.0

@@ -8,8 +8,8 @@ from typing import Any
 from mockforge.config import Count, NonNegative, config
 from mockforge.data.torch.dataset import Dataset
 from mockforge.tasks.from_dataset import manifest_of, start
-from mockforge.tasks.recover.config import AdversarialAdam, Critic, Loss, Network, Residual
-from mockforge.tasks.recover.degraded import Degraded
+from mockforge.tasks.recover.config import AdversarialAdam, Critic, RecovererLoss, RecovererNetwork, Residual
+from mockforge.tasks.recover.degraded import DegradedSplit
 from mockforge.tasks.recover.model import Recoverer, load_recoverer
 from mockforge.tasks.recover.task import RecoverTask
 from mockforge.train.config import TrainConfig
@@ -26,7 +26,7 @@ class TrainRecover(TrainRecipe):
     """The split that is learned."""
     held_out: str = "val"
     """The split for previews and the validation loss; a dataset without it is no error."""
-    network: Network = Network(residual=Residual())
+    network: RecovererNetwork = RecovererNetwork(residual=Residual())
     """The network."""
     critic: Critic = Critic()
     """The discriminator, where `loss.adversarial` is above 0."""
@@ -36,7 +36,7 @@ class TrainRecover(TrainRecipe):
     """Side in fine pixels of the random windows that are learned; null: whole stamps, as the cgan."""
     extra_noise: NonNegative = 1.0
     """Noise of up to so many times their own is added to half of the images, so that it knows depths."""
-    loss: Loss = Loss()
+    loss: RecovererLoss = RecovererLoss()
     """What the network is held to."""
     adam: AdversarialAdam = AdversarialAdam()
     """Learning rates."""
@@ -54,7 +54,7 @@ class TrainRecover(TrainRecipe):
         return start(self, self.degraded, recipe_text, self._task)
 
     def _task(self, data: Dataset, held_out: Dataset | None, notes: dict[str, Any]) -> RecoverTask:
-        degraded = Degraded(data)
+        degraded = DegradedSplit(data)
         model = Recoverer(
             name=self.name,
             network=self.network,
@@ -65,7 +65,7 @@ class TrainRecover(TrainRecipe):
         return RecoverTask(
             model=model,
             samples=degraded,
-            held_out=None if held_out is None else Degraded(held_out),
+            held_out=None if held_out is None else DegradedSplit(held_out),
             batch=self.batch,
             critic=self.critic,
             loss=self.loss,

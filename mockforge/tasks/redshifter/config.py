@@ -50,7 +50,7 @@ class Cvae:
 
 
 @config
-class Network:
+class RedshifterNetwork:
     """Exactly one of the networks, e.g. `{unet: {}}`."""
 
     unet: Unet | None = None
@@ -68,7 +68,7 @@ class Network:
 
 
 @config
-class Loss:
+class RedshifterLoss:
     """What the U-Net is held to; the CVAE has its own: summed squares and KL."""
 
     flux: NonNegative = 1.0

@@ -16,7 +16,7 @@ from torch import nn
 
 from mockforge.config import Bands, Limit
 from mockforge.errors import InputError
-from mockforge.tasks.redshifter.config import Loss, Network
+from mockforge.tasks.redshifter.config import RedshifterLoss, RedshifterNetwork
 from mockforge.tasks.redshifter.geometry import Geometry
 from mockforge.tasks.redshifter.learned import Learned, check_learned
 from mockforge.tasks.redshifter.make import make_network
@@ -55,7 +55,7 @@ class Redshifter(Trained):
 
     what: ClassVar[str] = "a redshifter"
 
-    network: Network
+    network: RedshifterNetwork
     bands: Bands
     geometry: Geometry
     shape: tuple[_Side, _Side]
@@ -65,7 +65,7 @@ class Redshifter(Trained):
     """Lowest and highest redshift it was trained on."""
     learned: Learned = field(default_factory=Learned)
     """Ranges of its training set, of which `redshifts` are those of both ends."""
-    loss: Loss = field(default_factory=Loss)
+    loss: RedshifterLoss = field(default_factory=RedshifterLoss)
 
     def check(self) -> None:
         """ValueError where a band lacks its wavelength, or numbers contradict each other."""

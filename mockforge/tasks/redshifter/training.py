@@ -9,7 +9,7 @@ from mockforge.data.torch.dataset import PAIR, Dataset
 from mockforge.errors import InputError
 from mockforge.photometry.cosmology import Cosmology
 from mockforge.tasks.from_dataset import FromDataset, start
-from mockforge.tasks.redshifter.config import Loss, Network, Unet
+from mockforge.tasks.redshifter.config import RedshifterLoss, RedshifterNetwork, Unet
 from mockforge.tasks.redshifter.geometry import Geometry, pivot_wavelengths
 from mockforge.tasks.redshifter.learned import Learned
 from mockforge.tasks.redshifter.model import Redshifter, load_redshifter
@@ -26,13 +26,13 @@ class TrainRedshifter(FromDataset):
     """Pivot wavelength of each band, where its name is not one that mockforge knows."""
     cosmology: Cosmology = "Planck18"
     """Cosmology of the first guess."""
-    network: Network = Network(unet=Unet())
+    network: RedshifterNetwork = RedshifterNetwork(unet=Unet())
     """The network."""
     batch: Count = 16
     """Pairs in a batch."""
     turns: bool = True
     """Whether pairs are turned and mirrored at random."""
-    loss: Loss = Loss()
+    loss: RedshifterLoss = RedshifterLoss()
     """What the U-Net is held to."""
     adam: Adam = Adam()
     """Learning rate."""

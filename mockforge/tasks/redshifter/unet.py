@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mockforge.tasks.redshifter.config import Loss, Unet
+from mockforge.tasks.redshifter.config import RedshifterLoss, Unet
 from mockforge.tasks.redshifter.geometry import FirstGuess, Geometry, exactly
 
 _STEEPEST = 8.0
@@ -25,7 +25,7 @@ _FAINTEST = 1e-3
 """A band's scale is never below this fraction of the brightest band's."""
 
 
-class Block(nn.Module):
+class ConditionedBlock(nn.Module):
     """Two 3 x 3 convolutions on top of what comes in; the condition scales and shifts between them."""
 
     def __init__(self, wide_in: int, wide_out: int, embedding: int) -> None:
@@ -51,9 +51,11 @@ class UnetRedshifter(nn.Module):
     network adds nothing. Faint pixels change by addition, bright ones by a factor.
     """
 
-    def __init__(self, spec: Unet, bands: int, geometry: Geometry, loss: Loss | None = None) -> None:
+    def __init__(
+        self, spec: Unet, bands: int, geometry: Geometry, loss: RedshifterLoss | None = None
+    ) -> None:
         super().__init__()
-        self.spec, self.loss = spec, loss or Loss()
+        self.spec, self.loss = spec, loss or RedshifterLoss()
         self.guess = FirstGuess(geometry)
         wide, e = spec.widths, spec.embedding
         facts = 5 + 3 * bands  # of the redshifts, and three sets of colours
@@ -158,7 +160,9 @@ def _windows(shape: torch.Size, device: torch.device, widths: tuple[float, ...])
 
 
 def _blocks(wide_in: int, wide_out: int, count: int, embedding: int) -> nn.ModuleList:
-    return nn.ModuleList(Block(wide_in if k == 0 else wide_out, wide_out, embedding) for k in range(count))
+    return nn.ModuleList(
+        ConditionedBlock(wide_in if k == 0 else wide_out, wide_out, embedding) for k in range(count)
+    )
 
 
 def _through(blocks: nn.Module, x: Tensor, condition: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mockforge.rng import Stream
-from mockforge.tasks.recover.config import Cgan, Critic, Network, Residual
+from mockforge.tasks.recover.config import Cgan, Critic, RecovererNetwork, Residual
 from mockforge.tasks.recover.grid import fine_shape, upsampled
 from mockforge.tasks.recover.make import make_network
 from mockforge.tasks.recover.networks import Dcgan, stretched, unstretched
@@ -99,4 +99,4 @@ def test_the_original_discriminator_has_the_dcgans_layers():
 
 def test_a_network_is_named_once():
     with pytest.raises(ValueError, match="exactly one"):
-        Network(residual=Residual(), cgan=Cgan())
+        RecovererNetwork(residual=Residual(), cgan=Cgan())

@@ -10,15 +10,22 @@ import pytest
 import mockforge
 from mockforge.errors import InputError
 from mockforge.recipe.read import load_training
-from mockforge.tasks.recover.config import AdversarialAdam, Cgan, Critic, Loss, Network, Residual
+from mockforge.tasks.recover.config import (
+    AdversarialAdam,
+    Cgan,
+    Critic,
+    RecovererLoss,
+    RecovererNetwork,
+    Residual,
+)
 from mockforge.tasks.recover.model import load_recoverer, predict
 from mockforge.tasks.recover.training import TrainRecover
 from mockforge.train.config import Schedule, TrainConfig
 from tests.builders import tiny_degraded
 
 SMALL = {
-    "residual": Network(residual=Residual(widths=(8, 8), fine_width=4)),
-    "cgan": Network(cgan=Cgan(ngf=4)),
+    "residual": RecovererNetwork(residual=Residual(widths=(8, 8), fine_width=4)),
+    "cgan": RecovererNetwork(cgan=Cgan(ngf=4)),
 }
 
 
@@ -67,9 +74,9 @@ def test_training_ends_in_a_model_that_recovers(kind, dataset, tmp_path):
 def test_a_few_steps_do_better_than_interpolation(dataset, tmp_path):
     made = recipe(
         dataset,
-        network=Network(residual=Residual(widths=(12, 16), fine_width=6)),
+        network=RecovererNetwork(residual=Residual(widths=(12, 16), fine_width=6)),
         adam=AdversarialAdam(rate_generator=5e-3),
-        loss=Loss(light=1.0, adversarial=0.0),
+        loss=RecovererLoss(light=1.0, adversarial=0.0),
         train=TrainConfig(
             steps=200,
             device="cpu",

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mockforge.rng import Stream
-from mockforge.tasks.redshifter.config import Cvae, Network, Unet
+from mockforge.tasks.redshifter.config import Cvae, RedshifterNetwork, Unet
 from mockforge.tasks.redshifter.cvae import CvaeRedshifter
 from mockforge.tasks.redshifter.geometry import Geometry
 from mockforge.tasks.redshifter.unet import UnetRedshifter, band_scale
@@ -116,8 +116,8 @@ def test_the_scale_of_a_dark_band_is_held_up():
 
 
 def test_one_network_is_chosen():
-    assert isinstance(Network(cvae=Cvae()).chosen, Cvae)
+    assert isinstance(RedshifterNetwork(cvae=Cvae()).chosen, Cvae)
     with pytest.raises(ValueError, match="exactly one of unet, cvae"):
-        Network()
+        RedshifterNetwork()
     with pytest.raises(ValueError, match="3 widths and 4 strides"):
         Cvae(widths=(1, 2, 3))

@@ -11,15 +11,15 @@ import torch
 import mockforge
 from mockforge.errors import InputError
 from mockforge.recipe.read import load_training
-from mockforge.tasks.redshifter.config import Cvae, Network, Unet
+from mockforge.tasks.redshifter.config import Cvae, RedshifterNetwork, Unet
 from mockforge.tasks.redshifter.model import load_redshifter, predict
 from mockforge.tasks.redshifter.training import TrainRedshifter
 from mockforge.train.config import Adam, TrainConfig
 from tests.builders import tiny_pairs
 
 SMALL = {
-    "unet": Network(unet=Unet(widths=(8, 8), embedding=8)),
-    "cvae": Network(cvae=Cvae(widths=(8, 8, 8, 8))),
+    "unet": RedshifterNetwork(unet=Unet(widths=(8, 8), embedding=8)),
+    "cvae": RedshifterNetwork(cvae=Cvae(widths=(8, 8, 8, 8))),
 }
 
 
