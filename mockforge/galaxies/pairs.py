@@ -19,8 +19,8 @@ from mockforge.observe.psf.transfer import transfer
 from mockforge.photometry.epochs import Epochs, Light, light
 from mockforge.photometry.fluxes import spectrum_set
 from mockforge.photometry.spectra.spec import Spectra
-from mockforge.profiles.draw import Drawn, Sersics, draw
-from mockforge.profiles.draw import Knots as DrawnKnots
+from mockforge.profiles.draw import DrawnStamps, Sersics, draw
+from mockforge.profiles.draw import GaussianKnots as DrawnKnots
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
 from mockforge.train.parallel import usable
@@ -28,7 +28,7 @@ from mockforge.units import ZEROPOINT_NJY
 
 
 @dataclass(frozen=True)
-class Pairs:
+class GalaxyPairs:
     """N galaxies at both redshifts: what was drawn for them, their light and their stamps."""
 
     body: Bodies
@@ -39,13 +39,13 @@ class Pairs:
     spectrum: np.ndarray
     """(N, K + 1): which of its part's spectra each has."""
     light: Light
-    near: Drawn
+    near: DrawnStamps
     """Stamps at z_in."""
-    far: Drawn
+    far: DrawnStamps
     """Stamps at z_out."""
 
 
-def draw_pairs(cfg: SersicPairs, count: int, stream: Stream) -> Pairs:
+def draw_pairs(cfg: SersicPairs, count: int, stream: Stream) -> GalaxyPairs:
     """Draw and paint so many pairs. InputError where redshifts cannot be paired."""
     body = draw_bodies(cfg, count, stream)
     shapes = draw_shapes(
@@ -60,7 +60,7 @@ def draw_pairs(cfg: SersicPairs, count: int, stream: Stream) -> Pairs:
     sizes = sizes_of(cfg, body)
     near = _paint(cfg, body, shapes, sizes.r_e_in, found.sed_in, cfg.psf_in)
     far = _paint(cfg, body, shapes, sizes.r_e_out, found.sed_out, cfg.psf_out)
-    return Pairs(body, shapes, sizes, spectra, spectrum, found, near, far)
+    return GalaxyPairs(body, shapes, sizes, spectra, spectrum, found, near, far)
 
 
 def _choose_spectra(
@@ -101,7 +101,7 @@ def _epochs(cfg: SersicPairs, body: Bodies) -> Epochs:
 @steadily()
 def _paint(
     cfg: SersicPairs, body: Bodies, shapes: Shapes, r_e_arcsec: np.ndarray, sed: np.ndarray, psf: Psf | None
-) -> Drawn:
+) -> DrawnStamps:
     """Return the stamps of galaxies whose main body has this effective radius."""
     device = usable(cfg.device)
     r_e = (r_e_arcsec / cfg.pixel_scale_arcsec)[:, None]
@@ -136,7 +136,7 @@ def _paint(
     return draw(sersics, knots, there(sed), shape, seen)
 
 
-def filled(cfg: SersicPairs, batch: Batch, pairs: Pairs) -> Batch:
+def filled(cfg: SersicPairs, batch: Batch, pairs: GalaxyPairs) -> Batch:
     """Return the batch with its images and what is true of all of them."""
     near, far, body = pairs.near, pairs.far, pairs.body
     images = {
@@ -170,7 +170,7 @@ def _fwhm(cfg: SersicPairs, psf: Psf | None) -> tuple[float, ...]:
     return tuple(float(f) for f in transfer(psf, cfg.bands, cfg.pixel_scale_arcsec, shape).fwhm_arcsec)
 
 
-def galaxy_table(cfg: SersicPairs, batch: Batch, pairs: Pairs) -> dict[str, Any]:
+def galaxy_table(cfg: SersicPairs, batch: Batch, pairs: GalaxyPairs) -> dict[str, Any]:
     """Return the table `galaxy`: a row a sample."""
     body, shapes, sizes = pairs.body, pairs.shapes, pairs.sizes
     spectra, spectrum = pairs.spectra, pairs.spectrum
@@ -208,7 +208,7 @@ def galaxy_table(cfg: SersicPairs, batch: Batch, pairs: Pairs) -> dict[str, Any]
     return table
 
 
-def _on_stamp(drawn: Drawn, sed: np.ndarray) -> np.ndarray:
+def _on_stamp(drawn: DrawnStamps, sed: np.ndarray) -> np.ndarray:
     """Share of the total flux of all bands that falls on the stamp without PSF, (N,)."""
     inside = drawn.profile.sum(dim=(2, 3)).cpu().numpy().astype(np.float64)
     parts = sed.sum(axis=1)[:, : inside.shape[1]]

@@ -17,7 +17,7 @@ from mockforge.photometry.cosmology import CosmologyLike, cosmology_word, lumino
 from mockforge.photometry.igm import Igm
 from mockforge.photometry.luminosity import TEN_PC_MPC, njy_per_luminosity
 from mockforge.photometry.populations.composite import Populations
-from mockforge.photometry.projection import Projection, Seen, nodes
+from mockforge.photometry.projection import BandWeights, Projection, nodes
 from mockforge.photometry.spectra.spec import Spectra, SpectrumKind
 from mockforge.photometry.spectrum_set import SpectrumSet, digest_of, kept
 
@@ -62,7 +62,7 @@ class _Through:
     def __init__(self, wave: np.ndarray, bands: tuple[str, ...], igm: Igm, cosmology: str) -> None:
         self.bands, self.cosmology = bands, cosmology
         self._projection = Projection(wave, bands, igm)
-        self._seen: dict[float, tuple[Seen, float]] = {}
+        self._seen: dict[float, tuple[BandWeights, float]] = {}
 
     def fluxes(
         self, found: SpectrumSet, z_population: np.ndarray, z_seen: np.ndarray, spectrum: np.ndarray
@@ -100,7 +100,7 @@ def _grid(found: SpectrumSet) -> bytes:
 
 
 @lru_cache(maxsize=32)
-def _at_rest(found: SpectrumSet, band: str) -> Seen:
+def _at_rest(found: SpectrumSet, band: str) -> BandWeights:
     return Projection(found.wave, (band,), "none").at(np.zeros(1))[0]
 
 

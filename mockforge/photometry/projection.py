@@ -21,7 +21,7 @@ _APART = 1e8
 
 
 @dataclass(frozen=True)
-class Seen:
+class BandWeights:
     """One redshift's sum over nodes: flux of band c = sum of luminosity[index] * weight from starts[c] on."""
 
     index: np.ndarray
@@ -99,7 +99,7 @@ class Projection:
         self.wave, self.bands, self.igm = wave, bands, igm
         self._through = Throughputs([curve(band) for band in bands])
 
-    def at(self, z: np.ndarray) -> list[Seen]:
+    def at(self, z: np.ndarray) -> list[BandWeights]:
         """Return the sums of each redshift (Z,).
 
         InputError where a redshifted spectrum does not cover a band.
@@ -113,7 +113,7 @@ class Projection:
         self._check_cover(one_z)
         return [seen for i in range(0, len(one_z), _CHUNK) for seen in self._at(one_z[i : i + _CHUNK])]
 
-    def _at(self, one_z: np.ndarray) -> list[Seen]:
+    def _at(self, one_z: np.ndarray) -> list[BandWeights]:
         first = np.searchsorted(self.wave, self._through.low / one_z, side="right") - 1
         last = np.searchsorted(self.wave, self._through.high / one_z, side="left")
         count = (last - first + 1).ravel()
@@ -129,7 +129,8 @@ class Projection:
         starts = np.cumsum(count.reshape(first.shape), axis=1) - count.reshape(first.shape)
         cuts = ends.reshape(first.shape)[:-1, -1]
         return [
-            Seen(*parts) for parts in zip(np.split(index, cuts), np.split(weight, cuts), starts, strict=True)
+            BandWeights(*parts)
+            for parts in zip(np.split(index, cuts), np.split(weight, cuts), starts, strict=True)
         ]
 
     def _hats(self, seen: np.ndarray, band: np.ndarray, cuts: np.ndarray) -> np.ndarray:

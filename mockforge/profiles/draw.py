@@ -44,7 +44,7 @@ class Sersics:
 
 
 @dataclass(frozen=True)
-class Knots:
+class GaussianKnots:
     """Gaussian knots, each (N, J) float64; those of a galaxy share one spectrum."""
 
     x: Tensor
@@ -58,7 +58,7 @@ class Knots:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnStamps:
     """What `draw` returns, float32."""
 
     clean: Tensor
@@ -71,8 +71,12 @@ class Drawn:
 
 @steadily()
 def draw(
-    sersics: Sersics, knots: Knots | None, sed: Tensor, shape: tuple[int, int], psf: Transfer | None = None
-) -> Drawn:
+    sersics: Sersics,
+    knots: GaussianKnots | None,
+    sed: Tensor,
+    shape: tuple[int, int],
+    psf: Transfer | None = None,
+) -> DrawnStamps:
     """Paint galaxies on stamps of `shape` (height, width).
 
     `sed` (N, C, K[+1]) is the total flux in nJy of each component in each band, knots last. With
@@ -87,7 +91,7 @@ def draw(
     psf = psf if psf is None else psf.on(sed.device)
     count, bands, components = sed.shape
     clean, profile = (_empty((count, of, *shape), sed.device) for of in (bands, components))
-    drawn = Drawn(clean, None if psf is None else _empty(clean.shape, sed.device), profile)
+    drawn = DrawnStamps(clean, None if psf is None else _empty(clean.shape, sed.device), profile)
     for i in range(0, count, _BATCH):
         part = slice(i, i + _BATCH)
         own = None if knots is None else {name: v[part].double() for name, v in vars(knots).items()}
@@ -103,13 +107,17 @@ def _empty(shape: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.from_numpy(np.empty(shape, dtype=np.float32))
 
 
-def _cut(drawn: Drawn, part: slice) -> Drawn:
+def _cut(drawn: DrawnStamps, part: slice) -> DrawnStamps:
     """Return some of the galaxies, as views."""
-    return Drawn(drawn.clean[part], None if drawn.psf is None else drawn.psf[part], drawn.profile[part])
+    return DrawnStamps(drawn.clean[part], None if drawn.psf is None else drawn.psf[part], drawn.profile[part])
 
 
 def _draw(
-    s: dict[str, Tensor], knots: dict[str, Tensor] | None, weights: Tensor, psf: Transfer | None, out: Drawn
+    s: dict[str, Tensor],
+    knots: dict[str, Tensor] | None,
+    weights: Tensor,
+    psf: Transfer | None,
+    out: DrawnStamps,
 ) -> None:
     """Draw some of the galaxies into `out`."""
     count, components = s["x"].shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mockforge.observe.psf.transfer import transfer
-from mockforge.profiles.draw import Knots, Sersics, draw
+from mockforge.profiles.draw import GaussianKnots, Sersics, draw
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
 from mockforge.scene.pictures import picture
@@ -47,7 +47,7 @@ def _parametric(model: SceneModel, made: Objects) -> np.ndarray:
         axis_ratio=pair(made.axis_ratio), position_angle=pair(made.position_angle),
         asymmetry=zero, asymmetry_angle=zero,
     )  # fmt: skip
-    knots = Knots(
+    knots = GaussianKnots(
         x=torch.from_numpy(x[:, None] + made.knots[..., 0] / scale),
         y=torch.from_numpy(y[:, None] + made.knots[..., 1] / scale),
         sigma=torch.from_numpy(made.knots[..., 2] / scale),

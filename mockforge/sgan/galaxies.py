@@ -14,7 +14,7 @@ from mockforge.sgan.paint.sky import Sky
 
 
 class SkyCatalogue:
-    """The galaxies of a `SkyGalaxies`; see `mockforge.galaxies.real.cutouts.Galaxies`.
+    """The galaxies of a `SkyGalaxies`; see `mockforge.galaxies.real.cutouts.CutoutCatalogue`.
 
     InputError where the model does not paint the noiseless sky, lacks a band, or paints nothing
     bright enough.

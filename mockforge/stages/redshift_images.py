@@ -13,7 +13,7 @@ from mockforge.batch import Bands, Batch, Stage
 from mockforge.config import config
 from mockforge.files import Stamp, stamp
 from mockforge.galaxies.notices import age_notice
-from mockforge.galaxies.real.cutouts import Cutout, Galaxies, turned_cutout
+from mockforge.galaxies.real.cutouts import Cutout, CutoutCatalogue, turned_cutout
 from mockforge.galaxies.real.draw import draw, redshifted
 from mockforge.galaxies.real.files import FileCatalogue
 from mockforge.galaxies.real.paint import Optics, filled, galaxy_table, painted
@@ -124,7 +124,7 @@ def _opened(which: GalaxyImages, stamp: Stamp | None) -> Any:
 
 
 @lru_cache(maxsize=_KEPT)
-def _cut(galaxies: Galaxies, i: int) -> Cutout:
+def _cut(galaxies: CutoutCatalogue, i: int) -> Cutout:
     return galaxies.cutout(i)
 
 

@@ -22,7 +22,7 @@ from mockforge.data.shards import write_shard
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.observe.psf.transfer import Transfer, transfer
-from mockforge.profiles.draw import Knots, Sersics, draw
+from mockforge.profiles.draw import GaussianKnots, Sersics, draw
 from mockforge.rng import Stream
 from mockforge.stages.observe import Observe
 from mockforge.stages.sersic_sed import SersicSed
@@ -53,11 +53,11 @@ def galaxies(count: int, components: int = 1, lopsided: float = 0.0) -> tuple[Se
     return Sersics(**{k: torch.from_numpy(v) for k, v in values.items()}), torch.from_numpy(sed)
 
 
-def some_knots(count: int) -> Knots:
+def some_knots(count: int) -> GaussianKnots:
     rng = np.random.default_rng(5)
     place = torch.from_numpy(29.5 + rng.normal(0, 4, (2, count, 8)))
     width = torch.from_numpy(rng.uniform(0.3, 1.5, (count, 8)))
-    return Knots(place[0], place[1], width, torch.full((count, 8), 1 / 8, dtype=torch.float64))
+    return GaussianKnots(place[0], place[1], width, torch.full((count, 8), 1 / 8, dtype=torch.float64))
 
 
 def hst() -> Transfer:

@@ -10,7 +10,7 @@ import pytest
 
 from mockforge.errors import InputError
 from mockforge.observe.degrade.degrader import psf_pixels
-from mockforge.observe.psf.models import Model, Rings, profile_model, with_pixels
+from mockforge.observe.psf.models import PsfModel, Rings, profile_model, with_pixels
 from mockforge.observe.psf.of_survey import psf_model
 from mockforge.observe.psf.per_band import models
 from mockforge.observe.psf.spec import Psf
@@ -32,7 +32,7 @@ LIGHT = {  # within RADII arcsec, measured on the PSF images, which are not part
 }
 
 
-def of_name(name: str) -> Model:
+def of_name(name: str) -> PsfModel:
     return profile_model(profile(name))
 
 

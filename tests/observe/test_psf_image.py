@@ -15,7 +15,7 @@ from mockforge.files import origins_of
 from mockforge.observe.psf.image import centroid, psf_pixels, read_psf_image
 from mockforge.observe.psf.spec import Psf, PsfImage
 from mockforge.observe.psf.transfer import transfer
-from mockforge.profiles.draw import Knots, Sersics, draw
+from mockforge.profiles.draw import GaussianKnots, Sersics, draw
 
 SCALE = 0.06
 
@@ -43,7 +43,7 @@ def moved(path: Path, scale: float | None = None) -> tuple[float, float]:
         return torch.full((1, 1), value, dtype=torch.float64)
 
     none = Sersics(one(31), one(31), one(1), one(1), one(1), one(0), one(0), one(0))
-    star = Knots(one(31), one(31), one(0.3), one(1))
+    star = GaussianKnots(one(31), one(31), one(0.3), one(1))
     sed = torch.tensor([[[0.0, 100.0]]], dtype=torch.float64)
     image = draw(none, star, sed, (64, 64), seen).psf
     assert image is not None

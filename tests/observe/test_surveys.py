@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mockforge.errors import InputError
-from mockforge.observe.degrade.noise import Target
+from mockforge.observe.degrade.noise import TargetNoise
 from mockforge.observe.noise.depth import rms_of_aperture_depth, rms_of_psf_depth
 from mockforge.observe.noise.existing import own_noise
 from mockforge.observe.noise.pixels import unit_noise
@@ -106,7 +106,7 @@ def test_noise_is_that_of_real_images_for_observe_degrade_and_the_list(name: str
         assert noise.measured
         assert (noise.rms_njy, noise.lag1) == (pytest.approx(rms, rel=0.03), pytest.approx(lag1, abs=0.01))
         model = pixel_noise(Noise(survey=name), (band,), chosen.pixel_scale_arcsec)
-        target = Target(Noise(survey=name), (band,), (0.1,)).pixel(0, chosen.pixel_scale_arcsec)
+        target = TargetNoise(Noise(survey=name), (band,), (0.1,)).pixel(0, chosen.pixel_scale_arcsec)
         assert model.rms[0] == target.rms[0] == noise.rms_njy
         made = unit_noise((40, 1, 64, 64), model.autocorrelation, Stream(1).torch()).numpy()
         found = (made[..., 1:] * made[..., :-1]).mean() / made.var()

@@ -18,7 +18,7 @@ from mockforge.galaxies.population import SPECTRA, hst_population
 from mockforge.observe.psf.spec import Airy, Moffat, Psf, PsfImage
 from mockforge.observe.psf.transfer import transfer
 from mockforge.photometry.epochs import Epochs, light
-from mockforge.profiles.draw import Drawn, Knots, Sersics, draw
+from mockforge.profiles.draw import DrawnStamps, GaussianKnots, Sersics, draw
 from mockforge.profiles.lanes import VECTOR, spared, summed, whole
 from mockforge.profiles.sersic import sersic
 from mockforge.rng import Stream
@@ -32,7 +32,7 @@ BATCHES = (1, 2, 3, 7, 64)
 BANDS = ("F606W", "F814W", "F160W")
 
 
-def some(count: int, side: int, lopsided: float = 0.0) -> tuple[Sersics, Knots, torch.Tensor]:
+def some(count: int, side: int, lopsided: float = 0.0) -> tuple[Sersics, GaussianKnots, torch.Tensor]:
     """Galaxies of two components and knots: small and wide ones, cusps, some beyond the stamp's edge."""
     rng = np.random.default_rng(8)
     two, many = (count, 2), (count, 5)
@@ -53,10 +53,12 @@ def some(count: int, side: int, lopsided: float = 0.0) -> tuple[Sersics, Knots, 
     there = [torch.from_numpy(v) for v in knots]
     weight = torch.full(many, 0.2, dtype=torch.float64)
     sed = torch.from_numpy(rng.uniform(1, 100, (count, 3, 3)))
-    return Sersics(**{k: torch.from_numpy(v) for k, v in values.items()}), Knots(*there, weight), sed
+    return Sersics(**{k: torch.from_numpy(v) for k, v in values.items()}), GaussianKnots(*there, weight), sed
 
 
-def painted(given: tuple[Sersics, Knots, torch.Tensor], rows: slice, side: int, psf: Psf | None) -> Drawn:
+def painted(
+    given: tuple[Sersics, GaussianKnots, torch.Tensor], rows: slice, side: int, psf: Psf | None
+) -> DrawnStamps:
     sersics, knots = (type(g)(**{k: v[rows] for k, v in vars(g).items()}) for g in given[:2])
     seen = None if psf is None else transfer(psf, BANDS, 0.06, (side, side))
     return draw(sersics, knots, given[2][rows], (side, side), seen)

@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from mockforge.observe.psf.spec import Airy, Gaussian, Moffat, Psf, PsfImage
 from mockforge.observe.psf.transfer import Transfer, transfer
-from mockforge.profiles.draw import Drawn, Knots, Sersics, draw
+from mockforge.profiles.draw import DrawnStamps, GaussianKnots, Sersics, draw
 
 SHAPE = (60, 60)
 SCALE = 0.1
@@ -37,7 +37,7 @@ def sersics(*rows: tuple[float, ...]) -> Sersics:
     return Sersics(*table.unbind(dim=2))
 
 
-def one(row: tuple[float, ...], psf: Transfer | None, shape: tuple[int, int] = SHAPE) -> Drawn:
+def one(row: tuple[float, ...], psf: Transfer | None, shape: tuple[int, int] = SHAPE) -> DrawnStamps:
     bands = 1 if psf is None else len(psf.fwhm_arcsec)
     return draw(sersics(row), None, torch.ones(1, bands, 1), shape, psf)
 
@@ -120,7 +120,9 @@ def test_bands_and_components_add_up():
     psf = transfer(Psf(gaussian=Gaussian(fwhm_arcsec=(0.1, 0.2))), ("F435W", "F160W"), SCALE, SHAPE)
     bulge, disk = (29.5, 29.4, 1.0, 4.0, 0.9, 10.0), (29.5, 29.4, 5.0, 1.0, 0.4, 70.0)
     both = Sersics(*(torch.stack([v[0], v[1]], dim=1) for v in vars(sersics(bulge, disk)).values()))
-    knots = Knots(*(torch.tensor([v]).double() for v in ([26, 33.3], [31.5, 28], [0.4, 1.5], [0.3, 0.7])))
+    knots = GaussianKnots(
+        *(torch.tensor([v]).double() for v in ([26, 33.3], [31.5, 28], [0.4, 1.5], [0.3, 0.7]))
+    )
     sed = torch.tensor([[[100.0, 50.0, 10.0], [300.0, 20.0, 0.0]]])
     got = draw(both, knots, sed, SHAPE, psf)
     assert got.profile.shape == (1, 3, *SHAPE)
@@ -213,7 +215,7 @@ def test_a_psf_for_another_shape_is_refused():
 def test_cuda_draws_the_same():
     psf = transfer(Psf(gaussian=Gaussian(fwhm_arcsec=0.15)), ("F160W",), SCALE, SHAPE)
     shapes = sersics((29.5, 29.2, 3.0, 4.0, 0.5, 10.0, 0.3, 20.0), (29.5, 29.2, 20.0, 1.0, 0.3, 10.0))
-    knots = Knots(*(torch.tensor([[v]] * 2).double() for v in (28.0, 31.0, 0.7, 1.0)))
+    knots = GaussianKnots(*(torch.tensor([[v]] * 2).double() for v in (28.0, 31.0, 0.7, 1.0)))
     sed = torch.ones(2, 1, 2)
     here = draw(shapes, knots, sed, SHAPE, psf)
     moved = [type(v)(*(t.cuda() for t in vars(v).values())) for v in (shapes, knots)]
@@ -235,7 +237,9 @@ def test_nothing_rings_along_the_axes_of_a_bright_source(what):
         asymmetry_angle=torch.zeros((1, 1), dtype=torch.float64),
     )
     point = {"x": 150.2, "y": 149.7, "sigma": 1e-3, "weight": 1.0}
-    knots = Knots(**{key: torch.full((1, 1), value, dtype=torch.float64) for key, value in point.items()})
+    knots = GaussianKnots(
+        **{key: torch.full((1, 1), value, dtype=torch.float64) for key, value in point.items()}
+    )
     light = torch.tensor([[[0.0, 1.0]]] if what == "star" else [[[1.0, 0.0]]], dtype=torch.float64)
     image = draw(sersics, knots, light, (side, side), transfer(psf, ("F814W",), scale, (side, side))).psf
     assert image is not None

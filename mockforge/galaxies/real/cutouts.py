@@ -52,7 +52,7 @@ class Cutout:
         return self.rms if len(self.rms) else np.zeros(len(self.image))
 
 
-class Galaxies(Protocol):
+class CutoutCatalogue(Protocol):
     """Galaxies that can be cut out one by one."""
 
     bands: tuple[str, ...]

@@ -9,15 +9,15 @@ import numpy as np
 
 from mockforge.batch import Batch
 from mockforge.errors import InputError, nearest
-from mockforge.galaxies.real.cutouts import Galaxies
+from mockforge.galaxies.real.cutouts import CutoutCatalogue
 from mockforge.galaxies.real.spec import ImagePairs
-from mockforge.galaxies.real.spectra import Redshifted
+from mockforge.galaxies.real.spectra import RedshiftRequest
 from mockforge.photometry.fluxes import spectrum_set
 from mockforge.rng import Stream
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnPairs:
     """What is drawn for each pair, all (N,); redshifts are exact in float32."""
 
     galaxy: np.ndarray
@@ -29,7 +29,7 @@ class Drawn:
     y: np.ndarray
 
 
-def draw(cfg: ImagePairs, galaxies: Galaxies, batch: Batch, stream: Stream) -> Drawn:
+def draw(cfg: ImagePairs, galaxies: CutoutCatalogue, batch: Batch, stream: Stream) -> DrawnPairs:
     """Galaxy, redshifts, spectrum, orientation and place of every pair of the batch.
 
     Each parameter from a stream of its own, so that changing one leaves the others alone.
@@ -56,7 +56,7 @@ def draw(cfg: ImagePairs, galaxies: Galaxies, batch: Batch, stream: Stream) -> D
     spectrum = stream.child("spectrum").numpy().integers(len(names), size=n)
     turn = stream.child("turn").numpy().integers(8, size=n)
     shift = stream.child("centre").numpy().uniform(-cfg.jitter, cfg.jitter, (2, n)) + (cfg.stamp - 1) / 2
-    return Drawn(
+    return DrawnPairs(
         galaxy=galaxy,
         z_in=z_in,
         z_out=z_out,
@@ -67,10 +67,10 @@ def draw(cfg: ImagePairs, galaxies: Galaxies, batch: Batch, stream: Stream) -> D
     )
 
 
-def redshifted(cfg: ImagePairs, galaxies: Galaxies, drawn: Drawn) -> Redshifted:
+def redshifted(cfg: ImagePairs, galaxies: CutoutCatalogue, drawn: DrawnPairs) -> RedshiftRequest:
     """Return what is requested of the spectra of the galaxies drawn."""
     switches = (cfg.angular_size, cfg.dimming, cfg.band_shift)
-    return Redshifted(
+    return RedshiftRequest(
         z_in=drawn.z_in,
         z_out=drawn.z_out,
         bands=cfg.bands,
@@ -114,7 +114,7 @@ def shared_out(
     return order[edges[i] : edges[i + 1]]
 
 
-def _usable(cfg: ImagePairs, galaxies: Galaxies) -> np.ndarray:
+def _usable(cfg: ImagePairs, galaxies: CutoutCatalogue) -> np.ndarray:
     """Return the galaxies that can have a z_out above their own redshift."""
     kind, values = cfg.z_out.kind, cfg.z_out.values
     highest = np.inf
@@ -132,7 +132,7 @@ def _usable(cfg: ImagePairs, galaxies: Galaxies) -> np.ndarray:
 
 
 def _redshifts(
-    cfg: ImagePairs, galaxies: Galaxies, own: np.ndarray, n: int, stream: Stream
+    cfg: ImagePairs, galaxies: CutoutCatalogue, own: np.ndarray, n: int, stream: Stream
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Galaxies of a split with z_in and z_out > z_in; pairs that do not fit are drawn again."""
     rng = stream.numpy()

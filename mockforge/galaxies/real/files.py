@@ -85,7 +85,7 @@ class FileGalaxies:
 
 
 class FileCatalogue:
-    """The galaxies of a `FileGalaxies`; see `mockforge.galaxies.real.cutouts.Galaxies`.
+    """The galaxies of a `FileGalaxies`; see `mockforge.galaxies.real.cutouts.CutoutCatalogue`.
 
     InputError where the catalogue lacks a column, or no row has a redshift.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mockforge.galaxies.real.cutouts import Cutout
-from mockforge.observe.psf.models import Model
+from mockforge.observe.psf.models import PsfModel
 from mockforge.observe.psf.resample import (
     fourier_frequencies,
     matching,
@@ -32,7 +32,7 @@ _HOLDS = 0.1
 """Frequencies where the wanted transfer function is above this tell how much it sharpens."""
 
 
-def effective(model: Model, pixel_arcsec: float, turn: int = 0) -> Effective:
+def effective(model: PsfModel, pixel_arcsec: float, turn: int = 0) -> Effective:
     """Return a PSF with a square pixel, in one of the eight orientations of `cutouts.turned`."""
 
     def at(fy: np.ndarray, fx: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ class PixelFit:
 
 
 @dataclass(frozen=True)
-class Geometry:
+class StampGeometry:
     """The stamp a galaxy is put on."""
 
     shape: tuple[int, int]
@@ -132,7 +132,7 @@ def moved(
     present: Sequence[Effective],
     wanted: Sequence[Effective] | None,
     size: float,
-    stamp: Geometry,
+    stamp: StampGeometry,
     floor: float,
     within: np.ndarray,
 ) -> Moved:

@@ -13,13 +13,13 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.errors import InputError
 from mockforge.galaxies.notices import age_columns
-from mockforge.galaxies.real.cutouts import Cutout, Galaxies, on_wider_sky
-from mockforge.galaxies.real.draw import Drawn
+from mockforge.galaxies.real.cutouts import Cutout, CutoutCatalogue, on_wider_sky
+from mockforge.galaxies.real.draw import DrawnPairs
 from mockforge.galaxies.real.moved import (
     Effective,
-    Geometry,
     Moved,
     PixelFit,
+    StampGeometry,
     effective,
     factors,
     moved,
@@ -29,7 +29,7 @@ from mockforge.galaxies.real.spec import ImagePairs
 from mockforge.galaxies.real.spectra import Fitted, pivot
 from mockforge.galaxies.table import scale_columns, spectrum_columns
 from mockforge.observe.psf.image import psf_pixels
-from mockforge.observe.psf.models import Model, Rings, gaussian, image
+from mockforge.observe.psf.models import PsfModel, Rings, gaussian, image
 from mockforge.observe.psf.per_band import models
 from mockforge.observe.psf.spec import Psf
 from mockforge.observe.psf.transfer import transfer
@@ -65,7 +65,7 @@ class Optics:
     """Of the images that a wanted band is made of, arcsec, pixel not included."""
 
     @classmethod
-    def of(cls, cfg: ImagePairs, galaxies: Galaxies, own: Psf | None) -> Optics:
+    def of(cls, cfg: ImagePairs, galaxies: CutoutCatalogue, own: Psf | None) -> Optics:
         """Return the PSFs that a configuration asks for.
 
         InputError as `mockforge.observe.psf.transfer.transfer`.
@@ -111,7 +111,7 @@ class Optics:
 def painted(
     cfg: ImagePairs,
     optics: Optics,
-    drawn: Drawn,
+    drawn: DrawnPairs,
     cutouts: list[Cutout],
     light: Fitted,
     streams: list[Stream],
@@ -129,7 +129,7 @@ def painted(
         if pixel is not None and len(present) > 1:
             cutout, broad = one_psf(cutout, optics.scale, present, cfg.psf_floor)
             present = [present[broad]] * len(present)
-        stamp = Geometry((cfg.stamp, cfg.stamp), cfg.pixel_scale_arcsec, (drawn.x[i], drawn.y[i]))
+        stamp = StampGeometry((cfg.stamp, cfg.stamp), cfg.pixel_scale_arcsec, (drawn.x[i], drawn.y[i]))
         here, there = factors(cutout, light.weights[i], light.spectrum[i], pixel)
         how = (stamp, cfg.psf_floor, within)
         near.append(moved(cutout, optics.scale, here, present, optics.near, 1.0, *how))
@@ -145,7 +145,7 @@ def _margin(cutout: Cutout, cfg: ImagePairs, scale: float, size: float) -> int:
 
 
 def galaxy_table(
-    cfg: ImagePairs, batch: Batch, drawn: Drawn, cutouts: list[Cutout], light: Fitted,
+    cfg: ImagePairs, batch: Batch, drawn: DrawnPairs, cutouts: list[Cutout], light: Fitted,
     near: list[Moved], far: list[Moved],
 ) -> dict[str, Any]:  # fmt: skip
     """Return the table `galaxy`: a row a pair."""
@@ -182,7 +182,7 @@ def galaxy_table(
 
 
 def filled(
-    cfg: ImagePairs, batch: Batch, optics: Optics, drawn: Drawn, near: list[Moved], far: list[Moved]
+    cfg: ImagePairs, batch: Batch, optics: Optics, drawn: DrawnPairs, near: list[Moved], far: list[Moved]
 ) -> Batch:
     """Return the batch with its images and what is true of all of them."""
     sharpened = np.array([m.sharpened for m in far])
@@ -220,15 +220,15 @@ def _fwhm(cfg: ImagePairs, psf: Psf) -> tuple[float, ...]:
     return tuple(float(f) for f in transfer(psf, cfg.bands, cfg.pixel_scale_arcsec, shape).fwhm_arcsec)
 
 
-def _width(model: Model) -> float:
+def _width(model: PsfModel) -> float:
     return Rings.of(model).fwhm()
 
 
-def _models(cutout: Cutout, galaxies: Galaxies, own: Psf | None) -> list[Model]:
+def _models(cutout: Cutout, galaxies: CutoutCatalogue, own: Psf | None) -> list[PsfModel]:
     return _cutout_models(cutout, galaxies.bands, galaxies.pixel_scale_arcsec, own)
 
 
-def _cutout_models(cutout: Cutout, bands: tuple[str, ...], scale: float, own: Psf | None) -> list[Model]:
+def _cutout_models(cutout: Cutout, bands: tuple[str, ...], scale: float, own: Psf | None) -> list[PsfModel]:
     """Return the PSF of each band of a cutout, without its pixel."""
     if cutout.psf is not None:
         own_psf = psf_pixels(cutout.psf, "PSF of a galaxy's cutout")
@@ -240,7 +240,7 @@ def _cutout_models(cutout: Cutout, bands: tuple[str, ...], scale: float, own: Ps
 
 
 @lru_cache(maxsize=8)
-def _shared(psf: Psf, bands: tuple[str, ...]) -> list[Model]:
+def _shared(psf: Psf, bands: tuple[str, ...]) -> list[PsfModel]:
     return models(psf, bands)
 
 

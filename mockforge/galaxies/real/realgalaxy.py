@@ -61,7 +61,7 @@ class RealGalaxies:
 
 
 class RealCatalogue:
-    """The galaxies of a `RealGalaxies`; see `mockforge.galaxies.real.cutouts.Galaxies`.
+    """The galaxies of a `RealGalaxies`; see `mockforge.galaxies.real.cutouts.CutoutCatalogue`.
 
     InputError where a file is missing, or a column, or no galaxy has a redshift.
     """

@@ -35,7 +35,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Redshifted:
+class RedshiftRequest:
     """What is requested of the spectra: redshifts (N,), bands, and the effects that are on."""
 
     z_in: np.ndarray
@@ -78,7 +78,7 @@ class Fitted:
     """(N, 2, C) K-corrections from `magnitude_band` at z_in and at z_out."""
 
 
-def fitted(asked: Redshifted, cutouts: Sequence[Cutout], given: np.ndarray) -> Fitted:
+def fitted(asked: RedshiftRequest, cutouts: Sequence[Cutout], given: np.ndarray) -> Fitted:
     """Fit every galaxy; `given` (N,) is the row of the spectrum of those that cannot be, or are not to be.
 
     A galaxy is fitted on the flux of its own pixels in the images' bands and its photometry,
@@ -123,13 +123,13 @@ def fitted(asked: Redshifted, cutouts: Sequence[Cutout], given: np.ndarray) -> F
     )  # fmt: skip
 
 
-def _each(asked: Redshifted, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _each(asked: RedshiftRequest, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every redshift with every spectrum: (N M,) both."""
     count = len(spectrum_set(asked.spectra, asked.cosmology).names)
     return np.repeat(z, count), np.tile(np.arange(count), len(z))
 
 
-def _fluxes(asked: Redshifted, bands: tuple[str, ...], age: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def _fluxes(asked: RedshiftRequest, bands: tuple[str, ...], age: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """(N, C, M) nJy of every spectrum, of the population at `age`, seen at `seen`."""
     ages, spectrum = _each(asked, age)
     found = sed_fluxes(
@@ -143,7 +143,7 @@ def _take(fluxes: np.ndarray, every: tuple[str, ...], bands: tuple[str, ...]) ->
 
 
 def _weights(
-    asked: Redshifted, cutouts: Sequence[Cutout], model: np.ndarray, given: np.ndarray
+    asked: RedshiftRequest, cutouts: Sequence[Cutout], model: np.ndarray, given: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights (N, M) and chi2 (N,); `model` (N, B + P, M) in the bands of images and photometry."""
     measured = [_measured(c, asked) for c in cutouts]
@@ -163,7 +163,7 @@ def _weights(
     return weights, chi2
 
 
-def _measured(cutout: Cutout, asked: Redshifted) -> tuple[np.ndarray, np.ndarray]:
+def _measured(cutout: Cutout, asked: RedshiftRequest) -> tuple[np.ndarray, np.ndarray]:
     """Flux and error (B + P,) of the galaxy's own pixels; infinite error where not known."""
     body = np.ones(cutout.image.shape[1:], dtype=bool) if cutout.body is None else cutout.body
     flux = cutout.image[:, body].sum(axis=1)
@@ -178,7 +178,7 @@ def _measured(cutout: Cutout, asked: Redshifted) -> tuple[np.ndarray, np.ndarray
 
 
 def _k(
-    asked: Redshifted, flux: np.ndarray, weights: np.ndarray, absolute: np.ndarray, z: np.ndarray
+    asked: RedshiftRequest, flux: np.ndarray, weights: np.ndarray, absolute: np.ndarray, z: np.ndarray
 ) -> np.ndarray:
     """(N, C): m = M + DM + K (Hogg et al. 2002, astro-ph/0210394, eq. 2)."""
     nearer = (luminosity_distance(z, asked.cosmology) / TEN_PARSEC_MPC) ** 2

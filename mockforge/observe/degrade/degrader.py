@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mockforge.observe.psf.models import Model, Rings
+from mockforge.observe.psf.models import PsfModel, Rings
 from mockforge.observe.psf.resample import PSF_FLOOR, matching
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class Degrader:
         shape: tuple[int, int],
         grid: Grid,
         scale: float,
-        present: Sequence[Model],
-        wanted: Sequence[Model],
+        present: Sequence[PsfModel],
+        wanted: Sequence[PsfModel],
         *,
         mirrored: bool = True,
         floor: float = PSF_FLOOR,
@@ -184,13 +184,13 @@ class Degrader:
         return self._x.summed_real(rows, self._fx, waves[1])
 
 
-def padding(model: Model) -> float:
+def padding(model: PsfModel) -> float:
     """Radius in arcsec beyond which a PSF is taken to hold no light."""
     rings = Rings.of(model)
     return rings.reach(_OUTSIDE, 6 * rings.fwhm())
 
 
-def psf_pixels(model: Model, scale: float, side: int) -> np.ndarray:
+def psf_pixels(model: PsfModel, scale: float, side: int) -> np.ndarray:
     """Return a PSF in pixels of `scale` arcsec, integrated over them, (side, side) float32.
 
     Its middle is that of the array; `side` should be odd for a pixel to be there.
@@ -204,9 +204,9 @@ def psf_pixels(model: Model, scale: float, side: int) -> np.ndarray:
     return (np.real(wave @ seen @ wave.T) / (4 * side) ** 2).astype(np.float32)
 
 
-def scaled(model: Model, factor: float) -> Model:
+def scaled(model: PsfModel, factor: float) -> PsfModel:
     """Return the PSF `factor` times as wide."""
-    return Model(lambda kx, ky: model.at(factor * kx, factor * ky), model.highest / factor)
+    return PsfModel(lambda kx, ky: model.at(factor * kx, factor * ky), model.highest / factor)
 
 
 def _ratios(
@@ -214,8 +214,8 @@ def _ratios(
     fx: np.ndarray,
     step: float,
     scale: float,
-    present: Sequence[Model],
-    wanted: Sequence[Model],
+    present: Sequence[PsfModel],
+    wanted: Sequence[PsfModel],
     floor: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Wanted over present effective PSF (C, Y, X); how far each amplifies, lacks and has aliased."""
@@ -235,7 +235,7 @@ def _ratios(
     return np.stack(ratios), np.array(amplified), np.array(misfit), np.array(aliased)
 
 
-def _beyond(model: Model, highest: float, step: float, scale: float) -> float:
+def _beyond(model: PsfModel, highest: float, step: float, scale: float) -> float:
     """Part of a wanted PSF, pixel included, at frequencies above `highest`, as relative L2 norm."""
     f = np.linspace(-0.5, 0.5, 257)
     kx, ky = 2 * math.pi / scale * f[None, :], 2 * math.pi / scale * f[:, None]
@@ -244,7 +244,7 @@ def _beyond(model: Model, highest: float, step: float, scale: float) -> float:
     return math.sqrt(max(0.0, 1.0 - power[inside].sum() / power.sum())) if not inside.all() else 0.0
 
 
-def _folded(model: Model, fy: np.ndarray, fx: np.ndarray, scale: float) -> np.ndarray:
+def _folded(model: PsfModel, fy: np.ndarray, fx: np.ndarray, scale: float) -> np.ndarray:
     """Power (Y, X) of a star, pixel included, at the next frequencies that pixels cannot tell from these."""
     turn = 2 * math.pi / scale
     power = np.zeros((len(fy), len(fx)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mockforge.batch import Batch
-from mockforge.observe.degrade.optics import About, Drawn, Seen, fwhm_of
+from mockforge.observe.degrade.optics import DegradationSetup, DrawnSettings, ThroughOptics, fwhm_of
 from mockforge.observe.degrade.spec import Degradation
 from mockforge.observe.noise.existing import missing
 from mockforge.observe.noise.pixels import PixelNoise, add_noise, unit_noise
@@ -21,7 +21,7 @@ _TOO_MUCH = 0.05
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetNoise:
     """The noise that a survey's images have."""
 
     noise: Noise
@@ -51,12 +51,17 @@ def _of_band(noise: Noise, c: int, count: int) -> Noise:
 
 
 def noisy(
-    cfg: Degradation, batch: Batch, about: About, drawn: Drawn, seen: Seen, stream: Stream
+    cfg: Degradation,
+    batch: Batch,
+    about: DegradationSetup,
+    drawn: DrawnSettings,
+    seen: ThroughOptics,
+    stream: Stream,
 ) -> dict[str, np.ndarray]:
     """`image` and `variance` (N,C,h,w), and `image_noiseless` where the input has no noise."""
     noise = cfg.noise or Noise(survey=cfg.to, survey_bands=about.bands)
     widths = [fwhm_of(m) for m in about.wanted]
-    target = Target(noise, about.bands, widths) if cfg.noisy else None
+    target = TargetNoise(noise, about.bands, widths) if cfg.noisy else None
     factor = 10 ** (-0.4 * drawn.depth_offset_mag) * noise.rms_factor.draw(
         stream.child("rms_factor").numpy(), len(batch)
     )
@@ -70,7 +75,7 @@ def noisy(
 
 def full(
     clean: np.ndarray,
-    target: Target | None,
+    target: TargetNoise | None,
     scale: np.ndarray,
     factor: np.ndarray,
     streams: Sequence[Stream],
@@ -100,7 +105,7 @@ def full(
 def filled_up(
     seen: np.ndarray,
     there: Sequence[Sequence[np.ndarray]],
-    target: Target | None,
+    target: TargetNoise | None,
     scale: np.ndarray,
     factor: np.ndarray,
     streams: Sequence[Stream],

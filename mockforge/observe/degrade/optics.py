@@ -17,7 +17,7 @@ from mockforge.observe.degrade.degrader import Degrader, Grid, coarse_grid, psf_
 from mockforge.observe.degrade.spec import Degradation, Sweep
 from mockforge.observe.noise.depth import with_pixel
 from mockforge.observe.noise.existing import OwnNoise, own_noise
-from mockforge.observe.psf.models import Model, Rings
+from mockforge.observe.psf.models import PsfModel, Rings
 from mockforge.observe.psf.per_band import models
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.observe.surveys.read import survey, survey_curve
@@ -34,7 +34,7 @@ ALIASED = 0.01
 
 
 @dataclass(frozen=True)
-class About:
+class DegradationSetup:
     """What holds for all samples."""
 
     bands: tuple[str, ...]
@@ -45,8 +45,8 @@ class About:
     """Arcsec of a fine pixel."""
     scale: float
     """Arcsec of a coarse pixel, before any sweep."""
-    present: list[Model]
-    wanted: list[Model]
+    present: list[PsfModel]
+    wanted: list[PsfModel]
     shape: tuple[int, int]
     """Of the coarse images."""
     mixing: Mixing | None
@@ -54,7 +54,7 @@ class About:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnSettings:
     """What is drawn for each sample, (N,) each."""
 
     fwhm_factor: np.ndarray
@@ -64,7 +64,7 @@ class Drawn:
     phase_y: np.ndarray
 
 
-def about_of(cfg: Degradation, batch: Batch) -> About:
+def about_of(cfg: Degradation, batch: Batch) -> DegradationSetup:
     """Return what all samples of a batch share: bands, grids, PSFs and noise of the target.
 
     InputError where the batch does not say its bands or its pixel scale, or the target lacks a band.
@@ -87,7 +87,9 @@ def about_of(cfg: Degradation, batch: Batch) -> About:
     shape = coarse_grid((inner[0], inner[1]), scale / fine, coarse).shape
     wanted = models(cfg.psf_out or Psf(survey=cfg.to), bands)
     present = models(cfg.psf or own_psf(known), tuple(fine_bands))
-    return About(bands, tuple(fine_bands), float(fine), float(scale), present, wanted, shape, matrix)
+    return DegradationSetup(
+        bands, tuple(fine_bands), float(fine), float(scale), present, wanted, shape, matrix
+    )
 
 
 def target_bands(
@@ -123,11 +125,11 @@ def own_psf(known: Mapping[str, Any]) -> Psf:
     return Psf(gaussian=Gaussian(fwhm_arcsec=tuple(with_pixel(float(f), scale, -1) for f in fwhm)))
 
 
-def drawn_of(cfg: Degradation, about: About, count: int, stream: Stream) -> Drawn:
+def drawn_of(cfg: Degradation, about: DegradationSetup, count: int, stream: Stream) -> DrawnSettings:
     """Draw what differs between samples: factor on the FWHM, depth, pixel scale and phase, (count,)."""
     sweep = cfg.sweep or Sweep()
     scale = sweep.pixel_scale_arcsec or fixed(about.scale)
-    return Drawn(
+    return DrawnSettings(
         fwhm_factor=sweep.fwhm_factor.draw(stream.child("seeing").numpy(), count),
         depth_offset_mag=sweep.depth_offset_mag.draw(stream.child("depth").numpy(), count),
         scale=scale.draw(stream.child("pixel_scale").numpy(), count),
@@ -137,7 +139,7 @@ def drawn_of(cfg: Degradation, about: About, count: int, stream: Stream) -> Draw
 
 
 @dataclass(frozen=True)
-class Seen:
+class ThroughOptics:
     """What the optics make of the input."""
 
     image: np.ndarray
@@ -148,7 +150,7 @@ class Seen:
     """Of each sample, on the tile."""
 
 
-def optics(cfg: Degradation, batch: Batch, about: About, drawn: Drawn) -> Seen:
+def optics(cfg: Degradation, batch: Batch, about: DegradationSetup, drawn: DrawnSettings) -> ThroughOptics:
     """Return the input through the target's PSF and pixels; a warning where the target is the sharper one."""
     flux, m = batch.arrays[cfg.input], batch.margin
     inner = (flux.shape[-2] - 2 * m, flux.shape[-1] - 2 * m)
@@ -177,14 +179,14 @@ def optics(cfg: Degradation, batch: Batch, about: About, drawn: Drawn) -> Seen:
         warnings.warn(sharper(cfg.to, *worst), stacklevel=2)
     if aliased > ALIASED:
         warnings.warn(undersampled(cfg.to, aliased, about.fine), stacklevel=2)
-    return Seen(out, noise, grids)
+    return ThroughOptics(out, noise, grids)
 
 
 class _Telescope:
     """The change of all bands for one width of the PSF and grid, band by band or mixed."""
 
     def __init__(
-        self, cfg: Degradation, about: About, shape: tuple[int, int], grid: Grid, factor: float
+        self, cfg: Degradation, about: DegradationSetup, shape: tuple[int, int], grid: Grid, factor: float
     ) -> None:
         wanted = [scaled(model, factor) for model in about.wanted]
         how = {"mirrored": cfg.edge == "mirror"}
@@ -239,19 +241,19 @@ def undersampled(to: str, aliased: float, scale: float) -> str:
     )
 
 
-def psf_stamps(models: Sequence[tuple[Model, float]], scale: float, count: int) -> np.ndarray:
+def psf_stamps(models: Sequence[tuple[PsfModel, float]], scale: float, count: int) -> np.ndarray:
     """PSFs with their pixel, on stamps that hold 98% of the widest, the same for every sample."""
     side = _side([m for m, _ in models], scale)
     one = np.stack([psf_pixels(scaled(model, factor), scale, side) for model, factor in models])
     return np.broadcast_to(one, (count, *one.shape)).copy()
 
 
-def _side(models: Sequence[Model], scale: float) -> int:
+def _side(models: Sequence[PsfModel], scale: float) -> int:
     reach = max(rings.reach(0.02, 12 * rings.fwhm()) for rings in map(Rings.of, models))
     return 2 * max(3, int(np.ceil(reach / scale)) + 1) + 1
 
 
-def psfs_out(about: About, drawn: Drawn, count: int) -> dict[str, np.ndarray]:
+def psfs_out(about: DegradationSetup, drawn: DrawnSettings, count: int) -> dict[str, np.ndarray]:
     """Return `psf_out`, float32 (count, C, y, x): the PSF of each sample in its coarse pixels."""
     side = _side(about.wanted, about.scale)
     out = np.empty((count, len(about.wanted), side, side), dtype=np.float32)
@@ -262,6 +264,6 @@ def psfs_out(about: About, drawn: Drawn, count: int) -> dict[str, np.ndarray]:
     return {"psf_out": out}
 
 
-def fwhm_of(model: Model) -> float:
+def fwhm_of(model: PsfModel) -> float:
     """Return the FWHM of a PSF in arcsec."""
     return float(Rings.of(model).fwhm())

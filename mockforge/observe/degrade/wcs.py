@@ -23,9 +23,9 @@ from mockforge.observe.degrade.noise import noisy
 from mockforge.observe.degrade.optics import (
     AMPLIFIED,
     MISFIT,
-    About,
-    Drawn,
-    Seen,
+    DegradationSetup,
+    DrawnSettings,
+    ThroughOptics,
     about_of,
     drawn_of,
     fwhm_of,
@@ -33,7 +33,7 @@ from mockforge.observe.degrade.optics import (
 )
 from mockforge.observe.degrade.spec import Degradation
 from mockforge.observe.noise.existing import own_noise
-from mockforge.observe.psf.models import Model
+from mockforge.observe.psf.models import PsfModel
 from mockforge.rng import Stream
 
 
@@ -89,7 +89,7 @@ def place_of(field: Field, path: Path) -> Place:
 
 def degraded_onto(
     cfg: Degradation, batch: Batch, stream: Stream, place: Place
-) -> tuple[About, dict[str, Any]]:
+) -> tuple[DegradationSetup, dict[str, Any]]:
     """Return what the stage `degrade` makes of one image on the pixels of `place`.
 
     That is `image`, `variance` and, of a noiseless input, `image_noiseless`, (1,C,h,w). InputError as
@@ -108,7 +108,7 @@ def degraded_onto(
     return about, noisy(cfg, batch, about, drawn, seen, stream)
 
 
-def mask_onto(field: Field, place: Place, about: About, mirrored: bool) -> np.ndarray:
+def mask_onto(field: Field, place: Place, about: DegradationSetup, mirrored: bool) -> np.ndarray:
     """Pixels of the target that lie off the image, or see masked ones, (h, w) bool."""
     from scipy.ndimage import map_coordinates
 
@@ -121,7 +121,9 @@ def mask_onto(field: Field, place: Place, about: About, mirrored: bool) -> np.nd
     return out | (map_coordinates(seen.astype(np.uint8), [place.y, place.x], order=0, mode="nearest") > 0)
 
 
-def _optics(cfg: Degradation, batch: Batch, about: About, drawn: Drawn, place: Place) -> Seen:
+def _optics(
+    cfg: Degradation, batch: Batch, about: DegradationSetup, drawn: DrawnSettings, place: Place
+) -> ThroughOptics:
     """Return the input through the target's PSF and pixels, at the places of these."""
     flux = batch.arrays[cfg.input][0]
     shape = (flux.shape[-2], flux.shape[-1])
@@ -147,10 +149,10 @@ def _optics(cfg: Degradation, batch: Batch, about: About, drawn: Drawn, place: P
                 noise[c] = noise[c] + (row[b] * own[b].rms) ** 2 * part
     if worst[0] > AMPLIFIED or worst[1] > MISFIT:
         warnings.warn(sharper(cfg.to, *worst), stacklevel=2)
-    return Seen(image[None], [noise], [])
+    return ThroughOptics(image[None], [noise], [])
 
 
-def _with_pixel(model: Model, fine: float, sides: Sequence[Sequence[float]] | np.ndarray) -> Model:
+def _with_pixel(model: PsfModel, fine: float, sides: Sequence[Sequence[float]] | np.ndarray) -> PsfModel:
     """Return the PSF and the target's pixel, a parallelogram, over the image's own, which `Degrader` adds."""
     turn = fine / (2 * math.pi)
 
@@ -160,7 +162,7 @@ def _with_pixel(model: Model, fine: float, sides: Sequence[Sequence[float]] | np
         own = np.sinc(np.clip(fx, -0.5, 0.5)) * np.sinc(np.clip(fy, -0.5, 0.5))
         return model.at(kx, ky) * pixel / own
 
-    return Model(at, model.highest)
+    return PsfModel(at, model.highest)
 
 
 def _read(image: np.ndarray, place: Place, edge: str) -> np.ndarray:

@@ -18,7 +18,7 @@ SMALLEST = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class PsfModel:
     """One band's PSF of sum 1, centred on the origin."""
 
     at: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -29,24 +29,24 @@ class Model:
     """T(|k|) tabulated, for a round PSF."""
 
 
-def radial(function: Callable[[np.ndarray], np.ndarray], highest: float) -> Model:
+def radial(function: Callable[[np.ndarray], np.ndarray], highest: float) -> PsfModel:
     """Return a round PSF from its transfer function T(|k|), |k| in radians per arcsec.
 
     The function is called at some thousands of places and interpolated to 1e-6; nothing beyond `highest`.
     """
     table = tabulated(function, highest)
-    return Model(lambda kx, ky: table(np.asarray(kx**2 + ky**2))[..., 0], highest, table)
+    return PsfModel(lambda kx, ky: table(np.asarray(kx**2 + ky**2))[..., 0], highest, table)
 
 
 @lru_cache(maxsize=256)
-def gaussian(fwhm: float) -> Model:
+def gaussian(fwhm: float) -> PsfModel:
     """Return a Gaussian of this full width at half maximum in arcsec."""
     sigma = fwhm / math.sqrt(8 * math.log(2))
     return radial(lambda k: np.exp(-0.5 * (sigma * k) ** 2), math.sqrt(-2 * math.log(SMALLEST)) / sigma)
 
 
 @lru_cache(maxsize=256)
-def moffat(fwhm: float, beta: float) -> Model:
+def moffat(fwhm: float, beta: float) -> PsfModel:
     """Return a Moffat function: T = 2 (t/2)^(beta-1) K_(beta-1)(t) / Gamma(beta-1) with t = alpha k.
 
     The transform of (1 + (r/alpha)^2)^-beta in two dimensions (Abramowitz & Stegun 9.6.25).
@@ -67,7 +67,7 @@ def moffat(fwhm: float, beta: float) -> Model:
 
 
 @lru_cache(maxsize=256)
-def airy(diameter_m: float, obscuration: float, wavelength_um: float) -> Model:
+def airy(diameter_m: float, obscuration: float, wavelength_um: float) -> PsfModel:
     """Diffraction of an annulus: the autocorrelation of the aperture (O'Neill 1956, JOSA 46, 285)."""
     unit = wavelength_um * 1e-6 / (math.pi * diameter_m) * (648_000 / math.pi)  # 1 / k in arcsec
 
@@ -92,7 +92,7 @@ def airy(diameter_m: float, obscuration: float, wavelength_um: float) -> Model:
 
 
 @lru_cache(maxsize=256)
-def profile_model(profile: Profile) -> Model:
+def profile_model(profile: Profile) -> PsfModel:
     """Return the transfer function: of the aperture, times the sum of the Gaussians'."""
     shares, sigmas = (np.array(column) for column in zip(*profile.blur, strict=True))
     shares = shares / shares.sum()
@@ -106,15 +106,15 @@ def profile_model(profile: Profile) -> Model:
     return radial(lambda k: blurred(k) * aperture.at(k, np.zeros_like(k)), aperture.highest)
 
 
-def with_pixels(model: Model, scale: float) -> Model:
+def with_pixels(model: PsfModel, scale: float) -> PsfModel:
     """Return the PSF of images: averaged over square pixels of `scale` arcsec."""
     turn = scale / (2 * math.pi)
-    return Model(lambda kx, ky: model.at(kx, ky) * np.sinc(turn * kx) * np.sinc(turn * ky), model.highest)
+    return PsfModel(lambda kx, ky: model.at(kx, ky) * np.sinc(turn * kx) * np.sinc(turn * ky), model.highest)
 
 
 def image(
     pixels: np.ndarray, scale: float, includes_pixel: bool, centre: tuple[float, float] | None = None
-) -> Model:
+) -> PsfModel:
     """Return the PSF of an image (y, x) of sum 1 with pixels of `scale` arcsec.
 
     Its origin is `centre`, x and y in pixels from 0, or the middle.
@@ -141,10 +141,10 @@ def image(
             out = out / (np.sinc(fy) * np.sinc(fx))
         return np.where((abs(ky) <= nyquist) & (abs(kx) <= nyquist), out, 0)
 
-    return Model(at, math.sqrt(2) * nyquist)
+    return PsfModel(at, math.sqrt(2) * nyquist)
 
 
-def effective_area(model: Model) -> float:
+def effective_area(model: PsfModel) -> float:
     """1 / integral of the squared PSF over the sky, arcsec^2 (King 1983, PASP 95, 163)."""
     k = (np.arange(2400) + 0.5) * model.highest / 2400
     angle = np.arange(16) * math.pi / 16 + 0.05
@@ -160,7 +160,7 @@ class Rings:
     t: np.ndarray
 
     @classmethod
-    def of(cls, model: Model) -> Rings:
+    def of(cls, model: PsfModel) -> Rings:
         """Averaged over 16 directions."""
         k = (np.arange(1200) + 0.5) * model.highest / 1200
         angle = np.arange(16) * math.pi / 16 + 0.05

@@ -10,7 +10,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.observe.psf.models import (
-    Model,
+    PsfModel,
     Rings,
     effective_area,
     gaussian,
@@ -51,7 +51,7 @@ def survey_psf(name: str, bands: Sequence[str]) -> Psf:
     return Psf(gaussian=Gaussian(fwhm_arcsec=widths))
 
 
-def psf_model(survey: Survey, band: str) -> Model:
+def psf_model(survey: Survey, band: str) -> PsfModel:
     """Return the PSF of a band before the pixel. InputError where its width is not known."""
     own = survey.band(band).psf
     if own is not None:
@@ -99,17 +99,17 @@ def encircled_share(survey: Survey, band: str, radius_arcsec: float) -> float:
     return float(_rings(psf_model(survey, band), survey.pixel_scale_arcsec).inside(np.array(radius_arcsec)))
 
 
-def _round(fwhm: float, beta: float | None) -> Model:
+def _round(fwhm: float, beta: float | None) -> PsfModel:
     return gaussian(fwhm) if beta is None else moffat(fwhm, beta)
 
 
 @lru_cache(maxsize=256)
-def _rings(model: Model, pixel: float) -> Rings:
+def _rings(model: PsfModel, pixel: float) -> Rings:
     return Rings.of(with_pixels(model, pixel))
 
 
 @lru_cache(maxsize=256)
-def _area(model: Model, pixel: float) -> float:
+def _area(model: PsfModel, pixel: float) -> float:
     return effective_area(with_pixels(model, pixel))
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from mockforge.errors import InputError
 from mockforge.files import Stamp, stamp
-from mockforge.observe.psf.models import Model, airy, gaussian, image, moffat, profile_model
+from mockforge.observe.psf.models import PsfModel, airy, gaussian, image, moffat, profile_model
 from mockforge.observe.psf.of_survey import psf_model
 from mockforge.observe.psf.spec import Psf, PsfImage
 from mockforge.observe.surveys.read import survey
 from mockforge.photometry.bands import pivot_um
 
 
-def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
+def models(psf: Psf, bands: Sequence[str]) -> list[PsfModel]:
     """Return the transfer function of each band.
 
     Parameters
@@ -28,7 +28,7 @@ def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
 
     Returns
     -------
-    list of Model
+    list of PsfModel
         T(kx, ky) of a PSF of sum 1 without the pixel, k in radians per arcsec; one for each band.
 
     Raises
@@ -54,7 +54,7 @@ def models(psf: Psf, bands: Sequence[str]) -> list[Model]:
     return [psf_model(chosen, band) for band in bands]
 
 
-def _images(psf: PsfImage, bands: Sequence[str]) -> list[Model]:
+def _images(psf: PsfImage, bands: Sequence[str]) -> list[PsfModel]:
     out = []
     for path, found in psf.read():
         if found.pixel_scale_arcsec is None:

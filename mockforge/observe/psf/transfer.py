@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mockforge.observe.psf.models import Model, Rings
+from mockforge.observe.psf.models import PsfModel, Rings
 from mockforge.observe.psf.per_band import file_stamps, models
 from mockforge.observe.psf.radial import Radial, together
 from mockforge.observe.psf.spec import Psf
@@ -129,7 +129,7 @@ def psf_fwhm_arcsec(psf: Psf, bands: Sequence[str], pixel_scale_arcsec: float) -
 class _Optics:
     """What the transfer functions of all bands share, whatever the stamp."""
 
-    models: tuple[Model, ...]
+    models: tuple[PsfModel, ...]
     rings: tuple[Rings, ...]
     fwhm_arcsec: np.ndarray
     mix: np.ndarray
