@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from mockforge.data.manifest import SHARDS
@@ -85,29 +86,36 @@ def build(
     if workers is not None and workers < 1:
         raise InputError(f"workers should be 1 or more, found {workers}")
     folder = Path("datasets", made.name) if out is None else from_home(out)
-    new = False
-    try:
+    with _explained(folder):
         check_folder(folder)
         if not overwrite and already_finished(folder, made):
             say(f"{folder}: already finished: this recipe built it", quiet)
             return folder
         count = workers_that_fit(made, folder, workers, quiet)
-        new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         with only_build(folder):
-            if not prepare(folder, made, overwrite):
+            if prepare(folder, made, overwrite):
+                _build(folder, made, count, quiet)
+            else:
                 say(f"{folder}: already finished: this recipe built it", quiet)
-                return folder
-            _build(folder, made, count, quiet)
-    except InputError:  # in what a stage reads, such as an image: leave nothing behind
-        if new and not any(folder.glob("shards/*.json")):
+    return folder
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Leave nothing of a new folder behind where the input is at fault, and say why one cannot be written."""
+    new = False
+    try:
+        new = not folder.exists()
+        yield
+    except InputError:  # in what a stage reads, such as an image
+        if new and folder.is_dir() and not any(folder.glob("shards/*.json")):
             remove_all(folder)
         raise
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise InputError(f"{folder}: {error.strerror}; choose a shorter --out") from error
         raise MockforgeError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    return folder
 
 
 def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:

@@ -18,13 +18,9 @@ from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
 from mockforge.scene.scene import CELL, Scene
 from mockforge.scene.table import objects_table
+from mockforge.sky.lattice import corners
 from mockforge.sky.truth import Layers, amodal_masks, isolated_images, truth_of
 from mockforge.units import ZEROPOINT_NJY
-
-COLUMNS = 64
-"""Tiles in a row of the lattice that samples are cut from."""
-REGION = 2**24
-"""Pixels between the regions of two splits: no split sees another's sky."""
 
 
 @config
@@ -102,7 +98,7 @@ class SceneTiles(SceneModel, Stage):
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Make every sample; the sky's seed is the recipe's."""
         scene = _scene(self._model(), stream.seed)
-        y0, x0 = self.corners(batch)
+        y0, x0 = corners(batch, self.tile, self.margin, CELL)
         m = self.margin
         arrays: dict[str, list[np.ndarray]] = {}
         tables = []
@@ -136,16 +132,6 @@ class SceneTiles(SceneModel, Stage):
     def isophote_njy(self) -> float:
         """Return the isophote in nJy per pixel."""
         return 10 ** (-0.4 * (self.isophote_mag_arcsec2 - ZEROPOINT_NJY)) * self.pixel_scale_arcsec**2
-
-    def corners(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-        """First row and column of each sample's tile in the sky, (N,) int64 each.
-
-        Samples fill a lattice row by row, a region of the sky to each split.
-        """
-        pitch = -(-(self.tile + 2 * self.margin) // CELL) * CELL
-        region = np.array([list(batch.splits).index(name) for name in batch.split.tolist()], dtype=np.int64)
-        rows, columns = np.divmod(batch.draw, COLUMNS)
-        return rows * pitch + self.margin, columns * pitch + self.margin + region * REGION
 
     def _model(self) -> SceneModel:
         """Return the sky's part of this configuration."""

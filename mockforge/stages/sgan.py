@@ -15,13 +15,9 @@ from mockforge.sgan.model import SganModel, load_model, model_path
 from mockforge.sgan.paint.asked import survey_files
 from mockforge.sgan.paint.control import control
 from mockforge.sgan.paint.sky import TILE, Sky
+from mockforge.sky.lattice import corners
 from mockforge.train.model_files import model_files
 from mockforge.units import ZEROPOINT_NJY
-
-COLUMNS = 64
-"""Tiles in a row of the lattice that samples are cut from."""
-REGION = 2**24
-"""Pixels between the regions of two splits: no split sees another's sky."""
 
 
 @config
@@ -93,7 +89,7 @@ class Sgan(Stage):
         of a noiseless network also the rms of its sky, the FWHM of its stars in arcsec where it is
         known, and its density where one was requested.
         """
-        y0, x0 = self.corners(batch)
+        y0, x0 = corners(batch, self.tile, self.margin, TILE)
         model, sky = self._loaded(), _sky(self.model, stream.seed)
         asked, member = self._asked(batch, stream), self._members(batch, model)
         skies = [sky.seen(control(model, **one), k) for one, k in zip(asked, member.tolist(), strict=True)]
@@ -137,17 +133,6 @@ class Sgan(Stage):
             "saturation_njy": made.saturation_njy or None,
         }
         return {k: v for k, v in known.items() if v is not None}
-
-    def corners(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-        """First row and column of each sample's tile in the sky, (N,) int64 each.
-
-        Samples fill a lattice row by row, a region of the sky to each split; a window with its
-        margin meets no other window.
-        """
-        pitch = -(-(self.tile + 2 * self.margin) // TILE) * TILE  # windows begin on canonical tiles
-        region = np.array([list(batch.splits).index(name) for name in batch.split.tolist()], dtype=np.int64)
-        rows, columns = np.divmod(batch.draw, COLUMNS)
-        return rows * pitch + self.margin, columns * pitch + self.margin + region * REGION
 
     def _loaded(self) -> SganModel:
         return load_model(self.model)

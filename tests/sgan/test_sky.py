@@ -15,6 +15,7 @@ from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.sky import TILE, Sky
 from mockforge.sgan.painter import Scaling
 from mockforge.sgan.save import save_model
+from mockforge.sky.lattice import corners
 from mockforge.sky.plane import NoisePlane
 from mockforge.stages.sgan import Sgan
 from tests.builders.batches import samples
@@ -152,7 +153,7 @@ def test_source_cuts_windows_that_share_no_pixel(forge, tmp_path):
     assert stage.writes() == {"image", "truth", "tile"}
     n = 70
     batch = samples(n, splits={"train": 0.9, "test": 0.1}, split=["train"] * 66 + ["test"] * 4)
-    y, x = stage.corners(batch)
+    y, x = corners(batch, stage.tile, stage.margin, TILE)
     windows = [(a - 20, a + 68, b - 20, b + 68) for a, b in zip(y, x, strict=True)]
     for i, p in enumerate(windows):
         for q in windows[:i]:
