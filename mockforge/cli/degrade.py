@@ -49,7 +49,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetSurvey:
     """What the image shall look like, as it was typed."""
 
     to: Annotated[str, typer.Option("--to", metavar="SURVEY", help="A survey's name, or its YAML file.")]
@@ -85,13 +85,14 @@ class Target:
 
 
 def degrade(
-    target: Target,
-    given: Given,
     context: typer.Context,
+    *,
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="FITS file for the result.")],
+    target: TargetSurvey,
+    given: Given,
     reading: Reading,
     quiet: Quiet = False,
 ) -> None:

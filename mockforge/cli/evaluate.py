@@ -111,8 +111,8 @@ class Subject:
 
 def evaluate(
     context: typer.Context,
+    *,
     reference: Reference,
-    reading: Reading,
     subject: Subject,
     out: Annotated[
         Path | None,
@@ -120,6 +120,7 @@ def evaluate(
             "--out", "-o", metavar="DIR", help="Write report.json and report.html.", show_default=False
         ),
     ] = None,
+    reading: Reading,
     device: Device = "cpu",
     quiet: Quiet = False,
 ) -> None:

@@ -68,9 +68,9 @@ class Fields:
 
 
 def generate(
-    fields: Fields,
-    asked: Asked,
     context: typer.Context,
+    *,
+    fields: Fields,
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="NAME", help="A bundled model, or a model's file.")
     ] = "kids-viking",
@@ -78,6 +78,7 @@ def generate(
         str | None,
         typer.Option(metavar="RECIPE", help="Paint the `scene` of this recipe instead.", show_default=False),
     ] = None,
+    asked: Asked,
     device: Device = "cpu",
     quiet: Quiet = False,
 ) -> None:

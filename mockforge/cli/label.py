@@ -46,13 +46,14 @@ class Rule:
 
 
 def label(
-    rule: Rule,
+    *,
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")],
     reading: Reading,
     psf_fwhm: PsfFwhm = None,
+    rule: Rule,
     quiet: Quiet = False,
 ) -> None:
     """Find and measure the sources of a real image.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mockforge.errors import InputError
 
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show where in the program an error arose.")]
@@ -38,3 +41,33 @@ Workers = Annotated[
         help="Worker processes; by default one per CPU.",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The files to write, of an image that a network makes."""
+
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FITS", help="The result.", show_default=False)
+    ] = None
+    picture: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Before and after, side by side.", show_default=False)
+    ] = None
+    quiet: Quiet = False
+
+    def check(self) -> None:
+        """Raise InputError where there is none."""
+        if self.out is None and self.picture is None:
+            raise InputError("give the file to write with --out, or --picture")
+
+    def paths(self) -> list[Path]:
+        """Return the files."""
+        return [path for path in (self.out, self.picture) if path is not None]
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a trained network is run."""
+
+    extrapolate: Extrapolate = False
+    device: Device = "cpu"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mockforge.cli.arguments import check_files, numbers_of
-from mockforge.cli.options import Device, Extrapolate, Quiet
+from mockforge.cli.options import Results, Running
 from mockforge.cli.program import print_lines
 from mockforge.cli.reading import IMAGE, Reading, print_origins
 from mockforge.cli.typed import refuse
@@ -21,7 +21,7 @@ from mockforge.tasks.recover.model import load_recoverer
 
 
 @dataclass(frozen=True)
-class Demonstration:
+class OfDemo:
     """The demonstration on a galaxy that is drawn, as it was typed."""
 
     demo: Annotated[
@@ -33,48 +33,26 @@ class Demonstration:
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the galaxy of --demo.")] = 1
 
 
-@dataclass(frozen=True)
-class Results:
-    """The files to write, as they were typed."""
-
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FITS", help="The recovered image.", show_default=False),
-    ] = None
-    picture: Annotated[
-        Path | None,
-        typer.Option(metavar="PNG", help="Before and after, side by side.", show_default=False),
-    ] = None
-    quiet: Quiet = False
-
-
-@dataclass(frozen=True)
-class Network:
-    """The trained network, as it was typed."""
-
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="NAME", help="A bundled model, or a model's file.")
-    ] = "recover-hsc"
-    extrapolate: Extrapolate = False
-    device: Device = "cpu"
-
-
 def recover(
     context: typer.Context,
-    network: Network,
-    reading: Reading,
-    demonstration: Demonstration,
-    results: Results,
+    *,
     images: Annotated[
         list[Path] | None,
         typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file.", show_default=False),
     ] = None,
+    results: Results,
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="NAME", help="A bundled model, or a model's file.")
+    ] = "recover-hsc",
+    of_demo: OfDemo,
+    reading: Reading,
     rms: Annotated[
         str | None,
         typer.Option(
             metavar="NJY", help="Sky noise, one or one per band; else measured.", show_default=False
         ),
     ] = None,
+    running: Running,
 ) -> None:
     """Recover a sharp image from a degraded one.
 
@@ -87,28 +65,27 @@ def recover(
     Writes the prediction of a trained network in nJy, one extension per band, with the WCS on the fine
     pixels. What lies below the resolution of the input is a guess from the galaxies of its training set.
     """
-    demo, out, picture = demonstration.demo, results.out, results.picture
+    demo, out, picture = of_demo.demo, results.out, results.picture
     if (demo is None) == (not images):
         raise InputError("give images to recover, or --demo PNG; `mockforge recover --help` shows how")
     check_files(out, picture, demo)
     if demo is not None:
         refuse(context, ["out", "picture", "rms", *IMAGE], "for images; --demo draws a galaxy of its own")
         need_extra("report", "--demo", "matplotlib")
-        galaxy = demonstrate(network.model, seed=demonstration.seed, device=network.device)
+        galaxy = demonstrate(model, seed=of_demo.seed, device=running.device)
         demonstration_picture(galaxy, demo)
         print(demo)
         return
     refuse(context, ["seed"], "is that of --demo's galaxy; recovering an image draws nothing")
-    if out is None and picture is None:
-        raise InputError("give the file to write with --out, or --picture")
-    recoverer = load_recoverer(network.model)
+    results.check()
+    recoverer = load_recoverer(model)
     field = reading.read(images or ())
     sharp = recover_field(
         field,
         recoverer,
         rms_njy=_rms(rms, len(recoverer.scales.bands)),
-        extrapolate=network.extrapolate,
-        device=network.device,
+        extrapolate=running.extrapolate,
+        device=running.device,
     )
     if out is not None:
         sharp.write(out)
@@ -119,7 +96,7 @@ def recover(
         bands = ", ".join(sharp.bands)
         print(f'{width} x {height} pixels (x, y) of {sharp.pixel_scale_arcsec:.4g}" in {bands}')
         print_origins(field)
-    print_lines(path for path in (out, picture) if path is not None)
+    print_lines(results.paths())
 
 
 def _rms(typed: str | None, bands: int) -> tuple[float, ...] | None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mockforge.cli.arguments import check_files, numbers_of
-from mockforge.cli.options import Device, Extrapolate, PsfFwhm, Quiet
+from mockforge.cli.options import PsfFwhm, Results, Running
 from mockforge.cli.program import print_lines
 from mockforge.cli.reading import IMAGE, Reading, print_origins
 from mockforge.cli.typed import refuse
@@ -44,7 +44,7 @@ class Redshifts:
 
 
 @dataclass(frozen=True)
-class Pair:
+class DatasetRow:
     """A pair of a dataset, as it was typed."""
 
     row: Annotated[
@@ -57,31 +57,6 @@ class Pair:
         if len(dataset) != 1 or self.row is None:
             raise InputError(f"--row: of one dataset of pairs, found {len(dataset)} files")
         return pairs.read_pair(dataset[0], self.split, self.row)
-
-
-@dataclass(frozen=True)
-class Results:
-    """The files to write, as they were typed."""
-
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FITS", help="The galaxy at z_out.", show_default=False),
-    ] = None
-    picture: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Before and after, side by side.", show_default=False)
-    ] = None
-    quiet: Quiet = False
-
-
-@dataclass(frozen=True)
-class Network:
-    """The trained network, as it was typed."""
-
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="NAME", help="A bundled model, or a model's file.")
-    ] = "redshifter"
-    extrapolate: Extrapolate = False
-    device: Device = "cpu"
 
 
 @dataclass(frozen=True)
@@ -103,15 +78,19 @@ class Galaxy(Reading):
 
 def redshift(
     context: typer.Context,
+    *,
     images: Annotated[
         list[Path],
         typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file; or a dataset of pairs."),
     ],
-    network: Network,
-    galaxy: Galaxy,
-    redshifts: Redshifts,
-    pair: Pair,
     results: Results,
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="NAME", help="A bundled model, or a model's file.")
+    ] = "redshifter",
+    redshifts: Redshifts,
+    pair: DatasetRow,
+    galaxy: Galaxy,
+    running: Running,
 ) -> None:
     """Predict a galaxy's image at another redshift.
 
@@ -131,11 +110,10 @@ def redshift(
         refuse(context, IMAGE, "for FITS images; a dataset says what its pairs are")
     else:
         refuse(context, ["split"], "is that of a dataset; give its pair with --row")
-    if out is None and picture is None:
-        raise InputError("give the file to write with --out, or --picture")
+    results.check()
     if picture is not None:
         need_extra("report", "--picture", "matplotlib")
-    redshifter, truth = load_redshifter(network.model), None
+    redshifter, truth = load_redshifter(model), None
     z_in, z_out = redshifts.z_in, redshifts.z_out
     if pair.row is not None:
         drawn = pair.read(images)
@@ -149,7 +127,7 @@ def redshift(
     if z_in is None or z_out is None:
         raise InputError("give the redshift of the galaxy and the one to predict with --z-in and --z-out")
     stamp = stamp_of(field, redshifter, redshifts.center)
-    far = redshifted(stamp, redshifter, z_in, z_out, network.extrapolate, network.device)
+    far = redshifted(stamp, redshifter, z_in, z_out, running.extrapolate, running.device)
     if out is not None:
         far.field.write(out)
     if picture is not None:
@@ -160,4 +138,4 @@ def redshift(
         print_lines(far.table(stamp, truth))
         print_origins(field)
         print_lines(f"note: {note}" for note in far.notes)
-    print_lines(path for path in (out, picture) if path is not None)
+    print_lines(results.paths())

@@ -24,7 +24,7 @@ Advance = Callable[[int], None]
 """Is called with the number of pixels painted since the last call."""
 
 
-class Painter(Protocol):
+class FieldPainter(Protocol):
     """What paints windows of endless skies, one sky a seed."""
 
     @property
@@ -130,7 +130,7 @@ def of_scene(path: str | Path) -> ScenePainter:
 
 
 def write_fields(
-    painter: Painter,
+    painter: FieldPainter,
     size: tuple[int, int],
     seeds: Sequence[int],
     out: str | Path,

@@ -51,68 +51,76 @@ def label_image(
     out: str | Path,
     config: Detect | None = None,
     *,
-    bands: Sequence[str] | None = None,
-    extensions: Sequence[int | str] | int | str | None = None,
-    zeropoint: float | Sequence[float] | None = None,
-    pixel_scale_arcsec: float | None = None,
     psf_fwhm_arcsec: Sequence[float] | None = None,
-    mask_bits: Sequence[str | int] | str | int | None = None,
+    **reading: Any,
 ) -> Labelled:
-    """Label an image: bands as files, extensions or planes, as `Field.read` reads them.
+    """Label an image: bands as files, extensions or planes.
 
-    Writes into `out`: `segmentation.fits` (int32, 0 = sky), `catalogue.ecsv`, `catalogue.fits`,
-    `regions.reg` (DS9, Kron ellipses) and `overlay.png`. All of them appear, or none. An image
-    without a zeropoint is labelled in its own units: magnitudes are NaN and the files say so.
+    Parameters
+    ----------
+    files
+        FITS: one file per band, or one file.
+    out
+        Folder of `segmentation.fits` (int32, 0 = sky), `catalogue.ecsv`, `catalogue.fits`, `regions.reg`
+        (DS9, Kron ellipses) and `overlay.png`. All of them appear, or none.
+    config
+        The detection rule.
+    psf_fwhm_arcsec
+        FWHM of the PSF, one or one per band.
+    **reading
+        How the image is read, as `Field.read` takes it: `bands`, `extensions`, `zeropoint`,
+        `pixel_scale_arcsec`, `mask_bits`. An image without a zeropoint is labelled in its own units:
+        magnitudes are NaN and the files say so.
 
-    Raises InputError where the image cannot be read or `out` not written, MockforgeError where
-    detection fails.
+    Raises
+    ------
+    InputError
+        Where the image cannot be read or `out` not written.
+    MockforgeError
+        Where detection fails.
     """
     rule, out = config or Detect(), from_home(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; a folder for the labels is expected")
-    field = Field.read(
-        files,
-        bands=bands,
-        extensions=extensions,
-        zeropoint=zeropoint,
-        pixel_scale_arcsec=pixel_scale_arcsec,
-        mask_bits=mask_bits,
-    )
+    field = Field.read(files, **reading)
     if psf_fwhm_arcsec is not None:
         field = _with_psf(field, tuple(psf_fwhm_arcsec))
-    fwhm = field.psf_fwhm_arcsec
-    first = files if isinstance(files, (str, Path)) else files[0]
     if field.zeropoint_ab is None and len(field.bands) > 1 and rule.detection_image != "snr":
         rule = replace(rule, detection_image="snr")  # a mean of unlike units means nothing
+    detection = _detected(field, rule, files if isinstance(files, (str, Path)) else files[0])
+    columns = detection.table if field.wcs is None else with_sky(detection.table, field.wcs)
+    notes = _notes(field, detection)
+    about = _about(field, rule, notes, files)
+    writers = {
+        "segmentation.fits": lambda part: _write_segmentation(part, detection, field, about),
+        "catalogue.ecsv": lambda part: _table(columns, field, about).write(part, format="ascii.ecsv"),
+        "catalogue.fits": lambda part: _write_fits_table(part, columns, field, about),
+        "regions.reg": lambda part: part.write_text(regions(columns, field.wcs), encoding="ascii"),
+        "overlay.png": lambda part: _write_overlay(part, field, detection, rule),
+    }
+    written = _write_all(out, writers)
+    blended = int(np.count_nonzero(columns["blended"]))
+    rms = tuple(float(v) for v in detection.sky_rms)
+    return Labelled(
+        out, written, len(columns["label"]), blended, field.bands, field.unit, rms, notes, field.origin
+    )
+
+
+def _detected(field: Field, rule: Detect, first: str | Path) -> Detection:
+    """Return what is detected on a field; InputError names its first file."""
     try:
-        found = detect(
+        return detect(
             field.image,
             rule,
             bands=field.bands,
             mask=field.mask,
             truth=field.truth,
             pixel_scale_arcsec=field.pixel_scale_arcsec,
-            psf_fwhm_arcsec=fwhm,
+            psf_fwhm_arcsec=field.psf_fwhm_arcsec,
             zeropoint_ab=field.zeropoint_ab,
         )
     except InputError as error:
         raise InputError(f"{first}: {error}") from error
-    columns = found.table if field.wcs is None else with_sky(found.table, field.wcs)
-    notes = _notes(field, found)
-    about = _about(field, rule, notes, files)
-    writers = {
-        "segmentation.fits": lambda part: _write_segmentation(part, found, field, about),
-        "catalogue.ecsv": lambda part: _table(columns, field, about).write(part, format="ascii.ecsv"),
-        "catalogue.fits": lambda part: _write_fits_table(part, columns, field, about),
-        "regions.reg": lambda part: part.write_text(regions(columns, field.wcs), encoding="ascii"),
-        "overlay.png": lambda part: _write_overlay(part, field, found, rule),
-    }
-    written = _write_all(out, writers)
-    blended = int(np.count_nonzero(columns["blended"]))
-    rms = tuple(float(v) for v in found.sky_rms)
-    return Labelled(
-        out, written, len(columns["label"]), blended, field.bands, field.unit, rms, notes, field.origin
-    )
 
 
 def _with_psf(field: Field, fwhm: tuple[float, ...]) -> Field:

@@ -21,9 +21,9 @@ def turned(image: Pixels, symmetry: int) -> Pixels:
 
     `symmetry` is 0 to 7: its bit 1 flips x, 2 flips y, 4 then exchanges them. An array is a view.
     """
-    axes = ([-1] if symmetry & 1 else []) + ([-2] if symmetry & 2 else [])
-    if axes:
-        image = np.flip(image, axes) if isinstance(image, np.ndarray) else image.flip(axes)
+    for bit, axis in ((1, -1), (2, -2)):
+        if symmetry & bit:
+            image = np.flip(image, axis) if isinstance(image, np.ndarray) else image.flip(axis)
     return image.swapaxes(-1, -2) if symmetry & 4 else image
 
 
