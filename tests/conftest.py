@@ -1,13 +1,34 @@
 """Fixtures that every room's tests share."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from mockforge.registry import STAGES
+from tests.builders.tiny_stages import registered
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+WORKERS = 4
+"""At most so many processes share the whole suite: each holds torch and galsim in memory."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Share the whole suite among the CPUs, unless the command line says how (`-n0`, `-p no:xdist`).
+
+    A file, a folder or chosen tests run in one process, which starts in no time and shows prints.
+    """
+    option = config.option
+    whole = [Path(arg).resolve() for arg in config.args] == [Path(__file__).parent]
+    ours = getattr(option, "numprocesses", 0) is None and "PYTEST_XDIST_WORKER" not in os.environ
+    alone = option.keyword or option.collectonly or option.usepdb or option.capture == "no"
+    if ours and whole and not alone:
+        cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        option.numprocesses, option.dist = min(cpus, WORKERS), "worksteal"
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers have a CPU each
 
 
 @pytest.fixture(scope="session")
@@ -21,13 +42,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="module")
 def tiny_stages() -> Iterator[None]:
     """The cheap stages of `tests.builders.tiny_stages`, known to recipes while the tests of a file run."""
-    from tests.builders import tiny_stages
-
-    before = dict(STAGES.rows)
-    tiny_stages.register()
-    yield
-    STAGES.rows.clear()
-    STAGES.rows.update(before)
+    with registered():
+        yield
 
 
 @pytest.fixture

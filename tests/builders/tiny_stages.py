@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,6 +30,16 @@ STAGES = {
 def register() -> None:
     """Make recipes of this process know them."""
     REGISTRY.rows.update(STAGES)
+
+
+@contextmanager
+def registered() -> Iterator[None]:
+    """Recipes of this process know them within, and not afterwards."""
+    before = dict(REGISTRY.rows)
+    register()
+    yield
+    REGISTRY.rows.clear()
+    REGISTRY.rows.update(before)
 
 
 @config
