@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders.tiny_datasets import PAIRS, SAVE, blobs, pairs, publish
 from tests.builders.tiny_stages import registered
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -65,3 +66,22 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         monkeypatch.syspath_prepend(place)
 
     return install
+
+
+@pytest.fixture(scope="session")
+def segmentation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished segmentation set; not to be changed."""
+    return publish(tmp_path_factory.mktemp("data") / "blobs", blobs, SAVE)
+
+
+@pytest.fixture(scope="session")
+def redshift(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished set of pairs; not to be changed."""
+    return publish(tmp_path_factory.mktemp("data") / "redshift", pairs, PAIRS)
+
+
+@pytest.fixture(scope="session")
+def many_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished set of 70 shards of one sample, more than are open at once; not to be changed."""
+    folder = tmp_path_factory.mktemp("data") / "many"
+    return publish(folder, lambda shard: blobs(shard, n=1, side=16), SAVE, shards=70)

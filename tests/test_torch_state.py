@@ -26,6 +26,19 @@ from mockforge.torch_state import steadily, steady
 from mockforge.train.config import TrainConfig
 from tests.builders import tiny_pairs
 
+PAIRS = """\
+name: tiny
+seed: 3
+samples: 3
+shard_size: 3
+stages:
+  - sersic_sed:
+      stamp: 24
+      bands: [F606W, F814W]
+      psf_in: {gaussian: {fwhm_arcsec: 0.15}}
+      psf_out: {gaussian: {fwhm_arcsec: 0.1}}
+save: {input: float32, target: float32}
+"""
 NARROW = Psf(gaussian=Gaussian(fwhm_arcsec=0.1))
 KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
 
@@ -94,35 +107,28 @@ def test_degraded_fields(changed):
     np.testing.assert_array_equal(degrade_field(field, stage).field.image, wanted.image)
 
 
-def test_a_build_and_its_dataset(changed, tmp_path: Path):
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(
-        "name: tiny\nseed: 3\nsamples: 3\nshard_size: 3\nstages:\n"
-        "  - sersic_sed: {stamp: 24, bands: [F606W, F814W], psf_in: {gaussian: {fwhm_arcsec: 0.15}},\n"
-        "      psf_out: {gaussian: {fwhm_arcsec: 0.1}}}\n"
-        "save: {input: float32, target: float32}\n"
-    )
-    mockforge.build(recipe, out=tmp_path / "one", workers=1)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """The dataset of PAIRS, and its recipe beside it."""
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "recipe.yaml").write_text(PAIRS)
+    return mockforge.build(folder / "recipe.yaml", out=folder / "one", workers=1)
+
+
+def test_a_build_and_its_dataset(changed, built: Path, tmp_path: Path):
     changed()
-    mockforge.build(recipe, out=tmp_path / "two", workers=1)
-    one, two = mockforge.load(tmp_path / "one"), mockforge.load(tmp_path / "two")
+    two = mockforge.load(mockforge.build(built.parent / "recipe.yaml", out=tmp_path / "two", workers=1))
+    one = mockforge.load(built)
     for name, value in one[0].items():
         if isinstance(value, torch.Tensor):
             assert two[0][name].dtype == value.dtype
             np.testing.assert_array_equal(two[0][name].numpy(), value.numpy())
 
 
-def test_detection(changed, tmp_path: Path):
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(
-        "name: tiny\nseed: 3\nsamples: 2\nshard_size: 2\nstages:\n"
-        "  - scene: {tile: 96, faintest: 26.0, noise: {rms_njy: 0.5}}\n  - detect: {threshold: 3.0}\n"
-        "save: {image: float32, instances: int32}\n"
-    )
-    mockforge.build(recipe, out=tmp_path / "data", workers=1)
-    wanted = mockforge.load(tmp_path / "data").as_detection()[0]
+def test_detection(changed, segmentation: Path):
+    wanted = mockforge.load(segmentation).as_detection()[0]
     changed()
-    made = mockforge.load(tmp_path / "data").as_detection()[0]
+    made = mockforge.load(segmentation).as_detection()[0]
     np.testing.assert_array_equal(made[0].numpy(), wanted[0].numpy())
     for name, value in wanted[1].items():
         if isinstance(value, torch.Tensor):

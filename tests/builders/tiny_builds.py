@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from mockforge.engine.build import build
+from tests.builders.tiny_stages import registered
 
 RECIPE = """\
 name: tiny
@@ -31,6 +35,18 @@ from mockforge.cli import app
 tiny_stages.register()
 app(sys.argv[1:])
 """
+
+
+def built(folder: Path, *overrides: str) -> Path:
+    """The dataset of RECIPE in `folder/out`, built undisturbed by one worker."""
+    (folder / "tiny.yaml").write_text(RECIPE)
+    with registered():
+        return build(folder / "tiny.yaml", folder / "out", overrides, workers=1, quiet=1)
+
+
+def copied(dataset: Path, to: str = "out") -> Path:
+    """A copy of a dataset that a test may change."""
+    return Path(shutil.copytree(dataset, to))
 
 
 def run(*words: str, group: bool = False) -> subprocess.Popen[str]:

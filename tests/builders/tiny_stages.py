@@ -63,7 +63,7 @@ class Noise(Stage):
     model: str = "good"
 
     def __post_init__(self) -> None:
-        if self.model != "good":
+        if self.model != "good" and not Path(self.model).is_file():
             raise InputError(f"no model {self.model!r}")
 
     def writes(self) -> frozenset[str]:
@@ -73,7 +73,7 @@ class Noise(Stage):
         return frozenset({"galaxy"})
 
     def fingerprint(self) -> dict[str, str]:
-        return {"good": "abc"}
+        return {"good": "abc"} if self.model == "good" else {self.model: Path(self.model).read_text()}
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         level = self.level.draw(stream.child("level").numpy(), len(batch))
@@ -128,13 +128,13 @@ class Drop(Stage):
 
 @config
 class Stop(Stage):
-    """Holds up, kills or fails the shard that starts at a sample."""
+    """Holds up, kills or fails the shard that starts at a sample, or changes a file while it is made."""
 
     at: int = -1
     """first sample of the shard"""
-    how: Literal["wait", "kill", "fail", "input"] = "wait"
+    how: Literal["wait", "kill", "fail", "input", "change"] = "wait"
     unless: str = ""
-    """go on as if nothing were when this file is there"""
+    """go on as if nothing were when this file is there; the file that is changed"""
 
     def reads(self) -> frozenset[str]:
         return frozenset({"image"})
@@ -143,7 +143,9 @@ class Stop(Stage):
         return frozenset()
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
-        if batch.sample[0] == self.at and not Path(self.unless).is_file():
+        if batch.sample[0] == self.at and self.how == "change":
+            Path(self.unless).write_text("2.0")
+        elif batch.sample[0] == self.at and not Path(self.unless).is_file():
             if self.how == "fail":
                 raise ZeroDivisionError("one over nothing")
             if self.how == "input":

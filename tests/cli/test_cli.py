@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import subprocess
@@ -19,6 +20,8 @@ from mockforge.progress import Progress
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.registry import COMMANDS, STAGES, TRAININGS
 from tests.builders import failing_commands
+from tests.builders.fits_files import header, image
+from tests.builders.small_disk import files_of_at_most
 
 
 def call(*words: str) -> Result:
@@ -134,7 +137,8 @@ def test_the_schema_is_printed_as_json() -> None:
 
 
 def test_progress_is_plain_lines_when_piped(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
-    monkeypatch.setattr("mockforge.progress._EVERY", 0.0)
+    clock = itertools.count(0.0, 11.0)  # of the system: 11 seconds pass whenever it is read
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
     with Progress(4, "work", "samples") as progress:
         progress.advance(1)
         progress.advance(3)
@@ -165,3 +169,12 @@ def test_a_full_disk_is_failed_work_and_no_bad_input(
     failing(error, monkeypatch)
     result = call("fails")
     assert result.exit_code == code and "a.fits: cannot be written" in result.stderr
+
+
+def test_a_disk_that_is_full_while_labels_are_written_is_failed_work(tmp_path: Path) -> None:
+    words = ("label", str(image(tmp_path / "a.fits", head=header("nJy"))), "--out")
+    with files_of_at_most(3000):
+        full = call(*words, str(tmp_path / "labels"))
+    assert full.exit_code == 1 and "File too large" in full.stderr
+    long = call(*words, str(tmp_path / ("n" * 300)))
+    assert long.exit_code == 2 and "File name too long" in long.stderr

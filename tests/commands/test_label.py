@@ -14,6 +14,7 @@ from mockforge.errors import InputError
 from mockforge.field.field import Field, tan_wcs
 from mockforge.label.catalogue import with_sky
 from mockforge.label.regions import regions
+from tests.builders.small_disk import files_of_at_most
 
 NAMES = ["catalogue.ecsv", "catalogue.fits", "overlay.png", "regions.reg", "segmentation.fits"]
 
@@ -76,14 +77,12 @@ def test_the_overlay_has_a_dark_sky_where_the_sky_is_bright(field: Field, tmp_pa
         assert np.median(np.asarray(picture)) < 60
 
 
-def test_a_failure_leaves_no_folder(field: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("mockforge.commands.label._write_overlay", full)
-    with pytest.raises(InputError, match="No space left"):
-        label_image(field.write(tmp_path / "field.fits"), tmp_path / "labels")
-    assert not (tmp_path / "labels").exists()
+def test_a_failure_leaves_no_folder(field: Field, tmp_path: Path) -> None:
+    path = field.write(tmp_path / "field.fits")
+    for size in (0, 3000, 20_000):  # nothing fits; the first files do; all but the segmentation
+        with files_of_at_most(size), pytest.raises(InputError, match="File too large"):
+            label_image(path, tmp_path / "labels")
+        assert [p.name for p in tmp_path.iterdir()] == ["field.fits"]
 
 
 def test_bad_input_writes_nothing(field: Field, tmp_path: Path) -> None:

@@ -253,17 +253,14 @@ def test_a_dataset_of_the_first_format_loads_with_a_note(
     assert FORMAT == 2
 
 
-def test_threads_read_while_shards_are_opened_and_closed(
-    segmentation: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mockforge.data.reader.MAX_OPEN", 1)
-    data = mockforge.load(segmentation)
+def test_threads_read_while_shards_are_opened_and_closed(many_shards: Path) -> None:
+    data = mockforge.load(many_shards)
     right = [data[i]["image"].numpy() for i in range(len(data))]
     wrong: list[object] = []
 
     def read(start: int) -> None:
         for k in range(60):
-            i = (start + 5 * k) % len(right)
+            i = (start + 17 * k) % len(right)
             try:
                 if not np.array_equal(data[i]["image"].numpy(), right[i]):
                     wrong.append(i)

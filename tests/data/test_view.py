@@ -87,10 +87,10 @@ def test_verify_finds_what_is_wrong(copy: Path) -> None:
 
 
 def test_a_disk_that_fails_is_a_finding(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(path: Path) -> str:
+    def failing(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("mockforge.data.verify.file_sha256", failing)
+    monkeypatch.setattr("hashlib.file_digest", failing)  # of the system: a disk that cannot be read
     assert {bad.reason for bad in bad_shards(copy)} == {"unreadable: Input/output error"}
     (copy / "shards").rename(copy / "gone")
     (copy / "shards").write_text("a file")

@@ -16,26 +16,39 @@ from mockforge.engine.build import build, verify
 from mockforge.engine.folder import already_finished, remove_all
 from mockforge.errors import InputError, MockforgeError
 from mockforge.recipe.read import load
-from tests.builders.tiny_builds import RECIPE, run, wait_for
-from tests.builders.tiny_stages import Noise
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_stages: None) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("tiny.yaml").write_text(RECIPE)
+from tests.builders.tiny_builds import copied, run, wait_for
 
 
 def made(*overrides: str) -> Path:
     return build("tiny.yaml", "out", ["samples=4", *overrides], workers=1, quiet=1)
 
 
+LARGE = """\
+name: large
+samples: 400
+shard_size: 64
+splits: {train: 0.8, val: 0.2}
+stages:
+  - stamps: {bands: [F606W, F814W], stamp: 128}
+save: {image: float32}
+"""
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, memory: float, disk: float, cpus: int = 2) -> None:
+    """What the system says of the machine: bytes of memory, bytes free on the disk, processors."""
+    asked, free = os.sysconf, shutil.disk_usage("/")._replace(free=int(disk))
+    pages = int(memory / asked("SC_PAGE_SIZE"))
+    monkeypatch.setattr(os, "sysconf", lambda name: pages if name == "SC_PHYS_PAGES" else asked(name))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cpus)))
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_everything_that_is_damaged_is_made_again_with_its_bytes() -> None:
-    folder = made()
+def test_everything_that_is_damaged_is_made_again_with_its_bytes(small: Path) -> None:
+    folder = copied(small)
     before = contents(folder)
     for name in ("README.md", "croissant.json", "preview.png", "dataset.h5", "manifest.json"):
         (folder / name).write_bytes(before[name][:-3] + b"xyz")
@@ -58,8 +71,8 @@ def test_everything_that_is_damaged_is_made_again_with_its_bytes() -> None:
     assert contents(folder) == before
 
 
-def test_a_damaged_manifest_or_build_says_what_to_type_and_that_works() -> None:
-    folder = made()
+def test_a_damaged_manifest_or_build_says_what_to_type_and_that_works(small: Path) -> None:
+    folder = copied(small)
     (folder / "manifest.json").write_text("{")
     with pytest.raises(InputError, match=r"is damaged .*verify --repair out.*--overwrite"):
         made()
@@ -73,8 +86,8 @@ def test_a_damaged_manifest_or_build_says_what_to_type_and_that_works() -> None:
     assert verify("half") == []
 
 
-def test_shards_without_manifest_and_build_are_not_replaced_unasked() -> None:
-    folder = made()
+def test_shards_without_manifest_and_build_are_not_replaced_unasked(small: Path) -> None:
+    folder = copied(small)
     for path in folder.iterdir():
         if path.is_file():
             path.unlink()
@@ -84,8 +97,8 @@ def test_shards_without_manifest_and_build_are_not_replaced_unasked() -> None:
     assert verify(folder) == []
 
 
-def test_overwrite_removes_only_what_mockforge_wrote() -> None:
-    folder = build("tiny.yaml", "out", ["stages.drop.share=0"], workers=1, quiet=1)
+def test_overwrite_removes_only_what_mockforge_wrote(whole: Path) -> None:
+    folder = copied(whole)
     mine = {"shards/notes.txt": b"a", "shards/00077.h5": b"not ours", "shards/a.json": b"{}", "x.part": b"b"}
     for name, content in mine.items():
         (folder / name).write_bytes(content)
@@ -113,23 +126,27 @@ def test_folders_of_others_are_left_alone(there: dict[str, str]) -> None:
     assert {name: Path("mine", name).read_text() for name in there} == there
 
 
-def test_a_foreign_file_in_place_of_a_shard_is_not_replaced() -> None:
-    folder = made()
+def test_a_foreign_file_in_place_of_a_shard_is_not_replaced(small: Path) -> None:
+    folder = copied(small)
     (folder / "shards/00001.h5").write_bytes(b"mine")
     with pytest.raises(InputError, match=r"00001\.h5 would be replaced, and nothing says"):
         build("tiny.yaml", "out", ["samples=8"], workers=1, quiet=1, overwrite=True)
     assert (folder / "shards/00001.h5").read_bytes() == b"mine" and (folder / "manifest.json").is_file()
 
 
-def test_finished_is_found_without_writing(monkeypatch: pytest.MonkeyPatch) -> None:
-    made()
+def test_finished_is_found_without_writing(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copied(small)
+
+    def times() -> dict[Path, int]:  # a file that comes and goes, such as a lock, shows in its folder's
+        return {p: p.stat().st_mtime_ns for p in (folder, *folder.rglob("*"))}
 
     def no(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("mockforge.engine.build.only_build", no)
-    monkeypatch.setattr(Path, "mkdir", no)
-    assert made() == Path("out")
+    before = times()
+    assert made() == folder and times() == before
+    monkeypatch.setattr(Path, "mkdir", no)  # of the system: root may write everywhere
+    assert made() == folder
     with pytest.raises(MockforgeError, match="cannot be written: Read-only file system"):
         made("seed=7")
 
@@ -166,22 +183,20 @@ def test_what_cannot_be_left_empty_is_kept_after_bad_input() -> None:
 def test_what_this_machine_cannot_hold_is_refused_at_once(
     overrides: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "total_memory", lambda: 32e9)
-    monkeypatch.setattr(limits, "free_bytes", lambda folder: 1e12)
-    monkeypatch.setattr(Noise, "pixels", lambda stage: 32768)
-    begun = time.monotonic()
+    machine(monkeypatch, memory=32e9, disk=1e12)
+    Path("tiny.yaml").write_text(LARGE)
+    begun = time.process_time()
     with pytest.raises(InputError, match=said):
         build("tiny.yaml", "big", overrides, quiet=1)
-    assert time.monotonic() - begun < 2 and not Path("big").exists()
+    assert time.process_time() - begun < 2 and not Path("big").exists()
 
 
 def test_workers_are_as_many_as_memory_holds(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = load("tiny.yaml", ["samples=400"])
-    monkeypatch.setattr(Noise, "pixels", lambda stage: 1000)
-    monkeypatch.setattr(limits, "total_memory", lambda: 100_000.0)
-    monkeypatch.setattr(limits, "_cpus", lambda: 16)
+    Path("tiny.yaml").write_text(LARGE)
+    recipe = load("tiny.yaml", ["samples=400", "shard_size=4", "stages.stamps.stamp=22"])  # 968 pixels
+    machine(monkeypatch, memory=100_000.0, disk=1e12, cpus=16)
     assert limits.workers_that_fit(recipe, Path("out"), None) == 3
     assert "16 workers need" in capsys.readouterr().err
     with pytest.raises(InputError, match=r"workers: 16 workers need .* use 3 or fewer"):
@@ -189,14 +204,13 @@ def test_workers_are_as_many_as_memory_holds(
 
 
 def test_a_disk_that_will_be_full_stops_after_the_first_shard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "free_bytes", lambda folder: 1000.0)
+    machine(monkeypatch, memory=32e9, disk=1000.0)
     with pytest.raises(MockforgeError, match=r"2 shards that are missing need about .*same command"):
         build("tiny.yaml", "out", workers=1, quiet=1)
-    monkeypatch.undo()
 
 
-def test_a_missing_file_of_a_finished_dataset_is_said_before_anything(tmp_path: Path) -> None:
-    folder = made()
+def test_a_missing_file_of_a_finished_dataset_is_said_before_anything(small: Path, tmp_path: Path) -> None:
+    folder = copied(small)
     (folder / "preview.png").unlink()
     with pytest.raises(MockforgeError, match=r"preview\.png is damaged \(missing\); .*--repair"):
         already_finished(folder, load(tmp_path / "tiny.yaml", ["samples=4"]))
@@ -224,9 +238,12 @@ def test_ctrl_c_reaches_the_group_while_workers_start() -> None:
         shutil.rmtree("out")
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "README.md", "dataset.h5", "shards/00000.h5"])
-def test_a_folder_or_a_pipe_in_place_of_a_file_is_named(name: str) -> None:
-    folder = made()
+NAMES = ("manifest.json", "README.md", "dataset.h5", "shards/00000.h5")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_or_a_pipe_in_place_of_a_file_is_named(name: str, small: Path) -> None:
+    folder = copied(small)
     (folder / name).unlink()
     os.mkfifo(folder / name)  # to open it would wait for a writer without end
     assert any(bad.name == Path(name).name for bad in verify(folder))
@@ -239,14 +256,20 @@ def test_a_folder_or_a_pipe_in_place_of_a_file_is_named(name: str) -> None:
     ):
         with pytest.raises(InputError, match=rf"{Path(name).name}: is a folder, where a dataset has a file"):
             work()
-    (folder / name).rmdir()
-    (folder / name).symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("names", [NAMES[:3], NAMES[3:]], ids=["all but the shard", "the shard"])
+def test_links_to_nowhere_in_place_of_files_are_replaced(names: tuple[str, ...], small: Path) -> None:
+    folder = copied(small)
+    for name in names:
+        (folder / name).unlink()
+        (folder / name).symlink_to("nowhere")
     assert build("tiny.yaml", "out", ["samples=4"], workers=1, quiet=1, overwrite=True) == folder
     assert verify(folder) == []
 
 
-def test_what_cannot_be_mended_is_not_sent_to_repair() -> None:
-    folder = made()
+def test_what_cannot_be_mended_is_not_sent_to_repair(small: Path) -> None:
+    folder = copied(small)
     (folder / "manifest.json").unlink()
     (folder / "croissant.json").unlink()
     with pytest.raises(InputError, match=r"croissant\.json, which has a copy, is damaged too; .*--overwrite"):

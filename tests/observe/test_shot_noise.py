@@ -18,7 +18,7 @@ from mockforge.rng import Stream
 from mockforge.units import electrons_per_njy
 from tests.builders.batches import samples
 
-COUNT, DRAWS = 12, 400
+COUNT, DRAWS = 12, 150
 
 
 @pytest.fixture(scope="module")

@@ -242,15 +242,14 @@ def test_settings_of_one_stage() -> None:
         load_stage("bright", ["thresold=3"])
 
 
-def test_the_schema_knows_every_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_schema_knows_every_stage() -> None:
     from mockforge.recipe import schema as recipe_schema
     from tests.builders import tiny_stages
 
-    monkeypatch.setattr(recipe_schema.STAGES, "rows", tiny_stages.STAGES)
     made = json.loads(json.dumps(recipe_schema.schema()))
     assert made["$schema"].endswith("2020-12/schema") and "stages" in made["required"]
     items = {item["title"]: item for item in made["properties"]["stages"]["items"]["oneOf"]}
-    assert set(items) == set(tiny_stages.STAGES)
+    assert set(items) == set(recipe_schema.STAGES) > set(tiny_stages.STAGES)
     noise = made["$defs"][items["noise"]["properties"]["noise"]["anyOf"][0]["$ref"].rsplit("/", 1)[-1]]
     assert noise["additionalProperties"] is False
     assert noise["properties"]["level"]["description"] == "rms of the noise, nJy"

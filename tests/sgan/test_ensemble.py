@@ -35,14 +35,12 @@ Weights = dict[str, torch.Tensor]
 
 
 def train(folder, **changes) -> SganModel:
-    """A run of the recipe, its weights with all their digits."""
+    """A run of the recipe."""
     noise = Stream(1, ("noise",)).numpy().normal(0, 5, (1, 64, 64)).astype(np.float32)
     ready = Prepared(noise, np.zeros((64, 64), bool), INSTRUMENT, (3.0,), ((-20.0, 20.0),))
     resume = changes.pop("resume", False)
     task = make_task(RECIPE, ready, ("r",), None)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mockforge.sgan.shorten.HARMLESS", 0.0)
-        fit(task, replace(RECIPE.train, **changes), 1, folder, resume=resume)
+    fit(task, replace(RECIPE.train, **changes), 1, folder, resume=resume)
     return load_model(folder / "several.json")
 
 
@@ -51,7 +49,9 @@ def weights_of(model: SganModel, member: int) -> Weights:
 
 
 def equal(a: Weights, b: Weights) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    """Whether a model's weights are these, or these in float16, as a model keeps them where it may."""
+    short = {key: value.half().float() for key, value in b.items()}
+    return a.keys() == b.keys() and any(all(torch.equal(a[k], w[k]) for k in a) for w in (b, short))
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,7 @@ def test_noise_plane_is_white_and_keyed_by_position():
 
 def test_a_wide_sky_draws_each_number_once(forge, monkeypatch):
     """What is kept is enough for a row of tiles in a strip and the next row."""
-    drawn, draw = [], NoisePlane._draw
+    drawn, draw = [], NoisePlane._draw  # watched: what is drawn twice gives the same pixels, only slower
     monkeypatch.setattr(NoisePlane, "_draw", lambda p, place: drawn.append((p, place)) or draw(p, place))
     sky = Sky(forge, 1, kept_tiles=0)
     sky.pixels(0, 3 * TILE, 0, 8 * TILE)
@@ -141,9 +141,7 @@ def test_the_card_says_what_the_model_was_measured_to_be(forge, tmp_path):
     assert "- source" not in card
 
 
-def test_an_unknown_model_names_the_nearest(monkeypatch, forge, tmp_path):
-    monkeypatch.setattr("mockforge.train.model_files.BUNDLED", tmp_path)
-    save_model(replace(forge, name="kids-viking"), tmp_path)
+def test_an_unknown_model_names_the_nearest():
     with pytest.raises(InputError, match="did you mean 'kids-viking'"):
         load_model("kids-vikin")
 

@@ -31,7 +31,7 @@ PLAIN = {
 }  # fmt: skip
 
 
-def pairs(count: int = 8, **keys) -> Batch:
+def pairs(count: int = 4, **keys) -> Batch:
     """Pairs of Gaussian galaxies, whose moments a stamp holds whole."""
     stage = pydantic.TypeAdapter(SersicSed).validate_python({**PLAIN, **keys})
     return stage(samples(count), STREAM)

@@ -201,7 +201,7 @@ def test_too_much_above_the_isophote_is_explained(monkeypatch: pytest.MonkeyPatc
     def full(*_: object, **__: object) -> None:
         raise Exception("object deblending overflow: limit of 65536 sub-objects reached")
 
-    monkeypatch.setattr(sep, "extract", full)
+    monkeypatch.setattr(sep, "extract", full)  # of a library: 65536 parts are no quick test
     with pytest.raises(MockforgeError, match="raise `isophote_sigma`"):
         found(gaussian(100.0, 48, 48))
 

@@ -62,6 +62,7 @@ def test_steps_between_counted_ones_cost_the_mean_of_the_last():
 
 
 def test_a_known_gpu_gives_the_fraction_of_its_peak(monkeypatch):
+    # of the hardware: no test needs a GPU
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H200")
     record = Cost(operations=9.89e14).record(10.0, torch.device("cuda"), 1, True)
     assert record["fraction_of_peak"] == pytest.approx(0.1)
@@ -78,6 +79,6 @@ def test_counting_changes_no_loss_and_survives_a_resume(tmp_path, monkeypatch):
     fit(resumed, SETTINGS, 3, tmp_path / "parts", resume=True)
     cost = "floating_point_operations"
     assert resumed.history[cost] == counted.history[cost]
-    monkeypatch.setattr(Cost, "step", lambda self, step: nullcontext())
+    monkeypatch.setattr(Cost, "step", lambda self, step: nullcontext())  # no setting leaves it out
     fit(uncounted, SETTINGS, 3, tmp_path / "uncounted")
     assert rows(tmp_path / "uncounted") == rows(tmp_path / "counted")

@@ -116,7 +116,7 @@ def test_a_disk_that_is_full_is_a_sentence_and_keeps_the_checkpoint(run: Path, m
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", str(run / "checkpoint.pt.part"))
 
-    monkeypatch.setattr("mockforge.train.checkpoint.os.fsync", full)
+    monkeypatch.setattr(os, "fsync", full)  # of the system: a disk that is full when all is written
     with pytest.raises(MockforgeError, match=r"No space left on device.*continue with --resume"):
         resume(run)
     assert (run / "checkpoint.pt").read_bytes() == whole
