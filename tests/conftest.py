@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import tiny_degraded, tiny_pairs
 from tests.builders.tiny_datasets import PAIRS, SAVE, blobs, pairs, publish
 from tests.builders.tiny_stages import registered
 
@@ -85,3 +86,15 @@ def many_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished set of 70 shards of one sample, more than are open at once; not to be changed."""
     folder = tmp_path_factory.mktemp("data") / "many"
     return publish(folder, lambda shard: blobs(shard, n=1, side=16), SAVE, shards=70)
+
+
+@pytest.fixture(scope="session")
+def clean_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished set of 32 noiseless pairs of Sersic galaxies; not to be changed."""
+    return tiny_pairs.publish(tmp_path_factory.mktemp("pairs") / "clean", n=32)
+
+
+@pytest.fixture(scope="session")
+def degraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished set of 96 degraded images of Gaussian galaxies; not to be changed."""
+    return tiny_degraded.publish(tmp_path_factory.mktemp("degraded") / "tiny", n=96)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from scipy.ndimage import gaussian_filter
 
 from mockforge.evaluate.sky.controls import (
@@ -22,6 +21,7 @@ from mockforge.rng import Stream
 from mockforge.sgan.config import Forge
 from mockforge.sgan.instrument import Instrument
 from mockforge.sgan.model import SganModel
+from tests.builders.lumpy_sky import lumpy
 
 RNG = Stream(7, ("controls",))
 
@@ -66,12 +66,7 @@ def model() -> SganModel:
     instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(3.0, 3.5), noise_kernel=(white, white))
     spec = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
     seen = {"pixel_scale_arcsec": 0.2, "psf_fwhm_arcsec": (0.6, 0.7)}
-    fresh = SganModel("tiny", spec, ("g", "r"), instrument, **seen)
-    generator = fresh.painter().generator
-    for parameter in generator.parameters():
-        std = 1.0 / max(parameter[0].numel(), 25) ** 0.5
-        torch.nn.init.normal_(parameter, std=std, generator=Stream(2, (parameter.numel(),)).torch())
-    return fresh.trained(generator, {"steps": 0})
+    return lumpy(SganModel("tiny", spec, ("g", "r"), instrument, **seen))
 
 
 def test_a_sky_has_the_depth_and_the_seeing_it_was_asked_for(model):

@@ -20,13 +20,8 @@ from tests.builders import tiny_degraded
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory) -> Path:
-    return tiny_degraded.publish(tmp_path_factory.mktemp("degraded") / "tiny", n=96)
-
-
-@pytest.fixture(scope="module")
-def stamps(dataset):
-    return read_stamps(str(dataset), "test", 100)
+def stamps(degraded):
+    return read_stamps(str(degraded), "test", 100)
 
 
 def test_places_are_those_of_the_light(stamps):
@@ -94,13 +89,13 @@ def write_model(folder: Path, bands: tuple[str, ...] = tiny_degraded.BANDS) -> P
     return made.trained(made.network_with_weights(), {}).save(folder)
 
 
-def test_a_report_of_a_model_that_does_nothing_fails(dataset, tmp_path):
+def test_a_report_of_a_model_that_does_nothing_fails(degraded, tmp_path):
     from typer.testing import CliRunner
 
     from mockforge.cli import app
 
     model = write_model(tmp_path / "model")
-    words = ["evaluate", "--model", str(model), "--dataset", str(dataset), "--out", str(tmp_path / "report")]
+    words = ["evaluate", "--model", str(model), "--dataset", str(degraded), "--out", str(tmp_path / "report")]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     assert "Richardson-Lucy" in done.stdout and "unrecognised" in done.stdout
@@ -113,24 +108,24 @@ def test_a_report_of_a_model_that_does_nothing_fails(dataset, tmp_path):
     assert "data:image/png" in (tmp_path / "report" / "report.html").read_text()
 
 
-def test_without_a_model_the_dataset_says_what_is_compared(dataset):
+def test_without_a_model_the_dataset_says_what_is_compared(degraded):
     from typer.testing import CliRunner
 
     from mockforge.cli import app
 
-    done = CliRunner().invoke(app, ["evaluate", "--dataset", str(dataset), "--limit", "12"])
+    done = CliRunner().invoke(app, ["evaluate", "--dataset", str(degraded), "--limit", "12"])
     assert done.exit_code == 0 and "bicubic" in done.stdout and "overall" not in done.stdout
 
 
-def test_another_models_bands_are_refused(dataset, tmp_path):
+def test_another_models_bands_are_refused(degraded, tmp_path):
     model = write_model(tmp_path, ("hsc_g", "hsc_i"))
     with pytest.raises(InputError, match="hsc_g"):
-        evaluate_recoverer(model, str(dataset))
+        evaluate_recoverer(model, str(degraded))
 
 
-def test_the_training_split_needs_the_users_word(dataset, tmp_path):
+def test_the_training_split_needs_the_users_word(degraded, tmp_path):
     model = write_model(tmp_path)
     with pytest.raises(InputError, match="--allow-training-split"):
-        evaluate_recoverer(model, str(dataset), split="train")
-    report = evaluate_recoverer(model, str(dataset), split="train", limit=12, allow_training_split=True)
+        evaluate_recoverer(model, str(degraded), split="train")
+    report = evaluate_recoverer(model, str(degraded), split="train", limit=12, allow_training_split=True)
     assert report.passed is None

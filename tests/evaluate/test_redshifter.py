@@ -32,11 +32,6 @@ from tests.builders.tiny_pairs import BANDS, SPECTRA
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory) -> Path:
-    return tiny_pairs.publish(tmp_path_factory.mktemp("pairs") / "clean", n=32)
-
-
-@pytest.fixture(scope="module")
 def noisy(tmp_path_factory) -> Path:
     return tiny_pairs.publish(tmp_path_factory.mktemp("pairs") / "noisy", n=16, noise=2.0)
 
@@ -107,15 +102,15 @@ def rows(report, title: str) -> dict[str, dict]:
     return {row["method"]: row for row in section.rows}
 
 
-def test_the_baselines_of_noiseless_pairs(clean, tmp_path):
-    report = evaluate_redshifter(None, str(clean), split="train", spectra=SPECTRA)
+def test_the_baselines_of_noiseless_pairs(clean_pairs, tmp_path):
+    report = evaluate_redshifter(None, str(clean_pairs), split="train", spectra=SPECTRA)
     report.write(tmp_path / "out")
     overall = rows(report, "All bands and redshifts")
     assert list(overall) == [IDENTITY, BAND_SHIFT, GEOMETRY, SERSIC]
     assert overall[SERSIC]["flux error"] < 2e-3 and overall[SERSIC]["radius error"] < 2e-3
     assert overall[GEOMETRY]["radius error"] < 0.05 < overall[IDENTITY]["radius error"]
     assert overall[GEOMETRY]["flux error"] < 0.3 < overall[BAND_SHIFT]["flux error"]
-    pairs = mockforge.load(clean, split="train").as_pairs()
+    pairs = mockforge.load(clean_pairs, split="train").as_pairs()
     flux = [[float(image.sum()) for image in pair[:2]] for pair in pairs]
     by_hand = [[(a.sum((1, 2)) / b.sum((1, 2)) - 1).numpy() for a, b, *_ in pairs]]
     assert overall[IDENTITY]["flux bias"] == pytest.approx(np.median(by_hand), rel=1e-4)
@@ -143,11 +138,11 @@ def fresh(name: str, **changes) -> Redshifter:
     )  # fmt: skip
 
 
-def test_a_fresh_model_scores_as_its_first_guess_and_bands_must_agree(clean, tmp_path):
+def test_a_fresh_model_scores_as_its_first_guess_and_bands_must_agree(clean_pairs, tmp_path):
     made = fresh("fresh")
     made = made.trained(made.network_with_weights(), {})
     made.save(tmp_path / "fresh")
-    report = evaluate_redshifter(tmp_path / "fresh", str(clean), spectra=SPECTRA)
+    report = evaluate_redshifter(tmp_path / "fresh", str(clean_pairs), spectra=SPECTRA)
     overall = rows(report, "All bands and redshifts")
     for key in ("flux bias", "radius error"):
         assert overall["fresh"][key] == pytest.approx(overall[GEOMETRY][key], abs=1e-4)
@@ -158,24 +153,24 @@ def test_a_fresh_model_scores_as_its_first_guess_and_bands_must_agree(clean, tmp
     assert {row["z_out"] for row in report.sections[3].rows} and len(report.sections[4].rows) == 3 * 4 * 5
     replace(made, bands=("F435W", *BANDS[1:])).save(tmp_path / "other")
     with pytest.raises(InputError, match="has the bands F435W, F814W, F125W"):
-        evaluate_redshifter(tmp_path / "other", str(clean))
+        evaluate_redshifter(tmp_path / "other", str(clean_pairs))
     with pytest.raises(InputError, match="no split 'tets'"):
-        evaluate_redshifter(None, str(clean), split="tets")
+        evaluate_redshifter(None, str(clean_pairs), split="tets")
 
 
 @pytest.fixture(scope="module")
-def barely(clean, tmp_path_factory) -> Path:
+def barely(clean_pairs, tmp_path_factory) -> Path:
     """A network of 20 steps."""
     recipe = TrainRedshifter(
-        name="barely", seed=1, dataset=str(clean),
+        name="barely", seed=1, dataset=str(clean_pairs),
         network=RedshifterNetwork(unet=Unet(widths=(8, 8), embedding=8)),
         batch=4, train=TrainConfig(steps=20, device="cpu", preview_steps=0),
     )  # fmt: skip
     return recipe.run(tmp_path_factory.mktemp("barely") / "run")
 
 
-def test_twenty_steps_do_not_pass(barely, clean):
-    report = evaluate_redshifter(barely, str(clean), spectra=SPECTRA)
+def test_twenty_steps_do_not_pass(barely, clean_pairs):
+    report = evaluate_redshifter(barely, str(clean_pairs), spectra=SPECTRA)
     assert report.passed is False
     rules = {v.measure: v.rule for v in report.sections[0].verdicts}
     overall = rows(report, "All bands and redshifts")
@@ -185,13 +180,13 @@ def test_twenty_steps_do_not_pass(barely, clean):
         assert f"{errors[best]:.3g} ({best}, the strongest of 4 non-neural baselines)" in rules[measure]
 
 
-def test_what_a_model_learned_is_no_measure_of_it(barely, clean, tmp_path):
+def test_what_a_model_learned_is_no_measure_of_it(barely, clean_pairs, tmp_path):
     with pytest.raises(
         InputError, match=r"barely was trained on this very split.*val, test.*--allow-training-split"
     ):
-        evaluate_redshifter(barely, str(clean), split="train", spectra=SPECTRA)
+        evaluate_redshifter(barely, str(clean_pairs), split="train", spectra=SPECTRA)
     report = evaluate_redshifter(
-        barely, str(clean), split="train", spectra=SPECTRA, allow_training_split=True
+        barely, str(clean_pairs), split="train", spectra=SPECTRA, allow_training_split=True
     )
     assert report.passed is None and not report.sections[0].verdicts
     other = tiny_pairs.publish(tmp_path / "other", n=16)

@@ -27,6 +27,7 @@ from mockforge.sgan.painter import Scaling
 from mockforge.sgan.save import save_model
 from mockforge.stages.sgan import Sgan
 from tests.builders.batches import samples
+from tests.builders.lumpy_sky import lumpy
 
 KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
 MAP = (((0.8, 1.2), (1.0, 1.1)), ((1.3, 0.9), (0.7, 1.0)))
@@ -43,11 +44,7 @@ def model() -> SganModel:
         "tiny", Forge(z_channels=8), ("g", "r"), INSTRUMENT,
         pixel_scale_arcsec=0.2, psf_fwhm_arcsec=OWN,
     )  # fmt: skip
-    painter = made.painter()
-    for parameter in painter.generator.parameters():
-        std = 1.2 / math.sqrt(max(parameter[0].numel(), 25))
-        torch.nn.init.normal_(parameter, std=std, generator=Stream(2, (parameter.numel(),)).torch())
-    return made.trained(painter.generator, {"steps": 0})
+    return lumpy(made, 1.2)
 
 
 def noise_of(sky: Sky, side: int = 512) -> np.ndarray:

@@ -19,6 +19,7 @@ from mockforge.sky.lattice import corners
 from mockforge.sky.plane import NoisePlane
 from mockforge.stages.sgan import Sgan
 from tests.builders.batches import samples
+from tests.builders.lumpy_sky import lumpy
 
 SMALL = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
 KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
@@ -31,11 +32,7 @@ def forge() -> SganModel:
         "tiny", SMALL, ("g", "r"), INSTRUMENT,
         pixel_scale_arcsec=0.2, psf_fwhm_arcsec=(0.7, 0.6),
     )  # fmt: skip
-    painter = made.painter()
-    for parameter in painter.generator.parameters():
-        std = 1.0 / max(parameter[0].numel(), 25) ** 0.5
-        torch.nn.init.normal_(parameter, std=std, generator=Stream(2, (parameter.numel(),)).torch())
-    return made.trained(painter.generator, {"steps": 0})
+    return lumpy(made)
 
 
 @pytest.fixture(scope="module")

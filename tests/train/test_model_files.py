@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from mockforge.errors import InputError
 from mockforge.sgan.model import load_model
 from mockforge.sgan.paint.sky import Sky
+from mockforge.sgan.save import save_model
 from mockforge.tasks.recover.config import Residual
 from mockforge.tasks.recover.model import load_recoverer
 from mockforge.tasks.redshifter.config import RedshifterNetwork, Unet
@@ -74,7 +75,7 @@ def described(redshifter: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     painter = replace(painter, network=narrow, weights={})
     recoverer = replace(recoverer, network=Residual(widths=(4, 4), fine_width=2), weights={})
     return {
-        "sgan": painter.trained(painter.painter().generator, dict(painter.training)).save(folder),
+        "sgan": save_model(painter.trained(painter.painter().generator, dict(painter.training)), folder),
         "recover": recoverer.trained(recoverer.network_with_weights(), dict(recoverer.training)).save(folder),
         "redshifter": redshifter,
     }

@@ -29,11 +29,6 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory) -> Path:
-    return tiny_degraded.publish(tmp_path_factory.mktemp("degraded") / "tiny")
-
-
 def recipe(dataset: Path, kind: str = "residual", **changes) -> TrainRecover:
     made = TrainRecover(
         name="tiny", seed=1, degraded=str(dataset), network=SMALL[kind], batch=4, crop=24,
@@ -54,13 +49,13 @@ RMS = np.full((1, 2), tiny_degraded.RMS, np.float32)
 
 
 @pytest.mark.parametrize("kind", ["residual", "cgan"])
-def test_training_ends_in_a_model_that_recovers(kind, dataset, tmp_path):
-    path = recipe(dataset, kind).run(tmp_path / "run", recipe_text="# a recipe\n")
+def test_training_ends_in_a_model_that_recovers(kind, degraded, tmp_path):
+    path = recipe(degraded, kind).run(tmp_path / "run", recipe_text="# a recipe\n")
     model = load_recoverer(tmp_path / "run")
     assert model.kind == kind and model.scales.step == pytest.approx(2.8)
     assert model.rms_njy == pytest.approx([tiny_degraded.RMS] * 2)
     assert any(key.startswith("validation") for key in model.training)
-    image, truth = held_out(dataset)
+    image, truth = held_out(degraded)
     found = predict(model, image, RMS, shape=truth.shape[2:])
     assert found.shape == truth.shape and np.isfinite(found).all()
     alone = predict(model, image[1:2], RMS, shape=truth.shape[2:])
@@ -71,9 +66,9 @@ def test_training_ends_in_a_model_that_recovers(kind, dataset, tmp_path):
     assert model.describe()["network"].startswith(kind)
 
 
-def test_a_few_steps_do_better_than_interpolation(dataset, tmp_path):
+def test_a_few_steps_do_better_than_interpolation(degraded, tmp_path):
     made = recipe(
-        dataset,
+        degraded,
         network=RecovererNetwork(residual=Residual(widths=(12, 16), fine_width=6)),
         adam=AdversarialAdam(rate_generator=5e-3),
         loss=RecovererLoss(light=1.0, adversarial=0.0),
@@ -88,26 +83,26 @@ def test_a_few_steps_do_better_than_interpolation(dataset, tmp_path):
     )
     made.run(tmp_path / "run")
     model = load_recoverer(tmp_path / "run")
-    image, truth = held_out(dataset)
+    image, truth = held_out(degraded)
     fresh = replace(model, weights={})
     errors = [np.abs(predict(m, image, RMS, shape=truth.shape[2:]) - truth).mean() for m in (model, fresh)]
     assert errors[0] < 0.7 * errors[1]
 
 
-def test_a_resumed_run_ends_where_the_whole_one_does(dataset, tmp_path):
-    whole = recipe(dataset).run(tmp_path / "whole")
-    half = recipe(dataset, train=TrainConfig(steps=2, device="cpu", log_steps=1, preview_steps=0))
+def test_a_resumed_run_ends_where_the_whole_one_does(degraded, tmp_path):
+    whole = recipe(degraded).run(tmp_path / "whole")
+    half = recipe(degraded, train=TrainConfig(steps=2, device="cpu", log_steps=1, preview_steps=0))
     half.run(tmp_path / "parts")
     with pytest.raises(InputError, match=r"begun with another recipe \(crop: 24 -> 20"):
-        recipe(dataset, crop=20).run(tmp_path / "parts", resume=True)
-    parts = recipe(dataset).run(tmp_path / "parts", resume=True)
+        recipe(degraded, crop=20).run(tmp_path / "parts", resume=True)
+    parts = recipe(degraded).run(tmp_path / "parts", resume=True)
     digests = [json.loads(path.read_text())["sha256"] for path in (whole, parts)]
     assert digests[0] == digests[1]
 
 
-def test_what_cannot_be_learned_is_a_sentence(dataset, tmp_path):
+def test_what_cannot_be_learned_is_a_sentence(degraded, tmp_path):
     with pytest.raises(InputError, match="no split 'trian'"):
-        recipe(dataset, split="trian").run(tmp_path / "a")
+        recipe(degraded, split="trian").run(tmp_path / "a")
     from tests.builders import tiny_pairs
 
     pairs = tiny_pairs.publish(tmp_path / "pairs", n=8, side=16)
@@ -116,8 +111,8 @@ def test_what_cannot_be_learned_is_a_sentence(dataset, tmp_path):
     assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
 
 
-def test_large_images_come_out_as_in_one_piece(dataset, tmp_path):
-    recipe(dataset, train=TrainConfig(steps=8, device="cpu", preview_steps=0)).run(tmp_path / "run")
+def test_large_images_come_out_as_in_one_piece(degraded, tmp_path):
+    recipe(degraded, train=TrainConfig(steps=8, device="cpu", preview_steps=0)).run(tmp_path / "run")
     model = load_recoverer(tmp_path / "run")
     image = np.random.default_rng(1).normal(0, 3, (1, 2, 240, 61)).astype(np.float32)
     pieces = predict(model, image, RMS)  # 672 rows: a tile of 512 and one of 160
@@ -127,8 +122,8 @@ def test_large_images_come_out_as_in_one_piece(dataset, tmp_path):
     assert np.allclose(pieces[:, :, 364 + edge :], whole[:, :, edge:], atol=1e-4 * np.abs(whole).max())
 
 
-def test_a_model_refuses_what_it_cannot_recover(dataset, tmp_path):
-    recipe(dataset, "cgan", train=TrainConfig(steps=1, device="cpu", preview_steps=0)).run(tmp_path / "run")
+def test_a_model_refuses_what_it_cannot_recover(degraded, tmp_path):
+    recipe(degraded, "cgan", train=TrainConfig(steps=1, device="cpu", preview_steps=0)).run(tmp_path / "run")
     model = load_recoverer(tmp_path / "run" / "tiny.json")
     with pytest.raises(InputError, match="11 x 11 pixels only"):
         predict(model, np.ones((1, 2, 12, 12)), RMS)
@@ -150,18 +145,18 @@ ORIGINAL = [
 
 
 @pytest.mark.parametrize("words", [[], ORIGINAL], ids=["modern", "original"])
-def test_the_bundled_recipe_takes_a_step(words, dataset, tmp_path):
-    words = [*words, f"degraded={dataset}", "train.steps=1", "train.device=cpu", "batch=2", "crop=24"]
+def test_the_bundled_recipe_takes_a_step(words, degraded, tmp_path):
+    words = [*words, f"degraded={degraded}", "train.steps=1", "train.device=cpu", "batch=2", "crop=24"]
     made, text = load_training("train_recover", words)
     path = made.run(tmp_path / "run", recipe_text=text)
     assert load_recoverer(path).training["steps"] == 1
     assert path.with_suffix(".safetensors").stat().st_size < (8e6 if not words[0].startswith("net") else 1e9)
 
 
-def test_info_of_a_model_that_recovers(dataset, tmp_path):
+def test_info_of_a_model_that_recovers(degraded, tmp_path):
     from mockforge.commands.info import about
 
-    path = recipe(dataset, train=TrainConfig(steps=1, device="cpu", preview_steps=0)).run(tmp_path / "run")
+    path = recipe(degraded, train=TrainConfig(steps=1, device="cpu", preview_steps=0)).run(tmp_path / "run")
     for thing in (path, path.parent):
         lines = about(str(thing))
         assert "model:" in lines[0] and any("residual, " in line for line in lines)
