@@ -90,8 +90,9 @@ def test_a_disk_that_fails_is_a_finding(copy: Path, monkeypatch: pytest.MonkeyPa
     def failing(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("hashlib.file_digest", failing)  # of the system: a disk that cannot be read
-    assert {bad.reason for bad in bad_shards(copy)} == {"unreadable: Input/output error"}
+    with monkeypatch.context() as patch:
+        patch.setattr("hashlib.file_digest", failing)  # of the system: a disk that cannot be read
+        assert {bad.reason for bad in bad_shards(copy)} == {"unreadable: Input/output error"}
     (copy / "shards").rename(copy / "gone")
     (copy / "shards").write_text("a file")
     assert {bad.reason for bad in bad_shards(copy)} == {"unreadable: Not a directory"}

@@ -25,12 +25,13 @@ def made(*overrides: str) -> Path:
 
 LARGE = """\
 name: large
+seed: 5
 samples: 400
 shard_size: 64
 splits: {train: 0.8, val: 0.2}
 stages:
   - stamps: {bands: [F606W, F814W], stamp: 128}
-save: {image: float32}
+save: {truth: float32}
 """
 
 
