@@ -1,14 +1,14 @@
-"""Fixtures that every room's tests share."""
+"""Fixtures that every room's tests share.
+
+What they build with is imported where it is built: torch and h5py take seconds, which neither the process
+that shares the suite out nor a test of the command line has to spend.
+"""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-
-from tests.builders import tiny_degraded, tiny_pairs
-from tests.builders.tiny_datasets import PAIRS, SAVE, blobs, pairs, publish
-from tests.builders.tiny_stages import registered
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 
@@ -44,6 +44,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="module")
 def tiny_stages() -> Iterator[None]:
     """The cheap stages of `tests.builders.tiny_stages`, known to recipes while the tests of a file run."""
+    from tests.builders.tiny_stages import registered
+
     with registered():
         yield
 
@@ -72,18 +74,24 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 @pytest.fixture(scope="session")
 def segmentation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished segmentation set; not to be changed."""
+    from tests.builders.tiny_datasets import SAVE, blobs, publish
+
     return publish(tmp_path_factory.mktemp("data") / "blobs", blobs, SAVE)
 
 
 @pytest.fixture(scope="session")
 def redshift(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished set of pairs; not to be changed."""
+    from tests.builders.tiny_datasets import PAIRS, pairs, publish
+
     return publish(tmp_path_factory.mktemp("data") / "redshift", pairs, PAIRS)
 
 
 @pytest.fixture(scope="session")
 def many_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished set of 70 shards of one sample, more than are open at once; not to be changed."""
+    from tests.builders.tiny_datasets import SAVE, blobs, publish
+
     folder = tmp_path_factory.mktemp("data") / "many"
     return publish(folder, lambda shard: blobs(shard, n=1, side=16), SAVE, shards=70)
 
@@ -91,10 +99,14 @@ def many_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def clean_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished set of 32 noiseless pairs of Sersic galaxies; not to be changed."""
+    from tests.builders import tiny_pairs
+
     return tiny_pairs.publish(tmp_path_factory.mktemp("pairs") / "clean", n=32)
 
 
 @pytest.fixture(scope="session")
 def degraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished set of 96 degraded images of Gaussian galaxies; not to be changed."""
+    from tests.builders import tiny_degraded
+
     return tiny_degraded.publish(tmp_path_factory.mktemp("degraded") / "tiny", n=96)
