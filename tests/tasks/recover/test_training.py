@@ -61,7 +61,7 @@ def test_training_ends_in_a_model_that_recovers(kind, degraded, tmp_path):
     alone = predict(model, image[1:2], RMS, shape=truth.shape[2:])
     assert np.allclose(found[1:2], alone, atol=1e-4 * np.abs(alone).max())
     card = path.with_suffix(".md").read_text()
-    assert "24 samples of split train" in card and "| hsc_r | F606W | 1 |" in card
+    assert "48 samples of split train" in card and "| hsc_r | F606W | 1 |" in card
     assert list((tmp_path / "run" / "previews").glob("*.png"))
     assert model.describe()["network"].startswith(kind)
 
