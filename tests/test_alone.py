@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from mockforge.batch import Batch
+from mockforge.galaxies import pairs
 from mockforge.galaxies.bodies import draw_bodies, sizes_of
 from mockforge.galaxies.shapes import Bulge, Knots, draw_shapes
 from mockforge.observe.degrade.degrader import Degrader, coarse_grid
@@ -27,9 +28,9 @@ from mockforge.observe.psf.spec import Moffat, Psf
 from mockforge.photometry.epochs import light
 from mockforge.rng import Stream
 from mockforge.sgan.paint.sky import Sky
-from mockforge.stages import sersic_sed as pairs
 from mockforge.stages.degrade import Degrade
 from mockforge.stages.observe import Observe
+from mockforge.stages.sersic_sed import SersicSed
 from mockforge.tasks.recover.config import Cgan, RecovererNetwork, Residual
 from mockforge.tasks.recover.degraded import Scales
 from mockforge.tasks.recover.model import Recoverer
@@ -136,7 +137,7 @@ def of_rows(given: Any, rows: slice) -> Any:
 
 def test_pairs_of_redshifts():
     """The same draws with other companions: the light, both images through the PSF, and what is in them."""
-    cfg = pairs.SersicSed(
+    cfg = SersicSed(
         bands=BANDS, stamp=33, pixel_scale_arcsec=0.06, bulge=Bulge(), knots=Knots(),
         psf_in=Psf(survey="candels-goodss-deep"), psf_out=Psf(moffat=Moffat(fwhm_arcsec=0.12, beta=2.0)),
     )  # fmt: skip
@@ -144,7 +145,7 @@ def test_pairs_of_redshifts():
     body = draw_bodies(cfg, 64, stream)
     given = (body.n, body.axis_ratio, body.position_angle)
     shapes = draw_shapes(*given, cfg.bulge, None, cfg.knots, None, stream)
-    spectra, spectrum = pairs._choose_spectra(cfg, shapes, stream)
+    spectra, spectrum = pairs._choose_spectra(cfg, shapes, stream)  # a batch's draws, with fewer companions
 
     def made(rows: slice) -> list[np.ndarray]:
         own, parts = of_rows(body, rows), of_rows(shapes, rows)
@@ -155,10 +156,12 @@ def test_pairs_of_redshifts():
         sizes = sizes_of(cfg, own)
         near = pairs._paint(cfg, own, parts, sizes.r_e_in, found.sed_in, cfg.psf_in)
         far = pairs._paint(cfg, own, parts, sizes.r_e_out, found.sed_out, cfg.psf_out)
+        drawn = pairs.Pairs(own, parts, sizes, spectra, spectrum[rows], found, near, far)
         batch = batch_of(rows, row=np.arange(64))
-        painted = pairs._filled(cfg, batch, near, far, own)
-        table = pairs._galaxy(cfg, batch, own, parts, sizes, spectra, spectrum[rows], found, near, far)
-        return [*painted.arrays.values(), *table.values()]
+        return [
+            *pairs.filled(cfg, batch, drawn).arrays.values(),
+            *pairs.galaxy_table(cfg, batch, drawn).values(),
+        ]
 
     same_in_any_batch(made)
 

@@ -73,7 +73,8 @@ def described(redshifter: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     painter, recoverer = load_model("kids-viking-9"), load_recoverer("recover-hsc")
     narrow = replace(painter.network, widths=(8, 8, 8, 8), z_channels=4)
     painter = replace(painter, network=narrow, weights={})
-    recoverer = replace(recoverer, network=Residual(widths=(4, 4), fine_width=2), weights={})
+    small = replace(recoverer.network, residual=Residual(widths=(4, 4), fine_width=2))
+    recoverer = replace(recoverer, network=small, weights={})
     return {
         "sgan": save_model(painter.trained(painter.painter().generator, dict(painter.training)), folder),
         "recover": recoverer.trained(recoverer.network_with_weights(), dict(recoverer.training)).save(folder),
