@@ -63,12 +63,12 @@ _FILTER_HEADER = """\
 def library_curve(library: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Wavelength in Angstrom and photon throughput, peak 1, of a library's curve without its leaks."""
     if library == "speclite":
-        from speclite.filters import load_filter
+        from speclite.filters import load_filter  # pyright: ignore[reportMissingImports]
 
         found = load_filter(name)
         wave, value = np.asarray(found.wavelength, dtype=np.float64), np.asarray(found.response)
     else:
-        from sedpy.observate import Filter
+        from sedpy.observate import Filter  # pyright: ignore[reportMissingImports]
 
         found = Filter(name)
         wave, value = found.wavelength, found.transmission

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,10 +21,11 @@ def turned(image: Pixels, symmetry: int) -> Pixels:
 
     `symmetry` is 0 to 7: its bit 1 flips x, 2 flips y, 4 then exchanges them. An array is a view.
     """
+    out: Any = image
     for bit, axis in ((1, -1), (2, -2)):
         if symmetry & bit:
-            image = np.flip(image, axis) if isinstance(image, np.ndarray) else image.flip(axis)
-    return image.swapaxes(-1, -2) if symmetry & 4 else image
+            out = np.flip(out, axis) if isinstance(out, np.ndarray) else out.flip(axis)
+    return out.swapaxes(-1, -2) if symmetry & 4 else out
 
 
 def each_turned(images: Tensor, symmetries: Tensor) -> Tensor:
