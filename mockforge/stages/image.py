@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from mockforge.errors import InputError, MockforgeError
 from mockforge.field.field import Field
 from mockforge.field.fits.read import check_njy
 from mockforge.field.fits.wcs import written
+from mockforge.field.split_rows import row_bands
 from mockforge.files import Stamp, named, stamp
 from mockforge.label.leave_out import LeftOut, prepared
 from mockforge.names import check_bands
@@ -169,39 +169,6 @@ class ImageTiles(Stage):
             f" {self.max_masked_fraction:g} of its pixels masked ({_TRIES} places tried); raise"
             " max_masked_fraction or make the tile smaller"
         )
-
-
-def row_bands(
-    ny: int, nx: int, side: int, splits: Mapping[str, float], where: str = "the field"
-) -> dict[str, tuple[int, int]]:
-    """Rows [y0, y1) of each split: in proportion to its share, never lower than one window.
-
-    `side` is a window, margin included, in pixels. Raises InputError where the field is too small.
-    """
-    shares = {name: share for name, share in splits.items() if share > 0}
-    if nx < side or ny < side * len(shares):
-        raise InputError(
-            f"{where}: the field is {nx} x {ny} pixels; {len(shares)} split(s) of windows of {side} pixels"
-            f" (tile and two margins) need at least {side} x {side * len(shares)}: make tile or margin"
-            " smaller, or use fewer splits"
-        )
-    low: set[str] = set()
-    while True:  # those that would be too low get one window; the others share what is left
-        left = ny - side * len(low)
-        whole = sum(share for name, share in shares.items() if name not in low)
-        short = {n for n, share in shares.items() if n not in low and left * share / whole < side}
-        if not short:
-            break
-        low |= short
-    out, edge, exact = {}, 0, 0.0
-    for name, share in shares.items():
-        exact += side if name in low else left * share / whole
-        end = min(round(exact), ny)
-        out[name] = (edge, max(end, edge + side))
-        edge = out[name][1]
-    last = next(reversed(out))
-    out[last] = (out[last][0], ny)
-    return out
 
 
 @lru_cache(maxsize=2)

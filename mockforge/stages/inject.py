@@ -20,6 +20,7 @@ from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.photometry.bands import Band, curve
 from mockforge.rng import Stream
 from mockforge.scene.injected import Injection, draw_objects, paint_layers
+from mockforge.scene.injected_into import attributes_of, recorded
 from mockforge.scene.injected_truth import InjectedObjects, InjectedSample, injected, joined, sky_before
 from mockforge.scene.model import SceneModel, Structure
 from mockforge.units import ZEROPOINT_NJY
@@ -148,7 +149,7 @@ class Inject(Stage):
             sample = injected(bands, sky, new, isophote, self.overlap, batch.margin)
             samples.append(sample if self.real is None else sample.with_pictures(self.real, objects))
             light = sample.truth - sky.truth
-            images.append(seen(batch.arrays["image"][i], light, about[i], own.child("photons")))
+            images.append(recorded(batch.arrays["image"][i], light, about[i], own.child("photons")))
         arrays = {"image": np.stack(images), "truth": np.stack([p.truth for p in samples])}
         for name in ("instances_visible", "multiplicity", "overlap_label", "overlap_fraction"):
             arrays[name] = np.stack([getattr(p, name) for p in samples])
@@ -211,36 +212,3 @@ class Inject(Stage):
         if fwhm is None or len(fwhm) != len(bands) or not all(f > 0 for f in fwhm):
             raise InputError("the PSF is not known: no stage before gives `psf_fwhm_arcsec`; give `psf`")
         return Psf(gaussian=Gaussian(fwhm_arcsec=tuple(float(f) for f in fwhm)))
-
-
-def attributes_of(batch: Batch, i: int) -> dict[str, Any]:
-    """Return what the source says of sample `i`: the attributes, and what differs from sample to sample.
-
-    PSF and gain that differ are the columns `fwhm_<band>` and `electrons_per_njy_<band>` of the table `tile`.
-    """
-    about = dict(batch.attributes)
-    tile = batch.tables.get("tile", {})
-    for name, start in (("psf_fwhm_arcsec", "fwhm"), ("electrons_per_njy", "electrons_per_njy")):
-        columns = [f"{start}_{band}" for band in about.get("bands") or ()]
-        if about.get(name) is None and columns and all(c in tile for c in columns):
-            row = int(np.flatnonzero(tile["sample"] == batch.sample[i])[0])
-            about[name] = tuple(float(tile[c][row]) for c in columns)
-    return about
-
-
-def seen(image: np.ndarray, light: np.ndarray, attributes: Any, stream: Stream) -> np.ndarray:
-    """`image` (C, y, x) with noiseless `light` added as the detector records it.
-
-    Photon noise is Gaussian of the variance light / gain, in the bands whose gain is known: what is
-    added arrives beside what was there. Pixels end at the saturation.
-    """
-    added = image + light
-    gain = attributes.get("electrons_per_njy")
-    if gain is not None and any(g > 0 for g in gain):
-        g = np.asarray(gain, dtype=np.float32)[:, None, None]
-        spread = np.sqrt(np.divide(np.maximum(light, 0), g, out=np.zeros_like(light), where=g > 0))
-        added = added + spread * stream.numpy().standard_normal(light.shape, dtype=np.float32)
-    most = attributes.get("saturation_njy")
-    if most is not None:
-        added = np.minimum(added, np.asarray(most, dtype=np.float32)[:, None, None])
-    return added.astype(np.float32)

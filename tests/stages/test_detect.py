@@ -10,10 +10,11 @@ from astropy.io import fits
 from mockforge.batch import Batch
 from mockforge.errors import InputError, MockforgeError
 from mockforge.field.field import Field, tan_wcs
+from mockforge.field.split_rows import row_bands
 from mockforge.label.detect import detect
 from mockforge.rng import Stream
 from mockforge.stages.detect import Detect
-from mockforge.stages.image import ImageTiles, row_bands
+from mockforge.stages.image import ImageTiles
 from mockforge.stages.select import Select
 from tests.builders.batches import samples
 
