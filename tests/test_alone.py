@@ -25,7 +25,7 @@ from mockforge.observe.noise.pixels import PixelNoise, add_noise
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.models import gaussian
 from mockforge.observe.psf.spec import Moffat, Psf
-from mockforge.photometry.epochs import light
+from mockforge.photometry.epochs import Magnitudes, light
 from mockforge.rng import Stream
 from mockforge.sgan.paint.sky import Sky
 from mockforge.stages.degrade import Degrade
@@ -144,19 +144,17 @@ def test_pairs_of_redshifts():
     stream = Stream(8)
     body = draw_bodies(cfg, 64, stream)
     given = (body.n, body.axis_ratio, body.position_angle)
-    shapes = draw_shapes(*given, cfg.bulge, None, cfg.knots, None, stream)
+    shapes = draw_shapes(*given, replace(cfg, companions=None, asymmetry=None), stream)
     spectra, spectrum = pairs._choose_spectra(cfg, shapes, stream)  # a batch's draws, with fewer companions
 
     def made(rows: slice) -> list[np.ndarray]:
         own, parts = of_rows(body, rows), of_rows(shapes, rows)
-        found = light(
-            spectra, spectrum[rows], parts.weight, own.magnitude, cfg.magnitude_kind, cfg.magnitude_band,
-            cfg.bands, pairs._epochs(cfg, own),
-        )  # fmt: skip
+        magnitude = Magnitudes(own.magnitude, cfg.magnitude_kind, cfg.magnitude_band)
+        found = light(spectra, spectrum[rows], parts.weight, magnitude, cfg.bands, pairs._epochs(cfg, own))
         sizes = sizes_of(cfg, own)
         near = pairs._paint(cfg, own, parts, sizes.r_e_in, found.sed_in, cfg.psf_in)
         far = pairs._paint(cfg, own, parts, sizes.r_e_out, found.sed_out, cfg.psf_out)
-        drawn = pairs.Pairs(own, parts, sizes, spectra, spectrum[rows], found, near, far)
+        drawn = pairs.GalaxyPairs(own, parts, sizes, spectra, spectrum[rows], found, near, far)
         batch = batch_of(rows, row=np.arange(64))
         return [
             *pairs.filled(cfg, batch, drawn).arrays.values(),

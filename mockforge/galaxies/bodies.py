@@ -75,10 +75,7 @@ def stamp_side(cfg: SersicPairs) -> int:
         return cfg.stamp
     stream = Stream(0, ("stamp side",))
     body = draw_bodies(cfg, _SIDE_DRAWS, stream)
-    shapes = draw_shapes(
-        body.n, body.axis_ratio, body.position_angle,
-        cfg.bulge, cfg.companions, cfg.knots, cfg.asymmetry, stream,
-    )  # fmt: skip
+    shapes = draw_shapes(body.n, body.axis_ratio, body.position_angle, cfg, stream)
     sizes = sizes_of(cfg, body)
     pixels = np.maximum(sizes.r_e_in, sizes.r_e_out) / cfg.pixel_scale_arcsec
     return side_for(holding_radius(shapes, cfg.enclose) * pixels, cfg.jitter, cfg.stamp, cfg.enclose)

@@ -16,11 +16,12 @@ from mockforge.galaxies.shapes import Shapes, draw_shapes
 from mockforge.galaxies.table import light_columns, part_columns, scale_columns, spectrum_columns
 from mockforge.observe.psf.spec import Psf
 from mockforge.observe.psf.transfer import transfer
-from mockforge.photometry.epochs import Epochs, Light, light
+from mockforge.photometry.epochs import Epochs, Light, Magnitudes, light
 from mockforge.photometry.fluxes import spectrum_set
 from mockforge.photometry.spectra.spec import Spectra
-from mockforge.profiles.draw import DrawnStamps, Sersics, draw
+from mockforge.profiles.draw import DrawnStamps, draw
 from mockforge.profiles.draw import GaussianKnots as DrawnKnots
+from mockforge.profiles.sersic import Sersics
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
 from mockforge.train.parallel import usable
@@ -48,15 +49,10 @@ class GalaxyPairs:
 def draw_pairs(cfg: SersicPairs, count: int, stream: Stream) -> GalaxyPairs:
     """Draw and paint so many pairs. InputError where redshifts cannot be paired."""
     body = draw_bodies(cfg, count, stream)
-    shapes = draw_shapes(
-        body.n, body.axis_ratio, body.position_angle,
-        cfg.bulge, cfg.companions, cfg.knots, cfg.asymmetry, stream,
-    )  # fmt: skip
+    shapes = draw_shapes(body.n, body.axis_ratio, body.position_angle, cfg, stream)
     spectra, spectrum = _choose_spectra(cfg, shapes, stream)
-    found = light(
-        spectra, spectrum, shapes.weight, body.magnitude, cfg.magnitude_kind, cfg.magnitude_band,
-        cfg.bands, _epochs(cfg, body),
-    )  # fmt: skip
+    magnitude = Magnitudes(body.magnitude, cfg.magnitude_kind, cfg.magnitude_band)
+    found = light(spectra, spectrum, shapes.weight, magnitude, cfg.bands, _epochs(cfg, body))
     sizes = sizes_of(cfg, body)
     near = _paint(cfg, body, shapes, sizes.r_e_in, found.sed_in, cfg.psf_in)
     far = _paint(cfg, body, shapes, sizes.r_e_out, found.sed_out, cfg.psf_out)

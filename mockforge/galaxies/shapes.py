@@ -8,7 +8,7 @@ companions; knots come last.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 
@@ -101,10 +101,22 @@ class Shapes:
     companions: np.ndarray
 
 
+class PartRules(Protocol):
+    """A configuration of the parts of galaxies; None: galaxies have no such part."""
+
+    @property
+    def bulge(self) -> Bulge | None: ...  # noqa: D102
+    @property
+    def companions(self) -> Companions | None: ...  # noqa: D102
+    @property
+    def knots(self) -> Knots | None: ...  # noqa: D102
+    @property
+    def asymmetry(self) -> Asymmetry | None: ...  # noqa: D102
+
+
 def draw_shapes(
-    n: np.ndarray, axis_ratio: np.ndarray, position_angle: np.ndarray, bulge: Bulge | None,
-    companions: Companions | None, knots: Knots | None, asymmetry: Asymmetry | None, stream: Stream,
-) -> Shapes:  # fmt: skip
+    n: np.ndarray, axis_ratio: np.ndarray, position_angle: np.ndarray, parts: PartRules, stream: Stream
+) -> Shapes:
     """Return the parts of galaxies whose main body has these `n`, `axis_ratio`, `position_angle`, (N,)."""
     count = len(n)
     zero = np.zeros((count, 1))
@@ -112,27 +124,27 @@ def draw_shapes(
         dict(x=zero, y=zero, r_e=zero + 1, n=n[:, None], q=axis_ratio[:, None], pa=position_angle[:, None])
     ]
     light = [np.ones((count, 1))]
-    if bulge is not None:
-        part, share = _bulge(bulge, position_angle, stream.child("bulge"))
+    if parts.bulge is not None:
+        part, share = _bulge(parts.bulge, position_angle, stream.child("bulge"))
         columns.append(part)
         light = [1 - share, share]
     number = np.zeros(count, dtype=np.int64)
-    if companions is not None:
-        part, share, number = _companions(companions, count, stream.child("companions"))
+    if parts.companions is not None:
+        part, share, number = _companions(parts.companions, count, stream.child("companions"))
         columns.append(part)
         light.append(share)
     knot_x, knot_y, knot_weight, size, knot_share = _knots(
-        knots, n, axis_ratio, position_angle, stream.child("knots")
+        parts.knots, n, axis_ratio, position_angle, stream.child("knots")
     )
     light.append(light[0] * knot_share)
     light[0] = light[0] * (1 - knot_share)
     weight = np.concatenate(light, axis=1)
     joined = {key: np.concatenate([c[key] for c in columns], axis=1) for key in columns[0]}
     lopsided, angle = np.zeros_like(joined["x"]), np.zeros_like(joined["x"])
-    if asymmetry is not None:
+    if parts.asymmetry is not None:
         source = stream.child("asymmetry")
-        lopsided[:, 0] = asymmetry.strength.draw(source.child("strength").numpy(), count)
-        angle[:, 0] = asymmetry.angle.draw(source.child("angle").numpy(), count)
+        lopsided[:, 0] = parts.asymmetry.strength.draw(source.child("strength").numpy(), count)
+        angle[:, 0] = parts.asymmetry.angle.draw(source.child("angle").numpy(), count)
     return Shapes(
         x=joined["x"],
         y=joined["y"],

@@ -14,7 +14,8 @@ from mockforge.galaxies.population import REFERENCE_BAND, SPECTRA, Galaxies, hst
 from mockforge.galaxies.stamp_spec import StampGalaxies
 from mockforge.galaxies.table import spectrum_columns
 from mockforge.photometry.fluxes import sed_fluxes
-from mockforge.profiles.draw import Sersics, draw
+from mockforge.profiles.draw import draw
+from mockforge.profiles.sersic import Sersics
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
 from mockforge.units import ZEROPOINT_NJY

@@ -51,25 +51,39 @@ class Light:
     """(N, C)"""
 
 
+@dataclass(frozen=True)
+class Magnitudes:
+    """Magnitudes of N galaxies in one band."""
+
+    value: np.ndarray
+    """(N,) AB magnitude of the whole galaxy."""
+    kind: Literal["absolute", "apparent"]
+    """In the rest frame, or as observed at z_in."""
+    band: str
+
+
 def light(
-    spectra: tuple[Spectra, ...], spectrum: np.ndarray, weight: np.ndarray, magnitude: np.ndarray,
-    kind: Literal["absolute", "apparent"], band: str, bands: tuple[str, ...], epochs: Epochs,
-) -> Light:  # fmt: skip
+    spectra: tuple[Spectra, ...],
+    spectrum: np.ndarray,
+    weight: np.ndarray,
+    magnitude: Magnitudes,
+    bands: tuple[str, ...],
+    epochs: Epochs,
+) -> Light:
     """Fluxes of every part of every galaxy at z_in and z_out.
 
     `spectra` (K,) are the spectra each part draws from, `spectrum` (N, K) its row there, `weight`
-    (N, K) its share of the rest-frame light in `band` at z_in (a row sums to 1), `magnitude`
-    (N,) the whole galaxy's in that band: absolute in the rest frame, or apparent at z_in.
+    (N, K) its share of the rest-frame light in the band of `magnitude` at z_in (a row sums to 1).
 
     Flux falls with the square of the luminosity distance, which is angular size and dimming
     together; each can be off. K-corrections follow Hogg et al. 2002 (astro-ph/0210394), eq. 2:
     m = M + DM + K; they are those of the spectra, whatever is switched off.
     """
-    seen = epochs.z_out if epochs.band_shift else epochs.z_in
+    seen, band = epochs.z_out if epochs.band_shift else epochs.z_in, magnitude.band
     age = epochs.z_out if epochs.evolving else epochs.z_in
     scale = _scales(spectra, spectrum, weight, band, epochs)  # every galaxy's magnitude is 0 so far
-    wanted = 10.0 ** (0.4 * (ZEROPOINT_NJY - magnitude))
-    if kind == "apparent":
+    wanted = 10.0 ** (0.4 * (ZEROPOINT_NJY - magnitude.value))
+    if magnitude.kind == "apparent":
         wanted = wanted / _seen(spectra, spectrum, (band,), epochs.z_in, epochs.z_in, scale, epochs)[
             :, 0
         ].sum(-1)

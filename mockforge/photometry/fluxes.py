@@ -123,16 +123,42 @@ def sed_fluxes(
     cosmology: CosmologyLike = "Planck18",
     igm: Igm = "inoue2014",
 ) -> np.ndarray:
-    """Flux (P, C) in nJy, float64, of P galaxies through the bands.
+    """Return the flux of galaxies through bands, in nJy.
 
-    Galaxy p has the spectrum `spectrum[p]` (a row of `spectrum_set`) with its stars as they are at
-    redshift `z_population[p]`, and is seen at `z_seen[p]` (above 0): for a population that does not
-    evolve between two images, `z_population` is the same for both. Flux falls with the square of
-    the luminosity distance; `igm` takes away what hydrogen absorbs on the way. A row does not
-    depend on the other rows. Hogg et al. 2002, astro-ph/0210394, eq. 5 and 6.
+    Flux falls with the square of the luminosity distance. A row does not depend on the other rows.
 
-    InputError for an unknown band, one that a redshifted spectrum does not cover, or a population
-    that has no stars yet.
+    Parameters
+    ----------
+    spectra : Spectra
+        The kind of spectra; galaxy p has the row `spectrum[p]` of `spectrum_set(spectra, cosmology)`.
+    bands : tuple of str
+        The C bands: names, or words of a recipe for a curve of one's own.
+    z_population : array_like, (P,)
+        Redshift whose stars each galaxy has. For a population that does not evolve between two images it
+        is the same for both.
+    z_seen : array_like, (P,)
+        Redshift at which it is observed, above 0.
+    spectrum : array_like of int, (P,)
+        Which spectrum it has.
+    cosmology : str or astropy.cosmology.FLRW
+        Sets distances, and the ages of populations.
+    igm : {"inoue2014", "madau1995", "none"}
+        Which mean transmission of the hydrogen on the way.
+
+    Returns
+    -------
+    numpy.ndarray, (P, C) float64
+        Mean f_nu of the photons that each band counts, nJy.
+
+    Raises
+    ------
+    InputError
+        For an unknown band, one that a redshifted spectrum does not cover, or a population that has no
+        stars yet.
+
+    References
+    ----------
+    Hogg et al. 2002, astro-ph/0210394, equations 5 and 6.
     """
     found = spectrum_set(spectra, cosmology)
     z_population, z_seen, spectrum = np.broadcast_arrays(
@@ -175,13 +201,12 @@ def k_correction(
     spectrum: np.ndarray,
     *,
     cosmology: CosmologyLike = "Planck18",
-    igm: Igm = "inoue2014",
 ) -> np.ndarray:
-    """K-correction (P,) in magnitudes from `band` as observed to `rest_band`: m = M + DM + K.
+    """Return the K-correction (P,) in magnitudes from `band` as observed to `rest_band`: m = M + DM + K.
 
     Hogg et al. 2002, astro-ph/0210394, eq. 2; arguments and errors as `sed_fluxes`.
     """
-    seen = sed_fluxes(spectra, (band,), z_population, z_seen, spectrum, cosmology=cosmology, igm=igm)[:, 0]
+    seen = sed_fluxes(spectra, (band,), z_population, z_seen, spectrum, cosmology=cosmology)[:, 0]
     absolute = absolute_fluxes(spectra, rest_band, z_population, spectrum, cosmology=cosmology)
     nearness = (TEN_PC_MPC / luminosity_distance(z_seen, cosmology)) ** 2
     return -2.5 * np.log10(seen / (absolute * nearness))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mockforge.observe.psf.transfer import Transfer
 from mockforge.profiles.lanes import spared
-from mockforge.profiles.sersic import sersic
+from mockforge.profiles.sersic import Sersics, sersic
 from mockforge.profiles.through_psf import needs, seen_knots, seen_sersics
 from mockforge.torch_state import steadily
 
@@ -18,29 +18,6 @@ _BATCH = 256
 """Galaxies worked on together."""
 _BLOCK = 2**18
 """Pixels of padded stamps transformed at once: they then stay in a core's cache."""
-
-
-@dataclass(frozen=True)
-class Sersics:
-    """Sersic components, each (N, K) float64 on one device: component k of galaxy i."""
-
-    x: Tensor
-    """Centre, pixels; pixel centres are integers."""
-    y: Tensor
-    """Centre, pixels."""
-    r_e: Tensor
-    """Semi-major axis of the ellipse that holds half the light, pixels."""
-    n: Tensor
-    """Sersic index, 0.3 to 8."""
-    axis_ratio: Tensor
-    """Minor over major axis."""
-    position_angle: Tensor
-    """Of the major axis, degrees from +x towards +y."""
-    asymmetry: Tensor
-    """s of the factor (1 - s cos(phi - phi_0)), 0 to 1; phi is the azimuth in the ellipse, turned so
-    that it is the angle from +x towards +y on the major axis (and everywhere for a round galaxy)."""
-    asymmetry_angle: Tensor
-    """phi_0, degrees: the faint side."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +54,30 @@ def draw(
     shape: tuple[int, int],
     psf: Transfer | None = None,
 ) -> DrawnStamps:
-    """Paint galaxies on stamps of `shape` (height, width).
+    """Paint galaxies on stamps: `image = sed x profile`, before the PSF and through it.
 
-    `sed` (N, C, K[+1]) is the total flux in nJy of each component in each band, knots last. With
-    `psf`, made by `mockforge.observe.psf.transfer.transfer` for this shape and these bands, the image
-    through it as well; light from beyond the stamp comes in as far as the PSF reaches.
+    Parameters
+    ----------
+    sersics : Sersics
+        K components of N galaxies, (N, K) each.
+    knots : GaussianKnots or None
+        Their knots, (N, J) each; one component more in `sed`.
+    sed : Tensor, (N, C, K[+1])
+        Total flux of each component in each band, nJy, knots last.
+    shape : (int, int)
+        Height and width of a stamp, pixels.
+    psf : Transfer or None
+        That of `mockforge.observe.psf.transfer.transfer` for this shape and these bands. Light from
+        beyond the stamp comes in as far as the PSF reaches.
+
+    Returns
+    -------
+    DrawnStamps
+        The images (N, C, H, W) without and with the PSF, nJy, and the profiles (N, K[+1], H, W) that add
+        up to the share of a component's flux that falls on the stamp.
     """
-    s = {name: value.double() for name, value in vars(sersics).items()}
-    if not bool((sersics.asymmetry != 0).any()):
+    s = {name: value.double() for name, value in vars(sersics).items() if value is not None}
+    if sersics.asymmetry is not None and not bool((sersics.asymmetry != 0).any()):
         del s["asymmetry"], s["asymmetry_angle"]
     if psf is not None and psf.shape != tuple(shape):
         raise ValueError(f"the PSF is made for stamps of {psf.shape}, not {tuple(shape)}")
@@ -172,10 +165,7 @@ def _mix(weights: Tensor, profile: Tensor, out: Tensor) -> None:
 
 def _pixels(flat: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:
     """Sersic components on a grid without PSF."""
-    lopsided = (flat["asymmetry"], flat["asymmetry_angle"]) if "asymmetry" in flat else None
-    names = ("x", "y", "r_e", "n", "axis_ratio", "position_angle")
-    x, y, r_e, n, q, angle = (flat[name] for name in names)
-    return sersic(x, y, r_e, n, q, angle, shape, asymmetry=lopsided)
+    return sersic(Sersics(**flat), shape)
 
 
 def _knots(knots: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:

@@ -13,6 +13,7 @@ the work, chosen by the elliptical radius from a bound on the error:
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -64,44 +65,85 @@ def flux_inside(radius: Tensor, r_e: Tensor, n: Tensor) -> Tensor:
     return torch.special.gammainc(2 * n, sersic_b(n) * (radius / r_e) ** (1 / n))
 
 
+@dataclass(frozen=True)
+class Sersics:
+    """Sersic components, tensors of one shape on one device."""
+
+    x: Tensor
+    """Centre, pixels; pixel centres are integers."""
+    y: Tensor
+    """Centre, pixels."""
+    r_e: Tensor
+    """Semi-major axis of the ellipse that holds half the light, pixels."""
+    n: Tensor
+    """Sersic index, 0.3 to 8."""
+    axis_ratio: Tensor
+    """Minor over major axis: ellipticity is 1 - axis_ratio."""
+    position_angle: Tensor
+    """Of the major axis, degrees from +x towards +y."""
+    asymmetry: Tensor | None = None
+    """s of the factor (1 - s cos(phi - phi_0)), 0 to 1, which keeps the flux of every ellipse; phi is the
+    azimuth in the ellipse made round, turned so that it is the angle from +x towards +y on the major axis
+    (and everywhere for a round galaxy). None: even."""
+    asymmetry_angle: Tensor | None = None
+    """phi_0, degrees: the faint side."""
+
+
 @steadily()
-def sersic(
-    x: Tensor,
-    y: Tensor,
-    r_e: Tensor,
-    n: Tensor,
-    axis_ratio: Tensor,
-    position_angle: Tensor,
-    shape: tuple[int, int],
-    dtype: torch.dtype = torch.float32,
-    asymmetry: tuple[Tensor, Tensor] | None = None,
-) -> Tensor:
-    """Sersic galaxies of total flux 1, (galaxy, y, x), each pixel the integral over its square.
+def sersic(sersics: Sersics, shape: tuple[int, int], dtype: torch.dtype = torch.float32) -> Tensor:
+    """Integrate Sersic profiles of total flux 1 over the pixels of stamps.
 
-    Parameters, all (galaxy,) on one device: centre `x`, `y` in pixels (pixel centres are
-    integers); `r_e`, the semi-major axis of the ellipse that holds half the light, in pixels;
-    index `n` (0.3 to 8); `axis_ratio` q = minor / major, so ellipticity is 1 - q; and
-    `position_angle` of the major axis in degrees from +x towards +y. `shape` is (height,
-    width). The profile is not truncated: the sum over a stamp is the flux that falls on it.
-    Sersic 1963; Graham & Driver 2005, PASA 22, 118, equations 1 and 2.
+    I(R) ~ exp(-b (R / r_e)^(1/n)), b from `sersic_b`. It is not truncated: the sum over a stamp is the part
+    of the flux that falls on it.
 
-    `asymmetry`, (s, phi_0): a factor (1 - s cos(phi - phi_0)), which keeps the flux of every
-    ellipse. phi is the azimuth in the ellipse made round, equal to the angle from +x towards +y
-    on the major axis; phi_0 in degrees.
+    Parameters
+    ----------
+    sersics : Sersics
+        One component of each of N galaxies, (N,) each.
+    shape : (int, int)
+        Height and width of a stamp, pixels.
+    dtype : torch.dtype
+        Of the result and of the sums over pixels.
+
+    Returns
+    -------
+    Tensor, (N, height, width)
+        Share of the flux in each pixel, to 2e-4 of it.
+
+    References
+    ----------
+    Sersic 1963, Boletin de la Asociacion Argentina de Astronomia 6, 41; Graham & Driver 2005, PASA 22, 118,
+    equations 1 and 2.
     """
-    if not len(x):
-        return torch.empty((0, *shape), device=x.device, dtype=dtype)
-    form = _form(*(spared(v.double()) for v in (x, y, r_e, n, axis_ratio, position_angle)))
-    if asymmetry is not None:
-        side = spared(asymmetry[1].double() - position_angle.double())
-        form |= _lopsided(form, spared(asymmetry[0].double()), side)
-    limits = _limits({name: value[: len(x) + len(x) % 2] for name, value in form.items()})[:, : len(x)]
-    form = {name: value[: len(x)] for name, value in form.items()}
+    count = len(sersics.x)
+    if not count:
+        return torch.empty((0, *shape), device=sersics.x.device, dtype=dtype)
+    form = _form_of(sersics)
+    limits = _limits({name: value[: count + count % 2] for name, value in form.items()})[:, :count]
+    form = {name: value[:count] for name, value in form.items()}
+    out = torch.empty((count, *shape), device=sersics.x.device, dtype=dtype)
+    place, rule = _far_out(form, limits, out)
+    _near(form, place, rule, out)
+    return out
+
+
+def _form_of(sersics: Sersics) -> dict[str, Tensor]:
+    """Return the numbers of each component that the rules work with, float64."""
+    s = sersics
+    form = _form(*(spared(v.double()) for v in (s.x, s.y, s.r_e, s.n, s.axis_ratio, s.position_angle)))
+    if s.asymmetry is not None and s.asymmetry_angle is not None:
+        side = spared(s.asymmetry_angle.double() - s.position_angle.double())
+        form |= _lopsided(form, spared(s.asymmetry.double()), side)
+    return form
+
+
+def _far_out(form: dict[str, Tensor], limits: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
+    """Fill `out` by the rule of the centre; return the pixels that want another rule, and which."""
+    shape, dtype = (out.shape[1], out.shape[2]), out.dtype
     area = shape[0] * shape[1]
-    out = torch.empty((len(x), *shape), device=x.device, dtype=dtype)
     places, rules = [], []
     g = {name: value.to(dtype)[:, None, None] for name, value in form.items()}
-    for i in range(0, len(x), size := max(1, _BLOCK // area)):
+    for i in range(0, len(out), size := max(1, _BLOCK // area)):
         part = slice(i, i + size)
         s = _smooth({k: v[part] for k, v in form.items()}, {k: v[part] for k, v in g.items()}, out[part])
         place = torch.nonzero((s < limits[0, part, None, None].to(dtype)).view(-1))[:, 0]
@@ -109,16 +151,19 @@ def sersic(
         galaxy = torch.div(place, area, rounding_mode="floor")
         places.append(place)
         rules.append((s < limits[1:, galaxy].to(dtype)).sum(dim=0))
-    place, rule = torch.cat(places), torch.cat(rules)
-    flat = out.view(-1)
+    return torch.cat(places), torch.cat(rules)
+
+
+def _near(form: dict[str, Tensor], place: Tensor, rule: Tensor, out: Tensor) -> None:
+    """Fill the pixels at `place` by Gauss-Legendre points or along their edges, as `rule` says."""
+    shape, dtype, flat = (out.shape[1], out.shape[2]), out.dtype, out.view(-1)
     for i, points in enumerate((*_POINTS, 0)):
         chosen = place[rule == i]
         if not len(chosen):
             continue
         some = _place(spared(chosen), shape)
-        found = _gauss(form, some, points, dtype) if points else _edges(form, some, dtype)
-        flat[chosen] = found[: len(chosen)]
-    return out
+        light = _gauss(form, some, points, dtype) if points else _edges(form, some, dtype)
+        flat[chosen] = light[: len(chosen)]
 
 
 def _place(index: Tensor, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mockforge.observe.psf.transfer import transfer
-from mockforge.profiles.draw import GaussianKnots, Sersics, draw
+from mockforge.profiles.draw import GaussianKnots, draw
+from mockforge.profiles.sersic import Sersics
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
 from mockforge.scene.pictures import picture

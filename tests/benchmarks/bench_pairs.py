@@ -22,7 +22,8 @@ from mockforge.data.shards import write_shard
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.observe.psf.transfer import Transfer, transfer
-from mockforge.profiles.draw import GaussianKnots, Sersics, draw
+from mockforge.profiles.draw import GaussianKnots, draw
+from mockforge.profiles.sersic import Sersics
 from mockforge.rng import Stream
 from mockforge.stages.observe import Observe
 from mockforge.stages.sersic_sed import SersicSed

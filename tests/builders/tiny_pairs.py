@@ -15,7 +15,7 @@ from mockforge.photometry.cosmology import arcsec_per_kpc
 from mockforge.photometry.fluxes import sed_fluxes
 from mockforge.photometry.spectra.spec import Spectra
 from mockforge.photometry.spectra.templates import Templates
-from mockforge.profiles.sersic import sersic
+from mockforge.profiles.sersic import Sersics, sersic
 from mockforge.rng import Stream
 from tests.builders import batches
 
@@ -38,7 +38,8 @@ def galaxies(shard: int, n: int, side: int, noise: float) -> Batch:
     for name, z in (("input", z_in), ("target", z_out)):
         flux = sed_fluxes(SPECTRA, BANDS, z_in, z, spectrum)
         parameters = (x, y, kpc * arcsec_per_kpc(z) / SCALE, index, q, angle)
-        profile = sersic(*(torch.from_numpy(np.asarray(v, np.float64)) for v in parameters), (side, side))
+        columns = (torch.from_numpy(np.asarray(v, np.float64)) for v in parameters)
+        profile = sersic(Sersics(*columns), (side, side))
         images[name] = (profile.numpy()[:, None] * flux[:, :, None, None]).astype(np.float32)
     arrays = {**images, "z_in": z_in, "z_out": z_out}
     if noise:

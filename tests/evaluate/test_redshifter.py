@@ -19,7 +19,7 @@ from mockforge.evaluate.report.radii import half_light_radii
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.observe.psf.transfer import transfer
 from mockforge.photometry.fluxes import sed_fluxes
-from mockforge.profiles.sersic import sersic
+from mockforge.profiles.sersic import Sersics, sersic
 from mockforge.rng import Stream
 from mockforge.tasks.redshifter.config import RedshifterNetwork, Unet
 from mockforge.tasks.redshifter.geometry import Geometry, pivot_wavelengths
@@ -51,7 +51,7 @@ def test_the_half_light_radius_is_that_of_the_profile():
     y, x = np.mgrid[:81, :81]
     blob = np.exp(-((x - 40.3) ** 2 + (y - 39.6) ** 2) / (2 * 5.0**2))
     one = torch.ones(1, dtype=torch.float64)
-    galaxy = sersic(40.3 * one, 39.6 * one, 4 * one, one, one, 0 * one, (81, 81))[0].numpy()
+    galaxy = sersic(Sersics(40.3 * one, 39.6 * one, 4 * one, one, one, 0 * one), (81, 81))[0].numpy()
     found = half_light_radii(np.stack([blob, galaxy, 0 * blob])[None], np.array([[39.6, 40.3]]))[0]
     assert found[0] == pytest.approx(5.0 * np.sqrt(2 * np.log(2)), rel=0.005)
     assert found[1] == pytest.approx(4.0, rel=0.01)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.special import gammainc, gammaincinv
@@ -18,7 +20,7 @@ def shapes(n=1.0, q=0.5, angle=30.0, **parts):
     """Shapes of N equal main bodies."""
     wanted = {"bulge": None, "companions": None, "knots": None, "asymmetry": None} | parts
     column = np.ones(N)
-    return draw_shapes(n * column, q * column, angle * column, **wanted, stream=STREAM)
+    return draw_shapes(n * column, q * column, angle * column, SimpleNamespace(**wanted), STREAM)
 
 
 def test_a_galaxy_without_parts_is_its_main_body():

@@ -15,7 +15,8 @@ from mockforge.files import origins_of
 from mockforge.observe.psf.image import centroid, psf_pixels, read_psf_image
 from mockforge.observe.psf.spec import Psf, PsfImage
 from mockforge.observe.psf.transfer import transfer
-from mockforge.profiles.draw import GaussianKnots, Sersics, draw
+from mockforge.profiles.draw import GaussianKnots, draw
+from mockforge.profiles.sersic import Sersics
 
 SCALE = 0.06
 

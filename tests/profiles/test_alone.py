@@ -17,10 +17,10 @@ from astropy.io import fits
 from mockforge.galaxies.population import SPECTRA, hst_population
 from mockforge.observe.psf.spec import Airy, Moffat, Psf, PsfImage
 from mockforge.observe.psf.transfer import transfer
-from mockforge.photometry.epochs import Epochs, light
-from mockforge.profiles.draw import DrawnStamps, GaussianKnots, Sersics, draw
+from mockforge.photometry.epochs import Epochs, Magnitudes, light
+from mockforge.profiles.draw import DrawnStamps, GaussianKnots, draw
 from mockforge.profiles.lanes import VECTOR, spared, summed, whole
-from mockforge.profiles.sersic import sersic
+from mockforge.profiles.sersic import Sersics, sersic
 from mockforge.rng import Stream
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import together
@@ -72,8 +72,8 @@ def test_a_profile_is_the_same_in_any_batch():
     for lopsided in (None, asymmetry):
 
         def of(rows: slice, lopsided=lopsided):
-            more = None if lopsided is None else tuple(v[rows] for v in lopsided)
-            return sersic(*(c[rows] for c in columns), (33, 29), asymmetry=more)
+            more = () if lopsided is None else tuple(v[rows] for v in lopsided)
+            return sersic(Sersics(*(c[rows] for c in columns), *more), (33, 29))
 
         alone = torch.cat([of(slice(i, i + 1)) for i in range(64)])
         for size in BATCHES:
@@ -149,7 +149,14 @@ def test_a_galaxys_fluxes_do_not_depend_on_the_other_rows():
     def of(rows: slice):
         epochs = Epochs(z_in[rows], z_out[rows], "Planck18", "inoue2014", True, True, True, True, -0.3)
         weight = np.ones((len(z_in[rows]), 1))
-        return light((SPECTRA,), spectrum[rows], weight, magnitude[rows], "apparent", "F814W", BANDS, epochs)
+        return light(
+            (SPECTRA,),
+            spectrum[rows],
+            weight,
+            Magnitudes(magnitude[rows], "apparent", "F814W"),
+            BANDS,
+            epochs,
+        )
 
     whole_batch = of(slice(None))
     for size in BATCHES:

@@ -10,7 +10,8 @@ from astropy.io import fits
 
 from mockforge.observe.psf.spec import Airy, Gaussian, Moffat, Psf, PsfImage
 from mockforge.observe.psf.transfer import Transfer, transfer
-from mockforge.profiles.draw import DrawnStamps, GaussianKnots, Sersics, draw
+from mockforge.profiles.draw import DrawnStamps, GaussianKnots, draw
+from mockforge.profiles.sersic import Sersics
 
 SHAPE = (60, 60)
 SCALE = 0.1

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.integrate import dblquad
 from scipy.special import gammainc, gammaincinv
 
-from mockforge.profiles.sersic import flux_inside, sersic, sersic_b
+from mockforge.profiles.sersic import Sersics, flux_inside, sersic, sersic_b
 
 
 def draw(
@@ -28,7 +28,7 @@ def draw(
         *(np.atleast_1d(np.asarray(v, dtype=float)) for v in (x, y, r_e, n, q, angle))
     )
     x, y, r_e, n, q, angle = (torch.from_numpy(v.copy()) for v in given)
-    return sersic(x, y, r_e, n, q, angle, shape, dtype).numpy()
+    return sersic(Sersics(x, y, r_e, n, q, angle), shape, dtype).numpy()
 
 
 def test_b_holds_half_the_light():
@@ -153,9 +153,9 @@ def test_asymmetry_is_integrated_over_pixels(n, r_e, q):
     x, y = 10.3, 9.6
     given = [torch.tensor([float(v)]).double() for v in (x, y, r_e, n, q, angle)]
     lopsided = (torch.tensor([s]).double(), torch.tensor([side]).double())
-    ours = sersic(*given, (20, 20), torch.float32, lopsided)[0].numpy()
+    ours = sersic(Sersics(*given, *lopsided), (20, 20), torch.float32)[0].numpy()
     given[:3] = [torch.tensor([v]).double() for v in (x * fine + 7, y * fine + 7, r_e * fine)]
-    even = sersic(*given, (300, 300), torch.float64)[0].numpy()
+    even = sersic(Sersics(*given), (300, 300), torch.float64)[0].numpy()
     row, column = np.mgrid[:300, :300] / fine - 7 / fine
     c, d = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     phi = np.arctan2(((row - y) * c - (column - x) * d) / q, (column - x) * c + (row - y) * d)
@@ -169,8 +169,8 @@ def test_asymmetry_is_integrated_over_pixels(n, r_e, q):
 
 def test_asymmetry_keeps_the_flux():
     given = [torch.tensor([float(v)]).double() for v in (60.2, 60.4, 5, 1, 0.5, 30)]
-    even = sersic(*given, (121, 121)).sum()
+    even = sersic(Sersics(*given), (121, 121)).sum()
     s = torch.tensor([0.9]).double()
-    assert sersic(*given, (121, 121), asymmetry=(s, s)).sum().item() == pytest.approx(even.item(), abs=1e-4)
-    none = sersic(*given, (121, 121), asymmetry=(0 * s, s))
-    torch.testing.assert_close(none, sersic(*given, (121, 121)), rtol=1e-3, atol=1e-9)
+    assert sersic(Sersics(*given, s, s), (121, 121)).sum().item() == pytest.approx(even.item(), abs=1e-4)
+    none = sersic(Sersics(*given, 0 * s, s), (121, 121))
+    torch.testing.assert_close(none, sersic(Sersics(*given), (121, 121)), rtol=1e-3, atol=1e-9)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mockforge.observe.psf.transfer import Transfer
-from mockforge.profiles.draw import Sersics, draw
+from mockforge.profiles.draw import draw
+from mockforge.profiles.sersic import Sersics
 
 _STEPS = torch.tensor([0.02, 0.02, 0.01, 0.02, 0.01, 0.01], dtype=torch.float64)
 """Of the finite differences: x, y (pixels), ln r_e, ln n, and the two ellipticities."""

@@ -79,6 +79,19 @@ class StampGeometry:
     pixel_arcsec: float
     centre: tuple[float, float]
     """(x, y) of the galaxy on the stamp, pixels."""
+    floor: float
+    """Contrast below which a PSF has left nothing to restore, that of `resample.matching`."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a cutout's images are sampled."""
+
+    pixel_arcsec: float
+    psf: Sequence[Effective]
+    """Of each band, with its pixel; all alike where the bands are mixed pixel by pixel."""
+    within: np.ndarray
+    """(y, x) 1 at the pixels that totals are summed over, else 0."""
 
 
 @dataclass(frozen=True)
@@ -127,23 +140,18 @@ def factors(
 
 def moved(
     cutout: Cutout,
-    pixel_arcsec: float,
+    sampling: Sampling,
     factor: np.ndarray,
-    present: Sequence[Effective],
     wanted: Sequence[Effective] | None,
     size: float,
     stamp: StampGeometry,
-    floor: float,
-    within: np.ndarray,
 ) -> Moved:
     """Return the cutout on a stamp: bands mixed by `factor`, angular size times `size`, PSF as wanted.
 
-    `pixel_arcsec` is the cutout's pixel, `present` its bands' PSFs (all alike where `factor` is a
-    map), `wanted` those of the stamp with its pixel; None keeps the PSF as it is, and only the
-    larger pixel of the stamp is added. `floor` is that of `resample.matching`; `within` (y, x)
-    marks the pixels that the total is summed over.
+    `wanted` are the PSFs of the stamp with its pixel; None keeps the PSF as it is, and only the larger
+    pixel of the stamp is added.
     """
-    image = cutout.image
+    image, pixel_arcsec, present = cutout.image, sampling.pixel_arcsec, sampling.psf
     if factor.ndim == 4:  # the bands are mixed pixel by pixel: what comes out is one image a band
         image = np.einsum("cbyx,byx->cyx", factor, image)
         factor, present = np.eye(len(image)), [present[0]] * len(image)
@@ -161,12 +169,12 @@ def moved(
         for c in np.flatnonzero(factor[:, b]).tolist():
             ratio = pixel
             if seen is not None:
-                ratio = matching(asked[c], seen, floor)
+                ratio = matching(asked[c], seen, stamp.floor)
                 held = np.abs(asked[c]) > _HOLDS
                 sharpened[c] = np.abs(ratio[held]).max(initial=sharpened[c])
             out[c] += factor[c, b] * ratio * light[b]
     stamped = sampled(out, step, stamp.shape, cutout.centre, stamp.centre)
-    return Moved(stamped, factor @ (image * within).sum(axis=(1, 2)), sharpened)
+    return Moved(stamped, factor @ (image * sampling.within).sum(axis=(1, 2)), sharpened)
 
 
 def one_psf(

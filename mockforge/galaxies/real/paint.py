@@ -19,6 +19,7 @@ from mockforge.galaxies.real.moved import (
     Effective,
     Moved,
     PixelFit,
+    Sampling,
     StampGeometry,
     effective,
     factors,
@@ -129,11 +130,12 @@ def painted(
         if pixel is not None and len(present) > 1:
             cutout, broad = one_psf(cutout, optics.scale, present, cfg.psf_floor)
             present = [present[broad]] * len(present)
-        stamp = StampGeometry((cfg.stamp, cfg.stamp), cfg.pixel_scale_arcsec, (drawn.x[i], drawn.y[i]))
+        centre = (drawn.x[i], drawn.y[i])
+        stamp = StampGeometry((cfg.stamp, cfg.stamp), cfg.pixel_scale_arcsec, centre, cfg.psf_floor)
         here, there = factors(cutout, light.weights[i], light.spectrum[i], pixel)
-        how = (stamp, cfg.psf_floor, within)
-        near.append(moved(cutout, optics.scale, here, present, optics.near, 1.0, *how))
-        far.append(moved(cutout, optics.scale, there, present, optics.far, float(light.size[i]), *how))
+        own = Sampling(optics.scale, present, within)
+        near.append(moved(cutout, own, here, optics.near, 1.0, stamp))
+        far.append(moved(cutout, own, there, optics.far, float(light.size[i]), stamp))
     return near, far
 
 

@@ -110,31 +110,6 @@ def rms_of_aperture_depth(
     return error * pixel_scale / math.sqrt(area * _excess(autocorrelation, overlap))
 
 
-def rms_of_depth(
-    magnitude: float,
-    pixel_scale: float,
-    *,
-    sigma: float = 5.0,
-    aperture: float | None = None,
-    total: bool = False,
-    fwhm: float = 0.0,
-    beta: float | None = None,
-    pixel: float = 0.0,
-    autocorrelation: np.ndarray | None = None,
-) -> float:
-    """Rms of a pixel, nJy, from a limit in an aperture (its diameter) or, without one, of a point source.
-
-    `total`: the aperture's limit is the total magnitude of a point source of PSF `fwhm`, `beta`.
-    """
-    if aperture is None:
-        how = {"sigma": sigma, "beta": beta, "pixel": pixel}
-        return rms_of_psf_depth(magnitude, pixel_scale, fwhm, autocorrelation=autocorrelation, **how)
-    share = encircled(0.5 * aperture, with_pixel(fwhm, pixel), beta) if total else 1.0
-    return share * rms_of_aperture_depth(
-        magnitude, pixel_scale, aperture, sigma=sigma, autocorrelation=autocorrelation
-    )
-
-
 def _lags(autocorrelation: np.ndarray, pixel_scale: float) -> np.ndarray:
     """Length of every lag in arcsec."""
     most = autocorrelation.shape[0] // 2

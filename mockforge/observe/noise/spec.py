@@ -12,7 +12,7 @@ from mockforge.config import Count, Limit, NonNegative, Positive, Varying, confi
 from mockforge.errors import InputError, nearest
 from mockforge.field.field import ZEROPOINT_NJY
 from mockforge.observe.noise.correlation import Correlation, autocorrelation_of, checked, one_of, stacked
-from mockforge.observe.noise.depth import rms_of_depth
+from mockforge.observe.noise.depth import encircled, rms_of_aperture_depth, rms_of_psf_depth, with_pixel
 from mockforge.observe.noise.pixels import PixelNoise
 from mockforge.observe.noise.sky_noise import sky_noise
 from mockforge.observe.surveys.read import own_files, survey
@@ -225,8 +225,19 @@ def _depth(
             "give depth.fwhm_arcsec, or depth.aperture_arcsec without total"
         )
     limits = zip(magnitude, np.zeros(len(bands)) if fwhm is None else fwhm, strict=True)
-    how = {"sigma": depth.sigma, "aperture": depth.aperture_arcsec, "total": depth.total, "pixel": pixel}
-    return np.array([rms_of_depth(m, scale, fwhm=f, autocorrelation=correlation, **how) for m, f in limits])
+    return np.array([_rms_of_limit(depth, m, scale, (f, pixel), correlation) for m, f in limits])
+
+
+def _rms_of_limit(
+    depth: Depth, magnitude: float, scale: float, psf: tuple[float, float], tied: np.ndarray | None
+) -> float:
+    """Return the rms of a pixel, nJy, of a limit in one band; `psf`: FWHM, pixel to add."""
+    fwhm, pixel = psf
+    aperture, sigma = depth.aperture_arcsec, depth.sigma
+    if aperture is None:
+        return rms_of_psf_depth(magnitude, scale, fwhm, sigma=sigma, pixel=pixel, autocorrelation=tied)
+    share = encircled(0.5 * aperture, with_pixel(fwhm, pixel)) if depth.total else 1.0
+    return share * rms_of_aperture_depth(magnitude, scale, aperture, sigma=sigma, autocorrelation=tied)
 
 
 def _survey(

@@ -103,6 +103,24 @@ def psf_pixels(data: np.ndarray, where: str, scale: float | None = None) -> PsfP
         data = np.fft.fftshift(data)
     _check_peak(data, where)
     x, y = centroid(data)
+    _check_centre(data, (x, y), where)
+    middle = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
+    note = ""
+    if max(abs(x - middle[0]), abs(y - middle[1])) <= CENTRED:
+        x, y = middle
+    if shifted:
+        note = f"{where}: its origin is in the corner, as of Fourier transforms; it was moved to the middle"
+    elif (x, y) != middle:
+        note = (
+            f"{where}: centred on its windowed centroid, x = {x:.2f}, y = {y:.2f} (from 0);"
+            f" the middle of its {data.shape[1]} x {data.shape[0]} pixels is {middle[0]:g}, {middle[1]:g}"
+        )
+    return PsfPixels(data / total, (x, y), scale, note)
+
+
+def _check_centre(data: np.ndarray, centre: tuple[float, float], where: str) -> None:
+    """InputError where a PSF is not brightest about its centre, or is cut at an edge."""
+    x, y = centre
     wide = _width(data)
     part = float(data[round(y), round(x)] / data.max())
     if part < 0.5:
@@ -117,18 +135,6 @@ def psf_pixels(data: np.ndarray, where: str, scale: float | None = None) -> PsfP
             f" {data.shape[0]} pixels, at the edge, and half of it is missing; give an image with the PSF"
             " near the middle (numpy.fft.fftshift where the origin is in a corner)"
         )
-    middle = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
-    note = ""
-    if max(abs(x - middle[0]), abs(y - middle[1])) <= CENTRED:
-        x, y = middle
-    if shifted:
-        note = f"{where}: its origin is in the corner, as of Fourier transforms; it was moved to the middle"
-    elif (x, y) != middle:
-        note = (
-            f"{where}: centred on its windowed centroid, x = {x:.2f}, y = {y:.2f} (from 0);"
-            f" the middle of its {data.shape[1]} x {data.shape[0]} pixels is {middle[0]:g}, {middle[1]:g}"
-        )
-    return PsfPixels(data / total, (x, y), scale, note)
 
 
 def centroid(data: np.ndarray) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import torch
 from mockforge.errors import InputError
 from mockforge.photometry.bands import pivot_um
 from mockforge.photometry.cosmology import flux_factor, luminosity_distance, size_factor
-from mockforge.profiles.sersic import sersic
+from mockforge.profiles.sersic import Sersics, sersic
 from mockforge.tasks.redshifter.geometry import FirstGuess, Geometry, centroid, overlap, pivot_wavelengths
 
 WAVE = (6000.0, 4000.0, 9000.0)
@@ -75,8 +75,8 @@ def test_the_first_guess_of_a_flat_spectrum_is_the_drawn_galaxy(guess):
         tensor(0.8, 0.6),
         tensor(20, 130),
     )
-    near = sersic(x, y, tensor(7, 4), n, q, angle, (60, 60))
-    far = sersic(x, y, tensor(7, 4) * torch.from_numpy(factor), n, q, angle, (60, 60))
+    near = sersic(Sersics(x, y, tensor(7, 4), n, q, angle), (60, 60))
+    far = sersic(Sersics(x, y, tensor(7, 4) * torch.from_numpy(factor), n, q, angle), (60, 60))
     image = near[:, None].expand(2, 3, 60, 60)
     found = guess(image, z_in, z_out)
     gain = flux_factor(z_in.numpy(), z_out.numpy()) * (1 + z_out.numpy()) / (1 + z_in.numpy())
@@ -91,7 +91,9 @@ def test_the_first_guess_of_a_flat_spectrum_is_the_drawn_galaxy(guess):
 
 def test_the_centre_of_the_light_is_found_and_stays_near_the_stamp_s():
     x, y = tensor(29.1, 30.2, 40.0), tensor(29.9, 29.0, 29.5)
-    image = sersic(x, y, tensor(5, 3, 4), tensor(1, 3, 1), tensor(0.5, 0.9, 1), tensor(40, 0, 0), (60, 60))
+    image = sersic(
+        Sersics(x, y, tensor(5, 3, 4), tensor(1, 3, 1), tensor(0.5, 0.9, 1), tensor(40, 0, 0)), (60, 60)
+    )
     found = centroid(image[:, None] * 1e-5)
     assert found[:2].numpy() == pytest.approx(np.stack([y, x], axis=1)[:2], abs=0.05)
     assert found[2, 1].item() == pytest.approx(31.5)  # two pixels from the centre, no farther
