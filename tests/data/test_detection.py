@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 import mockforge
 from mockforge.batch import Batch
-from mockforge.data.torch.detection import objects
+from mockforge.data.torch.targets import objects
 from mockforge.errors import InputError
 from tests.builders.tiny_datasets import blobs, publish
 

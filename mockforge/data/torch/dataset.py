@@ -8,7 +8,6 @@ torch.Size([3, 256, 256])
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from copy import copy
 from pathlib import Path
@@ -20,10 +19,9 @@ import torch
 from mockforge.data.columns import meaning_of
 from mockforge.data.reader import Reader
 from mockforge.data.torch.detection import DetectionDataset
+from mockforge.data.torch.pairs import PairDataset
+from mockforge.data.torch.samples import Sample, typed, whole_number
 from mockforge.errors import InputError, nearest
-
-Sample = dict[str, Any]
-PAIR = ("input", "target", "z_in", "z_out")
 
 
 def load(
@@ -150,7 +148,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
                 "transforms=... has two arguments: it is for load(..., transforms=...).as_detection() or "
                 ".as_pairs(); for the dict of a sample give transform=..."
             )
-        return sample if self.transform is None else self.transform(_typed(sample))
+        return sample if self.transform is None else self.transform(typed(sample))
 
     def __iter__(self) -> Iterator[Any]:
         for index in range(len(self)):
@@ -276,107 +274,6 @@ class Dataset(torch.utils.data.Dataset[Any]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)} in split {self.split or 'all'}")
         return int(self._rows[index])
-
-
-class PairDataset(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
-    """A redshifting set as tuples (input, target, z_in, z_out).
-
-    `input` and `target` are float32 (C,H,W) in nJy; `z_in` and `z_out` float32 scalars.
-
-    Parameters
-    ----------
-    base
-        The split; its own `transform` is applied to the dict before.
-    transforms
-        Called last, as transforms(input, target) on tv_tensors.Image, so that torchvision's transforms.v2
-        turn and crop both alike.
-    transform, target_transform
-        Called as transform(input) and target_transform(target).
-
-    Raises
-    ------
-    InputError
-        Where the dataset lacks one of the arrays.
-    """
-
-    def __init__(
-        self,
-        base: Dataset,
-        transforms: Callable[..., Any] | None = None,
-        transform: Callable[..., Any] | None = None,
-        target_transform: Callable[..., Any] | None = None,
-    ) -> None:
-        base.needs(PAIR, "as_pairs()")
-        self.base = base
-        self.transforms, self.transform, self.target_transform = transforms, transform, target_transform
-
-    def __len__(self) -> int:
-        return len(self.base)
-
-    def __repr__(self) -> str:
-        return f"<as_pairs() of {self.base!r}>"
-
-    def __getitem__(self, index: Any) -> Any:
-        """Return the tuple of one sample; of a slice, a PairDataset of those samples."""
-        if isinstance(index, slice):
-            part = copy(self)
-            part.base = self.base[index]
-            return part
-        if self.base.transform is None:
-            sample = self.base.sample(index, *PAIR)
-        else:
-            sample = self.base.transform(_typed(self.base.sample(index)))
-        first, second, z_in, z_out = (sample[name] for name in PAIR)
-        if self.transform is not None:
-            first = self.transform(first)
-        if self.target_transform is not None:
-            second = self.target_transform(second)
-        if self.transforms is not None:
-            from torchvision import tv_tensors
-
-            first, second = self.transforms(
-                tv_tensors.Image(first, device=first.device), tv_tensors.Image(second, device=second.device)
-            )
-        return first, second, z_in, z_out
-
-
-class NotANumber(InputError, TypeError):
-    """What stands where the number of a sample is wanted."""
-
-
-def whole_number(index: Any) -> int:
-    """Return an index as an int: also NumPy's and torch's whole numbers, and nothing else.
-
-    Raises InputError (and TypeError) for booleans, fractions, lists and names.
-    """
-    said = f"a sample is chosen by a whole number, or several by a slice such as data[2:5]; found {index!r}"
-    if isinstance(index, torch.Tensor):
-        index = index.numpy()
-    if isinstance(index, np.ndarray):
-        if index.ndim:
-            raise NotANumber(f"{said}; for a list of numbers use torch.utils.data.Subset(data, numbers)")
-        index = index[()]
-    if isinstance(index, (bool, np.bool_)):
-        raise NotANumber(said)
-    try:
-        return operator.index(index)
-    except TypeError:
-        more = "; for a list of numbers use torch.utils.data.Subset(data, numbers)"
-        raise NotANumber(said + more * isinstance(index, (list, tuple))) from None
-
-
-def _typed(sample: Sample) -> Sample:
-    """Return the sample with images (..., C,H,W) as tv_tensors.Image, labels and masks as tv_tensors.Mask."""
-    from torchvision import tv_tensors
-
-    kinds = {name: value for name, value in sample.items() if isinstance(value, torch.Tensor)}
-    return sample | {
-        name: (tv_tensors.Image if value.is_floating_point() and value.ndim > 2 else tv_tensors.Mask)(
-            value, device=value.device
-        )
-        for name, value in kinds.items()
-        if value.ndim >= 2
-    }
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:

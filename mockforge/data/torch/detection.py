@@ -10,49 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from mockforge.data.columns import meaning_of
+from mockforge.data.torch.samples import Samples
+from mockforge.data.torch.targets import Target, boxes_of, objects, planes, remeasured
 from mockforge.errors import InputError
 from mockforge.field.picture import sky_rms
-
-Target = dict[str, Any]
-
-PER_OBJECT = ("boxes", "labels", "masks", "area", "iscrowd")
-"""Entries of a target with one row per object."""
-
-
-class Samples(Protocol):
-    """What a detection dataset asks of the split whose images it gives: a `Dataset`."""
-
-    path: Path
-    transform: Callable[..., Any] | None
-
-    @property
-    def arrays(self) -> dict[str, tuple[int, ...]]:
-        """Array -> shape of one sample."""
-        ...
-
-    @property
-    def kinds(self) -> dict[str, str]:
-        """Array -> NumPy's letter for the kind of its numbers."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: Any) -> Any: ...
-
-    def sample(self, index: int, *arrays: str) -> dict[str, Any]:
-        """Arrays of one sample, without the transform."""
-        ...
-
-    def needs(self, arrays: tuple[str, ...], what: str) -> None:
-        """InputError naming the arrays that `what` needs and the split lacks."""
-        ...
 
 
 class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
@@ -150,7 +117,7 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
             image = torch.from_numpy(0.25 + 0.1 * scaled)
         boxes, masks, area = (objects if found.ndim == 2 else planes)(found.numpy())
         target: Target = {
-            "boxes": _boxes(torch.from_numpy(boxes), found.shape[-2:]),
+            "boxes": boxes_of(torch.from_numpy(boxes), found.shape[-2:]),
             "labels": torch.ones(len(boxes), dtype=torch.int64, device="cpu"),
             "masks": tv_tensors.Mask(torch.from_numpy(masks), device="cpu"),
             "image_id": sample["sample"],
@@ -179,35 +146,6 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     def collate(batch: Sequence[tuple[torch.Tensor, Target]]) -> tuple[list[torch.Tensor], list[Target]]:
         """Return a DataLoader's `collate_fn`: lists of images and of targets, as the models take them."""
         return [image for image, _ in batch], [target for _, target in batch]
-
-
-def objects(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes (n,4) float32 XYXY with exclusive ends, masks (n,H,W) uint8 and areas (n,) float32.
-
-    `instances` is int (H,W), 0 = sky; objects come in the order of their labels.
-    """
-    y, x = np.nonzero(instances)
-    labels, which = np.unique(instances[y, x], return_inverse=True)
-    masks = np.zeros((len(labels), *instances.shape), dtype=np.uint8)
-    masks[which, y, x] = 1
-    boxes = np.zeros((len(labels), 4), dtype=np.float32)
-    boxes[:, :2] = np.inf
-    np.minimum.at(boxes[:, 0], which, x)
-    np.minimum.at(boxes[:, 1], which, y)
-    np.maximum.at(boxes[:, 2], which, x + 1)
-    np.maximum.at(boxes[:, 3], which, y + 1)
-    return boxes, masks, np.bincount(which, minlength=len(labels)).astype(np.float32)
-
-
-def planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the same of masks (n,H,W), one per object, which may overlap; empty planes are left out."""
-    there = masks != 0
-    columns, rows = there.any(axis=1), there.any(axis=2)
-    left = columns.any(axis=1)
-    there, columns, rows = there[left], columns[left], rows[left]
-    ends = [e for axis in (columns, rows) for e in _span(torch.from_numpy(axis))]
-    boxes = np.stack([e.numpy() for e in ends], axis=1)[:, [0, 2, 1, 3]].astype(np.float32)
-    return boxes, there.astype(np.uint8), there.sum(axis=(1, 2)).astype(np.float32)
 
 
 def needs_masks(base: Samples, name: str) -> None:
@@ -245,107 +183,6 @@ def _holds_objects(name: str, shape: tuple[int, ...], kind: str) -> bool:
 
 def _size(shape: tuple[int, ...]) -> str:
     return f"({', '.join(str(n) for n in shape)})"
-
-
-def remeasured(target: Target) -> Target:
-    """Return the target with boxes and areas measured on its masks, and objects without a pixel dropped.
-
-    Every entry of PER_OBJECT follows the masks: one whose rows a transform left out of step is
-    made again (`area` from the masks, `iscrowd` 0). Where a transform took the masks away, `area` is
-    that of the boxes. Boxes keep the format they have. Raises InputError where boxes, labels and masks
-    are of different numbers.
-    """
-    from torchvision import tv_tensors
-
-    out = dict(target)
-    boxes, masks = target.get("boxes"), target.get("masks")
-    out = _labels_in_step(out)
-    rows = {name: len(out[name]) for name in ("boxes", "labels", "masks") if name in out}
-    if len(set(rows.values())) > 1:
-        found = ", ".join(f"{n} {name}" for name, n in rows.items())
-        raise InputError(f"transforms left {found}: drop the same objects of each")
-    if not rows:
-        return out
-    if masks is None:
-        return _in_step(out, None if boxes is None else _area_of(boxes), next(iter(rows.values())))
-    plain = masks.as_subclass(torch.Tensor).bool()
-    columns, lines = plain.any(dim=1), plain.any(dim=2)
-    left = columns.any(dim=1)
-    out = _in_step(out, plain.sum(dim=(1, 2)).to(torch.float32), len(plain))
-    for name in PER_OBJECT:
-        if name in out and name != "boxes":
-            out[name] = out[name].as_subclass(torch.Tensor)[left]
-    out["masks"] = tv_tensors.Mask(out["masks"], device=out["masks"].device)
-    if boxes is not None:
-        edges = torch.stack([*_span(columns), *_span(lines)], dim=1)[:, [0, 2, 1, 3]][left]
-        out["boxes"] = _like(boxes, left, edges, plain.shape[-2:])
-    return out
-
-
-def _labels_in_step(target: Target) -> Target:
-    """Labels of as many objects as there are boxes, where all are of one class and a transform left them."""
-    labels, boxes = target.get("labels"), target.get("boxes")
-    if labels is None or boxes is None or len(labels) == len(boxes):
-        return target
-    kinds = labels.unique()
-    if len(kinds) != 1 or len(boxes) > len(labels):
-        return target
-    return {**target, "labels": kinds.expand(len(boxes)).clone()}
-
-
-def _in_step(target: Target, area: torch.Tensor | None, count: int) -> Target:
-    """`area` and `iscrowd` of `count` objects, where the target has them."""
-    if "area" in target and area is not None:
-        target["area"] = area
-    if "iscrowd" in target and len(target["iscrowd"]) != count:
-        target["iscrowd"] = torch.zeros(count, dtype=torch.int64, device=target["iscrowd"].device)
-    return target
-
-
-def _area_of(boxes: torch.Tensor) -> torch.Tensor | None:
-    """(n,) pixels of the boxes, where their format is one of edges, or of centre and size."""
-    from torchvision import tv_tensors
-
-    if not isinstance(boxes, tv_tensors.BoundingBoxes) or boxes.shape[-1] != 4:
-        return None
-    plain = boxes.as_subclass(torch.Tensor).to(torch.float32)
-    side = plain[:, 2:]
-    if boxes.format == tv_tensors.BoundingBoxFormat.XYXY:
-        side = side - plain[:, :2]
-    return side.prod(dim=1)
-
-
-def _like(boxes: Any, left: torch.Tensor, edges: torch.Tensor, canvas: Sequence[int]) -> torch.Tensor:
-    """Return the measured edges (n,4) in the format of `boxes`.
-
-    Those themselves where it has no such format.
-    """
-    from torchvision import tv_tensors
-    from torchvision.transforms.v2 import functional as v2
-
-    if not isinstance(boxes, tv_tensors.BoundingBoxes) or boxes.shape[-1] != 4:
-        return tv_tensors.wrap(boxes[left], like=boxes)  # pyright: ignore[reportCallIssue]
-    made = _boxes(edges.to(boxes.dtype), canvas)
-    if boxes.format == tv_tensors.BoundingBoxFormat.XYXY:
-        return made
-    return v2.convert_bounding_box_format(made, new_format=boxes.format)
-
-
-def _boxes(edges: torch.Tensor, canvas: Sequence[int]) -> torch.Tensor:
-    from torchvision import tv_tensors
-
-    return tv_tensors.BoundingBoxes(  # pyright: ignore[reportCallIssue]  (its overloads leave out keywords)
-        edges,
-        format=tv_tensors.BoundingBoxFormat.XYXY,
-        canvas_size=(canvas[0], canvas[1]),
-        device=edges.device,
-    )
-
-
-def _span(there: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """First true position and one past the last, of each row of (n, L) bool."""
-    marks = there.to(torch.uint8)
-    return marks.argmax(dim=1), there.shape[1] - marks.flip(1).argmax(dim=1)
 
 
 def _rms_of_sky(sample: dict[str, Any], masks: str) -> np.ndarray:

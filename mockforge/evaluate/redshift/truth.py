@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mockforge.data.torch.dataset import PAIR, Dataset, load
+from mockforge.data.torch.dataset import Dataset, load
+from mockforge.data.torch.pairs import PAIR
 from mockforge.errors import InputError
 from mockforge.field.robust import sigma_mad
 from mockforge.observe.psf.spec import Gaussian, Psf

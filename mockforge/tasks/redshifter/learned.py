@@ -9,7 +9,8 @@ from typing import Annotated
 import numpy as np
 
 from mockforge.config import Limit
-from mockforge.data.torch.dataset import PAIR, Dataset
+from mockforge.data.torch.dataset import Dataset
+from mockforge.data.torch.pairs import PAIR
 from mockforge.field.robust import SIGMA_PER_MAD
 from mockforge.train.fields import psf_departures
 from mockforge.train.model_file import one_each

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mockforge.data.torch.dataset import PAIR, load
+from mockforge.data.torch.dataset import load
+from mockforge.data.torch.pairs import PAIR
 from mockforge.errors import InputError
 from mockforge.field.field import Field
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mockforge.config import Count, config
-from mockforge.data.torch.dataset import PAIR, Dataset
+from mockforge.data.torch.dataset import Dataset
+from mockforge.data.torch.pairs import PAIR
 from mockforge.errors import InputError
 from mockforge.photometry.cosmology import Cosmology
 from mockforge.tasks.from_dataset import FromDataset, start
