@@ -179,10 +179,24 @@ def bandpass(name: str) -> galsim.Bandpass:
 
 
 def curve(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Throughput of a band: wavelength in Angstrom and the fraction of photons detected, float64.
+    """Return the throughput of a band at the curve's own points, linear between them.
 
-    The curve's own points, to be read as linear between them; a bundled fit and a user's curve have
-    their peak at 1. InputError names the nearest band we have, or what is wrong with a file.
+    Parameters
+    ----------
+    name : str
+        A band, as `band` reads it.
+
+    Returns
+    -------
+    wave : numpy.ndarray, (W,) float64
+        Wavelength in Angstrom, rising.
+    throughput : numpy.ndarray, (W,) float64
+        Fraction of photons detected; a bundled fit and a user's curve have their peak at 1.
+
+    Raises
+    ------
+    InputError
+        For an unknown band, with the nearest we have, or a file that is no curve.
     """
     return _curve(band(name))
 

@@ -123,19 +123,18 @@ def sed_fluxes(
     cosmology: CosmologyLike = "Planck18",
     igm: Igm = "inoue2014",
 ) -> np.ndarray:
-    """Return the flux of galaxies through bands, in nJy.
+    """Return the flux (P, C) of galaxies through bands, nJy: mean f_nu of the photons a band counts.
 
     Flux falls with the square of the luminosity distance. A row does not depend on the other rows.
 
     Parameters
     ----------
     spectra : Spectra
-        The kind of spectra; galaxy p has the row `spectrum[p]` of `spectrum_set(spectra, cosmology)`.
+        Galaxy p has the row `spectrum[p]` of `spectrum_set(spectra, cosmology)`.
     bands : tuple of str
         The C bands: names, or words of a recipe for a curve of one's own.
     z_population : array_like, (P,)
-        Redshift whose stars each galaxy has. For a population that does not evolve between two images it
-        is the same for both.
+        Redshift whose stars it has; for a population that does not evolve, one for both its images.
     z_seen : array_like, (P,)
         Redshift at which it is observed, above 0.
     spectrum : array_like of int, (P,)
@@ -143,18 +142,12 @@ def sed_fluxes(
     cosmology : str or astropy.cosmology.FLRW
         Sets distances, and the ages of populations.
     igm : {"inoue2014", "madau1995", "none"}
-        Which mean transmission of the hydrogen on the way.
-
-    Returns
-    -------
-    numpy.ndarray, (P, C) float64
-        Mean f_nu of the photons that each band counts, nJy.
+        Mean transmission of the hydrogen on the way.
 
     Raises
     ------
     InputError
-        For an unknown band, one that a redshifted spectrum does not cover, or a population that has no
-        stars yet.
+        Unknown band, spectrum that does not cover it, population without stars yet.
 
     References
     ----------

@@ -38,17 +38,31 @@ def add_noise(
     factor: torch.Tensor | None = None,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Noiseless images with noise.
+    """Add noise to noiseless images: variance = rms^2 + flux / electrons.
 
-    Parameters: `flux` (N,C,H,W) float32, nJy, on any device; `generators`, of that device: one
-    for the batch, or one for each image, which is then worked on alone, so that its pixels do not
-    depend on its company to the last bit; `factor` (N,) multiplies the rms of the sky; `out`,
-    where to put the result. Returns a tensor like `flux`.
+    It is Gaussian, and where the variance is fewer than `poisson_below` electrons, Poisson counts of source
+    and sky plus the Gaussian rest. Where the sky's noise is correlated, that of the sources' photons is drawn
+    apart and is white. torch draws normal numbers of at most 5.77 sigma on a CPU: one in 10^8 pixels should
+    be beyond.
 
-    The noise is Gaussian of variance rms^2 + flux / electrons, and where that is fewer than
-    `poisson_below` electrons, Poisson counts of source and sky plus the Gaussian rest. Where the
-    sky's noise is correlated, that of the sources' photons is drawn apart and is white. torch
-    draws normal numbers of at most 5.77 sigma on a CPU: one in 10^8 pixels should be beyond.
+    Parameters
+    ----------
+    flux : Tensor, (N, C, H, W) float32
+        Noiseless images, nJy, on any device.
+    model : PixelNoise
+        The noise of each band, from `mockforge.observe.noise.spec.pixel_noise`.
+    generators : Generator or sequence of Generator
+        Of that device: one for the batch, or one for each image, which is then worked on alone, so that its
+        pixels do not depend on its company to the last bit.
+    factor : Tensor, (N,), or None
+        Multiplies the rms of the sky.
+    out : Tensor or None
+        Where to put the result.
+
+    Returns
+    -------
+    Tensor, (N, C, H, W) float32
+        The images with noise, nJy.
     """
     import torch
 

@@ -55,11 +55,24 @@ def sky_noise(
     pixel_scale_arcsec: float | None = None,
     autocorrelation: np.ndarray | None = None,
 ) -> SkyNoise:
-    """Return the noise of a survey's band in pixels of this size, by default the survey's own.
+    """Return the noise of empty sky of a survey's band in pixels of a size.
 
-    `autocorrelation` (2L+1, 2L+1) takes the place of the survey's, for noise with another
-    correlation that is the same over large areas; `np.ones((1, 1))` is white noise.
-    InputError where the survey has no such band, or the lags do not add up to more than 0.
+    Parameters
+    ----------
+    survey : Survey
+        From `mockforge.observe.surveys.read.survey`.
+    band : str
+        One of its bands.
+    pixel_scale_arcsec : float or None
+        Side of the pixels; None: the survey's own.
+    autocorrelation : numpy.ndarray, (2L+1, 2L+1), or None
+        Takes the place of the survey's, for noise with another correlation that is the same over large
+        areas; `np.ones((1, 1))` is white noise.
+
+    Raises
+    ------
+    InputError
+        Where the survey has no such band, or the lags do not add up to more than 0.
     """
     numbers = survey.band(band)
     own = survey.pixel_scale_arcsec

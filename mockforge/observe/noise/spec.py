@@ -169,11 +169,29 @@ def pixel_noise(
     pixel_scale_arcsec: float,
     psf_fwhm_arcsec: Sequence[float] | None = None,
 ) -> PixelNoise:
-    """Return what `noise` comes to in pixels of this size.
+    """Convert a noise to numbers per pixel.
 
-    `psf_fwhm_arcsec` (C,) is that of the image's PSF without its pixel: a `depth` of point sources
-    needs it. Raises InputError where the numbers do not fit the bands, a band is not in the survey,
-    or the PSF is needed and unknown.
+    Parameters
+    ----------
+    noise : Noise
+        What the noise is: an rms, a depth, a detector or a survey.
+    bands : sequence of str
+        The C bands of the image.
+    pixel_scale_arcsec : float
+        Side of a pixel.
+    psf_fwhm_arcsec : sequence of float, (C,), or None
+        FWHM of the image's PSF without its pixel, which a `depth` of point sources needs.
+
+    Returns
+    -------
+    PixelNoise
+        Rms of the sky (nJy per pixel), electrons per nJy, autocorrelation; for `add_noise`.
+
+    Raises
+    ------
+    InputError
+        Where the numbers do not fit the bands, a band is not in the survey, or the PSF is needed and
+        unknown.
     """
     correlation = None if noise.correlation is None else checked(autocorrelation_of(noise.correlation))
     electrons, sky = _gain(noise, bands, None), None
