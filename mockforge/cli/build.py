@@ -8,7 +8,7 @@ import typer
 
 from mockforge.cli.options import Out, Overrides, Quiet, Workers
 from mockforge.cli.program import print_lines
-from mockforge.commands.info import dataset_lines
+from mockforge.commands.facts import dataset_lines
 from mockforge.engine.build import build as build_dataset
 
 

@@ -25,6 +25,10 @@ OF_DATASETS = ("split", "limit", "allow_training_split", "extrapolate")
 """Parameters of the evaluation of a network on a dataset."""
 
 
+QUICK = Settings(splits=20, bootstraps=20, morphology_objects=0, classifier_blocks=0, controls=0)
+"""What --quick measures: no shapes, no classifier, no controls."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """The real field that a sky is compared with, as it was typed."""
@@ -108,6 +112,10 @@ class Subject:
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Pairs to evaluate at most.")] = 512
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the painted sky.")] = 1
 
+    def generated(self, device: str) -> GeneratedFrom:
+        """Return where the generated pixels come from."""
+        return GeneratedFrom(self.model, self.dataset, self.field, self.seed, device, self.own_noise)
+
 
 def evaluate(
     context: typer.Context,
@@ -143,30 +151,19 @@ def evaluate(
     passes only where it beats the strongest of these, on a split that it was not trained on (any
     other is refused). Prints the tables; DIR gets report.json and report.html with the figures.
     """
-    for folder in (out, subject.card):
-        if folder is not None:
-            check_folder(folder)
-    if subject.card is not None and (subject.model is None or not reference.given()):
-        raise InputError("--card writes the card of a --model compared with a --reference; give both")
-    if reference.more and not reference.reference:
-        raise InputError(f"{reference.more[0]}: put --reference before the files of the real field")
+    _check(context, reference, subject, out)
     if reference.given():
-        _check_of_fields(context, subject)
-        fast = Settings(splits=20, bootstraps=20, morphology_objects=0, classifier_blocks=0, controls=0)
         report = evaluate_fields(
             reference.files(),
-            GeneratedFrom(
-                subject.model, subject.dataset, subject.field, subject.seed, device, subject.own_noise
-            ),
+            subject.generated(device),
             reference.part(),
             out=out,
             card=subject.card,
-            settings=fast if subject.quick else None,
+            settings=QUICK if subject.quick else None,
             told=(lambda _: None) if quiet else say,
             **reading.keywords(),
         )
     elif subject.dataset is not None:
-        refuse(context, OF_FIELDS, "for skies compared with a real field; give that with --reference")
         report = evaluate_network(
             subject.model,
             subject.dataset,
@@ -188,8 +185,19 @@ def evaluate(
         print(subject.card)
 
 
-def _check_of_fields(context: typer.Context, subject: Subject) -> None:
-    """InputError where options do not go with a real field that is compared with one thing."""
+def _check(context: typer.Context, reference: Reference, subject: Subject, out: Path | None) -> None:
+    """InputError where options do not go together, or with the one thing that is measured."""
+    for folder in (out, subject.card):
+        if folder is not None:
+            check_folder(folder)
+    if subject.card is not None and (subject.model is None or not reference.given()):
+        raise InputError("--card writes the card of a --model compared with a --reference; give both")
+    if reference.more and not reference.reference:
+        raise InputError(f"{reference.more[0]}: put --reference before the files of the real field")
+    if not reference.given():
+        if subject.dataset is not None:
+            refuse(context, OF_FIELDS, "for skies compared with a real field; give that with --reference")
+        return
     refuse(context, OF_DATASETS, "for datasets of pairs or of degraded images, without --reference")
     sources = typed(context, ["model", "dataset", "field"])
     if len(sources) > 1:

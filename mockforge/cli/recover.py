@@ -17,6 +17,7 @@ from mockforge.commands.recover import recover_field, recovery_picture
 from mockforge.commands.recover_demo import demonstrate, demonstration_picture
 from mockforge.errors import InputError
 from mockforge.extras import need_extra
+from mockforge.field.field import Field
 from mockforge.tasks.recover.model import load_recoverer
 
 
@@ -87,10 +88,15 @@ def recover(
         extrapolate=running.extrapolate,
         device=running.device,
     )
-    if out is not None:
-        sharp.write(out)
-    if picture is not None:
-        recovery_picture(field, sharp, picture)
+    _write(field, sharp, results)
+
+
+def _write(field: Field, sharp: Field, results: Results) -> None:
+    """Write the recovered image and its picture, and print what it is and where the facts come from."""
+    if results.out is not None:
+        sharp.write(results.out)
+    if results.picture is not None:
+        recovery_picture(field, sharp, results.picture)
     if not results.quiet:
         _, height, width = sharp.shape
         bands = ", ".join(sharp.bands)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from mockforge.data.card.describe import describe as describe_dataset
+from mockforge.commands.facts import dataset_lines, in_lines
 from mockforge.errors import InputError, nearest
 from mockforge.field.field import Field
 from mockforge.field.fits.bands import split_name
@@ -27,12 +26,12 @@ def about(thing: str) -> list[str]:
     """
     path = split_name(thing)[0]
     if thing in bundled_models():
-        return _lines(describe_model(thing))
+        return in_lines(describe_model(thing))
     if path.name in ("dataset.h5", "manifest.json"):
         return dataset_lines(path.parent)
     if path.is_dir():
         if any(path.glob("*.safetensors")):
-            return _lines(describe_model(thing))
+            return in_lines(describe_model(thing))
         return dataset_lines(path)
     if path.exists():
         regular(path)
@@ -41,20 +40,12 @@ def about(thing: str) -> list[str]:
             raise InputError(f"{thing}: is a recipe; `mockforge recipes {thing}` prints it")
         raise InputError(f"{thing}: no such dataset, model or FITS file{nearest(thing, bundled_models())}")
     if path.suffix in _MODEL:
-        return _lines(describe_model(thing))
+        return in_lines(describe_model(thing))
     if path.suffix.lower() in _FITS or _starts_as_fits(path):
         return _field_lines(thing)
     if path.suffix == ".h5" and path.resolve().parent.name == "shards":
         raise InputError(f"{thing}: is a shard; name the dataset's folder, {path.parent.parent}")
     raise InputError(f"{thing}: neither a dataset's folder, nor a model (.json, .safetensors), nor FITS")
-
-
-def dataset_lines(folder: str | Path) -> list[str]:
-    """Lines about a dataset, and how to go on from it."""
-    load = f"mockforge.load({str(folder)!r}, split='train')"
-    return _lines(
-        {**describe_dataset(folder), "look at": str(Path(folder) / "preview.png"), "in Python": load}
-    )
 
 
 def _field_lines(name: str) -> list[str]:
@@ -79,7 +70,7 @@ def _field_lines(name: str) -> list[str]:
         facts["masked"] = f"{field.mask.mean():.2%} of the pixels"
     if field.truth is not None:
         facts["truth"] = "the noiseless image is in the file too"
-    return _lines(facts | _painted(field))
+    return in_lines(facts | _painted(field))
 
 
 def _painted(field: Field) -> dict[str, str]:
@@ -104,8 +95,3 @@ def _starts_as_fits(path: Path) -> bool:
 
 def _value(card: object) -> str:
     return str(card[0] if isinstance(card, tuple) else card)
-
-
-def _lines(facts: Mapping[str, str]) -> list[str]:
-    width = max((len(key) for key in facts), default=0)
-    return [f"{key + ':':<{width + 2}}{value}" for key, value in facts.items() if value]

@@ -204,7 +204,7 @@ def _open(path: str | Path, overrides: Overrides) -> Document:
         if str(path) in known:
             path = known[str(path)]
         else:
-            beside = sorted(str(p) for p in Path(path).parent.glob("*.y*ml"))
+            beside = sorted(str(p) for p in Path(path).parent.glob("[!.]*.y*ml"))
             link = " (a broken link)" if Path(path).is_symlink() else ""
             hint = link or nearest(path, [*beside, *known])
             raise InputError(f"{path}: no such recipe file{hint}")
