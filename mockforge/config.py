@@ -28,12 +28,12 @@ def config(cls: type[T]) -> type[T]:
 
     Its method `fingerprint` gives the sha256 of every file that it and its parts read.
     """
-    made = dataclass(frozen=True, kw_only=True)(cls)
-    made.__pydantic_config__ = {"extra": "forbid", "use_attribute_docstrings": True}  # type: ignore[attr-defined]
-    made.__get_pydantic_json_schema__ = classmethod(_described)  # type: ignore[attr-defined]
-    if not hasattr(made, "fingerprint"):
-        made.fingerprint = fingerprint  # type: ignore[attr-defined]
-    return made
+    decorated = dataclass(frozen=True, kw_only=True)(cls)
+    decorated.__pydantic_config__ = {"extra": "forbid", "use_attribute_docstrings": True}  # type: ignore[attr-defined]
+    decorated.__get_pydantic_json_schema__ = classmethod(_described)  # type: ignore[attr-defined]
+    if not hasattr(decorated, "fingerprint"):
+        decorated.fingerprint = fingerprint  # type: ignore[attr-defined]
+    return decorated
 
 
 def is_config(cls: Any) -> bool:
@@ -48,8 +48,8 @@ def _described(cls: type, schema: Any, handler: Any) -> Any:
     out = handler(schema)
     fields = handler.resolve_ref_schema(out).get("properties", {})
     for base in cls.__bases__:
-        known = TypeAdapter(base).json_schema() if "__pydantic_config__" in vars(base) else {}
-        for name, field in known.get("properties", {}).items():
+        base_schema = TypeAdapter(base).json_schema() if "__pydantic_config__" in vars(base) else {}
+        for name, field in base_schema.get("properties", {}).items():
             fields[name] = {"description": field.get("description", "")} | fields[name]
     return out
 
@@ -170,18 +170,20 @@ class Varying:
     limit: Limit = Limit()
 
     def __post_init__(self) -> None:
-        wanted = _ARGUMENTS.get(self.kind)
+        arguments = _ARGUMENTS.get(self.kind)
         if not self.values:
             raise ValueError(f"{self.kind} needs at least one number")
-        if wanted and len(self.values) != len(wanted):
-            raise ValueError(f"{self.kind} needs [{', '.join(wanted)}], found {len(self.values)} number(s)")
+        if arguments and len(self.values) != len(arguments):
+            raise ValueError(
+                f"{self.kind} needs [{', '.join(arguments)}], found {len(self.values)} number(s)"
+            )
         if not all(math.isfinite(v) for v in self.values):
             raise ValueError(f"{self.kind} needs finite numbers, found {list(self.values)}")
         low = self.values[0]
         if self.kind in ("uniform", "loguniform", "power_law") and low > self.values[1]:
             raise ValueError(f"{self.kind}: low {low:g} is above high {self.values[1]:g}")
         if self.kind in ("loguniform", "power_law", "lognormal") and low <= 0:
-            raise ValueError(f"{self.kind}: {wanted[0] if wanted else 'value'} {low:g} should be > 0")
+            raise ValueError(f"{self.kind}: {arguments[0] if arguments else 'value'} {low:g} should be > 0")
         if self.kind in ("normal", "lognormal") and self.values[1] < 0:
             raise ValueError(f"{self.kind}: sigma {self.values[1]:g} should be >= 0")
         self._check_reach()

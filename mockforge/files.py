@@ -56,22 +56,22 @@ def stamp(name: str | Path) -> Stamp:
     """Return what tells a file that changed from one that did not. InputError where it is missing."""
     path = located(name)
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         raise InputError(f"{path}: no such file") from error
-    if not (S_ISREG(found.st_mode) or S_ISDIR(found.st_mode)):
+    if not (S_ISREG(status.st_mode) or S_ISDIR(status.st_mode)):
         raise InputError(
             f"{path}: is no regular file but a pipe, a device or a socket; write it to a file first"
         )
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def sha256_of(path: Path) -> str:
     """Digest of a file's content, taken once while the file stays. InputError where it cannot be read."""
-    found = stamp(path)
-    if time.time_ns() - found[2] < _FRESH_NS:
-        return _digest.__wrapped__(str(path), found)
-    return _digest(str(path), found)
+    file_stamp = stamp(path)
+    if time.time_ns() - file_stamp[2] < _FRESH_NS:
+        return _digest.__wrapped__(str(path), file_stamp)
+    return _digest(str(path), file_stamp)
 
 
 @lru_cache(maxsize=4096)
@@ -138,32 +138,32 @@ def fingerprint(spec: Any) -> dict[str, str]:
 
 def _gathered(spec: Any, method: str, of_mark: str) -> dict[str, Any]:
     """Return what `method` of a configuration and its parts says, and `of_mark` of the marks on its words."""
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     if is_dataclass(spec) and not isinstance(spec, type):
-        found |= getattr(spec, method, dict)()
+        entries |= getattr(spec, method, dict)()
         for name, hint in _hints(type(spec)).items():
-            found |= _within(getattr(spec, name), hint, method, of_mark)
-    return found
+            entries |= _within(getattr(spec, name), hint, method, of_mark)
+    return entries
 
 
 def _within(value: Any, hint: Any, method: str, of_mark: str) -> dict[str, Any]:
     """Return the same of a value whose type is `hint`."""
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     if is_dataclass(value):
         return _gathered(value, method, of_mark)
     if isinstance(value, str):
         for mark in _marks(hint):
-            found |= getattr(mark, of_mark)(value)
+            entries |= getattr(mark, of_mark)(value)
     elif isinstance(value, (Mapping, list, tuple)):
         for one in value.values() if isinstance(value, Mapping) else value:
-            found |= _within(one, hint, method, of_mark)
-    return found
+            entries |= _within(one, hint, method, of_mark)
+    return entries
 
 
 @cache
 def _hints(kind: type) -> dict[str, Any]:
-    known = get_type_hints(kind, include_extras=True)
-    return {f.name: known[f.name] for f in fields(kind)}
+    hints = get_type_hints(kind, include_extras=True)
+    return {f.name: hints[f.name] for f in fields(kind)}
 
 
 def _marks(hint: Any) -> list[Any]:

@@ -29,7 +29,7 @@ def total_memory() -> float:
 
 def check_fits(needed: float, what: str, instead: str) -> None:
     """InputError where `needed` bytes for `what` are more than this machine can hold, and what to do."""
-    there = total_memory()
-    if needed > _USABLE * there:
-        sizes = f"{needed / 1e9:,.1f} GB of memory, this machine has {there / 1e9:,.1f}"
+    total = total_memory()
+    if needed > _USABLE * total:
+        sizes = f"{needed / 1e9:,.1f} GB of memory, this machine has {total / 1e9:,.1f}"
         raise InputError(f"{what} needs {sizes}; {instead}")

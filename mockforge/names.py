@@ -32,8 +32,8 @@ def name_problem(text: object) -> str:
         return ""
     if isinstance(text, str) and len(text) > LONGEST:
         return f"should have at most {LONGEST} characters, found {len(text)}"
-    found = repr(text) if len(repr(text)) <= 60 else repr(text)[:57] + "..."
-    return f"should be of letters, digits, _, - and ., and begin with a letter or digit (found {found})"
+    shown = repr(text) if len(repr(text)) <= 60 else repr(text)[:57] + "..."
+    return f"should be of letters, digits, _, - and ., and begin with a letter or digit (found {shown})"
 
 
 def band_problem(text: object) -> str:
@@ -53,12 +53,12 @@ def band_problem(text: object) -> str:
 
 def check_bands(bands: Iterable[object], where: str = "bands") -> None:
     """InputError for a name that a band cannot have, or that two bands have."""
-    seen: set[object] = set()
+    earlier: set[object] = set()
     for name in bands:
         if problem := band_problem(name):
             raise InputError(f"{where}: {problem}")
-        if name in seen:
+        if name in earlier:
             raise InputError(
                 f"{where}: {name!r} is the name of two bands; each needs its own name, found twice"
             )
-        seen.add(name)
+        earlier.add(name)

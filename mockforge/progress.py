@@ -63,8 +63,8 @@ class Progress:
             clock = "left" if self.done < self.total else "in"  # the clock stops at the time spent
             self._bar.update(self._task, completed=self.done, rate=self._rate(), clock=clock)
         elif time.monotonic() - self._said >= _EVERY and self.done < self.total:
-            spent, made = time.monotonic() - self._start, max(self.done - self._first, 1)
-            left = spent / made * (self.total - self.done)
+            spent, finished = time.monotonic() - self._start, max(self.done - self._first, 1)
+            left = spent / finished * (self.total - self.done)
             self._line(f"about {_duration(left)} left")
 
     def say(self, text: str) -> None:

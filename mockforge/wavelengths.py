@@ -71,7 +71,7 @@ def wavelength_nm(band: str) -> float | None:
 
 def from_blue_to_red(bands: list[str] | tuple[str, ...]) -> list[int]:
     """Numbers of the bands by wavelength; in the order given where a name does not tell."""
-    found = [wavelength_nm(band) for band in bands]
-    if any(nm is None for nm in found):
+    wavelengths = [wavelength_nm(band) for band in bands]
+    if any(nm is None for nm in wavelengths):
         return list(range(len(bands)))
-    return sorted(range(len(bands)), key=lambda i: (found[i], i))
+    return sorted(range(len(bands)), key=lambda i: (wavelengths[i], i))

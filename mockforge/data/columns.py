@@ -202,7 +202,7 @@ def _described(name: str) -> tuple[str, str]:
         called, rest = part
         unit, meaning = _OF_PART.get(rest) or _described(rest)
         return unit, f"{called}: {meaning}" if meaning else ""
-    unit, meaning = next((found for start, *found in _BY_START if name.startswith(start)), ("", ""))
+    unit, meaning = next((entry for start, *entry in _BY_START if name.startswith(start)), ("", ""))
     return next((u for end, u in _BY_ENDING if name.lower().endswith(end)), unit), meaning
 
 

@@ -168,8 +168,8 @@ def write_manifest(folder: str | Path, manifest: Manifest) -> None:
     It records size and sha256 of the other files as they are in `folder` now.
     """
     folder = Path(folder)
-    there = [folder / name for name in PUBLISHED if (folder / name).is_file()]
-    files = tuple(FileRecord(path.name, file_sha256(path), path.stat().st_size) for path in there)
+    published = [folder / name for name in PUBLISHED if (folder / name).is_file()]
+    files = tuple(FileRecord(path.name, file_sha256(path), path.stat().st_size) for path in published)
     replace_file(folder / MANIFEST, manifest_text(replace(manifest, files=files, format=FORMAT)))
 
 
@@ -253,12 +253,12 @@ def versions() -> dict[str, str]:
 def _siblings(folder: Path) -> str:
     if len(folder.parts) == 1 and (Path("datasets") / folder / MANIFEST).is_file():
         return f"; did you mean 'datasets/{folder}'?"
-    there = [str(p.parent) for p in folder.parent.glob(f"*/{MANIFEST}")]
-    if there:
-        return nearest(str(folder), there)
+    datasets = [str(p.parent) for p in folder.parent.glob(f"*/{MANIFEST}")]
+    if datasets:
+        return nearest(str(folder), datasets)
     return "; `mockforge build RECIPE --out DIR` makes one"
 
 
 def _inside(folder: Path) -> str:
-    there = sorted(p.parent.name for p in folder.glob(f"*/{MANIFEST}"))
-    return f"; datasets inside it: {', '.join(there)}" if there else ""
+    datasets = sorted(p.parent.name for p in folder.glob(f"*/{MANIFEST}"))
+    return f"; datasets inside it: {', '.join(datasets)}" if datasets else ""

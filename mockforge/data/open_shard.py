@@ -65,12 +65,12 @@ class OpenShard:
     ) -> None:
         own = attributes(self._file)
         for name, value in about.items():
-            if name in own and (found := own[name]) != value:
-                shown = f"{str(found)[:16]!r}, should be {str(value)[:16]!r}"
+            if name in own and (stored := own[name]) != value:
+                shown = f"{str(stored)[:16]!r}, should be {str(value)[:16]!r}"
                 raise Unreadable(f"it is of another dataset: its {name} is {shown}")
-        if not np.array_equal(found := dataset(self._file, "sample")[()], sample):
+        if not np.array_equal(stored := dataset(self._file, "sample")[()], sample):
             raise Unreadable(
-                f"it is another shard: it holds samples {_range(found)}, and should hold {_range(sample)}"
+                f"it is another shard: it holds samples {_range(stored)}, and should hold {_range(sample)}"
             )
         if not np.array_equal(text(dataset(self._file, "split")[()]), split):
             raise Unreadable("its samples are of other splits than dataset.h5 says")
@@ -82,8 +82,8 @@ class OpenShard:
                 raise Unreadable(
                     f"{name} is {item.dtype} {item.shape}, and should be {dtype} {(len(sample), *shape)}"
                 )
-            if (found := str(item.attrs.get("unit", ""))) != unit:
-                raise Unreadable(f"the unit of {name} is {found!r}, and should be {unit!r}")
+            if (stored := str(item.attrs.get("unit", ""))) != unit:
+                raise Unreadable(f"the unit of {name} is {stored!r}, and should be {unit!r}")
 
 
 def _range(sample: np.ndarray) -> str:

@@ -173,8 +173,8 @@ class Reader:
         if set(self.tables) != set(rows):
             raise Unreadable(f"has the tables {sorted(self.tables)}, should have {sorted(rows)}")
         for split, n in self.manifest.splits.items():
-            if (found := int((self.split == split).sum())) != n:
-                raise Unreadable(f"has {found} samples of the split {split!r}, should have {n}")
+            if (count := int((self.split == split).sum())) != n:
+                raise Unreadable(f"has {count} samples of the split {split!r}, should have {n}")
         for table in self.tables:
             for column in names(subgroup(file, table))[0]:
                 if (n := len(dataset(file, f"{table}/{column}"))) != rows.get(table):

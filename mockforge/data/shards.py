@@ -190,8 +190,8 @@ def file_size_fault(path: Path, size: int) -> str | None:
         return f"unreadable: {error.strerror}"
     if not stat.S_ISREG(status.st_mode):
         return "is a folder" if stat.S_ISDIR(status.st_mode) else "is no regular file"
-    found = status.st_size
-    return None if found == size else f"has {found} bytes, should have {size}"
+    size_on_disk = status.st_size
+    return None if size_on_disk == size else f"has {size_on_disk} bytes, should have {size}"
 
 
 def fixed_bytes(text: np.ndarray, width: int = 1) -> np.ndarray:

@@ -32,10 +32,10 @@ def check_file(file: h5py.File, sources: Sequence[str] | None = None) -> None:
         item = _own(file, name)
         if isinstance(item, h5py.Group):
             for column in map(str, item):
-                found = _own(item, column)
-                if not isinstance(found, h5py.Dataset):
+                values = _own(item, column)
+                if not isinstance(values, h5py.Dataset):
                     raise Unreadable(f"{name}/{column} is a group, where a table has columns")
-                _check_values(f"{name}/{column}", found, None)
+                _check_values(f"{name}/{column}", values, None)
         elif isinstance(item, h5py.Dataset):
             virtual = sources is not None and name not in ("sample", "split")
             _check_values(name, item, sources if virtual else None)
@@ -71,8 +71,8 @@ def _check_values(name: str, item: h5py.Dataset, sources: Sequence[str] | None) 
     if sources is not None:
         raise Unreadable(f"{name} holds its own values, and should refer to the shards")
     if how.get_external_count():
-        there = how.get_external(0)[0].decode(errors="replace")
-        raise Unreadable(f"{name} has its values in another file ({there}), which is not read")
+        source = how.get_external(0)[0].decode(errors="replace")
+        raise Unreadable(f"{name} has its values in another file ({source}), which is not read")
     for i in range(how.get_nfilters()):
         if (number := how.get_filter(i)[0]) not in _FILTERS:
             raise Unreadable(f"{name} needs HDF5's filter {number}; {', '.join(_FILTERS.values())} are used")

@@ -82,20 +82,20 @@ def build(
     MockforgeError
         The work fails.
     """
-    made = load(recipe, overrides)
+    build_recipe = load(recipe, overrides)
     if workers is not None and workers < 1:
         raise InputError(f"workers should be 1 or more, found {workers}")
-    folder = Path("datasets", made.name) if out is None else from_home(out)
+    folder = Path("datasets", build_recipe.name) if out is None else from_home(out)
     with _explained(folder):
         check_folder(folder)
-        if not overwrite and already_finished(folder, made):
+        if not overwrite and already_finished(folder, build_recipe):
             say(f"{folder}: already finished: this recipe built it", quiet)
             return folder
-        count = workers_that_fit(made, folder, workers, quiet)
+        count = workers_that_fit(build_recipe, folder, workers, quiet)
         folder.mkdir(parents=True, exist_ok=True)
         with only_build(folder):
-            if prepare(folder, made, overwrite):
-                _build(folder, made, count, quiet)
+            if prepare(folder, build_recipe, overwrite):
+                _build(folder, build_recipe, count, quiet)
             else:
                 say(f"{folder}: already finished: this recipe built it", quiet)
     return folder
@@ -131,8 +131,8 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
     with Progress(recipe.samples, recipe.name, "samples", quiet) as progress:
         progress.start_at(sum(record.samples for record in kept.values()))
         try:
-            with closing(make_shards(job, missing, workers)) as made:
-                for number, record in made:
+            with closing(make_shards(job, missing, workers)) as shards:
+                for number, record in shards:
                     kept[number] = record
                     progress.advance(record.samples)
                     check_disk(folder, recipe, record, len(kept))

@@ -33,13 +33,13 @@ def check_folder(folder: Path) -> None:
     """InputError where `folder` is a file or holds files of others and no build or dataset of ours."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; a dataset is a folder, choose another --out")
-    there = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+    present = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
     whole = {*published(), MANIFEST, HEAD}
     check_no_folders(folder, {*whole, LOCK, WORKERS})
     ours = {*whole, *(f"{name}.part" for name in whole), LOCK, WORKERS, REPAIR, "shards"}
-    foreign = there - ours
-    if there & {HEAD, MANIFEST}:
-        if HEAD not in there and not _is_ours(folder):
+    foreign = present - ours
+    if present & {HEAD, MANIFEST}:
+        if HEAD not in present and not _is_ours(folder):
             raise InputError(
                 f"{folder}: its {MANIFEST} is not of mockforge, and no shards of mockforge are there; choose "
                 "an empty or a new folder with --out"
@@ -47,8 +47,8 @@ def check_folder(folder: Path) -> None:
         return
     if any(_says_so(p) for p in (folder / "shards").glob("*.h5")):
         return
-    if not foreign and there & {*published(), "shards"}:
-        foreign = {f"shards/{p.name}" for p in foreign_shards(folder, ())} | (there & set(published()))
+    if not foreign and present & {*published(), "shards"}:
+        foreign = {f"shards/{p.name}" for p in foreign_shards(folder, ())} | (present & set(published()))
     if foreign:
         shown = ", ".join(sorted(foreign)[:5]) + (", ..." if len(foreign) > 5 else "")
         raise InputError(f"{folder}: holds other files ({shown}); choose an empty or a new folder with --out")
@@ -130,8 +130,8 @@ def prepare(folder: Path, recipe: Recipe, overwrite: bool) -> bool:
                 f"`mockforge verify --repair {folder}` repairs it where croissant.json is whole, and "
                 "--overwrite builds again in its place"
             )
-    known = {record.name for record in manifest.shards} if manifest is not None else set()
-    _clear_shards(folder, recipe, known)
+    recorded = {record.name for record in manifest.shards} if manifest is not None else set()
+    _clear_shards(folder, recipe, recorded)
     replace_file(folder / HEAD, json.dumps(head, indent=1) + "\n")
     _remove_published(folder)
     return True
@@ -143,16 +143,16 @@ def foreign_shards(folder: Path, known: Iterable[str]) -> list[Path]:
     return [
         path
         for path in sorted((folder / "shards").glob("*"))
-        if (found := SHARD_FILE.fullmatch(path.name)) is None
-        or (found[2] == "h5" and path.name not in known and not _says_so(path))
+        if (match := SHARD_FILE.fullmatch(path.name)) is None
+        or (match[2] == "h5" and path.name not in known and not _says_so(path))
     ]
 
 
 def remove_others(folder: Path, recipe: Recipe) -> None:
     """Remove shards of a longer dataset that this one replaces."""
-    wanted = {shard_name(k) for k in range(recipe.shards)}
+    expected = {shard_name(k) for k in range(recipe.shards)}
     for path in (folder / "shards").glob("*.h5"):
-        if path.name not in wanted and SHARD_FILE.fullmatch(path.name) and _says_so(path):
+        if path.name not in expected and SHARD_FILE.fullmatch(path.name) and _says_so(path):
             path.unlink()
 
 
@@ -194,7 +194,7 @@ def _clear_shards(folder: Path, recipe: Recipe, known: set[str]) -> None:
     in_the_way = [
         path.name
         for path in foreign_shards(folder, known)
-        if (found := SHARD_FILE.fullmatch(path.name)) and int(found[1]) < recipe.shards
+        if (match := SHARD_FILE.fullmatch(path.name)) and int(match[1]) < recipe.shards
     ]
     if in_the_way:
         raise InputError(
@@ -223,10 +223,10 @@ def _read_head(folder: Path) -> dict[str, Any] | None:
     path = folder / HEAD
     try:
         head = json.loads(path.read_text(encoding="utf-8"))
-        found = {key: head[key] for key in ("digest", "document", "versions")}
-        if not isinstance(found["document"], dict) or not isinstance(found["versions"], dict):
+        entries = {key: head[key] for key in ("digest", "document", "versions")}
+        if not isinstance(entries["document"], dict) or not isinstance(entries["versions"], dict):
             raise TypeError
-        return found
+        return entries
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, RecursionError):

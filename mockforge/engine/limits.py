@@ -45,26 +45,26 @@ def workers_that_fit(recipe: Recipe, folder: Path, workers: int | None, quiet: i
     pixels = recipe.stages[0].stage.pixels()
     one = pixels * 4 * min(recipe.shard_size, recipe.samples)
     splits = _SPLITS * recipe.samples
-    there = total_memory()
-    if splits > 0.2 * there:
+    memory = total_memory()
+    if splits > 0.2 * memory:
         raise InputError(
             f"samples: drawing the splits of {recipe.samples:,} samples needs {_size(splits)} of memory in "
-            f"each worker, this machine has {_size(there)}, and a fifth of it is given to that; "
-            f"set samples={int(0.2 * there / _SPLITS)} or fewer"
+            f"each worker, this machine has {_size(memory)}, and a fifth of it is given to that; "
+            f"set samples={int(0.2 * memory / _SPLITS)} or fewer"
         )
-    if one > 0.8 * there:
-        most = int(0.8 * there / (4 * pixels))
+    if one > 0.8 * memory:
+        most = int(0.8 * memory / (4 * pixels))
         advice = f"set shard_size={most} or less" if most else "set a smaller tile or stamp"
         raise InputError(
             f"shard_size: a shard of {recipe.shard_size:,} samples of {pixels:,} pixels needs {_size(one)} "
-            f"of memory at least, this machine has {_size(there)}; {advice}"
+            f"of memory at least, this machine has {_size(memory)}; {advice}"
         )
-    if count * (one + splits) > 0.8 * there:
-        fit = max(1, int(0.8 * there / (one + splits)))
+    if count * (one + splits) > 0.8 * memory:
+        fit = max(1, int(0.8 * memory / (one + splits)))
         need = f"{count} workers need {_size(count * (one + splits))} of memory at least, this machine has"
         if workers is not None:
-            raise InputError(f"workers: {need} {_size(there)}; use {fit} or fewer")
-        say(f"{folder}: {need} {_size(there)}: {fit} at work", quiet)
+            raise InputError(f"workers: {need} {_size(memory)}; use {fit} or fewer")
+        say(f"{folder}: {need} {_size(memory)}: {fit} at work", quiet)
         count = fit
     _check_dataset(recipe, folder, pixels)
     return count
@@ -100,8 +100,8 @@ def _check_dataset(recipe: Recipe, folder: Path, pixels: int) -> None:
     saved = [dtype for name, dtype in recipe.save.items() if name in _AS_MADE]
     floats = sum(np.dtype(dtype).itemsize for dtype in saved if dtype.startswith("float"))
     one = 8 + pixels * floats  # the sample's number
-    there = sum(p.stat().st_size for p in (folder / "shards").glob("*.h5") if p.is_file())
-    need, free = one * recipe.samples, free_bytes(folder) + there
+    written = sum(p.stat().st_size for p in (folder / "shards").glob("*.h5") if p.is_file())
+    need, free = one * recipe.samples, free_bytes(folder) + written
     if need > free:
         fit = int(free // one)
         raise InputError(

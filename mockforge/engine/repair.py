@@ -112,9 +112,9 @@ def _make_shards(
     job = Job(recipe, recipe.digest(), aside, folder)
     with (
         Progress(len(numbers), f"repair of {folder}", "shards", quiet) as progress,
-        closing(make_shards(job, numbers, workers)) as made,
+        closing(make_shards(job, numbers, workers)) as records,
     ):
-        for number, record in made:
+        for number, record in records:
             name = shard_name(number)
             if record.sha256 != recorded[name].sha256:
                 raise MockforgeError(

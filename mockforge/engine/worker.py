@@ -103,7 +103,7 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException) -> Failure:
         """Return what is told of an error: one that is neither ours nor of memory is named in the message."""
-        kind = next((name for name, known in _KINDS.items() if isinstance(error, known)), "")
+        kind = next((name for name, error_class in _KINDS.items() if isinstance(error, error_class)), "")
         message = str(error) if kind else f"{type(error).__name__}: {error}"
         where = "".join(traceback.format_exception(error))
         return cls(kind or MockforgeError.__name__, message, where)
@@ -195,13 +195,13 @@ def make_batch(recipe: Recipe, number: int) -> Batch:
     pieces: list[Batch] = []
     attempt = fruitless = 0
     while len(missing):
-        made = _attempt(recipe, number, attempt, missing)
-        if made is None:
+        piece = _attempt(recipe, number, attempt, missing)
+        if piece is None:
             fruitless += 1
         else:
             fruitless = 0
-            pieces.append(made)
-            missing = np.setdiff1d(missing, made.sample)
+            pieces.append(piece)
+            missing = np.setdiff1d(missing, piece.sample)
         if fruitless >= _FRUITLESS:
             raise MockforgeError(
                 f"shard {number}: {fruitless} attempts in a row gave no sample that passed; "

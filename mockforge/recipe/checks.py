@@ -28,8 +28,8 @@ class NamedStage:
 def read_stages(items: Any, given: bool, document: Document) -> list[NamedStage | None]:
     """Return the stages of a recipe, None where one cannot be read."""
     if not isinstance(items, list) or not items:
-        found = f"found {show(items)}" if given else "is missing"
-        document.problem(("stages",), f"should be a list of stages such as `- detect: {{}}`; {found}")
+        fault = f"found {show(items)}" if given else "is missing"
+        document.problem(("stages",), f"should be a list of stages such as `- detect: {{}}`; {fault}")
         return [None]
     out: list[NamedStage | None] = []
     names: dict[str, int] = {}
@@ -57,8 +57,8 @@ def _stage(item: Any, at: Key, document: Document) -> NamedStage | None:
         if kind not in STAGES:
             document.problem((*at, kind), f"unknown stage{nearest(kind, STAGES)}")
     if len(kinds) != 1:
-        found = ", ".join(kinds) or "none"
-        document.problem(at, f"an item of stages has one stage (and a `name:` at most), found {found}")
+        stage_names = ", ".join(kinds) or "none"
+        document.problem(at, f"an item of stages has one stage (and a `name:` at most), found {stage_names}")
         return None
     kind = kinds[0]
     if kind not in STAGES:
@@ -158,8 +158,8 @@ def check_splits(splits: Any, document: Document) -> None:
         return
     numbers = [v for v in splits.values() if isinstance(v, (int, float)) and not isinstance(v, bool)]
     if len(numbers) == len(splits) and abs(sum(numbers) - 1) > 1e-6:
-        found = " + ".join(f"{v:g}" for v in numbers) or "none"
-        document.problem(("splits",), f"the shares should sum to 1, found {found} = {sum(numbers):g}")
+        shares = " + ".join(f"{v:g}" for v in numbers) or "none"
+        document.problem(("splits",), f"the shares should sum to 1, found {shares} = {sum(numbers):g}")
     for name in splits:
         if not is_name(name):
             document.problem(("splits", name), name_problem(name))

@@ -71,13 +71,13 @@ def _sentences(errors: Any, data: Any, cls: Any) -> list[tuple[Key, str]]:
     for error in errors:
         grouped.setdefault(_place(error, data), []).append(error)
     out = []
-    for key, found in grouped.items():
+    for key, faults in grouped.items():
         deeper = any(other[: len(key)] == key and other != key for other in grouped)
-        if deeper and all(e["type"].endswith("_type") for e in found):
+        if deeper and all(e["type"].endswith("_type") for e in faults):
             continue  # another branch of the union took the value and says more
-        message = " or ".join(dict.fromkeys(_message(e, key, schema) for e in found))
-        if all(e["type"] not in _MISSING for e in found) and not _says_found(message):
-            message += f" (found {show(found[0]['input'])})" if key else ""
+        message = " or ".join(dict.fromkeys(_message(e, key, schema) for e in faults))
+        if all(e["type"] not in _MISSING for e in faults) and not _says_found(message):
+            message += f" (found {show(faults[0]['input'])})" if key else ""
         out.append((key, message))
     return out
 
@@ -88,8 +88,8 @@ def _place(error: Mapping[str, Any], data: Any) -> Key:
     here = data
     for i, word in enumerate(error["loc"]):
         last = i == len(error["loc"]) - 1
-        known = isinstance(here, dict) and word in here
-        if known or (isinstance(here, list) and isinstance(word, int) and word < len(here)):
+        is_key = isinstance(here, dict) and word in here
+        if is_key or (isinstance(here, list) and isinstance(word, int) and word < len(here)):
             here, key = here[word], (*key, word)
         elif last and error["type"] in _MISSING:
             key = (*key, word)
@@ -132,11 +132,11 @@ def _properties(schema: dict[str, Any], key: Key) -> dict[str, Any]:
     heres = [schema]
     for word in key:
         heres = [s for here in heres for s in _below(here, word, schema)]
-    found: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
     for here in heres:
         for branch in _branches(here, schema):
-            found |= branch.get("properties", {})
-    return found
+            properties |= branch.get("properties", {})
+    return properties
 
 
 def _below(here: dict[str, Any], word: str | int, root: dict[str, Any]) -> list[dict[str, Any]]:

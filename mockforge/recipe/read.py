@@ -121,11 +121,11 @@ def load_training(path: str | Path, overrides: Overrides = ()) -> tuple[Any, str
         document.problem(("stages",), "this is a recipe for `mockforge build`, not for `mockforge train`")
         document.raise_problems()
     data = _mapping(document)
-    made = read(_training_class(data, document), data, document, ())
+    recipe = read(_training_class(data, document), data, document, ())
     if isinstance(data.get("name"), str) and not is_name(data["name"]):
         document.problem(("name",), name_problem(data["name"]))
     document.raise_problems()
-    return made, to_yaml(plain(made))
+    return recipe, to_yaml(plain(recipe))
 
 
 def _training_class(data: dict[str, Any], document: Document) -> type:
@@ -153,9 +153,9 @@ def load_stage(kind: str, settings: Sequence[str] = ()) -> Any:
     """Return a stage by its name in the registry with `key=value` settings, as `detect` for one image."""
     document = parse_document("{}", kind)
     apply_overrides(document, settings)
-    made = read(STAGES.load(kind), document.data, document, ())
+    stage = read(STAGES.load(kind), document.data, document, ())
     document.raise_problems()
-    return made
+    return stage
 
 
 def plain(value: Any) -> Any:
@@ -195,18 +195,18 @@ def to_yaml(document: Any) -> str:
 
 
 def _open(path: str | Path, overrides: Overrides) -> Document:
-    known = bundled_recipes()
+    bundled = bundled_recipes()
     try:
-        there = Path(path).exists()
+        exists = Path(path).exists()
     except OSError as error:  # too long a name
         raise InputError(f"{str(path)[:60]}...: {error.strerror}; give a recipe's name or file") from error
-    if not there:
-        if str(path) in known:
-            path = known[str(path)]
+    if not exists:
+        if str(path) in bundled:
+            path = bundled[str(path)]
         else:
             beside = sorted(str(p) for p in Path(path).parent.glob("[!.]*.y*ml"))
             link = " (a broken link)" if Path(path).is_symlink() else ""
-            hint = link or nearest(path, [*beside, *known])
+            hint = link or nearest(path, [*beside, *bundled])
             raise InputError(f"{path}: no such recipe file{hint}")
     document = read_document(path)
     _mapping(document)
@@ -218,9 +218,9 @@ def _open(path: str | Path, overrides: Overrides) -> Document:
 def _mapping(document: Document) -> dict[str, Any]:
     if isinstance(document.data, dict):
         return document.data
-    found = "nothing" if document.data is None else show(document.data)
+    value = "nothing" if document.data is None else show(document.data)
     raise InputError(
-        f"{document.where}:1: a recipe is a mapping with name, seed, samples, stages and save; found {found}"
+        f"{document.where}:1: a recipe is a mapping with name, seed, samples, stages and save; found {value}"
     )
 
 

@@ -22,13 +22,13 @@ def _training() -> dict[str, Any]:
 
     classes = dict.fromkeys([*map(TRAININGS.load, TRAININGS), *map(NETWORKS.load, NETWORKS)])
     keyed = [(str(i), "validation", adapter(cls)) for i, cls in enumerate(classes)]
-    made, defs = TypeAdapter.json_schemas(keyed)  # type: ignore[arg-type]
+    schemas, defs = TypeAdapter.json_schemas(keyed)  # type: ignore[arg-type]
     return {
         "$schema": _DRAFT,
         "title": "mockforge training recipe",
         "description": "What `mockforge train` trains: a SGAN (key field) or a redshifter (key dataset).",
         "type": "object",
-        "oneOf": [made[(key, "validation")] for key, _, _ in keyed],
+        "oneOf": [schemas[(key, "validation")] for key, _, _ in keyed],
         "$defs": defs.get("$defs", {}),
     }
 
@@ -39,14 +39,14 @@ def _building() -> dict[str, Any]:
 
     classes = {name: STAGES.load(name) for name in STAGES}
     keyed = [(name, "validation", adapter(cls)) for name, cls in (("", Head), *classes.items())]
-    made, defs = TypeAdapter.json_schemas(keyed)  # type: ignore[arg-type]
+    schemas, defs = TypeAdapter.json_schemas(keyed)  # type: ignore[arg-type]
     definitions = defs.get("$defs", {})
-    out = dict(_resolved(made[("", "validation")], definitions))
+    out = dict(_resolved(schemas[("", "validation")], definitions))
     stages = {
         "type": "array",
         "minItems": 1,
         "description": "The steps, in order; the first is a source.",
-        "items": {"oneOf": [_item(name, made[(name, "validation")], definitions) for name in classes]},
+        "items": {"oneOf": [_item(name, schemas[(name, "validation")], definitions) for name in classes]},
     }
     return {
         "$schema": _DRAFT,

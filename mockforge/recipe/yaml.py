@@ -70,7 +70,7 @@ class Document:
 
     def is_faulty(self, key: Key) -> bool:
         """Whether a problem was found at a key or below it."""
-        return any(found[: len(key)] == key for found in self.faulty)
+        return any(faulty_key[: len(key)] == key for faulty_key in self.faulty)
 
     def raise_problems(self) -> None:
         """One InputError that lists every problem, in the order of the lines."""
@@ -176,9 +176,9 @@ class _Reader:
     @staticmethod
     def _broken_escape(text: str) -> int:
         r"""Line of the first `\U` escape above the last character there is; 1 where there is none."""
-        for found in re.finditer(r"\\U([0-9A-Fa-f]{8})", text):
-            if int(found[1], 16) > sys.maxunicode:
-                return text.count("\n", 0, found.start()) + 1
+        for escape in re.finditer(r"\\U([0-9A-Fa-f]{8})", text):
+            if int(escape[1], 16) > sys.maxunicode:
+                return text.count("\n", 0, escape.start()) + 1
         return 1
 
     def _value(self, node: Any, key: Key) -> Any:
@@ -250,8 +250,8 @@ class _Reader:
         except UnicodeEncodeError:
             self._unread(key, f"{text[:24]!a} holds a character that cannot be written (a surrogate)", line)
         except (ValueError, LookupError, OverflowError):
-            wanted = {"bool": "true or false", "int": "a whole number"}.get(tag, "a number")
-            self._unread(key, f"{text[:24]!r} is not {wanted}", line)
+            expected = {"bool": "true or false", "int": "a whole number"}.get(tag, "a number")
+            self._unread(key, f"{text[:24]!r} is not {expected}", line)
         return None
 
 
@@ -298,16 +298,16 @@ def _step(here: Any, key: Key, word: str) -> tuple[str | int, ...]:
         raise InputError(f"{spell(key)} has {len(here)} items, the last is number {len(here) - 1}")
     if key != ("stages",):
         raise InputError(f"{spell(key)} is a list: give a number from 0, found {word!r}")
-    found = []
+    matches = []
     for i, item in enumerate(here):
         if isinstance(item, dict):
             kinds = [k for k in item if k != "name"]
             named = item.get("name")
             if kinds and (named == word or (named is None and kinds[0] == word)):
-                found.append((i, kinds[0]))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(f"{word!r} is there {len(found)} times: use stages.{found[0][0]}.{word}")
+                matches.append((i, kinds[0]))
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise InputError(f"{word!r} is there {len(matches)} times: use stages.{matches[0][0]}.{word}")
     names = [item.get("name") or next(iter(item), "") for item in here if isinstance(item, dict)]
     raise InputError(f"no stage {word!r} in this recipe{nearest(word, names)}")

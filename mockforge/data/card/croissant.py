@@ -89,8 +89,8 @@ def write_croissant(folder: str | Path, manifest: Manifest) -> None:
 
 def _files(folder: Path, manifest: Manifest) -> list[dict[str, Any]]:
     view = folder / VIEW
-    known = [(VIEW, file_sha256(view), view.stat().st_size, "joined view over the shards")]
-    known += [(f"{SHARDS}/{r.name}", r.sha256, r.bytes, f"{r.samples} samples") for r in manifest.shards]
+    files = [(VIEW, file_sha256(view), view.stat().st_size, "joined view over the shards")]
+    files += [(f"{SHARDS}/{r.name}", r.sha256, r.bytes, f"{r.samples} samples") for r in manifest.shards]
     return [
         {
             "@type": "cr:FileObject",
@@ -102,7 +102,7 @@ def _files(folder: Path, manifest: Manifest) -> list[dict[str, Any]]:
             "encodingFormat": HDF5,
             "sha256": digest,
         }
-        for name, digest, size, what in known
+        for name, digest, size, what in files
     ]
 
 

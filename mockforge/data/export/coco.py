@@ -108,10 +108,10 @@ def _image(reader: Reader, image: np.ndarray, folder: Path, name: str, number: i
 
 def _info(reader: Reader, split: str) -> dict[str, Any]:
     """Return what the pixels are and where they come from."""
-    known = ("bands", "unit", "zeropoint_ab", "pixel_scale_arcsec", "psf_fwhm_arcsec")
+    keys = ("bands", "unit", "zeropoint_ab", "pixel_scale_arcsec", "psf_fwhm_arcsec")
     return {
         "description": f"{reader.manifest.name}, split {split}, made with mockforge "
         f"{reader.manifest.versions.get('mockforge', '')}; arrays (band, y, x), y upwards",
         "recipe_digest": reader.manifest.recipe_digest,
-        **{key: reader.attributes[key] for key in known if key in reader.attributes},
+        **{key: reader.attributes[key] for key in keys if key in reader.attributes},
     }

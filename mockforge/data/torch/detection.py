@@ -110,14 +110,14 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
         sample = self.base.sample(index, *(self._names if self.base.transform is None else ()))
         if self.base.transform is not None:
             sample = self.base.transform(sample)
-        image, found = sample["image"], sample[self.masks]
+        image, instances = sample["image"], sample[self.masks]
         if self.scaling is not None:
             rms = _positive(sample["sky_rms"].numpy()) if self._own_rms else self.rms
             scaled = np.arcsinh(image.numpy() / rms[:, None, None])  # 20 times as fast as torch's
             image = torch.from_numpy(0.25 + 0.1 * scaled)
-        boxes, masks, area = (objects if found.ndim == 2 else planes)(found.numpy())
+        boxes, masks, area = (objects if instances.ndim == 2 else planes)(instances.numpy())
         target: Target = {
-            "boxes": boxes_of(torch.from_numpy(boxes), found.shape[-2:]),
+            "boxes": boxes_of(torch.from_numpy(boxes), instances.shape[-2:]),
             "labels": torch.ones(len(boxes), dtype=torch.int64, device="cpu"),
             "masks": tv_tensors.Mask(torch.from_numpy(masks), device="cpu"),
             "image_id": sample["sample"],

@@ -36,13 +36,13 @@ def objects(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the same of masks (n,H,W), one per object, which may overlap; empty planes are left out."""
-    there = masks != 0
-    columns, rows = there.any(axis=1), there.any(axis=2)
+    covered = masks != 0
+    columns, rows = covered.any(axis=1), covered.any(axis=2)
     left = columns.any(axis=1)
-    there, columns, rows = there[left], columns[left], rows[left]
+    covered, columns, rows = covered[left], columns[left], rows[left]
     ends = [e for axis in (columns, rows) for e in _span(torch.from_numpy(axis))]
     boxes = np.stack([e.numpy() for e in ends], axis=1)[:, [0, 2, 1, 3]].astype(np.float32)
-    return boxes, there.astype(np.uint8), there.sum(axis=(1, 2)).astype(np.float32)
+    return boxes, covered.astype(np.uint8), covered.sum(axis=(1, 2)).astype(np.float32)
 
 
 def remeasured(target: Target) -> Target:
@@ -60,8 +60,8 @@ def remeasured(target: Target) -> Target:
     out = _labels_in_step(out)
     rows = {name: len(out[name]) for name in ("boxes", "labels", "masks") if name in out}
     if len(set(rows.values())) > 1:
-        found = ", ".join(f"{n} {name}" for name, n in rows.items())
-        raise InputError(f"transforms left {found}: drop the same objects of each")
+        counts = ", ".join(f"{n} {name}" for name, n in rows.items())
+        raise InputError(f"transforms left {counts}: drop the same objects of each")
     if not rows:
         return out
     if masks is None:
@@ -123,10 +123,10 @@ def _like(boxes: Any, left: torch.Tensor, edges: torch.Tensor, canvas: Sequence[
 
     if not isinstance(boxes, tv_tensors.BoundingBoxes) or boxes.shape[-1] != 4:
         return tv_tensors.wrap(boxes[left], like=boxes)  # pyright: ignore[reportCallIssue]
-    made = boxes_of(edges.to(boxes.dtype), canvas)
+    corners = boxes_of(edges.to(boxes.dtype), canvas)
     if boxes.format == tv_tensors.BoundingBoxFormat.XYXY:
-        return made
-    return v2.convert_bounding_box_format(made, new_format=boxes.format)
+        return corners
+    return v2.convert_bounding_box_format(corners, new_format=boxes.format)
 
 
 def boxes_of(edges: torch.Tensor, canvas: Sequence[int]) -> torch.Tensor:
