@@ -78,14 +78,16 @@ class GeneratedFrom:
     """A model that paints the noiseless sky is observed with the local rms of the reference, so that the
     depth of a place does not tell them apart; true: with the rms of its own field instead."""
 
-    def check(self) -> None:
-        """InputError unless exactly one is given."""
+    def check(self, card: bool) -> None:
+        """InputError unless exactly one is given, and a model where its `card` is to be written."""
         sources = {"--model": self.model, "--dataset": self.dataset, "--field": self.field}
         given = [name for name, source in sources.items() if source is not None]
         if len(given) != 1:
             raise InputError(
                 f"one of --model, --dataset and --field is expected, found {', '.join(given) or 'none'}"
             )
+        if card and self.model is None:
+            raise InputError("a card is that of a model; give one with --model")
 
 
 def evaluate_fields(
@@ -109,10 +111,8 @@ def evaluate_fields(
         Where the generated pixels come from.
     part
         Which part of the real field is used.
-    out
-        A folder that gets `report.json` and `report.html`.
-    card
-        A folder that gets the model's card with the results, NAME.md, and NAME.png.
+    out, card
+        Folders that get `report.json` and `report.html`; the model's card with the results and its picture.
     told
         Called with the name of each step.
 
@@ -123,16 +123,13 @@ def evaluate_fields(
     """
     need_extra("report", "evaluation")
     settings = settings or Settings()
-    source.check()
-    if card is not None and source.model is None:
-        raise InputError("a card is that of a model; give one with --model")
+    source.check(card is not None)
     told("reading")
     files = [reference] if isinstance(reference, (str, Path)) else list(reference)
     real = Field.read(reference if isinstance(reference, (str, Path)) else files, **reading)
     told("generating")
     painter = None if source.model is None else load_model(source.model)
-    how = {key: reading.get(key) for key in ("bands", "pixel_scale_arcsec")}
-    generated, noted = _generated(source, painter, real, part, how)
+    generated, noted = _generated(source, painter, real, part, reading)
     report = evaluate_pixels(real, generated, part, seed=source.seed, settings=settings, told=told)
     if painter is not None and painter.clean and settings.controls:
         told("controls")
@@ -208,7 +205,11 @@ def _reference(real: Field, part: ReferencePart, side: int) -> Sample:
 
 
 def _generated(
-    source: GeneratedFrom, painter: SganModel | None, real: Field, part: ReferencePart, how: dict[str, Any]
+    source: GeneratedFrom,
+    painter: SganModel | None,
+    real: Field,
+    part: ReferencePart,
+    reading: dict[str, Any],
 ) -> tuple[Generated, dict[str, str]]:
     """Return the generated pixels, as many as the reference's, and what to note of them."""
     first, last = part.window(real.shape[1])
@@ -216,6 +217,7 @@ def _generated(
         return _painted(painter, real, part, source)
     if source.dataset is not None:
         return from_dataset(Path(source.dataset), (last - first) * real.shape[2]), {}
+    how = {key: reading.get(key) for key in ("bands", "pixel_scale_arcsec")}
     return from_field(Path(str(source.field)), how), {}
 
 
