@@ -16,16 +16,16 @@ def held_out(model: Trained, dataset: str, split: str, allow_training_split: boo
     make the sample, whatever split it falls into. Then raises InputError, unless allowed.
     """
     data = load(dataset, split)
-    known = model.training
-    same = known.get("dataset_sha256") == dataset_digest(data)
+    training = model.training
+    same = training.get("dataset_sha256") == dataset_digest(data)
     seed = dataset_seed(data)
-    if split == learned_split(known):
+    if split == learned_split(training):
         what = (
             "was trained on this very split" if same else f"was trained on the split {split!r} of its dataset"
         )
         others = ", ".join(name for name, count in data.splits.items() if name != split and count)
         instead = f"evaluate another split ({others or 'this dataset has none'})"
-    elif seed is not None and not same and seed == known.get("dataset_seed"):
+    elif seed is not None and not same and seed == training.get("dataset_seed"):
         what = (
             f"was trained on another dataset built with the same seed, {seed}, whose samples may be among "
             "these"

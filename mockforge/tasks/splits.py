@@ -83,8 +83,8 @@ def splits(folder: str, split: str, held_out: str) -> tuple[Dataset, Dataset | N
     data = load(folder, split)
     if not len(data):
         raise InputError(f"{folder}: split {split!r} is empty; nothing to learn from")
-    there = data.splits.get(held_out, 0) and held_out != split
-    return data, load(folder, held_out) if there else None
+    has_held_out = data.splits.get(held_out, 0) and held_out != split
+    return data, load(folder, held_out) if has_held_out else None
 
 
 def about(data: Dataset, what: str) -> dict[str, object]:
@@ -103,8 +103,8 @@ def dataset_digest(data: Dataset) -> str:
 
 def dataset_seed(data: Dataset) -> int | None:
     """Return the seed of the recipe that a dataset was built with, None where it does not say."""
-    found = re.search(r"^seed: *(\d+)", str(data.attributes.get("recipe", "")), re.MULTILINE)
-    return int(found.group(1)) if found else None
+    match = re.search(r"^seed: *(\d+)", str(data.attributes.get("recipe", "")), re.MULTILINE)
+    return int(match.group(1)) if match else None
 
 
 def learned_split(training: Mapping[str, object]) -> str:

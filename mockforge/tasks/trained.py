@@ -82,7 +82,7 @@ class Trained(ModelFile):
         kind = self.kind
         own = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in _OF_ANY}
         bands = {"bands": own.pop("bands")} if "bands" in own else {}
-        found = {
+        entries = {
             "network": {kind: asdict(getattr(self.network, kind))},
             **bands,
             "unit": self.unit,
@@ -90,7 +90,7 @@ class Trained(ModelFile):
             **own,
             "training": dict(self.training),
         }
-        return write_model(folder, self.name, self.weights, found, self.card())
+        return write_model(folder, self.name, self.weights, entries, self.card())
 
     def describe(self) -> dict[str, str]:
         """Return what `mockforge info` prints of it."""

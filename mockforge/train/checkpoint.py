@@ -38,13 +38,13 @@ class State:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint; the file appears whole or not at all."""
-        found: dict[str, Any] = {"step": self.step, "seconds": self.seconds, "cost": asdict(self.cost)}
+        content: dict[str, Any] = {"step": self.step, "seconds": self.seconds, "cost": asdict(self.cost)}
         for group in ("networks", "averages", "optimisers"):
-            found[group] = {k: v.state_dict() for k, v in getattr(self, group).items()}
-        found["sha256"] = tensors_digest(found)
+            content[group] = {k: v.state_dict() for k, v in getattr(self, group).items()}
+        content["sha256"] = tensors_digest(content)
         try:
             with appearing(path) as part, part.open("wb") as stream:
-                torch.save(found, stream)
+                torch.save(content, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
         except RuntimeError as error:  # torch's writer hides the disk's own error behind one of its own
@@ -59,18 +59,18 @@ class State:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of pickles' own: what it reads is checked below
-                found = torch.load(path, map_location=device, weights_only=True)
-            digest = found.pop("sha256", None)
-            if digest is not None and digest != tensors_digest(found):
+                content = torch.load(path, map_location=device, weights_only=True)
+            digest = content.pop("sha256", None)
+            if digest is not None and digest != tensors_digest(content):
                 raise InputError(
                     f"{path}: is damaged (its content is not what was written, by its sha256); start again "
                     "in another --out, or put back a copy of the file"
                 )
             for group in ("networks", "averages", "optimisers"):
                 for name, item in getattr(self, group).items():
-                    item.load_state_dict(found[group][name])
-            self.step, self.seconds = int(found["step"]), float(found["seconds"])
-            self.cost = Cost(**found["cost"])
+                    item.load_state_dict(content[group][name])
+            self.step, self.seconds = int(content["step"]), float(content["seconds"])
+            self.cost = Cost(**content["cost"])
         except InputError:
             raise
         except _UNREADABLE as error:

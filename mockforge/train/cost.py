@@ -59,12 +59,12 @@ class Cost:
     def record(self, seconds: float, device: torch.device, processes: int, bfloat16: bool) -> dict[str, Any]:
         """Return what the model's history says of the cost; the fraction of the peak where it is known."""
         total = self.operations * processes
-        found: dict[str, Any] = {"seconds": round(seconds, 1), "floating_point_operations": _rounded(total)}
+        record: dict[str, Any] = {"seconds": round(seconds, 1), "floating_point_operations": _rounded(total)}
         peak = peak_rate(device, bfloat16)
         if peak is not None and seconds > 0:
-            found["peak_operations_per_second"] = peak * processes
-            found["fraction_of_peak"] = _rounded(total / seconds / (peak * processes))
-        return found
+            record["peak_operations_per_second"] = peak * processes
+            record["fraction_of_peak"] = _rounded(total / seconds / (peak * processes))
+        return record
 
 
 class Operations(TorchDispatchMode):
@@ -102,10 +102,10 @@ def _convolution_backward(slope: Tensor, image: Tensor, weight: Tensor, *rest: A
 
     torch's own formula counts a grouped convolution as if it were not grouped.
     """
-    _bias, _stride, _padding, _dilation, transposed, _inset, _groups, wanted = rest
+    _bias, _stride, _padding, _dilation, transposed, _inset, _groups, output_mask = rest
     places = image.shape[2:] if transposed else slope.shape[2:]
     once = 2 * math.prod(weight.shape) * image.shape[0] * math.prod(places)
-    return once * (bool(wanted[0]) + bool(wanted[1]))
+    return once * (bool(output_mask[0]) + bool(output_mask[1]))
 
 
 def _rounded(value: float) -> float:

@@ -52,12 +52,12 @@ def parse_json(raw: bytes) -> dict[str, Any]:
         raise ValueError(f"holds {word}, which is no number of JSON")
 
     try:
-        found = json.loads(raw, object_pairs_hook=once, parse_constant=never)
+        description = json.loads(raw, object_pairs_hook=once, parse_constant=never)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"it is no description, found {show(found)}")
-    return found
+    if not isinstance(description, dict):
+        raise ValueError(f"it is no description, found {show(description)}")
+    return description
 
 
 def described(cls: type[T], found: Any, at: str = "") -> T:
@@ -118,9 +118,9 @@ def _limited(kind: Any, value: Any, at: str) -> Any:
     out = _read(base, value, at)
     for limit in limits:
         if out is not None and not isinstance(limit, NullIs) and not limit.holds(out):
-            found = f"{len(out)} {limit.of}" if hasattr(limit, "of") else show(value)
+            actual = f"{len(out)} {limit.of}" if hasattr(limit, "of") else show(value)
             word = "have" if hasattr(limit, "of") else "be"
-            raise ValueError(f"{at}: should {word} {limit}, found {found}")
+            raise ValueError(f"{at}: should {word} {limit}, found {actual}")
     return out
 
 

@@ -70,9 +70,9 @@ def psf_departures(
     bands: Sequence[str], found: Sequence[float] | None, learned: Sequence[float] | None
 ) -> Iterator[str]:
     """Where the PSF's FWHM (arcsec, one per band) is not that which a network learned, in words."""
-    for band, here, known in zip(bands, found or (), learned or (), strict=False):
-        if abs(here - known) > _PSF * max(known, 1e-3):
-            said = f"{here:.3g} arcsec before the pixel, it was trained on {known:.3g}"
+    for band, fwhm, trained_fwhm in zip(bands, found or (), learned or (), strict=False):
+        if abs(fwhm - trained_fwhm) > _PSF * max(trained_fwhm, 1e-3):
+            said = f"{fwhm:.3g} arcsec before the pixel, it was trained on {trained_fwhm:.3g}"
             yield f"the PSF in {band} has a FWHM of {said}"
 
 

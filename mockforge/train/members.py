@@ -67,7 +67,7 @@ def kept_members(
 
     Raises InputError where a file is damaged or, with `averages`, of other networks than these.
     """
-    wanted = (
+    shapes = (
         None
         if averages is None
         else {
@@ -83,7 +83,7 @@ def kept_members(
         if not path.exists():  # the run was asked for other steps when it passed here
             continue
         weights: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in _read(path, wanted).items():
+        for name, tensor in _read(path, shapes).items():
             network, key = name.split("/", 1)
             weights.setdefault(network, {})[key] = tensor
         out.append(Member(step, weights))
@@ -98,15 +98,15 @@ def _read(path: Path, wanted: Mapping[str, tuple[int, ...]] | None) -> dict[str,
     try:
         with safe_open(path, "pt") as stream:
             digest = (stream.metadata() or {}).get("sha256")
-            found = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError, OSError, RuntimeError) as error:
         raise InputError(f"{path}: not a member of a run ({error}); delete it and resume") from error
-    if digest is not None and digest != tensors_digest(found):
+    if digest is not None and digest != tensors_digest(tensors):
         raise InputError(f"{path}: is damaged (its content is not what was written); delete it and resume")
-    shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if (wanted and shapes != wanted) or any("/" not in name for name in shapes):
         raise InputError(f"{path}: is a member of another network; delete it and resume")
-    return found
+    return tensors
 
 
 def _path(folder: Path, step: int) -> Path:

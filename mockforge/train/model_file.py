@@ -75,9 +75,9 @@ def description_digest(found: Mapping[str, Any]) -> str:
 
 def one_each(**lists: Any) -> None:
     """ValueError where lists that belong together, one item a band, differ in length; empty ones may."""
-    known = {name: len(values) for name, values in lists.items() if values}
-    if len(set(known.values())) > 1:
-        said = ", ".join(f"{name} has {count}" for name, count in known.items())
+    lengths = {name: len(values) for name, values in lists.items() if values}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name} has {count}" for name, count in lengths.items())
         raise ValueError(f"one number per band is expected: {said}")
 
 

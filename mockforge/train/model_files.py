@@ -63,26 +63,28 @@ def model_path(name: str | Path) -> Path:
 
     Raises InputError where there is none, with the nearest name.
     """
-    known = bundled_models()
-    if str(name) in known:
-        return known[str(name)]
+    bundled = bundled_models()
+    if str(name) in bundled:
+        return bundled[str(name)]
     path = from_home(name)
     try:
         folder = path.is_dir()
     except OSError as error:  # too long a name
         raise InputError(f"no model {str(name)[:60]!r}... ({error.strerror})") from error
     if folder:
-        found = [p for p in sorted(path.glob("*.json")) if p.with_suffix(".safetensors").exists()]
-        if len(found) == 1:
-            return found[0]
+        models = [p for p in sorted(path.glob("*.json")) if p.with_suffix(".safetensors").exists()]
+        if len(models) == 1:
+            return models[0]
         raise InputError(
-            f"{path}: holds {len(found)} models (NAME.json beside NAME.safetensors), expected one"
+            f"{path}: holds {len(models)} models (NAME.json beside NAME.safetensors), expected one"
         )
     if path.suffix in (".json", ".safetensors"):
         if path.with_suffix(".json").exists():
             return path.with_suffix(".json")
         raise InputError(f"{path.with_suffix('.json')}: no such file")
-    raise InputError(f"no model {str(name)!r}{nearest(name, known)} (a bundled name, or a path to NAME.json)")
+    raise InputError(
+        f"no model {str(name)!r}{nearest(name, bundled)} (a bundled name, or a path to NAME.json)"
+    )
 
 
 def model_files(name: str | Path) -> dict[str, Path]:
@@ -138,15 +140,15 @@ def read_model(path: Path, kind: type[F], make: Make[F, T]) -> T:
     those of the network or not finite.
     """
     try:
-        found = _description(path, kind)
-        wanted = wanted_weights(found.blank, found.count)
+        description = _description(path, kind)
+        blank_weights = wanted_weights(description.blank, description.count)
     except OSError as error:
         raise InputError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise InputError(f"{path}: not a mockforge model ({error})") from error
-    weights = _weights(path.with_suffix(".safetensors"), found.sha256, most_bytes(wanted))
-    check_weights(weights, wanted, str(path.with_suffix(".safetensors")))
-    return make(found, weights)
+    weights = _weights(path.with_suffix(".safetensors"), description.sha256, most_bytes(blank_weights))
+    check_weights(weights, blank_weights, str(path.with_suffix(".safetensors")))
+    return make(description, weights)
 
 
 def _description(path: Path, kind: type[F]) -> F:
@@ -163,12 +165,12 @@ def _description(path: Path, kind: type[F]) -> F:
             "description_sha256: is not that of its other fields: the file was damaged or edited; export the"
             " model again, or take that line out if the edit was meant"
         )
-    found = described(kind, plain)
+    description = described(kind, plain)
     missing = [key for key in ALWAYS if key not in plain]
     if missing:
         raise ValueError(f"{missing[0]}: is missing")
-    found.check_all()
-    return found
+    description.check_all()
+    return description
 
 
 def _weights(path: Path, digest: str, most: int) -> dict[str, Tensor]:
@@ -180,10 +182,10 @@ def _weights(path: Path, digest: str, most: int) -> dict[str, Tensor]:
         if size > most:
             raise InputError(f"{path}: has {size} bytes, its network's weights at most {most}")
         raw = path.read_bytes()
-        found = hashlib.sha256(raw).hexdigest()
-        if found != digest:
+        actual = hashlib.sha256(raw).hexdigest()
+        if actual != digest:
             raise InputError(
-                f"{path}: sha256 is {found[:12]}..., {path.with_suffix('.json').name} says "
+                f"{path}: sha256 is {actual[:12]}..., {path.with_suffix('.json').name} says "
                 f"{digest[:12]}...; the weights are damaged or of another run: export them again"
             )
         return load_tensors(raw)

@@ -37,9 +37,9 @@ def check_run(recipe: Any, out: Path, resume: bool) -> None:
         old, new = flat(_read(record)), flat(_asked(recipe))
         if not any(key.startswith(f"{_FILES}.") for key in old):  # begun before files were recorded
             new = {key: value for key, value in new.items() if not key.startswith(f"{_FILES}.")}
-        known = {key.rpartition(".")[0] for key in old}
+        sections = {key.rpartition(".")[0] for key in old}
         # A run begun before a setting existed ran as the setting's default does.
-        old = {k: v for k, v in _defaults(recipe).items() if k.rpartition(".")[0] in known} | old
+        old = {k: v for k, v in _defaults(recipe).items() if k.rpartition(".")[0] in sections} | old
         changed = [
             f"{key}: {old.get(key)} -> {new.get(key)}"
             for key in sorted({*old, *new})
@@ -57,13 +57,13 @@ def _read(record: Path) -> dict[str, Any]:
     again = "so it is not known whether the run had the same recipe; delete it to continue with this recipe"
     stamp(record)  # no pipe or device: reading one would not end
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
+        content = json.loads(record.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{record}: cannot be read ({reason}), {again}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{record}: is no record of a run, found {str(found)[:40]}, {again}")
-    return found
+    if not isinstance(content, dict):
+        raise InputError(f"{record}: is no record of a run, found {str(content)[:40]}, {again}")
+    return content
 
 
 def record_run(recipe: Any, out: Path, recipe_text: str) -> None:

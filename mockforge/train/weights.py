@@ -55,8 +55,8 @@ def check_weights(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor], n
         floats = meant.dtype.is_floating_point
         if tensor.dtype not in (_FLOATS if floats else (meant.dtype,)):
             kind = "floating-point numbers" if floats else str(meant.dtype).removeprefix("torch.")
-            found = str(tensor.dtype).removeprefix("torch.")
-            raise InputError(f"{name}: {key} is of {found}, expected {kind}{again}")
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            raise InputError(f"{name}: {key} is of {dtype}, expected {kind}{again}")
         if floats and not bool(torch.isfinite(tensor).all()):
             count = int((~torch.isfinite(tensor)).sum())
             raise InputError(f"{name}: {count} of {tensor.numel()} numbers of {key} are not finite{again}")

@@ -52,11 +52,13 @@ def richardson_lucy(image: torch.Tensor, psf: torch.Tensor, rounds: tuple[int, .
     kernel[:, : psf.shape[1], : psf.shape[2]] = psf
     transfer = torch.fft.rfft2(kernel.roll((-reach, -reach), dims=(1, 2)))
     lift = (-image.amin(dim=(2, 3), keepdim=True)).clamp_min(0) * 1.01 + 1e-6
-    seen, made = image + lift, image + lift
+    observed, sharpened = image + lift, image + lift
     out = []
     for k in range(1, max(rounds) + 1):
-        blurred = torch.fft.irfft2(torch.fft.rfft2(made) * transfer, s=size).clamp_min(1e-9)
-        made = made * torch.fft.irfft2(torch.fft.rfft2(seen / blurred) * transfer.conj(), s=size)
+        blurred = torch.fft.irfft2(torch.fft.rfft2(sharpened) * transfer, s=size).clamp_min(1e-9)
+        sharpened = sharpened * torch.fft.irfft2(
+            torch.fft.rfft2(observed / blurred) * transfer.conj(), s=size
+        )
         if k in rounds:
-            out.append((made - lift)[:, :, reach : reach + height, reach : reach + width].contiguous())
+            out.append((sharpened - lift)[:, :, reach : reach + height, reach : reach + width].contiguous())
     return out

@@ -59,7 +59,7 @@ def evaluate_recoverer(
     loaded = None if model is None else load_recoverer(model)
     stamps = read_stamps(dataset, split, limit)
     judged = loaded is not None and held_out(loaded, dataset, split, allow_training_split)
-    made: dict[str, np.ndarray] = {}
+    predictions: dict[str, np.ndarray] = {}
     facts: Row = {"dataset": str(dataset), "split": split, "samples": len(stamps.image)}
     if loaded is not None:
         mine, theirs = (
@@ -70,10 +70,12 @@ def evaluate_recoverer(
                 f"model {loaded.name} goes from {mine[0]} at {mine[2]:g} arcsec to {mine[1]} at {mine[3]:g}, "
                 f"{dataset} from {theirs[0]} at {theirs[2]:g} to {theirs[1]} at {theirs[3]:g}"
             )
-        made[loaded.name] = predict(loaded, stamps.image, stamps.rms, shape=stamps.scales.fine, device=device)
+        predictions[loaded.name] = predict(
+            loaded, stamps.image, stamps.rms, shape=stamps.scales.fine, device=device
+        )
         facts |= {"model": loaded.name, "network": loaded.kind, "weights": loaded.sha256}
-    made |= baselines(stamps)
-    report = Report("Sharp images recovered", _sections(stamps, made, judged), facts)
+    predictions |= baselines(stamps)
+    report = Report("Sharp images recovered", _sections(stamps, predictions, judged), facts)
     report.facts["seconds"] = round(time.monotonic() - began, 1)
     return report
 
@@ -96,7 +98,7 @@ def _sections(stamps: MeasuredStamps, made: Mapping[str, np.ndarray], judged: bo
         for chosen in [(magnitude >= low) & (magnitude <= high)]
         for name in made
     ]
-    seen = _blend_section(stamps, made)
+    blending = _blend_section(stamps, made)
     overall.verdicts = _verdicts(pixels, errors) if judged else []
     shown = "Samples from bright to faint, a row for each method, in the stretch of the truth"
     curves = "Error of flux, and of size of single galaxies, against magnitude: median and middle 68%"
@@ -105,7 +107,7 @@ def _sections(stamps: MeasuredStamps, made: Mapping[str, np.ndarray], judged: bo
         overall,
         Section("Pictures", pictures=pictures),
         Section("By magnitude", "AB, all the light of the stamp in the middle band.", rows=by_magnitude),
-        *([seen] if seen else []),
+        *([blending] if blending else []),
     ]
 
 
@@ -148,8 +150,8 @@ def _errors(stamps: MeasuredStamps, made: Mapping[str, np.ndarray]) -> Errors:
     flux, radius = total_flux(stamps.truth), half_light_radii(stamps.truth, stamps.centre)
     scored = lit(flux)
     alone = scored & (radius > 0) & (stamps.count <= 1)[:, None]
-    known = np.where(scored, flux, np.nan), np.where(alone, radius, np.nan)
-    return relative_errors(made, stamps.centre, known)
+    true_values = np.where(scored, flux, np.nan), np.where(alone, radius, np.nan)
+    return relative_errors(made, stamps.centre, true_values)
 
 
 def _means(scores: Mapping[str, np.ndarray], chosen: np.ndarray | None = None) -> Row:
@@ -159,10 +161,10 @@ def _means(scores: Mapping[str, np.ndarray], chosen: np.ndarray | None = None) -
 def _biases(errors: tuple[np.ndarray, ...], chosen: np.ndarray | None = None) -> Row:
     out: Row = {}
     for what, values in zip(("flux", "radius"), errors, strict=True):
-        found = values if chosen is None else values[chosen]
-        found = found[np.isfinite(found)]
-        if len(found):
-            out |= bias_and_scatter(what, found)
+        selected = values if chosen is None else values[chosen]
+        selected = selected[np.isfinite(selected)]
+        if len(selected):
+            out |= bias_and_scatter(what, selected)
     return out
 
 
@@ -173,19 +175,21 @@ def _blend_section(stamps: MeasuredStamps, made: Mapping[str, np.ndarray]) -> Se
         return None
     fine, step = stamps.scales.fine_arcsec, stamps.scales.step
     spread = stamps.rms / step  # white noise, as deep over a patch of sky as that of the coarse image
-    found = {
+    by_image = {
         "sharp (truth)": blends(stamps, stamps.truth, fine, spread, add=True),
         "degraded": blends(stamps, stamps.image, stamps.scales.coarse_arcsec, stamps.rms, add=False),
         **{name: blends(stamps, image, fine, spread, add=True) for name, image in made.items()},
     }
     rows = []
-    for name, one in found.items():
-        row: Row = {"image": name, "unrecognised": float(np.mean(~one.recognised))}
+    for name, detected in by_image.items():
+        row: Row = {"image": name, "unrecognised": float(np.mean(~detected.recognised))}
         for low, high in zip(_DISTANCES, _DISTANCES[1:], strict=False):
             chosen = (distance >= low) & (distance < high)
             label = f"{low:g} to {high:g} arcsec" if high < 10 else f"beyond {low:g} arcsec"
-            row[label] = float(np.mean(~one.recognised[chosen])) if chosen.any() else None
-        rows.append(row | {"single galaxies split": float(np.mean(one.split)) if len(one.split) else None})
+            row[label] = float(np.mean(~detected.recognised[chosen])) if chosen.any() else None
+        rows.append(
+            row | {"single galaxies split": float(np.mean(detected.split)) if len(detected.split) else None}
+        )
     text = (
         f"Share of the {len(distance)} pairs of galaxies that our detector (at 3 sigma) does not separate, "
         "in all and by their distance, and of single galaxies that it splits into more than one. The fine "
@@ -199,7 +203,7 @@ def _verdicts(pixels: Mapping[str, Mapping[str, np.ndarray]], errors: Errors) ->
     """Return the model against the strongest method without a network, measure by measure."""
     out = []
     for score, least in (("PSNR", 1.0), ("SSIM stretched", 0.0)):
-        (_, mine), *others = ((name, float(np.mean(found[score]))) for name, found in pixels.items())
+        (_, mine), *others = ((name, float(np.mean(scores[score]))) for name, scores in pixels.items())
         best, theirs = max(others, key=lambda one: one[1])
         more = f" + {least:g} dB" if least else ""
         rule = f"{mine:.3g} > {theirs:.3g}{more} ({best}, {strongest(len(others))})"

@@ -59,14 +59,14 @@ def read_stamps(dataset: str, split: str, limit: int) -> MeasuredStamps:
         raise InputError(f"{dataset}: split {split!r} is empty; nothing to evaluate")
     has_psf = "psf_out" in data.arrays
     names = ("image", "truth", "variance", *(("psf_out",) if has_psf else ()))
-    found = [data.sample(i, *names) for i in range(min(limit, len(data)))]
-    image, truth = (np.stack([s[name].numpy() for s in found]) for name in ("image", "truth"))
+    samples = [data.sample(i, *names) for i in range(min(limit, len(data)))]
+    image, truth = (np.stack([s[name].numpy() for s in samples]) for name in ("image", "truth"))
     return MeasuredStamps(
         image=image,
         truth=truth,
-        rms=np.stack([sky_level(s["variance"]).numpy() for s in found]),
-        psf=found[0]["psf_out"].numpy() if has_psf else None,
-        **_objects(data, np.array([s["sample"] for s in found]), scales),
+        rms=np.stack([sky_level(s["variance"]).numpy() for s in samples]),
+        psf=samples[0]["psf_out"].numpy() if has_psf else None,
+        **_objects(data, np.array([s["sample"] for s in samples]), scales),
         scales=scales,
     )
 

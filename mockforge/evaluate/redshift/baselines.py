@@ -51,15 +51,15 @@ def baselines(pairs: MeasuredPairs) -> dict[str, np.ndarray]:
 
 def sersic_prediction(pairs: MeasuredPairs) -> np.ndarray:
     """Return the analytic answer for a Sersic fit: (N,C,H,W) float32 in nJy."""
-    made, shape = pairs.made, (pairs.image.shape[2], pairs.image.shape[3])
+    simulation, shape = pairs.made, (pairs.image.shape[2], pairs.image.shape[3])
     weighted = (pairs.image / pairs.sigma[:, :, None, None]).sum(axis=1, keepdims=True)
     radius = np.nan_to_num(half_light_radii(weighted, pairs.centre)[:, 0], nan=3.0).clip(1.0, min(shape) / 4)
-    psf_in, psf_out = (_transfer(psf, pairs, shape) for psf in (made.psf_in, made.psf_out))
+    psf_in, psf_out = (_transfer(psf, pairs, shape) for psf in (simulation.psf_in, simulation.psf_out))
     fit = fit_sersics(pairs.image.astype(np.float64), pairs.sigma, pairs.centre, radius, psf_in)
-    there = fit.parameters.copy()
-    there[:, 2] += np.log(size_factor(pairs.z_in, pairs.z_out, made.cosmology))
-    flux = fluxes_at(fit.flux, fit.error, pairs.z_in, pairs.z_out, pairs.bands, made)
-    return paint(there, flux, shape, psf_out)
+    shifted = fit.parameters.copy()
+    shifted[:, 2] += np.log(size_factor(pairs.z_in, pairs.z_out, simulation.cosmology))
+    flux = fluxes_at(fit.flux, fit.error, pairs.z_in, pairs.z_out, pairs.bands, simulation)
+    return paint(shifted, flux, shape, psf_out)
 
 
 def fluxes_at(
@@ -78,19 +78,19 @@ def fluxes_at(
     """
     n, m = len(flux), len(spectrum_set(made.spectra, made.cosmology).names)
     spectrum = np.tile(np.arange(m), n)
-    here, there = z_in.repeat(m), z_out.repeat(m)
-    later = there if made.evolving else here
+    z_before, z_after = z_in.repeat(m), z_out.repeat(m)
+    later = z_after if made.evolving else z_before
 
     def seen(age: np.ndarray, z: np.ndarray) -> np.ndarray:
-        found = sed_fluxes(made.spectra, bands, age, z, spectrum, cosmology=made.cosmology, igm=made.igm)
-        return found.reshape(n, m, -1)
+        sed_flux = sed_fluxes(made.spectra, bands, age, z, spectrum, cosmology=made.cosmology, igm=made.igm)
+        return sed_flux.reshape(n, m, -1)
 
-    near, far = seen(here, here), seen(later, there)
+    near, far = seen(z_before, z_before), seen(later, z_after)
     sigma = np.hypot(error, _MODEL_ERROR * np.abs(flux)) + 1e-30
 
-    scaled, wanted = near / sigma[:, None], flux / sigma
-    amplitude = np.einsum("nmc,nc->nm", scaled, wanted) / np.maximum((scaled**2).sum(axis=2), 1e-300)
-    chi = ((wanted[:, None] - amplitude.clip(0)[..., None] * scaled) ** 2).mean(axis=2)
+    scaled, observed = near / sigma[:, None], flux / sigma
+    amplitude = np.einsum("nmc,nc->nm", scaled, observed) / np.maximum((scaled**2).sum(axis=2), 1e-300)
+    chi = ((observed[:, None] - amplitude.clip(0)[..., None] * scaled) ** 2).mean(axis=2)
     best = chi.argmin(axis=1)
     rows = np.arange(n)
     one = amplitude.clip(0)[rows, best][:, None] * far[rows, best]

@@ -65,7 +65,7 @@ def evaluate_redshifter(
     loaded = None if model is None else load_redshifter(model)
     pairs = read_pairs(dataset, split, limit, spectra)
     judged = loaded is not None and held_out(loaded, dataset, split, allow_training_split)
-    made: dict[str, np.ndarray] = {}
+    predictions: dict[str, np.ndarray] = {}
     facts: Row = {
         "dataset": str(dataset),
         "split": split,
@@ -78,11 +78,11 @@ def evaluate_redshifter(
                 f"model {loaded.name} has the bands {', '.join(loaded.bands)}, "
                 f"{dataset} has {', '.join(pairs.bands)}; evaluate it on pairs in its own bands"
             )
-        made[loaded.name] = predict(loaded, pairs.image, pairs.z_in, pairs.z_out, device=device)
+        predictions[loaded.name] = predict(loaded, pairs.image, pairs.z_in, pairs.z_out, device=device)
         facts |= {"model": loaded.name, "network": loaded.kind, "weights": loaded.sha256}
-    made |= baselines(pairs)
-    errors = _errors(pairs, made)
-    report = Report("Galaxies at another redshift", _sections(pairs, made, errors, judged), facts)
+    predictions |= baselines(pairs)
+    errors = _errors(pairs, predictions)
+    report = Report("Galaxies at another redshift", _sections(pairs, predictions, errors, judged), facts)
     report.facts["seconds"] = round(time.monotonic() - began, 1)
     return report
 
@@ -90,11 +90,11 @@ def evaluate_redshifter(
 def _errors(pairs: MeasuredPairs, made: Mapping[str, np.ndarray]) -> Errors:
     flux, radius = total_flux(pairs.truth), half_light_radii(pairs.truth, pairs.centre)
     scored = lit(flux) & (radius > 0)
-    known = np.where(scored, flux, np.nan), np.where(scored, radius, np.nan)
-    found = relative_errors(made, pairs.centre, known)
+    true_values = np.where(scored, flux, np.nan), np.where(scored, radius, np.nan)
+    relative = relative_errors(made, pairs.centre, true_values)
     return {
         name: (*errors, np.where(scored, misplaced_light(made[name], pairs.truth), np.nan))
-        for name, errors in found.items()
+        for name, errors in relative.items()
     }
 
 
@@ -142,7 +142,7 @@ def _sections(
 def _explained(pairs: MeasuredPairs, errors: Errors) -> str:
     dark = float(np.isnan(next(iter(errors.values()))[0]).mean())
     methods = "\n\n".join(f"{name}: {what}." for name, what in WHAT.items())
-    known = (
+    assumption = (
         "The fit knows the recipe's spectra, hydrogen and PSF."
         if pairs.made.known
         else "The dataset's recipe does not say its spectra: the fit assumes our default ones."
@@ -152,7 +152,7 @@ def _explained(pairs: MeasuredPairs, errors: Errors) -> str:
         "scatter 1.4826 times the median absolute deviation from it, error the median absolute error. "
         f"Bands with less than {DARK:g} of a galaxy's brightest band are left out ({dark:.1%} of all). "
         "Misplaced light is the sum over the stamp of |prediction - truth|, in units of the true flux. An "
-        f"untrained U-Net is {GEOMETRY!r}: only the gain on it was learned.\n\n{methods}\n\n{known}"
+        f"untrained U-Net is {GEOMETRY!r}: only the gain on it was learned.\n\n{methods}\n\n{assumption}"
     )
 
 
@@ -160,14 +160,14 @@ def _scores(errors: tuple[np.ndarray, ...], chosen: np.ndarray, bands: Sequence[
     """Return number, bias, scatter and median absolute error of flux and radius, and the misplaced light."""
     out: Row = {}
     for what, values in zip(("flux", "radius", _MEASURES[2]), errors, strict=True):
-        found = values[chosen][:, list(bands)]
-        found = found[np.isfinite(found)]
-        out.setdefault("n", len(found))
-        if len(found) and what == _MEASURES[2]:
-            out[what] = float(np.median(found))
-        elif len(found):
-            out |= bias_and_scatter(what, found)
-            out[f"{what} error"] = float(np.median(np.abs(found)))
+        selected = values[chosen][:, list(bands)]
+        selected = selected[np.isfinite(selected)]
+        out.setdefault("n", len(selected))
+        if len(selected) and what == _MEASURES[2]:
+            out[what] = float(np.median(selected))
+        elif len(selected):
+            out |= bias_and_scatter(what, selected)
+            out[f"{what} error"] = float(np.median(np.abs(selected)))
     return out
 
 

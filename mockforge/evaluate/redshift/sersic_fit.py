@@ -51,9 +51,9 @@ def fit_sersics(
     for start in range(0, len(image), _CHUNK):
         part = slice(start, start + _CHUNK)
         problem = _Problem(image[part], sigma[part], psf)
-        found = [problem.solve(problem.start(centre[part], radius[part], n)) for n in (1.0, 3.0)]
-        better = (found[1][1] < found[0][1])[:, None]
-        best = torch.where(better, found[1][0], found[0][0])
+        fits = [problem.solve(problem.start(centre[part], radius[part], n)) for n in (1.0, 3.0)]
+        better = (fits[1][1] < fits[0][1])[:, None]
+        best = torch.where(better, fits[1][0], fits[0][0])
         parts.append((best, *problem.fluxes(best)))
     return SersicFit(*(torch.cat(column).numpy() for column in zip(*parts, strict=True)))
 

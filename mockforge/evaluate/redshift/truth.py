@@ -71,7 +71,7 @@ def read_pairs(
     samples = [data.sample(i, *dict.fromkeys(names)) for i in range(count)]
     columns = {name: np.stack([s[name].numpy() for s in samples]) for name in names}
     image = columns["input"]
-    made = _made(data)
+    simulation = _made(data)
     return MeasuredPairs(
         image=image,
         truth=columns[truth],
@@ -82,7 +82,7 @@ def read_pairs(
         sigma=_sigma(image, columns.get("input_rms")),
         bands=tuple(str(b) for b in data.attributes["bands"]),
         pixel_scale_arcsec=float(data.attributes["pixel_scale_arcsec"]),
-        made=made if spectra is None else Made(**{**vars(made), "spectra": spectra}),
+        made=simulation if spectra is None else Made(**{**vars(simulation), "spectra": spectra}),
     )
 
 
@@ -149,7 +149,7 @@ def _made(data: Dataset) -> Made:
 def _gaussian(attributes: dict[str, Any], end: str) -> Psf | None:
     """Return a Gaussian of the recorded widths; None where there is no PSF."""
     keys = (f"psf_fwhm_{end}_arcsec", "psf_fwhm_arcsec")
-    found = next((attributes[key] for key in keys if key in attributes), None)
-    if found is None or not np.all(np.asarray(found) > 0):
+    fwhm = next((attributes[key] for key in keys if key in attributes), None)
+    if fwhm is None or not np.all(np.asarray(fwhm) > 0):
         return None
-    return Psf(gaussian=Gaussian(fwhm_arcsec=tuple(float(f) for f in np.atleast_1d(found))))
+    return Psf(gaussian=Gaussian(fwhm_arcsec=tuple(float(f) for f in np.atleast_1d(fwhm))))

@@ -50,7 +50,9 @@ def beats_strongest(measure: str, k: int, errors: Errors, gain: float) -> Verdic
 
     It is held to the median absolute error, `k` of `errors`.
     """
-    (_, mine), *others = ((name, float(np.nanmedian(np.abs(found[k])))) for name, found in errors.items())
+    (_, mine), *others = (
+        (name, float(np.nanmedian(np.abs(method_errors[k])))) for name, method_errors in errors.items()
+    )
     best, theirs = min(others, key=lambda one: one[1])
     rule = (
         f"median absolute error {mine:.3g} < {1 - gain:g} x {theirs:.3g} ({best}, {strongest(len(others))})"

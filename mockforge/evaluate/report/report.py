@@ -65,8 +65,8 @@ class Report:
     @property
     def passed(self) -> bool | None:
         """Whether every section passed; None where no section gives a verdict."""
-        known = [s.passed for s in self.sections if s.passed is not None]
-        return all(known) if known else None
+        verdicts = [s.passed for s in self.sections if s.passed is not None]
+        return all(verdicts) if verdicts else None
 
     def lines(self) -> list[str]:
         """Return the report as lines of plain text: a table per section, then its verdicts."""

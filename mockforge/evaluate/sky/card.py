@@ -33,8 +33,8 @@ def write_card(report: Report, model: SganModel, folder: Path) -> list[Path]:
     shown = next(
         (png for s in report.sections for name, png in s.pictures.items() if name == SIDE_BY_SIDE), None
     )
-    found = json.loads(report.as_json()) | ({"picture": picture.name} if shown else {})
-    card = model_card(model, found)
+    summary = json.loads(report.as_json()) | ({"picture": picture.name} if shown else {})
+    card = model_card(model, summary)
     files = {text: card} if shown is None else {picture: within(shown, MOST_BYTES), text: card}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,8 +49,8 @@ def write_card(report: Report, model: SganModel, folder: Path) -> list[Path]:
 
 def with_kept(card: str, before: str) -> str:
     """`card` with the sections (`## Title`) of the card `before` that it lacks."""
-    made = {title for title, _ in _sections(card)}
-    kept = [text for title, text in _sections(before) if title not in made]
+    titles = {title for title, _ in _sections(card)}
+    kept = [text for title, text in _sections(before) if title not in titles]
     return "\n".join([card.rstrip("\n") + "\n", *(text.rstrip("\n") + "\n" for text in kept)])
 
 

@@ -82,7 +82,7 @@ def classifier_section(
         "cross-validated by interleaved blocks: the mean AUC of the folds and its error. 0.5: cannot be told "
         "apart.",
     )
-    found: dict[str, Scores | None] = {}
+    scores: dict[str, Scores | None] = {}
     for name, pairs in (
         ("generated", splits.generated),
         ("floor", splits.floor),
@@ -90,9 +90,9 @@ def classifier_section(
     ):
         if pairs:
             told(name)
-            found[name] = classify(*pairs[0], settings, stream.child(name))
-    made, floor = found["generated"], found["floor"]
-    if made is None or floor is None:
+            scores[name] = classify(*pairs[0], settings, stream.child(name))
+    generated, floor = scores["generated"], scores["floor"]
+    if generated is None or floor is None:
         section.text += (
             f"\n\nNot measured: fewer than {_FEWEST_BLOCKS} blocks without masked pixels on a side."
         )
@@ -105,13 +105,15 @@ def classifier_section(
             "folds": [round(float(a), 3) for a in s.auc],
             "cutouts": len(s.score),
         }
-        for name, s in found.items()
+        for name, s in scores.items()
         if s is not None
     ]
     limit = max(settings.auc, floor.mean + 2 * (floor.error if np.isfinite(floor.error) else 0.0))
-    rule = f"{made.mean:.3f} +- {made.error:.3f} against at most {limit:.3f} (floor {floor.mean:.3f})"
-    section.verdicts.append(Verdict("AUC", made.mean <= limit, rule))
-    return section, made
+    rule = (
+        f"{generated.mean:.3f} +- {generated.error:.3f} against at most {limit:.3f} (floor {floor.mean:.3f})"
+    )
+    section.verdicts.append(Verdict("AUC", generated.mean <= limit, rule))
+    return section, generated
 
 
 def _tiles(pick: Pick, rms: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

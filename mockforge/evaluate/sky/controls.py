@@ -58,15 +58,15 @@ def controls_section(model: SganModel, side: int, seed: int, device: str) -> Sec
         "to a sky without a requested density.",
     )
     own = sky()
-    known = model.psf_fwhm_arcsec is not None and model.pixel_scale_arcsec is not None
-    found = [*_depths(sky, own), *_seeings(sky, own)] if known else []
-    section.text += "" if known else "\n\nDepth and seeing: the model's PSF in arcsec is not known."
+    has_psf = model.psf_fwhm_arcsec is not None and model.pixel_scale_arcsec is not None
+    rows = [*_depths(sky, own), *_seeings(sky, own)] if has_psf else []
+    section.text += "" if has_psf else "\n\nDepth and seeing: the model's PSF in arcsec is not known."
     if model.density is None:
         section.text += "\n\nDensity: the model was not trained with it as a condition."
     else:
-        found += _densities(sky, own, model.density.low, model.density.high)
-    section.rows = found
-    section.verdicts = [_verdict(row) for row in found if row["allowed"] is not None]
+        rows += _densities(sky, own, model.density.low, model.density.high)
+    section.rows = rows
+    section.verdicts = [_verdict(row) for row in rows if row["allowed"] is not None]
     return section
 
 
@@ -163,38 +163,38 @@ def _depth(field: Field, band: int) -> tuple[float, float]:
 def _depths(sky: Any, own: Field) -> Iterator[Row]:
     before = {b: round(_depth(own, i)[0], 1) for i, b in enumerate(own.bands)}
     for step in _STEPS_MAG:
-        asked = {band: depth + step for band, depth in before.items()}
-        field = sky(depth=asked)
+        depths = {band: depth + step for band, depth in before.items()}
+        field = sky(depth=depths)
         for i, band in enumerate(own.bands):
-            yield _row("depth", band, asked[band], *_depth(field, i), True)
+            yield _row("depth", band, depths[band], *_depth(field, i), True)
 
 
 def _seeings(sky: Any, own: Field) -> Iterator[Row]:
     assert own.psf_fwhm_arcsec is not None and own.truth is not None and own.pixel_scale_arcsec
-    for i, (band, found) in enumerate(zip(own.bands, stars_fwhm(own), strict=True)):
-        yield _row("own seeing, stars", band, own.psf_fwhm_arcsec[i], *found, False)
+    for i, (band, star_fwhm) in enumerate(zip(own.bands, stars_fwhm(own), strict=True)):
+        yield _row("own seeing, stars", band, own.psf_fwhm_arcsec[i], *star_fwhm, False)
     crop = np.s_[:_CROP, :_CROP]
     for times in _BROADER:
-        asked = {b: f * times for b, f in zip(own.bands, own.psf_fwhm_arcsec, strict=True)}
-        field = sky(seeing=asked)
+        seeing = {b: f * times for b, f in zip(own.bands, own.psf_fwhm_arcsec, strict=True)}
+        field = sky(seeing=seeing)
         assert field.truth is not None
-        for i, (band, found) in enumerate(zip(own.bands, stars_fwhm(field), strict=True)):
+        for i, (band, star_fwhm) in enumerate(zip(own.bands, stars_fwhm(field), strict=True)):
             before = own.psf_fwhm_arcsec[i]
-            most = 2.0 * asked[band] / _FWHM / own.pixel_scale_arcsec
+            most = 2.0 * seeing[band] / _FWHM / own.pixel_scale_arcsec
             sigma = added_blur(own.truth[i][crop], field.truth[i][crop], most)
             obtained = math.hypot(before, _FWHM * sigma * own.pixel_scale_arcsec)
-            yield _row("seeing", band, asked[band], obtained, float("nan"), True)
-            yield _row("seeing, stars", band, asked[band], *found, False)
+            yield _row("seeing", band, seeing[band], obtained, float("nan"), True)
+            yield _row("seeing, stars", band, seeing[band], *star_fwhm, False)
 
 
 def _densities(sky: Any, own: Field, low: float, high: float) -> Iterator[Row]:
     count = partial(_detections, own.bands)
     mean = count(own.image)
-    for asked in sorted({max(low, 0.7), 1.0, min(high, 1.4)}):
-        found = count(sky(density=asked).image)
-        obtained = found / max(mean, 1)
-        error = obtained * math.sqrt(1 / max(found, 1) + 1 / max(mean, 1))
-        yield _row("density", None, asked, obtained, error, True)
+    for density in sorted({max(low, 0.7), 1.0, min(high, 1.4)}):
+        detections = count(sky(density=density).image)
+        obtained = detections / max(mean, 1)
+        error = obtained * math.sqrt(1 / max(detections, 1) + 1 / max(mean, 1))
+        yield _row("density", None, density, obtained, error, True)
 
 
 def _detections(bands: tuple[str, ...], image: np.ndarray) -> int:

@@ -45,11 +45,11 @@ def completeness_limit(magnitude: np.ndarray) -> float:
     """
     from scipy.ndimage import gaussian_filter1d
 
-    known = magnitude[np.isfinite(magnitude)]
-    if len(known) < 4 * FEWEST:
+    finite = magnitude[np.isfinite(magnitude)]
+    if len(finite) < 4 * FEWEST:
         return float("inf")
-    edges = np.arange(known.min() - 1.0, known.max() + 1.05, 0.05)
-    counts = gaussian_filter1d(np.histogram(known, edges)[0].astype(float), 4.0)
+    edges = np.arange(finite.min() - 1.0, finite.max() + 1.05, 0.05)
+    counts = gaussian_filter1d(np.histogram(finite, edges)[0].astype(float), 4.0)
     peak = int(np.argmax(counts))
     return float((edges[peak] + edges[peak + 1]) / 2)
 
@@ -100,9 +100,9 @@ def counts_section(
             ("KS D", lambda a, b, n=name, m=limit: ks_distance(_to(a, n, m), _to(b, n, m)), 0.0),
         ]
         for title, measure, allowance in rows:
-            found = compare(measure, splits, settings, rng)
-            section.rows.append(found.row(title, band))
-            section.verdicts.append(found.verdict(f"{title}, {band}", settings.margin, allowance))
+            comparison = compare(measure, splits, settings, rng)
+            section.rows.append(comparison.row(title, band))
+            section.verdicts.append(comparison.verdict(f"{title}, {band}", settings.margin, allowance))
         p = compare(
             lambda a, b, n=name, m=limit: ks_probability(_to(a, n, m), _to(b, n, m)), splits, settings, rng
         )
@@ -124,7 +124,7 @@ def shapes_section(
     names = {f"{a}-{b}": (a, b) for a, b in colours(bands)}
     names |= {"flux_radius": (MEAN,), "ellipticity": (MEAN,)}
     for name, needed in names.items():
-        found = compare(
+        comparison = compare(
             lambda a, b, n=name, use=needed: ks_distance(
                 _complete(a, n, use, limits), _complete(b, n, use, limits)
             ),
@@ -133,8 +133,8 @@ def shapes_section(
             rng,
         )
         title = {"flux_radius": "half-light radius"}.get(name, name)
-        section.rows.append(found.row(f"{title}, KS D"))
-        section.verdicts.append(found.verdict(f"{title}, KS D", settings.margin))
+        section.rows.append(comparison.row(f"{title}, KS D"))
+        section.verdicts.append(comparison.verdict(f"{title}, KS D", settings.margin))
     return section
 
 
@@ -167,15 +167,15 @@ def _median(a: Pick, b: Pick, name: str, limit: float) -> float:
 def _densities(splits: Splits, limits: Mapping[str, float]) -> list[Row]:
     """Plain numbers: objects per Mpix and median magnitude of either side."""
     rows: list[Row] = []
-    real, made = splits.generated[0]
+    real, generated = splits.generated[0]
     for band in real.sample.bands:
         limit = limits[band]
-        one, two = (_to(p, f"mag_{band}", limit) for p in (real, made))
+        one, two = (_to(p, f"mag_{band}", limit) for p in (real, generated))
         rows.append(
             {
                 "measure": f"to {limit:.2f} mag, generated against real: objects per Mpix; median magnitude",
                 "band": band,
-                "generated": f"{1e6 * len(two) / area(made):.0f}; {_middle(two)}",
+                "generated": f"{1e6 * len(two) / area(generated):.0f}; {_middle(two)}",
                 "real": f"{1e6 * len(one) / area(real):.0f}; {_middle(one)}",
             }
         )

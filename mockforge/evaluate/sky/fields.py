@@ -231,11 +231,11 @@ def _painted(
     if not model.clean:
         noted = "painted by the model with the sky"
     elif not source.own_noise:
-        found = local_rms(real.image[:, first:last], part.mask(real)[first:last])
-        if found is not None:
+        rms = local_rms(real.image[:, first:last], part.mask(real)[first:last])
+        if rms is not None:
             own = np.array([model.instrument.rms_njy[model.bands.index(b)] for b in real.bands])
-            ratios = np.median(found, axis=(1, 2)) / own
-            noise = rms_map(found, real.bands, model)
+            ratios = np.median(rms, axis=(1, 2)) / own
+            noise = rms_map(rms, real.bands, model)
             said = ", ".join(f"{b} {r:.3f}" for b, r in zip(real.bands, ratios, strict=True))
             noted = f"the reference's local rms, in squares of {MESH} pixels: of the model's own {said}"
     generated = from_model(model, last - first, real.shape[2], source.seed, source.device, noise)

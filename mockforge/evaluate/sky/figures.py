@@ -61,9 +61,13 @@ def magnitude_histograms(real: Sample, made: Sample, limits: Mapping[str, float]
     for axis, band in zip(axes, real.bands, strict=True):
         name = f"mag_{band}"
         one = real.table[name][real.reference[real.table["block"]]]
-        known = np.concatenate([one, made.table[name]])
-        known = known[np.isfinite(known)]
-        edges = np.arange(known.min(), known.max() + 1.0, 0.5) if len(known) else np.array([0.0, 1.0])
+        magnitudes = np.concatenate([one, made.table[name]])
+        magnitudes = magnitudes[np.isfinite(magnitudes)]
+        edges = (
+            np.arange(magnitudes.min(), magnitudes.max() + 1.0, 0.5)
+            if len(magnitudes)
+            else np.array([0.0, 1.0])
+        )
         for values, area, colour, label in (
             (one, real.clear[real.reference].sum(), REAL, "real"),
             (made.table[name], made.clear.sum(), MADE, "generated"),
@@ -98,17 +102,19 @@ def distributions(values: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
 
 def noise_plots(noise: NoiseOfBlocks, splits: Splits) -> bytes:
     """Per band: pixel histogram, autocorrelation along x and y, ratio of the radial power."""
-    real, made = splits.generated[0]
+    real, generated = splits.generated[0]
     bands = real.sample.bands
     figure, axes = plots(3 * len(bands))
     middle = np.sinh((BINS[:-1] + BINS[1:]) / 2)
     for i, band in enumerate(bands):
         histogram, lags, power = axes[3 * i : 3 * i + 3]
-        for pick, colour, label in ((real, REAL, "real"), (made, MADE, "generated")):
+        for pick, colour, label in ((real, REAL, "real"), (generated, MADE, "generated")):
             histogram.step(middle, noise.histogram(pick, i), where="mid", color=colour, label=label)
-            found = noise.autocorrelation(pick, i)
-            lags.plot(np.arange(1, LAGS + 1), found[0, LAGS + 1 :], color=colour, label=f"{label}, x")
-            lags.plot(np.arange(1, LAGS + 1), found[1:, LAGS], color=colour, ls="--", label=f"{label}, y")
+            correlation = noise.autocorrelation(pick, i)
+            lags.plot(np.arange(1, LAGS + 1), correlation[0, LAGS + 1 :], color=colour, label=f"{label}, x")
+            lags.plot(
+                np.arange(1, LAGS + 1), correlation[1:, LAGS], color=colour, ls="--", label=f"{label}, y"
+            )
         histogram.set(
             xscale="symlog", yscale="log", xlabel=f"{band}: flux / real rms", ylabel="share of pixels"
         )
@@ -121,12 +127,12 @@ def noise_plots(noise: NoiseOfBlocks, splits: Splits) -> bytes:
 
 def spectra(noise: NoiseOfBlocks, splits: Splits) -> bytes:
     """Return the logarithm of the two-dimensional noise power of both samples: a lattice shows as dots."""
-    real, made = splits.generated[0]
+    real, generated = splits.generated[0]
     bands = real.sample.bands
     figure, axes = plots(2 * len(bands), 3.6, 3.4, columns=2)
     for i, band in enumerate(bands):
         for axis, pick, label in zip(
-            axes[2 * i : 2 * i + 2], (real, made), ("real", "generated"), strict=True
+            axes[2 * i : 2 * i + 2], (real, generated), ("real", "generated"), strict=True
         ):
             shown = np.log10(np.maximum(np.fft.fftshift(noise.spectrum(pick, i), axes=0), 1e-3))
             axis.imshow(
@@ -146,8 +152,8 @@ def position_plots(splits: Splits, curves: Mapping[str, np.ndarray]) -> bytes:
     """Two-point correlation, and objects per pixel modulo 16 along x and y."""
     figure, axes = plots(3)
     middle = np.sqrt(SEPARATIONS[:-1] * SEPARATIONS[1:])
-    for (name, found), colour in zip(curves.items(), (REAL, MADE), strict=True):
-        axes[0].errorbar(middle, found[0], error(found), color=colour, label=name, marker="o")
+    for (name, curve), colour in zip(curves.items(), (REAL, MADE), strict=True):
+        axes[0].errorbar(middle, curve[0], error(curve), color=colour, label=name, marker="o")
     axes[0].set(xscale="log", xlabel="separation (pixels)", ylabel="w")
     axes[0].legend(frameon=False)
     for axis, name in zip(axes[1:], "xy", strict=True):
@@ -175,8 +181,8 @@ def closest_pairs(real: Sample, made: Sample, found: Nearest, n: int = 8) -> byt
 
 def telling_cutouts(scores: Scores, real: Sample, n: int = 6) -> bytes:
     """Above, the generated cutouts the classifier is surest of; below, those it takes for real."""
-    made = np.flatnonzero(scores.generated)
-    order = made[np.argsort(-scores.score[made])]
+    generated = np.flatnonzero(scores.generated)
+    order = generated[np.argsort(-scores.score[generated])]
     chosen = [*order[:n], *order[-n:]]
     flux = [np.sinh(scores.cutouts[i]) * real.rms[:, None, None] for i in chosen]
     shown = [asinh_rgb(image, real.rms, bands=real.bands) for image in flux]

@@ -142,8 +142,8 @@ def interleaved(real: Sample, made: Sample, settings: Settings, rng: np.random.G
 
 def compare(measure: Measure, splits: Splits, settings: Settings, rng: np.random.Generator) -> Compared:
     """Return the measure of the generated sample (median over its pairs), bootstrapped error and floor."""
-    real, made = splits.generated[0]
-    draws = [measure(real.again(rng), made.again(rng)) for _ in range(settings.bootstraps)]
+    real, generated = splits.generated[0]
+    draws = [measure(real.again(rng), generated.again(rng)) for _ in range(settings.bootstraps)]
     finite = [d for d in draws if np.isfinite(d)]
     return Compared(
         value=float(np.median([measure(a, b) for a, b in splits.generated])),

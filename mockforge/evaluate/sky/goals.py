@@ -84,53 +84,57 @@ def _magnitudes(table: _Measured, bands: Sequence[str]) -> Iterator[Row]:
     # The published bands are others: theirs stand beside a sky of as many, in order of wavelength.
     published = PUBLISHED_KS_P if len(bands) == PUBLISHED_BANDS else (None,) * len(bands)
     for band, theirs in zip(bands, published, strict=True):
-        found = table.row(KS_P, band)
-        met = None if found is None else found["generated"] >= found["floor 25%"]
-        yield _row("KS p, magnitudes", band, theirs, found, "floor 25%", "at least the floor's 25%", met)
+        measured = table.row(KS_P, band)
+        met = None if measured is None else measured["generated"] >= measured["floor 25%"]
+        yield _row("KS p, magnitudes", band, theirs, measured, "floor 25%", "at least the floor's 25%", met)
     for band in bands:
-        found = table.row(MEDIAN, band)
-        met = None if found is None else found["generated"] <= max(_MEDIAN, found["floor 95%"])
-        wanted = f"{_MEDIAN:g}, or inside the floor (95%)"
-        yield _row("median magnitude, |difference|", band, PUBLISHED_MEDIAN, found, "floor 95%", wanted, met)
+        measured = table.row(MEDIAN, band)
+        met = None if measured is None else measured["generated"] <= max(_MEDIAN, measured["floor 95%"])
+        goal = f"{_MEDIAN:g}, or inside the floor (95%)"
+        yield _row("median magnitude, |difference|", band, PUBLISHED_MEDIAN, measured, "floor 95%", goal, met)
 
 
 def _lattice(table: _Measured, bands: Sequence[str]) -> Iterator[Row]:
     for measure in (SPIKE, IN_PHASE):
         for band in bands:
-            found, met = table.row(measure, band), table.passed(measure, band)
+            measured, met = table.row(measure, band), table.passed(measure, band)
             yield _row(
-                measure, band, "plainly visible", found, "floor 95%", "none above the real field's", met
+                measure, band, "plainly visible", measured, "floor 95%", "none above the real field's", met
             )
 
 
 def _shapes(table: _Measured) -> Iterator[Row]:
-    found = table.row(MEAN_WASSERSTEIN)
-    wanted = f"under {HOLZSCHUH:g}, and under {_OVER_FLOOR:g} times the floor (50%)"
-    met = None if found is None else found["generated"] < min(HOLZSCHUH, _OVER_FLOOR * found["floor 50%"])
+    measured = table.row(MEAN_WASSERSTEIN)
+    goal = f"under {HOLZSCHUH:g}, and under {_OVER_FLOOR:g} times the floor (50%)"
+    met = (
+        None
+        if measured is None
+        else measured["generated"] < min(HOLZSCHUH, _OVER_FLOOR * measured["floor 50%"])
+    )
     what = "mean Wasserstein, morphology"
-    yield _row(what, None, f"{HOLZSCHUH:g} (others' best)", found, "floor 50%", wanted, met)
+    yield _row(what, None, f"{HOLZSCHUH:g} (others' best)", measured, "floor 50%", goal, met)
 
 
 def _classifier(table: _Measured) -> Iterator[Row]:
-    found, floor = table.row("generated"), table.row("floor")
-    if found is not None and floor is not None:
-        found = {"generated": found["AUC"], "error": found["error"], "floor": floor["AUC"]}
+    measured, floor = table.row("generated"), table.row("floor")
+    if measured is not None and floor is not None:
+        measured = {"generated": measured["AUC"], "error": measured["error"], "floor": floor["AUC"]}
     for most in _AUC:
-        met = None if found is None else found["generated"] < most
-        yield _row("classifier AUC", None, "not reported", found, "floor", f"under {most:.2f}", met)
+        met = None if measured is None else measured["generated"] < most
+        yield _row("classifier AUC", None, "not reported", measured, "floor", f"under {most:.2f}", met)
 
 
 def _network(bands: int, model: Mapping[str, Any]) -> Iterator[Row]:
     """Yield the goals of the network itself, as far as they can be read off here."""
-    wanted = str(_BANDS)
-    yield _row("bands", None, PUBLISHED_BANDS, {"generated": bands}, "", wanted, bands >= _BANDS)
+    goal = str(_BANDS)
+    yield _row("bands", None, PUBLISHED_BANDS, {"generated": bands}, "", goal, bands >= _BANDS)
     if (hours := model.get("hours")) is not None:
         what = f"training, hours on {model.get('device', 'a device that was not noted')}"
-        wanted = f"under {_GPU_HOURS:g} on one GPU (published: GPU hours)"
-        found: Row = {"generated": float(hours)}
-        yield _row(what, None, PUBLISHED_GPU_HOURS, found, "", wanted, float(hours) < _GPU_HOURS)
+        goal = f"under {_GPU_HOURS:g} on one GPU (published: GPU hours)"
+        measured: Row = {"generated": float(hours)}
+        yield _row(what, None, PUBLISHED_GPU_HOURS, measured, "", goal, float(hours) < _GPU_HOURS)
     if (speed := model.get("mpix_s")) is not None:
-        wanted = f"{_MPIX_S:g} of {PUBLISHED_BANDS} bands on 2 CPU cores"
+        goal = f"{_MPIX_S:g} of {PUBLISHED_BANDS} bands on 2 CPU cores"
         what = f"painting, Mpix/s on {model['painted_on']}"
         met = bool(speed >= _MPIX_S) if bands == PUBLISHED_BANDS else None
-        yield _row(what, None, PUBLISHED_MPIX_S, {"generated": float(speed)}, "", wanted, met)
+        yield _row(what, None, PUBLISHED_MPIX_S, {"generated": float(speed)}, "", goal, met)

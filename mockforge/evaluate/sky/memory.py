@@ -50,10 +50,10 @@ def nearest(
             distance = square[None] - 2 * shifted @ templates.T + (shifted**2).sum(axis=1)[:, None]
             if near is not None:
                 distance[near] = np.inf
-            found = distance.argmin(axis=1)
-            value = distance[np.arange(len(rows)), found]
+            closest = distance.argmin(axis=1)
+            value = distance[np.arange(len(rows)), closest]
             better = value < best
-            best[better], match[better] = value[better], candidates[found[better]]
+            best[better], match[better] = value[better], candidates[closest[better]]
     distance = np.sqrt(np.maximum(best, 0.0) / np.maximum(norms, 1e-30))
     return Nearest(rows, distance, match, sample.table["snr"][rows].astype(float))
 
@@ -66,8 +66,8 @@ def memory_section(
     bright = real.table["snr"] >= settings.memory_snr
     held = np.flatnonzero(bright & real.reference[real.table["block"]])
     trained = np.flatnonzero(~real.reference[real.table["block"]]) if has_rest else np.arange(len(bright))
-    asked = np.flatnonzero(made.table["snr"] >= settings.memory_snr)
-    held, asked = (np.sort(rng.permutation(r)[:_MOST]) for r in (held, asked))
+    painted = np.flatnonzero(made.table["snr"] >= settings.memory_snr)
+    held, painted = (np.sort(rng.permutation(r)[:_MOST]) for r in (held, painted))
     section = Section(
         "Memorisation",
         f"Of each generated object above a signal-to-noise of {settings.memory_snr:g} the nearest object of "
@@ -81,12 +81,12 @@ def memory_section(
         )
         + " Distances shrink with brightness; the trend of the real ones with signal-to-noise is taken off.",
     )
-    if min(len(held), len(asked)) < 2 * FEWEST or len(trained) < 2 * FEWEST:
+    if min(len(held), len(painted)) < 2 * FEWEST or len(trained) < 2 * FEWEST:
         section.text += (
-            f"\n\nToo few objects: {len(asked)} generated, {len(held)} real, {len(trained)} trained on."
+            f"\n\nToo few objects: {len(painted)} generated, {len(held)} real, {len(trained)} trained on."
         )
         return section, None
-    generated = nearest(made, asked, real, trained, False)
+    generated = nearest(made, painted, real, trained, False)
     floor = nearest(real, held, real, trained, not has_rest)
     _judge(section, generated, floor)
     return section, generated
@@ -98,18 +98,18 @@ def _judge(section: Section, generated: Nearest, floor: Nearest) -> None:
     def excess(found: Nearest) -> np.ndarray:
         return np.log(np.maximum(found.distance, 1e-6)) - np.polyval(trend, np.log(found.snr))
 
-    made, real = excess(generated), excess(floor)
+    generated_excess, real = excess(generated), excess(floor)
     limit = float(np.percentile(real, 100 * _SHARE))
-    share = float((made < limit).mean())
-    most = _SHARE + 3 * float(np.sqrt(_SHARE * (1 - _SHARE) * (1 / len(made) + 1 / len(real))))
-    closest, allowed = float(made.min()), float(real.min()) - np.log(3.0)
-    for name, value, one in (
-        ("objects", float(len(made)), float(len(real))),
+    share = float((generated_excess < limit).mean())
+    most = _SHARE + 3 * float(np.sqrt(_SHARE * (1 - _SHARE) * (1 / len(generated_excess) + 1 / len(real))))
+    closest, allowed = float(generated_excess.min()), float(real.min()) - np.log(3.0)
+    for name, value, of_floor in (
+        ("objects", float(len(generated_excess)), float(len(real))),
         ("median distance", float(np.median(generated.distance)), float(np.median(floor.distance))),
         ("smallest distance", float(generated.distance.min()), float(floor.distance.min())),
         ("share nearer than the floor's nearest 5%", share, _SHARE),
     ):
-        section.rows.append({"measure": name, "generated": value, "floor": one})
+        section.rows.append({"measure": name, "generated": value, "floor": of_floor})
     section.verdicts += [
         Verdict("share of near copies", share <= most, f"{share:.3f} against at most {most:.3f}"),
         Verdict(

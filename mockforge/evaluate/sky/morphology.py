@@ -57,13 +57,13 @@ def measure_shapes(sample: Sample, chosen: np.ndarray) -> Morphology:
     noise = [
         float(sigma_about(m[f], 0.0)) if f.any() else 1.0 for m, f in zip(means, sample.free, strict=True)
     ]
-    found, rows = [], []
+    parameters, rows = [], []
     for row in chosen:
         values = _one(sample, means, noise, int(row))
         if values is not None:
-            found.append(values)
+            parameters.append(values)
             rows.append(row)
-    return Morphology(np.array(found).reshape(-1, len(PARAMETERS)), np.array(rows, dtype=int))
+    return Morphology(np.array(parameters).reshape(-1, len(PARAMETERS)), np.array(rows, dtype=int))
 
 
 def eligible(
@@ -142,9 +142,9 @@ def _compare(
         )
 
     for i, name in enumerate(PARAMETERS):
-        found = compared(lambda a, b, i=i: ks_distance(a[:, i], b[:, i]))
-        section.rows.append(found.row(f"{name}, KS D"))
-        section.verdicts.append(found.verdict(f"{name}, KS D", settings.margin))
+        comparison = compared(lambda a, b, i=i: ks_distance(a[:, i], b[:, i]))
+        section.rows.append(comparison.row(f"{name}, KS D"))
+        section.verdicts.append(comparison.verdict(f"{name}, KS D", settings.margin))
         section.rows.append(
             compared(lambda a, b, i=i: float(wasserstein(a, b, scale)[i])).row(f"{name}, Wasserstein")
         )
@@ -193,11 +193,11 @@ def _one(sample: Sample, means: list[np.ndarray], noise: list[float], row: int) 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            found = _statmorph()(
+            morphology = _statmorph()(
                 image.astype(np.float64), mine.astype(np.int32), label=1, mask=hidden,
                 weightmap=np.full(image.shape, noise[part]), sersic_fitting_args={"maxiter": 1},
             )  # fmt: skip
-            values = [float(getattr(found, name)) for name in PARAMETERS.values()]
+            values = [float(getattr(morphology, name)) for name in PARAMETERS.values()]
         except (ValueError, IndexError, ZeroDivisionError, AssertionError, RuntimeError):
             return None  # statmorph gives up on a few odd shapes; they are left out on both sides
-    return values if found.flag <= 1 and np.isfinite(values).all() else None
+    return values if morphology.flag <= 1 and np.isfinite(values).all() else None

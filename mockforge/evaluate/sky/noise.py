@@ -134,8 +134,10 @@ class NoiseOfBlocks:
     def autocorrelation(self, pick: Pick, band: int) -> np.ndarray:
         """(LAGS + 1, 2 LAGS + 1), 1 at lag 0."""
         b = self.at(pick)
-        found = b.product[pick.blocks, band].sum(axis=0) / np.maximum(b.pairs[pick.blocks].sum(axis=0), 1.0)
-        return found / max(found[0, LAGS], 1e-30)
+        correlation = b.product[pick.blocks, band].sum(axis=0) / np.maximum(
+            b.pairs[pick.blocks].sum(axis=0), 1.0
+        )
+        return correlation / max(correlation[0, LAGS], 1e-30)
 
     def spectrum(self, pick: Pick, band: int) -> np.ndarray:
         """Mean power (side, side // 2 + 1) over the variance."""
@@ -230,9 +232,9 @@ def noise_section(
             (IN_PHASE, lambda a, b, i=i: noise.in_phase(b, i), 0.0),
         ]
         for title, measure, allowance in rows:
-            found = compare(measure, splits, settings, rng)
-            section.rows.append(found.row(title, band))
-            section.verdicts.append(found.verdict(f"{title}, {band}", settings.margin, allowance))
+            comparison = compare(measure, splits, settings, rng)
+            section.rows.append(comparison.row(title, band))
+            section.verdicts.append(comparison.verdict(f"{title}, {band}", settings.margin, allowance))
     return section
 
 

@@ -101,26 +101,26 @@ def measure_sample(
     must not be used; objects whose peak exceeds `mask_peaks_above` are masked with a border.
     Raises InputError where nothing can be detected (no noise, all masked) or no block fits.
     """
-    found = [
+    measured = [
         _MeasuredImage.of(image, mask, bands, mask_peaks_above)
         for image, mask in zip(images, masks or [None] * len(images), strict=True)
     ]
-    windows = windows or [Window(i, 0, f.flat.shape[1]) for i, f in enumerate(found)]
-    offsets = np.zeros((len(found), 2), dtype=int) if offsets is None else offsets
-    blocks, reference = _blocks(found, windows, side, offsets)
-    table = _joined(found)
+    windows = windows or [Window(i, 0, f.flat.shape[1]) for i, f in enumerate(measured)]
+    offsets = np.zeros((len(measured), 2), dtype=int) if offsets is None else offsets
+    blocks, reference = _blocks(measured, windows, side, offsets)
+    table = _joined(measured)
     table["block"] = _block_of(table, blocks, side)
     inside = table["block"] >= 0
-    sky = np.concatenate([f.flat[:, f.free] for f in found], axis=1)
+    sky = np.concatenate([f.flat[:, f.free] for f in measured], axis=1)
     if not sky.shape[1]:
         raise InputError("no source-free sky is left: every pixel is masked or above 1.5 sigma")
     sky = sky[:, :: max(1, sky.shape[1] // 1_000_000)]
     return Sample(
         bands=bands,
-        images=[f.flat for f in found],
-        masks=[f.mask for f in found],
-        free=[f.free for f in found],
-        labels=[f.labels for f in found],
+        images=[f.flat for f in measured],
+        masks=[f.mask for f in measured],
+        free=[f.free for f in measured],
+        labels=[f.labels for f in measured],
         rms=sigma_mad(sky, axis=1),
         table={name: column[inside] for name, column in table.items()},
         blocks=blocks,
@@ -176,10 +176,10 @@ class _MeasuredImage:
             np.maximum.at(peak, labels.ravel(), flat.max(axis=0).ravel())
             peak[0] = 0.0
             hidden = hidden | _grown(peak[labels] > peaks_above, _BORDER)
-        found = detect(image, Detect(), bands=bands, mask=hidden)
-        keep = ~found.table["truncated"] & np.isfinite(found.table["flux_radius"])
-        table = {name: column[keep] for name, column in found.table.items()}
-        return cls(flat, hidden, ~_grown(above, _GROWN) & ~hidden, found.instances, table)
+        detections = detect(image, Detect(), bands=bands, mask=hidden)
+        keep = ~detections.table["truncated"] & np.isfinite(detections.table["flux_radius"])
+        table = {name: column[keep] for name, column in detections.table.items()}
+        return cls(flat, hidden, ~_grown(above, _GROWN) & ~hidden, detections.instances, table)
 
 
 def _usable(image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -60,13 +60,16 @@ class Evaluation:
 
     def sections(self) -> Iterator[Section]:
         """One section after the other; `told` hears the name of each before it is worked on."""
-        wanted: dict[str, Callable[[], Section]] = {"counts": self._counts, "colours and sizes": self._sizes}
+        measures: dict[str, Callable[[], Section]] = {
+            "counts": self._counts,
+            "colours and sizes": self._sizes,
+        }
         if self.settings.morphology_objects:
-            wanted["morphology"] = self._morphology
-        wanted |= {"noise": self._noise, "positions": self._positions, "memorisation": self._memory}
+            measures["morphology"] = self._morphology
+        measures |= {"noise": self._noise, "positions": self._positions, "memorisation": self._memory}
         if self.settings.classifier_blocks:
-            wanted["classifier"] = self._classifier
-        for name, section in wanted.items():
+            measures["classifier"] = self._classifier
+        for name, section in measures.items():
             self.told(name)
             yield section()
 

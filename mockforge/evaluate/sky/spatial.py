@@ -59,10 +59,10 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
     that happens to hold few pairs is not taken for a sure one. Bins with fewer than five
     expected pairs on a side are left out.
     """
-    known = np.isfinite(a[0]) & np.isfinite(b[0]) & (np.minimum(a[1], b[1]) >= _FEWEST_PAIRS)
-    if not known.any():
+    reliable = np.isfinite(a[0]) & np.isfinite(b[0]) & (np.minimum(a[1], b[1]) >= _FEWEST_PAIRS)
+    if not reliable.any():
         return float("inf")
-    (wa, na), (wb, nb) = a[:, known], b[:, known]
+    (wa, na), (wb, nb) = a[:, reliable], b[:, reliable]
     mean = np.maximum(1 + (wa * na + wb * nb) / (na + nb), 1 / (na + nb))
     return float(((wa - wb) ** 2 / (mean * (1 / na + 1 / nb))).mean())
 
@@ -121,9 +121,9 @@ def spatial_section(
     section.rows.append(compared.row("two-point correlation, chi^2 per bin"))
     section.verdicts.append(compared.verdict("two-point correlation", settings.margin, 2.5))
     for axis in "xy":
-        found = compare(lambda a, b, k=axis: modulo(phase(b, k)), splits, settings, rng)
-        section.rows.append(found.row(f"{axis} modulo {PERIOD}, chi^2 per degree of freedom"))
-        section.verdicts.append(found.verdict(f"{axis} modulo {PERIOD}", settings.margin))
+        comparison = compare(lambda a, b, k=axis: modulo(phase(b, k)), splits, settings, rng)
+        section.rows.append(comparison.row(f"{axis} modulo {PERIOD}, chi^2 per degree of freedom"))
+        section.verdicts.append(comparison.verdict(f"{axis} modulo {PERIOD}", settings.margin))
     if not len(made.table["x"]):
         section.verdicts.append(Verdict("detections", False, "nothing was detected on the generated pixels"))
     return section, curves

@@ -46,9 +46,9 @@ class Scales:
     def of(cls, data: Dataset) -> Scales:
         """Of a dataset; InputError where it is none of degraded images of one pixel scale."""
         data.needs(NEEDED, "recovering")
-        known = data.attributes
-        scales = (known.get("pixel_scale_arcsec"), known.get("truth_pixel_scale_arcsec"))
-        if None in scales or "truth_bands" not in known:
+        attributes = data.attributes
+        scales = (attributes.get("pixel_scale_arcsec"), attributes.get("truth_pixel_scale_arcsec"))
+        if None in scales or "truth_bands" not in attributes:
             raise InputError(
                 f"{data.path}: says nothing of a fine truth (truth_pixel_scale_arcsec, truth_bands); "
                 "recovering needs a dataset with the stage `degrade`, as recipes/hst_to_hsc.yaml makes it"
@@ -58,10 +58,10 @@ class Scales:
         (_, h, w), (_, height, width) = data.arrays["image"], data.arrays["truth"]
         coarse, fine = (float(s) for s in scales)  # type: ignore[arg-type]
         return cls(
-            tuple(str(b) for b in known["bands"]),
-            tuple(str(b) for b in known["truth_bands"]),
+            tuple(str(b) for b in attributes["bands"]),
+            tuple(str(b) for b in attributes["truth_bands"]),
             *(coarse, fine, (h, w), (height, width)),
-            *(_fwhm(known.get(key)) for key in ("psf_fwhm_arcsec", "truth_psf_fwhm_arcsec")),
+            *(_fwhm(attributes.get(key)) for key in ("psf_fwhm_arcsec", "truth_psf_fwhm_arcsec")),
         )
 
 

@@ -189,6 +189,6 @@ def _tiled(network: nn.Module, base: Tensor, unit: Tensor, depth: Tensor) -> np.
             y0, x0 = max(0, y - reach), max(0, x - reach)
             y1, x1 = min(height, y + TILE), min(width, x + TILE)
             window = base[:, :, y0 : min(height, y1 + reach), x0 : min(width, x1 + reach)]
-            made = network(window, unit, depth)[:, :, y - y0 : y1 - y0, x - x0 : x1 - x0]
-            out[:, :, y:y1, x:x1] = made.float().cpu().numpy()
+            tile = network(window, unit, depth)[:, :, y - y0 : y1 - y0, x - x0 : x1 - x0]
+            out[:, :, y:y1, x:x1] = tile.float().cpu().numpy()
     return out

@@ -62,19 +62,19 @@ class RecoverTask(DatasetTask):
 
     def compare(self, network: nn.Module, found: Examples, judged: bool = True) -> dict[str, Tensor]:
         """Return the losses of what the network makes of some examples."""
-        made = self.made(network, found)
+        recovered = self.made(network, found)
         out = {
             "loss/pixels": self.loss.pixels
-            * F.l1_loss(stretched(made, found.unit), stretched(found.truth, found.unit)),
-            "loss/light": self.loss.light * light_error(made, found.truth),
-            "loss/flux": self.loss.flux * self._flux_error(made, found),
+            * F.l1_loss(stretched(recovered, found.unit), stretched(found.truth, found.unit)),
+            "loss/light": self.loss.light * light_error(recovered, found.truth),
+            "loss/flux": self.loss.flux * self._flux_error(recovered, found),
         }
         if judged and self.judge is not None:
             real = None
             if self.loss.kind == "relativistic":
                 with torch.no_grad():
                     real = self._verdict(found.truth, found)
-            verdict = generator_loss(self.loss.kind, self._verdict(made, found), real)
+            verdict = generator_loss(self.loss.kind, self._verdict(recovered, found), real)
             out["loss/adversarial"] = self.loss.adversarial * verdict
         return out
 
@@ -109,8 +109,8 @@ class RecoverTask(DatasetTask):
 
     def _judged(self, found: Examples) -> Tensor:
         with torch.no_grad():
-            made = self.made(self.network, found)
-        return critic_loss(self.loss.kind, self._verdict(found.truth, found), self._verdict(made, found))
+            recovered = self.made(self.network, found)
+        return critic_loss(self.loss.kind, self._verdict(found.truth, found), self._verdict(recovered, found))
 
     def _verdict(self, image: Tensor, found: Examples) -> list[Tensor]:
         assert self.judge is not None
@@ -123,8 +123,8 @@ class RecoverTask(DatasetTask):
         for size in ((_CELL, _CELL), tuple(made.shape[2:])):
             side = (size[0] * size[1]) ** 0.5
             noise = found.unit * step * side
-            got, wanted = (F.avg_pool2d(v, size) * side**2 / noise for v in (made, found.truth))  # type: ignore[arg-type]
-            total = total + 0.5 * (torch.asinh(got) - torch.asinh(wanted)).abs().mean()
+            flux, true_flux = (F.avg_pool2d(v, size) * side**2 / noise for v in (made, found.truth))  # type: ignore[arg-type]
+            total = total + 0.5 * (torch.asinh(flux) - torch.asinh(true_flux)).abs().mean()
         return total  # type: ignore[return-value]
 
     def held_out_losses(self, network: nn.Module, rows: np.ndarray) -> Mapping[str, Tensor]:
@@ -136,10 +136,10 @@ class RecoverTask(DatasetTask):
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray | None:
         """Coarse images interpolated, recovered ones and truths, a row each; the truth's stretch."""
         shown = self.held_out or self.samples
-        found = shown.examples(*shown.batch(np.arange(min(_SHOWN, len(shown)))))
-        made = self.made(averages[self.learned], found)
-        scale = found.truth.mean(dim=1).amax(dim=(1, 2)).clamp_min(1e-28) / 100
-        rows = [x.cpu().numpy() for x in (found.base, made, found.truth)]
+        examples = shown.examples(*shown.batch(np.arange(min(_SHOWN, len(shown)))))
+        recovered = self.made(averages[self.learned], examples)
+        scale = examples.truth.mean(dim=1).amax(dim=(1, 2)).clamp_min(1e-28) / 100
+        rows = [x.cpu().numpy() for x in (examples.base, recovered, examples.truth)]
         return compared(rows, scale.cpu().numpy(), self.model.scales.fine_bands)
 
 

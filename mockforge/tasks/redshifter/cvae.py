@@ -50,10 +50,13 @@ class CvaeRedshifter(nn.Module):
         noise = torch.randn(image.shape, generator=source, device=image.device)
         mean, log_variance = self.encode(image / peak(image) + self.spec.noise * noise)
         draw = torch.randn(mean.shape, generator=source, device=image.device)
-        made = self.decode(mean + torch.exp(0.5 * log_variance) * draw, z_in, z_out)
-        wanted = target / peak(self.guess(image, z_in, z_out))
+        decoded = self.decode(mean + torch.exp(0.5 * log_variance) * draw, z_in, z_out)
+        scaled_target = target / peak(self.guess(image, z_in, z_out))
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
-        return {"loss/squares": (made - wanted).square().sum(dim=(1, 2, 3)).mean(), "loss/kl": kl.mean()}
+        return {
+            "loss/squares": (decoded - scaled_target).square().sum(dim=(1, 2, 3)).mean(),
+            "loss/kl": kl.mean(),
+        }
 
     def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the latent distribution, each (N, latent)."""

@@ -84,9 +84,9 @@ class FirstGuess(nn.Module):
         out = torch.zeros(len(z_in), count, count, dtype=torch.float64, device=wave.device)
         if count == 1:
             return out + squeeze[:, :, None]
-        wanted = (wave / squeeze).clamp(wave[0], wave[-1])
-        upper = torch.searchsorted(wave, wanted).clamp(1, count - 1)
-        share = (wanted - wave[upper - 1]) / (wave[upper] - wave[upper - 1]).clamp_min(1e-9)
+        wave_in = (wave / squeeze).clamp(wave[0], wave[-1])
+        upper = torch.searchsorted(wave, wave_in).clamp(1, count - 1)
+        share = (wave_in - wave[upper - 1]) / (wave[upper] - wave[upper - 1]).clamp_min(1e-9)
         out.scatter_add_(2, (upper - 1)[:, :, None], (1 - share)[:, :, None])
         out.scatter_add_(2, upper[:, :, None], share[:, :, None])
         back = torch.argsort(order)
@@ -152,13 +152,13 @@ def centroid(image: Tensor, reach: float = 2.0) -> Tensor:
     y = torch.arange(height, device=image.device, dtype=torch.float64) - (height - 1) / 2
     x = torch.arange(width, device=image.device, dtype=torch.float64) - (width - 1) / 2
     sigma = max(2.0, 0.06 * min(height, width))
-    found = torch.zeros(len(image), 2, device=image.device, dtype=torch.float64)
+    centre = torch.zeros(len(image), 2, device=image.device, dtype=torch.float64)
     for _ in range(3):
-        wy = torch.exp(-(((y - found[:, :1]) / sigma) ** 2))  # twice as narrow as the light it seeks
-        wx = torch.exp(-(((x - found[:, 1:]) / sigma) ** 2))
+        wy = torch.exp(-(((y - centre[:, :1]) / sigma) ** 2))  # twice as narrow as the light it seeks
+        wx = torch.exp(-(((x - centre[:, 1:]) / sigma) ** 2))
         total = torch.einsum("nyx,ny,nx->n", light, wy, wx)
         total = torch.where(total > 0, total, torch.inf)
-        shift_y = torch.einsum("nyx,ny,nx->n", light, wy * (y - found[:, :1]), wx) / total
-        shift_x = torch.einsum("nyx,ny,nx->n", light, wy, wx * (x - found[:, 1:])) / total
-        found = (found + 2 * torch.stack([shift_y, shift_x], dim=1)).clamp(-reach, reach)
-    return found + torch.tensor([(height - 1) / 2, (width - 1) / 2], device=image.device)
+        shift_y = torch.einsum("nyx,ny,nx->n", light, wy * (y - centre[:, :1]), wx) / total
+        shift_x = torch.einsum("nyx,ny,nx->n", light, wy, wx * (x - centre[:, 1:])) / total
+        centre = (centre + 2 * torch.stack([shift_y, shift_x], dim=1)).clamp(-reach, reach)
+    return centre + torch.tensor([(height - 1) / 2, (width - 1) / 2], device=image.device)

@@ -66,7 +66,7 @@ class Learned:
     @property
     def reach(self) -> Range:
         """Lowest and highest redshift, of either end; zeros where they were not recorded."""
-        ends = [z for known in (self.z_in, self.z_out) if known is not None for z in known]
+        ends = [z for redshifts in (self.z_in, self.z_out) if redshifts is not None for z in redshifts]
         return (min(ends), max(ends)) if ends else (0.0, 0.0)
 
     def departures(
@@ -79,18 +79,18 @@ class Learned:
     ) -> Iterator[str]:
         """Where an input (C,H,W) in nJy and its redshifts lie outside the training set, in words."""
         stretch = (1 + z_out) / (1 + z_in)
-        for what, value, known in (
+        for what, value, learned in (
             ("z_in", z_in, self.z_in),
             ("z_out", z_out, self.z_out),
             ("(1 + z_out) / (1 + z_in)", stretch, self.stretch),
         ):
-            slack = 0.0 if known is None else 5e-4 + _ENDS * (known[1] - known[0])
-            if known is not None and not known[0] - slack <= value <= known[1] + slack:
-                yield f"{what} is {value:.4g}, it was trained on {known[0]:.4g} to {known[1]:.4g}"
+            slack = 0.0 if learned is None else 5e-4 + _ENDS * (learned[1] - learned[0])
+            if learned is not None and not learned[0] - slack <= value <= learned[1] + slack:
+                yield f"{what} is {value:.4g}, it was trained on {learned[0]:.4g} to {learned[1]:.4g}"
         yield from psf_departures(bands, psf_fwhm_arcsec, self.psf_fwhm_in_arcsec)
-        for band, found, known in zip(bands, pixel_noise(image), self.noise_njy or (), strict=False):
-            if found > _NOISE * known:
-                yield f"the noise in {band} is {found:.3g} nJy per pixel, it was trained on up to {known:.3g}"
+        for band, rms, learned in zip(bands, pixel_noise(image), self.noise_njy or (), strict=False):
+            if rms > _NOISE * learned:
+                yield f"the noise in {band} is {rms:.3g} nJy per pixel, it was trained on up to {learned:.3g}"
 
 
 def check_learned(learned: Learned, bands: Sequence[str]) -> None:

@@ -96,8 +96,8 @@ class Redshifter(Trained):
     def card(self) -> str:
         """Return what it predicts, what it was trained on, what it cannot do, as Markdown."""
         scale = f" at {self.pixel_scale_arcsec:g} arcsec per pixel" if self.pixel_scale_arcsec else ""
-        known = self.learned
-        widths = [known.psf_fwhm_in_arcsec, known.psf_fwhm_out_arcsec, known.noise_njy]
+        learned = self.learned
+        widths = [learned.psf_fwhm_in_arcsec, learned.psf_fwhm_out_arcsec, learned.noise_njy]
         columns = [column or (None,) * len(self.bands) for column in widths]
         lines = [
             f"# {self.name}",
@@ -125,10 +125,10 @@ class Redshifter(Trained):
         return "\n".join(lines)
 
     def _ranges(self) -> str:
-        known = self.learned
-        if known.z_in is None or known.z_out is None or known.stretch is None:
+        learned = self.learned
+        if learned.z_in is None or learned.z_out is None or learned.stretch is None:
             return f"redshifts from {self.redshifts[0]:g} to {self.redshifts[1]:g}"
-        (a, b), (c, d), (e, f) = known.z_in, known.z_out, known.stretch
+        (a, b), (c, d), (e, f) = learned.z_in, learned.z_out, learned.stretch
         return f"z_in {a:g} to {b:g}, z_out {c:g} to {d:g}, (1 + z_out) / (1 + z_in) {e:g} to {f:g}"
 
 
@@ -151,10 +151,10 @@ def predict(
     is not there.
     """
     image = torch.as_tensor(np.asarray(image, dtype=np.float32))
-    wanted = (len(model.bands), *(model.shape if model.kind == "cvae" else image.shape[2:]))
-    if image.ndim != 4 or tuple(image.shape[1:]) != wanted:
+    shape = (len(model.bands), *(model.shape if model.kind == "cvae" else image.shape[2:]))
+    if image.ndim != 4 or tuple(image.shape[1:]) != shape:
         raise InputError(
-            f"model {model.name} takes images of shape (galaxy, {', '.join(map(str, wanted))}) "
+            f"model {model.name} takes images of shape (galaxy, {', '.join(map(str, shape))}) "
             f"in {', '.join(model.bands)}; found {tuple(image.shape)}"
         )
     redshifts = [
@@ -165,7 +165,7 @@ def predict(
     place = usable(device)
     network = model.network_with_weights().to(place).eval()
     parts = zip(*(v.split(1 if place.type == "cpu" else batch) for v in (image, *redshifts)), strict=True)
-    made = torch.cat([network(*(v.clone().to(place) for v in part)).cpu() for part in parts])
+    painted = torch.cat([network(*(v.clone().to(place) for v in part)).cpu() for part in parts])
     if bool(torch.isfinite(image).all()):
-        check_painted(made, model.name)
-    return made.numpy()
+        check_painted(painted, model.name)
+    return painted.numpy()

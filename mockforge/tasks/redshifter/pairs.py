@@ -34,12 +34,12 @@ def read_pair(folder: str | Path, split: str | None, row: int) -> Pair:
     sample = data.sample(row, *PAIR)
 
     def field(end: str, name: str) -> Field:
-        found = about.get(f"psf_fwhm_{end}_arcsec", about.get("psf_fwhm_arcsec"))
+        fwhm = about.get(f"psf_fwhm_{end}_arcsec", about.get("psf_fwhm_arcsec"))
         return Field(
             image=sample[name].numpy(),
             bands=tuple(str(b) for b in about["bands"]),
             pixel_scale_arcsec=float(about["pixel_scale_arcsec"]),
-            psf_fwhm_arcsec=None if found is None else tuple(float(f) for f in found),
+            psf_fwhm_arcsec=None if fwhm is None else tuple(float(f) for f in fwhm),
         )
 
     return Pair(field("in", "input"), field("out", "target"), float(sample["z_in"]), float(sample["z_out"]))

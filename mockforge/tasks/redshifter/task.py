@@ -49,7 +49,7 @@ class RedshifterTask(DatasetTask):
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray | None:
         """Return inputs, predictions and targets, a row each; a column has the stretch of its target."""
         image, target, z_in, z_out = self.shown.batch(np.arange(min(_SHOWN, len(self.shown))))
-        made = averages[self.learned](image, z_in, z_out)
+        predicted = averages[self.learned](image, z_in, z_out)
         scale = target.mean(dim=1).amax(dim=(1, 2)).clamp_min(1e-28) / 100
-        rows = [x.cpu().numpy() for x in (image, made, target)]
+        rows = [x.cpu().numpy() for x in (image, predicted, target)]
         return compared(rows, scale.cpu().numpy(), self.model.bands)

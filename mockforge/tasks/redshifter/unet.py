@@ -85,28 +85,28 @@ class UnetRedshifter(nn.Module):
         gain = _STEEPEST * torch.tanh(self.spectrum(facts) / _STEEPEST)
         guess = guess * torch.exp(gain)[:, :, None, None]
         scale = self.spec.softening * band_scale(guess)
-        seen = torch.asinh(image / (self.spec.softening * band_scale(image)))
+        stretched = torch.asinh(image / (self.spec.softening * band_scale(image)))
         start = torch.asinh(guess / scale)
         with torch.autocast(image.device.type, torch.bfloat16, enabled=half):  # the convolutions alone
-            change = self._pixels(torch.cat([start, seen], dim=1), self.embed(facts)).float()
+            change = self._pixels(torch.cat([start, stretched], dim=1), self.embed(facts)).float()
         return scale * torch.sinh((start + change).clamp(-_BRIGHTEST, _BRIGHTEST))
 
     def losses(
         self, image: Tensor, target: Tensor, z_in: Tensor, z_out: Tensor, source: torch.Generator
     ) -> Mapping[str, Tensor]:
         """Named losses: of stretched pixels, and of the flux in each band."""
-        made = self(image, z_in, z_out)
+        predicted = self(image, z_in, z_out)
         with exactly(image):
             scale = self.loss.softening * band_scale(target, self.loss.faintest)
-            pixels = (torch.asinh(made / scale) - torch.asinh(target / scale)).abs().mean()
-            return {"loss/pixels": pixels, "loss/flux": self.loss.flux * self._flux_error(made, target)}
+            pixels = (torch.asinh(predicted / scale) - torch.asinh(target / scale)).abs().mean()
+            return {"loss/pixels": pixels, "loss/flux": self.loss.flux * self._flux_error(predicted, target)}
 
     def _flux_error(self, made: Tensor, target: Tensor) -> Tensor:
         """Mean error of the log flux of the stamp and of windows; linear where a band is dark."""
         windows = _windows(target.shape[2:], target.device, _HELD)
-        got, wanted = (torch.einsum("nchw,khw->nkc", v, windows) for v in (made, target))
-        floor = self.loss.faintest * wanted.abs().amax(dim=2, keepdim=True).clamp_min(1e-30)
-        return (torch.asinh(got / floor) - torch.asinh(wanted / floor)).abs().mean()
+        flux, true_flux = (torch.einsum("nchw,khw->nkc", v, windows) for v in (made, target))
+        floor = self.loss.faintest * true_flux.abs().amax(dim=2, keepdim=True).clamp_min(1e-30)
+        return (torch.asinh(flux / floor) - torch.asinh(true_flux / floor)).abs().mean()
 
     def _redshifts(self, z_in: Tensor, z_out: Tensor) -> Tensor:
         size, flux = self.guess.factors(z_in, z_out)
