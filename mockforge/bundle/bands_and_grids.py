@@ -65,13 +65,13 @@ def library_curve(library: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     if library == "speclite":
         from speclite.filters import load_filter  # pyright: ignore[reportMissingImports]
 
-        found = load_filter(name)
-        wave, value = np.asarray(found.wavelength, dtype=np.float64), np.asarray(found.response)
+        curve = load_filter(name)
+        wave, value = np.asarray(curve.wavelength, dtype=np.float64), np.asarray(curve.response)
     else:
         from sedpy.observate import Filter  # pyright: ignore[reportMissingImports]
 
-        found = Filter(name)
-        wave, value = found.wavelength, found.transmission
+        curve = Filter(name)
+        wave, value = curve.wavelength, curve.transmission
     value = np.maximum(np.asarray(value, dtype=np.float64), 0.0)
     rising = np.concatenate([[True], np.diff(wave) > 0])
     wave, value = wave[rising], value[rising] / value.max()
@@ -119,14 +119,14 @@ def main() -> None:
     parser.add_argument("--sps", type=Path, help="bc03_chabrier_lr and candels_goodss_filters")
     parser.add_argument("--filters", action="store_true", help="of speclite and astro-sedpy, installed")
     words = parser.parse_args()
-    made: tuple[Path, ...] = (write_filters(DATA),) if words.filters else ()
+    paths: tuple[Path, ...] = (write_filters(DATA),) if words.filters else ()
     if words.sps is not None:
-        made += (
+        paths += (
             write_bands(words.sps / "candels_goodss_filters", DATA),
             write_grid(words.sps / "bc03_chabrier_lr", DATA),
             write_table(DATA),  # last: it is made from the two others
         )
-    for path in made:
+    for path in paths:
         print(f"{path}: {path.stat().st_size} bytes")
 
 

@@ -192,9 +192,9 @@ def distant() -> Distant:
     z, rest = nodes(), (1600.0, 2200.0)
     flat: Any = FlatLambdaCDM  # its arguments are not in its type
     universe = flat(*LF_COSMOLOGY)
-    found = spectrum_set(SPECTRA)
-    light = np.stack([found.luminosity(float(x)) for x in z])
-    uv = np.stack([_near_f_nu(found.wave, light, at) for at in rest], axis=-1)  # (Z, M, 2)
+    spectra = spectrum_set(SPECTRA)
+    light = np.stack([spectra.luminosity(float(x)) for x in z])
+    uv = np.stack([_near_f_nu(spectra.wave, light, at) for at in rest], axis=-1)  # (Z, M, 2)
     m_uv = ZEROPOINT_NJY - 2.5 * np.log10(uv[..., 0] * njy_per_luminosity(TEN_PC_MPC))
     flux = flux_table(SPECTRA, (REFERENCE_BAND,), z).flux[:, 0]
     modulus = 5.0 * np.log10(luminosity_distance(z) / TEN_PC_MPC)
@@ -205,7 +205,7 @@ def distant() -> Distant:
         kpc=1.0 / arcsec_per_kpc(z),
         colour=ZEROPOINT_NJY - 2.5 * np.log10(flux) - m_uv - modulus[:, None],
         slope=np.log(uv[..., 1] / uv[..., 0]) / np.log(rest[1] / rest[0]) - 2.0,
-        used=np.array([not name.startswith("burst") for name in found.names]),
+        used=np.array([not name.startswith("burst") for name in spectra.names]),
     )
 
 

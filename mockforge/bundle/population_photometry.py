@@ -45,15 +45,15 @@ class Boxes:
 
 def through(wave: np.ndarray, light: np.ndarray, z: float, boxes: tuple[tuple[int, int], ...]) -> np.ndarray:
     """Mean f_nu (..., boxes) of L_lambda (..., W), any unit: integral L lambda / integral 1 / lambda."""
-    seen = wave * (1.0 + z)
+    observed_wave = wave * (1.0 + z)
     area = 0.5 * (light[..., 1:] * wave[1:] + light[..., :-1] * wave[:-1]) * np.diff(wave)
     inside = np.concatenate([np.zeros((*light.shape[:-1], 1)), np.cumsum(area, axis=-1)], axis=-1)
     out = np.empty((*light.shape[:-1], len(boxes)))
     for b, (low, high) in enumerate(boxes):
-        ends = [np.interp(edge, seen, np.arange(len(seen))) for edge in (low, high)]
+        ends = [np.interp(edge, observed_wave, np.arange(len(observed_wave))) for edge in (low, high)]
         at = []
         for end in ends:
-            i = int(min(end, len(seen) - 2))
+            i = int(min(end, len(observed_wave) - 2))
             at.append(inside[..., i] + (end - i) * (inside[..., i + 1] - inside[..., i]))
         out[..., b] = (at[1] - at[0]) * (1.0 + z) / np.log(high / low)
     return out
@@ -65,15 +65,15 @@ def fast_boxes(boxes: Boxes, fast: np.ndarray) -> np.ndarray:
     wave = grid.wave
     single = grid.at(0.02)
     out = np.empty((len(fast), len(_WIDE)))
-    made: dict[tuple[float, float], np.ndarray] = {}
+    light_of: dict[tuple[float, float], np.ndarray] = {}
     k = calzetti(wave)
     for row, (z, ltau, lage, a_v) in enumerate(fast[:, [1, 2, 4, 5]].tolist()):
-        if (ltau, lage) not in made:
+        if (ltau, lage) not in light_of:
             age = grid.age_yr[grid.age_yr <= 10**lage]
             rate = np.exp(-(10**lage - age) / 10**ltau)
             mass = rate * np.gradient(age) if len(age) > 1 else np.ones(1)
-            made[ltau, lage] = np.maximum(mass, 0) @ single[: len(age)]
-        light = made[ltau, lage] * 10 ** (-0.4 * a_v * k) * transmission(wave, z)
+            light_of[ltau, lage] = np.maximum(mass, 0) @ single[: len(age)]
+        light = light_of[ltau, lage] * 10 ** (-0.4 * a_v * k) * transmission(wave, z)
         out[row] = through(wave, light, z, _WIDE)
     return out
 

@@ -63,10 +63,10 @@ class Field:
         psf = "PSF unknown"
         if self.psf_fwhm_arcsec is not None:
             psf = f'PSF FWHM {", ".join(f"{f:.3g}" for f in self.psf_fwhm_arcsec)}"'
-        known = [name for name in ("mask", "truth", "variance", "wcs") if getattr(self, name) is not None]
+        parts = [name for name in ("mask", "truth", "variance", "wcs") if getattr(self, name) is not None]
         return (
             f"<mockforge.Field {width} x {height} pixels (x, y) in {', '.join(self.bands)}, {self.unit}"
-            f"{zeropoint}\n {scale}, {psf}; {'with ' + ', '.join(known) if known else 'image alone'}>"
+            f"{zeropoint}\n {scale}, {psf}; {'with ' + ', '.join(parts) if parts else 'image alone'}>"
         )
 
     @property

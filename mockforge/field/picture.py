@@ -185,7 +185,7 @@ def compared(rows: Sequence[np.ndarray], rms: np.ndarray, bands: Sequence[str] |
     `rms` (n,) or (n, band) sets the stretch.
     """
     pictures = [
-        asinh_rgb(i, one, bands=bands, noise=0.0) for row in rows for i, one in zip(row, rms, strict=True)
+        asinh_rgb(i, sigma, bands=bands, noise=0.0) for row in rows for i, sigma in zip(row, rms, strict=True)
     ]
     return mosaic(pictures, columns=len(rms))
 

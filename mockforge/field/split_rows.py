@@ -24,14 +24,14 @@ def row_bands(
     low: set[str] = set()
     while True:  # those that would be too low get one window; the others share what is left
         left = ny - side * len(low)
-        whole = sum(share for name, share in shares.items() if name not in low)
-        short = {n for n, share in shares.items() if n not in low and left * share / whole < side}
+        total = sum(share for name, share in shares.items() if name not in low)
+        short = {n for n, share in shares.items() if n not in low and left * share / total < side}
         if not short:
             break
         low |= short
     out, edge, exact = {}, 0, 0.0
     for name, share in shares.items():
-        exact += side if name in low else left * share / whole
+        exact += side if name in low else left * share / total
         end = min(round(exact), ny)
         out[name] = (edge, max(end, edge + side))
         edge = out[name][1]

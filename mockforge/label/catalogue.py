@@ -118,26 +118,26 @@ def tile_rows(found: Detection, margin: int, sample: int) -> tuple[np.ndarray, d
     elsewhere; boxes and areas are those inside the tile, positions count from its first pixel,
     fluxes and shapes are of the whole object.
     """
-    m, whole = margin, found.instances
-    core = whole[m : whole.shape[0] - m, m : whole.shape[1] - m]
+    m, window = margin, found.instances
+    core = window[m : window.shape[0] - m, m : window.shape[1] - m]
     n = len(found.table["label"])
-    there = np.bincount(core.ravel(), minlength=n + 1)[: n + 1] > 0
-    there[0] = False
-    number = np.where(there, np.cumsum(there), 0).astype(np.int32)
-    instances, rows = number[whole], there[1:]
+    in_tile = np.bincount(core.ravel(), minlength=n + 1)[: n + 1] > 0
+    in_tile[0] = False
+    number = np.where(in_tile, np.cumsum(in_tile), 0).astype(np.int32)
+    instances, rows = number[window], in_tile[1:]
     table = {name: column[rows] for name, column in found.table.items()}
     inside = np.ascontiguousarray(number[core])
     pixels = np.flatnonzero(inside)
-    kept = int(there.sum())
+    count = int(in_tile.sum())
     area = table["area"]
-    table |= boxes(inside.ravel()[pixels], pixels, inside.shape[1], kept)
+    table |= boxes(inside.ravel()[pixels], pixels, inside.shape[1], count)
     table |= {
-        "label": np.arange(1, kept + 1, dtype=np.int32),
+        "label": np.arange(1, count + 1, dtype=np.int32),
         "x": table["x"] - m,
         "y": table["y"] - m,
         "cut": table["area"] < area,
     }
-    return instances, {"sample": np.full(kept, sample, dtype=np.int64), **table}
+    return instances, {"sample": np.full(count, sample, dtype=np.int64), **table}
 
 
 def joined(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

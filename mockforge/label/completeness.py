@@ -108,19 +108,19 @@ def completeness(
     """
     objects, catalogue = _columns(objects), _columns(catalogue)
     true = magnitude(objects, [f"true_flux_{b}" for b in bands], zeropoint_ab)
-    seen = magnitude(catalogue, [f"flux_{b}" for b in bands], zeropoint_ab)
+    measured = magnitude(catalogue, [f"flux_{b}" for b in bands], zeropoint_ab)
     injected = objects.get("injected", np.zeros(len(true), dtype=bool)).astype(bool)
     used = injected if "injected" in objects else np.ones(len(true), dtype=bool)
     if edges is None:
-        edges = _edges(np.concatenate([true[used], seen]))
+        edges = _edges(np.concatenate([true[used], measured]))
     chosen = {name: column[used] for name, column in objects.items()} | {"mean_mag": true[used]}
-    found = detected_by(chosen, edges, "mean_mag", least)
-    whole = not len(injected) or not injected.all()
-    pure = pure_by({**catalogue, "mean_mag": seen}, edges, "mean_mag")
+    bins = detected_by(chosen, edges, "mean_mag", least)
+    purity_known = not len(injected) or not injected.all()
+    pure = pure_by({**catalogue, "mean_mag": measured}, edges, "mean_mag")
     error, scatter = _flux_error(catalogue, bands, edges, zeropoint_ab)
     return Completeness(
-        edges, found["count"], found["detected"], found["blended"], found["missed"], pure["count"],
-        pure["pure"] if whole else np.full(len(edges) - 1, np.nan), error, scatter,
+        edges, bins["count"], bins["detected"], bins["blended"], bins["missed"], pure["count"],
+        pure["pure"] if purity_known else np.full(len(edges) - 1, np.nan), error, scatter,
     )  # fmt: skip
 
 
@@ -174,8 +174,8 @@ def section(
 
     `tables` are those of the dataset by name.
     """
-    found = _of(tables, bands, zeropoint_ab)
-    if found is None:
+    by_mag = _of(tables, bands, zeropoint_ab)
+    if by_mag is None:
         return ""
     return (
         f"## Completeness and purity of the labels\n\nWhat became of the {_counted(tables)} (`objects`;"
@@ -183,7 +183,7 @@ def section(
         " (`catalogue`) are one, by the AB magnitude of the mean of the bands: true for objects and for the"
         " flux error (median and half of the 16th to 84th percentile of measured over true flux, less 1),"
         " measured for detections. Blended: in the pixels of another's detection.\n\n"
-        f"{found.markdown()}"
+        f"{by_mag.markdown()}"
     )
 
 
@@ -191,22 +191,22 @@ def brief(
     tables: Mapping[str, Mapping[str, np.ndarray]], bands: Sequence[str], zeropoint_ab: float | None
 ) -> str:
     """Return the same in two sentences: down to where half are detected, and how pure."""
-    found = _of(tables, bands, zeropoint_ab)
-    if found is None:
+    by_mag = _of(tables, bands, zeropoint_ab)
+    if by_mag is None:
         return ""
-    number = int(found.objects.sum())
-    share = np.nansum(found.detected * found.objects) / max(number, 1)
-    said = f"{_percent(share)} of the {number} {_counted(tables)} (`objects`) have a detection of their own"
-    faint = _half(found)
+    number = int(by_mag.objects.sum())
+    share = np.nansum(by_mag.detected * by_mag.objects) / max(number, 1)
+    text = f"{_percent(share)} of the {number} {_counted(tables)} (`objects`) have a detection of their own"
+    faint = _half(by_mag)
     if faint is not None:
-        said += f", half at {faint:.1f} AB mag (mean of the bands)"
-    whole = np.isfinite(found.pure)
-    if whole.any():
-        count = found.detections[whole].sum()
-        pure = (found.pure[whole] * found.detections[whole]).sum() / max(count, 1)
-        said += f"; {_percent(pure)} of the {count} detections (`catalogue`) are real"
+        text += f", half at {faint:.1f} AB mag (mean of the bands)"
+    has_purity = np.isfinite(by_mag.pure)
+    if has_purity.any():
+        count = by_mag.detections[has_purity].sum()
+        pure = (by_mag.pure[has_purity] * by_mag.detections[has_purity]).sum() / max(count, 1)
+        text += f"; {_percent(pure)} of the {count} detections (`catalogue`) are real"
     return (
-        f"## Completeness and purity of the labels\n\n{said}. By magnitude:"
+        f"## Completeness and purity of the labels\n\n{text}. By magnitude:"
         " `completeness(objects, catalogue, bands)` of `mockforge.label.completeness`."
     )
 
@@ -237,8 +237,8 @@ def _of(
     measured = {"true_label", *(f"flux_{b}" for b in bands)}
     if needed - set(objects) or measured - set(catalogue) or not len(objects["inside"]):
         return None
-    found = completeness(objects, catalogue, bands, zeropoint_ab=zeropoint_ab)
-    return found if found.rows() else None
+    by_mag = completeness(objects, catalogue, bands, zeropoint_ab=zeropoint_ab)
+    return by_mag if by_mag.rows() else None
 
 
 def _flux_error(
@@ -246,8 +246,8 @@ def _flux_error(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Median and scatter (B,) of measured over true flux less 1 of the matched detections."""
     true = magnitude(catalogue, [f"true_flux_{b}" for b in bands], zeropoint_ab)
-    seen = np.mean([catalogue[f"flux_{b}"] for b in bands], axis=0, dtype=np.float64)
-    ratio = seen / 10 ** (-0.4 * (true - zeropoint_ab)) - 1.0
+    measured_flux = np.mean([catalogue[f"flux_{b}"] for b in bands], axis=0, dtype=np.float64)
+    ratio = measured_flux / 10 ** (-0.4 * (true - zeropoint_ab)) - 1.0
     good = (catalogue["true_label"] > 0) & np.isfinite(ratio)
     place = np.digitize(true, edges) - 1
     error, scatter = np.full((2, len(edges) - 1), np.nan)

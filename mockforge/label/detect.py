@@ -76,9 +76,9 @@ def detect(
     rms = np.array([s.global_rms for s in skies], dtype=np.float32)
     chosen, sky = _detection_image(image, skies, rms, rule, hidden)
     kernel = _kernel(rule, pixel_scale_arcsec, psf_fwhm_arcsec)
-    found = _extraction(chosen, sky, rule, hidden, kernel)
+    markedction = _extraction(chosen, sky, rule, hidden, kernel)
     table = measure(
-        found,
+        markedction,
         [band - s.level for band, s in zip(image, skies, strict=True)],
         [s.rms for s in skies],
         names,
@@ -86,7 +86,7 @@ def detect(
         zeropoint_ab=zeropoint_ab,
         truth=truth,
     )
-    return Detection(found.instances, rms, table, names)
+    return Detection(markedction.instances, rms, table, names)
 
 
 def sky_of(band: np.ndarray, rule: DetectionRule, mask: np.ndarray | None, name: str) -> SkyBackground:
@@ -98,7 +98,7 @@ def sky_of(band: np.ndarray, rule: DetectionRule, mask: np.ndarray | None, name:
 
     mesh = min(rule.background_mesh, *band.shape)
     with explained():
-        found = sep.Background(
+        background = sep.Background(
             np.ascontiguousarray(band),
             mask=mask,
             bw=mesh,
@@ -106,7 +106,7 @@ def sky_of(band: np.ndarray, rule: DetectionRule, mask: np.ndarray | None, name:
             fw=rule.background_filter,
             fh=rule.background_filter,
         )
-        level, rms, whole = found.back(), found.rms(), float(found.globalrms)
+        level, rms, global_rms = background.back(), background.rms(), float(background.globalrms)
     noisy = np.isfinite(rms) & (rms > 0)
     if not noisy.any():
         raise InputError(
@@ -114,9 +114,9 @@ def sky_of(band: np.ndarray, rule: DetectionRule, mask: np.ndarray | None, name:
             " before detection, check the image, or use a larger `background_mesh`"
         )
     if noisy.mean() <= 0.5:  # most meshes are flat, for which sep puts 1.0, a number without meaning
-        whole = float(np.median(rms[noisy]))
-    rms = np.where(noisy, rms, np.float32(whole))
-    return SkyBackground(level, np.ascontiguousarray(rms, dtype=np.float32), whole)
+        global_rms = float(np.median(rms[noisy]))
+    rms = np.where(noisy, rms, np.float32(global_rms))
+    return SkyBackground(level, np.ascontiguousarray(rms, dtype=np.float32), global_rms)
 
 
 def _detection_image(

@@ -47,16 +47,16 @@ def prepared(field: Field, rule: LeftOut) -> Field:
     nothing is left.
     """
     mask = np.zeros(field.shape[1:], dtype=bool) if field.mask is None else field.mask.copy()
-    said = [] if field.origin.get("mask", "none").startswith("none") else [field.origin["mask"]]
+    why = [] if field.origin.get("mask", "none").startswith("none") else [field.origin["mask"]]
 
     def leave_out(what: str, where: np.ndarray) -> None:
         nonlocal mask
-        said.append(f"{what} ({where.mean():.2%})")
+        why.append(f"{what} ({where.mean():.2%})")
         mask = mask | where
 
     for name in rule.masks:
-        found = read_mask_file(name, field.shape[1:], rule.mask_bits)
-        leave_out(f"{name}: {found.origin}", found.bad)
+        marked = read_mask_file(name, field.shape[1:], rule.mask_bits)
+        leave_out(f"{name}: {marked.origin}", marked.bad)
     variance, origin = field.variance, field.origin.get("variance", "")
     rms, weights = rule.rms, rule.weights
     if rms or weights or rule.peaks_above is not None:
@@ -70,7 +70,7 @@ def prepared(field: Field, rule: LeftOut) -> Field:
         without_columns(columns, rule.columns)
         leave_out(f"columns {', '.join(f'{a} to {b}' for a, b in rule.columns)}", columns)
     if mask.mean() > 0.95:
-        raise InputError(f"{mask.mean():.0%} of the field is masked ({'; '.join(said)}): no tile can be cut")
+        raise InputError(f"{mask.mean():.0%} of the field is masked ({'; '.join(why)}): no tile can be cut")
     if rule.peaks_above is not None:
         image = np.ascontiguousarray(np.where(mask, np.float32(0), field.image))
         flat = less_background(image, mask, min(_MESH, *mask.shape))
@@ -78,7 +78,7 @@ def prepared(field: Field, rule: LeftOut) -> Field:
         labels = sources(flat, mask)[1]
         stars = bright(flat, labels, rule.peaks_above, rule.grow)
         leave_out(f"objects with peaks above {rule.peaks_above:g} nJy", stars)
-    origins = {**field.origin, "mask": "; ".join(said) or "none: every pixel has a value", "variance": origin}
+    origins = {**field.origin, "mask": "; ".join(why) or "none: every pixel has a value", "variance": origin}
     return replace(field, mask=mask if mask.any() else None, variance=variance, origin=origins)
 
 

@@ -86,17 +86,17 @@ def matches_of(
     InputError
         Where nothing says which pixels are whose.
     """
-    found = Matches.none(len(catalogue["sample"]), len(objects["sample"]))
+    matches = Matches.none(len(catalogue["sample"]), len(objects["sample"]))
     for i, sample in enumerate(samples.tolist()):
         rows = np.flatnonzero(catalogue["sample"] == sample)
-        there = np.flatnonzero(objects["sample"] == sample)
+        object_rows = np.flatnonzero(objects["sample"] == sample)
         owner, mean = arrays["instances"][i], arrays["image"][i].mean(axis=0, dtype=np.float64)
         light = light_shared(
-            owner, arrays["truth"][i].mean(axis=0), *_shares(arrays, i), len(rows), len(there)
+            owner, arrays["truth"][i].mean(axis=0), *_shares(arrays, i), len(rows), len(object_rows)
         )
         flux = np.bincount(owner.ravel(), weights=mean.ravel(), minlength=len(rows) + 1)[1:]
-        _match_sample(found, _Sample(rows, there, owner, light, flux), catalogue, objects, rule)
-    return found
+        _match_sample(matches, _Sample(rows, object_rows, owner, light, flux), catalogue, objects, rule)
+    return matches
 
 
 def _match_sample(
@@ -107,11 +107,11 @@ def _match_sample(
     rule: MatchRule,
 ) -> None:
     """Fill in the matches of one sample's rows of both tables."""
-    rows, there, light = sample.rows, sample.there, sample.light
+    rows, object_rows, light = sample.rows, sample.there, sample.light
     instances, scale = sample.instances, rule.pixel_scale_arcsec
-    if not len(there):
+    if not len(object_rows):
         return
-    x, y = objects["x"][there], objects["y"][there]
+    x, y = objects["x"][object_rows], objects["y"][object_rows]
     distance = np.hypot(x - catalogue["x"][rows][:, None], y - catalogue["y"][rows][:, None]) * scale
     column, row = np.rint(x).astype(int), np.rint(y).astype(int)
     inside = (column >= 0) & (row >= 0) & (row < instances.shape[0]) & (column < instances.shape[1])
@@ -122,19 +122,19 @@ def _match_sample(
     )
     best = usable.argmax(axis=1)
     real = usable[np.arange(len(rows)), best] > 0
-    found.row[rows] = np.where(real, there[best], -1)
+    found.row[rows] = np.where(real, object_rows[best], -1)
     total = light[1:].sum(axis=1)
     found.share[rows] = np.where(total > 0, light[1:][np.arange(len(rows)), best], 0) / np.where(
         total > 0, total, 1
     )
     found.distance[rows] = distance[np.arange(len(rows)), best]
-    strongest = np.where(real[:, None] & (best[:, None] == np.arange(len(there))), usable, 0)
+    strongest = np.where(real[:, None] & (best[:, None] == np.arange(len(object_rows))), usable, 0)
     if len(rows):
         chosen = strongest.argmax(axis=0)
-        held = strongest[chosen, np.arange(len(there))] > 0
-        found.detected[there] = np.where(held, catalogue["label"][rows][chosen], 0)
-        whole = np.maximum(light.sum(axis=0), 1e-30)
-        found.merged[there] = ~held & (light[1:].max(axis=0) >= rule.merged_share * whole)
+        is_own = strongest[chosen, np.arange(len(object_rows))] > 0
+        found.detected[object_rows] = np.where(is_own, catalogue["label"][rows][chosen], 0)
+        total_light = np.maximum(light.sum(axis=0), 1e-30)
+        found.merged[object_rows] = ~is_own & (light[1:].max(axis=0) >= rule.merged_share * total_light)
 
 
 def light_shared(

@@ -126,7 +126,7 @@ def _draw(
     window = (slice(top, top + shape[0]), slice(left, left + shape[1]))
     padded = flat | {"x": flat["x"] + left, "y": flat["y"] + top}
     profile = _empty((count * components, *shape), weights.device)
-    seen = _empty((count * components, psf.mix.shape[1], *shape), weights.device)
+    convolved = _empty((count * components, psf.mix.shape[1], *shape), weights.device)
     need = needs(padded, psf)
     order, beyond = need.order(), need.low[:, 0] >= 0
     near, far = order[~beyond[order]], order[beyond[order]]
@@ -141,18 +141,18 @@ def _draw(
             some = chosen[i : i + size]
             part = {name: value[some] for name, value in padded.items()}
             wide = None if beyond is None else beyond[i : i + size]
-            seen[some] = seen_sersics(part, psf, need[some], wide, window)
+            convolved[some] = seen_sersics(part, psf, need[some], wide, window)
     out.profile[:, :components] = profile.unflatten(0, (count, components))
-    seen = seen.unflatten(0, (count, components))
+    convolved = convolved.unflatten(0, (count, components))
     if knots is not None:
         out.profile[:, components] = _knots(knots, shape)
         knots = knots | {"x": knots["x"] + left, "y": knots["y"] + top}
         parts = [{name: v[i : i + size] for name, v in knots.items()} for i in range(0, count, size)]
         through = torch.cat([seen_knots(part, psf, window) for part in parts])
-        seen = torch.cat([seen, through[:, None]], dim=1)
+        convolved = torch.cat([convolved, through[:, None]], dim=1)
     both = (weights[:, :, :, None] * psf.mix[:, None, :]).flatten(2)
     _mix(weights, out.profile, out.clean)
-    _mix(both, seen.flatten(1, 2), out.psf)
+    _mix(both, convolved.flatten(1, 2), out.psf)
 
 
 def _mix(weights: Tensor, profile: Tensor, out: Tensor) -> None:

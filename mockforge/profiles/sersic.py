@@ -223,10 +223,10 @@ def _limits(form: dict[str, Tensor]) -> Tensor:
     core = near > _CORE
     order, derivative = 0, torch.ones_like(s)  # f's derivative of this order, over f
     out = []
-    for wanted, error in ((4, 1 / _FOURTH), *((2 * k, e) for k, e in _POINTS.items())):
-        for i in range(order, wanted):
+    for highest, error in ((4, 1 / _FOURTH), *((2 * k, e) for k, e in _POINTS.items())):
+        for i in range(order, highest):
             derivative = derivative * (slope + i) * near**0.5
-        order = wanted
+        order = highest
         out.append((s * (core | (derivative * error > allowed))).amax(dim=1))
     out[-1] = (s * core).amax(dim=1)  # most points: what is steep and faint cancels in the edges
     return torch.stack(out) * (_RADII[1] / _RADII[0])  # it lies between two radii: the outer is safe

@@ -123,8 +123,8 @@ class _Samples:
 
 @lru_cache(maxsize=8)
 def _samples(psf: Transfer) -> _Samples:
-    known = frequencies(psf)
-    ky, kx = known.ky[: psf.grid[0]], known.kx[: psf.grid[1] // 2 + 1]
+    frequency = frequencies(psf)
+    ky, kx = frequency.ky[: psf.grid[0]], frequency.kx[: psf.grid[1] // 2 + 1]
     every = slice(None, None, _SAMPLED)
     along, across, strength = [], [], []
     for zone in psf.zones:
@@ -173,8 +173,8 @@ def seen_sersics(
     tables = [need.table]
     if "s" in g:
         tables.append(rows("hankel1", part["n"], torch.float32))
-    known = frequencies(psf)
-    ky, kx = known.ky, known.kx
+    frequency = frequencies(psf)
+    ky, kx = frequency.ky, frequency.kx
     waves = {(0, 0): _phase(part["y"], ky), (1, 0): _phase(part["x"], kx)}
 
     def wave(axis: int, turns: int) -> Tensor:
@@ -184,7 +184,7 @@ def seen_sersics(
             waves[axis, turns] = waves[axis, 0] * _shift(k, turns, psf.grid[axis], part["yx"[axis]], high)
         return waves[axis, turns]
 
-    main = known.zones[0]
+    main = frequency.zones[0]
     phase = wave(0, 0)[:, main.rows, None] * wave(1, 0)[:, None, main.columns]
     light, square = _transform(g, tables, ky[main.rows, None], kx[main.columns])
     out = phase.new_empty((len(phase), len(psf.basis), *phase.shape[1:]))
@@ -192,7 +192,7 @@ def seen_sersics(
     most = [
         high * 2 * math.pi / size for high, size in zip(need.high.amax(dim=0).tolist(), psf.grid, strict=True)
     ]
-    for zone in known.zones[1:]:
+    for zone in frequency.zones[1:]:
         y, x = ky[zone.rows] + 2 * math.pi * zone.g[0], kx[zone.columns] + 2 * math.pi * zone.g[1]
         box = (within(y, most[0], 2), within(x, most[1], ROW))
         if box[0] is None or box[1] is None:
@@ -200,8 +200,8 @@ def seen_sersics(
         along = wave(0, zone.g[0])[:, zone.rows][:, box[0], None]
         across = wave(1, zone.g[1])[:, None, zone.columns][..., box[1]]
         light = _transform(g, tables, y[box[0], None], x[box[1]])[0]
-        there = out[:, :, zone.rows, zone.columns][(..., *box)]
-        add(there, times(along * across, light), zone.basis[(slice(None), *box)])
+        target = out[:, :, zone.rows, zone.columns][(..., *box)]
+        add(target, times(along * across, light), zone.basis[(slice(None), *box)])
     if pixels is not None:
         _add_pixels(out, part, psf, need, pixels, (g, tables, square, phase))
     return each_transform(out[..., : psf.grid[1] // 2 + 1], psf.grid, window)
@@ -213,10 +213,10 @@ def _add_pixels(
 ) -> None:  # fmt: skip
     """Take the lowest frequencies from the pixels."""
     g, tables, square, phase = made
-    known = frequencies(psf)
-    ky, kx, size = known.ky, known.kx, psf.grid[0]
+    frequency = frequencies(psf)
+    ky, kx, size = frequency.ky, frequency.kx, psf.grid[0]
     most = need.low.amax(dim=0).tolist()
-    upper, columns = min(most[0] + 1, size // 2), min(-(-(most[1] + 1) // ROW) * ROW, known.columns)
+    upper, columns = min(most[0] + 1, size // 2), min(-(-(most[1] + 1) // ROW) * ROW, frequency.columns)
     row = torch.cat([torch.arange(upper), torch.arange(size - upper, size)]).to(out.device)
     own = (_steps(size, ky)[row] <= need.low[:, :1])[:, :, None]
     own = own & (_steps(psf.grid[1], kx)[:columns] <= need.low[:, 1:])[:, None]
@@ -236,15 +236,15 @@ def _add_pixels(
     spectrum = each_spectrum(pixels)[:, row, :columns]
     spectrum = torch.nn.functional.pad(spectrum, (0, columns - spectrum.shape[2]))
     rest = times(spectrum - folded * phase, torch.exp(square * width) * own)
-    basis = known.basis[:, row, :columns]
+    basis = frequency.basis[:, row, :columns]
     add(out[:, :, :upper, :columns], rest[:, :upper], basis[:, :upper])
     add(out[:, :, size - upper : size, :columns], rest[:, upper:], basis[:, upper:])
 
 
 def seen_knots(knots: dict[str, Tensor], psf: Transfer, window: tuple[slice, slice]) -> Tensor:
     """Return the knots of each galaxy, (N, J) each, through the principal PSFs, (N, J, y, x) in a window."""
-    known = frequencies(psf)
-    ky, kx = known.ky, known.kx
+    frequency = frequencies(psf)
+    ky, kx = frequency.ky, frequency.kx
     weight = (knots["weight"] * (_edge(knots, psf) > 0)).float()[..., None]
     sigma = knots["sigma"].float()[..., None]
     waves: dict[tuple[int, int], Tensor] = {}
@@ -258,7 +258,7 @@ def seen_knots(knots: dict[str, Tensor], psf: Transfer, window: tuple[slice, sli
         return waves[axis, turns]
 
     out = torch.zeros(())
-    for zone in known.zones:
+    for zone in frequency.zones:
         along = wave(0, zone.g[0])[:, :, zone.rows, None]
         across = wave(1, zone.g[1])[:, :, None, zone.columns]
         light = along[:, 0] * across[:, 0]

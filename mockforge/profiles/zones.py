@@ -84,8 +84,8 @@ def within(k: Tensor, high: float, to: int) -> slice | None:
 
     None where there are none.
     """
-    found = torch.nonzero(k.abs() <= high * (1 + 1e-5))[:, 0].tolist()
-    return slice(found[0] // to * to, min(filled(found[-1] + 1, to), len(k))) if found else None
+    needed = torch.nonzero(k.abs() <= high * (1 + 1e-5))[:, 0].tolist()
+    return slice(needed[0] // to * to, min(filled(needed[-1] + 1, to), len(k))) if needed else None
 
 
 def put(out: Tensor, light: Tensor, basis: Tensor) -> None:

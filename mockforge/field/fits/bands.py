@@ -36,19 +36,19 @@ class Plane:
 
 def find_planes(paths: Sequence[str | Path], extensions: Any, bands: Sequence[str] | None) -> list[Plane]:
     """Return the bands in the files, in order; see `Field.read`."""
-    wanted = [extensions] if isinstance(extensions, (int, str)) else list(extensions or [])
+    listed = [extensions] if isinstance(extensions, (int, str)) else list(extensions or [])
     planes: list[Plane] = []
-    for i, given in enumerate(paths):
-        path, own = split_name(given)
+    for i, file in enumerate(paths):
+        path, own = split_name(file)
         units = walk(path)
-        asked = own or wanted
-        if not own and len(paths) > 1 and wanted:
-            if len(wanted) not in (1, len(paths)):
+        selected = own or listed
+        if not own and len(paths) > 1 and listed:
+            if len(listed) not in (1, len(paths)):
                 raise InputError(
-                    f"extensions: {len(wanted)} for {len(paths)} files; give one, or one per file"
+                    f"extensions: {len(listed)} for {len(paths)} files; give one, or one per file"
                 )
-            asked = [wanted[0] if len(wanted) == 1 else wanted[i]]
-        chosen = [_named(path, units, e) for e in asked] or _chosen(path, units, len(paths), bands)
+            selected = [listed[0] if len(listed) == 1 else listed[i]]
+        chosen = [_named(path, units, e) for e in selected] or _chosen(path, units, len(paths), bands)
         planes += [p for unit in chosen for p in _of_unit(path, unit, bands is None)]
     if len(planes) > _MOST_BANDS:
         raise InputError(
@@ -72,25 +72,25 @@ def split_name(given: str | Path) -> tuple[Path, list[int | str]]:
 
 def _named(path: Path, units: list[Hdu], wanted: int | str) -> Hdu:
     if isinstance(wanted, int):
-        found = units[wanted] if 0 <= wanted < len(units) else None
+        unit = units[wanted] if 0 <= wanted < len(units) else None
         alike = []
     else:
         match = re.fullmatch(r"(.*\S)\s*[,:]\s*(\d+)", wanted)
         name = match.group(1) if match else wanted
         same = [u for u in units if u.name == name] or [u for u in units if u.name.lower() == name.lower()]
         alike = [u for u in same if not match or u.version == int(match.group(2))]
-        found = alike[0] if alike else None
-    if found is None or not found.shape:
-        there = [u for u in units if u.shape]
-        images = [u for u in there if not is_beside(u.name)] or there
-        names, every = ([u.name or str(u.index) for u in some] for some in (images, there))
+        unit = alike[0] if alike else None
+    if unit is None or not unit.shape:
+        with_image = [u for u in units if u.shape]
+        images = [u for u in with_image if not is_beside(u.name)] or with_image
+        names, every = ([u.name or str(u.index) for u in some] for some in (images, with_image))
         hint = nearest(wanted, names)
         if "did you mean" not in hint and "did you mean" in nearest(wanted, every):
             hint = nearest(wanted, every)  # a noise map or a mask, of which no band's name is near
         raise InputError(f"{path}: no image in an extension {wanted!r}{hint}")
     if len([u for u in alike if u.shape]) > 1:
         raise InputError(f"{path}: {_several(path, alike)}")
-    return found
+    return unit
 
 
 def _several(path: Path, alike: list[Hdu]) -> str:
@@ -108,10 +108,10 @@ def _chosen(path: Path, units: list[Hdu], files: int, bands: Sequence[str] | Non
     """Return the science images of a file, where the user named no extension."""
     images = [u for u in units if len(u.shape) >= 2]
     if not images:
-        held = ", ".join(str(u) for u in units)
+        extensions = ", ".join(str(u) for u in units)
         flat = any(u.shape for u in units)
-        what = "no image of two dimensions" if flat else "no image"
-        raise InputError(f"{path}: {what} in it (it holds: {held}); a FITS image (y, x) is expected")
+        missing = "no image of two dimensions" if flat else "no image"
+        raise InputError(f"{path}: {missing} in it (it holds: {extensions}); a FITS image (y, x) is expected")
     if files == 1 and bands:
         by_name = {u.name.lower(): u for u in images}
         if all(b.lower() in by_name for b in bands):
@@ -173,8 +173,8 @@ def _own_band(path: Path, unit: Hdu) -> str | None:
 
 def _band_card(card: Cards) -> str | None:
     for key in ("BAND", "FILTER", "FILTER1", "FILTER2", "FILTNAM1"):
-        found = card(key)
-        value = "" if found is None else str(found).strip()
+        card_value = card(key)
+        value = "" if card_value is None else str(card_value).strip()
         if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", value) and not value.upper().startswith("CLEAR"):
             return value
     return None
@@ -209,9 +209,9 @@ def band_names(planes: list[Plane], bands: Sequence[str] | None) -> list[str]:
     """Names of the bands: those given, else from the headers, else from the files' names."""
     if bands:
         if len(bands) != len(planes):
-            held = ", ".join(f"{p.path.name}[{p.hdu.index}]" for p in planes[:8])
+            images = ", ".join(f"{p.path.name}[{p.hdu.index}]" for p in planes[:8])
             raise InputError(
-                f"bands: {len(bands)} names ({', '.join(bands)}) for {len(planes)} images ({held})"
+                f"bands: {len(bands)} names ({', '.join(bands)}) for {len(planes)} images ({images})"
             )
         names = [str(b) for b in bands]
     else:
@@ -227,11 +227,11 @@ def band_names(planes: list[Plane], bands: Sequence[str] | None) -> list[str]:
 def _check_file_name(plane: Plane) -> None:
     """InputError where a file beside others is by its name a mask, a noise map or a weight map."""
     stem = _stem(plane.path)
-    what = beside_by_file_name(stem) if names_an_image(plane.hdu.name) else ""
-    if what:
-        key = {"a mask": "mask", "a noise map": "rms", "a weight map": "weight"}[what]
+    kind = beside_by_file_name(stem) if names_an_image(plane.hdu.name) else ""
+    if kind:
+        key = {"a mask": "mask", "a noise map": "rms", "a weight map": "weight"}[kind]
         raise InputError(
-            f"{plane.path}: by its name {what} and not an image of a band; give the images alone (the source"
+            f"{plane.path}: by its name {kind} and not an image of a band; give the images alone (the source"
             f" `image` of a recipe takes it as `{key}:`), or, if it is an image, name all bands with"
             " `--bands` (`bands:` in a recipe)"
         )
@@ -245,9 +245,9 @@ def _band_name(plane: Plane, i: int, n: int) -> str:
     if plane.plane is not None:
         return f"band{plane.plane + 1}"
     with opened(plane.path) as units:
-        named = _band_card(cards_of(units, plane.hdu.index))
-    if named is not None:
-        return named
+        card_name = _band_card(cards_of(units, plane.hdu.index))
+    if card_name is not None:
+        return card_name
     name = "" if names_an_image(plane.hdu.name) else plane.hdu.name
     chosen = re.sub(r"[^A-Za-z0-9_.+-]+", "_", name or _stem(plane.path)).strip("_.+-")
     return f"band{i + 1 if n > 1 else ''}" if band_problem(chosen) else chosen
@@ -268,9 +268,9 @@ def check_shapes(planes: list[Plane], names: list[str]) -> None:
             f"{planes[0].path}: {first[1]} x {first[0]} pixels is too small; at least {SMALLEST_SIDE} x"
             f" {SMALLEST_SIDE} are expected"
         )
-    needed, there = 4 * len(planes) * math.prod(first), total_memory()
-    if needed > 0.8 * there:
+    needed, memory = 4 * len(planes) * math.prod(first), total_memory()
+    if needed > 0.8 * memory:
         raise InputError(
             f"{planes[0].path}: {len(planes)} bands of {first[1]} x {first[0]} pixels need"
-            f" {needed / 1e9:,.0f} GB of memory, this machine has {there / 1e9:,.0f}; cut the image first"
+            f" {needed / 1e9:,.0f} GB of memory, this machine has {memory / 1e9:,.0f}; cut the image first"
         )

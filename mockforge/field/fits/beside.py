@@ -47,7 +47,7 @@ def find(plane: Plane, units: list[Hdu], name: str, kinds: Iterable[str], shared
     `shared`: whether one extension without the band's name is that of all bands of the file.
     """
     size = plane.hdu.shape[-2:]
-    there = [u for u in units if u.shape == size and u.index != plane.hdu.index]
+    candidates = [u for u in units if u.shape == size and u.index != plane.hdu.index]
     stems = dict.fromkeys((name, plane.hdu.name, stem_of(plane.hdu.name)))
     for exact in (True, False):
         for kind in kinds:
@@ -55,13 +55,13 @@ def find(plane: Plane, units: list[Hdu], name: str, kinds: Iterable[str], shared
                 t for s in stems if s for t in (f"{kind}_{s}", f"{s}_{kind}", f"{s}.{kind}", f"{s}-{kind}")
             ]
             for word in own:
-                for unit in there:
+                for unit in candidates:
                     if unit.name == word or (not exact and unit.name.upper() == word.upper()):
                         return unit
     if not shared:
         return None
     for kind in kinds:
-        alike = [u for u in there if u.name.upper() == kind]
+        alike = [u for u in candidates if u.name.upper() == kind]
         versions = [u for u in alike if u.version == plane.hdu.version]
         if len(alike) == 1 and (versions or len({u.version for u in units if u.shape == size}) == 1):
             return alike[0]
@@ -75,22 +75,22 @@ def mask_of(
 ) -> Mask | None:
     """Return the mask in the band's file; None where there is none. Errors as `read_mask`."""
     size = plane.hdu.shape[-2:]
-    found = find(plane, units, name, MASKS, shared=True)
-    if found is None:
+    mask = find(plane, units, name, MASKS, shared=True)
+    if mask is None:
         reworded = [u for u in units if u.shape == size and is_a_mask(u.name) and u.name.upper() not in MASKS]
-        found = reworded[0] if len(reworded) == 1 else None
-    if found is None:
+        mask = reworded[0] if len(reworded) == 1 else None
+    if mask is None:
         other = next((u for u in units if u.shape and u.index != plane.hdu.index and is_a_mask(u.name)), None)
         like = [u for u in units if u.shape == size and is_like_a_mask(u.name)]
         if other is not None:
             why = "of another size" if other.shape != size else "one of several"
             return Mask(np.zeros(size, dtype=bool), f"extension {other} is {why} and is not used")
         if len(like) == 1 and like[0].index != plane.hdu.index and alone:
-            said = f"extension {like[0]} is not used: what it marks is not known"
-            return Mask(np.zeros(size, dtype=bool), said)
+            origin = f"extension {like[0]} is not used: what it marks is not known"
+            return Mask(np.zeros(size, dtype=bool), origin)
         return None
-    where = f"{plane.path}[{found.index}] {found.name}"
-    return read_mask(np.array(hdus[found.index].data), cards_of(hdus, found.index), found.name, where, asked)
+    where = f"{plane.path}[{mask.index}] {mask.name}"
+    return read_mask(np.array(hdus[mask.index].data), cards_of(hdus, mask.index), mask.name, where, asked)
 
 
 def noise_of(plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool) -> NoiseMap:
@@ -99,29 +99,29 @@ def noise_of(plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool) 
     Where it is no number above 0, or a million times that of other pixels, nothing was observed.
     InputError where errors are in another flux unit than the image.
     """
-    for kinds, what in ((VARIANCES, "variance"), (SIGMAS, "sigma"), (INVERSES, "inverse")):
-        found = find(plane, units, name, kinds, shared=alone)
-        if found is None:
+    for kinds, quantity in ((VARIANCES, "variance"), (SIGMAS, "sigma"), (INVERSES, "inverse")):
+        noise = find(plane, units, name, kinds, shared=alone)
+        if noise is None:
             continue
-        values = np.array(hdus[found.index].data)
+        values = np.array(hdus[noise.index].data)
         if values.dtype.kind not in "fiu":
             continue
-        own = hdus[found.index].header
+        own = hdus[noise.index].header
         for key in ("UTYPE", "HDUCLAS3"):  # astropy's CCDData, and ESO's convention
-            what = _SAID.get(str(own.get(key, "")).strip().upper(), what)
-        if what == "sigma":
-            _check_unit(f"{plane.path}[{found.index}] {found.name}", own, hdus[plane.hdu.index].header)
-        unseen = ~seen(values, {"variance": 2.0, "sigma": 1.0, "inverse": -1.0}[what])
+            quantity = _SAID.get(str(own.get(key, "")).strip().upper(), quantity)
+        if quantity == "sigma":
+            _check_unit(f"{plane.path}[{noise.index}] {noise.name}", own, hdus[plane.hdu.index].header)
+        unseen = ~seen(values, {"variance": 2.0, "sigma": 1.0, "inverse": -1.0}[quantity])
         if unseen.mean() > 0.95:
             return NoiseMap(
-                None, f"not known: {found.name} is above 0 in {1 - unseen.mean():.0%} of the pixels"
+                None, f"not known: {noise.name} is above 0 in {1 - unseen.mean():.0%} of the pixels"
             )
         with np.errstate(all="ignore"):
             exact = np.asarray(values, dtype=np.float64)
-            exact = {"variance": exact, "sigma": exact**2, "inverse": 1.0 / exact}[what]
+            exact = {"variance": exact, "sigma": exact**2, "inverse": 1.0 / exact}[quantity]
             variance = np.where(unseen, np.inf, exact).astype(np.float32)
-        said = {"variance": "", "sigma": "square of the ", "inverse": "inverse of the "}[what]
-        return NoiseMap(variance, f"{said}extension {found.name}", unseen)
+        origin = {"variance": "", "sigma": "square of the ", "inverse": "inverse of the "}[quantity]
+        return NoiseMap(variance, f"{origin}extension {noise.name}", unseen)
     weight = find(plane, units, name, WEIGHTS, shared=alone)
     if weight is None:
         return NoiseMap(None, "not known: no extension holds it")
@@ -129,8 +129,8 @@ def noise_of(plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool) 
     unseen = ~(values > 0)
     if unseen.all():
         return NoiseMap(None, f"not known: {weight.name} is nowhere above 0 and is not used")
-    said = f"not known: {weight.name} may be exposure or inverse variance"
-    return NoiseMap(None, f"{said}; where it is 0 nothing was observed", unseen)
+    origin = f"not known: {weight.name} may be exposure or inverse variance"
+    return NoiseMap(None, f"{origin}; where it is 0 nothing was observed", unseen)
 
 
 def seen(values: np.ndarray, power: float) -> np.ndarray:

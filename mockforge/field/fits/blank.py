@@ -46,8 +46,8 @@ def without_value(image: np.ndarray) -> tuple[np.ndarray, str]:
                 _note(words, f"{value:g} in a region" if value == 0 else f"{value:g}", region)
                 bad = bad | region
         mask |= bad
-    said = ", ".join(f"{k} ({v.mean():.2%})" for k, v in words.items())
-    return mask, said
+    reason = ", ".join(f"{k} ({v.mean():.2%})" for k, v in words.items())
+    return mask, reason
 
 
 def _note(words: dict[str, np.ndarray], what: str, where: np.ndarray) -> None:
@@ -78,9 +78,9 @@ def _plateaus(band: np.ndarray) -> list[float]:
 
 def _is_mark(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
     """Whether a pipeline's mark stands apart from everything else in the image."""
-    known = any(value == float(np.float32(m)) for m in _MARKS)
+    is_standard = any(value == float(np.float32(m)) for m in _MARKS)
     # The same number below 0 again and again, far below all others, is a mark too, as -32767 and -1e10.
-    if not known and (value >= 0 or np.count_nonzero(band == value) < _OFTEN):
+    if not is_standard and (value >= 0 or np.count_nonzero(band == value) < _OFTEN):
         return False
     rest = band[~left_out]
     if rest.size < 100:
@@ -88,7 +88,7 @@ def _is_mark(band: np.ndarray, value: float, left_out: np.ndarray) -> bool:
     low, middle, high = np.percentile(rest, [1, 50, 99])
     spread = max(float(high - low), 1e-30)
     gap = float(rest.min()) - value if value < middle else value - float(high)
-    return gap > (3.0 if known else 30.0) * spread
+    return gap > (3.0 if is_standard else 30.0) * spread
 
 
 def _holes(band: np.ndarray, here: np.ndarray, left_out: np.ndarray) -> np.ndarray:
@@ -129,11 +129,11 @@ def _region(band: np.ndarray, value: float, here: np.ndarray, bad: np.ndarray) -
         inside = slice(_FRAME + 1, -_FRAME - 1)
         opened = ~_eroded(~_eroded(padded, side), side, beyond=True)[inside, inside] & here
         chance = float(here[~opened].mean()) if not opened.all() else 0.0
-        wanted = _side_for(chance, here.size)
-        if wanted <= side or wanted > min(here.shape):
+        needed_side = _side_for(chance, here.size)
+        if needed_side <= side or needed_side > min(here.shape):
             break
-        side = wanted
-    if wanted > min(here.shape):
+        side = needed_side
+    if needed_side > min(here.shape):
         return None
     region = (
         binary_dilation(

@@ -106,16 +106,16 @@ def _units(
         shape = _shape(path, index, cards, "")
         stored = _stored_bytes(path, index, cards, shape)
         if position + stored > length:
-            asked = " x ".join(str(n) for n in reversed(shape))
+            sides = " x ".join(str(n) for n in reversed(shape))
             if packed is not None:
                 raise InputError(
-                    f"{path}: extension {index} is to hold {asked} values = {stored:,} bytes, and the"
+                    f"{path}: extension {index} is to hold {sides} values = {stored:,} bytes, and the"
                     f" compressed file has {packed:,}: no image packs {(position + stored) // packed} times."
                     " It is truncated, its header is wrong, or it is nearly empty; if it is right, unpack"
                     " it first (gunzip, bunzip2)"
                 )
             raise InputError(
-                f"{path}: truncated, or its header is wrong: extension {index} is to hold {asked} values"
+                f"{path}: truncated, or its header is wrong: extension {index} is to hold {sides} values"
                 f" = {stored:,} bytes, and {max(length - position, 0):,} bytes are there."
                 " Fetch the file again, or correct NAXIS1 and NAXIS2"
             )
@@ -240,9 +240,9 @@ def _compressed_shape(
     rows = table[0] if table else 0
     size = math.prod(shape) * abs(int(cards["ZBITPIX"])) // 8
     if tiles != rows or size > stored * _MOST_EXPANSION:
-        asked = " x ".join(str(v) for v in reversed(shape))
+        sides = " x ".join(str(v) for v in reversed(shape))
         raise InputError(
-            f"{path}: extension {index}: the header asks for a compressed image of {asked} in {tiles}"
+            f"{path}: extension {index}: the header asks for a compressed image of {sides} in {tiles}"
             f" tiles, and the file holds {rows} tiles in {stored:,} bytes; the header is damaged"
         )
     return shape
@@ -280,9 +280,9 @@ def _bounded(path: Path) -> IO[bytes] | None:
     with path.open("rb") as plain:
         start = plain.read(3)
     packed: Any = gzip if start[:2] == b"\x1f\x8b" else bz2 if start == b"BZh" else None
-    found = path.stat()
-    end = _end(path, found.st_size, found.st_mtime_ns)
-    if packed is None and found.st_size - end < _LONG_TAIL:
+    status = path.stat()
+    end = _end(path, status.st_size, status.st_mtime_ns)
+    if packed is None and status.st_size - end < _LONG_TAIL:
         return None
     with packed.open(path) if packed else path.open("rb") as stream:
         return io.BytesIO(bytes(stream.read(end)).ljust(end, b"\0"))
@@ -325,15 +325,15 @@ class Cards:
         from astropy.io.fits import VerifyError
         from astropy.io.fits.card import Undefined
 
-        found = []
+        card_values = []
         for header in self.headers:
             try:
                 value = header.get(key)
             except (VerifyError, ValueError):
                 continue
             if value is not None and not isinstance(value, Undefined):
-                found.append(value)
-        return found
+                card_values.append(value)
+        return card_values
 
     def comment(self, key: str) -> str:
         """Return what stands behind the value; empty where there is nothing."""

@@ -46,10 +46,10 @@ def _fit(u: np.ndarray, v: np.ndarray, moved: np.ndarray, order: int) -> tuple[n
     powers = [(p, q) for p in range(order + 1) for q in range(order + 1 - p)]
     scale = float(max(np.abs(u).max(), np.abs(v).max(), 1.0))
     terms = np.stack([(u / scale) ** p * (v / scale) ** q for p, q in powers], axis=1)
-    found = np.linalg.lstsq(terms, moved.T, rcond=None)[0]
-    miss = float(np.abs(terms @ found - moved.T).max())
+    coefficients = np.linalg.lstsq(terms, moved.T, rcond=None)[0]
+    miss = float(np.abs(terms @ coefficients - moved.T).max())
     out = np.zeros((2, order + 1, order + 1))
-    for (p, q), pair in zip(powers, found, strict=True):
+    for (p, q), pair in zip(powers, coefficients, strict=True):
         out[:, p, q] = pair / scale ** (p + q)
     return out, miss
 

@@ -75,8 +75,8 @@ def beside_by_file_name(stem: str) -> str:
     f160w_rms, coadd-wht, g.mask.
     """
     last = re.split(r"[_.-]+", stem.upper())[-1]
-    named = ((MASKS, "a mask"), ((*VARIANCES, *SIGMAS, *INVERSES), "a noise map"), (WEIGHTS, "a weight map"))
-    return next((what for words, what in named if last in words), "")
+    kinds = ((MASKS, "a mask"), ((*VARIANCES, *SIGMAS, *INVERSES), "a noise map"), (WEIGHTS, "a weight map"))
+    return next((kind for words, kind in kinds if last in words), "")
 
 
 def is_a_mask(name: str) -> bool:

@@ -59,8 +59,8 @@ class FluxUnit:
 
 def flux_unit(given: object) -> FluxUnit:
     """BUNIT as a meaning: a flux, a surface brightness, counts, a magnitude, or not known."""
-    written = given.strip() if isinstance(given, str) else ""
-    shown = written.strip("'\"").strip()
+    bunit = given.strip() if isinstance(given, str) else ""
+    shown = bunit.strip("'\"").strip()
     if shown.lower() in _NOTHING:
         return FluxUnit("none")
     text = shown.strip("'\"[]").replace(" ", "").replace("**", "^").replace("_", "")
@@ -68,7 +68,7 @@ def flux_unit(given: object) -> FluxUnit:
     if (_LOGARITHMIC.match(low) or re.search(r"\bmags?\b", shown.lower())) and low not in _FLUXES:
         return FluxUnit("magnitude", shown)
     text, per, area = _without_area(text)
-    counted = _counts(text.lower(), written.lower())
+    counted = _counts(text.lower(), bunit.lower())
     if counted is not None:
         return FluxUnit("counts", shown, second=counted) if per == "pixel" else FluxUnit("unknown", shown)
     number = re.match(r"^(?:(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)|10\^?\(?([-+]\d+)\)?)[*.]?(?=[a-zA-Zµμ])", text)
@@ -84,19 +84,19 @@ def flux_unit(given: object) -> FluxUnit:
         return FluxUnit("ambiguous", shown, per=per, either=(16.4 + shift, -6.1 + shift))
     zeropoint = _EXACT.get(text, _FLUXES.get(text.lower()))
     if zeropoint is None:
-        return _by_astropy(shown, written, per)
+        return _by_astropy(shown, bunit, per)
     return FluxUnit(kind, shown, zeropoint + shift, per)
 
 
 def _without_area(text: str) -> tuple[str, Literal["pixel", "sr", "beam"], float]:
     """Return the unit without what it is per, and the steradian or beam in that."""
-    found = (_PER_SR.search(text), _PER_ARCSEC2.search(text), _PER_BEAM.search(text.lower()))
-    if found[0]:
-        return text[: found[0].start()], "sr", 1.0
-    if found[1]:
-        return text[: found[1].start()], "sr", math.radians(1 / 3600) ** -2
-    if found[2]:
-        return text[: found[2].start()], "beam", 1.0
+    matches = (_PER_SR.search(text), _PER_ARCSEC2.search(text), _PER_BEAM.search(text.lower()))
+    if matches[0]:
+        return text[: matches[0].start()], "sr", 1.0
+    if matches[1]:
+        return text[: matches[1].start()], "sr", math.radians(1 / 3600) ** -2
+    if matches[2]:
+        return text[: matches[2].start()], "beam", 1.0
     return _PER_PIXEL.sub("", text), "pixel", 1.0
 
 
@@ -129,19 +129,19 @@ def _by_astropy(shown: str, text: str, per: Literal["pixel", "sr", "beam"]) -> F
                 unit = unit or u.Unit(words)
         if unit is None:
             return FluxUnit("unknown", shown)
-        for kind, one, area, zeropoint in (
+        for kind, reference, area, zeropoint in (
             ("flux", u.Jy, "pixel", 8.9),
             ("flux", u.Jy / u.pix, "pixel", 8.9),
             ("brightness", u.Jy / u.sr, "sr", 8.9),
             ("brightness", u.Jy / u.beam, "beam", 8.9),
             ("per_lambda", u.erg / u.s / u.cm**2 / u.AA, "pixel", 0.0),
         ):
-            with_factor = _factor(unit, one)
+            with_factor = _factor(unit, reference)
             if with_factor is not None:
                 return FluxUnit(kind, shown, zeropoint - 2.5 * math.log10(with_factor), area)  # type: ignore[arg-type]
         for second in (False, True):
-            for one in (u.ct, u.electron, u.adu, u.photon, u.DN):
-                if _factor(unit, one / u.s if second else one) == 1.0:
+            for reference in (u.ct, u.electron, u.adu, u.photon, u.DN):
+                if _factor(unit, reference / u.s if second else reference) == 1.0:
                     return FluxUnit("counts", shown, second=second)
     return FluxUnit("unknown", shown)
 

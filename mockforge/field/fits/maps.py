@@ -38,9 +38,9 @@ def _only_image(name: str, shape: Sequence[int]) -> tuple:  # type: ignore[type-
     fitting = [u for u in units if _plain(u) == tuple(shape)]
     if len(fitting) == 1:
         return path, fitting[0]
-    held = ", ".join(str(u) for u in units) or "no image"
-    wanted = f"one image of {shape[1]} x {shape[0]} pixels (x, y)"
-    raise InputError(f"{name}: {wanted} is expected, as for the bands, and the file holds {held}; name the"
+    hdus = ", ".join(str(u) for u in units) or "no image"
+    expected = f"one image of {shape[1]} x {shape[0]} pixels (x, y)"
+    raise InputError(f"{name}: {expected} is expected, as for the bands, and the file holds {hdus}; name the"
                      f" extension, as {path.name}[1]")  # fmt: skip
 
 

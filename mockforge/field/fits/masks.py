@@ -74,32 +74,32 @@ def read_mask(
     if words:
         bits = _asked_bits(words, planes, where)
         return Mask((values & _number(bits)) != 0, f"{name}: {', '.join(words)}, as requested")
-    held = _bits_of(values)
-    if not held:
+    bits_set = _bits_of(values)
+    if not bits_set:
         return Mask(np.zeros(values.shape, dtype=bool), f"{name}, which marks no pixel")
     if planes:
-        return _by_name(values, held, planes, name, where)
-    known = _of_instrument(card, name)
-    if known is not None:
-        return _by_instrument(values, held, *known, name, where)
+        return _by_name(values, bits_set, planes, name, where)
+    instrument = _of_instrument(card, name)
+    if instrument is not None:
+        return _by_instrument(values, bits_set, *instrument, name, where)
     if _of_the_good(card) and int(values.max()) in (1, 255) and len(np.unique(values)) == 2:
         return Mask(values == 0, f"{name} (0 = not to be used, as its comments say)")
-    ours = str(card("CREATOR") or "").startswith("mockforge")
-    return _of_zero_and_one(values, held, name, where, sure=ours)
+    by_mockforge = str(card("CREATOR") or "").startswith("mockforge")
+    return _of_zero_and_one(values, bits_set, name, where, sure=by_mockforge)
 
 
 def named_planes(card: Cards) -> dict[str, int]:
     """Names and bit numbers of the planes that a header defines: MP_BAD = 0, MSKNAM00 and MSKVAL00."""
-    found: dict[str, int] = {}
+    bit_of: dict[str, int] = {}
     for header in card.headers:
         for key in header:
             if key.upper().startswith("MP_") and isinstance(card(key), int):
-                found.setdefault(key.upper().removeprefix("MP_"), int(card(key)))
+                bit_of.setdefault(key.upper().removeprefix("MP_"), int(card(key)))
             match = re.fullmatch(r"MSKNAM(\d+)", key.upper())
             value = card(f"MSKVAL{match.group(1)}") if match else None
             if match and isinstance(value, int) and value > 0 and value & (value - 1) == 0:
-                found.setdefault(str(card(key)).strip().upper(), int(math.log2(value)))
-    return {name: bit for name, bit in found.items() if 0 <= bit < 63}
+                bit_of.setdefault(str(card(key)).strip().upper(), int(math.log2(value)))
+    return {name: bit for name, bit in bit_of.items() if 0 <= bit < 63}
 
 
 def _by_name(values: np.ndarray, held: list[int], planes: dict[str, int], name: str, where: str) -> Mask:

@@ -18,7 +18,7 @@ def psf_fwhm_of(card: Cards, scale: float | None) -> tuple[float | None, str]:
 
     A card whose comment speaks of pixels is multiplied by `scale`, arcsec per pixel.
     """
-    found: list[tuple[float, str]] = []
+    widths: list[tuple[float, str]] = []
     for key in _KEYS:
         value = card(key)
         if value is None:
@@ -32,13 +32,13 @@ def psf_fwhm_of(card: Cards, scale: float | None) -> tuple[float | None, str]:
                 None,
                 f"not known: {words} is no FWHM in arcsec{sides}; give it with --psf-fwhm (psf_fwhm_arcsec)",
             )
-        found.append((float(value) * factor, f"{key}{' (pixels) and the pixel scale' if in_pixels else ''}"))
-    if not found:
+        widths.append((float(value) * factor, f"{key}{' (pixels) and the pixel scale' if in_pixels else ''}"))
+    if not widths:
         return None, "not known: no PSFFWHM"
-    if len(found) > 1 and abs(found[0][0] / found[1][0] - 1) > _AGREE:
-        both = " and ".join(f"{key} = {value:.4g} arcsec" for value, key in found)
+    if len(widths) > 1 and abs(widths[0][0] / widths[1][0] - 1) > _AGREE:
+        both = " and ".join(f"{key} = {value:.4g} arcsec" for value, key in widths)
         return None, f"not known: {both} disagree; say which holds with --psf-fwhm (psf_fwhm_arcsec)"
-    return found[0][0], f"FWHM from {found[0][1]}"
+    return widths[0][0], f"FWHM from {widths[0][1]}"
 
 
 def _possible(fwhm: float, scale: float | None) -> bool:

@@ -66,14 +66,14 @@ def read_bands(
     names = band_names(planes, bands)
     check_shapes(planes, names)
     skeletons = {path: walk(path) for path in dict.fromkeys(p.path for p in planes)}
-    read = []
+    band_planes = []
     for i, (plane, name) in enumerate(zip(planes, names, strict=True)):
         alone = sum(p.path == plane.path for p in planes) == 1
         given = _given(zeropoint, i, len(planes))
-        read.append(_read(plane, name, skeletons[plane.path], alone, given, pixel_scale_arcsec, bits))
-    _check_aligned(planes, read, names)
-    _check_scales(planes, read, names)
-    values = _joined(read, names, bits, planes[0].path)
+        band_planes.append(_read(plane, name, skeletons[plane.path], alone, given, pixel_scale_arcsec, bits))
+    _check_aligned(planes, band_planes, names)
+    _check_scales(planes, band_planes, names)
+    values = _joined(band_planes, names, bits, planes[0].path)
     if pixel_scale_arcsec is not None:
         values["pixel_scale_arcsec"] = pixel_scale_arcsec
     if require_njy:
@@ -130,9 +130,9 @@ def _origin(read: list[_BandPlane], names: list[str], mask: str) -> dict[str, st
 def check_njy(zeropoint_ab: float | None, origin: Mapping[str, str], where: str | Path) -> None:
     """InputError that names the bands whose flux unit is unknown, where a Field has no zeropoint."""
     if zeropoint_ab is None:
-        said = origin.get("zeropoint", "not known")
+        reason = origin.get("zeropoint", "not known")
         raise InputError(
-            f"{where}: the flux unit is unknown and nJy is needed (zeropoint {said}): give the AB magnitude"
+            f"{where}: the flux unit is unknown and nJy is needed (zeropoint {reason}): give the AB magnitude"
             " of pixel value 1, one for all bands or one per band, as `zeropoint` in a recipe or with"
             " `--zeropoint` (31.4 leaves the numbers as they are)"
         )
@@ -151,12 +151,12 @@ def _scale_words(scale: float | None, origin: str) -> str:
 
 def _stacked(planes: Sequence[np.ndarray | None], factors: Sequence[float]) -> np.ndarray | None:
     """(band, y, x) float32 where every band has one."""
-    there = [p for p in planes if p is not None]
-    if len(there) < len(planes):
+    present = [p for p in planes if p is not None]
+    if len(present) < len(planes):
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         return np.stack(
-            [np.asarray(p * np.float64(f)).astype(np.float32) for p, f in zip(there, factors, strict=True)]
+            [np.asarray(p * np.float64(f)).astype(np.float32) for p, f in zip(present, factors, strict=True)]
         )
 
 
@@ -264,8 +264,8 @@ def _provenance(units: Any) -> dict[str, Any]:
     header = units[0].header
     if not str(header.get("CREATOR", "")).startswith("mockforge"):
         return {}
-    ours = ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "CREATOR", "CHECKSUM", "DATASUM", "NEXTEND", "COMMENT")
-    return {k: header[k] for k in header if k and k not in ours and k != "HISTORY"}
+    basic = ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "CREATOR", "CHECKSUM", "DATASUM", "NEXTEND", "COMMENT")
+    return {k: header[k] for k in header if k and k not in basic and k != "HISTORY"}
 
 
 # --- all bands together -----------------------------------------------------------------------
@@ -277,9 +277,9 @@ def _check_aligned(planes: list[Plane], read: list[_BandPlane], names: list[str]
 
     ny, nx = planes[0].hdu.shape[-2:]
     x, y = np.array([0.0, nx - 1, 0, nx - 1, nx / 2]), np.array([0.0, 0, ny - 1, ny - 1, ny / 2])
-    known = [i for i, b in enumerate(read) if b.wcs is not None]
-    for i in known[1:]:
-        first = read[known[0]]
+    with_wcs = [i for i, b in enumerate(read) if b.wcs is not None]
+    for i in with_wcs[1:]:
+        first = read[with_wcs[0]]
         try:
             with quiet():
                 x1, y1 = pixels_of_sky(read[i].wcs, *sky_of_pixels(first.wcs, x, y))
@@ -288,7 +288,7 @@ def _check_aligned(planes: list[Plane], read: list[_BandPlane], names: list[str]
             shift = math.inf
         if not shift <= 0.1:
             raise InputError(
-                f"{planes[i].path}: band {names[i]} is not aligned with band {names[known[0]]}: their WCS"
+                f"{planes[i].path}: band {names[i]} is not aligned with band {names[with_wcs[0]]}: their WCS"
                 f" differ by {shift:.3g} pixels, at most 0.1 is allowed; resample them on one grid first"
                 " (e.g. with reproject)"
             )
@@ -296,12 +296,12 @@ def _check_aligned(planes: list[Plane], read: list[_BandPlane], names: list[str]
 
 def _check_scales(planes: list[Plane], read: list[_BandPlane], names: list[str]) -> None:
     """InputError where the bands' pixel scales differ."""
-    known = [i for i, b in enumerate(read) if b.scale]
-    for i in known[1:]:
-        first, other = read[known[0]].scale or 1.0, read[i].scale or 1.0
+    sized = [i for i, b in enumerate(read) if b.scale]
+    for i in sized[1:]:
+        first, other = read[sized[0]].scale or 1.0, read[i].scale or 1.0
         if abs(other / first - 1) > 0.01:
             raise InputError(
-                f"{planes[i].path}: band {names[i]} has pixels of {other:g} arcsec and band {names[known[0]]}"
+                f"{planes[i].path}: band {names[i]} has pixels of {other:g} arcsec and band {names[sized[0]]}"
                 f" of {first:g}; bands must be on one grid: resample them first (e.g. with reproject)"
             )
 
@@ -315,13 +315,13 @@ def _mask(
         with np.errstate(over="ignore", invalid="ignore"):
             raw[i] = np.where(np.abs(image[i]) < 1e30, band.pixels, np.nan)
     mask, words = without_value(raw)
-    said = [words] if words else []
+    notes = [words] if words else []
     for band in read:
         if band.mask is not None:
             mask |= band.mask.bad
-            said.append(f"{band.mask.origin} ({band.mask.bad.mean():.2%})")
+            notes.append(f"{band.mask.origin} ({band.mask.bad.mean():.2%})")
         if band.noise.unseen is not None and band.noise.unseen.any():
             mask |= band.noise.unseen
-            said.append(f"{_NOTHING} ({band.noise.unseen.mean():.2%})")
-    asked = f" for the mask bits {', '.join(map(str, bits))}" if bits else ""
-    return mask, "; ".join(dict.fromkeys(said)) or f"none: no mask extension{asked}, every pixel has a value"
+            notes.append(f"{_NOTHING} ({band.noise.unseen.mean():.2%})")
+    scope = f" for the mask bits {', '.join(map(str, bits))}" if bits else ""
+    return mask, "; ".join(dict.fromkeys(notes)) or f"none: no mask extension{scope}, every pixel has a value"

@@ -21,7 +21,7 @@ AGREE = 0.05
 
 def scale_cards(card: Cards) -> list[tuple[str, float]]:
     """(card, arcsec per pixel) of each scale there is: a number or text of one, in its comment's unit."""
-    found = []
+    scales = []
     for key in _KEYS:
         value = card(key)
         if isinstance(value, bool) or value is None:
@@ -30,8 +30,8 @@ def scale_cards(card: Cards) -> list[tuple[str, float]]:
         factor = next((f for words, f in _UNITS if re.search(words, text)), 1.0)
         number = re.match(r"\s*([-+]?[\d.]+(?:e[-+]?\d+)?)", str(value).lower())
         if number and factor and 0 < abs(float(number.group(1))) < 1e30:
-            found.append((key, float(f"{abs(float(number.group(1))) * factor:.10g}")))
-    return found
+            scales.append((key, float(f"{abs(float(number.group(1))) * factor:.10g}")))
+    return scales
 
 
 def check_agree(found: list[tuple[str, float]], where: str) -> None:

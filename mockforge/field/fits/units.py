@@ -63,31 +63,31 @@ def zeropoint_of(
     if given is None:
         return _of_header(card, unit, where, pixel_area_sr)
     try:
-        said = _of_header(card, unit, where, pixel_area_sr)
+        of_header = _of_header(card, unit, where, pixel_area_sr)
     except InputError:
-        said = Zeropoint(None, "")
-    differs = said.ab is not None and abs(said.ab - given) > 0.01
-    note = f" (the header says {said.origin}: not used)" if differs else ""
+        of_header = Zeropoint(None, "")
+    differs = of_header.ab is not None and abs(of_header.ab - given) > 0.01
+    note = f" (the header says {of_header.origin}: not used)" if differs else ""
     return Zeropoint(given, f"{mag(given)} AB as given{note}")
 
 
 def _of_header(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Zeropoint:
-    found, notes = [], []
+    zeropoints, notes = [], []
     of_unit = _from_unit(card, unit, where, area)
     if of_unit is not None:
-        found.append(of_unit)
-    for one in _from_cards(card, where, rate=unit.kind == "counts" and unit.second):
-        (found if one.ab is not None else notes).append(one)
+        zeropoints.append(of_unit)
+    for zeropoint in _from_cards(card, where, rate=unit.kind == "counts" and unit.second):
+        (zeropoints if zeropoint.ab is not None else notes).append(zeropoint)
     flux_of_mag_0 = card("FLUXMAG0")
     if is_number(flux_of_mag_0) and flux_of_mag_0 > 0:
-        found.append(_in_range(2.5 * math.log10(flux_of_mag_0), "FLUXMAG0", where))
+        zeropoints.append(_in_range(2.5 * math.log10(flux_of_mag_0), "FLUXMAG0", where))
     if unit.kind not in ("flux", "brightness", "per_lambda"):  # else it is of the counts there once were
-        found += _from_hst(card, unit, where, found)
-    if not found:
+        zeropoints += _from_hst(card, unit, where, zeropoints)
+    if not zeropoints:
         text = "; ".join(n.origin for n in notes) or unlisted(card) or _unknown(unit)
         return Zeropoint(None, text)
-    first = found[0]
-    for other in found[1:]:
+    first = zeropoints[0]
+    for other in zeropoints[1:]:
         if abs((first.ab or 0) - (other.ab or 0)) > _AGREE:
             raise InputError(
                 f"{where}: two zeropoints disagree: {mag(first.ab)} AB {first.origin}, and {mag(other.ab)}"
@@ -98,8 +98,8 @@ def _of_header(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Z
 
 
 def _unknown(unit: FluxUnit) -> str:
-    said = f"BUNIT = {unit.text!r} and no" if unit.text else "no BUNIT and no"
-    return f"not known: {said} zeropoint card"
+    bunit = f"BUNIT = {unit.text!r} and no" if unit.text else "no BUNIT and no"
+    return f"not known: {bunit} zeropoint card"
 
 
 def _from_unit(card: Cards, unit: FluxUnit, where: str, area: float | None) -> Zeropoint | None:
@@ -145,20 +145,20 @@ def _solid_angle(card: Cards, unit: FluxUnit, where: str, area: float | None) ->
                 "they in arcsec? Correct them, or give the AB magnitude of pixel value 1 with `--zeropoint`"
             )
         return area / beam, ", BMAJ, BMIN and the pixel scale"
-    said = [(k, float(v) * f) for k, f in (("PIXAR_SR", 1.0), ("PIXAR_A2", math.radians(1 / 3600) ** 2))
+    areas = [(k, float(v) * f) for k, f in (("PIXAR_SR", 1.0), ("PIXAR_A2", math.radians(1 / 3600) ** 2))
             if positive(v := card(k))]  # fmt: skip
-    if not said and area is None:
+    if not areas and area is None:
         raise InputError(
             f"{where}: BUNIT = {unit.text!r} is flux per solid angle, and neither PIXAR_SR nor a pixel scale"
             " is there: give the scale with `--pixel-scale`"
         )
-    if not said:
+    if not areas:
         return float(area or 1.0), " and the pixel's area by the pixel scale"
-    key, value = said[0]
-    if len(said) > 1 and abs(value / said[1][1] - 1) > _AREAS_AGREE:
-        either = [mag(unit.zeropoint - 2.5 * math.log10(v)) for _, v in said]
+    key, value = areas[0]
+    if len(areas) > 1 and abs(value / areas[1][1] - 1) > _AREAS_AGREE:
+        either = [mag(unit.zeropoint - 2.5 * math.log10(v)) for _, v in areas]
         raise InputError(
-            f"{where}: PIXAR_SR says a pixel has {value:.4g} sr, and PIXAR_A2 {said[1][1]:.4g} sr; say which"
+            f"{where}: PIXAR_SR says a pixel has {value:.4g} sr, and PIXAR_A2 {areas[1][1]:.4g} sr; say which"
             f" holds, with `--zeropoint {either[0]}` or `--zeropoint {either[1]}`"
         )
     if area is not None and abs(value / area - 1) > _AREAS_AGREE:
@@ -175,7 +175,7 @@ def _from_cards(card: Cards, where: str, rate: bool) -> list[Zeropoint]:
 
     `rate`: whether BUNIT says that pixels are counts per second.
     """
-    said = " ".join(str(card(k) or "") for k in _SYSTEMS).strip()
+    systems = " ".join(str(card(k) or "") for k in _SYSTEMS).strip()
     source = mission(card)
     out: list[Zeropoint] = []
     for key in CARDS:
@@ -185,7 +185,7 @@ def _from_cards(card: Cards, where: str, rate: bool) -> list[Zeropoint]:
         if key == "PHOTZPT" and (card("PHOTFLAM") is not None or value == -21.1):
             out.append(Zeropoint(None, "not known: PHOTZPT is the constant of the ST system, no zeropoint"))
             continue
-        if is_number(value) and abs(value) < 1e-6 and not (said and _system(said, where, key) == "AB"):
+        if is_number(value) and abs(value) < 1e-6 and not (systems and _system(systems, where, key) == "AB"):
             text = f"not known: {key} = 0 is how pipelines leave it unset; --zeropoint 0 if it is meant"
             out.append(Zeropoint(None, text))
             continue
@@ -199,7 +199,7 @@ def _from_cards(card: Cards, where: str, rate: bool) -> list[Zeropoint]:
         check_scaled(card, float(value), key, where)
         if not rate:
             check_second(card, float(value), key, where)
-        out.append(_of_system(card, key, float(value), said, source, where))
+        out.append(_of_system(card, key, float(value), systems, source, where))
     exposure, instrument = card("EXPTIME"), card("FPA.ZP")
     if positive(instrument) and positive(exposure) and all(z.ab is None for z in out):
         value = instrument + 2.5 * math.log10(exposure)
@@ -298,10 +298,10 @@ def _from_hst(card: Cards, unit: FluxUnit, where: str, known: list[Zeropoint]) -
         return [Zeropoint((agrees or [zeropoint])[0], f"from {keys}")]
     if total is not None and abs(total - zeropoint) < 0.01:
         return [_in_range(zeropoint, keys, where)]
-    said = f"BUNIT = {unit.text!r} does not say" if unit.text else "no BUNIT says"
+    bunit = f"BUNIT = {unit.text!r} does not say" if unit.text else "no BUNIT says"
     whole = f", or `--zeropoint {mag(total)}` if of the whole exposure" if total is not None else ""
     raise InputError(
-        f"{where}: {keys} are per second, and {said} whether the pixels are: type `--zeropoint"
+        f"{where}: {keys} are per second, and {bunit} whether the pixels are: type `--zeropoint"
         f" {mag(zeropoint)}` if they are counts per second{whole} (`zeropoint:` in a recipe)"
     )
 
@@ -312,13 +312,13 @@ def _one_of(value: float, known: list[Zeropoint]) -> bool:
 
 def _exposure(card: Cards, where: str) -> Any:
     """EXPTIME in seconds; InputError where the extension and the primary disagree."""
-    found = [v for v in card.values("EXPTIME") if positive(v)]
-    if len(found) > 1 and abs(found[0] / found[1] - 1) > 0.01:
+    times = [v for v in card.values("EXPTIME") if positive(v)]
+    if len(times) > 1 and abs(times[0] / times[1] - 1) > 0.01:
         raise InputError(
-            f"{where}: EXPTIME = {found[0]:g} in the extension and {found[1]:g} in the primary header; give"
+            f"{where}: EXPTIME = {times[0]:g} in the extension and {times[1]:g} in the primary header; give"
             " the AB magnitude of pixel value 1 with `--zeropoint`, or correct one of them"
         )
-    return found[0] if found else None
+    return times[0] if times else None
 
 
 def _in_range(value: float, keys: str, where: str, note: str = "") -> Zeropoint:

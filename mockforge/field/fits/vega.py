@@ -25,12 +25,12 @@ _NEAR_INFRARED = re.compile(r"(?:[A-Z]+[ _-]+)?(?:J|H|K[SP]?|K_S|K[-_ ]?SHORT|K[
 def mission(card: Cards) -> str | None:
     """Return the instrument with zeropoints in Vega magnitudes that took the image, as named in `OFFSETS`."""
     words = {key: str(card(key) or "").upper() for key in ("TELESCOP", "INSTRUME", "ORIGIN", "SURVEY")}
-    said = " ".join(words.values())
+    card_words = " ".join(words.values())
     unwise = any(card(key) is not None for key in ("UNW_VER", "UNW_SKY", "UNW_SKYS"))
-    if "WISE" in said or unwise or _filter(card) in OFFSETS["WISE"]:
+    if "WISE" in card_words or unwise or _filter(card) in OFFSETS["WISE"]:
         return "WISE"
     of_survey = words["TELESCOP"] in ("FLWO", "CTIO") and near_infrared(card) and not words["INSTRUME"]
-    if "2MASS" in said or of_survey:
+    if "2MASS" in card_words or of_survey:
         return "2MASS"
     if "WFCAM" in words["INSTRUME"] or words["TELESCOP"] == "UKIRT":
         return "UKIRT WFCAM"

@@ -158,12 +158,12 @@ def scale_of(
 
     Raises InputError where two of them disagree.
     """
-    found = scale_cards(card)
-    key, said = found[0] if found else ("", None)
+    scales = scale_cards(card)
+    key, scale = scales[0] if scales else ("", None)
     if wcs_scale is not None:  # one that disagrees, if there is one
-        key, said = next(((k, v) for k, v in found if abs(v / wcs_scale - 1) > AGREE), (key, said))
+        key, scale = next(((k, v) for k, v in scales if abs(v / wcs_scale - 1) > AGREE), (key, scale))
     elif given is None:
-        check_agree(found, where)
+        check_agree(scales, where)
     if given is not None:
         if wcs_scale and abs(given / wcs_scale - 1) > AGREE:
             raise InputError(
@@ -171,22 +171,22 @@ def scale_of(
                 " out or correct the WCS"
             )
         return given, by if by.startswith("as given") else "as given"
-    if said and not SMALLEST_SCALE <= said <= LARGEST_SCALE and not wcs_scale:
+    if scale and not SMALLEST_SCALE <= scale <= LARGEST_SCALE and not wcs_scale:
         raise InputError(
-            f"{where}: {key} = {said:g}, arcsec from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are expected; "
+            f"{where}: {key} = {scale:g}, arcsec from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are expected; "
             "give the scale with `--pixel-scale`"
         )
-    if wcs_scale and said:
-        if abs(said / wcs_scale - 1) > AGREE:
+    if wcs_scale and scale:
+        if abs(scale / wcs_scale - 1) > AGREE:
             raise InputError(
-                f"{where}: {key} = {said:g} arcsec and the WCS says {wcs_scale:g}; say which holds: type"
+                f"{where}: {key} = {scale:g} arcsec and the WCS says {wcs_scale:g}; say which holds: type"
                 f" `--pixel-scale {wcs_scale:g}` for the WCS, or correct the WCS"
             )
-        if abs(said / wcs_scale - 1) < 1e-4:  # the round number rather than the one through degrees
-            return said, f"{by}, {key}"
+        if abs(scale / wcs_scale - 1) < 1e-4:  # the round number rather than the one through degrees
+            return scale, f"{by}, {key}"
     if wcs_scale:
         return wcs_scale, by
-    return (said, f"from {key}") if said else (None, "not known: no WCS and no PIXSCALE")
+    return (scale, f"from {key}") if scale else (None, "not known: no WCS and no PIXSCALE")
 
 
 def _unusable(path: Path, index: int, reason: str) -> InputError:
@@ -242,21 +242,21 @@ def _check_reference(header: Any, where: str) -> None:
         value = header.get(key)
         sky = str(header["CTYPE1"]).strip().upper().startswith(_SKY_AXES)
         if sky and (isinstance(value, (bool, str)) or not isinstance(value, (int, float))):
-            what = f"{key} = {value!r}" if key in header else f"no {key}"
+            fault = f"{key} = {value!r}" if key in header else f"no {key}"
             unit = "degrees" if "VAL" in key else "pixels"
             raise InputError(
-                f"{where}: the WCS has {what}, a number is expected ({unit}; the default is 0): correct it, "
+                f"{where}: the WCS has {fault}, a number is expected ({unit}; the default is 0): correct it, "
                 "or delete CTYPE1 and CTYPE2 and give the scale with `--pixel-scale`"
             )
 
 
 def _known_frame(header: Any) -> Any:
     """Return the header with its frame as the standard spells it: ' icrs' is ICRS."""
-    given = header.get("RADESYS")
-    if not isinstance(given, str) or given == given.strip().upper():
+    frame = header.get("RADESYS")
+    if not isinstance(frame, str) or frame == frame.strip().upper():
         return header
     header = header.copy()
-    header["RADESYS"] = given.strip().upper()
+    header["RADESYS"] = frame.strip().upper()
     return header
 
 
@@ -323,9 +323,9 @@ def _check_matrix(header: Any, where: str, given: float | None) -> None:
     """InputError where CDELT and the CD matrix give two scales, or only one axis has one."""
     matrix = [[header.get(f"CD{i}_{j}") for j in (1, 2)] for i in (1, 2)]
     if all(v is None for row in matrix for v in row):
-        one = [k for k in ("CDELT1", "CDELT2") if k in header]
-        if len(one) == 1 and given is None:
-            raise InputError(f"{where}: {one[0]} is there and the other CDELT is not (its default is 1"
+        cdelts = [k for k in ("CDELT1", "CDELT2") if k in header]
+        if len(cdelts) == 1 and given is None:
+            raise InputError(f"{where}: {cdelts[0]} is there and the other CDELT is not (its default is 1"
                              " degree); add it")  # fmt: skip
         return
     for i in (1, 2):

@@ -67,19 +67,19 @@ def check_second(card: Cards, value: float, key: str, where: str) -> None:
 
 def unlisted(card: Cards) -> str:
     """Numbers that may be a zeropoint, by the names of their cards, of which no meaning is known."""
-    found: dict[str, float] = {}
+    candidates: dict[str, float] = {}
     for header in card.headers:
         for key in dict.fromkeys(header):
             value = card(key) if _LIKE_ZEROPOINT.search(key.upper()) and key.upper() not in CARDS else None
             if is_number(value) and 10.0 <= value <= 40.0:
-                found.setdefault(key, float(value))
-    if not found:
+                candidates.setdefault(key, float(value))
+    if not candidates:
         return ""
-    named = ", ".join(f"{key} = {mag(value)}" for key, value in list(found.items())[:4])
-    if len(set(found.values())) > 1:
-        return f"not known: what {named} mean; give the AB magnitude of pixel value 1 with --zeropoint"
-    first = mag(next(iter(found.values())))
-    return f"not known: what {named} means; --zeropoint {first} if it is the AB magnitude of pixel value 1"
+    listed = ", ".join(f"{key} = {mag(value)}" for key, value in list(candidates.items())[:4])
+    if len(set(candidates.values())) > 1:
+        return f"not known: what {listed} mean; give the AB magnitude of pixel value 1 with --zeropoint"
+    first = mag(next(iter(candidates.values())))
+    return f"not known: what {listed} means; --zeropoint {first} if it is the AB magnitude of pixel value 1"
 
 
 def mag(value: float | None) -> str:
