@@ -33,13 +33,13 @@ def stamp_notice(objects: Mapping[str, np.ndarray]) -> str | None:
     """Return the same sentence for stamps of one galaxy each, the objects of label 1."""
     if not {"fraction", "label"} <= set(objects):
         return None
-    held = objects["fraction"][objects["label"] == 1]
-    small = held < HELD
+    fraction = objects["fraction"][objects["label"] == 1]
+    small = fraction < HELD
     if not small.any():
         return None
     return (
         f"{_percent(small.mean())} of the galaxies have less than {HELD:.0%} of their light on their stamp,"
-        f" the least {held.min():.0%} (column fraction of `objects`): make `stamp` larger"
+        f" the least {fraction.min():.0%} (column fraction of `objects`): make `stamp` larger"
     )
 
 

@@ -52,11 +52,11 @@ def draw_pairs(cfg: SersicPairs, count: int, stream: Stream) -> GalaxyPairs:
     shapes = draw_shapes(body.n, body.axis_ratio, body.position_angle, cfg, stream)
     spectra, spectrum = _choose_spectra(cfg, shapes, stream)
     magnitude = Magnitudes(body.magnitude, cfg.magnitude_kind, cfg.magnitude_band)
-    found = light(spectra, spectrum, shapes.weight, magnitude, cfg.bands, _epochs(cfg, body))
+    fluxes = light(spectra, spectrum, shapes.weight, magnitude, cfg.bands, _epochs(cfg, body))
     sizes = sizes_of(cfg, body)
-    near = _paint(cfg, body, shapes, sizes.r_e_in, found.sed_in, cfg.psf_in)
-    far = _paint(cfg, body, shapes, sizes.r_e_out, found.sed_out, cfg.psf_out)
-    return GalaxyPairs(body, shapes, sizes, spectra, spectrum, found, near, far)
+    near = _paint(cfg, body, shapes, sizes.r_e_in, fluxes.sed_in, cfg.psf_in)
+    far = _paint(cfg, body, shapes, sizes.r_e_out, fluxes.sed_out, cfg.psf_out)
+    return GalaxyPairs(body, shapes, sizes, spectra, spectrum, fluxes, near, far)
 
 
 def _choose_spectra(
@@ -128,8 +128,8 @@ def _paint(
             weight=there(shapes.knot_weight),
         )
     shape = (cfg.stamp, cfg.stamp)
-    seen = None if psf is None else transfer(psf, cfg.bands, cfg.pixel_scale_arcsec, shape)
-    return draw(sersics, knots, there(sed), shape, seen)
+    psf_transfer = None if psf is None else transfer(psf, cfg.bands, cfg.pixel_scale_arcsec, shape)
+    return draw(sersics, knots, there(sed), shape, psf_transfer)
 
 
 def filled(cfg: SersicPairs, batch: Batch, pairs: GalaxyPairs) -> Batch:

@@ -133,18 +133,18 @@ class Population:
 
         What is out of range is drawn again as a whole.
         """
-        known = np.clip(m, self.edges[0], FAINTEST_KNOWN)
+        in_range = np.clip(m, self.edges[0], FAINTEST_KNOWN)
         fainter = np.clip(m, FAINTEST_KNOWN, self.edges[-1]) - FAINTEST_KNOWN
         shrunk = np.log(10.0) * self.size_slope * fainter
         value, spectrum = np.empty((len(m), 4)), np.empty(len(m), dtype=np.int64)
         missing = np.arange(len(m))
         while len(missing):
-            drawn, chosen = self._mixture(rng, known[missing])
+            drawn, chosen = self._mixture(rng, in_range[missing])
             drawn[:, 0] += shrunk[missing]
             r_e, n, q, z = _natural(drawn)
             good = rng.random(len(missing)) >= share(z)
-            for found, (low, high) in ((r_e, R_E_ARCSEC), (n, INDEX), (q, AXIS_RATIO), (z, REDSHIFT)):
-                good &= (found > low) & (found < high)
+            for quantity, (low, high) in ((r_e, R_E_ARCSEC), (n, INDEX), (q, AXIS_RATIO), (z, REDSHIFT)):
+                good &= (quantity > low) & (quantity < high)
             value[missing[good]], spectrum[missing[good]] = drawn[good], chosen[good]
             missing = missing[~good]
         return value, spectrum
@@ -185,10 +185,10 @@ class Population:
         z, spectrum, r_e = np.empty(len(m)), np.empty(len(m), dtype=np.int64), np.empty(len(m))
         missing = np.arange(len(m))
         while len(missing):
-            found = self.distant.draw(rng, m[missing], q[missing])
-            good = (found[2] > R_E_ARCSEC[0]) & (found[2] < R_E_ARCSEC[1])
-            for out, drawn in zip((z, spectrum, r_e), found, strict=True):
-                out[missing[good]] = drawn[good]
+            draws = self.distant.draw(rng, m[missing], q[missing])
+            good = (draws[2] > R_E_ARCSEC[0]) & (draws[2] < R_E_ARCSEC[1])
+            for out, values in zip((z, spectrum, r_e), draws, strict=True):
+                out[missing[good]] = values[good]
             missing = missing[~good]
         return z, spectrum, r_e
 
@@ -216,8 +216,8 @@ def hst_population() -> Population:
     deepened with the HDF-North (Fernandez-Soto, Lanzetta & Yahil 1999, ApJ 513, 34); above z = 4 the
     luminosity function of Bouwens et al. 2021, AJ 162, 47.
     """
-    with np.load(TABLE, allow_pickle=False) as found:
-        return population_of({key: found[key].astype(np.float64) for key in found.files})
+    with np.load(TABLE, allow_pickle=False) as file:
+        return population_of({key: file[key].astype(np.float64) for key in file.files})
 
 
 def population_of(arrays: Mapping[str, np.ndarray]) -> Population:

@@ -187,7 +187,7 @@ def _companions(
         )
 
     number = stream.child("number").numpy().integers(0, companions.most + 1, count)
-    there = np.arange(companions.most) < number[:, None]
+    present = np.arange(companions.most) < number[:, None]
     direction = stream.child("direction").numpy().uniform(0.0, 2 * np.pi, shape)
     distance = draw("distance")
     part = dict(
@@ -198,7 +198,7 @@ def _companions(
         q=draw("axis_ratio"),
         pa=stream.child("position_angle").numpy().uniform(0.0, 180.0, shape),
     )
-    return part, np.where(there, draw("flux_ratio"), 0.0), number
+    return part, np.where(present, draw("flux_ratio"), 0.0), number
 
 
 def _knots(
@@ -219,8 +219,8 @@ def _knots(
     major, minor = radius * np.cos(azimuth), radius * np.sin(azimuth) * axis_ratio[:, None]
     cos, sin = np.cos(np.radians(position_angle))[:, None], np.sin(np.radians(position_angle))[:, None]
     number = stream.child("number").numpy().integers(0, knots.most + 1, count)
-    there = np.arange(knots.most) < number[:, None]
-    brightness = np.where(there, stream.child("brightness").numpy().exponential(size=shape), 0.0)
+    present = np.arange(knots.most) < number[:, None]
+    brightness = np.where(present, stream.child("brightness").numpy().exponential(size=shape), 0.0)
     share = knots.fraction.draw(stream.child("fraction").numpy(), count) * (number > 0)
     size = knots.size.draw(stream.child("size").numpy(), count)
     total = np.maximum(brightness.sum(axis=1, keepdims=True), 1e-300)

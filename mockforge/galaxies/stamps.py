@@ -50,13 +50,13 @@ def draw_stamps(cfg: StampGalaxies, count: int, stream: Stream) -> StampContents
 
 def _galaxies(cfg: StampGalaxies, count: int, stream: Stream) -> Galaxies:
     """Galaxies of the population within the redshifts; InputError where there is almost none."""
-    rng, population, kept, found = stream.numpy(), hst_population(), [], 0
+    rng, population, kept, number = stream.numpy(), hst_population(), [], 0
     for _ in range(200):
         some = population.draw(rng, count, cfg.faintest, cfg.brightest)
         good = (some.z >= cfg.z_min) & (some.z <= cfg.z_max)
         kept.append({key: value[good] for key, value in vars(some).items()})
-        found += int(good.sum())
-        if found >= count:
+        number += int(good.sum())
+        if number >= count:
             return Galaxies(**{key: np.concatenate([k[key] for k in kept])[:count] for key in kept[0]})
     raise InputError(
         f"stamps: almost no galaxy between magnitudes {cfg.brightest:g} and {cfg.faintest:g} has a"
@@ -70,8 +70,8 @@ def fluxes(cfg: StampGalaxies, galaxies: Galaxies) -> np.ndarray:
     raw = sed_fluxes(
         SPECTRA, bands, galaxies.z, galaxies.z, galaxies.spectrum, cosmology=cfg.cosmology, igm=cfg.igm
     )
-    wanted = 10 ** (0.4 * (ZEROPOINT_NJY - galaxies.magnitude))
-    return raw[:, 1:] / raw[:, :1] * wanted[:, None]
+    reference_flux = 10 ** (0.4 * (ZEROPOINT_NJY - galaxies.magnitude))
+    return raw[:, 1:] / raw[:, :1] * reference_flux[:, None]
 
 
 @steadily()

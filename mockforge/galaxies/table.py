@@ -13,11 +13,11 @@ from mockforge.photometry.spectra.spec import Spectra
 
 def spectrum_columns(prefix: str, spectra: Spectra, row: np.ndarray, cosmology: str) -> dict[str, np.ndarray]:
     """Name, number and parameters of the spectra chosen, (N,) each."""
-    found = spectrum_set(spectra, cosmology)
+    seds = spectrum_set(spectra, cosmology)
     return {
         f"{prefix}sed": row.astype(np.int32),
-        f"{prefix}sed_name": np.char.encode(np.array(found.names), "utf-8")[row],
-        **{f"{prefix}{key}": np.asarray(column)[row] for key, column in found.parameters.items()},
+        f"{prefix}sed_name": np.char.encode(np.array(seds.names), "utf-8")[row],
+        **{f"{prefix}{key}": np.asarray(column)[row] for key, column in seds.parameters.items()},
     }
 
 

@@ -54,9 +54,9 @@ class OwnBand(str):
 
     def __new__(cls, name: str, path: str, sha256: str) -> OwnBand:
         """Make the band `name` of the curve in the file `path`."""
-        made = super().__new__(cls, name)
-        made.path, made.sha256 = path, sha256
-        return made
+        own = super().__new__(cls, name)
+        own.path, own.sha256 = path, sha256
+        return own
 
     @property
     def word(self) -> str:
@@ -91,9 +91,9 @@ def band(word: Any) -> str:
             return _own(name, path)
     if not isinstance(word, str):
         raise InputError("should be a band's name, the path of a filter file, or {name: path}")
-    known = canonical(word)
-    if known is not None:
-        return known
+    canonical_name = canonical(word)
+    if canonical_name is not None:
+        return canonical_name
     name, mark, path = word.partition("=")
     if mark and path:
         return _own(name.strip(), path.strip())
@@ -104,10 +104,10 @@ def band(word: Any) -> str:
 
 def bands_of(words: Sequence[Any]) -> tuple[str, ...]:
     """Return the bands of a recipe's words, one or more and different. InputError as `band`."""
-    made = tuple(band(word) for word in words)
-    if not made or len({str(name) for name in made}) < len(made):
+    bands = tuple(band(word) for word in words)
+    if not bands or len({str(name) for name in bands}) < len(bands):
         raise InputError(f"bands should be one or more different names, found {list(map(str, words))}")
-    return made
+    return bands
 
 
 def _own(name: str, path: str) -> OwnBand:
@@ -126,15 +126,15 @@ class _BandWord:
     """Reads a band in a recipe, and says which file its curve is from."""
 
     def files(self, word: str) -> dict[str, Path]:
-        made = band(word)
-        return named([made.path]) if isinstance(made, OwnBand) else {}
+        name = band(word)
+        return named([name.path]) if isinstance(name, OwnBand) else {}
 
     def origins(self, word: str) -> dict[str, str]:
-        made = band(word)
-        if not isinstance(made, OwnBand):
+        name = band(word)
+        if not isinstance(name, OwnBand):
             return {}
-        wave, _ = curve(made)
-        return {f"band {made}": f"{made.path}, {wave[0]:.0f} to {wave[-1]:.0f} Angstrom"}
+        wave, _ = curve(name)
+        return {f"band {name}": f"{name.path}, {wave[0]:.0f} to {wave[-1]:.0f} Angstrom"}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
@@ -210,9 +210,9 @@ def _curve(name: str) -> tuple[np.ndarray, np.ndarray]:
     if name not in BANDPASSES:
         points = _fitted()[name]
         return points[:, 0], points[:, 1]
-    found = bandpass(name)
-    wave = 10.0 * np.asarray(found.wave_list, dtype=np.float64)
-    throughput = np.asarray(found(wave / 10.0), dtype=np.float64)
+    galsim_band = bandpass(name)
+    wave = 10.0 * np.asarray(galsim_band.wave_list, dtype=np.float64)
+    throughput = np.asarray(galsim_band(wave / 10.0), dtype=np.float64)
     photons = 0.5 * (throughput[1:] + throughput[:-1]) * np.diff(wave)
     below = np.concatenate([[0.0], np.cumsum(photons)]) / photons.sum()
     first = int(np.searchsorted(below, _TAIL, side="right")) - 1
@@ -240,5 +240,5 @@ def origin(name: str) -> str:
         return f"{name}: {BANDPASSES[name]} of galsim"
     if name in filter_files():
         return f"{name}: {filter_files()[name].name} of mockforge"
-    library, theirs = FILTERS.get(name, ("the CANDELS GOODS-S catalogue", "curve"))
-    return f"{name}: {theirs} of {library}"
+    library, curve_name = FILTERS.get(name, ("the CANDELS GOODS-S catalogue", "curve"))
+    return f"{name}: {curve_name} of {library}"

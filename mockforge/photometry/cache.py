@@ -14,8 +14,8 @@ from mockforge.files import appearing
 
 def cache_folder() -> Path:
     """Where tables are kept; it need not exist."""
-    named = os.environ.get("MOCKFORGE_CACHE")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "mockforge"
+    folder = os.environ.get("MOCKFORGE_CACHE")
+    return Path(folder).expanduser() if folder else Path.home() / ".cache" / "mockforge"
 
 
 def cached_array(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
@@ -27,9 +27,9 @@ def cached_array(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        made = make()
+        array = make()
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with appearing(path, f".{os.getpid()}") as part, part.open("wb") as file:
-            np.save(file, made, allow_pickle=False)
-    return made
+            np.save(file, array, allow_pickle=False)
+    return array

@@ -37,24 +37,24 @@ def cosmology_word(word: Any) -> str:
             f"unknown cosmology {word!r}{nearest(word, astropy.cosmology.available)}; or give numbers, such"
             " as {H0: 70, Om0: 0.3, Ode0: 0.7}"
         )
-    given: Any = word
+    numbers: Any = word
     if isinstance(word, str):
-        given = dict(part.split("=", 1) for part in word.replace(" ", "").split(",") if "=" in part)
-    if not isinstance(given, Mapping) or not {"H0", "Om0"} <= given.keys() <= _NUMBERS.keys():
+        numbers = dict(part.split("=", 1) for part in word.replace(" ", "").split(",") if "=" in part)
+    if not isinstance(numbers, Mapping) or not {"H0", "Om0"} <= numbers.keys() <= _NUMBERS.keys():
         raise InputError(
             f"a cosmology is a name, such as Planck18, or {{H0: 70, Om0: 0.3, Ode0: 0.7}} (found {word!r});"
             " without Ode0 it is flat"
         )
     values = {}
     for key, (low, high) in _NUMBERS.items():
-        if key not in given:
+        if key not in numbers:
             continue
         try:
-            values[key] = float(given[key])
+            values[key] = float(numbers[key])
         except (TypeError, ValueError):
             values[key] = float("nan")
-        if isinstance(given[key], bool) or not low <= values[key] <= high:
-            raise InputError(f"cosmology: {key} should be from {low:g} to {high:g}, found {given[key]!r}")
+        if isinstance(numbers[key], bool) or not low <= values[key] <= high:
+            raise InputError(f"cosmology: {key} should be from {low:g} to {high:g}, found {numbers[key]!r}")
     return ",".join(f"{key}={value!r}" for key, value in values.items())
 
 

@@ -79,21 +79,21 @@ def light(
     together; each can be off. K-corrections follow Hogg et al. 2002 (astro-ph/0210394), eq. 2:
     m = M + DM + K; they are those of the spectra, whatever is switched off.
     """
-    seen, band = epochs.z_out if epochs.band_shift else epochs.z_in, magnitude.band
+    z_seen, band = epochs.z_out if epochs.band_shift else epochs.z_in, magnitude.band
     age = epochs.z_out if epochs.evolving else epochs.z_in
     scale = _scales(spectra, spectrum, weight, band, epochs)  # every galaxy's magnitude is 0 so far
-    wanted = 10.0 ** (0.4 * (ZEROPOINT_NJY - magnitude.value))
+    fluxes = 10.0 ** (0.4 * (ZEROPOINT_NJY - magnitude.value))
     if magnitude.kind == "apparent":
-        wanted = wanted / _seen(spectra, spectrum, (band,), epochs.z_in, epochs.z_in, scale, epochs)[
+        fluxes = fluxes / _seen(spectra, spectrum, (band,), epochs.z_in, epochs.z_in, scale, epochs)[
             :, 0
         ].sum(-1)
-    scale = scale * wanted[:, None]
+    scale = scale * fluxes[:, None]
     change = flux_factor(
         epochs.z_in, epochs.z_out, epochs.cosmology, angular_size=epochs.angular_size, dimming=epochs.dimming
-    ) / flux_factor(epochs.z_in, seen, epochs.cosmology)
+    ) / flux_factor(epochs.z_in, z_seen, epochs.cosmology)
     change = change * 10.0 ** (-0.4 * epochs.luminosity_evolution * (epochs.z_out - epochs.z_in))
     sed_in = _seen(spectra, spectrum, bands, epochs.z_in, epochs.z_in, scale, epochs)
-    sed_out = _seen(spectra, spectrum, bands, age, seen, scale, epochs)
+    sed_out = _seen(spectra, spectrum, bands, age, z_seen, scale, epochs)
     absolute_in = scale * _rest(spectra, spectrum, band, epochs.z_in, epochs)
     absolute_out = scale * _rest(spectra, spectrum, band, age, epochs)
     true_out = sed_out

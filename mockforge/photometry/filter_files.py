@@ -31,10 +31,10 @@ def read_filter(path: Path) -> tuple[np.ndarray, np.ndarray]:
     two of these, and are a sentence. A throughput is of photons, unless a comment says that it is of
     energy (`# energy counter`): then it is divided by the wavelength. InputError names the file.
     """
-    found = read_columns(path, _WANTED, heading=True)
-    if found is None:
+    columns = read_columns(path, _WANTED, heading=True)
+    if columns is None:
         raise InputError(f"{path}: no table; expected a filter curve, {_WANTED.words} in two columns")
-    wave, value = found.x, found.y
+    wave, value = columns.x, columns.y
     if len(wave) < 2 or not np.isfinite(wave).all() or wave.min() <= 0:
         raise InputError(f"{path}: expected two or more wavelengths above 0")
     if not np.isfinite(value).all() or not value.max() > 0:
@@ -49,14 +49,14 @@ def read_filter(path: Path) -> tuple[np.ndarray, np.ndarray]:
             "expected"
         )
     wave = angstrom(
-        wave, _unit(path, found.units[0] or unit_in_name(found.names[0]), found.comments, wave, value)
+        wave, _unit(path, columns.units[0] or unit_in_name(columns.names[0]), columns.comments, wave, value)
     )
     if wave[0] > wave[-1]:
         wave, value = wave[::-1], value[::-1]
     if not (np.diff(wave) > 0).all():
         raise InputError(f"{path}: wavelengths should rise from row to row, each once")
     value = np.maximum(value, 0.0)
-    text = "\n".join(found.comments)
+    text = "\n".join(columns.comments)
     if _ENERGY.search(text):
         if _PHOTON.search(text):
             raise InputError(f"{path}: its comments name both energy and photons; leave one of them")
@@ -72,11 +72,11 @@ def _unit(path: Path, told: str, comments: tuple[str, ...], wave: np.ndarray, va
         if unit is None:
             raise InputError(f"{path}: the wavelengths are in {told!r}; expected Angstrom, nm or micron")
         return unit
-    said = units_in(comments)
-    if len(set(said)) > 1:
-        raise InputError(f"{path}: its comments name {' and '.join(dict.fromkeys(said))}; keep one of them")
-    if said:
-        return said[0]
+    units = units_in(comments)
+    if len(set(units)) > 1:
+        raise InputError(f"{path}: its comments name {' and '.join(dict.fromkeys(units))}; keep one of them")
+    if units:
+        return units[0]
     weight = np.maximum(value, 0.0) * np.abs(np.gradient(wave))
     middle = float((wave * weight).sum() / weight.sum())
     if middle < 100:

@@ -72,16 +72,16 @@ class _Through:
         out = np.empty((len(z_seen), len(self.bands)))
         galaxies = zip(z_population.tolist(), z_seen.tolist(), spectrum.tolist(), strict=True)
         for p, (z_stars, z, m) in enumerate(galaxies):
-            seen, unit = self._seen[z]
-            out[p] = seen.of(found.row(z_stars, m)) * unit
+            weights, unit = self._seen[z]
+            out[p] = weights.of(found.row(z_stars, m)) * unit
         return out
 
     def _see(self, z_seen: np.ndarray) -> None:
-        wanted = np.unique(z_seen)
-        new = np.array([z for z in wanted.tolist() if z not in self._seen])
+        redshifts = np.unique(z_seen)
+        new = np.array([z for z in redshifts.tolist() if z not in self._seen])
         if len(self._seen) + len(new) > _MOST_KEPT:
             self._seen.clear()
-            new = wanted
+            new = redshifts
         if len(new):
             unit = njy_per_luminosity(luminosity_distance(new, self.cosmology)).tolist()
             self._seen.update(
@@ -153,14 +153,14 @@ def sed_fluxes(
     ----------
     Hogg et al. 2002, astro-ph/0210394, equations 5 and 6.
     """
-    found = spectrum_set(spectra, cosmology)
+    seds = spectrum_set(spectra, cosmology)
     z_population, z_seen, spectrum = np.broadcast_arrays(
         np.asarray(z_population, dtype=np.float64),
         np.asarray(z_seen, dtype=np.float64),
-        _checked(found, spectrum),
+        _checked(seds, spectrum),
     )
-    through = _through(_grid(found), tuple(map(named_band, bands)), igm, cosmology_word(cosmology))
-    return through.fluxes(found, z_population, z_seen, spectrum)
+    through = _through(_grid(seds), tuple(map(named_band, bands)), igm, cosmology_word(cosmology))
+    return through.fluxes(seds, z_population, z_seen, spectrum)
 
 
 def absolute_fluxes(
@@ -175,13 +175,13 @@ def absolute_fluxes(
 
     The absolute AB magnitude is 31.4 - 2.5 lg of it. InputError as `sed_fluxes`.
     """
-    found = spectrum_set(spectra, cosmology)
+    seds = spectrum_set(spectra, cosmology)
     z_population, spectrum = np.broadcast_arrays(
-        np.asarray(z_population, dtype=np.float64), _checked(found, spectrum)
+        np.asarray(z_population, dtype=np.float64), _checked(seds, spectrum)
     )
-    seen = _at_rest(found, named_band(band))
+    weights = _at_rest(seds, named_band(band))
     galaxies = zip(z_population.tolist(), spectrum.tolist(), strict=True)
-    flux = np.array([seen.of(found.row(z, m))[0] for z, m in galaxies])
+    flux = np.array([weights.of(seds.row(z, m))[0] for z, m in galaxies])
     return flux * njy_per_luminosity(TEN_PC_MPC)
 
 
@@ -199,10 +199,10 @@ def k_correction(
 
     Hogg et al. 2002, astro-ph/0210394, eq. 2; arguments and errors as `sed_fluxes`.
     """
-    seen = sed_fluxes(spectra, (band,), z_population, z_seen, spectrum, cosmology=cosmology)[:, 0]
+    observed = sed_fluxes(spectra, (band,), z_population, z_seen, spectrum, cosmology=cosmology)[:, 0]
     absolute = absolute_fluxes(spectra, rest_band, z_population, spectrum, cosmology=cosmology)
     nearness = (TEN_PC_MPC / luminosity_distance(z_seen, cosmology)) ** 2
-    return -2.5 * np.log10(seen / (absolute * nearness))
+    return -2.5 * np.log10(observed / (absolute * nearness))
 
 
 @dataclass(frozen=True)
@@ -231,23 +231,23 @@ def flux_table(
     `sed_fluxes`.
     """
     cosmology = cosmology_word(cosmology)
-    found = spectrum_set(spectra, cosmology)
+    seds = spectrum_set(spectra, cosmology)
     z = np.asarray(redshifts, dtype=np.float64)
     bands = tuple(map(named_band, bands))
     curves = [part for name in bands for part in curve(name)]
-    key = digest_of("flux_table 1", found.digest(), *curves, z, z_population, cosmology, igm)
-    every = np.arange(len(found.names))
+    key = digest_of("flux_table 1", seds.digest(), *curves, z, z_population, cosmology, igm)
+    every = np.arange(len(seds.names))
 
     def make() -> np.ndarray:
-        through = _through(_grid(found), bands, igm, cosmology)
+        through = _through(_grid(seds), bands, igm, cosmology)
         stars = z if z_population is None else np.full(len(z), z_population)
         rows = [
-            through.fluxes(found, every * 0.0 + s, every * 0.0 + seen, every)
-            for s, seen in zip(stars, z, strict=True)
+            through.fluxes(seds, every * 0.0 + s, every * 0.0 + z_seen, every)
+            for s, z_seen in zip(stars, z, strict=True)
         ]
         return np.stack(rows).transpose(0, 2, 1)
 
-    return FluxTable(cached_array(key, make), z, tuple(bands), found.names)
+    return FluxTable(cached_array(key, make), z, tuple(bands), seds.names)
 
 
 def reference_table() -> FluxTable:
@@ -255,7 +255,7 @@ def reference_table() -> FluxTable:
 
     Through the 17 bands of CANDELS GOODS-S, in Planck18, with the hydrogen of Inoue et al. 2014.
     """
-    with np.load(Path(__file__).with_name("data") / "reference_table.npz", allow_pickle=False) as found:
-        flux = found["flux"].astype(np.float64)
+    with np.load(Path(__file__).with_name("data") / "reference_table.npz", allow_pickle=False) as file:
+        flux = file["flux"].astype(np.float64)
     names = spectrum_set(Spectra(populations=Populations())).names
     return FluxTable(flux, REFERENCE_REDSHIFTS, CANDELS_GOODSS, names)

@@ -60,14 +60,14 @@ def transmission(rest: np.ndarray, z: np.ndarray, model: str = "inoue2014") -> n
 
 def _inoue(rest: np.ndarray, one_z: np.ndarray) -> np.ndarray:
     """Optical depth, Inoue et al. 2014 eq. 20: forest and damped systems, series and continuum."""
-    seen = rest * one_z
+    observed = rest * one_z
     table = lyman_series()
-    forest = _series(rest, seen, table[:, 1:4], (2.2, 5.7), (1.2, 3.7, 5.5))
-    damped = _series(rest, seen, table[:, 4:6], (3.0,), (2.0, 3.0))
+    forest = _series(rest, observed, table[:, 1:4], (2.2, 5.7), (1.2, 3.7, 5.5))
+    damped = _series(rest, observed, table[:, 4:6], (3.0,), (2.0, 3.0))
     depth = forest + damped
     bluest = rest < LYMAN_LIMIT
     # Light seen below the limit was absorbed all the way here: the depth of the limit holds there.
-    x = np.maximum(seen[bluest] / LYMAN_LIMIT, 1.0)
+    x = np.maximum(observed[bluest] / LYMAN_LIMIT, 1.0)
     depth[bluest] += np.maximum(_continuum_forest(x, one_z[bluest]), 0.0)
     depth[bluest] += np.maximum(_continuum_damped(x, one_z[bluest]), 0.0)
     return depth
@@ -119,11 +119,11 @@ def _continuum_damped(x: np.ndarray, one_z: np.ndarray) -> np.ndarray:
 
 def _madau(rest: np.ndarray, one_z: np.ndarray) -> np.ndarray:
     """Optical depth, Madau 1995 eq. 12 and 15 for lines, footnote 3 for the continuum."""
-    seen = rest * one_z
+    observed = rest * one_z
     depth = np.zeros(rest.shape)
     for line, strength in _MADAU_LINES:
-        depth += np.where((rest < line) & (seen > line), strength * (seen / line) ** 3.46, 0.0)
-    x = np.maximum(seen / 912.0, 1.0)
+        depth += np.where((rest < line) & (observed > line), strength * (observed / line) ** 3.46, 0.0)
+    x = np.maximum(observed / 912.0, 1.0)
     continuum = (
         0.25 * x**3 * (one_z**0.46 - x**0.46)
         + 9.4 * x**1.5 * (one_z**0.18 - x**0.18)

@@ -104,11 +104,11 @@ def band_factors(
     scaled, and where the fit is exact total flux is that of the spectrum. A band of which the
     spectrum has no flux gives its share to the others. Barden et al. 2008, ApJS 175, 105.
     """
-    out, seen = weights @ np.asarray(wanted).T, weights @ np.asarray(present).T
-    lit = seen > 1e-6 * seen.max(axis=-1, keepdims=True, initial=0.0)
+    out, present_flux = weights @ np.asarray(wanted).T, weights @ np.asarray(present).T
+    lit = present_flux > 1e-6 * present_flux.max(axis=-1, keepdims=True, initial=0.0)
     used = shares * lit[..., None, :]
     total = used.sum(axis=-1, keepdims=True)
     spare = lit / np.maximum(lit.sum(axis=-1, keepdims=True), 1)
     used = np.where(total > 1e-9, used / np.maximum(total, 1e-9), spare[..., None, :])
-    ratio = np.where(lit, 1.0 / np.where(lit, seen, 1.0), 0.0)
+    ratio = np.where(lit, 1.0 / np.where(lit, present_flux, 1.0), 0.0)
     return used * out[..., :, None] * ratio[..., None, :]

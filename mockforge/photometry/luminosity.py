@@ -27,5 +27,5 @@ def absolute_njy(wave: np.ndarray, luminosity: np.ndarray, band: str) -> np.ndar
 
     InputError where the spectrum does not cover the band.
     """
-    (seen,) = Projection(wave, (band,), "none").at(np.zeros(1))
-    return seen.of(luminosity)[:, 0] * njy_per_luminosity(TEN_PC_MPC)
+    (weights,) = Projection(wave, (band,), "none").at(np.zeros(1))
+    return weights.of(luminosity)[:, 0] * njy_per_luminosity(TEN_PC_MPC)

@@ -111,7 +111,7 @@ class Projection:
         """
         one_z = 1.0 + np.asarray(z, dtype=np.float64)[:, None]
         self._check_cover(one_z)
-        return [seen for i in range(0, len(one_z), _CHUNK) for seen in self._at(one_z[i : i + _CHUNK])]
+        return [weights for i in range(0, len(one_z), _CHUNK) for weights in self._at(one_z[i : i + _CHUNK])]
 
     def _at(self, one_z: np.ndarray) -> list[BandWeights]:
         first = np.searchsorted(self.wave, self._through.low / one_z, side="right") - 1

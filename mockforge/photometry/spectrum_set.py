@@ -55,14 +55,14 @@ def kept(found: SpectrumSet, wave: np.ndarray, most: int = 4096) -> SpectrumSet:
 
 def digest_of(*parts: object) -> str:
     """sha256 over arrays (bytes, shape, type) and anything else (its repr)."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
-            found.update(repr((part.shape, part.dtype.str)).encode())
-            found.update(np.ascontiguousarray(part).tobytes())
+            digest.update(repr((part.shape, part.dtype.str)).encode())
+            digest.update(np.ascontiguousarray(part).tobytes())
         else:
-            found.update(repr(part).encode())
-    return found.hexdigest()
+            digest.update(repr(part).encode())
+    return digest.hexdigest()
 
 
 def fixed_set(

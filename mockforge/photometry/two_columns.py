@@ -118,8 +118,8 @@ def _from_fits(path: Path, wanted: Wanted) -> Columns | None:
 
     try:
         # What matters of a damaged file is said here, so astropy need not warn of it.
-        with path.open("rb") as raw, warnings.catch_warnings(action="ignore"), fits.open(raw) as found:
-            for unit in list(found):
+        with path.open("rb") as raw, warnings.catch_warnings(action="ignore"), fits.open(raw) as hdus:
+            for unit in list(hdus):
                 columns = getattr(unit, "columns", None)
                 if columns is not None and len(columns.names) >= 2:
                     data: Any = unit.data  # type: ignore[attr-defined]

@@ -49,9 +49,9 @@ def wave_unit(word: str) -> str | None:
     """Return a unit of wavelength, frequency or energy in astropy's words; None for any other word."""
     import astropy.units as u
 
-    known = _LENGTH_OF.get(word.strip().lower())
-    if known is not None:
-        return known
+    standard = _LENGTH_OF.get(word.strip().lower())
+    if standard is not None:
+        return standard
     unit = _unit(word)
     good = unit is not None and unit.is_equivalent(u.m, equivalencies=u.spectral())
     return unit.to_string() if good and unit is not None else None
@@ -64,17 +64,17 @@ def flux_kind(word: str) -> FluxKind | None:
     """
     import astropy.units as u
 
-    known = _KINDS.get(word.strip().lower())
-    if known is not None:
-        return known
+    listed = _KINDS.get(word.strip().lower())
+    if listed is not None:
+        return listed
     unit = _unit(re.sub(r"(?<![A-Za-z])(?:AA?|[Aa]ngs?(?:troms?)?|Å)(?![A-Za-z])", "Angstrom", word))
     if unit is None:
         return None
     per: dict[FluxKind, Any] = {"f_lambda": u.W / u.m, "f_nu": u.W / u.Hz}
     per |= {"photons_lambda": u.ph / u.s / u.m, "photons_nu": u.ph / u.s / u.Hz}
-    for kind, wanted in per.items():
+    for kind, density in per.items():
         for beside in (u.one, u.m**-2, u.sr**-1, u.m**-2 / u.sr, u.kg**-1):
-            if unit.is_equivalent(wanted * beside) and ("photons" in kind) == ("ph" in _bases(unit)):
+            if unit.is_equivalent(density * beside) and ("photons" in kind) == ("ph" in _bases(unit)):
                 return kind
     return None
 
@@ -98,22 +98,22 @@ def _unit(word: str) -> Any:
     for how in (None, "fits", "vounit", "cds"):
         try:
             with warnings.catch_warnings(action="ignore"):
-                found = u.Unit(plain, format=how)
+                parsed = u.Unit(plain, format=how)
         except (ValueError, TypeError):
             continue
-        return None if isinstance(found, u.UnrecognizedUnit) or found == u.one else found
+        return None if isinstance(parsed, u.UnrecognizedUnit) or parsed == u.one else parsed
     return None
 
 
 def told_by_units(wave: str | None, flux: str | None, source: str) -> Told:
     """Return what the units of two columns say (None or empty: nothing)."""
-    unknown, seen = [], wave_unit(wave) if wave else None
-    if wave and seen is None:
+    unknown, axis = [], wave_unit(wave) if wave else None
+    if wave and axis is None:
         unknown.append(wave)
     kind = flux_kind(flux) if flux else None
     if flux and kind is None:
         unknown.append(flux)
-    return Told(seen, kind, unknown=tuple(unknown), source=source)
+    return Told(axis, kind, unknown=tuple(unknown), source=source)
 
 
 _WAVE_NAME = re.compile(
@@ -124,8 +124,8 @@ _WAVE_NAME = re.compile(
 
 def unit_in_name(name: str) -> str:
     """Return the unit that the name of a column of wavelengths ends in, WAVE_NM, lambda (um); else empty."""
-    found = _WAVE_NAME.fullmatch(name.strip())
-    word = found.group(1).lower() if found else ""
+    match = _WAVE_NAME.fullmatch(name.strip())
+    word = match.group(1).lower() if match else ""
     return word if word in _LENGTH_OF else _OTHER_AXES.get(word, "")
 
 
@@ -144,21 +144,21 @@ _OTHER = re.compile(
 
 def units_in(lines: Sequence[str]) -> list[str]:
     """Return the units of wavelength, frequency or energy that lines of text name, not of fluxes."""
-    found = []
+    units = []
     for line in lines:
         rest = _COMPOSITE.sub(" ", line)
         for word in _WORD.findall(rest):
             bare = word.strip("_").lower()
             if bare in ("a", "aa", "å"):  # one of them is an article
                 alone = word != "A" or re.search(r"[\[(,]\s*A\s*[\]),]", rest)
-                found += ["Angstrom"] if word in ("A", "AA", "Å") and alone else []
+                units += ["Angstrom"] if word in ("A", "AA", "Å") and alone else []
             elif bare in _LENGTH_OF:
-                found.append(_LENGTH_OF[bare])
+                units.append(_LENGTH_OF[bare])
             elif bare in _OTHER_AXES:
-                found.append(_OTHER_AXES[bare])
+                units.append(_OTHER_AXES[bare])
             elif unit_in_name(word):
-                found.append(wave_unit(unit_in_name(word)) or "")
-    return found
+                units.append(wave_unit(unit_in_name(word)) or "")
+    return units
 
 
 _OTHER_AXES = {"hz": "Hz", "ghz": "GHz", "thz": "THz", "ev": "eV", "kev": "keV"}
@@ -170,18 +170,18 @@ def told_by_text(lines: Sequence[str], where: str) -> Told:
     waves, kinds, other = units_in(lines), [], []
     for line in lines:
         other += _OTHER.findall(line)
-        found = [flux_kind(" ".join(one.group().split())) for one in _COMPOSITE.finditer(line)]
+        composites = [flux_kind(" ".join(match.group().split())) for match in _COMPOSITE.finditer(line)]
         words = [w.strip("_").lower() for w in _WORD.findall(_COMPOSITE.sub(" ", line))]
-        kinds += [kind for kind in (*found, *map(_KINDS.get, words)) if kind]
-    for what, named in (("wavelength_unit", waves), ("flux", kinds)):
-        if len(set(named)) > 1:
+        kinds += [kind for kind in (*composites, *map(_KINDS.get, words)) if kind]
+    for key, units in (("wavelength_unit", waves), ("flux", kinds)):
+        if len(set(units)) > 1:
             raise InputError(
-                f"{where}: its comments name {' and '.join(dict.fromkeys(named))}; say which holds with"
-                f" `{what}` and `units: recipe`"
+                f"{where}: its comments name {' and '.join(dict.fromkeys(units))}; say which holds with"
+                f" `{key}` and `units: recipe`"
             )
     air = any(_AIR.search(line) for line in lines)
-    told = waves[0] if waves else None, kinds[0] if kinds and not other else None
-    return Told(*told, air, unknown=tuple(other), source="its comments")
+    unit_and_kind = waves[0] if waves else None, kinds[0] if kinds and not other else None
+    return Told(*unit_and_kind, air, unknown=tuple(other), source="its comments")
 
 
 def angstrom(wave: np.ndarray, unit: str, air: bool = False) -> np.ndarray:

@@ -96,10 +96,10 @@ def get(table: Any, name: str) -> Any:
 
 def column(table: Any, name: str, where: str) -> Any:
     """Return a column, whatever the case of its name. InputError names the nearest, or two that are alike."""
-    found = _match(table, name, where)
-    if found is None:
+    spelling = _match(table, name, where)
+    if spelling is None:
         raise InputError(f"{where}: no column {name!r}{nearest(name, table.colnames)}")
-    return table[found]
+    return table[spelling]
 
 
 _BLANK = frozenset(("", "-", "--", "---", "nan", "null", "none", "n/a", "na", "n.a.", "masked", "indef"))
@@ -172,19 +172,19 @@ def fluxes(
     """Band -> flux in nJy of the good rows, NaN where it is not known."""
     out = {}
     for name, band in ((p.column, p.band) for p in wanted):
-        held = [t for t in tables if has(t, name)] or tables[-1:]
-        values = column(held[0], name, where)
+        with_column = [t for t in tables if has(t, name)] or tables[-1:]
+        values = column(with_column[0], name, where)
         unit = str(getattr(values, "unit", None) or "mag").lower()
         if "mag" not in unit or "st" in unit.replace("st(", "st"):
             raise InputError(f"{where}: column {name!r} is in {unit}; expected AB magnitudes")
         magnitude = numbers(values, f"{where}, {name}")[good]
-        known = (magnitude > 5) & (magnitude < 40)
-        if not known.any():
+        valid = (magnitude > 5) & (magnitude < 40)
+        if not valid.any():
             raise InputError(
                 f"{where}: column {name!r} has no magnitude between 5 and 40 ({np.sum(good)} rows); are these"
                 " AB magnitudes? Leave it out of `photometry` if not"
             )
-        out[band] = np.where(known, 10 ** (0.4 * (ZEROPOINT_NJY - np.where(known, magnitude, 0))), np.nan)
+        out[band] = np.where(valid, 10 ** (0.4 * (ZEROPOINT_NJY - np.where(valid, magnitude, 0))), np.nan)
     return out
 
 

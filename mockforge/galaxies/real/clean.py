@@ -57,8 +57,8 @@ def cut_out(cutout: Cutout, electrons_per_njy: float) -> Clean | None:
     outline = _outline(smooth, 1.5 * _spread(smooth[rim]))
     if outline is None:
         return None
-    held = np.where(outline, np.maximum(smooth, 0.0), 0.0)
-    x, y, axes, angle = ellipse(held)
+    weight = np.where(outline, np.maximum(smooth, 0.0), 0.0)
+    x, y, axes, angle = ellipse(weight)
     if not (axes > 0).all():
         return None
     radius = _Radius(x, y, max(math.sqrt(axes[1] / axes[0]), 0.2), angle)
@@ -127,18 +127,18 @@ def _profile(image: np.ndarray, radius: _Radius, rms: float) -> tuple[np.ndarray
     edges = np.searchsorted(ring[order], np.arange(ring.max() + 2))
     radii, values, error = [], [], []
     for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        whole = 2 * math.pi * (k + 0.5) * radius.q
-        if b - a < max(0.5 * whole, 1):
+        full_ring = 2 * math.pi * (k + 0.5) * radius.q
+        if b - a < max(0.5 * full_ring, 1):
             if k > 1:
                 break
             continue
         pixels = image.ravel()[order[a:b]]
-        found = float(np.median(pixels))
+        median = float(np.median(pixels))
         error.append(rms * math.sqrt(2.0 / (b - a)))
-        if found <= 2.5 * error[-1] or (values and found < 1e-4 * values[0]):
+        if median <= 2.5 * error[-1] or (values and median < 1e-4 * values[0]):
             break
         radii.append(float(r.ravel()[order[a:b]].mean()))
-        values.append(found)
+        values.append(median)
     if len(radii) < 4:
         return None
     value = np.minimum.accumulate(np.array(values))

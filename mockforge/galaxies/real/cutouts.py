@@ -102,21 +102,21 @@ def cleaned(cutout: Cutout, rule: Cleaning, pixel_scale_arcsec: float) -> Cutout
     from skimage.segmentation import expand_labels
 
     try:
-        found = detect(image, rule.detect, mask=bad, pixel_scale_arcsec=pixel_scale_arcsec)
+        sources = detect(image, rule.detect, mask=bad, pixel_scale_arcsec=pixel_scale_arcsec)
     except InputError as error:
         raise InputError(
             f"{cutout.name}: {error}; or set clean.subtract_sky and clean.mask_neighbours to false"
         ) from error
-    labels = np.asarray(expand_labels(found.instances, rule.grow))
+    labels = np.asarray(expand_labels(sources.instances, rule.grow))
     level, rms = _sky(image, (labels == 0) & ~bad)
     if rule.subtract_sky:
         image = image - level[:, None, None]
     out = replace(cutout, rms=rms)
-    own = _nearest(found.instances, found.table, cutout.centre, cutout.name)
+    own = _nearest(sources.instances, sources.table, cutout.centre, cutout.name)
     if own:
-        row = int(np.flatnonzero(found.table["label"] == own)[0])
+        row = int(np.flatnonzero(sources.table["label"] == own)[0])
         out = replace(
-            out, centre=(float(found.table["x"][row]), float(found.table["y"][row])), body=labels == own
+            out, centre=(float(sources.table["x"][row]), float(sources.table["y"][row])), body=labels == own
         )
     if rule.mask_neighbours:
         bad = bad | ((labels != own) & (labels > 0))
@@ -128,10 +128,10 @@ def mirrored(image: np.ndarray, bad: np.ndarray, centre: tuple[float, float]) ->
     if not bad.any():
         return image
     y, x = np.nonzero(bad)
-    there = np.rint(2 * centre[1] - y).astype(int), np.rint(2 * centre[0] - x).astype(int)
+    opposite = np.rint(2 * centre[1] - y).astype(int), np.rint(2 * centre[0] - x).astype(int)
     h, w = bad.shape
-    inside = (there[0] >= 0) & (there[0] < h) & (there[1] >= 0) & (there[1] < w)
-    source = there[0].clip(0, h - 1), there[1].clip(0, w - 1)
+    inside = (opposite[0] >= 0) & (opposite[0] < h) & (opposite[1] >= 0) & (opposite[1] < w)
+    source = opposite[0].clip(0, h - 1), opposite[1].clip(0, w - 1)
     good = inside & ~bad[source]
     out = image.copy()
     out[:, y, x] = np.where(good, image[:, source[0], source[1]], 0.0)
@@ -157,8 +157,8 @@ def on_wider_sky(cutout: Cutout, margin: int, stream: Stream) -> Cutout:
     for b, rms in enumerate(cutout.noise):
         if rms > 0:
             level = cutout.image[b] - np.median(cutout.image[b][edge])
-            found = SIGMA_PER_MAD * float(np.median(np.abs(level[edge])))
-            rms = found if found < 0.7 * rms else rms  # catalogues are wrong at times
+            sigma = SIGMA_PER_MAD * float(np.median(np.abs(level[edge])))
+            rms = sigma if sigma < 0.7 * rms else rms  # catalogues are wrong at times
             calm = edge & ~cutout.mask & (np.abs(level) < 4 * rms)
             kernel = noise_kernel(noise_autocorrelation(level, calm, 3))
             white = stream.child(b).numpy().standard_normal(wide)

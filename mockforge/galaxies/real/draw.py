@@ -122,13 +122,13 @@ def _usable(cfg: ImagePairs, galaxies: CutoutCatalogue) -> np.ndarray:
         highest = max(values)
     elif kind not in ("normal", "lognormal"):
         highest = values[1]
-    found = np.flatnonzero(~(galaxies.redshifts >= highest))
-    if not len(found):
+    usable = np.flatnonzero(~(galaxies.redshifts >= highest))
+    if not len(usable):
         raise InputError(
             f"redshift_images: no z_out is above a galaxy's redshift; z_out ends at {highest:g} and the"
             f" redshifts start at {galaxies.redshifts.min():.3g}"
         )
-    return found
+    return usable
 
 
 def _redshifts(

@@ -78,10 +78,10 @@ class FileGalaxies:
 
     def origins(self) -> dict[str, str]:
         """Where the galaxies' places come from, and what the first image's headers say."""
-        found = FileCatalogue(self)
-        rows = f"{len(found.names)} galaxies of {found.rows} rows have a redshift"
-        places = found.place.names or "the middle of each image"
-        return {"galaxies": rows, "places": places} | dict(found._field(0).origin)
+        catalogue = FileCatalogue(self)
+        rows = f"{len(catalogue.names)} galaxies of {catalogue.rows} rows have a redshift"
+        places = catalogue.place.names or "the middle of each image"
+        return {"galaxies": rows, "places": places} | dict(catalogue._field(0).origin)
 
 
 class FileCatalogue:
@@ -108,8 +108,8 @@ class FileCatalogue:
         self.place = places(table, good, rule.position, self.where)
         self.title = list(self.names)
         if has(table, "name"):
-            given = [get(table, "name")[row] for row in np.flatnonzero(good)]
-            self.title = [own if blank(v) else text(v) for v, own in zip(given, self.names, strict=True)]
+            titles = [get(table, "name")[row] for row in np.flatnonzero(good)]
+            self.title = [own if blank(v) else text(v) for v, own in zip(titles, self.names, strict=True)]
         self.photometry = tuple(p.band for p in rule.photometry)
         self._flux = fluxes(rule.photometry, [table], self.where, good)
         first = self._field(0)
@@ -146,7 +146,7 @@ class FileCatalogue:
             y0, x0 = (round(c - (self.rule.side - 1) / 2) for c in (y, x))
             y0, y1, x0, x1 = max(y0, 0), min(y0 + self.rule.side, h), max(x0, 0), min(x0 + self.rule.side, w)
         cut = field.cutout(y0, y1, x0, x1)
-        found = Cutout(
+        galaxy = Cutout(
             name=name,
             image=cut.image.astype(np.float64),
             centre=(x - x0, y - y0),
@@ -154,7 +154,7 @@ class FileCatalogue:
             psf_fwhm_arcsec=field.psf_fwhm_arcsec,
             photometry={band: float(flux[i]) for band, flux in self._flux.items()},
         )
-        return cleaned(found, self.rule.clean, self.pixel_scale_arcsec)
+        return cleaned(galaxy, self.rule.clean, self.pixel_scale_arcsec)
 
     def _centre(self, i: int, field: Field) -> tuple[float, float]:
         """(x, y) from the catalogue, else the middle."""

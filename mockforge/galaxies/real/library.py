@@ -74,9 +74,9 @@ class Library:
 
     def _clean(self, i: int) -> Clean:
         """Return the i-th galaxy."""
-        found = cut_out(self.catalogue.cutout(int(self.row[i])), self.rule.electrons_per_njy)
-        assert found is not None
-        return found
+        galaxy = cut_out(self.catalogue.cutout(int(self.row[i])), self.rule.electrons_per_njy)
+        assert galaxy is not None
+        return galaxy
 
     def chosen(self, magnitude: np.ndarray, r_e: np.ndarray, q: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Return one of the `rule.nearest` pictures that look most alike, by u in [0, 1), for each galaxy.
@@ -84,14 +84,14 @@ class Library:
         The galaxies are given by magnitude (in `band`), r_e (arcsec) and axis ratio, all (N,).
         """
         mine = np.stack([self.magnitude, np.log(self.r_e), self.axis_ratio], axis=1) / _LOOK
-        theirs = np.stack([magnitude, np.log(r_e), q], axis=1) / _LOOK
-        distance = ((theirs[:, None] - mine) ** 2).sum(axis=2)
+        targets = np.stack([magnitude, np.log(r_e), q], axis=1) / _LOOK
+        distance = ((targets[:, None] - mine) ** 2).sum(axis=2)
         few = np.argsort(distance, axis=1, kind="stable")[:, : self.rule.nearest]
         return few[np.arange(len(u)), (u * few.shape[1]).astype(np.int64)]
 
     def _key(self) -> str:
         files = [f"{p.name} {stamp(p)}" for p in files_of(self.rule)]
-        told = repr(
+        settings = repr(
             (
                 _VERSION,
                 self.rule.zeropoint,
@@ -100,15 +100,15 @@ class Library:
                 self.rule.electrons_per_njy,
             )
         )
-        told += repr((self.rule.redshifts, self.rule.redshift_column, str(self.catalogue.path.resolve())))
-        return "real-stamps-" + hashlib.sha256("\n".join([told, *files]).encode()).hexdigest()[:32]
+        settings += repr((self.rule.redshifts, self.rule.redshift_column, str(self.catalogue.path.resolve())))
+        return "real-stamps-" + hashlib.sha256("\n".join([settings, *files]).encode()).hexdigest()[:32]
 
     def _measured(self) -> np.ndarray:
         """(G, 8) of `Look`, NaN where there is no resolved galaxy."""
         out = np.full((len(self.catalogue.redshifts), 8), np.nan)
         for i in range(len(out)):
-            found = cut_out(self.catalogue.cutout(i), self.rule.electrons_per_njy)
-            look = None if found is None else measured(found)
+            galaxy = cut_out(self.catalogue.cutout(i), self.rule.electrons_per_njy)
+            look = None if galaxy is None else measured(galaxy)
             if look is not None:
                 out[i] = list(vars(look).values())
         return out

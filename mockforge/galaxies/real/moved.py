@@ -38,9 +38,9 @@ def effective(model: PsfModel, pixel_arcsec: float, turn: int = 0) -> Effective:
     def at(fy: np.ndarray, fx: np.ndarray) -> np.ndarray:
         u, v = (fy, fx) if not turn & 4 else (fx, fy)  # along the x and y that the model knows: v, u
         u, v = (-u if turn & 2 else u), (-v if turn & 1 else v)
-        seen = np.asarray(model.at(2 * np.pi * v[None, :], 2 * np.pi * u[:, None]))
-        seen = seen * pixel_transfer(u, v, pixel_arcsec)
-        return seen.T if turn & 4 else seen
+        transfer = np.asarray(model.at(2 * np.pi * v[None, :], 2 * np.pi * u[:, None]))
+        transfer = transfer * pixel_transfer(u, v, pixel_arcsec)
+        return transfer.T if turn & 4 else transfer
 
     return at
 
@@ -128,12 +128,12 @@ def factors(
     own = sed_weights(flux[bright], error, spectrum.present)
     lit = own.sum(axis=1) > 0
     out = []
-    for whole, wanted, share in (
+    for whole, fluxes, share in (
         (near, spectrum.near, spectrum.share_near),
         (far, spectrum.far, spectrum.share_far),
     ):
         each = np.broadcast_to(whole, (len(flux), *whole.shape)).copy()
-        each[bright[lit]] = band_factors(own[lit], wanted, spectrum.present, share)
+        each[bright[lit]] = band_factors(own[lit], fluxes, spectrum.present, share)
         out.append(np.moveaxis(each, 0, -1).reshape(*whole.shape, *shape))
     return out[0], out[1]
 
@@ -161,17 +161,17 @@ def moved(
     side = padded_side(shape, stamp.shape, step, cutout.centre, stamp.centre, reach)
     fy, fx = fourier_frequencies(side)
     light = transform(image, side)
-    asked = [w(fy / (size * pixel_arcsec), fx / (size * pixel_arcsec)) for w in wanted or ()]
+    target = [w(fy / (size * pixel_arcsec), fx / (size * pixel_arcsec)) for w in wanted or ()]
     pixel = pixel_transfer(fy, fx, step) / pixel_transfer(fy, fx) if step > 1 else np.ones((1, 1))
     out, sharpened = np.zeros((len(factor), *light.shape[-2:]), dtype=complex), np.ones(len(factor))
     for b in np.flatnonzero(factor.any(axis=0)).tolist():
-        seen = present[b](fy / pixel_arcsec, fx / pixel_arcsec) if asked else None
+        source = present[b](fy / pixel_arcsec, fx / pixel_arcsec) if target else None
         for c in np.flatnonzero(factor[:, b]).tolist():
             ratio = pixel
-            if seen is not None:
-                ratio = matching(asked[c], seen, stamp.floor)
-                held = np.abs(asked[c]) > _HOLDS
-                sharpened[c] = np.abs(ratio[held]).max(initial=sharpened[c])
+            if source is not None:
+                ratio = matching(target[c], source, stamp.floor)
+                passed = np.abs(target[c]) > _HOLDS
+                sharpened[c] = np.abs(ratio[passed]).max(initial=sharpened[c])
             out[c] += factor[c, b] * ratio * light[b]
     stamped = sampled(out, step, stamp.shape, cutout.centre, stamp.centre)
     return Moved(stamped, factor @ (image * sampling.within).sum(axis=(1, 2)), sharpened)
@@ -183,8 +183,8 @@ def one_psf(
     """Return the cutout with all bands at the PSF of the broadest, and which band that is."""
     side = padded_side(cutout.image.shape[1:], cutout.image.shape[1:], 1.0, (0, 0), (0, 0), 8.0)
     fy, fx = fourier_frequencies(side)
-    seen = [p(fy / pixel_arcsec, fx / pixel_arcsec) for p in present]
-    broad = int(np.argmin([np.abs(s).sum() for s in seen]))
-    light = transform(cutout.image, side) * np.stack([matching(seen[broad], s, floor) for s in seen])
+    psfs = [p(fy / pixel_arcsec, fx / pixel_arcsec) for p in present]
+    broad = int(np.argmin([np.abs(s).sum() for s in psfs]))
+    light = transform(cutout.image, side) * np.stack([matching(psfs[broad], s, floor) for s in psfs])
     light[broad] = transform(cutout.image[broad], side)
     return replace(cutout, image=sampled(light, 1.0, cutout.image.shape[1:], (0, 0), (0, 0))), broad

@@ -74,11 +74,11 @@ class Optics:
         near = None if cfg.psf_in is None else _ends(cfg, cfg.psf_in)
         nearest = [share.argmax() for share in _shares(cfg.bands, galaxies.bands)]
         widths = [_width(m) for m in _models(galaxies.cutout(0), galaxies, own)]
-        seen = tuple(widths[b] for b in nearest)
-        fwhm = seen if cfg.psf_in is None else _fwhm(cfg, cfg.psf_in)
+        own_fwhm = tuple(widths[b] for b in nearest)
+        fwhm = own_fwhm if cfg.psf_in is None else _fwhm(cfg, cfg.psf_in)
         far = _ends(cfg, cfg.psf_out)
         scale = galaxies.pixel_scale_arcsec
-        return cls(galaxies.bands, scale, own, near, far, fwhm, _fwhm(cfg, cfg.psf_out), seen)
+        return cls(galaxies.bands, scale, own, near, far, fwhm, _fwhm(cfg, cfg.psf_out), own_fwhm)
 
     def check(self, cfg: ImagePairs, size: np.ndarray) -> None:
         """InputError where the images are too coarse for what is requested of them.
@@ -88,25 +88,25 @@ class Optics:
         gives back what they never resolved.
         """
         ends = (("psf_in", self.fwhm_in, 1.0), ("psf_out", self.fwhm_out, float(size.max())))
-        for key, wanted, factor in ends if cfg.psf_in is not None else ends[1:]:
-            for band, own, other in zip(cfg.bands, self.fwhm_own, wanted, strict=True):
+        for key, widths, factor in ends if cfg.psf_in is not None else ends[1:]:
+            for band, own, other in zip(cfg.bands, self.fwhm_own, widths, strict=True):
                 have = factor * float(np.hypot(own, self.scale))
                 want = float(np.hypot(other, cfg.pixel_scale_arcsec))
                 if have > _COARSE * want:
-                    there = "" if factor == 1.0 else f" ({have:.2g} at the target's redshift)"
+                    at_z = "" if factor == 1.0 else f" ({have:.2g} at the target's redshift)"
                     raise InputError(
                         f"redshift_images: the images for {band} have a PSF of {own:.2g} arcsec in pixels of"
-                        f" {self.scale:.2g}{there}, and {key} is {other:.2g} arcsec in pixels of"
+                        f" {self.scale:.2g}{at_z}, and {key} is {other:.2g} arcsec in pixels of"
                         f" {cfg.pixel_scale_arcsec:.2g}: they are too coarse for it. Give sharper images, a"
                         f" {key} of {have / _COARSE:.2g} arcsec or more, or higher redshifts of the target"
                     )
 
     def present(self, cutout: Cutout, turn: int) -> list[Effective]:
         """PSF and pixel of a cutout's bands; `turn` is what was done to it."""
-        made = _cutout_models(cutout, self.bands, self.scale, self.own)
+        psfs = _cutout_models(cutout, self.bands, self.scale, self.own)
         turned = 0 if cutout.psf is not None else turn  # a PSF of its own was turned with it
-        unique = {id(m): effective(m, self.scale, turned) for m in made}
-        return [unique[id(m)] for m in made]
+        unique = {id(m): effective(m, self.scale, turned) for m in psfs}
+        return [unique[id(m)] for m in psfs]
 
 
 def painted(
@@ -132,10 +132,10 @@ def painted(
             present = [present[broad]] * len(present)
         centre = (drawn.x[i], drawn.y[i])
         stamp = StampGeometry((cfg.stamp, cfg.stamp), cfg.pixel_scale_arcsec, centre, cfg.psf_floor)
-        here, there = factors(cutout, light.weights[i], light.spectrum[i], pixel)
+        factor_in, factor_out = factors(cutout, light.weights[i], light.spectrum[i], pixel)
         own = Sampling(optics.scale, present, within)
-        near.append(moved(cutout, own, here, optics.near, 1.0, stamp))
-        far.append(moved(cutout, own, there, optics.far, float(light.size[i]), stamp))
+        near.append(moved(cutout, own, factor_in, optics.near, 1.0, stamp))
+        far.append(moved(cutout, own, factor_out, optics.far, float(light.size[i]), stamp))
     return near, far
 
 
@@ -171,8 +171,8 @@ def galaxy_table(
             drawn.z_out, cfg.cosmology,
         ),
     }  # fmt: skip
-    found = spectrum_set(cfg.spectra, cfg.cosmology)
-    for key, values in found.parameters.items():  # of the light, not of the main spectrum alone
+    seds = spectrum_set(cfg.spectra, cfg.cosmology)
+    for key, values in seds.parameters.items():  # of the light, not of the main spectrum alone
         table[key] = (light.share * np.asarray(values, dtype=np.float64)).sum(axis=1)
     table |= {"absolute_magnitude_in": light.absolute[:, 0], "absolute_magnitude_out": light.absolute[:, 1]}
     total = np.stack([m.total for m in near]), np.stack([m.total for m in far])
@@ -195,11 +195,11 @@ def filled(
             " broader psf_out",
             stacklevel=2,
         )
-    seen, moved = (np.stack([m.image for m in found]).astype(np.float32) for found in (near, far))
+    image_in, moved = (np.stack([m.image for m in stamps]).astype(np.float32) for stamps in (near, far))
     return batch.with_arrays(
-        input=seen,
+        input=image_in,
         target=moved,
-        input_psf=seen,
+        input_psf=image_in,
         target_psf=moved,
         z_in=drawn.z_in.astype(np.float32),
         z_out=drawn.z_out.astype(np.float32),

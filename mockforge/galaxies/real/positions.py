@@ -102,29 +102,29 @@ class Places:
         """
         if self.xy is None and self.sky is None:
             return (shape[1] - 1) / 2, (shape[0] - 1) / 2
-        given = None if self.xy is None else (float(self.xy[i, 0]), float(self.xy[i, 1]))
+        pixel = None if self.xy is None else (float(self.xy[i, 0]), float(self.xy[i, 1]))
         if self.sky is None:
-            assert given is not None
-            return given
+            assert pixel is not None
+            return pixel
         if wcs is None:
-            if given is not None:
-                return given
+            if pixel is not None:
+                return pixel
             raise InputError(
                 f"{where}: the image has no WCS, and the catalogue gives its galaxies by {self.names}; add"
                 " columns x and y (pixels, the first is 0), or set `position: middle` where each galaxy is"
                 " in the middle of its image"
             )
-        seen = _on_image(wcs, *self.sky[i])
-        if given is not None and which == "auto":
+        of_wcs = _on_image(wcs, *self.sky[i])
+        if pixel is not None and which == "auto":
             side = _side_arcsec(wcs)
-            apart = float(np.hypot(seen[0] - given[0], seen[1] - given[1]))
+            apart = float(np.hypot(of_wcs[0] - pixel[0], of_wcs[1] - pixel[1]))
             if not apart * side <= max(_APART_ARCSEC, 2 * side):
                 raise InputError(
-                    f"{where}: columns {self.names} say two places: pixels ({given[0]:.1f}, {given[1]:.1f}),"
-                    f" and by its WCS ({seen[0]:.1f}, {seen[1]:.1f}); say which is right with"
+                    f"{where}: columns {self.names} say two places: pixels ({pixel[0]:.1f}, {pixel[1]:.1f}),"
+                    f" and by its WCS ({of_wcs[0]:.1f}, {of_wcs[1]:.1f}); say which is right with"
                     " `position: pixels` or `position: sky`"
                 )
-        return given if given is not None else seen
+        return pixel if pixel is not None else of_wcs
 
 
 def places(table: Any, good: np.ndarray, which: Position, where: str) -> Places:
@@ -141,50 +141,50 @@ def places(table: Any, good: np.ndarray, which: Position, where: str) -> Places:
     if not sky and not pixels:
         odd = _odd(table.colnames)
         if odd or which != "auto":
-            named = f"found {', '.join(odd)}; " if odd else ""
+            odd_words = f"found {', '.join(odd)}; " if odd else ""
             raise InputError(
-                f"{where}: no columns of positions that are understood ({named}expected ra and dec in"
+                f"{where}: no columns of positions that are understood ({odd_words}expected ra and dec in"
                 " degrees or sexagesimal, or x and y in pixels, the first is 0); rename them, or set"
                 " `position: middle` where each galaxy is in the middle of its image"
             )
         return Places(None, None, "")
-    for kind, found, most in (("sky", sky, _APART_ARCSEC / 3600), ("pixels", pixels, 2.0)):
-        for name, values in found[1:]:
-            gap = _apart(found[0][1], values) if kind == "sky" else np.abs(found[0][1] - values).max(axis=1)
+    for kind, pairs, most in (("sky", sky, _APART_ARCSEC / 3600), ("pixels", pixels, 2.0)):
+        for name, values in pairs[1:]:
+            gap = _apart(pairs[0][1], values) if kind == "sky" else np.abs(pairs[0][1] - values).max(axis=1)
             if (gap > most).any():
                 row = int(np.argmax(gap))
                 raise InputError(
-                    f"{where}: row {rows[row] + 1} has {found[0][0]} = {_shown(found[0][1][row])} and"
+                    f"{where}: row {rows[row] + 1} has {pairs[0][0]} = {_shown(pairs[0][1][row])} and"
                     f" {name} = {_shown(values[row])}; they are of different places: keep one pair"
                 )
-    names = " and ".join(found[0][0] for found in (pixels, sky) if found)
+    names = " and ".join(pairs[0][0] for pairs in (pixels, sky) if pairs)
     return Places(pixels[0][1] if pixels else None, sky[0][1] if sky else None, names)
 
 
 def _odd(names: Sequence[str]) -> list[str]:
     """Columns that speak of positions in a way that is not read: RA(deg), ra_best, x_peak, coord."""
-    found = [n for n in names if _ODD_ALONE.fullmatch(n.lower())]
+    columns = [n for n in names if _ODD_ALONE.fullmatch(n.lower())]
     for first, second in _ODD:
         pair = [[n for n in names if re.fullmatch(words, n.lower())] for words in (first, second)]
-        found += [*pair[0], *pair[1]] if all(pair) else []
+        columns += [*pair[0], *pair[1]] if all(pair) else []
     lower = {n.lower(): n for n in names}
     for low, name in lower.items():
         if re.match(r"x(?!.*(err|sigma|rms|fwhm|size|2$))", low) and len(low) > 1 and f"y{low[1:]}" in lower:
-            found += [name, lower[f"y{low[1:]}"]]
-    return list(dict.fromkeys(found))
+            columns += [name, lower[f"y{low[1:]}"]]
+    return list(dict.fromkeys(columns))
 
 
 def _pairs(table: Any, known: Sequence[tuple[str, str, Any]], where: str) -> list[tuple[str, str, Any]]:
     """Return the known pairs that a table has. InputError for half a pair."""
     lower = [c.lower() for c in table.colnames]
-    found = [pair for pair in known if pair[0] in lower and pair[1] in lower]
-    used = {name for pair in found for name in pair[:2]}
+    pairs = [pair for pair in known if pair[0] in lower and pair[1] in lower]
+    used = {name for pair in pairs for name in pair[:2]}
     for first, second, _ in known:
         for name, other in ((first, second), (second, first)):
             partners = {b if a == name else a for a, b, _ in known if name in (a, b)}
             if name in lower and name not in _OTHERWISE | used and not partners & set(lower):
                 raise InputError(f"{where}: a column {name!r} without {other!r}; a position needs both")
-    return found
+    return pairs
 
 
 def _sky(table: Any, rows: np.ndarray, where: str) -> list[tuple[str, np.ndarray]]:
@@ -211,13 +211,13 @@ def _degrees(table: Any, name: str, rows: np.ndarray, where: str, hours: bool = 
     from astropy.coordinates import Angle
 
     values = column(table, name, where)
-    told = getattr(values, "unit", None)
+    column_unit = getattr(values, "unit", None)
     read_unit: Any = u.Unit  # whose type does not know `parse_strict`
-    unit = read_unit(str(told), parse_strict="silent") if told not in (None, "") else None
+    unit = read_unit(str(column_unit), parse_strict="silent") if column_unit not in (None, "") else None
     if unit is not None and unit == u.hour:
         unit = u.hourangle
     if unit is not None and not unit.is_equivalent(u.deg):
-        raise InputError(f"{where}: column {name!r} is in {told}; expected degrees, hours or radians")
+        raise InputError(f"{where}: column {name!r} is in {column_unit}; expected degrees, hours or radians")
     east = name.startswith(("ra", "_ra", "alpha", "right", "x"))
     out = np.empty(len(rows))
     for i, row in enumerate(rows):
@@ -250,8 +250,8 @@ def _icrs(values: np.ndarray, frame: str) -> np.ndarray:
     import astropy.units as u
     from astropy.coordinates import SkyCoord
 
-    found: Any = SkyCoord(*values.T * u.deg, frame=frame).icrs
-    return np.stack([found.ra.deg, found.dec.deg], axis=1)
+    sky: Any = SkyCoord(*values.T * u.deg, frame=frame).icrs
+    return np.stack([sky.ra.deg, sky.dec.deg], axis=1)
 
 
 def _pixels(table: Any, rows: np.ndarray, where: str) -> list[tuple[str, np.ndarray]]:

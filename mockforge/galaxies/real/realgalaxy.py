@@ -114,8 +114,8 @@ class RealCatalogue:
             name, where = rule.redshift_column, str(self.path)
             return known_redshifts(column(table, name, where), name, where)
         where = rule.redshifts or f"{self.path.stem}_fits{self.path.suffix}"
-        theirs = np.asarray(column(other, "IDENT", where))
-        if not np.array_equal(theirs, ident):
+        other_ident = np.asarray(column(other, "IDENT", where))
+        if not np.array_equal(other_ident, ident):
             raise InputError(
                 f"{where}: its IDENT are not those of {self.path.name}, row by row; join the tables first"
             )
@@ -132,7 +132,7 @@ class RealCatalogue:
             raise InputError(f"{where}: the image or its PSF holds no numbers that can be used")
         h, w = image.shape
         variance = float(row.get("NOISE_VARIANCE", np.nan)) * self._scale**2
-        found = Cutout(
+        galaxy = Cutout(
             name=text(row["IDENT"]),
             image=np.where(mask, 0.0, image)[None],
             centre=((w - 1) / 2, (h - 1) / 2),
@@ -141,7 +141,7 @@ class RealCatalogue:
             rms=np.sqrt([variance]) if variance > 0 else np.zeros(0),
             photometry={band: float(flux[i]) for band, flux in self._flux.items()},
         )
-        return cleaned(found, self.clean, self.pixel_scale_arcsec)
+        return cleaned(galaxy, self.clean, self.pixel_scale_arcsec)
 
     def files(self) -> list[Path]:
         """Every file the galaxies come from."""
@@ -196,17 +196,17 @@ class _Place:
 def _places(path: Path, stamp: Stamp) -> tuple[_Place | None, ...]:
     """Of every extension: headers of a file of a thousand stamps are read once, not for each stamp."""
     plain = path.suffix not in (".gz", ".bz2")
-    found: list[_Place | None] = []
+    places: list[_Place | None] = []
     with opened(path) as units:
         for unit in units:
             if not unit.is_image or len(unit.shape) != 2:
-                found.append(None)
+                places.append(None)
                 continue
             kind = _KINDS.get(unit.header.get("BITPIX"))
             as_is = plain and kind is not None and not {"BSCALE", "BZERO", "ZIMAGE"} & set(unit.header)
             as_is = as_is and type(unit).__name__ != "CompImageHDU"
-            found.append(_Place(unit.shape, kind or "", unit.fileinfo()["datLoc"] if as_is else None))
-    return tuple(found)
+            places.append(_Place(unit.shape, kind or "", unit.fileinfo()["datLoc"] if as_is else None))
+    return tuple(places)
 
 
 _KINDS = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}

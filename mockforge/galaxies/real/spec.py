@@ -30,9 +30,9 @@ class GalaxyImages:
     """A painted sky."""
 
     def __post_init__(self) -> None:
-        given = [f.name for f in fields(self) if getattr(self, f.name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"needs exactly one of real, files, sky; found {', '.join(given) or 'none'}")
+        named = [f.name for f in fields(self) if getattr(self, f.name) is not None]
+        if len(named) != 1:
+            raise ValueError(f"needs exactly one of real, files, sky; found {', '.join(named) or 'none'}")
 
 
 @config

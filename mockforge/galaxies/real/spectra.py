@@ -86,14 +86,14 @@ def fitted(asked: RedshiftRequest, cutouts: Sequence[Cutout], given: np.ndarray)
     """
     z_in, z_out = asked.z_in, asked.z_out
     angular, dimming, shift = asked.switches
-    seen, age = (z_out if shift else z_in), (z_out if asked.evolving else z_in)
+    z_seen, age = (z_out if shift else z_in), (z_out if asked.evolving else z_in)
     every = tuple(dict.fromkeys((*asked.present, *asked.photometry, *asked.bands)))
     here = _fluxes(asked, every, z_in, z_in)
-    far = _fluxes(asked, asked.bands, age, seen)
+    far = _fluxes(asked, asked.bands, age, z_seen)
     weights, chi2 = _weights(asked, cutouts, _take(here, every, (*asked.present, *asked.photometry)), given)
 
     change = flux_factor(z_in, z_out, asked.cosmology, angular_size=angular, dimming=dimming) / flux_factor(
-        z_in, seen, asked.cosmology
+        z_in, z_seen, asked.cosmology
     )
     change = change * 10.0 ** (-0.4 * asked.luminosity_evolution * (z_out - z_in))
     near, present = _take(here, every, asked.bands), _take(here, every, asked.present)
@@ -101,7 +101,7 @@ def fitted(asked: RedshiftRequest, cutouts: Sequence[Cutout], given: np.ndarray)
     spectrum = [
         Spectrum(
             present[i], near[i], far[i] * change[i], neighbours(wave[0], wave[1]),
-            neighbours(wave[0] / (1 + seen[i]), wave[1] / (1 + z_in[i])),
+            neighbours(wave[0] / (1 + z_seen[i]), wave[1] / (1 + z_in[i])),
         )
         for i in range(len(z_in))
     ]  # fmt: skip
@@ -132,10 +132,10 @@ def _each(asked: RedshiftRequest, z: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _fluxes(asked: RedshiftRequest, bands: tuple[str, ...], age: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """(N, C, M) nJy of every spectrum, of the population at `age`, seen at `seen`."""
     ages, spectrum = _each(asked, age)
-    found = sed_fluxes(
+    flux = sed_fluxes(
         asked.spectra, bands, ages, _each(asked, seen)[0], spectrum, cosmology=asked.cosmology, igm=asked.igm
     )
-    return np.moveaxis(found.reshape(len(age), -1, len(bands)), 1, 2)
+    return np.moveaxis(flux.reshape(len(age), -1, len(bands)), 1, 2)
 
 
 def _take(fluxes: np.ndarray, every: tuple[str, ...], bands: tuple[str, ...]) -> np.ndarray:
@@ -169,11 +169,11 @@ def _measured(cutout: Cutout, asked: RedshiftRequest) -> tuple[np.ndarray, np.nd
     flux = cutout.image[:, body].sum(axis=1)
     noise = cutout.noise * np.sqrt(body.sum())
     more = np.array([cutout.photometry.get(b, np.nan) for b in asked.photometry])
-    known = np.isfinite(more)
-    flux = np.concatenate([flux, np.where(known, more, 0.0)])
+    measured = np.isfinite(more)
+    flux = np.concatenate([flux, np.where(measured, more, 0.0)])
     error = np.hypot(np.concatenate([noise, np.zeros(len(more))]), asked.fit.floor * np.abs(flux))
     error = np.maximum(error, 1e-6 * np.abs(flux).max(initial=1e-12))
-    error[len(noise) :][~known] = np.inf
+    error[len(noise) :][~measured] = np.inf
     return flux, error
 
 
@@ -182,13 +182,13 @@ def _k(
 ) -> np.ndarray:
     """(N, C): m = M + DM + K (Hogg et al. 2002, astro-ph/0210394, eq. 2)."""
     nearer = (luminosity_distance(z, asked.cosmology) / TEN_PARSEC_MPC) ** 2
-    seen = np.maximum((flux @ weights[..., None])[..., 0], 1e-300)
-    return -2.5 * np.log10(seen * nearer[:, None] / absolute[:, None])
+    apparent = np.maximum((flux @ weights[..., None])[..., 0], 1e-300)
+    return -2.5 * np.log10(apparent * nearer[:, None] / absolute[:, None])
 
 
 def pivot(band: str) -> float:
     """Pivot wavelength of a band in Angstrom."""
     wave, throughput = curve(band)
     middle, step = 0.5 * (wave[1:] + wave[:-1]), np.diff(wave)
-    seen = 0.5 * (throughput[1:] + throughput[:-1]) * step
-    return float(np.sqrt((seen * middle).sum() / (seen / middle).sum()))
+    photons = 0.5 * (throughput[1:] + throughput[:-1]) * step
+    return float(np.sqrt((photons * middle).sum() / (photons / middle).sum()))

@@ -66,16 +66,16 @@ def _byte_order(path: Path, raw: bytes) -> str:
 
 def _records(path: Path, raw: bytes, order: str) -> list[bytes]:
     """Return the contents of the records; both length markers of each must agree."""
-    found, place = [], 0
+    records, place = [], 0
     while place < len(raw):
         marker = raw[place : place + 4]
         size = int(np.frombuffer(marker, order + "i4")[0]) if len(marker) == 4 else -1
         end = place + 4 + size
         if size < 0 or raw[end : end + 4] != marker:
-            raise InputError(f"{path}: record {len(found)} at byte {place} is cut short or damaged")
-        found.append(raw[place + 4 : end])
+            raise InputError(f"{path}: record {len(records)} at byte {place} is cut short or damaged")
+        records.append(raw[place + 4 : end])
         place = end + 4
-    return found
+    return records
 
 
 def _counted(path: Path, record: bytes, order: str, what: str) -> np.ndarray:
@@ -87,7 +87,7 @@ def _counted(path: Path, record: bytes, order: str, what: str) -> np.ndarray:
 
 
 def _metallicity(path: Path, record: bytes) -> float:
-    found = re.search(rb"Z=\s*(0?\.\d+)", record)
-    if found is None:
+    match = re.search(rb"Z=\s*(0?\.\d+)", record)
+    if match is None:
         raise InputError(f"{path}: its description has no 'Z=', the metallicity")
-    return float(found.group(1))
+    return float(match.group(1))

@@ -150,15 +150,15 @@ def universe_age(z: float, cosmology: str) -> float:
 
 @lru_cache(maxsize=8)
 def _ages(cosmology: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    found = universe(cosmology)
+    model = universe(cosmology)
     knots = np.linspace(0.0, np.log1p(_FARTHEST), 800)
     z, step = np.expm1(knots), knots[1]
     # Five Gauss points between two knots give the ages to 1e-13 of astropy's 800 integrals to infinity.
     node, weight = np.polynomial.legendre.leggauss(5)
     between = np.expm1(knots[:-1, None] + 0.5 * step * (node + 1.0))
-    passed = (1.0 / found.H(between)).to_value("Gyr") @ weight * (0.5 * step)
-    age = np.append(passed[::-1].cumsum()[::-1], 0.0) + found.age(z[-1]).to_value("Gyr")
-    return knots, age, -(1.0 / found.H(z)).to_value("Gyr")
+    passed = (1.0 / model.H(between)).to_value("Gyr") @ weight * (0.5 * step)
+    age = np.append(passed[::-1].cumsum()[::-1], 0.0) + model.age(z[-1]).to_value("Gyr")
+    return knots, age, -(1.0 / model.H(z)).to_value("Gyr")
 
 
 def sfh_name(sfh: Sfh) -> str:
@@ -183,8 +183,8 @@ def _parameters(parts: list[tuple[Sfh, float, float]]) -> dict[str, np.ndarray]:
     """Columns for a table of galaxies; what a history does not have is nan."""
 
     def of(key: str) -> np.ndarray:
-        found = [getattr(sfh.chosen, key, None) for sfh, _, _ in parts]
-        return np.array([np.nan if v is None else v for v in found], dtype=np.float64)
+        values = [getattr(sfh.chosen, key, None) for sfh, _, _ in parts]
+        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
     columns = {
         "metallicity": np.array([z for _, z, _ in parts]),

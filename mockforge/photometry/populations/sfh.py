@@ -108,8 +108,8 @@ def _delayed(tau: float, today: float) -> Formed:
         x = np.maximum(t, 0.0) / tau
         return -np.expm1(-x) - x * np.exp(-x)
 
-    whole = float(mass(np.asarray(today)))
-    return lambda t: mass(np.asarray(t)) / whole
+    total = float(mass(np.asarray(today)))
+    return lambda t: mass(np.asarray(t)) / total
 
 
 def _double_power_law(law: DoublePowerLaw, today: float) -> Formed:

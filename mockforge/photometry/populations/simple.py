@@ -75,26 +75,26 @@ def ised_grid(folder: Path) -> PopulationGrid:
     files = sorted(folder.glob("*.ised"))
     if not files:
         raise InputError(f"{folder}: no .ised files; name a folder of Bruzual & Charlot's binary files")
-    read = sorted((read_ised(f) for f in files), key=lambda p: p.metallicity)
-    first = read[0]
-    metallicity = np.array([p.metallicity for p in read])
+    grids = sorted((read_ised(f) for f in files), key=lambda p: p.metallicity)
+    first = grids[0]
+    metallicity = np.array([p.metallicity for p in grids])
     if not (np.diff(metallicity) > 0).all():
         raise InputError(
             f"{folder}: two files of one metallicity ({', '.join(f'{z:g}' for z in metallicity)})"
         )
-    for p in read[1:]:
+    for p in grids[1:]:
         if not (np.array_equal(p.age_yr, first.age_yr) and np.array_equal(p.wave, first.wave)):
             raise InputError(f"{folder}: the file of Z = {p.metallicity:g} has other ages or wavelengths")
     ages, waves = (first.age_yr > 0) & (first.age_yr <= OLDEST_YR), first.wave <= REDDEST
-    light = np.stack([p.luminosity[ages][:, waves] for p in read])
+    light = np.stack([p.luminosity[ages][:, waves] for p in grids])
     return PopulationGrid(first.age_yr[ages], metallicity, first.wave[waves], light)
 
 
 @cache
 def bundled_grid() -> PopulationGrid:
     """Return the grid that comes with the package: Bruzual & Charlot 2003, Chabrier, low resolution."""
-    with np.load(_BUNDLED, allow_pickle=False) as found:
-        return unpack({key: found[key] for key in found.files})
+    with np.load(_BUNDLED, allow_pickle=False) as file:
+        return unpack({key: file[key] for key in file.files})
 
 
 def pack(grid: PopulationGrid) -> dict[str, np.ndarray]:

@@ -82,10 +82,10 @@ class SpectrumFiles:
         folder = Path(self.folder).expanduser()
         if self.files is not None:
             return [folder / Path(name).expanduser() for name in self.files]
-        found = sorted(p for p in folder.glob("*") if p.is_file() and not p.name.startswith("."))
-        if not found:
+        files = sorted(p for p in folder.glob("*") if p.is_file() and not p.name.startswith("."))
+        if not files:
             raise InputError(f"{folder}: no files of spectra there; set `folder`, or name them with `files`")
-        return found
+        return files
 
     def files_read(self) -> dict[str, Path]:
         """Return the spectra."""
@@ -113,14 +113,14 @@ def file_set(config: SpectrumFiles) -> SpectrumSet:
     recipe's or are not understood, or without common wavelengths.
     """
     paths = config.paths()
-    read = [_angstrom(config, path) for path in paths]
-    low, high = max(w[0] for w, _ in read), min(w[-1] for w, _ in read)
+    spectra = [_angstrom(config, path) for path in paths]
+    low, high = max(w[0] for w, _ in spectra), min(w[-1] for w, _ in spectra)
     if not low < high:
         raise InputError(f"{config.folder}: the files of the spectra have no wavelengths in common")
-    wave = np.unique(np.concatenate([[low, high], *(w for w, _ in read)]))
+    wave = np.unique(np.concatenate([[low, high], *(w for w, _ in spectra)]))
     wave = wave[(wave >= low) & (wave <= high)]
     wave = wave[np.diff(wave, prepend=0.0) > _SAME * wave]  # one grid in nm and in Angstrom is one grid
-    light = np.stack([np.interp(wave, w, f) for w, f in read])
+    light = np.stack([np.interp(wave, w, f) for w, f in spectra])
     total = np.asarray(np.trapezoid(light, wave, axis=1))
     for path, sum_ in zip(paths, total, strict=True):
         if not sum_ > 0:
@@ -133,35 +133,35 @@ def file_set(config: SpectrumFiles) -> SpectrumSet:
 
 def units_of_files(config: SpectrumFiles) -> dict[str, str]:
     """Units that files are read in -> how many, and what says so; for the log. InputError as `file_set`."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for path in config.paths():
-        told = Told() if config.units == "recipe" else _read(path, config).told
-        wave, flux = told.wave or config.wavelength_unit, told.flux or config.flux
-        by = told.source if told.wave or told.flux else "the recipe" if wave or flux else "the default"
-        words = f"{wave or 'Angstrom'}{' in air' if told.air else ''}, {flux or 'f_lambda'} ({by})"
-        found[words] = found.get(words, 0) + 1
-    return {"units of spectra": "; ".join(f"{n} file(s) in {words}" for words, n in found.items())}
+        unit = Told() if config.units == "recipe" else _read(path, config).told
+        wave, flux = unit.wave or config.wavelength_unit, unit.flux or config.flux
+        by = unit.source if unit.wave or unit.flux else "the recipe" if wave or flux else "the default"
+        words = f"{wave or 'Angstrom'}{' in air' if unit.air else ''}, {flux or 'f_lambda'} ({by})"
+        counts[words] = counts.get(words, 0) + 1
+    return {"units of spectra": "; ".join(f"{n} file(s) in {words}" for words, n in counts.items())}
 
 
 def _angstrom(config: SpectrumFiles, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Wavelength in Angstrom, rising, and f_lambda of a file."""
     raw = _read(path, config)
-    told = Told() if config.units == "recipe" else raw.told
-    asked = config.flux, config.wavelength_unit
-    for key, mine, theirs in (("wavelength_unit", asked[1], told.wave), ("flux", asked[0], told.flux)):
+    unit = Told() if config.units == "recipe" else raw.told
+    recipe = config.flux, config.wavelength_unit
+    for key, mine, theirs in (("wavelength_unit", recipe[1], unit.wave), ("flux", recipe[0], unit.flux)):
         if mine is not None and theirs is not None and mine != theirs:
             raise InputError(
-                f"{path}: {told.source} say(s) {theirs}, and the recipe says {key}: {mine}; leave `{key}` out"
+                f"{path}: {unit.source} say(s) {theirs}, and the recipe says {key}: {mine}; leave `{key}` out"
                 " to take the file's word, or set `units: recipe` where the file is wrong"
             )
-    if told.unknown and None in asked:
+    if unit.unknown and None in recipe:
         raise InputError(
-            f"{path}: the unit {told.unknown[0]!r} ({told.source}) is neither a wavelength nor a flux per"
+            f"{path}: the unit {unit.unknown[0]!r} ({unit.source}) is neither a wavelength nor a flux per"
             " wavelength or frequency; say what the numbers are with `wavelength_unit`, `flux` and"
             " `units: recipe`"
         )
-    wave = angstrom(raw.wave, told.wave or config.wavelength_unit or "Angstrom", told.air)
-    flux = per_wavelength(raw.flux, wave, told.flux or config.flux or "f_lambda")
+    wave = angstrom(raw.wave, unit.wave or config.wavelength_unit or "Angstrom", unit.air)
+    flux = per_wavelength(raw.flux, wave, unit.flux or config.flux or "f_lambda")
     if wave[0] > wave[-1]:
         wave, flux = wave[::-1], flux[::-1]
     if not wave[-1] > _SHORTEST:
@@ -169,7 +169,7 @@ def _angstrom(config: SpectrumFiles, path: Path) -> tuple[np.ndarray, np.ndarray
             f"{path}: its wavelengths would be {wave[0]:.4g} to {wave[-1]:.4g} Angstrom; say their unit with"
             " `wavelength_unit`, or give wavelengths where these are logarithms"
         )
-    if told.wave is None and asked[1] is None and (wave[-1] < _OPTICAL or wave[0] < _FIRST):
+    if unit.wave is None and recipe[1] is None and (wave[-1] < _OPTICAL or wave[0] < _FIRST):
         raise InputError(
             f"{path}: nothing says the unit of its wavelengths, {wave[0]:.4g} to {wave[-1]:.4g}, and as"
             f" Angstrom they would {'end' if wave[-1] < _OPTICAL else 'begin'} where no galaxy's does: say it"
@@ -190,8 +190,8 @@ def read_spectrum(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(path: Path, config: SpectrumFiles) -> Raw:
-    found = read_columns(path, _WANTED)
-    raw = _from_images(path) if found is None else _of_columns(path, found, config)
+    columns = read_columns(path, _WANTED)
+    raw = _from_images(path) if columns is None else _of_columns(path, columns, config)
     wave, flux = raw.wave, raw.flux
     if len(wave) < 2 or not np.isfinite(wave).all() or wave.min() <= 0:
         raise InputError(f"{path}: expected two or more wavelengths above 0")
@@ -204,24 +204,24 @@ def _read(path: Path, config: SpectrumFiles) -> Raw:
 
 def _of_columns(path: Path, found: Columns, config: SpectrumFiles) -> Raw:
     if found.comments or not found.names[0]:
-        told = Told() if config.units == "recipe" else told_by_text(list(found.comments), str(path))
-        return Raw(found.x, found.y, told)
+        meaning = Told() if config.units == "recipe" else told_by_text(list(found.comments), str(path))
+        return Raw(found.x, found.y, meaning)
     wave, flux = found.names
     units = found.units[0] or unit_in_name(wave), found.units[1]
-    told = told_by_units(*units, f"the units of {wave} and {flux}")
+    meaning = told_by_units(*units, f"the units of {wave} and {flux}")
     if not found.units[1] and flux.lower() in _KIND_OF:
-        told = replace(told, flux=_KIND_OF[flux.lower()])
+        meaning = replace(meaning, flux=_KIND_OF[flux.lower()])
     if wave.lower() == "loglam":  # SDSS: lg of the vacuum wavelength in Angstrom
-        return Raw(10.0**found.x, found.y, replace(told, wave="Angstrom", unknown=()))
-    return Raw(found.x, found.y, told)
+        return Raw(10.0**found.x, found.y, replace(meaning, wave="Angstrom", unknown=()))
+    return Raw(found.x, found.y, meaning)
 
 
 def _from_images(path: Path) -> Raw:
     from astropy.io import fits
 
     try:
-        with path.open("rb") as raw, warnings.catch_warnings(action="ignore"), fits.open(raw) as found:
-            for hdu in list(found):
+        with path.open("rb") as raw, warnings.catch_warnings(action="ignore"), fits.open(raw) as hdus:
+            for hdu in list(hdus):
                 data: Any = hdu.data  # type: ignore[attr-defined]
                 if data is not None and getattr(hdu, "columns", None) is None and np.squeeze(data).ndim == 1:
                     return _from_image(path, hdu)
@@ -250,7 +250,7 @@ def _from_image(path: Path, hdu: Any) -> Raw:
         wave = header["CRVAL1"] * np.exp(place / header["CRVAL1"])
     else:
         wave = header["CRVAL1"] + place
-    told = told_by_units(unit, str(header.get("BUNIT", "")).strip(), "CUNIT1 and BUNIT of its header")
+    units = told_by_units(unit, str(header.get("BUNIT", "")).strip(), "CUNIT1 and BUNIT of its header")
     if not unit and kind in ("WAVE", "AWAV", "FREQ") and wave.max() < 1e-3:
-        told = replace(told, wave=wave_unit("m"))  # the standard's default
-    return Raw(wave, flux, replace(told, air=kind.startswith("AWAV")))
+        units = replace(units, wave=wave_unit("m"))  # the standard's default
+    return Raw(wave, flux, replace(units, air=kind.startswith("AWAV")))

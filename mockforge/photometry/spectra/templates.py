@@ -87,11 +87,11 @@ def template_set(config: Templates) -> SpectrumSet:
     low, high = max(w[0] for w, _ in curves), min(w[-1] for w, _ in curves)
     wave = np.unique(np.concatenate([w for w, _ in curves]))
     wave = wave[(wave >= low) & (wave <= high)]
-    wanted = 10.0 ** (0.4 * (ZEROPOINT_NJY - _MAGNITUDE))
+    flux = 10.0 ** (0.4 * (ZEROPOINT_NJY - _MAGNITUDE))
     rows = []
     for w, f in curves:
-        seen = np.interp(wave, w, f)
-        rows.append(seen * (wanted / absolute_njy(wave, seen[None], REFERENCE_BAND)[0]))
+        resampled = np.interp(wave, w, f)
+        rows.append(resampled * (flux / absolute_njy(wave, resampled[None], REFERENCE_BAND)[0]))
     names, weights = mixtures(config.names, config.steps)
     place = weights @ np.arange(len(config.names))
     return fixed_set(names, wave, weights @ np.stack(rows), {"template": place})
