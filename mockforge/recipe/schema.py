@@ -26,7 +26,8 @@ def _training() -> dict[str, Any]:
     return {
         "$schema": _DRAFT,
         "title": "mockforge training recipe",
-        "description": "What `mockforge train` trains: a SGAN (key field) or a redshifter (key dataset).",
+        "description": "What `mockforge train` trains: a SGAN (key field), a redshifter (key dataset), a "
+        "recoverer (key degraded), or the network that is named (key network).",
         "type": "object",
         "oneOf": [schemas[(key, "validation")] for key, _, _ in keyed],
         "$defs": defs.get("$defs", {}),
