@@ -15,9 +15,9 @@ def fit_nodes(wave: np.ndarray, throughput: np.ndarray, tolerance: float) -> tup
     scaled so that the integral is the curve's. Tails that hold less than 3e-6 of the integral are left
     out, and the peak is 1.
     """
-    held = np.cumsum(throughput * np.gradient(wave))
-    held /= held[-1]
-    first, last = np.searchsorted(held, _TAIL), np.searchsorted(held, 1.0 - _TAIL)
+    cumulative = np.cumsum(throughput * np.gradient(wave))
+    cumulative /= cumulative[-1]
+    first, last = np.searchsorted(cumulative, _TAIL), np.searchsorted(cumulative, 1.0 - _TAIL)
     first, last = max(first - 1, 0), min(last + 1, len(wave) - 1)
     wave, value = wave[first : last + 1], throughput[first : last + 1] / throughput.max()
     chosen = [0, len(wave) - 1]

@@ -87,9 +87,9 @@ def library_curve(library: str, name: str) -> tuple[np.ndarray, np.ndarray]:
 def write_filters(out: Path) -> Path:
     """Node fits to the curves of `band_table.FILTERS`."""
     lines = []
-    for name, (library, theirs) in FILTERS.items():
-        fitted = fit_nodes(*library_curve(library, theirs), TOLERANCE)
-        lines.append(f"# {name}: {theirs} of {library}\n")
+    for name, (library, curve_name) in FILTERS.items():
+        fitted = fit_nodes(*library_curve(library, curve_name), TOLERANCE)
+        lines.append(f"# {name}: {curve_name} of {library}\n")
         lines += [f"{name} {at:.2f} {value:.5g}\n" for at, value in zip(*fitted, strict=True)]
     path = out / "filters.txt"
     replace_file(path, _FILTER_HEADER + "".join(lines))

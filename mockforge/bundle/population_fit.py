@@ -105,8 +105,8 @@ def faint_slope(folder: Path) -> float:
     flux = np.genfromtxt(folder / "hdfn_fs99_eazy.cat")[:, 7] * 1e3
     magnitude = ZEROPOINT_NJY - 2.5 * np.log10(flux[flux > 0])
     edges = np.arange(24.0, _HDFN_LIMIT + 0.25, 0.5)
-    (shallow, whole), (_, deep) = HDFN_ARCMIN2
-    area = np.where(edges[:-1] < shallow, whole, deep)
+    (shallow, wide), (_, deep) = HDFN_ARCMIN2
+    area = np.where(edges[:-1] < shallow, wide, deep)
     counts = np.histogram(magnitude, edges)[0]
     return float(np.polyfit(edges[:-1], np.log10(counts / area), 1, w=np.sqrt(counts))[0])
 

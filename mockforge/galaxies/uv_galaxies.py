@@ -74,10 +74,10 @@ def spectra_of_slope(slope: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
     # the second integral of the normal density: an integral over a hat is a difference of its slopes
     below, above = np.concatenate([b[:1] - 1.0, b[:-1]]), np.concatenate([b[1:], b[-1:] + 1.0])
-    here = twice(b)
-    rise = (here - twice(below)) / np.maximum(b - below, 1e-9)
-    fall = (twice(above) - here) / np.maximum(above - b, 1e-9)
+    at_node = twice(b)
+    rise = (at_node - twice(below)) / np.maximum(b - below, 1e-9)
+    fall = (twice(above) - at_node) / np.maximum(above - b, 1e-9)
     rise[..., 0], fall[..., -1] = 0.0, 1.0
-    out = np.empty_like(here)
+    out = np.empty_like(at_node)
     out[..., order] = np.maximum(fall - rise, 0.0)
     return out

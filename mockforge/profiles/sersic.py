@@ -242,7 +242,7 @@ def _smooth(form: dict[str, Tensor], g: dict[str, Tensor], out: Tensor) -> Tenso
     cos, sin, q = (form[name][:, None] for name in ("major_x", "major_y", "q"))
     x, y = x[:, None, :], y[:, :, None]
     cos, sin, q = cos[..., None], sin[..., None], q[..., None]
-    area, kept, image = out.shape[1] * out.shape[2], out.shape, out
+    area, shape, image = out.shape[1] * out.shape[2], out.shape, out
     if (wide := whole(area)) > area:  # a galaxy's pixels fill whole vectors
         out = out.new_empty((len(out), 1, wide))
     dx = _filled((x * cos).to(out.dtype) + (y * sin).to(out.dtype), out.shape)
@@ -267,8 +267,8 @@ def _smooth(form: dict[str, Tensor], g: dict[str, Tensor], out: Tensor) -> Tenso
         factor = factor - g["s"] * torch.rsqrt(s) * (cosine + lap / 24)
     out.mul_(factor)
     if wide > area:
-        image.copy_(out[:, 0, :area].view(kept))
-        s = s[:, 0, :area].clone(memory_format=torch.contiguous_format).view(kept)
+        image.copy_(out[:, 0, :area].view(shape))
+        s = s[:, 0, :area].clone(memory_format=torch.contiguous_format).view(shape)
     return s
 
 

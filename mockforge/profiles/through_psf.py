@@ -344,9 +344,9 @@ def _shift(k: Tensor, g: int, size: int, place: Tensor, high: Tensor) -> Tensor:
     last = high[:, None] + 0.5
     first = (_FADING * last).clamp_min(size // 2)
     steps = k.abs() * (size / (2 * math.pi))
-    done = torch.where(steps > last, 1.0, (steps - first) / (last - first).clamp_min(0.5))
+    faded = torch.where(steps > last, 1.0, (steps - first) / (last - first).clamp_min(0.5))
     whole_wave = phase[:, None].expand(-1, len(k))
-    return times(whole_wave, 0.5 * (1 + torch.cos(math.pi * done.clamp(0, 1))).float())
+    return times(whole_wave, 0.5 * (1 + torch.cos(math.pi * faded.clamp(0, 1))).float())
 
 
 def _turned(part: dict[str, Tensor], at: tuple[int, int]) -> Tensor:

@@ -71,10 +71,10 @@ class Sfh:
     """One burst."""
 
     def __post_init__(self) -> None:
-        given = given_of(self)
-        if len(given) != 1:
+        histories = given_of(self)
+        if len(histories) != 1:
             names = ", ".join(f.name for f in fields(self))
-            raise ValueError(f"needs exactly one of {names}; found {', '.join(given) or 'none'}")
+            raise ValueError(f"needs exactly one of {names}; found {', '.join(histories) or 'none'}")
 
     @property
     def chosen(self) -> DoublePowerLaw | Delayed | Constant | Burst:

@@ -37,9 +37,9 @@ class Spectra:
     """Composite stellar populations, which can evolve."""
 
     def __post_init__(self) -> None:
-        if len(given := given_of(self)) > 1:
+        if len(kinds_given := given_of(self)) > 1:
             kinds = ", ".join(vars(self))
-            raise ValueError(f"needs exactly one of {kinds}; found {', '.join(given)}")
+            raise ValueError(f"needs exactly one of {kinds}; found {', '.join(kinds_given)}")
 
     @property
     def chosen(self) -> SpectrumKind:
