@@ -23,9 +23,9 @@ def nearest(name: object, valid: object) -> str:
     import difflib
 
     names = [str(v) for v in valid]  # type: ignore[attr-defined]
-    lower, given = [n.lower() for n in names], str(name).lower()
-    close = difflib.get_close_matches(given, lower, n=1, cutoff=0.6)
-    begun = [n for n in lower if len(given) > 2 and n.startswith(given)]
+    lower, text = [n.lower() for n in names], str(name).lower()
+    close = difflib.get_close_matches(text, lower, n=1, cutoff=0.6)
+    begun = [n for n in lower if len(text) > 2 and n.startswith(text)]
     if close or len(begun) == 1:
         return f"; did you mean {names[lower.index((close or begun)[0])]!r}?"
     return f"; valid: {', '.join(names)}" if names else ""

@@ -155,8 +155,8 @@ def _within(value: Any, hint: Any, method: str, of_mark: str) -> dict[str, Any]:
         for mark in _marks(hint):
             entries |= getattr(mark, of_mark)(value)
     elif isinstance(value, (Mapping, list, tuple)):
-        for one in value.values() if isinstance(value, Mapping) else value:
-            entries |= _within(one, hint, method, of_mark)
+        for item in value.values() if isinstance(value, Mapping) else value:
+            entries |= _within(item, hint, method, of_mark)
     return entries
 
 

@@ -56,25 +56,25 @@ def _own(group: h5py.Group, name: str) -> object:
 def _check_values(name: str, item: h5py.Dataset, sources: Sequence[str] | None) -> None:
     import h5py
 
-    how = item.id.get_create_plist()
+    creation = item.id.get_create_plist()
     kind = item.id.get_type()
     plain = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM)
     if not (kind.get_class() in plain or (item.dtype.kind == "S" and not kind.is_variable_str())):
         raise Unreadable(f"{name} is of type {item.dtype}; numbers, booleans and text are read")
     if item.ndim == 0:
         raise Unreadable(f"{name} is a single value; a row for each sample is expected")
-    if how.get_layout() == h5py.h5d.VIRTUAL:
+    if creation.get_layout() == h5py.h5d.VIRTUAL:
         if sources is None:
             raise Unreadable(f"{name} is a view of values in other files, which are not read")
-        _check_sources(name, item, how, sources)
+        _check_sources(name, item, creation, sources)
         return
     if sources is not None:
         raise Unreadable(f"{name} holds its own values, and should refer to the shards")
-    if how.get_external_count():
-        source = how.get_external(0)[0].decode(errors="replace")
+    if creation.get_external_count():
+        source = creation.get_external(0)[0].decode(errors="replace")
         raise Unreadable(f"{name} has its values in another file ({source}), which is not read")
-    for i in range(how.get_nfilters()):
-        if (number := how.get_filter(i)[0]) not in _FILTERS:
+    for i in range(creation.get_nfilters()):
+        if (number := creation.get_filter(i)[0]) not in _FILTERS:
             raise Unreadable(f"{name} needs HDF5's filter {number}; {', '.join(_FILTERS.values())} are used")
 
 

@@ -177,9 +177,9 @@ def _copy_fault(
         if record.name not in bad:
             with h5py.File(folder / SHARDS / record.name, "r") as shard:
                 for column, values in copied.items():
-                    mine = values[at[column] : at[column] + rows[column]]
-                    theirs = dataset(shard, column)[()]
-                    if not np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f"):
+                    in_view = values[at[column] : at[column] + rows[column]]
+                    in_shard = dataset(shard, column)[()]
+                    if not np.array_equal(in_view, in_shard, equal_nan=in_view.dtype.kind == "f"):
                         return f"{column} is not that of {record.name}"
         for column, n in rows.items():
             at[column] += n

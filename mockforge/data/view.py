@@ -124,21 +124,21 @@ def _write_virtual(file: h5py.File, name: str, layout: _Layout, records: Sequenc
     whole = (sum(r.samples for r in records), *shape)
     # By h5py's lower half: its VirtualLayout keeps the time of writing, and equal datasets
     # should be equal files.
-    how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    how.set_layout(h5py.h5d.VIRTUAL)
-    how.set_obj_track_times(False)
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_layout(h5py.h5d.VIRTUAL)
+    creation.set_obj_track_times(False)
     if (fill := _absent(dtype)) is not None:
-        how.set_fill_value(fill)
+        creation.set_fill_value(fill)
     at = 0
     for record in records:
         piece = (record.samples, *shape)
         place = h5py.h5s.create_simple(whole)
         place.select_hyperslab((at, *(0 for _ in shape)), piece)
         source = f"{SHARDS}/{record.name}".encode()
-        how.set_virtual(place, source, name.encode(), h5py.h5s.create_simple(piece))
+        creation.set_virtual(place, source, name.encode(), h5py.h5s.create_simple(piece))
         at += record.samples
     kind = h5py.h5t.py_create(dtype, logical=True)
-    h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create_simple(whole), dcpl=how)
+    h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create_simple(whole), dcpl=creation)
     if name in layout.units:
         file[name].attrs["unit"] = layout.units[name]
 
@@ -162,8 +162,8 @@ def _copy_tables(file: h5py.File, folder: Path, layout: _Layout, records: Sequen
         rows = sum(r.rows.get(table, 0) for r in records)
         group = file.create_group(table, track_order=True)
         for column, (dtype, shape) in columns.items():
-            how = checked((rows, *shape), dtype.itemsize)
-            item = group.create_dataset(column, shape=(rows, *shape), dtype=dtype, **how)
+            options = checked((rows, *shape), dtype.itemsize)
+            item = group.create_dataset(column, shape=(rows, *shape), dtype=dtype, **options)
             if (unit := layout.units.get(f"{table}/{column}")) is not None:
                 item.attrs["unit"] = unit
     at = dict.fromkeys(("", *layout.tables), 0)

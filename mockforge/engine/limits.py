@@ -43,7 +43,7 @@ def workers_that_fit(recipe: Recipe, folder: Path, workers: int | None, quiet: i
             f"and should be {_MOST_FILES:,} at most; set shard_size={least} or more, or fewer samples"
         )
     pixels = recipe.stages[0].stage.pixels()
-    one = pixels * 4 * min(recipe.shard_size, recipe.samples)
+    shard_bytes = pixels * 4 * min(recipe.shard_size, recipe.samples)
     splits = _SPLITS * recipe.samples
     memory = total_memory()
     if splits > 0.2 * memory:
@@ -52,16 +52,19 @@ def workers_that_fit(recipe: Recipe, folder: Path, workers: int | None, quiet: i
             f"each worker, this machine has {_size(memory)}, and a fifth of it is given to that; "
             f"set samples={int(0.2 * memory / _SPLITS)} or fewer"
         )
-    if one > 0.8 * memory:
+    if shard_bytes > 0.8 * memory:
         most = int(0.8 * memory / (4 * pixels))
         advice = f"set shard_size={most} or less" if most else "set a smaller tile or stamp"
         raise InputError(
-            f"shard_size: a shard of {recipe.shard_size:,} samples of {pixels:,} pixels needs {_size(one)} "
-            f"of memory at least, this machine has {_size(memory)}; {advice}"
+            f"shard_size: a shard of {recipe.shard_size:,} samples of {pixels:,} pixels needs "
+            f"{_size(shard_bytes)} of memory at least, this machine has {_size(memory)}; {advice}"
         )
-    if count * (one + splits) > 0.8 * memory:
-        fit = max(1, int(0.8 * memory / (one + splits)))
-        need = f"{count} workers need {_size(count * (one + splits))} of memory at least, this machine has"
+    if count * (shard_bytes + splits) > 0.8 * memory:
+        fit = max(1, int(0.8 * memory / (shard_bytes + splits)))
+        need = (
+            f"{count} workers need {_size(count * (shard_bytes + splits))} of memory at least, "
+            "this machine has"
+        )
         if workers is not None:
             raise InputError(f"workers: {need} {_size(memory)}; use {fit} or fewer")
         say(f"{folder}: {need} {_size(memory)}: {fit} at work", quiet)
@@ -99,13 +102,13 @@ def _check_dataset(recipe: Recipe, folder: Path, pixels: int) -> None:
         pixels = entry.stage.pixels_kept(pixels)
     saved = [dtype for name, dtype in recipe.save.items() if name in _AS_MADE]
     floats = sum(np.dtype(dtype).itemsize for dtype in saved if dtype.startswith("float"))
-    one = 8 + pixels * floats  # the sample's number
+    sample_bytes = 8 + pixels * floats  # the sample's number
     written = sum(p.stat().st_size for p in (folder / "shards").glob("*.h5") if p.is_file())
-    need, free = one * recipe.samples, free_bytes(folder) + written
+    need, free = sample_bytes * recipe.samples, free_bytes(folder) + written
     if need > free:
-        fit = int(free // one)
+        fit = int(free // sample_bytes)
         raise InputError(
-            f"samples: {recipe.samples:,} samples of {_size(one)} at least are {_size(need)}, and "
+            f"samples: {recipe.samples:,} samples of {_size(sample_bytes)} at least are {_size(need)}, and "
             f"{_size(free)} are free on the disk of {folder}; set samples={fit} or fewer, or another --out"
         )
 

@@ -75,7 +75,9 @@ def _sections(folder: Path, manifest: Manifest, recipe: Recipe) -> list[CardSect
     """Return what the stages add to the card, such as how complete and pure the labels are."""
     with Reader(folder, manifest) as reader:
         tables, attributes = _Tables(reader), dict(reader.attributes)
-        added = [one for entry in recipe.stages for one in entry.stage.card_sections(tables, attributes)]
+        added = [
+            section for entry in recipe.stages for section in entry.stage.card_sections(tables, attributes)
+        ]
     return [CardSection(full, brief) for full, brief in added]
 
 

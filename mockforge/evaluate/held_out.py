@@ -20,13 +20,13 @@ def held_out(model: Trained, dataset: str, split: str, allow_training_split: boo
     same = training.get("dataset_sha256") == dataset_digest(data)
     seed = dataset_seed(data)
     if split == learned_split(training):
-        what = (
+        fault = (
             "was trained on this very split" if same else f"was trained on the split {split!r} of its dataset"
         )
         others = ", ".join(name for name, count in data.splits.items() if name != split and count)
         instead = f"evaluate another split ({others or 'this dataset has none'})"
     elif seed is not None and not same and seed == training.get("dataset_seed"):
-        what = (
+        fault = (
             f"was trained on another dataset built with the same seed, {seed}, whose samples may be among "
             "these"
         )
@@ -36,6 +36,6 @@ def held_out(model: Trained, dataset: str, split: str, allow_training_split: boo
     if allow_training_split:
         return False
     raise InputError(
-        f"{dataset}: model {model.name} {what}, so its errors here would say nothing of other galaxies; "
+        f"{dataset}: model {model.name} {fault}, so its errors here would say nothing of other galaxies; "
         f"{instead}, or give --allow-training-split"
     )

@@ -9,8 +9,8 @@ from mockforge.errors import InputError
 
 def bundled_recipes() -> dict[str, Path]:
     """Name -> file of every recipe that comes with mockforge, in a clone and in a wheel."""
-    here = Path(__file__).resolve().parent.parent
-    for folder in (here / "recipes", here.parent / "recipes"):
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "recipes", package.parent / "recipes"):
         if folder.is_dir():
             return {p.stem: p for p in sorted(folder.glob("*.yaml"))}
     return {}

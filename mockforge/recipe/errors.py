@@ -85,12 +85,12 @@ def _sentences(errors: Any, data: Any, cls: Any) -> list[tuple[Key, str]]:
 def _place(error: Mapping[str, Any], data: Any) -> Key:
     """Return the key an error is about: its location without the names pydantic gives to union branches."""
     key: Key = ()
-    here = data
+    value = data
     for i, word in enumerate(error["loc"]):
         last = i == len(error["loc"]) - 1
-        is_key = isinstance(here, dict) and word in here
-        if is_key or (isinstance(here, list) and isinstance(word, int) and word < len(here)):
-            here, key = here[word], (*key, word)
+        is_key = isinstance(value, dict) and word in value
+        if is_key or (isinstance(value, list) and isinstance(word, int) and word < len(value)):
+            value, key = value[word], (*key, word)
         elif last and error["type"] in _MISSING:
             key = (*key, word)
     return key

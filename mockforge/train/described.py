@@ -69,11 +69,11 @@ def described(cls: type[T], found: Any, at: str = "") -> T:
         if name not in kinds:
             raise ValueError(f"{_place(_below(at, name))}unknown key{nearest(name, kinds)}")
     values = {}
-    for one in _read_fields(cls):
-        if one.name in found:
-            values[one.name] = _read(kinds[one.name], found[one.name], _below(at, one.name))
-        elif one.default is MISSING and one.default_factory is MISSING:
-            raise ValueError(f"{_place(_below(at, one.name))}is missing")
+    for field in _read_fields(cls):
+        if field.name in found:
+            values[field.name] = _read(kinds[field.name], found[field.name], _below(at, field.name))
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise ValueError(f"{_place(_below(at, field.name))}is missing")
     try:
         return cls(**values)
     except ValueError as error:
@@ -83,11 +83,11 @@ def described(cls: type[T], found: Any, at: str = "") -> T:
 @cache
 def _kinds(cls: type) -> dict[str, Any]:
     hints = get_type_hints(cls, include_extras=True)
-    return {one.name: hints[one.name] for one in _read_fields(cls)}
+    return {field.name: hints[field.name] for field in _read_fields(cls)}
 
 
 def _read_fields(cls: type) -> list[Field[Any]]:
-    return [one for one in fields(cls) if one.metadata.get("in the file", True)]
+    return [field for field in fields(cls) if field.metadata.get("in the file", True)]
 
 
 def _read(kind: Any, value: Any, at: str) -> Any:
@@ -153,7 +153,7 @@ def _tuple(kinds: Sequence[Any], value: Any, at: str) -> tuple[Any, ...]:
 def _mapping(kind: Any, value: Any, at: str) -> dict[str, Any]:
     if not isinstance(value, Mapping) or len(value) > _LONGEST_LIST:
         raise ValueError(f"{at}: should have keys and values, found {show(value)}")
-    return {str(key): _read(kind, one, _below(at, key)) for key, one in value.items()}
+    return {str(key): _read(kind, entry, _below(at, key)) for key, entry in value.items()}
 
 
 def _scalar(kind: Any, value: Any, at: str) -> Any:

@@ -29,7 +29,7 @@ def _take(value: Any, digest: Any) -> None:
             _take(value[key], digest)
     elif isinstance(value, (list, tuple)):
         digest.update(f"[{len(value)}".encode())
-        for one in value:
-            _take(one, digest)
+        for item in value:
+            _take(item, digest)
     else:
         digest.update(repr(value).encode())

@@ -200,9 +200,9 @@ def _weights(path: Path, digest: str, most: int) -> dict[str, Tensor]:
 def _finite(value: Any) -> Any:
     """Return the same without NaN and infinities, which JSON does not have."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(one) for key, one in value.items()}
+        return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

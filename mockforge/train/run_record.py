@@ -87,12 +87,12 @@ def flat(tree: Any, above: str = "") -> dict[str, Any]:
 def _defaults(recipe: Any, above: str = "") -> dict[str, Any]:
     """Default of every setting that has one, below the configurations that `recipe` is made of."""
     rows: dict[str, Any] = {}
-    for one in fields(recipe):
-        key, value = above + one.name, getattr(recipe, one.name)
+    for field in fields(recipe):
+        key, value = above + field.name, getattr(recipe, field.name)
         if is_dataclass(value):
             rows |= _defaults(value, f"{key}.")
-        elif one.default is not MISSING and not is_dataclass(one.default):
-            rows[key] = json.loads(json.dumps(one.default))
+        elif field.default is not MISSING and not is_dataclass(field.default):
+            rows[key] = json.loads(json.dumps(field.default))
     return rows
 
 

@@ -48,13 +48,13 @@ def check_weights(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor], n
         said = [f"lacks {_few(missing)}"] * bool(missing) + [f"has {_few(more)} beside them"] * bool(more)
         raise InputError(f"{name}: the weights do not fit its network, it {' and '.join(said)}{again}")
     for key, tensor in weights.items():
-        meant = wanted[key]
-        if tensor.shape != meant.shape:
-            shapes = f"{tuple(tensor.shape)}, expected {tuple(meant.shape)}"
+        expected = wanted[key]
+        if tensor.shape != expected.shape:
+            shapes = f"{tuple(tensor.shape)}, expected {tuple(expected.shape)}"
             raise InputError(f"{name}: the weights do not fit its network, {key} is {shapes}{again}")
-        floats = meant.dtype.is_floating_point
-        if tensor.dtype not in (_FLOATS if floats else (meant.dtype,)):
-            kind = "floating-point numbers" if floats else str(meant.dtype).removeprefix("torch.")
+        floats = expected.dtype.is_floating_point
+        if tensor.dtype not in (_FLOATS if floats else (expected.dtype,)):
+            kind = "floating-point numbers" if floats else str(expected.dtype).removeprefix("torch.")
             dtype = str(tensor.dtype).removeprefix("torch.")
             raise InputError(f"{name}: {key} is of {dtype}, expected {kind}{again}")
         if floats and not bool(torch.isfinite(tensor).all()):

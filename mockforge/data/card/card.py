@@ -142,8 +142,8 @@ def _brief_contents(manifest: Manifest, reader: Reader, detail: str) -> str:
     for name in reader.arrays:
         size = "×".join(str(n) for n in reader.shapes[name])
         kind_of = " ".join(filter(None, (size, str(reader.dtypes[name]), reader.units[name])))
-        what = meaning_of(name) if detail == "brief" else ""
-        arrays.append(f"- `{name}` ({kind_of})" + f": {what}" * bool(what))
+        meaning = meaning_of(name) if detail == "brief" else ""
+        arrays.append(f"- `{name}` ({kind_of})" + f": {meaning}" * bool(meaning))
     tables = ", ".join(f"`{table}` ({rows} rows)" for table, rows in manifest.rows().items())
     columns = f"Tables: {tables}; `mockforge.load(PATH).table(NAME)` explains the columns." if tables else ""
     return "\n\n".join(p for p in ("## What it holds", "\n".join(arrays), _pixels(reader), columns) if p)
@@ -152,8 +152,8 @@ def _brief_contents(manifest: Manifest, reader: Reader, detail: str) -> str:
 def _pixels(reader: Reader) -> str:
     about = reader.attributes
     pixel = [
-        f"{_short(about[key])} {what}".strip() + swept(reader, key)
-        for key, what in _PIXELS.items()
+        f"{_short(about[key])} {meaning}".strip() + swept(reader, key)
+        for key, meaning in _PIXELS.items()
         if key in about
     ]
     return f"Pixels: {'; '.join(pixel)}. Arrays are `(band, y, x)`, y upwards." if pixel else ""

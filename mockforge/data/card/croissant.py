@@ -96,13 +96,13 @@ def _files(folder: Path, manifest: Manifest) -> list[dict[str, Any]]:
             "@type": "cr:FileObject",
             "@id": name,
             "name": name,
-            "description": what,
+            "description": description,
             "contentUrl": name,
             "contentSize": f"{size} B",
             "encodingFormat": HDF5,
             "sha256": digest,
         }
-        for name, digest, size, what in files
+        for name, digest, size, description in files
     ]
 
 

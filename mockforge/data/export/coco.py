@@ -48,8 +48,8 @@ def write_coco(reader: Reader, folder: Path) -> None:
         for row in np.flatnonzero(reader.split == split):
             sample, number = reader.read(int(row), ["image", name]), int(reader.sample[row])
             images.append(_image(reader, sample["image"], folder, f"{split}/{number:06d}", number))
-            for one in objects(sample[name]):
-                annotations.append({"id": len(annotations) + 1, "image_id": number, **one})
+            for annotation in objects(sample[name]):
+                annotations.append({"id": len(annotations) + 1, "image_id": number, **annotation})
         whole = {
             "info": _info(reader, split),
             "licenses": [],

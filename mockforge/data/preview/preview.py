@@ -97,8 +97,8 @@ def _injected(reader: Reader) -> dict[int, np.ndarray]:
     table, _ = reader.table("objects")
     if "injected" not in table:
         return {}
-    mine = np.asarray(table["injected"], dtype=bool)
-    samples, places = table["sample"][mine], np.stack([table["x"][mine], table["y"][mine]], axis=1)
+    rows = np.asarray(table["injected"], dtype=bool)
+    samples, places = table["sample"][rows], np.stack([table["x"][rows], table["y"][rows]], axis=1)
     return {int(sample): places[samples == sample] for sample in np.unique(samples)}
 
 

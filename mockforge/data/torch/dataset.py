@@ -89,9 +89,9 @@ class Dataset(torch.utils.data.Dataset[Any]):
         *,
         transforms: Callable[..., Any] | None = None,
     ) -> None:
-        for name, given in (("transform", transform), ("transforms", transforms)):
-            if given is not None and not callable(given):
-                raise InputError(f"{name}={given!r}: should be a function or a torchvision transform")
+        for name, function in (("transform", transform), ("transforms", transforms)):
+            if function is not None and not callable(function):
+                raise InputError(f"{name}={function!r}: should be a function or a torchvision transform")
         self._reader = Reader(path)
         self.path = self._reader.folder
         self.split = split
@@ -184,8 +184,8 @@ class Dataset(torch.utils.data.Dataset[Any]):
 
         columns, units = self._reader.table(name)
         if len(self) < len(self._reader):
-            mine = np.isin(columns["sample"], self._reader.sample[self._rows])
-            columns = {c: values[mine] for c, values in columns.items()}
+            in_rows = np.isin(columns["sample"], self._reader.sample[self._rows])
+            columns = {c: values[in_rows] for c, values in columns.items()}
         return Table(
             [
                 Column(values, name=c, unit=units[c] or None, description=meaning_of(c) or None)

@@ -161,10 +161,10 @@ def needs_masks(base: Samples, name: str) -> None:
         )
     shape, kind = base.arrays[name], base.kinds[name]
     if not _holds_objects(name, shape, kind):
-        what = meaning_of(name) or "no labels"
+        meaning = meaning_of(name) or "no labels"
         raise InputError(
             f"{base.path}: as_detection(masks={name!r}): should be labels (H,W), 0 = sky, or masks (n,H,W), "
-            f"a plane an object; {name} {_size(shape)} is not: {what}; of this dataset "
+            f"a plane an object; {name} {_size(shape)} is not: {meaning}; of this dataset "
             f"{', '.join(usable) or 'none'} can be used"
         )
     if shape[-2:] != base.arrays["image"][-2:]:

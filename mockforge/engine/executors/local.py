@@ -37,16 +37,16 @@ def make_shards(
 ) -> Generator[tuple[int, ShardRecord], None, None]:
     """Have worker processes make these shards; yields each as it is finished.
 
-    Every worker listens on `ours`: it ends at once when this process closes it or is killed.
+    Every worker listens on `parent_end`: it ends at once when this process closes it or is killed.
     Raises what a worker raised, and MockforgeError where one died.
     """
-    theirs, ours = get_context("spawn").Pipe(duplex=False)
+    worker_end, parent_end = get_context("spawn").Pipe(duplex=False)
     waiting = iter(numbers)
     running: dict[Connection, _Worker] = {}
     ended: list[_Worker] = []
     try:
         for _, number in zip(range(workers or os.cpu_count() or 1), waiting, strict=False):
-            worker = _started(job, theirs, number)
+            worker = _started(job, worker_end, number)
             running[worker.pipe] = worker
         while running:
             for pipe in wait(list(running)):
@@ -66,8 +66,8 @@ def make_shards(
                     worker.shard = following
                 yield done, ShardRecord.from_json(answer)
     finally:
-        ours.close()
-        theirs.close()
+        parent_end.close()
+        worker_end.close()
         for worker in (*ended, *running.values()):
             worker.process.join(_LAST)
             if worker.process.is_alive():
@@ -89,12 +89,12 @@ def _died(job: Job, worker: _Worker) -> str:
 
 def _started(job: Job, alive: Connection, number: int) -> _Worker:
     context = get_context("spawn")
-    mine, its = context.Pipe()
+    parent_end, worker_end = context.Pipe()
     with _launch():
-        process = context.Process(target=serve, args=(job, alive, its, number), daemon=True)
+        process = context.Process(target=serve, args=(job, alive, worker_end, number), daemon=True)
         process.start()
-    its.close()
-    return _Worker(process, mine, number)
+    worker_end.close()
+    return _Worker(process, parent_end, number)
 
 
 @contextmanager

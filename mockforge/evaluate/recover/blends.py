@@ -83,8 +83,10 @@ def _joined(stamps: MeasuredStamps, owner: np.ndarray, x: np.ndarray, y: np.ndar
     reach = REACH_ARCSEC / stamps.scales.fine_arcsec
     recognised, split = [], []
     for i, count in enumerate(stamps.count):
-        mine, true = owner == i, stamps.owner == i
-        away = np.hypot(x[mine][None] - stamps.x[true][:, None], y[mine][None] - stamps.y[true][:, None])
+        detected, true = owner == i, stamps.owner == i
+        away = np.hypot(
+            x[detected][None] - stamps.x[true][:, None], y[detected][None] - stamps.y[true][:, None]
+        )
         if count == 2:
             rows, columns = linear_sum_assignment(np.minimum(away, 1e3))
             recognised.append(int((away[rows, columns] < reach).sum()) == 2)

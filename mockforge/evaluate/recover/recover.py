@@ -62,13 +62,14 @@ def evaluate_recoverer(
     predictions: dict[str, np.ndarray] = {}
     facts: Row = {"dataset": str(dataset), "split": split, "samples": len(stamps.image)}
     if loaded is not None:
-        mine, theirs = (
+        of_model, of_dataset = (
             (s.bands, s.fine_bands, s.coarse_arcsec, s.fine_arcsec) for s in (loaded.scales, stamps.scales)
         )
-        if mine != theirs:
+        if of_model != of_dataset:
             raise InputError(
-                f"model {loaded.name} goes from {mine[0]} at {mine[2]:g} arcsec to {mine[1]} at {mine[3]:g}, "
-                f"{dataset} from {theirs[0]} at {theirs[2]:g} to {theirs[1]} at {theirs[3]:g}"
+                f"model {loaded.name} goes from {of_model[0]} at {of_model[2]:g} arcsec to "
+                f"{of_model[1]} at {of_model[3]:g}, "
+                f"{dataset} from {of_dataset[0]} at {of_dataset[2]:g} to {of_dataset[1]} at {of_dataset[3]:g}"
             )
         predictions[loaded.name] = predict(
             loaded, stamps.image, stamps.rms, shape=stamps.scales.fine, device=device
@@ -112,7 +113,7 @@ def _sections(stamps: MeasuredStamps, made: Mapping[str, np.ndarray], judged: bo
 
 
 def _explained() -> str:
-    methods = "\n\n".join(f"{name}: {what}." for name, what in WHAT.items())
+    methods = "\n\n".join(f"{name}: {description}." for name, description in WHAT.items())
     return (
         "PSNR in dB against the peak of the truth in each band, SSIM in flux over the range of the truth, "
         "and SSIM of asinh(flux / noise), where faint light counts: means over samples. Flux and radius: "
@@ -132,12 +133,12 @@ def _pixel_scores(stamps: MeasuredStamps, image: np.ndarray) -> dict[str, np.nda
     for i in range(len(image)):
         rows = []
         for c in range(image.shape[1]):
-            true, got = stamps.truth[i, c].astype(np.float64), image[i, c].astype(np.float64)
+            true, predicted = stamps.truth[i, c].astype(np.float64), image[i, c].astype(np.float64)
             peak, top = max(true.max(), 1e-9), max(float(soft_truth[i, c].max()), 1e-9)
             rows.append(
                 (
-                    peak_signal_noise_ratio(true, got, data_range=peak),
-                    structural_similarity(true, got, data_range=peak),
+                    peak_signal_noise_ratio(true, predicted, data_range=peak),
+                    structural_similarity(true, predicted, data_range=peak),
                     structural_similarity(soft_truth[i, c], soft[i, c], data_range=top),
                 )
             )
@@ -160,11 +161,11 @@ def _means(scores: Mapping[str, np.ndarray], chosen: np.ndarray | None = None) -
 
 def _biases(errors: tuple[np.ndarray, ...], chosen: np.ndarray | None = None) -> Row:
     out: Row = {}
-    for what, values in zip(("flux", "radius"), errors, strict=True):
+    for quantity, values in zip(("flux", "radius"), errors, strict=True):
         selected = values if chosen is None else values[chosen]
         selected = selected[np.isfinite(selected)]
         if len(selected):
-            out |= bias_and_scatter(what, selected)
+            out |= bias_and_scatter(quantity, selected)
     return out
 
 
@@ -203,11 +204,11 @@ def _verdicts(pixels: Mapping[str, Mapping[str, np.ndarray]], errors: Errors) ->
     """Return the model against the strongest method without a network, measure by measure."""
     out = []
     for score, least in (("PSNR", 1.0), ("SSIM stretched", 0.0)):
-        (_, mine), *others = ((name, float(np.mean(scores[score]))) for name, scores in pixels.items())
-        best, theirs = max(others, key=lambda one: one[1])
+        (_, own_score), *others = ((name, float(np.mean(scores[score]))) for name, scores in pixels.items())
+        best, best_score = max(others, key=lambda one: one[1])
         more = f" + {least:g} dB" if least else ""
-        rule = f"{mine:.3g} > {theirs:.3g}{more} ({best}, {strongest(len(others))})"
-        out.append(Verdict(score, mine > theirs + least, rule))
+        rule = f"{own_score:.3g} > {best_score:.3g}{more} ({best}, {strongest(len(others))})"
+        out.append(Verdict(score, own_score > best_score + least, rule))
     bias = float(np.nanmedian(next(iter(errors.values()))[0]))
     out.append(Verdict("flux kept", abs(bias) < 0.02, f"median error of the flux {bias:+.3f}, within 0.02"))
     return [

@@ -77,8 +77,8 @@ def _objects(data: Dataset, samples: np.ndarray, scales: Scales) -> dict[str, np
         return {"owner": np.zeros(0, dtype=np.int64), "x": np.zeros(0), "y": np.zeros(0)}
     table = data.table("objects")
     index = {int(sample): i for i, sample in enumerate(samples)}
-    mine = np.array([int(s) in index for s in table["sample"]], dtype=bool)
-    table = table[mine]
+    in_samples = np.array([int(s) in index for s in table["sample"]], dtype=bool)
+    table = table[in_samples]
     owner = np.array([index[int(s)] for s in table["sample"]], dtype=np.int64)
     order = np.lexsort((np.asarray(table["label"]), owner))
     return {

@@ -93,10 +93,10 @@ def fluxes_at(
     chi = ((observed[:, None] - amplitude.clip(0)[..., None] * scaled) ** 2).mean(axis=2)
     best = chi.argmin(axis=1)
     rows = np.arange(n)
-    one = amplitude.clip(0)[rows, best][:, None] * far[rows, best]
+    single = amplitude.clip(0)[rows, best][:, None] * far[rows, best]
     weights = sed_weights(flux, sigma, np.swapaxes(near, 1, 2))
     mixed = np.einsum("nm,nmc->nc", weights, far)
-    return np.where((chi[rows, best] < 2.0)[:, None], one, mixed)
+    return np.where((chi[rows, best] < 2.0)[:, None], single, mixed)
 
 
 def _transfer(psf: Psf | None, pairs: MeasuredPairs, shape: tuple[int, int]) -> Transfer | None:

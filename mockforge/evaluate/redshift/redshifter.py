@@ -141,7 +141,7 @@ def _sections(
 
 def _explained(pairs: MeasuredPairs, errors: Errors) -> str:
     dark = float(np.isnan(next(iter(errors.values()))[0]).mean())
-    methods = "\n\n".join(f"{name}: {what}." for name, what in WHAT.items())
+    methods = "\n\n".join(f"{name}: {description}." for name, description in WHAT.items())
     assumption = (
         "The fit knows the recipe's spectra, hydrogen and PSF."
         if pairs.made.known
@@ -159,18 +159,18 @@ def _explained(pairs: MeasuredPairs, errors: Errors) -> str:
 def _scores(errors: tuple[np.ndarray, ...], chosen: np.ndarray, bands: Sequence[int] | range) -> Row:
     """Return number, bias, scatter and median absolute error of flux and radius, and the misplaced light."""
     out: Row = {}
-    for what, values in zip(("flux", "radius", _MEASURES[2]), errors, strict=True):
+    for quantity, values in zip(("flux", "radius", _MEASURES[2]), errors, strict=True):
         selected = values[chosen][:, list(bands)]
         selected = selected[np.isfinite(selected)]
         out.setdefault("n", len(selected))
-        if len(selected) and what == _MEASURES[2]:
-            out[what] = float(np.median(selected))
+        if len(selected) and quantity == _MEASURES[2]:
+            out[quantity] = float(np.median(selected))
         elif len(selected):
-            out |= bias_and_scatter(what, selected)
-            out[f"{what} error"] = float(np.median(np.abs(selected)))
+            out |= bias_and_scatter(quantity, selected)
+            out[f"{quantity} error"] = float(np.median(np.abs(selected)))
     return out
 
 
 def _verdicts(errors: Errors) -> list[Verdict]:
     """Return the model against the strongest method without a network, measure by measure."""
-    return [beats_strongest(what, k, errors, _GAIN) for k, what in enumerate(_MEASURES)]
+    return [beats_strongest(measure, k, errors, _GAIN) for k, measure in enumerate(_MEASURES)]

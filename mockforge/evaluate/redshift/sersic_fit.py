@@ -149,8 +149,10 @@ class _Problem:
 
     def model(self, p: Tensor) -> Tensor:
         """Profiles of unit flux, (N, C or 1, pixels): one per band only where there is a PSF."""
-        one = torch.ones(len(p), len(self.psf.mix) if self.psf is not None else 1, 1, dtype=torch.float64)
-        drawn = draw(_sersics(p), None, one, self.shape, self.psf)
+        unit_flux = torch.ones(
+            len(p), len(self.psf.mix) if self.psf is not None else 1, 1, dtype=torch.float64
+        )
+        drawn = draw(_sersics(p), None, unit_flux, self.shape, self.psf)
         return (drawn.clean if drawn.psf is None else drawn.psf).flatten(2).double()
 
     def _onto(self, model: Tensor, which: Tensor | slice) -> tuple[Tensor, Tensor]:

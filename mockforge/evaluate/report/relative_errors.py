@@ -41,8 +41,8 @@ def relative_errors(made: Mapping[str, np.ndarray], centre: np.ndarray, truth: P
 
 def misplaced_light(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """(N,C): sum of |image - truth| over the pixels, in units of the truth's total; images (N,C,y,x)."""
-    gone = np.abs(image - truth).sum(axis=(2, 3), dtype=np.float64)
-    return gone / np.maximum(np.abs(total_flux(truth)), 1e-30)
+    misplaced = np.abs(image - truth).sum(axis=(2, 3), dtype=np.float64)
+    return misplaced / np.maximum(np.abs(total_flux(truth)), 1e-30)
 
 
 def beats_strongest(measure: str, k: int, errors: Errors, gain: float) -> Verdict:
@@ -50,14 +50,15 @@ def beats_strongest(measure: str, k: int, errors: Errors, gain: float) -> Verdic
 
     It is held to the median absolute error, `k` of `errors`.
     """
-    (_, mine), *others = (
+    (_, own_error), *others = (
         (name, float(np.nanmedian(np.abs(method_errors[k])))) for name, method_errors in errors.items()
     )
-    best, theirs = min(others, key=lambda one: one[1])
+    best, best_error = min(others, key=lambda one: one[1])
     rule = (
-        f"median absolute error {mine:.3g} < {1 - gain:g} x {theirs:.3g} ({best}, {strongest(len(others))})"
+        f"median absolute error {own_error:.3g} < {1 - gain:g} x {best_error:.3g} "
+        f"({best}, {strongest(len(others))})"
     )
-    return Verdict(measure, mine < (1 - gain) * theirs, rule)
+    return Verdict(measure, own_error < (1 - gain) * best_error, rule)
 
 
 def strongest(count: int) -> str:
@@ -78,7 +79,7 @@ def error_curves(x: np.ndarray, errors: Errors, colours: Sequence[str], across: 
     """
     figure, axes = plots(2, width=5.2, height=3.6, columns=2)
     edges = np.quantile(x, np.linspace(0, 1, min(8, 1 + len(x) // 20) + 1))
-    for k, (axis, what) in enumerate(zip(axes, ("total flux", "half-light radius"), strict=True)):
+    for k, (axis, quantity) in enumerate(zip(axes, ("total flux", "half-light radius"), strict=True)):
         for (name, error), colour in zip(errors.items(), colours, strict=False):
             middle, curve = [], []
             for low, high in zip(edges, edges[1:], strict=False):
@@ -93,6 +94,6 @@ def error_curves(x: np.ndarray, errors: Errors, colours: Sequence[str], across: 
         axis.axhline(0, color="black", lw=0.5)
         axis.set_yscale("symlog", linthresh=0.1)
         axis.set_xlabel(across)
-        axis.set_ylabel(f"{what}: {made} / truth - 1")
+        axis.set_ylabel(f"{quantity}: {made} / truth - 1")
     axes[0].legend(fontsize=7)
     return png(figure)

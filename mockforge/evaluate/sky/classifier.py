@@ -54,11 +54,11 @@ def classify(real: Pick, other: Pick, settings: Settings, stream: Stream) -> Sco
     """
     rng = stream.child("blocks").numpy()
     rms = real.sample.rms.astype(np.float32)
-    one, two = (_tiles(p, rms, settings.classifier_blocks, rng) for p in (real, other))
-    n = min(len(one), len(two))
+    real_tiles, other_tiles = (_tiles(p, rms, settings.classifier_blocks, rng) for p in (real, other))
+    n = min(len(real_tiles), len(other_tiles))
     if n < _FEWEST_BLOCKS:
         return None
-    tiles, generated = np.concatenate([one[:n], two[:n]]), np.repeat([False, True], n)
+    tiles, generated = np.concatenate([real_tiles[:n], other_tiles[:n]]), np.repeat([False, True], n)
     fold = np.tile(np.arange(n) % min(settings.classifier_folds, n // 2), 2)
     cutouts, owner = _cutouts(tiles)
     score, areas = np.zeros(len(cutouts)), []

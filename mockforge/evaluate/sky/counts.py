@@ -71,8 +71,8 @@ def add_columns(sample: Sample, zeropoint: float) -> None:
     sample.table[MEAN] = zeropoint - 2.5 * np.log10(np.where(mean > 0, mean, np.nan))
     for band, mag in mags.items():
         sample.table[f"mag_{band}"] = mag
-    for one, two in colours(sample.bands):
-        sample.table[f"{one}-{two}"] = mags[one] - mags[two]
+    for first_band, second_band in colours(sample.bands):
+        sample.table[f"{first_band}-{second_band}"] = mags[first_band] - mags[second_band]
     table = sample.table
     table["ellipticity"] = 1.0 - table["b"] / np.maximum(table["a"], 1e-6)
 
@@ -160,8 +160,12 @@ def _number(a: Pick, b: Pick, name: str, limit: float) -> float:
 
 
 def _median(a: Pick, b: Pick, name: str, limit: float) -> float:
-    one, two = _to(a, name, limit), _to(b, name, limit)
-    return abs(float(np.median(one) - np.median(two))) if min(len(one), len(two)) >= FEWEST else float("inf")
+    mag_a, mag_b = _to(a, name, limit), _to(b, name, limit)
+    return (
+        abs(float(np.median(mag_a) - np.median(mag_b)))
+        if min(len(mag_a), len(mag_b)) >= FEWEST
+        else float("inf")
+    )
 
 
 def _densities(splits: Splits, limits: Mapping[str, float]) -> list[Row]:
@@ -170,13 +174,13 @@ def _densities(splits: Splits, limits: Mapping[str, float]) -> list[Row]:
     real, generated = splits.generated[0]
     for band in real.sample.bands:
         limit = limits[band]
-        one, two = (_to(p, f"mag_{band}", limit) for p in (real, generated))
+        real_mags, generated_mags = (_to(p, f"mag_{band}", limit) for p in (real, generated))
         rows.append(
             {
                 "measure": f"to {limit:.2f} mag, generated against real: objects per Mpix; median magnitude",
                 "band": band,
-                "generated": f"{1e6 * len(two) / area(generated):.0f}; {_middle(two)}",
-                "real": f"{1e6 * len(one) / area(real):.0f}; {_middle(one)}",
+                "generated": f"{1e6 * len(generated_mags) / area(generated):.0f}; {_middle(generated_mags)}",
+                "real": f"{1e6 * len(real_mags) / area(real):.0f}; {_middle(real_mags)}",
             }
         )
     return rows

@@ -158,20 +158,21 @@ def evaluate_pixels(
     first, last = part.window(real.shape[1])
     side = _side(settings.block, last - first, real, generated)
     told("detecting")
-    one = _reference(real, part, side)
+    of_real = _reference(real, part, side)
     report = Report(f"{generated.what} against {', '.join(real.bands)} of a real field")
     report.facts = {
         "generated": generated.what,
         "bands": real.bands,
         "unit": real.unit,
         "reference rows": (first, last),
-        "blocks": f"{one.reference.sum()} of {side} x {side} pixels, {(~one.reference).sum()} in the rest",
+        "blocks": f"{of_real.reference.sum()} of {side} x {side} pixels, "
+        f"{(~of_real.reference).sum()} in the rest",
         "masked": float(part.mask(real).mean()),
         "seed": seed,
         "settings": asdict(settings),
     }
     try:
-        two = measure_sample(
+        of_generated = measure_sample(
             generated.images, real.bands, side=side, masks=generated.masks, offsets=generated.offsets
         )
     except InputError as error:
@@ -179,10 +180,10 @@ def evaluate_pixels(
         return report
 
     zeropoint = real.zeropoint_ab if real.zeropoint_ab is not None else 0.0
-    report.sections = list(Evaluation.of(one, two, zeropoint, settings, stream, told).sections())
+    report.sections = list(Evaluation.of(of_real, of_generated, zeropoint, settings, stream, told).sections())
     report.sections.insert(0, goals_section(report.sections, real.bands, generated.network))
     if settings.pictures:
-        pictures, key = side_by_side(one, two, stream)
+        pictures, key = side_by_side(of_real, of_generated, stream)
         report.sections.insert(0, pictures)
         report.facts["key to the shuffled grid, row by row from the top (R real, G generated)"] = key
     report.facts["seconds"] = round(time.monotonic() - start, 1)
@@ -217,8 +218,8 @@ def _generated(
         return _painted(painter, real, part, source)
     if source.dataset is not None:
         return from_dataset(Path(source.dataset), (last - first) * real.shape[2]), {}
-    how = {key: reading.get(key) for key in ("bands", "pixel_scale_arcsec")}
-    return from_field(Path(str(source.field)), how), {}
+    keywords = {key: reading.get(key) for key in ("bands", "pixel_scale_arcsec")}
+    return from_field(Path(str(source.field)), keywords), {}
 
 
 def _painted(

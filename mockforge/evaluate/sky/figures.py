@@ -60,8 +60,8 @@ def magnitude_histograms(real: Sample, made: Sample, limits: Mapping[str, float]
     figure, axes = plots(len(real.bands))
     for axis, band in zip(axes, real.bands, strict=True):
         name = f"mag_{band}"
-        one = real.table[name][real.reference[real.table["block"]]]
-        magnitudes = np.concatenate([one, made.table[name]])
+        real_mags = real.table[name][real.reference[real.table["block"]]]
+        magnitudes = np.concatenate([real_mags, made.table[name]])
         magnitudes = magnitudes[np.isfinite(magnitudes)]
         edges = (
             np.arange(magnitudes.min(), magnitudes.max() + 1.0, 0.5)
@@ -69,7 +69,7 @@ def magnitude_histograms(real: Sample, made: Sample, limits: Mapping[str, float]
             else np.array([0.0, 1.0])
         )
         for values, area, colour, label in (
-            (one, real.clear[real.reference].sum(), REAL, "real"),
+            (real_mags, real.clear[real.reference].sum(), REAL, "real"),
             (made.table[name], made.clear.sum(), MADE, "generated"),
         ):
             counts = np.histogram(values, edges)[0]
@@ -87,12 +87,12 @@ def magnitude_histograms(real: Sample, made: Sample, limits: Mapping[str, float]
 def distributions(values: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
     """Histograms of real and generated values, one plot a name."""
     figure, axes = plots(len(values))
-    for axis, (name, (one, two)) in zip(axes, values.items(), strict=True):
-        both = np.concatenate([one, two])
+    for axis, (name, (of_real, of_generated)) in zip(axes, values.items(), strict=True):
+        both = np.concatenate([of_real, of_generated])
         both = both[np.isfinite(both)]
         low, high = np.percentile(both, [1, 99]) if len(both) else (0.0, 1.0)
         edges = np.linspace(low, max(high, low + 1e-6), 25)
-        for v, colour, label in ((one, REAL, "real"), (two, MADE, "generated")):
+        for v, colour, label in ((of_real, REAL, "real"), (of_generated, MADE, "generated")):
             if len(v):
                 axis.hist(v, edges, density=True, histtype="step", color=colour, label=label)
         axis.set(xlabel=name)

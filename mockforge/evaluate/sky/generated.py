@@ -91,9 +91,9 @@ def from_model(
         "mpix_s": speed,
         "painted_on": f"{threads} CPU thread{'s' * (threads > 1)}" if chosen.type == "cpu" else str(chosen),
     }
-    what = f"model {sky.model.name}, seed {seed}"
+    source = f"model {sky.model.name}, seed {seed}"
     corner = np.zeros((1, 2), dtype=int)
-    return Generated([image], [None], sky.model.bands, "nJy", corner, what, network)
+    return Generated([image], [None], sky.model.bands, "nJy", corner, source, network)
 
 
 def from_field(path: Path, how: dict[str, Any]) -> Generated:

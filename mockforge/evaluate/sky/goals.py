@@ -83,10 +83,12 @@ def _row(
 def _magnitudes(table: _Measured, bands: Sequence[str]) -> Iterator[Row]:
     # The published bands are others: theirs stand beside a sky of as many, in order of wavelength.
     published = PUBLISHED_KS_P if len(bands) == PUBLISHED_BANDS else (None,) * len(bands)
-    for band, theirs in zip(bands, published, strict=True):
+    for band, published_p in zip(bands, published, strict=True):
         measured = table.row(KS_P, band)
         met = None if measured is None else measured["generated"] >= measured["floor 25%"]
-        yield _row("KS p, magnitudes", band, theirs, measured, "floor 25%", "at least the floor's 25%", met)
+        yield _row(
+            "KS p, magnitudes", band, published_p, measured, "floor 25%", "at least the floor's 25%", met
+        )
     for band in bands:
         measured = table.row(MEDIAN, band)
         met = None if measured is None else measured["generated"] <= max(_MEDIAN, measured["floor 95%"])
@@ -111,8 +113,8 @@ def _shapes(table: _Measured) -> Iterator[Row]:
         if measured is None
         else measured["generated"] < min(HOLZSCHUH, _OVER_FLOOR * measured["floor 50%"])
     )
-    what = "mean Wasserstein, morphology"
-    yield _row(what, None, f"{HOLZSCHUH:g} (others' best)", measured, "floor 50%", goal, met)
+    title = "mean Wasserstein, morphology"
+    yield _row(title, None, f"{HOLZSCHUH:g} (others' best)", measured, "floor 50%", goal, met)
 
 
 def _classifier(table: _Measured) -> Iterator[Row]:
@@ -129,12 +131,12 @@ def _network(bands: int, model: Mapping[str, Any]) -> Iterator[Row]:
     goal = str(_BANDS)
     yield _row("bands", None, PUBLISHED_BANDS, {"generated": bands}, "", goal, bands >= _BANDS)
     if (hours := model.get("hours")) is not None:
-        what = f"training, hours on {model.get('device', 'a device that was not noted')}"
+        title = f"training, hours on {model.get('device', 'a device that was not noted')}"
         goal = f"under {_GPU_HOURS:g} on one GPU (published: GPU hours)"
         measured: Row = {"generated": float(hours)}
-        yield _row(what, None, PUBLISHED_GPU_HOURS, measured, "", goal, float(hours) < _GPU_HOURS)
+        yield _row(title, None, PUBLISHED_GPU_HOURS, measured, "", goal, float(hours) < _GPU_HOURS)
     if (speed := model.get("mpix_s")) is not None:
         goal = f"{_MPIX_S:g} of {PUBLISHED_BANDS} bands on 2 CPU cores"
-        what = f"painting, Mpix/s on {model['painted_on']}"
+        title = f"painting, Mpix/s on {model['painted_on']}"
         met = bool(speed >= _MPIX_S) if bands == PUBLISHED_BANDS else None
-        yield _row(what, None, PUBLISHED_MPIX_S, {"generated": float(speed)}, "", goal, met)
+        yield _row(title, None, PUBLISHED_MPIX_S, {"generated": float(speed)}, "", goal, met)

@@ -29,9 +29,9 @@ def local_rms(image: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
     njy = np.full((bands, -(-height // MESH), -(-width // MESH)), np.nan)
     for i, j in np.ndindex(*njy.shape[1:]):
         square = np.s_[i * MESH : (i + 1) * MESH, j * MESH : (j + 1) * MESH]
-        here = flat[(slice(None), *square)][:, free[square]]
-        if here.shape[1] >= _FEWEST:
-            njy[:, i, j] = sigma_mad(here, axis=1)
+        values = flat[(slice(None), *square)][:, free[square]]
+        if values.shape[1] >= _FEWEST:
+            njy[:, i, j] = sigma_mad(values, axis=1)
     unknown = np.isnan(njy[0])
     if unknown.all():
         return None

@@ -89,28 +89,31 @@ def morphology_section(
     in_reference = eligible(real, reference, settings, rng, most if len(rest) else 2 * most)
     in_rest = eligible(real, rest, settings, rng, most) if len(rest) else in_reference[:0]
     in_made = eligible(made, np.arange(len(made.blocks)), settings, rng, most)
-    one, other, two = (
+    of_reference, of_rest, of_generated = (
         measure_shapes(s, r) for s, r in ((real, in_reference), (real, in_rest), (made, in_made))
     )
     section = Section(
         "Morphology",
-        f"By statmorph (Rodriguez-Gomez et al. 2019) on the mean of the bands: {len(two.values)} generated "
-        f"and {len(one.values)} real objects, {len(other.values)} more of the rest of the field, with a "
-        f"signal-to-noise above {settings.morphology_snr:g} and {_FEWEST_PIXELS} pixels or more. The mean "
+        "By statmorph (Rodriguez-Gomez et al. 2019) on the mean of the bands: "
+        f"{len(of_generated.values)} generated and {len(of_reference.values)} real objects, "
+        f"{len(of_rest.values)} more of the rest of the field, with a signal-to-noise above "
+        f"{settings.morphology_snr:g} and {_FEWEST_PIXELS} pixels or more. The mean "
         "Wasserstein distance is over the parameters in units of their real scatter; "
         f"Holzschuh et al. 2022 report {HOLZSCHUH:.3g} for generated COSMOS galaxies (far more objects: a "
         "Wasserstein distance shrinks with their number, so read it beside the floor).",
     )
-    pool = np.concatenate([one.values, other.values])
-    if min(len(two.values), len(pool) // 2) < 2 * FEWEST:
-        rule = f"{len(two.values)} generated, {len(pool)} real objects; {2 * FEWEST} of each are needed"
+    pool = np.concatenate([of_reference.values, of_rest.values])
+    if min(len(of_generated.values), len(pool) // 2) < 2 * FEWEST:
+        rule = (
+            f"{len(of_generated.values)} generated, {len(pool)} real objects; {2 * FEWEST} of each are needed"
+        )
         enough_real = len(pool) // 2 >= 2 * FEWEST
         section.verdicts += [Verdict("bright objects", False, rule)] if enough_real else []
         section.text += "" if enough_real else f"\n\nNot measured: {rule}."
         return section, {}
-    _compare(section, one.values, other.values, two.values, settings, rng)
+    _compare(section, of_reference.values, of_rest.values, of_generated.values, settings, rng)
     names = list(PARAMETERS)
-    return section, {n: (one.values[:, i], two.values[:, i]) for i, n in enumerate(names)}
+    return section, {n: (of_reference.values[:, i], of_generated.values[:, i]) for i, n in enumerate(names)}
 
 
 def _compare(
@@ -186,15 +189,15 @@ def _one(sample: Sample, means: list[np.ndarray], noise: list[float], row: int) 
     )
     box = (y - half, x - half, 2 * half + 1)
     image, labels = cut_stamp(means[part], *box), cut_stamp(sample.labels[part], *box)
-    mine = labels == t["label"][row]
-    hidden = ((labels > 0) & ~mine) | cut_stamp(sample.masks[part], *box)
-    if np.count_nonzero(mine) < _FEWEST_PIXELS:
+    object_pixels = labels == t["label"][row]
+    hidden = ((labels > 0) & ~object_pixels) | cut_stamp(sample.masks[part], *box)
+    if np.count_nonzero(object_pixels) < _FEWEST_PIXELS:
         return None
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
             morphology = _statmorph()(
-                image.astype(np.float64), mine.astype(np.int32), label=1, mask=hidden,
+                image.astype(np.float64), object_pixels.astype(np.int32), label=1, mask=hidden,
                 weightmap=np.full(image.shape, noise[part]), sersic_fitting_args={"maxiter": 1},
             )  # fmt: skip
             values = [float(getattr(morphology, name)) for name in PARAMETERS.values()]

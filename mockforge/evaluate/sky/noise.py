@@ -256,7 +256,7 @@ def _correlation(noise: NoiseOfBlocks, a: Pick, b: Pick, band: int) -> float:
 
 
 def _radial(noise: NoiseOfBlocks, a: Pick, b: Pick, band: int) -> float:
-    one, two = (noise.rings(p, band)[1:] for p in (a, b))
-    if not (one > 0).all() or not (two > 0).all():
+    power_a, power_b = (noise.rings(p, band)[1:] for p in (a, b))
+    if not (power_a > 0).all() or not (power_b > 0).all():
         return float("inf")
-    return float(np.abs(np.log(two / one)).max())
+    return float(np.abs(np.log(power_b / power_a)).max())

@@ -134,15 +134,15 @@ def _two_point(
 ) -> tuple[Compared, dict[str, np.ndarray]]:
     reference, rest = strips(real, True), strips(real, False)
     all_made = [(i, 0, m.shape[0], 0, m.shape[1]) for i, m in enumerate(made.masks)]
-    one, two = clustering_in(real, reference, rng), clustering_in(made, all_made, rng)
+    of_real, of_generated = clustering_in(real, reference, rng), clustering_in(made, all_made, rng)
     parts = [clustering_in(real, half, rng) for half in halves(reference)]
     parts += [clustering_in(real, half, rng) for w in rest for half in halves([w])]
     others = [clustering_in(real, [w], rng) for w in rest]
     floor = [difference(a, b) for a, b in combinations(parts, 2)]
     finite = [f for f in floor if np.isfinite(f)] or [float("inf")]
-    apart = float(np.median([difference(one, w) for w in others])) if others else float("nan")
-    value = Compared(difference(one, two), float("nan"), np.array(finite), apart)
-    return value, {"real": one, "generated": two}
+    apart = float(np.median([difference(of_real, w) for w in others])) if others else float("nan")
+    value = Compared(difference(of_real, of_generated), float("nan"), np.array(finite), apart)
+    return value, {"real": of_real, "generated": of_generated}
 
 
 def _random(mask: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -157,8 +157,8 @@ def _pairs(a: list[np.ndarray], b: list[np.ndarray]) -> tuple[np.ndarray, float]
     from scipy.spatial import KDTree
 
     counts, total = np.zeros(len(SEPARATIONS) - 1), 0.0
-    for one, two in zip(a, b, strict=True):
-        if len(one) and len(two):
-            counts += np.diff(KDTree(one).count_neighbors(KDTree(two), SEPARATIONS))
-            total += len(one) * len(two) - (len(one) if one is two else 0)
+    for points_a, points_b in zip(a, b, strict=True):
+        if len(points_a) and len(points_b):
+            counts += np.diff(KDTree(points_a).count_neighbors(KDTree(points_b), SEPARATIONS))
+            total += len(points_a) * len(points_b) - (len(points_a) if points_a is points_b else 0)
     return counts, total

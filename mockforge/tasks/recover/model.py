@@ -135,39 +135,39 @@ def predict(
     the image does not have the model's bands, or (a cgan) not its size, has no noise, or the device is
     not there.
     """
-    given = np.asarray(image, dtype=np.float32)
+    coarse = np.asarray(image, dtype=np.float32)
     bands = model.scales.bands
-    if given.ndim != 4 or given.shape[1] != len(bands):
+    if coarse.ndim != 4 or coarse.shape[1] != len(bands):
         raise InputError(
             f"model {model.name} takes images of shape (image, {len(bands)}, y, x) in {', '.join(bands)}; "
-            f"found {given.shape}"
+            f"found {coarse.shape}"
         )
-    if model.kind == "cgan" and given.shape[2:] != model.scales.shape:
+    if model.kind == "cgan" and coarse.shape[2:] != model.scales.shape:
         raise InputError(
             f"model {model.name} takes stamps of {model.scales.shape[0]} x {model.scales.shape[1]} pixels "
-            f"only, found {given.shape[2]} x {given.shape[3]}; a `residual` network takes any"
+            f"only, found {coarse.shape[2]} x {coarse.shape[3]}; a `residual` network takes any"
         )
     step = model.scales.step
-    fine = model.scales.fine if model.kind == "cgan" else shape or fine_shape(given.shape[2:], step)
+    fine = model.scales.fine if model.kind == "cgan" else shape or fine_shape(coarse.shape[2:], step)
     if min(fine) < 1:
-        raise InputError(f"an image of {given.shape[2]} x {given.shape[3]} pixels is too small")
-    level = _levels(model, given, rms)
+        raise InputError(f"an image of {coarse.shape[2]} x {coarse.shape[3]} pixels is too small")
+    level = _levels(model, coarse, rms)
     place = usable(device)
     network = model.network_with_weights().to(place).eval()
-    out = np.empty((len(given), len(bands), *fine), dtype=np.float32)
+    out = np.empty((len(coarse), len(bands), *fine), dtype=np.float32)
     size = 1 if place.type == "cpu" else max(1, min(batch, batch * TILE**2 // 64 // (fine[0] * fine[1])))
-    for start in range(0, len(given), size):
-        part = torch.from_numpy(given[start : start + size]).to(place)
+    for start in range(0, len(coarse), size):
+        part = torch.from_numpy(coarse[start : start + size]).to(place)
         unit = fine_unit(torch.from_numpy(level[start : start + size]).to(place), step)
         base = upsampled(part, fine, step)
         out[start : start + size] = _tiled(network, base, unit, depth_of(unit, model.rms_njy, step))
-    if np.isfinite(given).all():
+    if np.isfinite(coarse).all():
         check_painted(torch.from_numpy(out), model.name)
     return out
 
 
 def _levels(model: Recoverer, image: np.ndarray, rms: Any) -> np.ndarray:
-    measured = np.stack([sky_rms(one) for one in image]) if rms is None else np.asarray(rms)
+    measured = np.stack([sky_rms(stamp) for stamp in image]) if rms is None else np.asarray(rms)
     level = np.broadcast_to(measured, image.shape[:2]).astype(np.float32)
     if not (np.isfinite(level).all() and (level > 0).all()):
         raise InputError(

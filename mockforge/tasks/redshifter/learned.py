@@ -79,14 +79,14 @@ class Learned:
     ) -> Iterator[str]:
         """Where an input (C,H,W) in nJy and its redshifts lie outside the training set, in words."""
         stretch = (1 + z_out) / (1 + z_in)
-        for what, value, learned in (
+        for quantity, value, learned in (
             ("z_in", z_in, self.z_in),
             ("z_out", z_out, self.z_out),
             ("(1 + z_out) / (1 + z_in)", stretch, self.stretch),
         ):
             slack = 0.0 if learned is None else 5e-4 + _ENDS * (learned[1] - learned[0])
             if learned is not None and not learned[0] - slack <= value <= learned[1] + slack:
-                yield f"{what} is {value:.4g}, it was trained on {learned[0]:.4g} to {learned[1]:.4g}"
+                yield f"{quantity} is {value:.4g}, it was trained on {learned[0]:.4g} to {learned[1]:.4g}"
         yield from psf_departures(bands, psf_fwhm_arcsec, self.psf_fwhm_in_arcsec)
         for band, rms, learned in zip(bands, pixel_noise(image), self.noise_njy or (), strict=False):
             if rms > _NOISE * learned:
