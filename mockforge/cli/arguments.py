@@ -34,8 +34,8 @@ def check_files(*paths: Path | None) -> None:
 def check_memory(height: int, width: int, bands: int) -> None:
     """InputError where a painted field does not fit into the memory of this machine."""
     needed = 16.0 * bands * height * width  # image and truth, as tiles and as a field
-    what = f"--size: {height}x{width} in {bands} bands"
-    check_fits(needed, what, "paint smaller fields, or cut windows of one mockforge.Sky")
+    size = f"--size: {height}x{width} in {bands} bands"
+    check_fits(needed, size, "paint smaller fields, or cut windows of one mockforge.Sky")
 
 
 def words_of(text: str | None) -> list[str] | None:

@@ -111,14 +111,14 @@ def degrade(
     """
     stage = load_stage("degrade", target.words(given.word(context)))
     field = reading.read(images)
-    made = degrade_field(field, stage, target.seed, target.wcs)
-    made.field.write(out)
+    degraded = degrade_field(field, stage, target.seed, target.wcs)
+    degraded.field.write(out)
     if not quiet:
-        _, height, width = made.field.shape
-        rms = ", ".join(f"{b} {v:.4g}" for b, v in zip(made.field.bands, made.sky_rms, strict=True))
-        scale = made.field.pixel_scale_arcsec
+        _, height, width = degraded.field.shape
+        rms = ", ".join(f"{b} {v:.4g}" for b, v in zip(degraded.field.bands, degraded.sky_rms, strict=True))
+        scale = degraded.field.pixel_scale_arcsec
         print(f'{width} x {height} pixels (x, y) of {scale:.4g}"; rms of the noise {rms} (nJy)')
         given_psf = {} if stage.psf is None else {"PSF": "as given"}
         print_lines(f"{fact}: {text}" for fact, text in {**field.origin, **given_psf}.items())
-        print_lines(f"note: {note}" for note in made.notes)
+        print_lines(f"note: {note}" for note in degraded.notes)
     print(out)

@@ -66,7 +66,7 @@ def label(
     Writes segmentation.fits, catalogue.ecsv, catalogue.fits, regions.reg (DS9), overlay.png.
     Without a zeropoint, in the header or given, fluxes stay in the image's own unit.
     """
-    found = label_image(
+    labelled = label_image(
         images,
         out,
         load_stage("detect", rule.words()),
@@ -74,9 +74,11 @@ def label(
         psf_fwhm_arcsec=numbers_of("--psf-fwhm", psf_fwhm),
     )
     if not quiet:
-        rms = ", ".join(f"{band} {value:.4g}" for band, value in zip(found.bands, found.sky_rms, strict=True))
-        unit = "the image's own unit" if found.unit == "native" else found.unit
-        print(f"{found.objects} objects, {found.blended} of them blended; sky rms {rms} ({unit})")
-        print_lines(f"{fact}: {text}" for fact, text in found.origin.items())
-        print_lines(f"note: {note}" for note in found.notes)
-    print_lines(found.files)
+        rms = ", ".join(
+            f"{band} {value:.4g}" for band, value in zip(labelled.bands, labelled.sky_rms, strict=True)
+        )
+        unit = "the image's own unit" if labelled.unit == "native" else labelled.unit
+        print(f"{labelled.objects} objects, {labelled.blended} of them blended; sky rms {rms} ({unit})")
+        print_lines(f"{fact}: {text}" for fact, text in labelled.origin.items())
+        print_lines(f"note: {note}" for note in labelled.notes)
+    print_lines(labelled.files)

@@ -40,9 +40,9 @@ def recipes(
     An editor completes and checks a recipe that starts with the line
       # yaml-language-server: $schema=recipe.schema.json
     """
-    known = bundled_recipes()
+    bundled = bundled_recipes()
     if name is None and (copy or to is not None):
-        raise InputError(f"--copy and --to need the name of a recipe: {', '.join(known)}")
+        raise InputError(f"--copy and --to need the name of a recipe: {', '.join(bundled)}")
     if training and not schema:
         raise InputError("--training needs --schema")
     if schema:
@@ -51,12 +51,12 @@ def recipes(
         )
         print(json.dumps(recipe_schema(training), indent=1))
     elif name is None:
-        width = max((len(n) for n in known), default=0)
-        print_lines(f"{n:<{width}}  {first_comment(path)}" for n, path in known.items())
-    elif name.removesuffix(".yaml") not in known:
-        raise InputError(f"no bundled recipe {name!r}{nearest(name, known)}")
+        width = max((len(n) for n in bundled), default=0)
+        print_lines(f"{n:<{width}}  {first_comment(path)}" for n, path in bundled.items())
+    elif name.removesuffix(".yaml") not in bundled:
+        raise InputError(f"no bundled recipe {name!r}{nearest(name, bundled)}")
     else:
-        path = known[name.removesuffix(".yaml")]
+        path = bundled[name.removesuffix(".yaml")]
         if not copy and to is None:
             print(path.read_text(encoding="utf-8"), end="")
         else:

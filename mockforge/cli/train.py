@@ -37,11 +37,11 @@ def train(
     the model (NAME.safetensors and NAME.json). `generate` and the stage `sgan` take a SGAN,
     `recover` one that recovers, `redshift` a redshifter, `evaluate` any.
     """
-    made, text = load_training(recipe, overrides or ())
-    folder = Path("runs", made.name) if out is None else out
+    training, text = load_training(recipe, overrides or ())
+    folder = Path("runs", training.name) if out is None else out
     check_folder(folder)
-    with Progress(made.train.steps, made.name, "steps", int(quiet or not leads())) as progress:
+    with Progress(training.train.steps, training.name, "steps", int(quiet or not leads())) as progress:
         watch = lambda step, losses: (progress.reach if losses else progress.start_at)(step)  # noqa: E731
-        path = made.run(folder, resume=resume, recipe_text=text, report=watch, told=progress.say)
+        path = training.run(folder, resume=resume, recipe_text=text, report=watch, told=progress.say)
     if leads():
         print(path)

@@ -67,7 +67,7 @@ def degrade_field(field: Field, stage: Degrade, seed: int = 1, wcs: Path | None 
     phase = _phase(stage, seed)
     grid = coarse_grid((field.shape[1], field.shape[2]), scale / field.pixel_scale_arcsec, shape, phase)
     variance = out.arrays["variance"][0]
-    made = Field(
+    degraded = Field(
         image=out.arrays["image"][0],
         bands=tuple(about["bands"]),
         pixel_scale_arcsec=scale,
@@ -79,7 +79,7 @@ def degrade_field(field: Field, stage: Degrade, seed: int = 1, wcs: Path | None 
         header=_header(about["survey"], stage.input, seed),
     )
     rms = tuple(float(np.sqrt(np.median(v))) for v in variance)
-    return Degraded(made, rms, tuple(dict.fromkeys(str(w.message) for w in caught)))
+    return Degraded(degraded, rms, tuple(dict.fromkeys(str(w.message) for w in caught)))
 
 
 def _onto(field: Field, stage: Degrade, seed: int, place: Place) -> Degraded:
@@ -88,10 +88,10 @@ def _onto(field: Field, stage: Degrade, seed: int, place: Place) -> Degraded:
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        about, made = degraded_onto(stage, _batch(field, stage), Stream(seed, ("degrade",)), place)
+        about, degraded = degraded_onto(stage, _batch(field, stage), Stream(seed, ("degrade",)), place)
     mask = mask_onto(field, place, about, stage.edge == "mirror")
-    arrays = {name: np.where(mask, 0, values[0]).astype(np.float32) for name, values in made.items()}
-    variance = made["variance"][0]
+    arrays = {name: np.where(mask, 0, values[0]).astype(np.float32) for name, values in degraded.items()}
+    variance = degraded["variance"][0]
     out = Field(
         image=arrays["image"],
         bands=about.bands,
@@ -146,8 +146,8 @@ def _batch(field: Field, stage: Degrade) -> Batch:
             "the PSF of the image is unknown: give its FWHM in arcsec, one or one per band (--psf-fwhm 0.7), "
             "or FITS images of it (--psf psf.fits); `psf` in a recipe"
         )
-    one = np.zeros(1, dtype=np.int64)
-    return Batch(one, one, np.array(["train"]), arrays=arrays, attributes=attributes)
+    sample = np.zeros(1, dtype=np.int64)
+    return Batch(sample, sample, np.array(["train"]), arrays=arrays, attributes=attributes)
 
 
 def _phase(stage: Degrade, seed: int) -> tuple[float, float]:

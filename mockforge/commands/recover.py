@@ -45,11 +45,11 @@ def recover_field(
     _, height, width = field.shape
     shape = s.fine if model.kind == "cgan" else fine_shape((height, width), s.step)
     level = np.asarray(rms_njy if rms_njy is not None else _level(field), dtype=np.float32)
-    made = predict(
+    recovered = predict(
         model, field.image[None], np.broadcast_to(level, (1, len(s.bands))), shape=shape, device=device
     )
     return Field(
-        image=made[0],
+        image=recovered[0],
         bands=s.fine_bands,
         pixel_scale_arcsec=s.fine_arcsec,
         psf_fwhm_arcsec=s.fine_psf_fwhm_arcsec,
@@ -89,10 +89,10 @@ def _level(field: Field) -> np.ndarray:
     good = slice(None) if field.mask is None else ~field.mask
     if field.variance is None:
         return sky_rms(field.image[:, good] if field.mask is not None else field.image)
-    known = np.array(
+    variance = np.array(
         [np.median(v[good][v[good] > 0]) if (v[good] > 0).any() else np.nan for v in field.variance]
     )
-    return np.sqrt(known)
+    return np.sqrt(variance)
 
 
 def _mask(field: Field, shape: tuple[int, int], s: Scales) -> np.ndarray | None:

@@ -72,8 +72,8 @@ def demonstrate(
     degrade = Degrade(
         to=survey, input="light", bands=s.bands, shape=s.shape[0], pixel_scale_arcsec=s.coarse_arcsec
     )
-    one = np.zeros(1, dtype=np.int64)
-    batch = source(Batch(one, one, np.array(["train"])), Stream(seed, ("demonstration", "stamps")))
+    sample = np.zeros(1, dtype=np.int64)
+    batch = source(Batch(sample, sample, np.array(["train"])), Stream(seed, ("demonstration", "stamps")))
     batch = degrade(batch, Stream(seed, ("demonstration", "degrade")))
     return _recovered(model, batch, device)
 
@@ -83,12 +83,12 @@ def _recovered(model: Recoverer, batch: Batch, device: str) -> Demonstration:
 
     image, truth = batch.arrays["image"], batch.arrays["truth"]
     level = sky_level(torch.from_numpy(batch.arrays["variance"][0])).numpy()
-    made = predict(model, image, level[None], shape=model.scales.fine, device=device)
+    recovered = predict(model, image, level[None], shape=model.scales.fine, device=device)
     drawn = batch.tables["objects"]
     return Demonstration(
         truth=truth[0],
         image=image[0],
-        recovered=made[0],
+        recovered=recovered[0],
         rms=level,
         step=model.scales.step,
         redshift=float(drawn["z"][0]),

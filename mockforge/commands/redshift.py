@@ -108,7 +108,7 @@ def redshifted(
     unlike = list(_departures(stamp, model, z_in, z_out))
     check_learned_like(model.name, unlike, extrapolate)
     image = np.ascontiguousarray(stamp.image)[None]  # the order in memory is the order of sums
-    made = predict(model, image, z_in, z_out, device=device)[0]
+    predicted = predict(model, image, z_in, z_out, device=device)[0]
     learned = model.learned
     if stamp.psf_fwhm_arcsec is None and any(learned.psf_fwhm_in_arcsec or ()):
         unlike.append(
@@ -119,7 +119,7 @@ def redshifted(
         unlike.append(f"the light is {light:.1f} times its noise, so little of what is predicted is observed")
     width = learned.psf_fwhm_out_arcsec
     field = Field(
-        image=made,
+        image=predicted,
         bands=model.bands,
         pixel_scale_arcsec=stamp.pixel_scale_arcsec,
         psf_fwhm_arcsec=width if width and all(width) else None,
@@ -209,8 +209,8 @@ def _centre(image: np.ndarray) -> tuple[float, float]:
     if _light(image) < _SURE:
         return 0.0, 0.0
     _, height, width = image.shape
-    found = centroid(torch.from_numpy(image[None]), min(height, width) / 5)[0].numpy()
-    return float(found[0] - (height - 1) / 2), float(found[1] - (width - 1) / 2)
+    centre = centroid(torch.from_numpy(image[None]), min(height, width) / 5)[0].numpy()
+    return float(centre[0] - (height - 1) / 2), float(centre[1] - (width - 1) / 2)
 
 
 def _in_noise(image: np.ndarray) -> np.ndarray:

@@ -26,16 +26,16 @@ def matched_bands(survey: Survey, own: Sequence[str]) -> tuple[tuple[str, ...], 
     `lsst_r`), then the nearest pivot wavelength. InputError where no band is within 20%, or one
     would stand for two.
     """
-    found = tuple(_matched(survey, band) for band in own)
-    for band in found:
-        if found.count(band) > 1:
-            both = " and ".join(name for name, other in zip(own, found, strict=True) if other == band)
+    matched = tuple(_matched(survey, band) for band in own)
+    for band in matched:
+        if matched.count(band) > 1:
+            both = " and ".join(name for name, other in zip(own, matched, strict=True) if other == band)
             raise InputError(
                 f"{survey.title}: {band} is the band nearest to {both}; {_HOW}: {', '.join(survey.bands)}"
                 + _each_its_own(survey, own)
             )
-    pairs = [f"{other} for {name}" for name, other in zip(own, found, strict=True) if other != name]
-    return found, f"bands of {survey.title} nearest in wavelength: {', '.join(pairs)}" if pairs else ""
+    pairs = [f"{other} for {name}" for name, other in zip(own, matched, strict=True) if other != name]
+    return matched, f"bands of {survey.title} nearest in wavelength: {', '.join(pairs)}" if pairs else ""
 
 
 def _matched(survey: Survey, band: str) -> str:
@@ -46,10 +46,10 @@ def _matched(survey: Survey, band: str) -> str:
         if len(alike) == 1:
             return alike[0]
     wavelength = _pivot_um(band)
-    known = {name: pivot for name in survey.bands if (pivot := _of_survey(survey, name)) is not None}
-    if wavelength is not None and known:
-        name = min(known, key=lambda one: abs(math.log(known[one] / wavelength)))
-        if max(known[name] / wavelength, wavelength / known[name]) <= _FARTHEST:
+    pivots_um = {name: pivot for name in survey.bands if (pivot := _of_survey(survey, name)) is not None}
+    if wavelength is not None and pivots_um:
+        name = min(pivots_um, key=lambda one: abs(math.log(pivots_um[one] / wavelength)))
+        if max(pivots_um[name] / wavelength, wavelength / pivots_um[name]) <= _FARTHEST:
             return name
     about = "" if wavelength is None else f" and none near its {wavelength:.3g} micron"
     raise InputError(f"{survey.title} has no band {band!r}{about}; {_HOW}: {', '.join(survey.bands)}")
@@ -63,14 +63,14 @@ def _each_its_own(survey: Survey, own: Sequence[str]) -> str:
     from scipy.optimize import linear_sum_assignment
 
     waves = [_pivot_um(band) for band in own]
-    known = {name: pivot for name in survey.bands if (pivot := _of_survey(survey, name)) is not None}
-    if any(wave is None for wave in waves) or len(known) < len(own):
+    pivots_um = {name: pivot for name in survey.bands if (pivot := _of_survey(survey, name)) is not None}
+    if any(wave is None for wave in waves) or len(pivots_um) < len(own):
         return ""
-    apart = np.abs(np.log(np.array(list(known.values())) / np.array(waves, dtype=float)[:, None]))
+    apart = np.abs(np.log(np.array(list(pivots_um.values())) / np.array(waves, dtype=float)[:, None]))
     rows, columns = linear_sum_assignment(apart)
     if apart[rows, columns].max() > math.log(_FARTHEST):
         return ""
-    names = list(known)
+    names = list(pivots_um)
     return f"; where each is to have its own: {','.join(names[c] for c in columns)}"
 
 

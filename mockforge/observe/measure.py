@@ -71,7 +71,7 @@ def core_fwhm(image: np.ndarray, x: np.ndarray, y: np.ndarray, half: int = 6) ->
     `image` (y, x) with zero sky; `x`, `y` centres in pixels. Of each star the pixels above 0.3
     of its peak are fitted with ln I = c - r^2 / (2 sigma^2) by least squares. NaN without stars.
     """
-    found = []
+    widths = []
     for xc, yc in zip(x, y, strict=True):
         x0, y0 = round(float(xc)) - half, round(float(yc)) - half
         stamp = image[max(y0, 0) : y0 + 2 * half + 1, max(x0, 0) : x0 + 2 * half + 1]
@@ -83,5 +83,5 @@ def core_fwhm(image: np.ndarray, x: np.ndarray, y: np.ndarray, half: int = 6) ->
         if core.sum() >= 5:
             slope = np.polyfit(square[core], np.log(stamp[core]), 1)[0]
             if slope < 0:
-                found.append(2.0 * np.sqrt(2.0 * np.log(2.0)) * np.sqrt(-0.5 / slope))
-    return float(np.median(found)) if found else float("nan")
+                widths.append(2.0 * np.sqrt(2.0 * np.log(2.0)) * np.sqrt(-0.5 / slope))
+    return float(np.median(widths)) if widths else float("nan")

@@ -50,9 +50,9 @@ def blend_objects(model: SceneModel, rule: Blend, side: int, stream: Stream) -> 
     ys = np.concatenate([[y], y + distance * np.sin(azimuth)])
     xs = np.concatenate([[x], x + distance * np.cos(azimuth)])
     drawn = table.given(stream.child("galaxies").numpy(), magnitude)
-    made = galaxies(model, drawn, xs, ys, stream.child("galaxy"))
+    objects = galaxies(model, drawn, xs, ys, stream.child("galaxy"))
     most = next((s for s in SIDES if s >= 3 * side), SIDES[-1])  # what lies beyond is not seen
-    return replace(made, side=np.minimum(made.side, most))
+    return replace(objects, side=np.minimum(objects.side, most))
 
 
 def blend_layers(model: SceneModel, made: Objects, side: int) -> list[Layer]:
@@ -61,9 +61,9 @@ def blend_layers(model: SceneModel, made: Objects, side: int) -> list[Layer]:
     def each() -> Iterator[Layer]:
         top, left = made.corner()
         for i in range(len(made)):
-            one = made.rows(np.array([i]))
-            if one.touching(0, side, 0, side)[0]:
-                yield layer_of(i, paint(model, one)[0], int(top[i]), int(left[i]), (0, side, 0, side))
+            galaxy = made.rows(np.array([i]))
+            if galaxy.touching(0, side, 0, side)[0]:
+                yield layer_of(i, paint(model, galaxy)[0], int(top[i]), int(left[i]), (0, side, 0, side))
 
     return list(each())
 

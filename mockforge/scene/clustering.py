@@ -38,7 +38,7 @@ def in_clumps(
     pool = table.draw(rng, _POOL * len(members) + 200, *limits)
     place = np.log1p(pool.z)
     free = np.ones(len(place), dtype=bool)
-    found = {f.name: getattr(drawn, f.name).copy() for f in fields(Galaxies)}
+    columns = {f.name: getattr(drawn, f.name).copy() for f in fields(Galaxies)}
     for c in np.unique(clump[members]).tolist():
         mine = members[clump[members] == c]
         middle = place[int(rng.integers(len(place)))]
@@ -46,11 +46,11 @@ def in_clumps(
         near = np.argsort(away, kind="stable")[: len(mine)]
         near = near[away[near] <= _ALIKE]
         free[near] = False
-        for name, values in found.items():
+        for name, values in columns.items():
             values[mine[: len(near)]] = getattr(pool, name)[near]
         speed = SPREAD_KM_S / _LIGHT_KM_S * rng.standard_normal(len(near))
-        found["z"][mine[: len(near)]] = np.exp(middle) * (1.0 + speed) - 1.0
-    return Galaxies(**found)
+        columns["z"][mine[: len(near)]] = np.exp(middle) * (1.0 + speed) - 1.0
+    return Galaxies(**columns)
 
 
 def clumped(

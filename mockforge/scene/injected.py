@@ -71,11 +71,11 @@ def draw_objects(
         y, x, number = y[order], x[order], [len(x) - star, star]
     first = number[0]
     rng = stream.child("magnitudes").numpy()
-    wanted, bright = rule.magnitude.draw(rng, first), rule.star_magnitude.draw(rng, number[1])
-    drawn = _pool(model.bands, column, seed).like(wanted, stream.child("galaxies").numpy())
-    made = galaxies(model, drawn, x[:first], y[:first], stream.child("galaxy"))
+    magnitude, bright = rule.magnitude.draw(rng, first), rule.star_magnitude.draw(rng, number[1])
+    drawn = _pool(model.bands, column, seed).like(magnitude, stream.child("galaxies").numpy())
+    galaxy_objects = galaxies(model, drawn, x[:first], y[:first], stream.child("galaxy"))
     points = _stars(model, rule, column, bright, x[first:], y[first:], stream.child("star"))
-    return together([made, points]), np.concatenate([wanted, bright])
+    return together([galaxy_objects, points]), np.concatenate([magnitude, bright])
 
 
 def lattice(
@@ -121,8 +121,8 @@ class Pool:
         low, high = self.below[first], self.below[first + _NEAR]
         chosen = np.searchsorted(self.below, low + rng.random(len(magnitude)) * (high - low), "right") - 1
         chosen = np.clip(chosen, first, first + _NEAR - 1)
-        found = {f.name: getattr(self.galaxies, f.name)[chosen] for f in fields(Galaxies)}
-        return Galaxies(**found | {"magnitude": found["magnitude"] + magnitude - self.magnitude[chosen]})
+        columns = {f.name: getattr(self.galaxies, f.name)[chosen] for f in fields(Galaxies)}
+        return Galaxies(**columns | {"magnitude": columns["magnitude"] + magnitude - self.magnitude[chosen]})
 
 
 @lru_cache(maxsize=4)
@@ -147,8 +147,8 @@ def _counts(table: Population, magnitude: np.ndarray) -> np.ndarray:
 
 def _magnitudes(flux: np.ndarray, column: int | None) -> np.ndarray:
     """AB magnitude (N,) of fluxes (N, C) in nJy: in one band, or of their mean."""
-    one = flux.mean(axis=1) if column is None else flux[:, column]
-    return ZEROPOINT_NJY - 2.5 * np.log10(np.maximum(one, 1e-30))
+    band_flux = flux.mean(axis=1) if column is None else flux[:, column]
+    return ZEROPOINT_NJY - 2.5 * np.log10(np.maximum(band_flux, 1e-30))
 
 
 def _stars(
@@ -166,9 +166,9 @@ def paint_layers(model: SceneModel, made: Objects, shape: tuple[int, ...]) -> li
     """Return the pixels of each object inside a window of `shape` (y, x), in the objects' order."""
     window, out = (0, shape[0], 0, shape[1]), {}
     top, left = made.corner()
-    there = made.touching(*window)
-    for side in np.unique(made.side[there]).tolist():
-        alike = np.flatnonzero(there & (made.side == side))
+    inside = made.touching(*window)
+    for side in np.unique(made.side[inside]).tolist():
+        alike = np.flatnonzero(inside & (made.side == side))
         most = max(1, _BYTES // (4 * len(model.bands) * side**2))
         for some in (alike[k : k + most] for k in range(0, len(alike), most)):
             stamps = paint(model, made.rows(some))

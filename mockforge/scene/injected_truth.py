@@ -129,8 +129,8 @@ def injected(
         truth[:, layer.y, layer.x] += layer.image
         several[layer.y, layer.x] += layer.image.mean(axis=0) > isophote
     overlap = truth_of(lambda: every, last + 1, truth.shape, isophote, depth, margin)
-    there = np.flatnonzero(overlap.light[:n] > 0)
-    order = there[np.argsort(-overlap.light[there], kind="stable")]
+    lit = np.flatnonzero(overlap.light[:n] > 0)
+    order = lit[np.argsort(-overlap.light[lit], kind="stable")]
     number = np.zeros(last + 2, dtype=np.int32)  # of row + 1; light without a label keeps 0
     number[n + 1 : last + 1] = np.arange(1, sky.count + 1)
     number[order + 1] = sky.count + np.arange(1, len(order) + 1)

@@ -34,8 +34,8 @@ def galaxy_fluxes(
     place = (np.log1p(z) - np.log1p(_Z[0])) / np.log((1 + _Z[1]) / (1 + _Z[0]))
     i = np.clip(place.astype(np.int64), 0, len(_Z) - 2)
     t = (place - i)[:, None]
-    found = (1 - t) * log[i, spectrum] + t * log[i + 1, spectrum]
-    return np.exp(found) * 10 ** (-0.4 * (magnitude - ZEROPOINT_NJY))[:, None]
+    log_flux = (1 - t) * log[i, spectrum] + t * log[i + 1, spectrum]
+    return np.exp(log_flux) * 10 ** (-0.4 * (magnitude - ZEROPOINT_NJY))[:, None]
 
 
 @lru_cache(maxsize=8)
@@ -56,20 +56,20 @@ def _kept(kind: str, bands: tuple[str, ...], make: Callable[[], np.ndarray]) -> 
     a second.
     """
     whose = [(word, version("galsim")) if word in BANDPASSES else curve(word) for word in map(band, bands)]
-    parts = (part for one in whose for part in one)
+    parts = (part for identity in whose for part in identity)
     return cached_array(digest_of("scene light 1", kind, _files(), repr(SPECTRA), _Z, _KELVIN, *parts), make)
 
 
 @cache
 def _files() -> str:
     """Return a digest of the data that come with the package."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     rooms = Path(__file__).parents[1]
     paths = [path for room in ("photometry", "galaxies") for path in (rooms / room / "data").iterdir()]
     for path in sorted(paths, key=lambda path: path.name):
         if path.is_file():
-            found.update(path.name.encode() + path.read_bytes())
-    return found.hexdigest()
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def star_fluxes(bands: tuple[str, ...], magnitude: np.ndarray, kelvin: np.ndarray) -> np.ndarray:

@@ -54,6 +54,6 @@ def _parametric(model: SceneModel, made: Objects) -> np.ndarray:
         sigma=torch.from_numpy(made.knots[..., 2] / scale),
         weight=torch.from_numpy(np.ascontiguousarray(made.knots[..., 3])),
     )
-    seen = None if model.psf is None else transfer(model.psf, model.bands, scale, (side, side))
-    drawn = draw(sersics, knots, torch.from_numpy(made.sed), (side, side), seen)
+    psf_transfer = None if model.psf is None else transfer(model.psf, model.bands, scale, (side, side))
+    drawn = draw(sersics, knots, torch.from_numpy(made.sed), (side, side), psf_transfer)
     return (drawn.clean if drawn.psf is None else drawn.psf).numpy()

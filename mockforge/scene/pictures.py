@@ -37,21 +37,21 @@ def with_pictures(
     rule = model.real
     if rule is None:
         return made
-    found, rng = library(rule), stream.numpy()
+    pictures, rng = library(rule), stream.numpy()
     u, coin, half = rng.random((3, len(made)))  # for all, so that the limit leaves the others alone
-    flux = galaxy_fluxes((rule.band, found.band), drawn.magnitude, drawn.z, drawn.spectrum)
+    flux = galaxy_fluxes((rule.band, pictures.band), drawn.magnitude, drawn.z, drawn.spectrum)
     with np.errstate(divide="ignore"):
         magnitude = ZEROPOINT_NJY - 2.5 * np.log10(flux)
     some = np.flatnonzero(magnitude[:, 0] <= rule.faintest)
     if not len(some):
         return made
-    row = found.chosen(magnitude[some, 1], drawn.r_e[some], drawn.axis_ratio[some], u[some])
-    factor = np.clip(drawn.r_e[some] / found.r_e[row], *rule.size_factor)
-    stretch, q, seen = sheared(found.axis_ratio[row], angle[some], *model.shear)
+    row = pictures.chosen(magnitude[some, 1], drawn.r_e[some], drawn.axis_ratio[some], u[some])
+    factor = np.clip(drawn.r_e[some] / pictures.r_e[row], *rule.size_factor)
+    stretch, q, position_angle = sheared(pictures.axis_ratio[row], angle[some], *model.shear)
     turn = angle[some] + 180.0 * (half[some] < 0.5)
     flip = np.eye(2) * np.where(coin[some] < 0.5, -1.0, 1.0)[:, None, None]
     flip[:, 0, 0] = 1.0
-    place = lens(*model.shear) @ _rotation(turn) @ flip @ _rotation(-found.angle[row])
+    place = lens(*model.shear) @ _rotation(turn) @ flip @ _rotation(-pictures.angle[row])
 
     def put(old: np.ndarray, new: np.ndarray | float) -> np.ndarray:
         out = old.copy()
@@ -61,8 +61,8 @@ def with_pictures(
     sed = made.sed.copy()
     sed[some, :, 0], sed[some, :, 1:] = made.flux[some], 0.0
     return replace(
-        made, sed=sed, r_e=put(made.r_e, factor * found.r_e[row] * stretch), n=put(made.n, 0.0),
-        axis_ratio=put(made.axis_ratio, q), position_angle=put(made.position_angle, seen),
+        made, sed=sed, r_e=put(made.r_e, factor * pictures.r_e[row] * stretch), n=put(made.n, 0.0),
+        axis_ratio=put(made.axis_ratio, q), position_angle=put(made.position_angle, position_angle),
         bulge_fraction=put(made.bulge_fraction, 0.0), knot_fraction=put(made.knot_fraction, 0.0),
         picture=put(made.picture, row), turned=put(made.turned, place * factor[:, None, None]),
     )  # fmt: skip
@@ -85,19 +85,19 @@ def picture(model: SceneModel, made: Objects, i: int) -> np.ndarray:
     `mockforge.observe.psf.resample.matching`. One shape for all bands.
     """
     assert model.real is not None
-    found = library(model.real)
+    pictures = library(model.real)
     row, scale, side = int(made.picture[i]), model.pixel_scale_arcsec, int(made.side[i])
-    source, turned = found.clean(row), made.turned[i]
-    least = float(_stretches(turned[None])[0, 1]) * found.pixel_scale_arcsec
+    source, turned = pictures.clean(row), made.turned[i]
+    least = float(_stretches(turned[None])[0, 1]) * pictures.pixel_scale_arcsec
     fine = 1 << (max(1, math.ceil(scale / least - 0.25)) - 1).bit_length()  # few grids to know
     wide = odd_size(side + _MARGIN)
-    light, blur = _laid(found, source, row, turned, scale / fine, wide * fine, _place(made, i, wide, fine))
-    wanted = _wanted(model.psf, model.bands, scale, wide, fine)
+    light, blur = _laid(pictures, source, row, turned, scale / fine, wide * fine, _place(made, i, wide, fine))
+    targets = _wanted(model.psf, model.bands, scale, wide, fine)
     first = (wide - side) // 2
     out = np.empty((len(model.bands), side, side), dtype=np.float32)
     cut = (slice(first, first + side),) * 2
-    for c, asked in enumerate(wanted):
-        ratio = asked if model.psf is None else matching(asked, blur, model.real.psf_floor)
+    for c, target in enumerate(targets):
+        ratio = target if model.psf is None else matching(target, blur, model.real.psf_floor)
         whole = np.fft.irfft2(light * ratio, s=(wide * fine,) * 2)[::fine, ::fine]
         out[c] = made.flux[i, c] * fine**2 * whole[cut]
     return out
@@ -128,8 +128,8 @@ def _laid(
         (source.psf, source.psf_centre, corner * own, (0.0, 0.0)),
     ):
         grid = _spread(image, own_centre, np.linalg.inv(turned) / own, step, size, at, far * reach)
-        seen = np.fft.rfft2(grid)
-        grids.append(seen / seen[0, 0].real)
+        spectrum = np.fft.rfft2(grid)
+        grids.append(spectrum / spectrum[0, 0].real)
     return grids[0], grids[1]
 
 
@@ -162,8 +162,8 @@ def _twice(image: np.ndarray) -> np.ndarray:
     """Return the band-limited image at twice as many samples; sample (2 y, 2 x) is pixel (y, x)."""
     sides = [n + 16 + (n + 1) % 2 for n in image.shape]  # odd, and zeros around
     pad = [(0, m - n) for n, m in zip(image.shape, sides, strict=True)]
-    seen = np.fft.fftshift(np.fft.fft2(np.pad(image, pad)))
-    wide = np.pad(seen, [((m + 1) // 2, m // 2) for m in sides])
+    spectrum = np.fft.fftshift(np.fft.fft2(np.pad(image, pad)))
+    wide = np.pad(spectrum, [((m + 1) // 2, m // 2) for m in sides])
     out = np.fft.ifft2(np.fft.ifftshift(wide)).real * 4
     return out[: 2 * image.shape[0] - 1, : 2 * image.shape[1] - 1]
 
@@ -177,12 +177,12 @@ def _wanted(
     fy, fx = np.fft.fftfreq(size, step), np.fft.rfftfreq(size, step)
     if psf is None:
         return (pixel_transfer(fy, fx, scale),) * len(bands)
-    made: dict[int, np.ndarray] = {}
+    transfers: dict[int, np.ndarray] = {}
     each = models(psf, bands)
     for m in each:
-        if id(m) not in made:
-            made[id(m)] = effective(m, scale)(fy, fx)
-    return tuple(made[id(m)] for m in each)
+        if id(m) not in transfers:
+            transfers[id(m)] = effective(m, scale)(fy, fx)
+    return tuple(transfers[id(m)] for m in each)
 
 
 def _rotation(angle: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ def galaxies(model: SceneModel, drawn: Galaxies, x: np.ndarray, y: np.ndarray, s
     old = np.minimum(old, 0.95 * flux)
     disk = flux - old
     sed = np.stack([disk * (1 - knot_fraction[:, None]), old, disk * knot_fraction[:, None]], axis=2)
-    made = Objects(
+    objects = Objects(
         x=x, y=y, star=np.zeros(count, dtype=bool), magnitude=drawn.magnitude, z=drawn.z,
         r_e=drawn.r_e * stretch, n=drawn.n, axis_ratio=q, position_angle=angle, spectrum=drawn.spectrum,
         temperature=np.zeros(count), bulge_fraction=bulge, knot_fraction=knot_fraction, flux=flux,
@@ -43,8 +43,8 @@ def galaxies(model: SceneModel, drawn: Galaxies, x: np.ndarray, y: np.ndarray, s
         side=np.zeros(count, dtype=np.int64),
     )  # fmt: skip
     if model.real is not None:
-        made = with_pictures(model, drawn, own_angle, made, stream.child("real"))
-    return with_sides(model, made)
+        objects = with_pictures(model, drawn, own_angle, objects, stream.child("real"))
+    return with_sides(model, objects)
 
 
 def stars(
@@ -58,14 +58,14 @@ def stars(
     zero, one = np.zeros(count), np.ones(count)
     knots = np.zeros((count, most, 4))
     knots[:, :, 2], knots[:, 0, 3] = _POINT * model.pixel_scale_arcsec, 1.0
-    made = Objects(
+    objects = Objects(
         x=x, y=y, star=np.ones(count, dtype=bool), magnitude=magnitude, z=zero, r_e=zero, n=zero,
         axis_ratio=one, position_angle=zero, spectrum=np.full(count, -1), temperature=kelvin,
         bulge_fraction=zero, knot_fraction=zero, flux=flux,
         sed=np.stack([0 * flux, 0 * flux, flux], axis=2), size=np.full((count, 2), model.pixel_scale_arcsec),
         index=np.ones((count, 2)), knots=knots, **_no_pictures(count), side=np.zeros(count, dtype=np.int64),
     )  # fmt: skip
-    return with_sides(model, made)
+    return with_sides(model, objects)
 
 
 def _no_pictures(count: int) -> dict[str, np.ndarray]:

@@ -62,9 +62,9 @@ def _wings(psf: Psf, bands: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     Measured to 3 arcsec; beyond as the power law of the last third of a decade, or r^-3.
     """
     near = np.geomspace(0.01, 3.0, 120)
-    found = np.max([np.abs(Rings.of(m).brightness(near)) for m in models(psf, bands)], axis=0)
-    found = np.maximum.accumulate(np.maximum(found, 1e-12)[::-1])[::-1]
+    near_brightness = np.max([np.abs(Rings.of(m).brightness(near)) for m in models(psf, bands)], axis=0)
+    near_brightness = np.maximum.accumulate(np.maximum(near_brightness, 1e-12)[::-1])[::-1]
     far = np.geomspace(3.2, 60.0, 40)
-    slope = min(-3.0, float(np.polyfit(np.log(near[-20:]), np.log(found[-20:]), 1)[0]))
-    brightness = np.concatenate([found, found[-1] * (far / near[-1]) ** slope])
+    slope = min(-3.0, float(np.polyfit(np.log(near[-20:]), np.log(near_brightness[-20:]), 1)[0]))
+    brightness = np.concatenate([near_brightness, near_brightness[-1] * (far / near[-1]) ** slope])
     return np.concatenate([near, far]), brightness * np.geomspace(1.0, 0.999, len(brightness))

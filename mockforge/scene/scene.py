@@ -173,8 +173,8 @@ class Scene:
             in degrees, redshift, AB magnitude in F160W, size, shape, and `flux` (band) in nJy; see
             `mockforge.scene.catalogue.COLUMNS`.
         """
-        made = self.drawn(y0, y1, x0, x1)
-        return catalogue_of(made, self.model.bands, self.model.pixel_scale_arcsec, self.seed)
+        objects = self.drawn(y0, y1, x0, x1)
+        return catalogue_of(objects, self.model.bands, self.model.pixel_scale_arcsec, self.seed)
 
     @numpy_default()
     def drawn(self, y0: int, y1: int, x0: int, x1: int) -> Objects:
@@ -223,16 +223,16 @@ class Scene:
         limits = model.faintest, model.brightest
         drawn = table.draw(stream.child("galaxies").numpy(), len(x), *limits)
         drawn = in_clumps(table, stream.child("clumps").numpy(), drawn, clump, limits)
-        made = galaxies(model, drawn, x + cx * CELL, y + cy * CELL, stream.child("galaxy"))
+        galaxy_objects = galaxies(model, drawn, x + cx * CELL, y + cy * CELL, stream.child("galaxy"))
         rule = model.stars
         if rule is None or rule.faintest <= model.brightest:
-            return made
+            return galaxy_objects
         rng = stream.child("stars").numpy()
         number = rng.poisson(table.density(rule.faintest, model.brightest, "stars") * area * rule.factor)
         magnitude = table.magnitudes(rng, number, rule.faintest, model.brightest, "stars")
         sy, sx = rng.uniform(-0.5, CELL - 0.5, (2, number))
         points = stars(model, rule, magnitude, sx + cx * CELL, sy + cy * CELL, stream.child("star"))
-        return together([made, points])
+        return together([galaxy_objects, points])
 
     def _stamp(self, key: tuple[int, int], cell: Objects, i: int) -> np.ndarray:
         """One object's stamp; those of its cell and size are painted together, always the same ones."""
@@ -261,7 +261,7 @@ def _correlated(
     from scipy.ndimage import convolve
 
     own = np.broadcast_to(autocorrelation, (plane.channels, *autocorrelation.shape[-2:]))
-    kernels = [root_kernel(one).astype(np.float32) for one in own]
+    kernels = [root_kernel(lag_map).astype(np.float32) for lag_map in own]
     r = max(len(kernel) for kernel in kernels) // 2
     white = plane.window(y0 - r, y0 + h + r, x0 - r, x0 + w + r)
     pairs = zip(white, kernels, strict=True)

@@ -15,11 +15,11 @@ def model_card(model: SganModel, report: Mapping[str, Any] | None = None) -> str
     `report` is what `mockforge evaluate` writes as report.json, read; its key `picture`, where it
     has one, names the picture that stands beside the card.
     """
-    known = model.psf_fwhm_arcsec or (None,) * len(model.bands)
+    widths = model.psf_fwhm_arcsec or (None,) * len(model.bands)
     rows: list[tuple[str, ...]] = []
     instrument = model.instrument
     for band, rms, fwhm, kernel in zip(
-        model.bands, instrument.rms_njy, known, instrument.noise_kernel, strict=True
+        model.bands, instrument.rms_njy, widths, instrument.noise_kernel, strict=True
     ):
         seeing = f"{fwhm:.2f}" if fwhm else "not known"
         next_pixel = sum(a * b for row in kernel for a, b in zip(row[:-1], row[1:], strict=True))
@@ -60,9 +60,9 @@ def _against_the_real_field(report: Mapping[str, Any]) -> list[str]:
 
 
 def _rules(section: Mapping[str, Any]) -> tuple[str, ...]:
-    found = section["verdicts"]
-    failed = [f"{v['measure']} ({v['rule']})" for v in found if not v["passed"]]
-    return section["title"], str(len(found)), str(len(found) - len(failed)), "; ".join(failed)
+    verdicts = section["verdicts"]
+    failed = [f"{v['measure']} ({v['rule']})" for v in verdicts if not v["passed"]]
+    return section["title"], str(len(verdicts)), str(len(verdicts) - len(failed)), "; ".join(failed)
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -13,7 +13,7 @@ def joined(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Return the weights of all members under names `k/name`; of a single one under `name`."""
     if len(members) == 1:
         return dict(members[0])
-    return {f"{k}/{name}": tensor for k, one in enumerate(members) for name, tensor in one.items()}
+    return {f"{k}/{name}": tensor for k, weights in enumerate(members) for name, tensor in weights.items()}
 
 
 def of_member(weights: Mapping[str, Tensor], member: int, count: int, name: str) -> dict[str, Tensor]:
@@ -22,8 +22,8 @@ def of_member(weights: Mapping[str, Tensor], member: int, count: int, name: str)
     InputError where there is no such member.
     """
     if not 0 <= member < count:
-        wanted = f"0 to {count - 1}" if count > 1 else "0: it has one"
-        raise InputError(f"model {name} has no member {member}; choose {wanted}")
+        choice = f"0 to {count - 1}" if count > 1 else "0: it has one"
+        raise InputError(f"model {name} has no member {member}; choose {choice}")
     if count == 1:
         return dict(weights)
     prefix = f"{member}/"

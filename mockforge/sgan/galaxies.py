@@ -34,10 +34,10 @@ class SkyCatalogue:
                 else "does not paint the noiseless sky, with PSF and scale"
             )
             raise InputError(f"model {rule.model} {reason} (it has {', '.join(field.bands)}); use another")
-        found = detect(
+        detection = detect(
             field.image, rule.detect, bands=field.bands, pixel_scale_arcsec=field.pixel_scale_arcsec
         )
-        half, table = rule.side / 2, found.table
+        half, table = rule.side / 2, detection.table
         x, y = np.asarray(table["x"], dtype=np.float64), np.asarray(table["y"], dtype=np.float64)
         inside = (np.minimum(x, y) > half) & (np.maximum(x, y) < rule.area - half)
         good = inside & ~np.asarray(table["truncated"]) & (np.asarray(table["snr"]) >= rule.min_snr)
@@ -51,7 +51,7 @@ class SkyCatalogue:
             )
         order = np.flatnonzero(good)[np.argsort(y[good], kind="stable")]  # neighbours stay together
         channel = [field.bands.index(name) for name in painted]
-        self.rule, self._labels = rule, np.asarray(expand_labels(found.instances, rule.grow))
+        self.rule, self._labels = rule, np.asarray(expand_labels(detection.instances, rule.grow))
         self._truth = field.truth[channel]
         self._x, self._y, self._label = x[order], y[order], np.asarray(table["label"])[order]
         self.bands = tuple(b.band for b in rule.bands)

@@ -60,12 +60,12 @@ class Instrument:
         """
         if not self.rms_map:
             return np.ones((len(self.rms_njy), y1 - y0, x1 - x0), dtype=np.float32)
-        found = self._relative
+        relative = self._relative
         rows, columns = (
             torch.from_numpy(_mirrored(first, last, n, self.rms_mesh))
-            for first, last, n in ((y0, y1, found.shape[1]), (x0, x1, found.shape[2]))
+            for first, last, n in ((y0, y1, relative.shape[1]), (x0, x1, relative.shape[2]))
         )
-        return (rows @ found @ columns.T.contiguous()).numpy()
+        return (rows @ relative @ columns.T.contiguous()).numpy()
 
     @cached_property
     def _relative(self) -> Tensor:
@@ -135,10 +135,10 @@ class ForwardModel:
         multiplies the sky rms.
         """
         rms = self.rms if level is None else self.rms * level
-        seen = truth + rms * self.correlate(white)
+        observed = truth + rms * self.correlate(white)
         if shot is not None and self.instrument.electrons_per_njy:
-            seen = seen + shot * (self.spread * truth.clamp_min(0.0).sqrt())
-        return torch.minimum(seen, self.saturation) if self.instrument.saturation_njy else seen
+            observed = observed + shot * (self.spread * truth.clamp_min(0.0).sqrt())
+        return torch.minimum(observed, self.saturation) if self.instrument.saturation_njy else observed
 
 
 @contextmanager

@@ -120,7 +120,7 @@ class SganModel:
         with first_weights():
             n = count_parameters(make_generator(self.network, len(self.bands)))
         kind = "forge" if self.clean else "smith2019"
-        known = self.psf_fwhm_arcsec or ()
+        widths = self.psf_fwhm_arcsec or ()
         rows = {
             "model": self.name,
             "network": f"{kind}, {n:,} parameters",
@@ -131,7 +131,7 @@ class SganModel:
                 f"{b} {r:.4g} nJy" for b, r in zip(self.bands, self.instrument.rms_njy, strict=True)
             ),
             "pixel scale": f"{self.pixel_scale_arcsec:g} arcsec" if self.pixel_scale_arcsec else "not known",
-            "PSF FWHM": ", ".join(f"{b} {f:.2f} arcsec" for b, f in zip(self.bands, known, strict=False))
+            "PSF FWHM": ", ".join(f"{b} {f:.2f} arcsec" for b, f in zip(self.bands, widths, strict=False))
             or "not known",
         }
         return rows | training_notes(self.training) | {"sha256": self.sha256}

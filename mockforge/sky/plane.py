@@ -34,10 +34,10 @@ class NoisePlane:
         out = np.empty((self.channels, y1 - y0, x1 - x0), dtype=np.float32)
         b = self.block
         rows, columns = range(y0 // b, (y1 - 1) // b + 1), range(x0 // b, (x1 - 1) // b + 1)
-        for (by, bx), found in self._found([(by, bx) for by in rows for bx in columns], threads):
+        for (by, bx), block in self._found([(by, bx) for by in rows for bx in columns], threads):
             top, bottom = max(y0, by * b), min(y1, (by + 1) * b)
             left, right = max(x0, bx * b), min(x1, (bx + 1) * b)
-            out[:, top - y0 : bottom - y0, left - x0 : right - x0] = found[
+            out[:, top - y0 : bottom - y0, left - x0 : right - x0] = block[
                 :, top - by * b : bottom - by * b, left - bx * b : right - bx * b
             ]
         return out
@@ -51,9 +51,9 @@ class NoisePlane:
                 self._blocks.move_to_end(place)
                 yield place, self._blocks[place]
         missing = [place for place in places if place not in self._blocks]
-        for place, made in zip(missing, self._drawn(missing, threads), strict=True):
-            yield place, made
-            self._blocks[place] = made
+        for place, block in zip(missing, self._drawn(missing, threads), strict=True):
+            yield place, block
+            self._blocks[place] = block
             if len(self._blocks) > self.kept:
                 self._blocks.popitem(last=False)
 
@@ -93,6 +93,6 @@ def empty_window(bands: int, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
     InputError where two do not fit in memory.
     """
     shape = (bands, y1 - y0, x1 - x0)
-    what = f"the window [{y0}:{y1}, {x0}:{x1}] in {bands} bands"
-    check_fits(8.0 * math.prod(shape), what, "cut smaller windows of the same sky, one after another")
+    window = f"the window [{y0}:{y1}, {x0}:{x1}] in {bands} bands"
+    check_fits(8.0 * math.prod(shape), window, "cut smaller windows of the same sky, one after another")
     return np.empty(shape, dtype=np.float32)

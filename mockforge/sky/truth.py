@@ -76,11 +76,11 @@ def truth_of(
     fraction = np.divide(light, every, out=np.zeros_like(light), where=every > 0)
     fraction[-1] += np.where(every > 0, 1.0 - fraction.sum(axis=0), 0.0)
     visible = np.where((light[0] > isophote), rows[0], 0).astype(np.int32)
-    seen = np.bincount(visible[core], minlength=count + 1)[1:]
+    visible_area = np.bincount(visible[core], minlength=count + 1)[1:]
     with np.errstate(invalid="ignore"):
         blended = np.where(among > 0, 1.0 - alone / among, 0.0)
     return Truth(
-        image, visible, multiplicity, rows, fraction, area, seen.astype(np.int32), total,
+        image, visible, multiplicity, rows, fraction, area, visible_area.astype(np.int32), total,
         np.clip(blended, 0.0, 1.0),
     )  # fmt: skip
 

@@ -62,21 +62,21 @@ class Degrade(Degradation, Stage):
         """Return the target's bands that stand for the images'. InputError where it lacks one."""
         if bands is None:
             return None
-        made, _ = target_bands(survey(self.to), bands, self.bands, self.colours is not None)
+        bands_out, _ = target_bands(survey(self.to), bands, self.bands, self.colours is not None)
         if self.psf_out is None:
-            models(Psf(survey=self.to), made)
-        return made
+            models(Psf(survey=self.to), bands_out)
+        return bands_out
 
     def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
         """Return the bands that the target lacks, and PSFs and noises that do not fit."""
         yield from instrument_problems(self, bands, ("psf",))
         try:
-            made = self.bands_after(bands)
+            bands_out = self.bands_after(bands)
         except InputError as error:
             yield ("to" if self.bands is None else "bands",), str(error)
             return
-        if made is not None:
-            yield from instrument_problems(self, made, ("psf_out", "noise"))
+        if bands_out is not None:
+            yield from instrument_problems(self, bands_out, ("psf_out", "noise"))
 
     def pixels_kept(self, pixels: int) -> int:
         """Return 0: coarse images have fewer pixels, and how many depends on the survey."""
@@ -93,9 +93,9 @@ class Degrade(Degradation, Stage):
         """Return the batch seen by the other telescope. InputError where bands, PSFs or sizes do not fit."""
         about = about_of(self, batch)
         drawn = drawn_of(self, about, len(batch), stream)
-        seen = optics(self, batch, about, drawn)
+        through_optics = optics(self, batch, about, drawn)
         fine = batch.trimmed()
-        arrays: dict[str, np.ndarray] = dict(noisy(self, batch, about, drawn, seen, stream))
+        arrays: dict[str, np.ndarray] = dict(noisy(self, batch, about, drawn, through_optics, stream))
         arrays["psf_in"] = psf_stamps([(m, 1.0) for m in about.present], about.fine, len(batch))
         arrays |= psfs_out(about, drawn, len(batch))
         if self.input == "image":
@@ -108,10 +108,10 @@ class Degrade(Degradation, Stage):
             width = max(map(fwhm_of, about.wanted))
             masks = [
                 coarse_mask(mask, grid, about.fine, width, self.edge == "mirror")
-                for mask, grid in zip(fine.arrays["mask"], seen.grids, strict=True)
+                for mask, grid in zip(fine.arrays["mask"], through_optics.grids, strict=True)
             ]
             arrays |= {"mask": np.stack(masks), "mask_fine": fine.arrays["mask"]}
-        out = with_labels(self.labels, fine.with_arrays(**arrays), fine, seen.grids)
+        out = with_labels(self.labels, fine.with_arrays(**arrays), fine, through_optics.grids)
         return out.with_attributes(
             bands=about.bands,
             truth_bands=about.fine_bands,

@@ -60,7 +60,7 @@ class Detect(DetectionRule, Stage):
         tables = []
         for i in range(len(batch)):
             try:
-                found = detect(
+                detection = detect(
                     image[i],
                     self,
                     bands=bands,
@@ -72,8 +72,8 @@ class Detect(DetectionRule, Stage):
                 )
             except MockforgeError as error:
                 raise type(error)(f"detect: sample {int(batch.sample[i])}: {error}") from error
-            instances[i], table = tile_rows(found, batch.margin, int(batch.sample[i]))
-            rms[i] = found.sky_rms
+            instances[i], table = tile_rows(detection, batch.margin, int(batch.sample[i]))
+            rms[i] = detection.sky_rms
             tables.append(place(table, i))
         return batch.with_arrays(instances=instances, sky_rms=rms).with_table("catalogue", joined(tables))
 

@@ -145,14 +145,14 @@ class ImageTiles(Stage):
         fwhm = self.psf_fwhm_arcsec or field.psf_fwhm_arcsec
         if fwhm is not None and len(fwhm) != len(field.bands):
             raise InputError(f"psf_fwhm_arcsec: {len(fwhm)} values for {len(field.bands)} band(s)")
-        known: dict[str, object] = {"bands": field.bands, "unit": field.unit}
+        attributes: dict[str, object] = {"bands": field.bands, "unit": field.unit}
         optional = {
             "zeropoint_ab": field.zeropoint_ab,
             "pixel_scale_arcsec": field.pixel_scale_arcsec,
             "psf_fwhm_arcsec": fwhm,
             "wcs": None if field.wcs is None else written(field.wcs).tostring(),
         }
-        return known | {k: v for k, v in optional.items() if v is not None}
+        return attributes | {k: v for k, v in optional.items() if v is not None}
 
     def _place(
         self, rng: np.random.Generator, rows: tuple[int, int], blank: np.ndarray, side: int

@@ -132,9 +132,9 @@ class Inject(Stage):
                 f"truth is {batch.arrays['truth'].shape[1:]} and image {batch.arrays['image'].shape[1:]} a"
                 " sample: they should have one grid; inject before what changes the pixels"
             )
-        asked = Injection(**{f.name: getattr(self, f.name) for f in fields(Injection)})
+        rule = Injection(**{f.name: getattr(self, f.name) for f in fields(Injection)})
         about = [attributes_of(batch, i) for i in range(len(batch))]
-        models = [self.model_for(one) for one in about]
+        models = [self.model_for(attributes) for attributes in about]
         bands = tuple(batch.attributes["bands"])
         scale = models[0].pixel_scale_arcsec
         isophote = float(batch.attributes.get("isophote_njy") or self.isophote_njy(scale))
@@ -143,7 +143,7 @@ class Inject(Stage):
         for i in range(len(batch)):
             own = stream.child(int(batch.draw[i]))
             sky = sky_before(batch, i)
-            objects, magnitude = draw_objects(asked, models[i], bands, sky.truth.shape[1:], stream.seed, own)
+            objects, magnitude = draw_objects(rule, models[i], bands, sky.truth.shape[1:], stream.seed, own)
             layers = paint_layers(models[i], objects, sky.truth.shape[1:])
             new = InjectedObjects(objects, magnitude, layers)
             sample = injected(bands, sky, new, isophote, self.overlap, batch.margin)

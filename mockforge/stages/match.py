@@ -65,15 +65,15 @@ class Match(Stage):
             raise InputError("match: needs the pixel scale of the images, and no stage before gives it")
         catalogue, objects = batch.tables["catalogue"], batch.tables["objects"]
         rule = MatchRule(self.radius_arcsec, float(scale), self.least_share, self.merged_share)
-        found = matches_of(batch.trimmed().arrays, batch.sample, catalogue, objects, rule)
+        matches = matches_of(batch.trimmed().arrays, batch.sample, catalogue, objects, rule)
         bands = tuple(batch.attributes["bands"])
-        return batch.with_table("catalogue", with_truth(catalogue, objects, found, bands)).with_table(
+        return batch.with_table("catalogue", with_truth(catalogue, objects, matches, bands)).with_table(
             "objects",
             {
                 **objects,
-                "detected": found.detected > 0,
-                "detected_label": found.detected,
-                "blended": found.merged,
-                "missed": (found.detected == 0) & ~found.merged,
+                "detected": matches.detected > 0,
+                "detected_label": matches.detected,
+                "blended": matches.merged,
+                "missed": (matches.detected == 0) & ~matches.merged,
             },
         )

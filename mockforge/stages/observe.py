@@ -70,7 +70,7 @@ class Observe(Stage):
 
     def writes(self) -> frozenset[str]:
         """`input` and `target`, and what noise adds."""
-        noisy = {f"{end}_{what}" for end, _, noise in self._ends() if noise for what in ("observed", "rms")}
+        noisy = {f"{end}_{name}" for end, _, noise in self._ends() if noise for name in ("observed", "rms")}
         return frozenset({"input", "target", *noisy})
 
     def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:

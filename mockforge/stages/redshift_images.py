@@ -75,17 +75,17 @@ class RedshiftImages(ImagePairs, Stage):
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""
         if self.galaxies.sky is not None:
-            what = "Galaxies are painted by a network, with the noise of its sky"
+            source = "Galaxies are painted by a network, with the noise of its sky"
         else:
-            what = (
+            source = (
                 "Galaxies are those of real images, with their selection, neighbours and some of their noise"
             )
-        return f"{what}: a target shows only what its input was deep and sharp enough to show."
+        return f"{source}: a target shows only what its input was deep and sharp enough to show."
 
     def notices(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
         """Sentences on what was built, from its tables."""
-        found = age_notice(tables.get("galaxy", {})) if self.population == "constant" else None
-        return [found] if found else []
+        notice = age_notice(tables.get("galaxy", {})) if self.population == "constant" else None
+        return [notice] if notice else []
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw, fit and move every galaxy of the batch. InputError where its files cannot be used."""

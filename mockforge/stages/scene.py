@@ -82,10 +82,10 @@ class SceneTiles(SceneModel, Stage):
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""
-        made = "single Sersic profiles"
+        shapes = "single Sersic profiles"
         if self.structure.bulges or self.structure.knots:
             parts = ["disk"] + ["bulge"] * self.structure.bulges + ["knots"] * bool(self.structure.knots)
-            made = f"{', '.join(parts[:-1])} and {parts[-1]}"
+            shapes = f"{', '.join(parts[:-1])} and {parts[-1]}"
         real = "" if self.real is None else f", real images up to {self.real.faintest:g} mag"
         if self.blend is not None:
             placed = "blends are drawn as the recipe says, not as often as the sky has them"
@@ -93,7 +93,7 @@ class SceneTiles(SceneModel, Stage):
             placed = "they do not cluster, and close pairs share a redshift by chance alone"
         else:
             placed = "they cluster by one power law, in clumps of one redshift"
-        return f"Galaxies are {made}{real}, of one fitted population: no bars, arms or tails; {placed}."
+        return f"Galaxies are {shapes}{real}, of one fitted population: no bars, arms or tails; {placed}."
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Make every sample; the sky's seed is the recipe's."""
@@ -103,10 +103,10 @@ class SceneTiles(SceneModel, Stage):
         arrays: dict[str, list[np.ndarray]] = {}
         tables = []
         for i, (y, x) in enumerate(zip(y0.tolist(), x0.tolist(), strict=True)):
-            made, layers = self._sample(scene, y, x, stream.child(int(batch.draw[i])))
-            found, table = self._truth(made, layers, (y, x) if self.blend is None else (0, 0))
-            found["image"] = scene.observed(found["truth"], y - m, x - m)
-            for name, value in found.items():
+            sources, layers = self._sample(scene, y, x, stream.child(int(batch.draw[i])))
+            sample_arrays, table = self._truth(sources, layers, (y, x) if self.blend is None else (0, 0))
+            sample_arrays["image"] = scene.observed(sample_arrays["truth"], y - m, x - m)
+            for name, value in sample_arrays.items():
                 arrays.setdefault(name, []).append(value)
             tables.append({"sample": np.full(len(table["label"]), batch.sample[i]), **table})
         whole = {name: np.stack(values) for name, values in arrays.items()}
@@ -119,14 +119,14 @@ class SceneTiles(SceneModel, Stage):
         )  # fmt: skip
         if self.blend is None:
             out = out.with_table("tile", {"sample": batch.sample.copy(), "sky_x0": x0, "sky_y0": y0})
-        known = {"psf_fwhm_arcsec": scene.psf_fwhm_arcsec}
+        attributes = {"psf_fwhm_arcsec": scene.psf_fwhm_arcsec}
         if scene.noise is not None and scene.noise.electrons is not None:
             gain = scene.noise.electrons
-            known["electrons_per_njy"] = tuple(np.where(np.isfinite(gain), gain, 0.0).tolist())
+            attributes["electrons_per_njy"] = tuple(np.where(np.isfinite(gain), gain, 0.0).tolist())
         return out.with_attributes(
             bands=self.bands, unit="nJy", zeropoint_ab=ZEROPOINT_NJY,
             pixel_scale_arcsec=self.pixel_scale_arcsec, isophote_njy=self.isophote_njy(),
-            **{name: value for name, value in known.items() if value is not None},
+            **{name: value for name, value in attributes.items() if value is not None},
         )  # fmt: skip
 
     def isophote_njy(self) -> float:
@@ -143,9 +143,9 @@ class SceneTiles(SceneModel, Stage):
     def _sample(self, scene: Scene, y: int, x: int, stream: Stream) -> tuple[Objects, Layers]:
         """Objects and layers of one sample, margin included."""
         if self.blend is not None:
-            made = blend_objects(scene.model, self.blend, self.tile, stream)
-            painted = blend_layers(scene.model, made, self.tile)
-            return made, lambda: painted
+            objects = blend_objects(scene.model, self.blend, self.tile, stream)
+            painted = blend_layers(scene.model, objects, self.tile)
+            return objects, lambda: painted
         m, side = self.margin, self.tile + self.margin
         window = (y - m, y + side, x - m, x + side)
         return scene.drawn(*window), lambda: scene.layers(*window)
@@ -156,17 +156,17 @@ class SceneTiles(SceneModel, Stage):
         """Arrays of one sample, and its rows of `objects`."""
         side = self.tile + 2 * self.margin
         shape = (len(self.bands), side, side)
-        found = truth_of(layers, len(made), shape, self.isophote_njy(), self.overlap, self.margin)
-        there = np.flatnonzero(found.light > 0)
-        order = there[np.argsort(-found.light[there], kind="stable")]
+        truth = truth_of(layers, len(made), shape, self.isophote_njy(), self.overlap, self.margin)
+        lit = np.flatnonzero(truth.light > 0)
+        order = lit[np.argsort(-truth.light[lit], kind="stable")]
         number = np.zeros(len(made) + 1, dtype=np.int32)
         number[order + 1] = np.arange(1, len(order) + 1)
         out = {
-            "truth": found.image,
-            "instances_visible": number[found.visible],
-            "multiplicity": found.multiplicity,
-            "overlap_label": number[found.overlap_row],
-            "overlap_fraction": found.overlap_fraction,
+            "truth": truth.image,
+            "instances_visible": number[truth.visible],
+            "multiplicity": truth.multiplicity,
+            "overlap_label": number[truth.overlap_row],
+            "overlap_fraction": truth.overlap_fraction,
         }
         most = max(self.isolated or 0, self.amodal or 0)
         if most:
@@ -176,7 +176,7 @@ class SceneTiles(SceneModel, Stage):
                 out["isolated"] = np.concatenate([alone[: self.isolated], rest])
             if self.amodal is not None:
                 out["amodal"] = amodal_masks(alone[: self.amodal], self.isophote_njy())
-        table = objects_table(self.bands, self.tile, made, found, order, origin)
+        table = objects_table(self.bands, self.tile, made, truth, order, origin)
         if self.real is not None:
             table["real_stamp"] = library(self.real).names[made.picture[order]]
         return out, table

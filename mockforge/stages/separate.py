@@ -84,10 +84,10 @@ class Separate(Stage):
                 rule = SeparationRule(
                     isophote, self.min_pixels, self.deblend_levels, self.deblend_contrast, self.reach
                 )
-                found = separate(truth[i], bands, rule, zeropoint_ab=zeropoint, margin=batch.margin)
+                separation = separate(truth[i], bands, rule, zeropoint_ab=zeropoint, margin=batch.margin)
             except MockforgeError as error:
                 raise type(error)(f"separate: sample {sample}: {error}") from error
-            whole = Detection(found.instances, np.zeros(len(bands), np.float32), found.table, bands)
+            whole = Detection(separation.instances, np.zeros(len(bands), np.float32), separation.table, bands)
             instances[i], table = tile_rows(whole, batch.margin, sample)
             height, width = (n - 2 * batch.margin for n in truth.shape[2:])
             x, y = table["x"], table["y"]

@@ -93,5 +93,5 @@ class SersicSed(SersicPairs, Stage):
     def notices(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
         """Sentences on what was built, from its tables."""
         galaxy = tables.get("galaxy", {})
-        found = [light_notice(galaxy), age_notice(galaxy) if self.population == "constant" else None]
-        return [sentence for sentence in found if sentence]
+        sentences = [light_notice(galaxy), age_notice(galaxy) if self.population == "constant" else None]
+        return [sentence for sentence in sentences if sentence]

@@ -91,24 +91,27 @@ class Sgan(Stage):
         """
         y0, x0 = corners(batch, self.tile, self.margin, TILE)
         model, sky = self._loaded(), _sky(self.model, stream.seed)
-        asked, member = self._asked(batch, stream), self._members(batch, model)
-        skies = [sky.seen(control(model, **one), k) for one, k in zip(asked, member.tolist(), strict=True)]
+        settings, member = self._asked(batch, stream), self._members(batch, model)
+        skies = [
+            sky.seen(control(model, **setting), k)
+            for setting, k in zip(settings, member.tolist(), strict=True)
+        ]
         windows = list(zip(skies, y0.tolist(), x0.tolist(), strict=True))
         m, side = self.margin, self.tile + self.margin
-        cut = [seen.pixels(y - m, y + side, x - m, x + side) for seen, y, x in windows]
+        cut = [view.pixels(y - m, y + side, x - m, x + side) for view, y, x in windows]
         arrays = {"image": np.stack([image for image, _ in cut])}
         table = {"sample": batch.sample.copy(), "sky_x0": x0, "sky_y0": y0, "member": member}
         if model.clean:
             arrays["truth"] = np.stack([truth for _, truth in cut if truth is not None])
-            rms = [seen.rms(y, y + self.tile, x, x + self.tile).mean(axis=(1, 2)) for seen, y, x in windows]
+            rms = [view.rms(y, y + self.tile, x, x + self.tile).mean(axis=(1, 2)) for view, y, x in windows]
             table |= _by_band("sky_rms", model.bands, rms)
-            table |= _by_band("fwhm", model.bands, [seen.control.psf_fwhm_arcsec for seen in skies])
+            table |= _by_band("fwhm", model.bands, [view.control.psf_fwhm_arcsec for view in skies])
             if _varies(self.depth):
-                gains = [seen.control.instrument.electrons_per_njy for seen in skies]
+                gains = [view.control.instrument.electrons_per_njy for view in skies]
                 none = (0.0,) * len(model.bands)
                 table |= _by_band("electrons_per_njy", model.bands, [g or none for g in gains])
         if self.density is not None:
-            table["density"] = np.array([one["density"] for one in asked])
+            table["density"] = np.array([setting["density"] for setting in settings])
         out = Batch(
             sample=batch.sample,
             draw=batch.draw,
@@ -122,17 +125,17 @@ class Sgan(Stage):
 
     def _known(self, model: SganModel, sky: Sky) -> dict[str, Any]:
         """Attributes of the dataset; none that differs from sample to sample."""
-        made = sky.control.instrument
-        known: dict[str, Any] = {
+        instrument = sky.control.instrument
+        attributes: dict[str, Any] = {
             "bands": model.bands,
             "unit": "nJy",
             "zeropoint_ab": ZEROPOINT_NJY,
             "pixel_scale_arcsec": model.pixel_scale_arcsec,
             "psf_fwhm_arcsec": None if _varies(self.seeing) else sky.control.psf_fwhm_arcsec,
-            "electrons_per_njy": None if _varies(self.depth) else made.electrons_per_njy or None,
-            "saturation_njy": made.saturation_njy or None,
+            "electrons_per_njy": None if _varies(self.depth) else instrument.electrons_per_njy or None,
+            "saturation_njy": instrument.saturation_njy or None,
         }
-        return {k: v for k, v in known.items() if v is not None}
+        return {k: v for k, v in attributes.items() if v is not None}
 
     def _loaded(self) -> SganModel:
         return load_model(self.model)
@@ -145,8 +148,8 @@ class Sgan(Stage):
         """Return what is requested of each sample's sky; what varies belongs to the number of its draw."""
         streams = [Stream(stream.seed, ("sgan", "asked", int(draw))) for draw in batch.draw]
         return [
-            {name: _drawn(getattr(self, name), one.child(name)) for name in ("depth", "seeing", "density")}
-            for one in streams
+            {name: _drawn(getattr(self, name), source.child(name)) for name in ("depth", "seeing", "density")}
+            for source in streams
         ]
 
     def _check_asked(self) -> None:

@@ -68,16 +68,16 @@ class Stamps(StampGalaxies, Stage):
 
     def notices(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
         """Sentences on what was built, from its tables."""
-        found = stamp_notice(tables.get("objects", {}))
-        return [found] if found else []
+        notice = stamp_notice(tables.get("objects", {}))
+        return [notice] if notice else []
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw and paint every stamp of the batch."""
         drawn = draw_stamps(self, len(batch), stream)
         flux = fluxes(self, drawn.galaxies)
         side = self.stamp + 2 * self.margin
-        seen = transfer(self.psf, self.bands, self.pixel_scale_arcsec, (side, side))
-        painted = paint_stamps(self, drawn, flux, seen)
+        psf_transfer = transfer(self.psf, self.bands, self.pixel_scale_arcsec, (side, side))
+        painted = paint_stamps(self, drawn, flux, psf_transfer)
         count = len(self.bands)
         arrays = {"truth": summed(painted[:, :count], drawn.owner, len(batch))}
         if self.other_bands is not None:
@@ -86,7 +86,7 @@ class Stamps(StampGalaxies, Stage):
         attributes = {
             "bands": self.bands,
             "pixel_scale_arcsec": self.pixel_scale_arcsec,
-            "psf_fwhm_arcsec": tuple(float(f) for f in seen.fwhm_arcsec),
+            "psf_fwhm_arcsec": tuple(float(f) for f in psf_transfer.fwhm_arcsec),
             "psf": {key: value for key, value in asdict(self.psf).items() if value is not None},
             "unit": "nJy",
             "zeropoint_ab": ZEROPOINT_NJY,

@@ -111,15 +111,15 @@ class Degrader:
             for n, m, start in zip(shape, grid.shape, grid.start, strict=True)
         )
         fy, fx = np.fft.fftfreq(self._y.fine), np.fft.rfftfreq(self._x.fine)
-        known = [(old.highest, new.highest) for old, new in zip(present, wanted, strict=True)]
-        highest = min(max(min(pair) for pair in known) * scale / (2 * math.pi), 0.5 - 1e-9)
+        cutoffs = [(old.highest, new.highest) for old, new in zip(present, wanted, strict=True)]
+        highest = min(max(min(pair) for pair in cutoffs) * scale / (2 * math.pi), 0.5 - 1e-9)
         rows, columns = np.flatnonzero(abs(fy) <= highest), np.flatnonzero(fx <= highest)
         kernel, self.amplified, self.misfit, self.aliased = _ratios(
             fy[rows], fx[columns], grid.step, scale, present, wanted, floor
         )
         self.misfit = np.hypot(self.misfit, [_beyond(new, highest, grid.step, scale) for new in wanted])
-        seen = np.abs(kernel).max(axis=0) > _NOTHING
-        kept_y, kept_x = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+        nonzero = np.abs(kernel).max(axis=0) > _NOTHING
+        kept_y, kept_x = np.flatnonzero(nonzero.any(axis=1)), np.flatnonzero(nonzero.any(axis=0))
         self._rows, self._columns = rows[kept_y], columns[: kept_x[-1] + 1]
         self._kernel = kernel[:, kept_y, : kept_x[-1] + 1]
         self._fy, self._fx = fy[self._rows], fx[self._columns]
@@ -137,9 +137,9 @@ class Degrader:
         kernels = [torch.from_numpy(k).T.clone() for k in self._moved_kernel()]
         waves = self._y.waves(self._fy), self._x.waves(self._fx)
         out = np.empty((len(flat), flat.shape[1], *self.grid.shape), dtype=np.float32)
-        for image, made in zip(flat, out, strict=True):
-            for plane, kernel, done in zip(image, kernels, made, strict=True):
-                done[:] = self._plane(torch.tensor(plane, dtype=torch.float32), kernel, waves).numpy()
+        for image, coarse_image in zip(flat, out, strict=True):
+            for plane, kernel, coarse_plane in zip(image, kernels, coarse_image, strict=True):
+                coarse_plane[:] = self._plane(torch.tensor(plane, dtype=torch.float32), kernel, waves).numpy()
         return out.reshape(*lead, *out.shape[1:])
 
     def noise(self, autocorrelations: Sequence[np.ndarray | None]) -> list[np.ndarray]:
@@ -199,9 +199,9 @@ def psf_pixels(model: PsfModel, scale: float, side: int) -> np.ndarray:
     half = min(half, 8 * side)
     f = np.arange(-half, half + 1) / (4 * side)
     turn = 2 * math.pi / scale
-    seen = model.at(turn * f[None, :], turn * f[:, None]) * np.sinc(f)[:, None] * np.sinc(f)
+    transfer = model.at(turn * f[None, :], turn * f[:, None]) * np.sinc(f)[:, None] * np.sinc(f)
     wave = np.exp(2j * np.pi * np.outer(np.arange(side) - (side - 1) / 2, f))
-    return (np.real(wave @ seen @ wave.T) / (4 * side) ** 2).astype(np.float32)
+    return (np.real(wave @ transfer @ wave.T) / (4 * side) ** 2).astype(np.float32)
 
 
 def scaled(model: PsfModel, factor: float) -> PsfModel:
@@ -249,8 +249,8 @@ def _folded(model: PsfModel, fy: np.ndarray, fx: np.ndarray, scale: float) -> np
     turn = 2 * math.pi / scale
     power = np.zeros((len(fy), len(fx)))
     for y, x in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        seen = model.at(turn * (fx[None, :] + x), turn * (fy[:, None] + y))
-        power += np.abs(seen * np.sinc(fy + y)[:, None] * np.sinc(fx + x)) ** 2
+        transfer = model.at(turn * (fx[None, :] + x), turn * (fy[:, None] + y))
+        power += np.abs(transfer * np.sinc(fy + y)[:, None] * np.sinc(fx + x)) ** 2
     return power
 
 
@@ -315,9 +315,9 @@ class _Axis:
         half = self.coarse // 2 + 1
         folded = spectrum.new_zeros((*spectrum.shape[:-1], half))
         mirrored = spectrum.conj().resolve_conj()  # the negative frequencies of a real image
-        for index, values, there in ((k, spectrum, k >= 0), (-k, mirrored, k > 0)):
-            there = there & (index % self.coarse < half)
-            chosen, place = torch.from_numpy(np.flatnonzero(there)), index[there] % self.coarse
+        for index, values, selected in ((k, spectrum, k >= 0), (-k, mirrored, k > 0)):
+            selected = selected & (index % self.coarse < half)
+            chosen, place = torch.from_numpy(np.flatnonzero(selected)), index[selected] % self.coarse
             folded.index_add_(-1, torch.from_numpy(place), values[..., chosen])
         return torch.fft.irfft(folded, n=self.coarse, dim=-1)[..., : self.count]
 

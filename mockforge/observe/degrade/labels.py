@@ -38,8 +38,8 @@ def coarse_labels(labels: np.ndarray, grid: Grid) -> np.ndarray:
     for place in np.ndindex(*labels.shape[:-2]):
         for row in range(grid.shape[0]):
             points = labels[place][index[0][row]][:, index[1]]  # (parts, w, parts)
-            seen = inside[0][row][:, None, None] & inside[1]
-            values = np.where(seen, points, 0).transpose(1, 0, 2).reshape(grid.shape[1], -1)
+            on_map = inside[0][row][:, None, None] & inside[1]
+            values = np.where(on_map, points, 0).transpose(1, 0, 2).reshape(grid.shape[1], -1)
             out[(*place, row)] = _commonest(values)
     return out
 
@@ -102,12 +102,12 @@ def _measured(table: Table, labels: Mapping[int, np.ndarray]) -> dict[str, np.nd
     """Area and bounding box of each row's object on its coarse map; all 0 where it has no pixel."""
     rows, ys, xs = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for sample in np.unique(table["sample"]).tolist():
-        found = labels[sample]
+        label_map = labels[sample]
         mine = np.flatnonzero(table["sample"] == sample)
-        row_of = np.full(int(max(found.max(), table["label"][mine].max())) + 1, -1, dtype=np.int64)
+        row_of = np.full(int(max(label_map.max(), table["label"][mine].max())) + 1, -1, dtype=np.int64)
         row_of[table["label"][mine]] = mine
-        y, x = np.nonzero(found)
-        row = row_of[found[y, x]]
+        y, x = np.nonzero(label_map)
+        row = row_of[label_map[y, x]]
         for kept, values in ((rows, row), (ys, y), (xs, x)):
             kept.append(values[row >= 0])
     row, count = np.concatenate(rows), len(table["label"])

@@ -69,8 +69,8 @@ def about_of(cfg: Degradation, batch: Batch) -> DegradationSetup:
 
     InputError where the batch does not say its bands or its pixel scale, or the target lacks a band.
     """
-    known, chosen = batch.attributes, survey(cfg.to)
-    fine_bands, fine = known.get("bands"), known.get("pixel_scale_arcsec")
+    attributes, chosen = batch.attributes, survey(cfg.to)
+    fine_bands, fine = attributes.get("bands"), attributes.get("pixel_scale_arcsec")
     if fine is None or fine_bands is None:
         raise InputError("degrade: the bands and the pixel scale of the images are not known")
     any_number = cfg.colours is not None
@@ -85,10 +85,10 @@ def about_of(cfg: Degradation, batch: Batch) -> DegradationSetup:
     inner = tuple(n - 2 * batch.margin for n in batch.arrays[cfg.input].shape[-2:])
     coarse = None if cfg.shape is None else (cfg.shape, cfg.shape)
     shape = coarse_grid((inner[0], inner[1]), scale / fine, coarse).shape
-    wanted = models(cfg.psf_out or Psf(survey=cfg.to), bands)
-    present = models(cfg.psf or own_psf(known), tuple(fine_bands))
+    target_psfs = models(cfg.psf_out or Psf(survey=cfg.to), bands)
+    present = models(cfg.psf or own_psf(attributes), tuple(fine_bands))
     return DegradationSetup(
-        bands, tuple(fine_bands), float(fine), float(scale), present, wanted, shape, matrix
+        bands, tuple(fine_bands), float(fine), float(scale), present, target_psfs, shape, matrix
     )
 
 
@@ -166,7 +166,7 @@ def optics(cfg: Degradation, batch: Batch, about: DegradationSetup, drawn: Drawn
     noise: list[list[np.ndarray]] = [[] for _ in settings]
     worst, aliased = (0.0, 0.0), 0.0
     for setting in dict.fromkeys(settings):
-        rows = [i for i, one in enumerate(settings) if one == setting]
+        rows = [i for i, other in enumerate(settings) if other == setting]
         telescope = _Telescope(cfg, about, flux.shape[-2:], grids[rows[0]].moved(m), setting[0])
         out[rows] = telescope.image(flux[rows])
         if own is not None:
@@ -188,14 +188,14 @@ class _Telescope:
     def __init__(
         self, cfg: Degradation, about: DegradationSetup, shape: tuple[int, int], grid: Grid, factor: float
     ) -> None:
-        wanted = [scaled(model, factor) for model in about.wanted]
+        psfs = [scaled(model, factor) for model in about.wanted]
         how = {"mirrored": cfg.edge == "mirror"}
         self._matrix = None if about.mixing is None else about.mixing.matrix
         if self._matrix is None:
-            self._changes = [Degrader(shape, grid, about.fine, about.present, wanted, **how)]
+            self._changes = [Degrader(shape, grid, about.fine, about.present, psfs, **how)]
         else:  # every band of the image with the PSF of every band of the target
             self._changes = [
-                Degrader(shape, grid, about.fine, [old] * len(wanted), wanted, **how) for old in about.present
+                Degrader(shape, grid, about.fine, [old] * len(psfs), psfs, **how) for old in about.present
             ]
         self.amplified = max(float(change.amplified.max()) for change in self._changes)
         self.misfit = max(float(change.misfit.max()) for change in self._changes)
@@ -244,8 +244,8 @@ def undersampled(to: str, aliased: float, scale: float) -> str:
 def psf_stamps(models: Sequence[tuple[PsfModel, float]], scale: float, count: int) -> np.ndarray:
     """PSFs with their pixel, on stamps that hold 98% of the widest, the same for every sample."""
     side = _side([m for m, _ in models], scale)
-    one = np.stack([psf_pixels(scaled(model, factor), scale, side) for model, factor in models])
-    return np.broadcast_to(one, (count, *one.shape)).copy()
+    stamps = np.stack([psf_pixels(scaled(model, factor), scale, side) for model, factor in models])
+    return np.broadcast_to(stamps, (count, *stamps.shape)).copy()
 
 
 def _side(models: Sequence[PsfModel], scale: float) -> int:
@@ -259,7 +259,7 @@ def psfs_out(about: DegradationSetup, drawn: DrawnSettings, count: int) -> dict[
     out = np.empty((count, len(about.wanted), side, side), dtype=np.float32)
     pairs = list(zip(drawn.fwhm_factor, drawn.scale, strict=True))
     for factor, scale in dict.fromkeys(pairs):
-        rows = [i for i, one in enumerate(pairs) if one == (factor, scale)]
+        rows = [i for i, pair in enumerate(pairs) if pair == (factor, scale)]
         out[rows] = np.stack([psf_pixels(scaled(m, factor), scale, side) for m in about.wanted])
     return {"psf_out": out}
 

@@ -104,8 +104,8 @@ def degraded_onto(
     cfg = replace(cfg, pixel_scale_arcsec=place.step * fine)
     about = about_of(cfg, batch)
     drawn = drawn_of(cfg, about, 1, stream)
-    seen = _optics(cfg, batch, about, drawn, place)
-    return about, noisy(cfg, batch, about, drawn, seen, stream)
+    through_optics = _optics(cfg, batch, about, drawn, place)
+    return about, noisy(cfg, batch, about, drawn, through_optics, stream)
 
 
 def mask_onto(field: Field, place: Place, about: DegradationSetup, mirrored: bool) -> np.ndarray:
@@ -117,8 +117,8 @@ def mask_onto(field: Field, place: Place, about: DegradationSetup, mirrored: boo
     if field.mask is None:
         return out
     width = max(fwhm_of(model) for model in about.wanted)
-    seen = coarse_mask(field.mask, Grid(shape, 1.0, (0.0, 0.0)), about.fine, width, mirrored)
-    return out | (map_coordinates(seen.astype(np.uint8), [place.y, place.x], order=0, mode="nearest") > 0)
+    masked = coarse_mask(field.mask, Grid(shape, 1.0, (0.0, 0.0)), about.fine, width, mirrored)
+    return out | (map_coordinates(masked.astype(np.uint8), [place.y, place.x], order=0, mode="nearest") > 0)
 
 
 def _optics(
@@ -140,8 +140,8 @@ def _optics(
             how = {"mirrored": cfg.edge == "mirror"}
             old = [about.present[b]]
             change = Degrader(shape, Grid(shape, 1.0, (0.0, 0.0)), about.fine, old, [through], **how)
-            seen = change(flux[b][None, None])[0, 0]
-            image[c] += row[b] * _read(seen, place, cfg.edge) * place.step**2
+            convolved = change(flux[b][None, None])[0, 0]
+            image[c] += row[b] * _read(convolved, place, cfg.edge) * place.step**2
             worst = [max(worst[0], float(change.amplified[0])), max(worst[1], float(change.misfit[0]))]
             if own is not None:
                 along = Degrader(shape, straight, about.fine, old, [model], **how)

@@ -71,14 +71,14 @@ def autocorrelation_of(correlation: Correlation) -> np.ndarray:
 
 def stacked(each: Sequence[np.ndarray | None]) -> np.ndarray | None:
     """Autocorrelations of several bands as (C, 2L+1, 2L+1); None where all of them are white."""
-    lags = max((len(one) // 2 for one in each if one is not None), default=0)
+    lags = max((len(correlation) // 2 for correlation in each if correlation is not None), default=0)
     if lags == 0:
         return None
     out = np.zeros((len(each), 2 * lags + 1, 2 * lags + 1))
-    for band, one in zip(out, each, strict=True):
-        known = np.ones((1, 1)) if one is None else one
-        reach = len(known) // 2
-        band[lags - reach : lags + reach + 1, lags - reach : lags + reach + 1] = known
+    for band, correlation in zip(out, each, strict=True):
+        lag_map = np.ones((1, 1)) if correlation is None else correlation
+        reach = len(lag_map) // 2
+        band[lags - reach : lags + reach + 1, lags - reach : lags + reach + 1] = lag_map
     return out
 
 

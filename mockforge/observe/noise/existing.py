@@ -50,7 +50,7 @@ def own_noise(images: np.ndarray, rms: Sequence[float] | np.ndarray | None = Non
 def _own(planes: np.ndarray, rms: float | None) -> OwnNoise:
     from scipy.ndimage import uniform_filter
 
-    found, spread = [], []
+    correlations, spread = [], []
     for plane in planes.astype(np.float64):
         middle = np.median(plane)
         sky = plane - middle
@@ -61,8 +61,8 @@ def _own(planes: np.ndarray, rms: float | None) -> OwnNoise:
         values = sky[free] if free.sum() > 100 else sky.ravel()
         spread.append(sigma_mad(values))
         if min(plane.shape) >= _SMALLEST and free.sum() > 0.2 * free.size:
-            found.append(noise_autocorrelation(np.where(free, sky - values.mean(), 0.0), free, _LAGS))
-    correlation = np.mean(found, axis=0) if found else None
+            correlations.append(noise_autocorrelation(np.where(free, sky - values.mean(), 0.0), free, _LAGS))
+    correlation = np.mean(correlations, axis=0) if correlations else None
     return OwnNoise(float(np.median(spread)) if rms is None else rms, correlation)
 
 

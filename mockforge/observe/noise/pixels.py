@@ -141,11 +141,11 @@ def unit_noise(
 @lru_cache(maxsize=16)
 def _root(autocorrelation: bytes, shape: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
     """Return the root of the power spectrum on a periodic frame, float32; of unit variance."""
-    known, reach = np.frombuffer(autocorrelation).reshape(shape), shape[-1] // 2
+    correlation, reach = np.frombuffer(autocorrelation).reshape(shape), shape[-1] // 2
     ring = np.zeros((*shape[:-2], *size))
     lags = np.arange(-reach, reach + 1)
     places: Any = (..., *np.ix_(lags % size[0], lags % size[1]))
-    np.add.at(ring, places, known)
+    np.add.at(ring, places, correlation)
     power = np.fft.rfft2(ring).real.clip(0.0)
     return np.sqrt(power / np.fft.irfft2(power, s=size)[..., :1, :1]).astype(np.float32)
 

@@ -78,11 +78,11 @@ def sky_noise(
     own = survey.pixel_scale_arcsec
     scale = pixel_scale_arcsec or own
     if numbers.lag1_correlation:
-        found = _smoothed(numbers, _own_rms(survey, band, _smooth(numbers, own, own)[1]), own, scale)
+        noise = _smoothed(numbers, _own_rms(survey, band, _smooth(numbers, own, own)[1]), own, scale)
     else:
-        found = _drizzled(numbers, _own_rms(survey, band, _tied(numbers, own)), own, scale)
+        noise = _drizzled(numbers, _own_rms(survey, band, _tied(numbers, own)), own, scale)
     if autocorrelation is None:
-        return found
+        return noise
     total = float(autocorrelation.sum())
     if not total > 0:
         raise InputError(
@@ -90,8 +90,8 @@ def sky_noise(
             " and a survey has some; give lags that add up to more than 0"
         )
     # A sum over the lags of the survey's noise at its own pixels, where they were measured.
-    level = sky_noise(survey, band).white_njy * scale / own if scale != own else found.white_njy
-    return SkyNoise(level / math.sqrt(total), autocorrelation, found.measured)
+    level = sky_noise(survey, band).white_njy * scale / own if scale != own else noise.white_njy
+    return SkyNoise(level / math.sqrt(total), autocorrelation, noise.measured)
 
 
 def _own_rms(survey: Survey, band: str, tied: np.ndarray | None) -> float:

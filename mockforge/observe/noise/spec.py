@@ -318,6 +318,6 @@ def _per_band(
             "give one number, or one for each band"
         )
     if not np.isfinite(out).all() or (least is not None and (out < least).any()):
-        wanted = "numbers" if least is None else f"numbers {'>=' if least == 0 else '>'} 0"
-        raise InputError(f"{key} should be {wanted}, found {out.tolist()}")
+        expected = "numbers" if least is None else f"numbers {'>=' if least == 0 else '>'} 0"
+        raise InputError(f"{key} should be {expected}, found {out.tolist()}")
     return np.broadcast_to(out, (len(bands),)).copy()

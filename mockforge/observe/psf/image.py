@@ -64,8 +64,8 @@ def read_psf_image(path: Path, extension: int | str | None, given: float | None 
     with opened(plane.path) as units:
         data = np.array(units[plane.hdu.index].data, dtype=np.float64)
         scale, said = _scale(plane, units, where, given)
-    found = psf_pixels(data.reshape(-1, *data.shape[-2:])[plane.plane or 0], where, scale)
-    return replace(found, note="; ".join(filter(None, (found.note, said))))
+    psf = psf_pixels(data.reshape(-1, *data.shape[-2:])[plane.plane or 0], where, scale)
+    return replace(psf, note="; ".join(filter(None, (psf.note, said))))
 
 
 def _likely(path: Path) -> str:
@@ -200,7 +200,7 @@ def _scale(plane: Plane, units: list, where: str, given: float | None) -> tuple[
     from astropy.wcs.utils import proj_plane_pixel_scales
 
     card = cards_of(units, plane.hdu.index)
-    found = scale_cards(card)
+    scales = scale_cards(card)
     header = units[plane.hdu.index].header
     with quiet():
         wcs = WCS(header).celestial if has_scale(header) else None
@@ -210,19 +210,19 @@ def _scale(plane: Plane, units: list, where: str, given: float | None) -> tuple[
                 raise InputError(
                     f"{where}: pixels are not square ({sides[0]:.4g} x {sides[1]:.4g} arcsec); resample it"
                 )
-            found.append(("the WCS", float(np.sqrt(sides[0] * sides[1]))))
+            scales.append(("the WCS", float(np.sqrt(sides[0] * sides[1]))))
     if given is not None:
-        other = [f"{key} says {value:g}" for key, value in found if abs(value / given - 1) > _SCALES_AGREE]
+        other = [f"{key} says {value:g}" for key, value in scales if abs(value / given - 1) > _SCALES_AGREE]
         return given, f"{where}: pixels of {given:g} arcsec, as given; {' and '.join(other)}" if other else ""
-    for key, value in found[1:]:
-        if abs(value / found[0][1] - 1) > _SCALES_AGREE:
+    for key, value in scales[1:]:
+        if abs(value / scales[0][1] - 1) > _SCALES_AGREE:
             raise InputError(
-                f"{where}: {found[0][0]} is {found[0][1]:g} arcsec and {key} says {value:g}; type the right"
+                f"{where}: {scales[0][0]} is {scales[0][1]:g} arcsec and {key} says {value:g}; type the right"
                 f" one, as `pixel_scale_arcsec: {value:g}`, or correct the header"
             )
-    if not found:
+    if not scales:
         return None, ""
-    key, scale = found[0]
+    key, scale = scales[0]
     if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
         raise InputError(
             f"{where}: {key} says {scale:g} arcsec per pixel, {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} are"

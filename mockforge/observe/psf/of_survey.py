@@ -41,9 +41,9 @@ def survey_psf(name: str, bands: Sequence[str]) -> Psf:
     """
     chosen = survey(name)
     profiles = [chosen.band(band).psf for band in bands]
-    if all(one is not None for one in profiles):
-        return Psf(profile=tuple(profile(one) if isinstance(one, str) else one for one in profiles))  # type: ignore[misc]
-    if any(one is not None for one in profiles):
+    if all(psf is not None for psf in profiles):
+        return Psf(profile=tuple(profile(psf) if isinstance(psf, str) else psf for psf in profiles))  # type: ignore[misc]
+    if any(psf is not None for psf in profiles):
         raise InputError(f"{chosen.title}: give `psf` for all of {', '.join(bands)}, or for none")
     widths = tuple(optics_fwhm_arcsec(chosen, band) for band in bands)
     if chosen.moffat_beta is not None:

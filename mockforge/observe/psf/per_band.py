@@ -49,22 +49,24 @@ def models(psf: Psf, bands: Sequence[str]) -> list[PsfModel]:
     if psf.image is not None:
         return _images(psf.image, bands)
     if psf.profile is not None:
-        return [profile_model(one) for one in each_band(psf.profile, bands, "profile")]
+        return [profile_model(profile) for profile in each_band(psf.profile, bands, "profile")]
     chosen = survey(str(psf.survey))
     return [psf_model(chosen, band) for band in bands]
 
 
 def _images(psf: PsfImage, bands: Sequence[str]) -> list[PsfModel]:
     out = []
-    for path, found in psf.read():
-        if found.pixel_scale_arcsec is None:
+    for path, psf_image in psf.read():
+        if psf_image.pixel_scale_arcsec is None:
             raise InputError(
                 f"PSF image {path}: the header gives no pixel scale; give it in"
                 " arcsec, as `pixel_scale_arcsec` (--psf-scale of `mockforge degrade`)"
             )
-        if found.note:
-            warnings.warn(found.note, stacklevel=2)
-        out.append(image(found.pixels, found.pixel_scale_arcsec, psf.includes_pixel, found.centre))
+        if psf_image.note:
+            warnings.warn(psf_image.note, stacklevel=2)
+        out.append(
+            image(psf_image.pixels, psf_image.pixel_scale_arcsec, psf.includes_pixel, psf_image.centre)
+        )
     return list(each_band(tuple(out), bands, "files"))
 
 

@@ -146,8 +146,8 @@ class _Optics:
     def at(self, kx: np.ndarray, ky: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the largest of the bands' transfer functions, and the principal ones (J, ...)."""
         if self.radial is not None:
-            found = np.moveaxis(self.radial(kx**2 + ky**2), -1, 0)
-            return found[0], found[1:]
+            values = np.moveaxis(self.radial(kx**2 + ky**2), -1, 0)
+            return values[0], values[1:]
         each = np.stack([model.at(kx, ky) for model in self.models])
         basis = np.tensordot(self.unmix, each, axes=1)
         return abs(each).max(axis=0), np.real(basis) if self.real else basis
@@ -161,23 +161,23 @@ class _Optics:
 
 @lru_cache(maxsize=32)
 def _optics(psf: Psf, bands: tuple[str, ...], scale: float, stamps: tuple[Any, ...]) -> _Optics:
-    made = tuple(models(psf, bands))
-    rings = tuple(Rings.of(model) for model in made)
+    psf_models = tuple(models(psf, bands))
+    rings = tuple(Rings.of(model) for model in psf_models)
     fwhm = np.array([ring.fwhm() for ring in rings])
     ky, kx = (np.stack([f + g[i] for g in _ORDER]) for i, f in enumerate(_frequencies((_LOOKED, _LOOKED))))
-    each = np.stack([model.at(2 * math.pi / scale * kx, 2 * math.pi / scale * ky) for model in made])
+    each = np.stack([model.at(2 * math.pi / scale * kx, 2 * math.pi / scale * ky) for model in psf_models])
     mix, unmix = _principal(each, np.sinc(ky) * np.sinc(kx))
     basis = np.tensordot(unmix, each, axes=1)
     real = bool(abs(np.imag(basis)).max() < 1e-6 * abs(basis).max())
-    tables = [model.radial for model in made if model.radial is not None]
-    if len(tables) < len(made):
-        return _Optics(made, rings, fwhm, mix, unmix, real, None, None)
+    tables = [model.radial for model in psf_models if model.radial is not None]
+    if len(tables) < len(psf_models):
+        return _Optics(psf_models, rings, fwhm, mix, unmix, real, None, None)
     all_bands = together(tables)
     largest = np.abs(all_bands.values).max(axis=1, keepdims=True)
     principal = all_bands.mixed(unmix)
     values = np.concatenate([largest, principal.values], axis=1)
     return _Optics(
-        made, rings, fwhm, mix, unmix, real, replace(principal, values=values), all_bands.falling()
+        psf_models, rings, fwhm, mix, unmix, real, replace(principal, values=values), all_bands.falling()
     )
 
 
@@ -198,24 +198,24 @@ def _transfer(
             continue
         assert box is not None
         ky, kx = ky[box[0]], kx[:, box[1]]
-        seen, basis = optics.at(unit * kx, unit * ky)
+        largest, basis = optics.at(unit * kx, unit * ky)
         pixel = np.sinc(ky) * np.sinc(kx)
-        seen = seen * abs(pixel)
+        largest = largest * abs(pixel)
         rows, columns = box
         if g == (0, 0):
             own = np.ascontiguousarray(basis, kind)
             through = basis * pixel
         else:
-            where = np.nonzero(seen > _FOLDED[0])
+            where = np.nonzero(largest > _FOLDED[0])
             if not len(where[0]):
                 continue
             inner = tuple(slice(int(w.min()), int(w.max()) + 1) for w in where)
-            seen, pixel, basis = seen[inner], pixel[inner], basis[(slice(None), *inner)]
-            through = basis * (pixel * _fading(seen))
+            largest, pixel, basis = largest[inner], pixel[inner], basis[(slice(None), *inner)]
+            through = basis * (pixel * _fading(largest))
             rows, columns = (
                 slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True)
             )
-        most = np.ascontiguousarray(seen, np.float32)
+        most = np.ascontiguousarray(largest, np.float32)
         zones.append(Zone(g, rows, columns, np.ascontiguousarray(through, kind), most))
     return Transfer(shape, grid, optics.fwhm_arcsec, optics.mix.astype(np.float32), own, tuple(zones))
 
@@ -225,10 +225,10 @@ def _box(optics: _Optics, ky: np.ndarray, kx: np.ndarray, unit: float) -> tuple[
     out = []
     for k, other in ((ky.ravel(), kx), (kx.ravel(), ky)):
         most = optics.most(unit * np.hypot(k, abs(other).min())) * np.maximum(abs(np.sinc(k)), 1e-9)
-        found = np.flatnonzero(most * abs(np.sinc(other)).max() > _FOLDED[0])
-        if not len(found):
+        above = np.flatnonzero(most * abs(np.sinc(other)).max() > _FOLDED[0])
+        if not len(above):
             return None
-        out.append(slice(int(found[0]), int(found[-1]) + 1))
+        out.append(slice(int(above[0]), int(above[-1]) + 1))
     return out[0], out[1]
 
 

@@ -43,10 +43,10 @@ class Profile:
 
 def profile(name: str) -> Profile:
     """Return a profile by its name in `profiles.yaml`; InputError with the nearest name."""
-    found = _profiles()
-    if name not in found:
-        raise InputError(f"unknown PSF profile {name!r}{nearest(name, found)}; there are {', '.join(found)}")
-    return found[name]
+    table = _profiles()
+    if name not in table:
+        raise InputError(f"unknown PSF profile {name!r}{nearest(name, table)}; there are {', '.join(table)}")
+    return table[name]
 
 
 @lru_cache(maxsize=1)

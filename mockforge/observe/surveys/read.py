@@ -76,7 +76,7 @@ def own_files(name: str | None) -> dict[str, Path]:
         out, _ = _read(str(path), stamp(path))
     except InputError:
         return {f"file {name}": path}
-    curves = [one.curve for one in out.bands.values() if one.curve is not None]
+    curves = [band.curve for band in out.bands.values() if band.curve is not None]
     return {f"file {name}": path} | named(curves)
 
 
@@ -128,7 +128,7 @@ def _read(path: str, changed: Stamp) -> tuple[Survey, Callable[[tuple[int | str,
     except ValidationError as error:
         lines = [f"{path}{_line(document, e['loc'])}: {_problem(e)}" for e in error.errors()]
         raise InputError("\n".join(lines)) from error
-    bands = {name: _located(one, Path(path).parent) for name, one in out.bands.items()}
+    bands = {name: _located(band, Path(path).parent) for name, band in out.bands.items()}
     return replace(out, bands=bands), lambda key: f"{path}{_line(document, key)}"
 
 
@@ -150,6 +150,6 @@ def _line(document: Any, loc: tuple[int | str, ...]) -> str:
 def _problem(error: Any) -> str:
     place = ".".join(str(part) for part in error["loc"])
     value = error.get("input")
-    what = error["msg"].removeprefix("Value error, ")
+    message = error["msg"].removeprefix("Value error, ")
     shown = f" (found {value!r})" if isinstance(value, (str, int, float)) else ""
-    return f"{place}: {what[:1].lower() + what[1:]}{shown}" if place else what
+    return f"{place}: {message[:1].lower() + message[1:]}{shown}" if place else message

@@ -127,15 +127,15 @@ def _psf(flat: np.ndarray, mask: np.ndarray, sources: Any, rms: float) -> tuple[
     round_ones = (sources["flag"] == 0) & (sources["a"] < 1.5 * np.maximum(sources["b"], 0.1))
     chosen = sources[round_ones]
     x, y = chosen["x"], chosen["y"]
-    found, snr = [], []
+    candidates, snr = [], []
     for band in flat:
         noise = float(sigma_about(band[~mask], 0.0))
         flux, error, _ = sep.sum_circle(band, x, y, 5.0, err=noise, mask=mask)
         radius, _ = sep.flux_radius(band, x, y, 6.0 * chosen["a"], 0.5, mask=mask)
         snr.append(flux / np.maximum(error, 1e-30))
         which = stars(radius, snr[-1])
-        found.append((float(np.median(radius[which])) if len(which) else np.inf, which))
-    which = min(found, key=lambda pair: pair[0])[1]
+        candidates.append((float(np.median(radius[which])) if len(which) else np.inf, which))
+    which = min(candidates, key=lambda pair: pair[0])[1]
     used = [which[ratio[which] > 30] for ratio in snr]  # stars that are bright in this band too
     return tuple(core_fwhm(band, x[w], y[w]) for band, w in zip(flat, used, strict=True))
 
@@ -151,10 +151,10 @@ def _instrument(
         kernels.append(noise_kernel(noise_autocorrelation(band, sky, choice.noise_lags)))
         if choice.photon_noise == "measured":
             electrons.append(electrons_per_unit(band, mask, sky, sigma, width))
-    known = [f for f in fwhm if np.isfinite(f)]
+    widths = [f for f in fwhm if np.isfinite(f)]
     fixed = [0.0] * len(fwhm)
-    if choice.psf == "measured" and known:
-        fixed = [choice.psf_fraction * (f if np.isfinite(f) else float(np.median(known))) for f in fwhm]
+    if choice.psf == "measured" and widths:
+        fixed = [choice.psf_fraction * (f if np.isfinite(f) else float(np.median(widths))) for f in fwhm]
     return Instrument(
         rms_njy=tuple(rms),
         psf_fwhm_pix=tuple(fixed),
@@ -193,16 +193,16 @@ def _local_rms(band: np.ndarray, free: np.ndarray, mesh: int) -> tuple[tuple[flo
     from scipy.ndimage import distance_transform_edt, median_filter
 
     rows, columns = (max(1, n // mesh) for n in band.shape)
-    found = np.full((rows, columns), np.nan)
+    rms = np.full((rows, columns), np.nan)
     for i in range(rows):
         for j in range(columns):
             here = np.s_[i * mesh : (i + 1) * mesh, j * mesh : (j + 1) * mesh]
             values = band[here][free[here]]
             if len(values) > 0.1 * mesh**2:
-                found[i, j] = sigma_mad(values)
-    empty = np.isnan(found)
+                rms[i, j] = sigma_mad(values)
+    empty = np.isnan(rms)
     if empty.all():  # a field of little more than sources
         return tuple((1.0,) * columns for _ in range(rows))
     nearest = distance_transform_edt(empty, return_distances=False, return_indices=True)
-    filled = median_filter(found[tuple(nearest)], 3, mode="nearest")  # type: ignore[arg-type, index]
+    filled = median_filter(rms[tuple(nearest)], 3, mode="nearest")  # type: ignore[arg-type, index]
     return tuple(tuple(float(v) for v in row) for row in filled / np.median(filled))

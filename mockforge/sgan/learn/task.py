@@ -70,14 +70,14 @@ class SganTask:
         n = self.crops.samples(size, self.critic.packed)  # type: ignore[arg-type]
         if phase == "critic":
             with torch.no_grad():
-                fake, asked = self.fakes(size, n, stream)
+                fake, fake_condition = self.fakes(size, n, stream)
                 fake = self._augmented(fake, "fake", stream)
-            real, known = self.reals(size, n, stream)
+            real, real_condition = self.reals(size, n, stream)
             real = self._augmented(real, "real", stream)
             every = self.loss.r1_every
             penalised = self.loss.r1 > 0 and bool(stream.child("r1").numpy().integers(every) == 0)
-            real_logits = self.critic(real.requires_grad_(penalised), known)
-            fake_logits = self.critic(fake, asked)
+            real_logits = self.critic(real.requires_grad_(penalised), real_condition)
+            fake_logits = self.critic(fake, fake_condition)
             out = {"loss/critic": critic_loss(self.loss.kind, real_logits, fake_logits)}
             if self.loss.r1 > 0:  # named in every batch, as a log has one row of names
                 out["loss/r1"] = torch.zeros((), device=self.device)
@@ -90,10 +90,10 @@ class SganTask:
         real_logits = None
         if self.loss.kind == "relativistic":
             with torch.no_grad():
-                real, known = self.reals(size, n, stream)
-                real_logits = self.critic(self._augmented(real, "real", stream), known)
-        fake, asked = self.fakes(size, n, stream)
-        fake_logits = self.critic(self._augmented(fake, "fake", stream), asked)
+                real, real_condition = self.reals(size, n, stream)
+                real_logits = self.critic(self._augmented(real, "real", stream), real_condition)
+        fake, fake_condition = self.fakes(size, n, stream)
+        fake_logits = self.critic(self._augmented(fake, "fake", stream), fake_condition)
         return {"loss/generator": generator_loss(self.loss.kind, fake_logits, real_logits)}
 
     def _augmented(self, crops: Tensor, which: str, stream: Stream) -> Tensor:
@@ -105,8 +105,8 @@ class SganTask:
         stream = stream.child("real")
         places = self.field.places(size, n, stream.child("place"))
         turns = stream.child("turn").numpy().integers(0, 8, n)
-        known = None if self.field.condition is None else self.field.conditions(size, places)
-        return self._seen(self.field.draw(size, places, turns)), known
+        condition = None if self.field.condition is None else self.field.conditions(size, places)
+        return self._seen(self.field.draw(size, places, turns)), condition
 
     def fakes(self, size: int, n: int, stream: Stream) -> tuple[Tensor, Tensor | None]:
         """Return generated crops as the discriminator sees them, and what was requested of them.
@@ -120,16 +120,16 @@ class SganTask:
         z = torch.randn(
             n, self.painter.generator.z_channels, cells, cells, generator=source, device=self.device
         )
-        asked = None
+        condition = None
         if self.field.condition is not None:
-            asked = self.field.conditions(size, self.field.places(size, n, stream.child("asked")))
-            z[:, -1:] = asked[:, :, None, None]
+            condition = self.field.conditions(size, self.field.places(size, n, stream.child("asked")))
+            z[:, -1:] = condition[:, :, None, None]
         if self.painter.clean:
             depth = self.field.places(size, n, stream.child("depth"))
             flux = self._observe(self.painter.flux(z, size), depth, source)
         else:
             flux = self.model.scaling.to_flux(self.painter.generator(z), self.painter.optics.rms)
-        return self._seen(flux), asked
+        return self._seen(flux), condition
 
     def _observe(self, truth: Tensor, depth: np.ndarray, source: torch.Generator) -> Tensor:
         n, bands, height, width = truth.shape
@@ -160,7 +160,7 @@ class SganTask:
         live, self.painter.generator = self.painter.generator, averages["generator"]  # type: ignore[assignment]
         fake, real = self.fakes(size, 6, stream)[0], self.reals(size, 6, stream)[0]
         self.painter.generator = live
-        flux = [self._flux(seen).cpu().numpy() for seen in (*fake, *real)]
+        flux = [self._flux(crop).cpu().numpy() for crop in (*fake, *real)]
         rms = np.array(self.model.instrument.rms_njy)
         pictures = [asinh_rgb(image, rms, bands=self.model.bands) for image in flux]
         return mosaic(pictures, columns=6)

@@ -97,10 +97,10 @@ class TrainSgan(TrainRecipe):
 
     def task(self, recipe_text: str = "") -> SganTask:
         """Fresh networks, the field and the losses."""
-        found = read_training_field(self.field)
-        ready = prepare(found.image, found.mask, self.field.cut, self.instrument)
+        field = read_training_field(self.field)
+        ready = prepare(field.image, field.mask, self.field.cut, self.instrument)
         notes = self.notes(recipe_text, {"files": ", ".join(self.field.files)})
-        return make_task(self, ready, found.bands, found.pixel_scale_arcsec, notes, found.origin)
+        return make_task(self, ready, field.bands, field.pixel_scale_arcsec, notes, field.origin)
 
 
 def read_training_field(spec: TrainingField) -> Field:
@@ -126,9 +126,9 @@ def _check_digests(paths: list[Path], wanted: tuple[str, ...]) -> None:
         if not path.is_file():
             raise InputError(f"{path}: no such file; see field.files and field.folder")
         with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != digest.lower():
-            raise InputError(f"{path}: sha256 is {found}, field.sha256 says {digest}; download it again")
+            computed = hashlib.file_digest(stream, "sha256").hexdigest()
+        if computed != digest.lower():
+            raise InputError(f"{path}: sha256 is {computed}, field.sha256 says {digest}; download it again")
 
 
 def make_task(
@@ -136,7 +136,7 @@ def make_task(
     notes: Mapping[str, object] | None = None, origin: Mapping[str, str] | None = None,
 ) -> SganTask:  # fmt: skip
     """Return the training task: fresh networks (weights from the recipe's seed), field, losses."""
-    known = pixel_scale_arcsec and all(f == f for f in ready.psf_fwhm_pix)
+    fwhm_known = pixel_scale_arcsec and all(f == f for f in ready.psf_fwhm_pix)
     crowded, density = None, None
     if recipe.network.forge is not None and recipe.network.forge.density:
         y, x = ready.sources.T
@@ -152,7 +152,7 @@ def make_task(
             instrument=ready.instrument,
             scaling=scaling,
             pixel_scale_arcsec=pixel_scale_arcsec,
-            psf_fwhm_arcsec=tuple(f * pixel_scale_arcsec for f in ready.psf_fwhm_pix) if known else None,  # type: ignore[operator]
+            psf_fwhm_arcsec=tuple(f * pixel_scale_arcsec for f in ready.psf_fwhm_pix) if fwhm_known else None,  # type: ignore[operator]
             density=density,
             training=dict(notes or {}),
         )
@@ -176,15 +176,15 @@ def started(model: SganModel, name: str) -> SganModel:
 
     Raises InputError where fewer than half of the weights fit: the two are different networks.
     """
-    found = load_model(name)
-    theirs = of_member(found.weights, 0, found.n_members, found.name)
+    source = load_model(name)
+    theirs = of_member(source.weights, 0, source.n_members, source.name)
     fresh = model.painter().generator.state_dict()
     fits = {k: v.to(fresh[k].dtype) for k, v in theirs.items() if k in fresh and v.shape == fresh[k].shape}
     share = sum(v.numel() for v in fits.values()) / sum(v.numel() for v in fresh.values())
     if share < 0.5:
         raise InputError(
-            f"start_from: {found.name} gives {share:.0%} of the network's weights, at least half are "
+            f"start_from: {source.name} gives {share:.0%} of the network's weights, at least half are "
             "required; give network the same settings as that model's"
         )
-    notes = {**model.training, "started_from": f"{found.name} ({share:.0%} of the weights)"}
+    notes = {**model.training, "started_from": f"{source.name} ({share:.0%} of the weights)"}
     return replace(model, weights={**fresh, **fits}, training=notes)

@@ -73,12 +73,12 @@ class Augment(nn.Module):
         `real` are their logits, positive for "real", one tensor per scale; scales count alike.
         """
         sign = torch.stack([x.float().sign().mean() for x in real]).mean()
-        seen = torch.full_like(sign, float(crops))
-        self.tally += torch.stack([torch.ones_like(sign), seen, seen * sign])
+        count = torch.full_like(sign, float(crops))
+        self.tally += torch.stack([torch.ones_like(sign), count, count * sign])
         if int(self.tally[0]) < BATCHES:
             return
-        _, seen, signs = total(self.tally)
-        self.p += torch.sign(signs / seen - TARGET) * seen / CROPS
+        _, count, signs = total(self.tally)
+        self.p += torch.sign(signs / count - TARGET) * count / CROPS
         self.p.clamp_(0.0, HIGHEST)
         self.tally.zero_()
 

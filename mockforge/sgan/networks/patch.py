@@ -29,9 +29,9 @@ class PatchDiscriminator(nn.Module):
         if condition is not None:
             condition = condition.reshape(n, -1)
         for scale, tower in zip(self.scales, self.towers, strict=True):
-            seen = F.avg_pool2d(x, scale) * scale if scale > 1 else x  # white noise stays at rms 1
-            seen = torch.asinh(seen / 2.0)
-            out.append(tower(seen.reshape(n, -1, *seen.shape[2:]), condition))
+            pooled = F.avg_pool2d(x, scale) * scale if scale > 1 else x  # white noise stays at rms 1
+            pooled = torch.asinh(pooled / 2.0)
+            out.append(tower(pooled.reshape(n, -1, *pooled.shape[2:]), condition))
         return out
 
 

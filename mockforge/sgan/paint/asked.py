@@ -36,11 +36,11 @@ def parse(option: str, text: str | None) -> Asked | None:
 
 def survey_files(*asked: Any) -> dict[str, Path]:
     """Return the surveys of a user's own among what is requested, as `files_read` gives them."""
-    words = [w for one in asked for w in (one.values() if isinstance(one, Mapping) else (one,))]
-    found: dict[str, Path] = {}
+    words = [w for value in asked for w in (value.values() if isinstance(value, Mapping) else (value,))]
+    files: dict[str, Path] = {}
     for word in words:
-        found |= own_files(_parts(word)[0] if isinstance(word, str) else None)
-    return found
+        files |= own_files(_parts(word)[0] if isinstance(word, str) else None)
+    return files
 
 
 def by_band(
@@ -68,9 +68,9 @@ def survey_of(name: str, model: SganModel, asked: str, band: str) -> tuple[Surve
         chosen.band(own)
         return chosen, own
     for fits in (str.__eq__, lambda a, b: a.rpartition("_")[2] == b, _alike):
-        found = [own for own in chosen.bands if fits(own, band)]
-        if len(found) == 1:
-            return chosen, found[0]
+        matches = [own for own in chosen.bands if fits(own, band)]
+        if len(matches) == 1:
+            return chosen, matches[0]
     raise InputError(
         f"{name}: {chosen.title} has no band like {band} of {model.name}; it has {', '.join(chosen.bands)}."
         f" Say which one to use, such as {band}={asked}:{next(iter(chosen.bands))}, or give numbers"

@@ -133,18 +133,18 @@ def _noise(
         levels = by_band("rms", model, rms, lambda v: v >= 0, "nJy per pixel, 0 or more")
         return [None if v is None else _with_gain(model, i, _as_rms(v)) for i, v in enumerate(levels)]
     scale = _scale("depth", model)
-    found: list[tuple[float, float] | None] = []
+    noise: list[tuple[float, float] | None] = []
     for i, value in enumerate(by_band("depth", model, depth, lambda v: 0 < v < 40, "an AB magnitude")):
         if value is None:
-            found.append(None)
+            noise.append(None)
         elif isinstance(value, str):
             chosen, band = survey_of("depth", model, value, model.bands[i])
             level = sky_noise(chosen, band, scale, autocorrelation(model.instrument, i)).rms_njy
             gain = chosen.band(band).electrons_per_njy
-            found.append(_with_gain(model, i, level) if gain is None else (level, gain))
+            noise.append(_with_gain(model, i, level) if gain is None else (level, gain))
         else:
-            found.append(_with_gain(model, i, _rms_of(model, i, value, _fwhm("depth", model, i, fwhm))))
-    return found
+            noise.append(_with_gain(model, i, _rms_of(model, i, value, _fwhm("depth", model, i, fwhm))))
+    return noise
 
 
 def _noisy(model: SganModel, asked: list[tuple[float, float] | None]) -> dict[str, Any]:
@@ -182,8 +182,8 @@ def _with_gain(model: SganModel, band: int, rms: float) -> tuple[float, float]:
 
 def _rms_of(model: SganModel, band: int, magnitude: float, fwhm: float) -> float:
     """Rms of a pixel (nJy) that a limit for point sources needs; `fwhm` in arcsec, pixel included."""
-    known = autocorrelation(model.instrument, band)
-    return rms_of_psf_depth(magnitude, _scale("depth", model), fwhm, autocorrelation=known)
+    correlation = autocorrelation(model.instrument, band)
+    return rms_of_psf_depth(magnitude, _scale("depth", model), fwhm, autocorrelation=correlation)
 
 
 def autocorrelation(instrument: Instrument, band: int) -> np.ndarray:
@@ -197,15 +197,15 @@ def autocorrelation(instrument: Instrument, band: int) -> np.ndarray:
 
 def _mapped(model: SganModel, asked: RmsMap) -> Instrument:
     """Return the instrument with the noise of a map."""
-    found = np.asarray(asked.njy, dtype=np.float64)
-    good = found.ndim == 3 and len(found) == len(model.bands) and found.size > 0
-    if not good or not np.isfinite(found).all() or (found <= 0).any() or asked.mesh < 1:
+    rms = np.asarray(asked.njy, dtype=np.float64)
+    good = rms.ndim == 3 and len(rms) == len(model.bands) and rms.size > 0
+    if not good or not np.isfinite(rms).all() or (rms <= 0).any() or asked.mesh < 1:
         raise InputError(
             f"rms: a map (bands, y, x) of {len(model.bands)} bands of nJy above 0 and a mesh of at least 1"
-            f" pixel are expected, found {found.shape}, mesh {asked.mesh}"
+            f" pixel are expected, found {rms.shape}, mesh {asked.mesh}"
         )
-    middle = np.median(found, axis=(1, 2))
-    relative = found / middle[:, None, None]
+    middle = np.median(rms, axis=(1, 2))
+    relative = rms / middle[:, None, None]
     return replace(
         model.instrument,
         rms_njy=tuple(middle.tolist()),
@@ -227,14 +227,14 @@ def _seeing(
             added.append(0.0)
             continue
         own, band = _fwhm("seeing", model, i, model.psf_fwhm_arcsec), model.bands[i]
-        wanted = _survey_fwhm(model, value, band) if isinstance(value, str) else float(value)
-        if wanted < own * (1.0 - 1e-6):
+        fwhm = _survey_fwhm(model, value, band) if isinstance(value, str) else float(value)
+        if fwhm < own * (1.0 - 1e-6):
             raise InputError(
-                f"seeing: {wanted:.3g} arcsec in {band} is sharper than the {own:.3g} arcsec of {model.name},"
+                f"seeing: {fwhm:.3g} arcsec in {band} is sharper than the {own:.3g} arcsec of {model.name},"
                 " and a sky can only be blurred further; give at least that"
             )
-        widths.append(wanted)
-        added.append(math.sqrt(max(wanted**2 - own**2, 0.0)) / scale)
+        widths.append(fwhm)
+        added.append(math.sqrt(max(fwhm**2 - own**2, 0.0)) / scale)
     return tuple(widths), gaussian_kernels(tuple(added))
 
 

@@ -232,11 +232,11 @@ class Sky:
         for (ty, tx), (tile, clean) in self._painted(_tiles(y0, y1, x0, x1)):
             top, bottom = max(y0, ty * TILE), min(y1, (ty + 1) * TILE)
             left, right = max(x0, tx * TILE), min(x1, (tx + 1) * TILE)
-            there = np.s_[:, top - y0 : bottom - y0, left - x0 : right - x0]
-            here = np.s_[:, top - ty * TILE : bottom - ty * TILE, left - tx * TILE : right - tx * TILE]
-            image[there] = tile[here]
+            in_window = np.s_[:, top - y0 : bottom - y0, left - x0 : right - x0]
+            in_tile = np.s_[:, top - ty * TILE : bottom - ty * TILE, left - tx * TILE : right - tx * TILE]
+            image[in_window] = tile[in_tile]
             if truth is not None and clean is not None:
-                truth[there] = clean[here]
+                truth[in_window] = clean[in_tile]
             if advance is not None:
                 advance((bottom - top) * (right - left))
         return image, truth
@@ -333,9 +333,9 @@ class Sky:
         """z of a window of cells, (1, z_channels, side, side), the density behind the random numbers."""
         z = self._z.window(y, y + side, x, x + side, threads)
         if self._density is not None:
-            asked = self.control.condition
-            crowded = np.full((1, side, side), asked, dtype=np.float32)
-            if asked is None:
+            condition = self.control.condition
+            crowded = np.full((1, side, side), condition, dtype=np.float32)
+            if condition is None:
                 crowded = self._density.window(y, y + side, x, x + side)
             z = np.concatenate([z, crowded])
         return torch.from_numpy(z)[None].to(self.device, memory_format=torch.channels_last)
@@ -356,8 +356,8 @@ class Sky:
             for v in (drawn.white, drawn.shot, drawn.level)
         )
         assert white is not None
-        seen = self._optics.observe(flux, white, shot, level)
-        return seen[0].cpu().numpy(), flux[0].cpu().numpy()
+        observed = self._optics.observe(flux, white, shot, level)
+        return observed[0].cpu().numpy(), flux[0].cpu().numpy()
 
     def _level(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         """Rms over the bands' own in a window, (band, y, x), from where the sky lies on the map."""
