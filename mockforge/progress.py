@@ -64,8 +64,8 @@ class Progress:
             self._bar.update(self._task, completed=self.done, rate=self._rate(), clock=clock)
         elif time.monotonic() - self._said >= _EVERY and self.done < self.total:
             spent, finished = time.monotonic() - self._start, max(self.done - self._first, 1)
-            left = spent / finished * (self.total - self.done)
-            self._line(f"about {_duration(left)} left")
+            seconds = spent / finished * (self.total - self.done)
+            self._line(f"about {_duration(seconds)} left")
 
     def say(self, text: str) -> None:
         """Print a line of text that does not break the bar."""

@@ -58,18 +58,18 @@ def reading(path: Path) -> Iterator[None]:
 
 def reason(error: Exception, path: Path) -> str:
     """Return what an error of h5py says about a file, in words."""
-    said = str(error).lower()
+    message = str(error).lower()
     if isinstance(error, OSError) and not path.exists():
         return "missing"
-    if "fletcher32" in said or "checksum" in said or "data error detected" in said:
+    if "fletcher32" in message or "checksum" in message or "data error detected" in message:
         return "its contents do not match their checksum"
-    if "signature not found" in said or "bad superblock" in said:
+    if "signature not found" in message or "bad superblock" in message:
         return "it is not an HDF5 file, or its start is damaged"
-    if "truncated file" in said or "eof" in said:
+    if "truncated file" in message or "eof" in message:
         return "it ends too early"
-    if isinstance(error, OSError) and error.errno and error.strerror and "hdf5" not in said:
+    if isinstance(error, OSError) and error.errno and error.strerror and "hdf5" not in message:
         return error.strerror
-    if isinstance(error, KeyError) or "doesn't exist" in said:
+    if isinstance(error, KeyError) or "doesn't exist" in message:
         return "something that should be in it is not there"
     return "HDF5 cannot make sense of it"
 

@@ -74,8 +74,8 @@ class OpenShard:
             )
         if not np.array_equal(text(dataset(self._file, "split")[()]), split):
             raise Unreadable("its samples are of other splits than dataset.h5 says")
-        if more := set(names(self._file)[0]) - {"sample", "split", *arrays}:
-            raise Unreadable(f"it holds {', '.join(sorted(more))}, which dataset.h5 does not")
+        if surplus := set(names(self._file)[0]) - {"sample", "split", *arrays}:
+            raise Unreadable(f"it holds {', '.join(sorted(surplus))}, which dataset.h5 does not")
         for name, (shape, dtype, unit) in arrays.items():
             item = dataset(self._file, name)
             if item.shape != (len(sample), *shape) or not np.can_cast(item.dtype, dtype):

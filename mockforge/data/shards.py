@@ -241,15 +241,15 @@ def _as_saved(name: str, batch: Batch, dtype: str) -> np.ndarray:
     with np.errstate(invalid="ignore", over="ignore"):
         cast = values.astype(target)
     if target.kind == "f":
-        lost = np.isinf(cast) & np.isfinite(values)
+        changed = np.isinf(cast) & np.isfinite(values)
     else:
-        lost = cast.astype(values.dtype) != values
+        changed = cast.astype(values.dtype) != values
         if values.dtype.kind in "iu":  # a wrapped int32 -> uint32 comes back unchanged
-            lost |= (cast < 0) != (values < 0)
-    if lost.any():
-        value = values[lost].flat[0]
+            changed |= (cast < 0) != (values < 0)
+    if changed.any():
+        value = values[changed].flat[0]
         raise InputError(
-            f"{where}: {int(lost.sum())} of {values.size} values do not fit, the first is {value:g} "
+            f"{where}: {int(changed.sum())} of {values.size} values do not fit, the first is {value:g} "
             f"({values.dtype}); save it as {_fitting(values)}"
         )
     return cast

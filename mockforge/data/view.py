@@ -121,7 +121,7 @@ def _write_virtual(file: h5py.File, name: str, layout: _Layout, records: Sequenc
     import h5py
 
     dtype, shape = layout.arrays[name]
-    whole = (sum(r.samples for r in records), *shape)
+    full_shape = (sum(r.samples for r in records), *shape)
     # By h5py's lower half: its VirtualLayout keeps the time of writing, and equal datasets
     # should be equal files.
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -132,13 +132,13 @@ def _write_virtual(file: h5py.File, name: str, layout: _Layout, records: Sequenc
     at = 0
     for record in records:
         piece = (record.samples, *shape)
-        place = h5py.h5s.create_simple(whole)
+        place = h5py.h5s.create_simple(full_shape)
         place.select_hyperslab((at, *(0 for _ in shape)), piece)
         source = f"{SHARDS}/{record.name}".encode()
         creation.set_virtual(place, source, name.encode(), h5py.h5s.create_simple(piece))
         at += record.samples
     kind = h5py.h5t.py_create(dtype, logical=True)
-    h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create_simple(whole), dcpl=creation)
+    h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create_simple(full_shape), dcpl=creation)
     if name in layout.units:
         file[name].attrs["unit"] = layout.units[name]
 

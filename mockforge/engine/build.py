@@ -121,21 +121,21 @@ def _explained(folder: Path) -> Iterator[None]:
 def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
     (folder / SHARDS).mkdir(exist_ok=True)
     remove_parts(folder)
-    kept = _finished_shards(folder, recipe)
-    missing = (k for k in range(recipe.shards) if k not in kept)
-    if kept:
-        say(f"{folder}: {len(kept)} of {recipe.shards} shards are there and right", quiet)
+    finished = _finished_shards(folder, recipe)
+    missing = (k for k in range(recipe.shards) if k not in finished)
+    if finished:
+        say(f"{folder}: {len(finished)} of {recipe.shards} shards are there and right", quiet)
     if missing:
         _say_origins(recipe, quiet)
     job = Job(recipe, recipe.digest(), folder, folder)
     with Progress(recipe.samples, recipe.name, "samples", quiet) as progress:
-        progress.start_at(sum(record.samples for record in kept.values()))
+        progress.start_at(sum(record.samples for record in finished.values()))
         try:
             with closing(make_shards(job, missing, workers)) as shards:
                 for number, record in shards:
-                    kept[number] = record
+                    finished[number] = record
                     progress.advance(record.samples)
-                    check_disk(folder, recipe, record, len(kept))
+                    check_disk(folder, recipe, record, len(finished))
         except KeyboardInterrupt:
             done = len(list((folder / SHARDS).glob("*.json")))
             raise KeyboardInterrupt(
@@ -143,7 +143,7 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
                 "the same command continues from there"
             ) from None
     remove_others(folder, recipe)
-    publish(folder, recipe, [kept[k] for k in range(recipe.shards)], quiet)
+    publish(folder, recipe, [finished[k] for k in range(recipe.shards)], quiet)
     tidy(folder)
 
 
@@ -156,7 +156,7 @@ def _say_origins(recipe: Recipe, quiet: int) -> None:
 
 def _finished_shards(folder: Path, recipe: Recipe) -> dict[int, ShardRecord]:
     """Return the shards of an earlier run of this build whose bytes are still the recorded ones."""
-    digest, kept = recipe.digest(), {}
+    digest, finished = recipe.digest(), {}
     for path in (folder / SHARDS).glob("*.json"):
         if not path.stem.isdecimal() or (number := int(path.stem)) >= recipe.shards:
             continue
@@ -167,5 +167,5 @@ def _finished_shards(folder: Path, recipe: Recipe) -> dict[int, ShardRecord]:
             continue
         right = value.get("digest") == digest and record.name == shard_name(number)
         if right and shard_fault(folder, record) is None:
-            kept[number] = record
-    return kept
+            finished[number] = record
+    return finished

@@ -34,10 +34,10 @@ def check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; a dataset is a folder, choose another --out")
     present = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
-    whole = {*published(), MANIFEST, HEAD}
-    check_no_folders(folder, {*whole, LOCK, WORKERS})
-    ours = {*whole, *(f"{name}.part" for name in whole), LOCK, WORKERS, REPAIR, "shards"}
-    foreign = present - ours
+    own_files = {*published(), MANIFEST, HEAD}
+    check_no_folders(folder, {*own_files, LOCK, WORKERS})
+    own_names = {*own_files, *(f"{name}.part" for name in own_files), LOCK, WORKERS, REPAIR, "shards"}
+    foreign = present - own_names
     if present & {HEAD, MANIFEST}:
         if HEAD not in present and not _is_ours(folder):
             raise InputError(

@@ -75,9 +75,9 @@ def workers_that_fit(recipe: Recipe, folder: Path, workers: int | None, quiet: i
 
 def check_disk(folder: Path, recipe: Recipe, record: ShardRecord, done: int) -> None:
     """MockforgeError where the missing shards, if they are as large as `record`, will not fit on the disk."""
-    left = recipe.samples - done * recipe.shard_size
-    need, free = left * record.bytes / max(1, record.samples), free_bytes(folder)
-    if left > 0 and need > free:
+    remaining = recipe.samples - done * recipe.shard_size
+    need, free = remaining * record.bytes / max(1, record.samples), free_bytes(folder)
+    if remaining > 0 and need > free:
         raise MockforgeError(
             f"{folder}: the {recipe.shards - done:,} shards that are missing need about {_size(need)}, and "
             f"{_size(free)} are free there; the finished shards are kept, and the same command continues "

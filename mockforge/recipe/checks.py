@@ -65,8 +65,8 @@ def _stage(item: Any, at: Key, document: Document) -> NamedStage | None:
         return None
     name = item.get("name", kind)
     if not is_name(name) or name.isdecimal():
-        said = name_problem(name) or f"should not be a number (found {show(name)})"
-        document.problem((*at, "name"), said)
+        problem = name_problem(name) or f"should not be a number (found {show(name)})"
+        document.problem((*at, "name"), problem)
         return None
     settings = {} if item[kind] is None else item[kind]
     try:

@@ -40,9 +40,9 @@ def check_files(stages: Sequence[NamedStage | None], document: Document) -> None
         except InputError as error:
             document.problem(at, str(error))
             continue
-        said = "\n".join(message for _, message in document.problems)
+        messages = "\n".join(message for _, message in document.problems)
         for path in missing:
-            if str(path) not in said:  # a PSF image says so with its own key
+            if str(path) not in messages:  # a PSF image says so with its own key
                 document.problem(at, f"{path}: no such file")
 
 

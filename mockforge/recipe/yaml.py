@@ -54,19 +54,19 @@ class Document:
         self.faulty.add(key)
         name = spell(key)
         name = name if len(name) <= 120 else name[:117] + "..."
-        said = f"{name}: {message}" if name else message
+        sentence = f"{name}: {message}" if name else message
         for n in range(len(key), -1, -1):
             if key[:n] in self.overrides:
-                self.problems.append((1 << 30, f"override {_short(self.overrides[key[:n]])}: {said}"))
+                self.problems.append((1 << 30, f"override {_short(self.overrides[key[:n]])}: {sentence}"))
                 return
             if line is None and key[:n] in self.lines:
                 line = self.lines[key[:n]]
             if n == len(key) and line is None:  # not in the file: an override of something below made it
                 below = next((o for k, o in self.overrides.items() if k[:n] == key), None)
                 if below is not None:
-                    self.problems.append((1 << 30, f"override {_short(below)}: {said}"))
+                    self.problems.append((1 << 30, f"override {_short(below)}: {sentence}"))
                     return
-        self.problems.append((line or 1, f"{self.where}:{line or 1}: {said}"))
+        self.problems.append((line or 1, f"{self.where}:{line or 1}: {sentence}"))
 
     def is_faulty(self, key: Key) -> bool:
         """Whether a problem was found at a key or below it."""
@@ -137,8 +137,8 @@ def apply_overrides(document: Document, overrides: Overrides) -> None:
 
 def _short(override: str) -> str:
     """Return an override as it was written, cut to one line."""
-    said = repr(override)
-    return said if len(said) <= 120 else said[:117] + "..."
+    quoted = repr(override)
+    return quoted if len(quoted) <= 120 else quoted[:117] + "..."
 
 
 class _Reader:
@@ -161,8 +161,8 @@ class _Reader:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1
-            said = ", ".join(str(s).strip() for s in (error.context, error.problem) if s)
-            raise InputError(f"{where}:{line}: is not YAML: {said}") from None
+            reason = ", ".join(str(s).strip() for s in (error.context, error.problem) if s)
+            raise InputError(f"{where}:{line}: is not YAML: {reason}") from None
         except YAMLError as error:
             raise InputError(f"{where}:1: is not YAML: {str(error).splitlines()[0]}") from None
         except RecursionError:
@@ -209,8 +209,8 @@ class _Reader:
             line = name_node.start_mark.line + 1
             name = name_node.value
             if not isinstance(name, str) or str(name_node.tag).removeprefix(_TAG) not in ("str", "merge"):
-                said = show(name) if isinstance(name, str) else "a list or mapping"
-                self.document.problem(key, f"a key should be a word, found {said}", line)
+                shown = show(name) if isinstance(name, str) else "a list or mapping"
+                self.document.problem(key, f"a key should be a word, found {shown}", line)
                 continue
             if name in out:
                 first = self.document.lines[(*key, name)]
@@ -232,19 +232,19 @@ class _Reader:
                 case "bool":
                     return self.yaml.constructor.construct_yaml_bool(node)
                 case "int":
-                    whole = self.yaml.constructor.construct_yaml_int(node)
-                    if abs(whole) < 2**63:
-                        return whole
+                    integer = self.yaml.constructor.construct_yaml_int(node)
+                    if abs(integer) < 2**63:
+                        return integer
                     self._unread(key, f"{text[:24]}... is too large for a 64-bit number", line)
                 case "float":
                     number = self.yaml.constructor.construct_yaml_float(node)
                     if abs(number) <= LARGEST_NUMBER:
                         return number
                     beyond = f"{text[:24]} is beyond {LARGEST_NUMBER:g}, more than any quantity of a recipe"
-                    said = (
+                    reason = (
                         beyond if math.isfinite(number) else f"should be a finite number, found {text[:24]}"
                     )
-                    self._unread(key, said, line)
+                    self._unread(key, reason, line)
                 case _:
                     self._unread(key, f"tag {str(node.tag)!r} is not part of a recipe; leave it out", line)
         except UnicodeEncodeError:

@@ -23,10 +23,10 @@ class Schedule:
         """Return the factor at `step` (from 0) of `steps`."""
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
-        done = min(1.0, (step - self.warmup_steps) / max(1, steps - self.warmup_steps))
+        elapsed = min(1.0, (step - self.warmup_steps) / max(1, steps - self.warmup_steps))
         if self.kind == "constant":
             return 1.0
-        fall = 1.0 - done if self.kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
+        fall = 1.0 - elapsed if self.kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * elapsed))
         return self.floor + (1.0 - self.floor) * fall
 
 

@@ -128,14 +128,14 @@ def _one_of(kinds: Sequence[Any], value: Any, at: str) -> Any:
     """Return the value by the first kind of a union that takes it."""
     if value is None and type(None) in kinds:
         return None
-    said = []
+    faults = []
     for kind in kinds:
         if kind is not type(None):
             try:
                 return _read(kind, value, at)
             except ValueError as error:
-                said.append(str(error))
-    raise ValueError(said[-1])
+                faults.append(str(error))
+    raise ValueError(faults[-1])
 
 
 def _tuple(kinds: Sequence[Any], value: Any, at: str) -> tuple[Any, ...]:

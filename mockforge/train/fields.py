@@ -52,9 +52,9 @@ def in_order(field: Field, model: str, bands: Sequence[str], pixel_scale_arcsec:
     image = field.image[order]
     if field.mask is not None:  # what may not be used may be anything
         image = np.where(field.mask, np.float32(0), image)
-    lost = int((~np.isfinite(image)).any(axis=0).sum())
-    if lost:
-        raise InputError(f"{lost} pixels of the image are not finite: mask them, or cut them off")
+    not_finite = int((~np.isfinite(image)).any(axis=0).sum())
+    if not_finite:
+        raise InputError(f"{not_finite} pixels of the image are not finite: mask them, or cut them off")
     fwhm, variance = field.psf_fwhm_arcsec, field.variance
     return replace(
         field,
@@ -72,8 +72,8 @@ def psf_departures(
     """Where the PSF's FWHM (arcsec, one per band) is not that which a network learned, in words."""
     for band, fwhm, trained_fwhm in zip(bands, found or (), learned or (), strict=False):
         if abs(fwhm - trained_fwhm) > _PSF * max(trained_fwhm, 1e-3):
-            said = f"{fwhm:.3g} arcsec before the pixel, it was trained on {trained_fwhm:.3g}"
-            yield f"the PSF in {band} has a FWHM of {said}"
+            widths = f"{fwhm:.3g} arcsec before the pixel, it was trained on {trained_fwhm:.3g}"
+            yield f"the PSF in {band} has a FWHM of {widths}"
 
 
 def check_learned_like(model: str, unlike: Sequence[str], extrapolate: bool) -> None:

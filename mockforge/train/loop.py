@@ -112,7 +112,7 @@ def _steps(run: _Run, checkpoint: Path, log: Log | None, report: Report) -> None
     task, settings, state = run.task, run.settings, run.state
     report(state.step, {})
     keep = member_steps(settings)[:-1]
-    began, before = time.monotonic(), state.seconds
+    began, earlier_seconds = time.monotonic(), state.seconds
     saved = began
     while state.step < settings.steps:
         step = state.step
@@ -123,7 +123,7 @@ def _steps(run: _Run, checkpoint: Path, log: Log | None, report: Report) -> None
         _average(state, settings.ema_decay, step)
         state.step = step + 1
         now = time.monotonic()
-        state.seconds = before + now - began
+        state.seconds = earlier_seconds + now - began
         report(state.step, values)
         if log is not None:
             if state.step % settings.log_steps == 0 or state.step == 1:

@@ -77,8 +77,8 @@ def one_each(**lists: Any) -> None:
     """ValueError where lists that belong together, one item a band, differ in length; empty ones may."""
     lengths = {name: len(values) for name, values in lists.items() if values}
     if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{name} has {count}" for name, count in lengths.items())
-        raise ValueError(f"one number per band is expected: {said}")
+        counts = ", ".join(f"{name} has {count}" for name, count in lengths.items())
+        raise ValueError(f"one number per band is expected: {counts}")
 
 
 def check_bands(name: str, bands: tuple[str, ...]) -> None:

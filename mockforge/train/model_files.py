@@ -46,9 +46,9 @@ def write_model(
     raw = save(dict(weights))
     replace_file(folder / f"{name}.safetensors", raw)
     out = folder / f"{name}.json"
-    whole = {"format": 1, "name": name, **_finite(found), "sha256": hashlib.sha256(raw).hexdigest()}
-    whole["description_sha256"] = description_digest(json.loads(json.dumps(whole)))
-    replace_file(out, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode())
+    description = {"format": 1, "name": name, **_finite(found), "sha256": hashlib.sha256(raw).hexdigest()}
+    description["description_sha256"] = description_digest(json.loads(json.dumps(description)))
+    replace_file(out, (json.dumps(description, indent=1, allow_nan=False) + "\n").encode())
     replace_file(out.with_suffix(".md"), card.encode())
     return out
 

@@ -91,11 +91,11 @@ def usable(device: str) -> torch.device:
 def join(device: str) -> tuple[World, torch.device]:
     """Join the run that torchrun started, if any, and choose this process's device."""
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    chosen = usable(device)
-    if chosen == torch.device("cuda") and size > 1:
-        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    own_device = usable(device)
+    if own_device == torch.device("cuda") and size > 1:
+        own_device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     if size > 1:
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-        if chosen.type == "cuda":
-            torch.cuda.set_device(chosen)
-    return World(rank, size), chosen
+        dist.init_process_group("nccl" if own_device.type == "cuda" else "gloo")
+        if own_device.type == "cuda":
+            torch.cuda.set_device(own_device)
+    return World(rank, size), own_device

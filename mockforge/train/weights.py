@@ -45,8 +45,8 @@ def check_weights(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor], n
     again = "; the file is damaged or of another network: export the model again"
     missing, more = sorted(wanted.keys() - weights.keys()), sorted(weights.keys() - wanted.keys())
     if missing or more:
-        said = [f"lacks {_few(missing)}"] * bool(missing) + [f"has {_few(more)} beside them"] * bool(more)
-        raise InputError(f"{name}: the weights do not fit its network, it {' and '.join(said)}{again}")
+        faults = [f"lacks {_few(missing)}"] * bool(missing) + [f"has {_few(more)} beside them"] * bool(more)
+        raise InputError(f"{name}: the weights do not fit its network, it {' and '.join(faults)}{again}")
     for key, tensor in weights.items():
         expected = wanted[key]
         if tensor.shape != expected.shape:

@@ -50,7 +50,7 @@ def write_coco(reader: Reader, folder: Path) -> None:
             images.append(_image(reader, sample["image"], folder, f"{split}/{number:06d}", number))
             for annotation in objects(sample[name]):
                 annotations.append({"id": len(annotations) + 1, "image_id": number, **annotation})
-        whole = {
+        document = {
             "info": _info(reader, split),
             "licenses": [],
             "categories": [{"id": 1, "name": "object", "supercategory": "sky"}],
@@ -58,7 +58,7 @@ def write_coco(reader: Reader, folder: Path) -> None:
             "annotations": annotations,
         }
         path = folder / "annotations" / f"instances_{split}.json"
-        path.write_text(json.dumps(whole) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(document) + "\n", encoding="utf-8")
 
 
 def objects(labels: np.ndarray) -> list[dict[str, Any]]:

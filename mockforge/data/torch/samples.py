@@ -53,20 +53,22 @@ def whole_number(index: Any) -> int:
 
     Raises InputError (and TypeError) for booleans, fractions, lists and names.
     """
-    said = f"a sample is chosen by a whole number, or several by a slice such as data[2:5]; found {index!r}"
+    message = (
+        f"a sample is chosen by a whole number, or several by a slice such as data[2:5]; found {index!r}"
+    )
     if isinstance(index, torch.Tensor):
         index = index.numpy()
     if isinstance(index, np.ndarray):
         if index.ndim:
-            raise NotANumber(f"{said}; for a list of numbers use torch.utils.data.Subset(data, numbers)")
+            raise NotANumber(f"{message}; for a list of numbers use torch.utils.data.Subset(data, numbers)")
         index = index[()]
     if isinstance(index, (bool, np.bool_)):
-        raise NotANumber(said)
+        raise NotANumber(message)
     try:
         return operator.index(index)
     except TypeError:
-        more = "; for a list of numbers use torch.utils.data.Subset(data, numbers)"
-        raise NotANumber(said + more * isinstance(index, (list, tuple))) from None
+        hint = "; for a list of numbers use torch.utils.data.Subset(data, numbers)"
+        raise NotANumber(message + hint * isinstance(index, (list, tuple))) from None
 
 
 def typed(sample: Sample) -> Sample:

@@ -38,8 +38,8 @@ def planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the same of masks (n,H,W), one per object, which may overlap; empty planes are left out."""
     covered = masks != 0
     columns, rows = covered.any(axis=1), covered.any(axis=2)
-    left = columns.any(axis=1)
-    covered, columns, rows = covered[left], columns[left], rows[left]
+    non_empty = columns.any(axis=1)
+    covered, columns, rows = covered[non_empty], columns[non_empty], rows[non_empty]
     ends = [e for axis in (columns, rows) for e in _span(torch.from_numpy(axis))]
     boxes = np.stack([e.numpy() for e in ends], axis=1)[:, [0, 2, 1, 3]].astype(np.float32)
     return boxes, covered.astype(np.uint8), covered.sum(axis=(1, 2)).astype(np.float32)
@@ -68,15 +68,15 @@ def remeasured(target: Target) -> Target:
         return _in_step(out, None if boxes is None else _area_of(boxes), next(iter(rows.values())))
     plain = masks.as_subclass(torch.Tensor).bool()
     columns, lines = plain.any(dim=1), plain.any(dim=2)
-    left = columns.any(dim=1)
+    non_empty = columns.any(dim=1)
     out = _in_step(out, plain.sum(dim=(1, 2)).to(torch.float32), len(plain))
     for name in PER_OBJECT:
         if name in out and name != "boxes":
-            out[name] = out[name].as_subclass(torch.Tensor)[left]
+            out[name] = out[name].as_subclass(torch.Tensor)[non_empty]
     out["masks"] = tv_tensors.Mask(out["masks"], device=out["masks"].device)
     if boxes is not None:
-        edges = torch.stack([*_span(columns), *_span(lines)], dim=1)[:, [0, 2, 1, 3]][left]
-        out["boxes"] = _like(boxes, left, edges, plain.shape[-2:])
+        edges = torch.stack([*_span(columns), *_span(lines)], dim=1)[:, [0, 2, 1, 3]][non_empty]
+        out["boxes"] = _like(boxes, non_empty, edges, plain.shape[-2:])
     return out
 
 

@@ -79,23 +79,23 @@ def fluxes_at(
     n, m = len(flux), len(spectrum_set(made.spectra, made.cosmology).names)
     spectrum = np.tile(np.arange(m), n)
     z_before, z_after = z_in.repeat(m), z_out.repeat(m)
-    later = z_after if made.evolving else z_before
+    age_after = z_after if made.evolving else z_before
 
     def seen(age: np.ndarray, z: np.ndarray) -> np.ndarray:
         sed_flux = sed_fluxes(made.spectra, bands, age, z, spectrum, cosmology=made.cosmology, igm=made.igm)
         return sed_flux.reshape(n, m, -1)
 
-    near, far = seen(z_before, z_before), seen(later, z_after)
+    flux_before, flux_after = seen(z_before, z_before), seen(age_after, z_after)
     sigma = np.hypot(error, _MODEL_ERROR * np.abs(flux)) + 1e-30
 
-    scaled, observed = near / sigma[:, None], flux / sigma
+    scaled, observed = flux_before / sigma[:, None], flux / sigma
     amplitude = np.einsum("nmc,nc->nm", scaled, observed) / np.maximum((scaled**2).sum(axis=2), 1e-300)
     chi = ((observed[:, None] - amplitude.clip(0)[..., None] * scaled) ** 2).mean(axis=2)
     best = chi.argmin(axis=1)
     rows = np.arange(n)
-    single = amplitude.clip(0)[rows, best][:, None] * far[rows, best]
-    weights = sed_weights(flux, sigma, np.swapaxes(near, 1, 2))
-    mixed = np.einsum("nm,nmc->nc", weights, far)
+    single = amplitude.clip(0)[rows, best][:, None] * flux_after[rows, best]
+    weights = sed_weights(flux, sigma, np.swapaxes(flux_before, 1, 2))
+    mixed = np.einsum("nm,nmc->nc", weights, flux_after)
     return np.where((chi[rows, best] < 2.0)[:, None], single, mixed)
 
 

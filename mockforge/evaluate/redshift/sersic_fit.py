@@ -99,10 +99,10 @@ class _Problem:
             damped = normal + torch.diag_embed(damping[active][:, None] * diagonal + floor)
             step = torch.linalg.solve(damped, gradient)
             trial = _held(p[active] + step.clamp(-0.7, 0.7), self.shape)
-            left = self.left(trial, active)
-            good = left < best[active]
-            gain = torch.where(good, best[active] - left, torch.inf)
-            p[active[good]], best[active[good]] = trial[good], left[good]
+            misfit = self.left(trial, active)
+            good = misfit < best[active]
+            gain = torch.where(good, best[active] - misfit, torch.inf)
+            p[active[good]], best[active[good]] = trial[good], misfit[good]
             damping[active] = torch.where(good, damping[active] * 0.2, damping[active] * 8).clamp_min(1e-7)
             active = active[(gain > _GAIN + 1e-9 * self.power(active)) & (damping[active] < 1e4)]
             if not len(active):

@@ -93,8 +93,8 @@ def _truth_name(data: Dataset) -> str:
         if name in first and bool((first[name] == first["target"]).all()):
             return name  # the target has no noise
     observed = "target_rms" in first or "target_observed" in first
-    kept = [name for name in ("target_psf", "target_clean") if name in first]
-    return kept[0] if observed and kept else "target"
+    available = [name for name in ("target_psf", "target_clean") if name in first]
+    return available[0] if observed and available else "target"
 
 
 def _centres(data: Dataset, samples: list[int], image: np.ndarray) -> np.ndarray:

@@ -104,8 +104,8 @@ class Report:
             }
             for s in self.sections
         ]
-        whole = {"title": self.title, "passed": self.passed, "facts": self.facts, "sections": sections}
-        return json.dumps(_plain(whole), indent=1, allow_nan=False) + "\n"
+        document = {"title": self.title, "passed": self.passed, "facts": self.facts, "sections": sections}
+        return json.dumps(_plain(document), indent=1, allow_nan=False) + "\n"
 
     def as_html(self) -> str:
         """One HTML page that needs no other file."""

@@ -66,9 +66,9 @@ def classify(real: Pick, other: Pick, settings: Settings, stream: Stream) -> Sco
         network = _train(
             tiles[fold != k], generated[fold != k], settings.classifier_epochs, stream.child("fold", k)
         )
-        held = fold[owner] == k
-        score[held] = _score(network, cutouts[held])
-        areas.append(auc(score[held], generated[owner][held]))
+        held_out = fold[owner] == k
+        score[held_out] = _score(network, cutouts[held_out])
+        areas.append(auc(score[held_out], generated[owner][held_out]))
     return Scores(np.array(areas), cutouts, generated[owner], score)
 
 

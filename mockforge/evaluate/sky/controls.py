@@ -179,10 +179,10 @@ def _seeings(sky: Any, own: Field) -> Iterator[Row]:
         field = sky(seeing=seeing)
         assert field.truth is not None
         for i, (band, star_fwhm) in enumerate(zip(own.bands, stars_fwhm(field), strict=True)):
-            before = own.psf_fwhm_arcsec[i]
-            most = 2.0 * seeing[band] / _FWHM / own.pixel_scale_arcsec
-            sigma = added_blur(own.truth[i][crop], field.truth[i][crop], most)
-            obtained = math.hypot(before, _FWHM * sigma * own.pixel_scale_arcsec)
+            own_fwhm = own.psf_fwhm_arcsec[i]
+            widest = 2.0 * seeing[band] / _FWHM / own.pixel_scale_arcsec
+            sigma = added_blur(own.truth[i][crop], field.truth[i][crop], widest)
+            obtained = math.hypot(own_fwhm, _FWHM * sigma * own.pixel_scale_arcsec)
             yield _row("seeing", band, seeing[band], obtained, float("nan"), True)
             yield _row("seeing, stars", band, seeing[band], *star_fwhm, False)
 

@@ -237,8 +237,10 @@ def _painted(
             own = np.array([model.instrument.rms_njy[model.bands.index(b)] for b in real.bands])
             ratios = np.median(rms, axis=(1, 2)) / own
             noise = rms_map(rms, real.bands, model)
-            said = ", ".join(f"{b} {r:.3f}" for b, r in zip(real.bands, ratios, strict=True))
-            noted = f"the reference's local rms, in squares of {MESH} pixels: of the model's own {said}"
+            ratios_text = ", ".join(f"{b} {r:.3f}" for b, r in zip(real.bands, ratios, strict=True))
+            noted = (
+                f"the reference's local rms, in squares of {MESH} pixels: of the model's own {ratios_text}"
+            )
     generated = from_model(model, last - first, real.shape[2], source.seed, source.device, noise)
     return generated, {"noise": noted}
 

@@ -179,5 +179,5 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
     One infinite value where nothing is, so that nothing fails.
     """
-    kept = values[np.isfinite(values)]
-    return kept if len(kept) else np.array([np.inf])
+    finite = values[np.isfinite(values)]
+    return finite if len(finite) else np.array([np.inf])

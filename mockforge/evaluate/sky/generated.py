@@ -79,8 +79,8 @@ def from_model(
     """
     import torch
 
-    chosen = usable(device)
-    sky = Sky(model, seed, device=str(chosen), kept_tiles=0, rms=noise)
+    torch_device = usable(device)
+    sky = Sky(model, seed, device=str(torch_device), kept_tiles=0, rms=noise)
     start = time.monotonic()
     image, _ = sky.pixels(0, height, 0, width)
     speed = height * width / 1e6 / max(time.monotonic() - start, 1e-9)
@@ -89,7 +89,9 @@ def from_model(
         "hours": sky.model.training.get("hours"),
         "device": sky.model.training.get("device"),
         "mpix_s": speed,
-        "painted_on": f"{threads} CPU thread{'s' * (threads > 1)}" if chosen.type == "cpu" else str(chosen),
+        "painted_on": f"{threads} CPU thread{'s' * (threads > 1)}"
+        if torch_device.type == "cpu"
+        else str(torch_device),
     }
     source = f"model {sky.model.name}, seed {seed}"
     corner = np.zeros((1, 2), dtype=int)

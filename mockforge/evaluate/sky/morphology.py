@@ -136,12 +136,12 @@ def _compare(
             distance(a[_draw(a, rng)], b[_draw(b, rng)])
             for a, b in (pairs * settings.bootstraps)[: settings.bootstraps]
         ]
-        apart = distance(one[:size], other[:size]) if len(other) >= 2 * FEWEST else float("nan")
+        to_rest = distance(one[:size], other[:size]) if len(other) >= 2 * FEWEST else float("nan")
         return Compared(
             float(np.median([distance(a, b) for a, b in pairs])),
             float(np.std(again)),
             np.array([distance(pool[a], pool[b]) for a, b in halves]),
-            apart,
+            to_rest,
         )
 
     for i, name in enumerate(PARAMETERS):

@@ -94,9 +94,9 @@ def _centred(flux: np.ndarray, free: np.ndarray) -> np.ndarray:
     sky = flux[:, free]
     middle = np.median(sky, axis=1)[:, None, None]
     reach = 4 * sigma_about(sky, middle[..., 0], axis=1)[:, None, None]
-    held = np.clip(flux - middle, -reach, reach)
-    held -= held[:, free].mean(axis=1)[:, None, None]
-    return np.where(free, held, np.float32(0))
+    clipped = np.clip(flux - middle, -reach, reach)
+    clipped -= clipped[:, free].mean(axis=1)[:, None, None]
+    return np.where(free, clipped, np.float32(0))
 
 
 def _variance(flux: np.ndarray, free: np.ndarray) -> np.ndarray:
@@ -203,9 +203,9 @@ def spikes(near: np.ndarray) -> np.ndarray:
 
     The taper leaks into the nearest ones.
     """
-    away = np.ones((7, 7), dtype=bool)
-    away[2:5, 2:5] = False
-    return near[..., 3, 3] / np.maximum(np.median(near[..., away], axis=-1), 1e-30)
+    around = np.ones((7, 7), dtype=bool)
+    around[2:5, 2:5] = False
+    return near[..., 3, 3] / np.maximum(np.median(near[..., around], axis=-1), 1e-30)
 
 
 def noise_section(

@@ -77,8 +77,8 @@ class Evaluation:
         rng = self.stream.child("counts").numpy()
         section = counts_section(self.real, self.splits, self.limits, self.settings, rng)
         if self.settings.pictures:
-            drawn = figures.magnitude_histograms(self.real, self.made, self.limits)
-            section.pictures["Objects per magnitude; dotted: the completeness limit."] = drawn
+            histograms = figures.magnitude_histograms(self.real, self.made, self.limits)
+            section.pictures["Objects per magnitude; dotted: the completeness limit."] = histograms
         return section
 
     def _sizes(self) -> Section:
@@ -107,8 +107,8 @@ class Evaluation:
         rng = self.stream.child("positions").numpy()
         section, curves = spatial_section(self.real, self.made, self.splits, self.settings, rng)
         if self.settings.pictures:
-            drawn = figures.position_plots(self.splits, curves)
-            section.pictures["Two-point correlation; positions modulo the stride."] = drawn
+            plots = figures.position_plots(self.splits, curves)
+            section.pictures["Two-point correlation; positions modulo the stride."] = plots
         return section
 
     def _memory(self) -> Section:

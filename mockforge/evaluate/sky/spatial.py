@@ -140,8 +140,8 @@ def _two_point(
     others = [clustering_in(real, [w], rng) for w in rest]
     floor = [difference(a, b) for a, b in combinations(parts, 2)]
     finite = [f for f in floor if np.isfinite(f)] or [float("inf")]
-    apart = float(np.median([difference(of_real, w) for w in others])) if others else float("nan")
-    value = Compared(difference(of_real, of_generated), float("nan"), np.array(finite), apart)
+    to_rest = float(np.median([difference(of_real, w) for w in others])) if others else float("nan")
+    value = Compared(difference(of_real, of_generated), float("nan"), np.array(finite), to_rest)
     return value, {"real": of_real, "generated": of_generated}
 
 

@@ -75,14 +75,14 @@ class ResidualGenerator(nn.Module):
         x = F.pixel_unshuffle(start, 2)
         depth = depth[:, :, None, None].expand(-1, -1, *x.shape[2:])
         x = self.enter(torch.cat([x, depth], dim=1))
-        kept = []
+        skips = []
         for blocks, coarser in zip(self.down, self.coarser, strict=True):
             x = blocks(x)
-            kept.append(x)
+            skips.append(x)
             x = coarser(x)
         x = self.middle(x)
         for blocks, finer, beside in zip(
-            reversed(self.up), reversed(self.finer), reversed(kept), strict=True
+            reversed(self.up), reversed(self.finer), reversed(skips), strict=True
         ):
             x = F.interpolate(finer(x), scale_factor=2.0, mode="nearest")
             x = blocks(torch.cat([x, beside], dim=1))

@@ -131,14 +131,14 @@ class UnetRedshifter(nn.Module):
         multiple = 2 ** len(self.coarser)
         x = F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
         x = self.enter(x)
-        kept = []
+        skips = []
         for blocks, coarser in zip(self.down, self.coarser, strict=True):
             x = _through(blocks, x, condition)
-            kept.append(x)
+            skips.append(x)
             x = coarser(x)
         x = _through(self.middle, x, condition)
         for blocks, finer, beside in zip(
-            reversed(self.up), reversed(self.finer), reversed(kept), strict=True
+            reversed(self.up), reversed(self.finer), reversed(skips), strict=True
         ):
             x = F.interpolate(finer(x), scale_factor=2.0, mode="nearest")
             x = _through(blocks, torch.cat([x, beside], dim=1), condition)
