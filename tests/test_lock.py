@@ -11,11 +11,10 @@ import pytest
 
 from mockforge.errors import InputError, MockforgeError
 from mockforge.lock import only_holder
+from tests.builders.tiny_builds import ENVIRONMENT
 
-ROOT = Path(__file__).parent.parent
 HOLD = """
 import sys, time
-sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from mockforge.lock import only_holder
 with only_holder(Path(sys.argv[1]), "held"):
@@ -26,8 +25,8 @@ with only_holder(Path(sys.argv[1]), "held"):
 
 def test_a_lock_is_refused_while_it_is_held_and_free_when_its_holder_is_killed(tmp_path: Path) -> None:
     lock = tmp_path / ".lock"
-    words = [sys.executable, "-c", HOLD, str(lock), str(ROOT)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holder:
+    words = [sys.executable, "-c", HOLD, str(lock)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as holder:
         try:
             assert holder.stdout is not None and holder.stdout.readline() == "holding\n"
             with (

@@ -10,7 +10,6 @@ from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 import mockforge
-from mockforge.batch import Batch
 from mockforge.cli import app
 from mockforge.observe.noise.sky_noise import sky_noise
 from mockforge.observe.surveys.read import survey
@@ -21,6 +20,7 @@ from mockforge.photometry.spectra.templates import Templates
 from mockforge.recipe.read import load
 from mockforge.rng import Stream
 from mockforge.stages.degrade import Degrade
+from tests.builders.batches import samples
 
 SURVEY = """\
 title: A telescope of our own
@@ -108,10 +108,9 @@ def test_a_build_has_its_curves_its_psf_and_its_noise(telescope: Path) -> None:
 def test_colours_are_those_of_its_own_curves(telescope: Path) -> None:
     def fluxes(**colours: object) -> np.ndarray:
         stage = load_degrade(telescope, colours)
-        one = np.zeros(1, dtype=np.int64)
         truth = np.zeros((1, 2, 61, 61), np.float32)
         truth[:, 0, 30, 30], truth[:, 1, 30, 30] = 1e4, 1.5e4
-        batch = Batch(one, one, np.array(["train"]), arrays={"truth": truth})
+        batch = samples(1, arrays={"truth": truth})
         batch = batch.with_attributes(bands=("F606W", "F775W"), pixel_scale_arcsec=0.06,
                                       psf_fwhm_arcsec=(0.15, 0.15))  # fmt: skip
         return stage(batch, Stream(1)).arrays["image_noiseless"].sum(axis=(0, 2, 3))
