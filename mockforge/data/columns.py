@@ -199,18 +199,18 @@ def _described(name: str) -> tuple[str, str]:
         return _EXACT[name]
     part = _part(name)
     if part is not None:
-        called, rest = part
+        part_name, rest = part
         unit, meaning = _OF_PART.get(rest) or _described(rest)
-        return unit, f"{called}: {meaning}" if meaning else ""
+        return unit, f"{part_name}: {meaning}" if meaning else ""
     unit, meaning = next((entry for start, *entry in _BY_START if name.startswith(start)), ("", ""))
     return next((u for end, u in _BY_ENDING if name.lower().endswith(end)), unit), meaning
 
 
 def _part(name: str) -> tuple[str, str] | None:
     """`("companion 0", "r_e")` of `companion_0_r_e`; None for the galaxy's own columns."""
-    for start, called in _PARTS:
+    for start, part_name in _PARTS:
         if name.startswith(start):
             rest = name.removeprefix(start)
             number, _, after = rest.partition("_")
-            return (f"{called} {number}", after) if number.isdecimal() else (called, rest)
+            return (f"{part_name} {number}", after) if number.isdecimal() else (part_name, rest)
     return None

@@ -98,9 +98,9 @@ def names(group: h5py.Group) -> tuple[list[str], list[str]]:
     """Names of the datasets and of the groups in a file or group."""
     import h5py
 
-    every = list(group.keys())
-    groups = [name for name in every if isinstance(group[name], h5py.Group)]
-    return [name for name in every if name not in groups], groups
+    members = list(group.keys())
+    groups = [name for name in members if isinstance(group[name], h5py.Group)]
+    return [name for name in members if name not in groups], groups
 
 
 def attributes(file: h5py.Group) -> dict[str, Any]:

@@ -58,8 +58,8 @@ def _check_values(name: str, item: h5py.Dataset, sources: Sequence[str] | None) 
 
     creation = item.id.get_create_plist()
     kind = item.id.get_type()
-    plain = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM)
-    if not (kind.get_class() in plain or (item.dtype.kind == "S" and not kind.is_variable_str())):
+    number_classes = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM)
+    if not (kind.get_class() in number_classes or (item.dtype.kind == "S" and not kind.is_variable_str())):
         raise Unreadable(f"{name} is of type {item.dtype}; numbers, booleans and text are read")
     if item.ndim == 0:
         raise Unreadable(f"{name} is a single value; a row for each sample is expected")

@@ -50,27 +50,27 @@ def bad_shards(folder: str | Path) -> list[BadShard]:
     folder = from_home(folder)
     check_is_folder(folder)
     manifest, fault = trusted_manifest(folder)
-    bad = [] if fault is None else [BadShard(MANIFEST, fault)]
+    damaged = [] if fault is None else [BadShard(MANIFEST, fault)]
     if manifest is None or not (folder / MANIFEST).is_file():
-        return bad
-    return [*bad, *bad_files(folder, manifest)]
+        return damaged
+    return [*damaged, *bad_files(folder, manifest)]
 
 
 def bad_files(folder: Path, manifest: Manifest) -> list[BadShard]:
     """Every file that is not as this manifest says, besides `manifest.json` itself."""
-    bad = [
+    damaged = [
         BadShard(record.name, fault)
         for record in manifest.shards
         if (fault := shard_fault(folder, record)) is not None
     ]
-    if (fault := view_fault(folder, manifest, {b.name for b in bad})) is not None:
-        bad.append(BadShard(VIEW, fault))
+    if (fault := view_fault(folder, manifest, {b.name for b in damaged})) is not None:
+        damaged.append(BadShard(VIEW, fault))
     if manifest.format == 1:
-        bad += [BadShard(n, "missing") for n in PUBLISHED if n != VIEW and not (folder / n).is_file()]
+        damaged += [BadShard(n, "missing") for n in PUBLISHED if n != VIEW and not (folder / n).is_file()]
     for entry in manifest.files:
         if entry.name != VIEW and (fault := entry.fault(folder)) is not None:
-            bad.append(BadShard(entry.name, fault))
-    return bad or [BadShard(name, fault) for name, fault in _misfits(folder, manifest)]
+            damaged.append(BadShard(entry.name, fault))
+    return damaged or [BadShard(name, fault) for name, fault in _misfits(folder, manifest)]
 
 
 def _misfits(folder: Path, manifest: Manifest) -> list[tuple[str, str]]:

@@ -43,9 +43,9 @@ def verify(
         if begun or not any(made_here(path) for path in (folder / SHARDS).glob("*.h5")):
             read_manifest(folder)  # says what the folder is instead
         raise InputError(_lost(folder, "missing"))
-    bad = bad_shards(folder)
-    if not repair or not bad:
-        return bad
+    damaged = bad_shards(folder)
+    if not repair or not damaged:
+        return damaged
     check_no_folders(folder, (*published(), MANIFEST, LOCK, WORKERS))
     try:
         with only_build(folder):
@@ -58,10 +58,10 @@ def _repair(folder: Path, workers: int | None, quiet: int) -> list[BadShard]:
     manifest, fault = trusted_manifest(folder)
     if manifest is None:
         raise InputError(_lost(folder, fault))
-    bad = bad_files(folder, manifest)
+    damaged = bad_files(folder, manifest)
     if fault is not None:
-        bad.insert(0, BadShard(MANIFEST, fault))
-    shards = [b.name for b in bad if b.name in {record.name for record in manifest.shards}]
+        damaged.insert(0, BadShard(MANIFEST, fault))
+    shards = [b.name for b in damaged if b.name in {record.name for record in manifest.shards}]
     aside = folder / REPAIR
     _clear(aside)
     try:
@@ -71,13 +71,13 @@ def _repair(folder: Path, workers: int | None, quiet: int) -> list[BadShard]:
         _clear(aside)
         aside.mkdir()
         (aside / "shards").symlink_to(Path("..", "shards"), target_is_directory=True)
-        names = {b.name for b in bad}
+        names = {b.name for b in damaged}
         mended |= _make_joined(folder, aside, manifest, names, quiet)
     finally:
         _clear(aside)
-    named = {b.name for b in bad}
-    bad += [BadShard(name, "is not what the shards give") for name in mended if name not in named]
-    return [replace(b, mended=mended.get(b.name, "")) for b in bad]
+    named = {b.name for b in damaged}
+    damaged += [BadShard(name, "is not what the shards give") for name in mended if name not in named]
+    return [replace(b, mended=mended.get(b.name, "")) for b in damaged]
 
 
 def _lost(folder: Path, fault: str | None) -> str:

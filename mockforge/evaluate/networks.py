@@ -57,13 +57,13 @@ def evaluate_network(model: str | Path | None, dataset: Path, out: Path | None =
             )
     else:
         data = load(dataset)
-        holds = kind_of_dataset(data.arrays, data.attributes).name
-        if holds not in WITHOUT_MODEL:
+        dataset_kind = kind_of_dataset(data.arrays, data.attributes).name
+        if dataset_kind not in WITHOUT_MODEL:
             raise InputError(
                 f"{dataset}: holds neither redshift pairs nor degraded images; give a --model, or "
                 "the real field with --reference"
             )
-        kind = WITHOUT_MODEL[holds]
+        kind = WITHOUT_MODEL[dataset_kind]
     report = EVALUATIONS.load(kind)(model, str(dataset), **how)
     if out is not None:
         report.write(out)

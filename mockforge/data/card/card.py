@@ -181,10 +181,10 @@ def _brief_made(manifest: Manifest) -> str:
         "`manifest.json` holds the recipe, of which `mockforge build` makes the dataset again; `mockforge "
         "verify` checks the files against it."
     ]
-    read = [name.removeprefix("file ").rsplit("/", 1)[-1] for name in manifest.weights]
-    if read:
-        more = f" and {len(read) - 4} more" if len(read) > 4 else ""
-        lines.append(f"It reads {', '.join(f'`{name}`' for name in read[:4])}{more}.")
+    file_names = [name.removeprefix("file ").rsplit("/", 1)[-1] for name in manifest.weights]
+    if file_names:
+        more = f" and {len(file_names) - 4} more" if len(file_names) > 4 else ""
+        lines.append(f"It reads {', '.join(f'`{name}`' for name in file_names[:4])}{more}.")
     return "## How it was made\n\n" + " ".join(lines)
 
 

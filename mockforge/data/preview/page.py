@@ -71,9 +71,9 @@ def page(reader: Reader, panels: list[np.ndarray], columns: int, titles: list[st
     draw = ImageDraw.Draw(page)
     draw.text((12, 10), name, font=_font(20), fill=INK)
     draw.text((12, 38), words, font=_font(13), fill=FAINT)
-    each = (width + GAP) * columns / max(1, len(titles))
+    title_width = (width + GAP) * columns / max(1, len(titles))
     for i, title in enumerate(titles):
-        draw.text((left + GAP + i * each + 2, 62), title, font=_font(13), fill=INK)
+        draw.text((left + GAP + i * title_width + 2, 62), title, font=_font(13), fill=INK)
     for i, panel in enumerate(panels):
         at = (left + GAP + (i % columns) * (width + GAP), top + (i // columns) * (height + GAP))
         page.paste(Image.fromarray(panel), at)

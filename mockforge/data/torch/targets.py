@@ -22,16 +22,16 @@ def objects(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     `instances` is int (H,W), 0 = sky; objects come in the order of their labels.
     """
     y, x = np.nonzero(instances)
-    labels, which = np.unique(instances[y, x], return_inverse=True)
+    labels, plane = np.unique(instances[y, x], return_inverse=True)
     masks = np.zeros((len(labels), *instances.shape), dtype=np.uint8)
-    masks[which, y, x] = 1
+    masks[plane, y, x] = 1
     boxes = np.zeros((len(labels), 4), dtype=np.float32)
     boxes[:, :2] = np.inf
-    np.minimum.at(boxes[:, 0], which, x)
-    np.minimum.at(boxes[:, 1], which, y)
-    np.maximum.at(boxes[:, 2], which, x + 1)
-    np.maximum.at(boxes[:, 3], which, y + 1)
-    return boxes, masks, np.bincount(which, minlength=len(labels)).astype(np.float32)
+    np.minimum.at(boxes[:, 0], plane, x)
+    np.minimum.at(boxes[:, 1], plane, y)
+    np.maximum.at(boxes[:, 2], plane, x + 1)
+    np.maximum.at(boxes[:, 3], plane, y + 1)
+    return boxes, masks, np.bincount(plane, minlength=len(labels)).astype(np.float32)
 
 
 def planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -66,17 +66,17 @@ def remeasured(target: Target) -> Target:
         return out
     if masks is None:
         return _in_step(out, None if boxes is None else _area_of(boxes), next(iter(rows.values())))
-    plain = masks.as_subclass(torch.Tensor).bool()
-    columns, lines = plain.any(dim=1), plain.any(dim=2)
+    covered = masks.as_subclass(torch.Tensor).bool()
+    columns, lines = covered.any(dim=1), covered.any(dim=2)
     non_empty = columns.any(dim=1)
-    out = _in_step(out, plain.sum(dim=(1, 2)).to(torch.float32), len(plain))
+    out = _in_step(out, covered.sum(dim=(1, 2)).to(torch.float32), len(covered))
     for name in PER_OBJECT:
         if name in out and name != "boxes":
             out[name] = out[name].as_subclass(torch.Tensor)[non_empty]
     out["masks"] = tv_tensors.Mask(out["masks"], device=out["masks"].device)
     if boxes is not None:
         edges = torch.stack([*_span(columns), *_span(lines)], dim=1)[:, [0, 2, 1, 3]][non_empty]
-        out["boxes"] = _like(boxes, non_empty, edges, plain.shape[-2:])
+        out["boxes"] = _like(boxes, non_empty, edges, covered.shape[-2:])
     return out
 
 

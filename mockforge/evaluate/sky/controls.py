@@ -117,13 +117,13 @@ def stars_fwhm(field: Field) -> list[tuple[float, float]]:
     chosen = stars(table["flux_radius"].astype(float), table["snr"].astype(float))
     out = []
     for truth in field.truth:
-        each = np.array([core_fwhm(truth, table["x"][[i]], table["y"][[i]]) for i in chosen])
-        each = each[np.isfinite(each)] * field.pixel_scale_arcsec
-        if len(each) < 5:
+        widths = np.array([core_fwhm(truth, table["x"][[i]], table["y"][[i]]) for i in chosen])
+        widths = widths[np.isfinite(widths)] * field.pixel_scale_arcsec
+        if len(widths) < 5:
             out.append((float("nan"), float("nan")))
             continue
-        scatter = sigma_mad(each)
-        out.append((float(np.median(each)), float(1.25 * scatter / math.sqrt(len(each)))))
+        scatter = sigma_mad(widths)
+        out.append((float(np.median(widths)), float(1.25 * scatter / math.sqrt(len(widths)))))
     return out
 
 

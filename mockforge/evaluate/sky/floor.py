@@ -127,10 +127,10 @@ def interleaved(real: Sample, made: Sample, settings: Settings, rng: np.random.G
     halves = [_two(real, group, rng) for _ in range(settings.splits)]
     n = max(1, min(len(halves[0][0]), len(reference), len(made.blocks)))
     floor = [(Pick(real, a[:n]), Pick(real, b[:n])) for a, b in halves]
-    every = np.arange(len(made.blocks))
-    times = 1 if n == len(reference) == len(every) else 9
+    all_blocks = np.arange(len(made.blocks))
+    times = 1 if n == len(reference) == len(all_blocks) else 9
     generated = [
-        (Pick(real, _some(reference, n, rng)), Pick(made, _some(every, n, rng))) for _ in range(times)
+        (Pick(real, _some(reference, n, rng)), Pick(made, _some(all_blocks, n, rng))) for _ in range(times)
     ]
     apart = [
         (Pick(real, _some(reference, m, rng)), Pick(real, _some(rest, m, rng)))

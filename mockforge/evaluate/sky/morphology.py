@@ -71,8 +71,10 @@ def eligible(
 ) -> np.ndarray:
     """Up to `most` rows of bright objects in the blocks, drawn at random."""
     t = sample.table
-    good = np.isin(t["block"], blocks) & (t["snr"] >= settings.morphology_snr) & (t["area"] >= _FEWEST_PIXELS)
-    rows = np.flatnonzero(good)
+    measurable = (
+        np.isin(t["block"], blocks) & (t["snr"] >= settings.morphology_snr) & (t["area"] >= _FEWEST_PIXELS)
+    )
+    rows = np.flatnonzero(measurable)
     return np.sort(rng.permutation(rows)[:most])
 
 
