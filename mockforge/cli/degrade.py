@@ -79,8 +79,8 @@ class TargetSurvey:
     def words(self, psf: str | None) -> list[str]:
         """Return it, and the image's PSF, as settings of the stage `degrade`."""
         bands = None if self.target_bands is None else f"--target-bands=[{self.target_bands}]"
-        given = {"to": f"--to={self.to}", "input": "--truth=truth" if self.truth else None}
-        words = settings_of(given | {"bands": bands, "psf": psf}, self.settings)
+        flags = {"to": f"--to={self.to}", "input": "--truth=truth" if self.truth else None}
+        words = settings_of(flags | {"bands": bands, "psf": psf}, self.settings)
         return words if any(word.startswith("input=") for word in words) else [*words, "input=image"]
 
 

@@ -21,9 +21,9 @@ def typed(context: typer.Context, names: Iterable[str]) -> list[str]:
 
 def refuse(context: typer.Context, names: Iterable[str], why: str) -> None:
     """InputError where one of the parameters `names` was given on the command line."""
-    given = typed(context, names)
-    if given:
-        raise InputError(f"{', '.join(given)}: {why}")
+    flags = typed(context, names)
+    if flags:
+        raise InputError(f"{', '.join(flags)}: {why}")
 
 
 def settings_of(given: Mapping[str, str | None], settings: Iterable[str] | None) -> list[str]:

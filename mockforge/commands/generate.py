@@ -125,8 +125,8 @@ def of_scene(path: str | Path) -> ScenePainter:
         )
     if getattr(first.stage, "blend", None) is not None:
         raise InputError(f"{path}: makes blends on stamps, not a sky; `mockforge build {path}` makes them")
-    whole = {f.name: getattr(first.stage, f.name) for f in dataclass_fields(SceneModel)}
-    return ScenePainter(recipe.name, SceneModel(**whole))
+    settings = {f.name: getattr(first.stage, f.name) for f in dataclass_fields(SceneModel)}
+    return ScenePainter(recipe.name, SceneModel(**settings))
 
 
 def write_fields(

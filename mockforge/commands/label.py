@@ -130,8 +130,8 @@ def _with_psf(field: Field, fwhm: tuple[float, ...]) -> Field:
             f"PSF FWHM: {', '.join(f'{v:g}' for v in fwhm)} for {len(field.bands)} bands; arcsec above 0 are"
             " expected, one for all bands or one per band"
         )
-    each = fwhm if len(fwhm) == len(field.bands) else fwhm * len(field.bands)
-    return replace(field, psf_fwhm_arcsec=each, origin={**field.origin, "PSF": "FWHM as given"})
+    fwhm_by_band = fwhm if len(fwhm) == len(field.bands) else fwhm * len(field.bands)
+    return replace(field, psf_fwhm_arcsec=fwhm_by_band, origin={**field.origin, "PSF": "FWHM as given"})
 
 
 def _notes(field: Field, found: Detection) -> tuple[str, ...]:

@@ -40,16 +40,16 @@ def in_clumps(
     free = np.ones(len(place), dtype=bool)
     columns = {f.name: getattr(drawn, f.name).copy() for f in fields(Galaxies)}
     for c in np.unique(clump[members]).tolist():
-        mine = members[clump[members] == c]
+        own_members = members[clump[members] == c]
         middle = place[int(rng.integers(len(place)))]
         away = np.where(free, np.abs(place - middle), np.inf)
-        near = np.argsort(away, kind="stable")[: len(mine)]
+        near = np.argsort(away, kind="stable")[: len(own_members)]
         near = near[away[near] <= _ALIKE]
         free[near] = False
         for name, values in columns.items():
-            values[mine[: len(near)]] = getattr(pool, name)[near]
+            values[own_members[: len(near)]] = getattr(pool, name)[near]
         speed = SPREAD_KM_S / _LIGHT_KM_S * rng.standard_normal(len(near))
-        columns["z"][mine[: len(near)]] = np.exp(middle) * (1.0 + speed) - 1.0
+        columns["z"][own_members[: len(near)]] = np.exp(middle) * (1.0 + speed) - 1.0
     return Galaxies(**columns)
 
 

@@ -170,9 +170,9 @@ def paint_layers(model: SceneModel, made: Objects, shape: tuple[int, ...]) -> li
     for side in np.unique(made.side[inside]).tolist():
         alike = np.flatnonzero(inside & (made.side == side))
         most = max(1, _BYTES // (4 * len(model.bands) * side**2))
-        for some in (alike[k : k + most] for k in range(0, len(alike), most)):
-            stamps = paint(model, made.rows(some))
-            for i, stamp in zip(some.tolist(), stamps, strict=True):
+        for chunk in (alike[k : k + most] for k in range(0, len(alike), most)):
+            stamps = paint(model, made.rows(chunk))
+            for i, stamp in zip(chunk.tolist(), stamps, strict=True):
                 layer = layer_of(i, stamp, int(top[i]), int(left[i]), window)
                 out[i] = Layer(i, layer.image.copy(), layer.y, layer.x)
     return [out[i] for i in sorted(out)]

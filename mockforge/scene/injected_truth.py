@@ -35,16 +35,16 @@ class SkyBefore:
         """Return the sky's light by object: label L is row `first` + L - 1, what has no label `rest_row`."""
         from scipy.ndimage import find_objects
 
-        rest, out = self.truth.copy(), []
+        unlabelled, out = self.truth.copy(), []
         for label, share in zip(self.label, self.share, strict=True):
-            for number, where in enumerate(find_objects(label, max_label=self.count), start=1):
-                if where is None:
+            for number, box in enumerate(find_objects(label, max_label=self.count), start=1):
+                if box is None:
                     continue
-                part = np.where(label[where] == number, share[where], 0) * self.truth[:, *where]
-                rest[:, *where] -= part
-                out.append(Layer(first + number - 1, part.astype(np.float32), *where))
-        whole = (slice(0, rest.shape[1]), slice(0, rest.shape[2]))
-        return [*merged(out), Layer(rest_row, rest, *whole)]
+                part = np.where(label[box] == number, share[box], 0) * self.truth[:, *box]
+                unlabelled[:, *box] -= part
+                out.append(Layer(first + number - 1, part.astype(np.float32), *box))
+        window = (slice(0, unlabelled.shape[1]), slice(0, unlabelled.shape[2]))
+        return [*merged(out), Layer(rest_row, unlabelled, *window)]
 
 
 def merged(layers: Sequence[Layer]) -> list[Layer]:
@@ -97,8 +97,8 @@ def sky_before(batch: Batch, i: int) -> SkyBefore:
         label = batch.arrays["instances_truth"][i][None]
         share, several = (label > 0).astype(np.float32), (label[0] > 0).astype(np.int32)
     count = 0
-    if objects is not None and (mine := objects["sample"] == batch.sample[i]).any():
-        count = int(objects["label"][mine].max())
+    if objects is not None and (of_sample := objects["sample"] == batch.sample[i]).any():
+        count = int(objects["label"][of_sample].max())
     return SkyBefore(truth, label, share, count, several)
 
 

@@ -42,24 +42,24 @@ def with_pictures(
     flux = galaxy_fluxes((rule.band, pictures.band), drawn.magnitude, drawn.z, drawn.spectrum)
     with np.errstate(divide="ignore"):
         magnitude = ZEROPOINT_NJY - 2.5 * np.log10(flux)
-    some = np.flatnonzero(magnitude[:, 0] <= rule.faintest)
-    if not len(some):
+    bright = np.flatnonzero(magnitude[:, 0] <= rule.faintest)
+    if not len(bright):
         return made
-    row = pictures.chosen(magnitude[some, 1], drawn.r_e[some], drawn.axis_ratio[some], u[some])
-    factor = np.clip(drawn.r_e[some] / pictures.r_e[row], *rule.size_factor)
-    stretch, q, position_angle = sheared(pictures.axis_ratio[row], angle[some], *model.shear)
-    turn = angle[some] + 180.0 * (half[some] < 0.5)
-    flip = np.eye(2) * np.where(coin[some] < 0.5, -1.0, 1.0)[:, None, None]
+    row = pictures.chosen(magnitude[bright, 1], drawn.r_e[bright], drawn.axis_ratio[bright], u[bright])
+    factor = np.clip(drawn.r_e[bright] / pictures.r_e[row], *rule.size_factor)
+    stretch, q, position_angle = sheared(pictures.axis_ratio[row], angle[bright], *model.shear)
+    turn = angle[bright] + 180.0 * (half[bright] < 0.5)
+    flip = np.eye(2) * np.where(coin[bright] < 0.5, -1.0, 1.0)[:, None, None]
     flip[:, 0, 0] = 1.0
     place = lens(*model.shear) @ _rotation(turn) @ flip @ _rotation(-pictures.angle[row])
 
     def put(old: np.ndarray, new: np.ndarray | float) -> np.ndarray:
         out = old.copy()
-        out[some] = new
+        out[bright] = new
         return out
 
     sed = made.sed.copy()
-    sed[some, :, 0], sed[some, :, 1:] = made.flux[some], 0.0
+    sed[bright, :, 0], sed[bright, :, 1:] = made.flux[bright], 0.0
     return replace(
         made, sed=sed, r_e=put(made.r_e, factor * pictures.r_e[row] * stretch), n=put(made.n, 0.0),
         axis_ratio=put(made.axis_ratio, q), position_angle=put(made.position_angle, position_angle),
@@ -71,9 +71,9 @@ def with_pictures(
 def picture_reach(model: SceneModel, made: Objects) -> np.ndarray:
     """(N,) arcsec from the centre to the edge of each galaxy's picture; 0 without one."""
     out = np.zeros(len(made))
-    some = np.flatnonzero(made.picture >= 0)
-    if model.real is not None and len(some):
-        out[some] = library(model.real).extent[made.picture[some]] * _stretches(made.turned[some])[:, 0]
+    rows = np.flatnonzero(made.picture >= 0)
+    if model.real is not None and len(rows):
+        out[rows] = library(model.real).extent[made.picture[rows]] * _stretches(made.turned[rows])[:, 0]
     return out
 
 
@@ -98,8 +98,8 @@ def picture(model: SceneModel, made: Objects, i: int) -> np.ndarray:
     cut = (slice(first, first + side),) * 2
     for c, target in enumerate(targets):
         ratio = target if model.psf is None else matching(target, blur, model.real.psf_floor)
-        whole = np.fft.irfft2(light * ratio, s=(wide * fine,) * 2)[::fine, ::fine]
-        out[c] = made.flux[i, c] * fine**2 * whole[cut]
+        fine_image = np.fft.irfft2(light * ratio, s=(wide * fine,) * 2)[::fine, ::fine]
+        out[c] = made.flux[i, c] * fine**2 * fine_image[cut]
     return out
 
 
@@ -178,11 +178,11 @@ def _wanted(
     if psf is None:
         return (pixel_transfer(fy, fx, scale),) * len(bands)
     transfers: dict[int, np.ndarray] = {}
-    each = models(psf, bands)
-    for m in each:
+    psf_models = models(psf, bands)
+    for m in psf_models:
         if id(m) not in transfers:
             transfers[id(m)] = effective(m, scale)(fy, fx)
-    return tuple(transfers[id(m)] for m in each)
+    return tuple(transfers[id(m)] for m in psf_models)
 
 
 def _rotation(angle: np.ndarray) -> np.ndarray:

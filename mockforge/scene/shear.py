@@ -42,5 +42,5 @@ def lensed_knots(knots: np.ndarray, g1: float, g2: float) -> np.ndarray:
     turn = 0.5 * math.atan2(g2, g1)
     apart = knots[..., 2:3] * math.sqrt(4.0 * g / (1.0 - g**2)) * np.array([math.cos(turn), math.sin(turn)])
     narrow, half = knots[..., 2:3] * math.sqrt((1.0 - g) / (1.0 + g)), knots[..., 3:] / 2.0
-    both = [np.concatenate([middle + sign * apart, narrow, half], axis=2) for sign in (1, -1)]
-    return np.concatenate(both, axis=1)
+    halves = [np.concatenate([middle + sign * apart, narrow, half], axis=2) for sign in (1, -1)]
+    return np.concatenate(halves, axis=1)

@@ -26,10 +26,10 @@ def shortened(model: SganModel) -> SganModel:
     """
     weights, changes = [], []
     for member in range(model.n_members):
-        whole = of_member(model.weights, member, model.n_members, model.name)
-        half = {k: v.half() if v.dtype == torch.float32 else v for k, v in whole.items()}
+        full = of_member(model.weights, member, model.n_members, model.name)
+        half = {k: v.half() if v.dtype == torch.float32 else v for k, v in full.items()}
         change = _flux_change(model, member, half)
-        weights.append(half if change < HARMLESS else whole)
+        weights.append(half if change < HARMLESS else full)
         changes.append(change)
     count, n = sum(change < HARMLESS for change in changes), len(changes)
     word = "float16" if count == n else "float32" if not count else f"{count} of {n} in float16"

@@ -53,7 +53,7 @@ def truth_of(
     image = np.zeros(shape, dtype=np.float32)
     for layer in layers():
         image[:, layer.y, layer.x] += layer.image
-    whole = image.mean(axis=0)
+    mean_image = image.mean(axis=0)
     rows = np.zeros((depth, height, width), dtype=np.int32)
     light = np.zeros((depth, height, width), dtype=np.float32)
     every = np.zeros((height, width), dtype=np.float32)
@@ -63,16 +63,16 @@ def truth_of(
     area, total = np.zeros(count, dtype=np.int32), np.zeros(count)
     alone, among = np.zeros(count), np.zeros(count)
     for layer in layers():
-        where = (layer.y, layer.x)
-        mine = np.maximum(layer.image.mean(axis=0), 0.0)
-        amodal = mine > isophote
-        multiplicity[where] += amodal
-        area[layer.row] = (amodal & core[where]).sum()
-        total[layer.row] = mine[core[where]].sum(dtype=np.float64)
-        alone[layer.row] = (mine.astype(np.float64) ** 2).sum()
-        among[layer.row] = (mine * whole[where].astype(np.float64)).sum()
-        every[where] += mine
-        _insert(rows[:, *where], light[:, *where], layer.row + 1, mine)
+        window = (layer.y, layer.x)
+        layer_light = np.maximum(layer.image.mean(axis=0), 0.0)
+        amodal = layer_light > isophote
+        multiplicity[window] += amodal
+        area[layer.row] = (amodal & core[window]).sum()
+        total[layer.row] = layer_light[core[window]].sum(dtype=np.float64)
+        alone[layer.row] = (layer_light.astype(np.float64) ** 2).sum()
+        among[layer.row] = (layer_light * mean_image[window].astype(np.float64)).sum()
+        every[window] += layer_light
+        _insert(rows[:, *window], light[:, *window], layer.row + 1, layer_light)
     fraction = np.divide(light, every, out=np.zeros_like(light), where=every > 0)
     fraction[-1] += np.where(every > 0, 1.0 - fraction.sum(axis=0), 0.0)
     visible = np.where((light[0] > isophote), rows[0], 0).astype(np.int32)

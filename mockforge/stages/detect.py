@@ -85,10 +85,10 @@ def _place(batch: Batch) -> Any:
         return lambda table, i: table
 
     wcs = wcs_from_text(str(text))
-    where = {int(s): k for k, s in enumerate(tiles["sample"])}
+    tile_row = {int(s): k for k, s in enumerate(tiles["sample"])}
 
     def place(table: dict[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-        k = where[int(batch.sample[i])]
+        k = tile_row[int(batch.sample[i])]
         return with_sky(table, wcs, float(tiles["sky_x0"][k]), float(tiles["sky_y0"][k]))
 
     return place

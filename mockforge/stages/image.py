@@ -82,8 +82,8 @@ class ImageTiles(Stage):
 
     def _groups(self) -> list[tuple[str, ...]]:
         """Files of the bands, of masks, of rms and of weights."""
-        given = (self.files, self.mask or (), self.rms or (), self.weight or ())
-        return [(g,) if isinstance(g, str) else tuple(g) for g in given]
+        file_groups = (self.files, self.mask or (), self.rms or (), self.weight or ())
+        return [(g,) if isinstance(g, str) else tuple(g) for g in file_groups]
 
     def origins(self) -> dict[str, str]:
         """Where zeropoint, pixel scale, PSF, mask and variance come from, for the build's log."""

@@ -187,11 +187,11 @@ class Inject(Stage):
 
     def curves_of(self, bands: Sequence[str]) -> tuple[Band, ...]:
         """Return the curve of each band of the images. InputError where one has none, or two the same."""
-        given = self.curves or {}
-        unused = [name for name in given if name not in bands]
+        own_curves = self.curves or {}
+        unused = [name for name in own_curves if name not in bands]
         if unused:
             raise InputError(f"curves: no band {unused[0]!r} in the images, which have {', '.join(bands)}")
-        out = tuple(given.get(name) or STANDS_FOR.get(name, name) for name in bands)
+        out = tuple(own_curves.get(name) or STANDS_FOR.get(name, name) for name in bands)
         for name, chosen in zip(bands, out, strict=True):
             try:
                 curve(chosen)

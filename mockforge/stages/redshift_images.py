@@ -107,10 +107,10 @@ def catalogue(which: GalaxyImages) -> Any:
 
     InputError where it cannot be used.
     """
-    given = which.real or which.files
-    if given is None or not Path(given.catalogue).expanduser().exists():
+    files = which.real or which.files
+    if files is None or not Path(files.catalogue).expanduser().exists():
         return _opened(which, None)
-    return _opened(which, stamp(given.catalogue))
+    return _opened(which, stamp(files.catalogue))
 
 
 @lru_cache(maxsize=4)

@@ -61,8 +61,8 @@ class SceneTiles(SceneModel, Stage):
         """Images, truth and tables."""
         names = {"image", "truth", "instances_visible", "multiplicity", "overlap_label", "overlap_fraction"}
         names |= {"objects"} if self.blend is not None else {"objects", "tile"}
-        given = {"sky_rms": self.noise, "isolated": self.isolated, "amodal": self.amodal}
-        return frozenset(names | {name for name, value in given.items() if value is not None})
+        optional = {"sky_rms": self.noise, "isolated": self.isolated, "amodal": self.amodal}
+        return frozenset(names | {name for name, value in optional.items() if value is not None})
 
     def tables(self) -> frozenset[str]:
         """Return the names that are of tables."""
@@ -109,12 +109,12 @@ class SceneTiles(SceneModel, Stage):
             for name, value in sample_arrays.items():
                 arrays.setdefault(name, []).append(value)
             tables.append({"sample": np.full(len(table["label"]), batch.sample[i]), **table})
-        whole = {name: np.stack(values) for name, values in arrays.items()}
+        stacked = {name: np.stack(values) for name, values in arrays.items()}
         if scene.noise is not None:
-            whole["sky_rms"] = np.tile(scene.noise.rms.astype(np.float32), (len(batch), 1))
+            stacked["sky_rms"] = np.tile(scene.noise.rms.astype(np.float32), (len(batch), 1))
         objects = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
         out = Batch(
-            sample=batch.sample, draw=batch.draw, split=batch.split, splits=batch.splits, arrays=whole,
+            sample=batch.sample, draw=batch.draw, split=batch.split, splits=batch.splits, arrays=stacked,
             tables={"objects": objects}, margin=m,
         )  # fmt: skip
         if self.blend is None:
@@ -172,8 +172,8 @@ class SceneTiles(SceneModel, Stage):
         if most:
             alone = isolated_images(layers, shape, order, most)
             if self.isolated is not None:
-                rest = alone[self.isolated :].sum(axis=0, keepdims=True)
-                out["isolated"] = np.concatenate([alone[: self.isolated], rest])
+                others = alone[self.isolated :].sum(axis=0, keepdims=True)
+                out["isolated"] = np.concatenate([alone[: self.isolated], others])
             if self.amodal is not None:
                 out["amodal"] = amodal_masks(alone[: self.amodal], self.isophote_njy())
         table = objects_table(self.bands, self.tile, made, truth, order, origin)

@@ -84,11 +84,11 @@ class Separate(Stage):
                 rule = SeparationRule(
                     isophote, self.min_pixels, self.deblend_levels, self.deblend_contrast, self.reach
                 )
-                separation = separate(truth[i], bands, rule, zeropoint_ab=zeropoint, margin=batch.margin)
+                sources = separate(truth[i], bands, rule, zeropoint_ab=zeropoint, margin=batch.margin)
             except MockforgeError as error:
                 raise type(error)(f"separate: sample {sample}: {error}") from error
-            whole = Detection(separation.instances, np.zeros(len(bands), np.float32), separation.table, bands)
-            instances[i], table = tile_rows(whole, batch.margin, sample)
+            detection = Detection(sources.instances, np.zeros(len(bands), np.float32), sources.table, bands)
+            instances[i], table = tile_rows(detection, batch.margin, sample)
             height, width = (n - 2 * batch.margin for n in truth.shape[2:])
             x, y = table["x"], table["y"]
             table["inside"] = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)

@@ -224,14 +224,14 @@ def _ratios(
     pixel_out = np.sinc(step * fy)[:, None] * np.sinc(step * fx)
     ratios, amplified, misfit, aliased = [], [], [], []
     for old, new in zip(present, wanted, strict=True):
-        had, want = old.at(kx, ky) * pixel_in, new.at(kx, ky) * pixel_out
-        ratio = matching(want, had, floor)
+        present_psf, target_psf = old.at(kx, ky) * pixel_in, new.at(kx, ky) * pixel_out
+        ratio = matching(target_psf, present_psf, floor)
         ratios.append(ratio)
         amplified.append(np.abs(ratio).max())
-        whole = (np.abs(want) ** 2).sum()
-        misfit.append(math.sqrt((np.abs(ratio * had - want) ** 2).sum() / whole))
+        power = (np.abs(target_psf) ** 2).sum()
+        misfit.append(math.sqrt((np.abs(ratio * present_psf - target_psf) ** 2).sum() / power))
         folded = (np.abs(ratio) ** 2 * _folded(old, fy, fx, scale)).sum()
-        aliased.append(math.sqrt(folded / whole))
+        aliased.append(math.sqrt(folded / power))
     return np.stack(ratios), np.array(amplified), np.array(misfit), np.array(aliased)
 
 

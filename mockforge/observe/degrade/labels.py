@@ -103,13 +103,13 @@ def _measured(table: Table, labels: Mapping[int, np.ndarray]) -> dict[str, np.nd
     rows, ys, xs = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for sample in np.unique(table["sample"]).tolist():
         label_map = labels[sample]
-        mine = np.flatnonzero(table["sample"] == sample)
-        row_of = np.full(int(max(label_map.max(), table["label"][mine].max())) + 1, -1, dtype=np.int64)
-        row_of[table["label"][mine]] = mine
+        of_sample = np.flatnonzero(table["sample"] == sample)
+        row_of = np.full(int(max(label_map.max(), table["label"][of_sample].max())) + 1, -1, dtype=np.int64)
+        row_of[table["label"][of_sample]] = of_sample
         y, x = np.nonzero(label_map)
         row = row_of[label_map[y, x]]
-        for kept, values in ((rows, row), (ys, y), (xs, x)):
-            kept.append(values[row >= 0])
+        for kept_values, values in ((rows, row), (ys, y), (xs, x)):
+            kept_values.append(values[row >= 0])
     row, count = np.concatenate(rows), len(table["label"])
     area = np.bincount(row, minlength=count)
     out = {"area": area}

@@ -65,11 +65,11 @@ def observed(
         own = [stream.child(int(draw)) for draw in batch.draw[part]]
         generators = [s.torch() for s in own] if alone else own[0].torch(chosen)
         images = torch.from_numpy(np.ascontiguousarray(flux[part], dtype=np.float32)).to(chosen)
-        here = torch.from_numpy(out[part])
+        chunk = torch.from_numpy(out[part])
         strength = torch.from_numpy(factor[part]).to(chosen)
-        noisy = add_noise(images, model, generators, strength, out=here if alone else None)
+        noisy = add_noise(images, model, generators, strength, out=chunk if alone else None)
         if not alone:
-            here.copy_(noisy)
+            chunk.copy_(noisy)
     return out, (factor[:, None] * model.rms).astype(np.float32)
 
 

@@ -44,9 +44,9 @@ def electrons_per_unit(
 def _gain(growth: np.ndarray, flux: np.ndarray) -> float:
     """Gain of growth = flux / gain, the mean growth in bins of flux weighted by its own error."""
     edges = np.unique(np.quantile(flux, np.linspace(0.0, 1.0, 21)))
-    which = np.clip(np.searchsorted(edges, flux, side="right") - 1, 0, len(edges) - 2)
-    n = np.bincount(which).astype(float)
-    x, y = np.bincount(which, flux) / n, np.bincount(which, growth) / n
+    bin_of = np.clip(np.searchsorted(edges, flux, side="right") - 1, 0, len(edges) - 2)
+    n = np.bincount(bin_of).astype(float)
+    x, y = np.bincount(bin_of, flux) / n, np.bincount(bin_of, growth) / n
     error = (1.0 + np.maximum(y, 0.0)) * np.sqrt(2.0 * 10.0 / n)  # neighbours within 10 pixels are one
     weight = x / error**2
     slope, sigma = (weight * y).sum() / (weight * x).sum(), 1.0 / np.sqrt((weight * x).sum())

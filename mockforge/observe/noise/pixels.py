@@ -189,6 +189,6 @@ def _counted(
     )
     mean = ((flux + sky).clamp(min=0.0) * gain)[few]
     counts = torch.poisson(mean, generator=generator)
-    rest = (rms**2 - sky / gain).clamp(min=0.0).sqrt().expand_as(flux)[few]
+    other_rms = (rms**2 - sky / gain).clamp(min=0.0).sqrt().expand_as(flux)[few]
     wide = (gain.expand_as(flux)[few], sky.expand_as(flux)[few])
-    return counts / wide[0] - wide[1] + rest * noise[few]
+    return counts / wide[0] - wide[1] + other_rms * noise[few]

@@ -115,9 +115,9 @@ def _tied(numbers: SurveyBand, scale: float) -> np.ndarray | None:
 
 def _drizzled(numbers: SurveyBand, rms: float, own: float, scale: float) -> SkyNoise:
     """White noise, or that of drizzled drops: the same over large areas in pixels of any size."""
-    tied, here = _tied(numbers, own), _tied(numbers, scale)
-    level = SkyNoise(rms, tied, True).white_njy * scale / own
-    return SkyNoise(level / SkyNoise(1.0, here, True).white_njy, here, numbers.rms_njy is not None)
+    tied_own, tied_out = _tied(numbers, own), _tied(numbers, scale)
+    level = SkyNoise(rms, tied_own, True).white_njy * scale / own
+    return SkyNoise(level / SkyNoise(1.0, tied_out, True).white_njy, tied_out, numbers.rms_njy is not None)
 
 
 def _smoothed(numbers: SurveyBand, rms: float, own: float, scale: float) -> SkyNoise:
@@ -147,5 +147,5 @@ def _smooth(numbers: SurveyBand, own: float, scale: float) -> tuple[float, np.nd
 
     row = np.exp(-((x / a) ** 2)) if b < 0.05 * a else (twice(x + b) - 2 * twice(x) + twice(x - b)) / b**2
     row = np.where(row < _LEAST * row[0], 0.0, row)
-    whole = np.concatenate([row[:0:-1], row]) / row[0]
-    return float(row[0]), whole[:, None] * whole[None, :]
+    profile = np.concatenate([row[:0:-1], row]) / row[0]
+    return float(row[0]), profile[:, None] * profile[None, :]

@@ -115,19 +115,19 @@ class Noise:
             raise ValueError("survey_bands needs `survey`")
         if self.survey is not None:
             survey(self.survey)  # a name that is wrong is found before any work starts
-        said = [key for key in _GAINS if getattr(self, key) is not None]
-        if self.ccd is not None and said:
-            raise ValueError(f"the gain follows from `ccd`; take {' and '.join(said)} out")
-        if len(said) > 1 and self.electrons_per_njy is not None:
+        gains = [key for key in _GAINS if getattr(self, key) is not None]
+        if self.ccd is not None and gains:
+            raise ValueError(f"the gain follows from `ccd`; take {' and '.join(gains)} out")
+        if len(gains) > 1 and self.electrons_per_njy is not None:
             raise ValueError(
                 "electrons_per_njy follows from zeropoint_e and exposure_s; give it, or those two"
             )
-        if len(said) == 1 and self.electrons_per_njy is None and self.survey is None:
-            other = ({*_GAINS[1:]} - {*said}).pop()
-            raise ValueError(f"{said[0]} says no gain without {other}")
+        if len(gains) == 1 and self.electrons_per_njy is None and self.survey is None:
+            other = ({*_GAINS[1:]} - {*gains}).pop()
+            raise ValueError(f"{gains[0]} says no gain without {other}")
         if self.ccd is not None and self.rms_factor != fixed(1.0):
             raise ValueError("rms_factor is not for `ccd`, whose sky_mag_arcsec2 sets the rms; take it out")
-        if self.shot and self.ccd is None and self.survey is None and not said:
+        if self.shot and self.ccd is None and self.survey is None and not gains:
             raise ValueError(f"shot: true needs the gain; {_GAIN_WANTED}")
         if self.survey is not None and self.survey_bands is not None:
             for problem in survey_problems(self, self.survey_bands):

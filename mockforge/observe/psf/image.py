@@ -63,9 +63,9 @@ def read_psf_image(path: Path, extension: int | str | None, given: float | None 
     plane = planes[0]
     with opened(plane.path) as units:
         data = np.array(units[plane.hdu.index].data, dtype=np.float64)
-        scale, said = _scale(plane, units, where, given)
+        scale, note = _scale(plane, units, where, given)
     psf = psf_pixels(data.reshape(-1, *data.shape[-2:])[plane.plane or 0], where, scale)
-    return replace(psf, note="; ".join(filter(None, (psf.note, said))))
+    return replace(psf, note="; ".join(filter(None, (psf.note, note))))
 
 
 def _likely(path: Path) -> str:

@@ -43,8 +43,8 @@ def models(psf: Psf, bands: Sequence[str]) -> list[PsfModel]:
         widths = each_band(psf.moffat.fwhm_arcsec, bands, "fwhm_arcsec")
         return [moffat(w, psf.moffat.beta) for w in widths]
     if psf.airy is not None:
-        given = psf.airy.wavelength_um or tuple(pivot_um(band) for band in bands)
-        waves = each_band(given, bands, "wavelength_um")
+        wavelengths = psf.airy.wavelength_um or tuple(pivot_um(band) for band in bands)
+        waves = each_band(wavelengths, bands, "wavelength_um")
         return [airy(psf.airy.diameter_m, psf.airy.obscuration, w) for w in waves]
     if psf.image is not None:
         return _images(psf.image, bands)

@@ -73,7 +73,7 @@ class PsfImage:
     def origins(self) -> dict[str, str]:
         """Return what is done to the images beyond bringing them to a sum of 1."""
         notes = [psf_image.note.partition(": ") for _, psf_image in self.read() if psf_image.note]
-        return {where: note for where, _, note in notes}
+        return {name: note for name, _, note in notes}
 
     def read(self) -> list[tuple[Path, PsfPixels]]:
         """Return the file and the pixels of each PSF. InputError where one cannot be used."""

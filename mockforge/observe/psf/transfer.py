@@ -148,9 +148,9 @@ class _Optics:
         if self.radial is not None:
             values = np.moveaxis(self.radial(kx**2 + ky**2), -1, 0)
             return values[0], values[1:]
-        each = np.stack([model.at(kx, ky) for model in self.models])
-        basis = np.tensordot(self.unmix, each, axes=1)
-        return abs(each).max(axis=0), np.real(basis) if self.real else basis
+        transfers = np.stack([model.at(kx, ky) for model in self.models])
+        basis = np.tensordot(self.unmix, transfers, axes=1)
+        return abs(transfers).max(axis=0), np.real(basis) if self.real else basis
 
     def most(self, k: np.ndarray) -> np.ndarray:
         """No band's transfer function exceeds this at or beyond |k|."""
@@ -161,23 +161,23 @@ class _Optics:
 
 @lru_cache(maxsize=32)
 def _optics(psf: Psf, bands: tuple[str, ...], scale: float, stamps: tuple[Any, ...]) -> _Optics:
-    psf_models = tuple(models(psf, bands))
-    rings = tuple(Rings.of(model) for model in psf_models)
+    psfs = tuple(models(psf, bands))
+    rings = tuple(Rings.of(model) for model in psfs)
     fwhm = np.array([ring.fwhm() for ring in rings])
     ky, kx = (np.stack([f + g[i] for g in _ORDER]) for i, f in enumerate(_frequencies((_LOOKED, _LOOKED))))
-    each = np.stack([model.at(2 * math.pi / scale * kx, 2 * math.pi / scale * ky) for model in psf_models])
-    mix, unmix = _principal(each, np.sinc(ky) * np.sinc(kx))
-    basis = np.tensordot(unmix, each, axes=1)
+    transfers = np.stack([model.at(2 * math.pi / scale * kx, 2 * math.pi / scale * ky) for model in psfs])
+    mix, unmix = _principal(transfers, np.sinc(ky) * np.sinc(kx))
+    basis = np.tensordot(unmix, transfers, axes=1)
     real = bool(abs(np.imag(basis)).max() < 1e-6 * abs(basis).max())
-    tables = [model.radial for model in psf_models if model.radial is not None]
-    if len(tables) < len(psf_models):
-        return _Optics(psf_models, rings, fwhm, mix, unmix, real, None, None)
+    tables = [model.radial for model in psfs if model.radial is not None]
+    if len(tables) < len(psfs):
+        return _Optics(psfs, rings, fwhm, mix, unmix, real, None, None)
     all_bands = together(tables)
     largest = np.abs(all_bands.values).max(axis=1, keepdims=True)
     principal = all_bands.mixed(unmix)
     values = np.concatenate([largest, principal.values], axis=1)
     return _Optics(
-        psf_models, rings, fwhm, mix, unmix, real, replace(principal, values=values), all_bands.falling()
+        psfs, rings, fwhm, mix, unmix, real, replace(principal, values=values), all_bands.falling()
     )
 
 
@@ -206,10 +206,10 @@ def _transfer(
             own = np.ascontiguousarray(basis, kind)
             through = basis * pixel
         else:
-            where = np.nonzero(largest > _FOLDED[0])
-            if not len(where[0]):
+            indices = np.nonzero(largest > _FOLDED[0])
+            if not len(indices[0]):
                 continue
-            inner = tuple(slice(int(w.min()), int(w.max()) + 1) for w in where)
+            inner = tuple(slice(int(w.min()), int(w.max()) + 1) for w in indices)
             largest, pixel, basis = largest[inner], pixel[inner], basis[(slice(None), *inner)]
             through = basis * (pixel * _fading(largest))
             rows, columns = (

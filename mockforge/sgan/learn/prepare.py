@@ -124,8 +124,8 @@ def _psf(flat: np.ndarray, mask: np.ndarray, sources: Any, rms: float) -> tuple[
     """FWHM of each band on the same stars, found where the seeing parts them best from galaxies."""
     import sep
 
-    round_ones = (sources["flag"] == 0) & (sources["a"] < 1.5 * np.maximum(sources["b"], 0.1))
-    chosen = sources[round_ones]
+    round_sources = (sources["flag"] == 0) & (sources["a"] < 1.5 * np.maximum(sources["b"], 0.1))
+    chosen = sources[round_sources]
     x, y = chosen["x"], chosen["y"]
     candidates, snr = [], []
     for band in flat:
@@ -133,10 +133,10 @@ def _psf(flat: np.ndarray, mask: np.ndarray, sources: Any, rms: float) -> tuple[
         flux, error, _ = sep.sum_circle(band, x, y, 5.0, err=noise, mask=mask)
         radius, _ = sep.flux_radius(band, x, y, 6.0 * chosen["a"], 0.5, mask=mask)
         snr.append(flux / np.maximum(error, 1e-30))
-        which = stars(radius, snr[-1])
-        candidates.append((float(np.median(radius[which])) if len(which) else np.inf, which))
-    which = min(candidates, key=lambda pair: pair[0])[1]
-    used = [which[ratio[which] > 30] for ratio in snr]  # stars that are bright in this band too
+        star_rows = stars(radius, snr[-1])
+        candidates.append((float(np.median(radius[star_rows])) if len(star_rows) else np.inf, star_rows))
+    star_rows = min(candidates, key=lambda pair: pair[0])[1]
+    used = [star_rows[ratio[star_rows] > 30] for ratio in snr]  # stars that are bright in this band too
     return tuple(core_fwhm(band, x[w], y[w]) for band, w in zip(flat, used, strict=True))
 
 
@@ -171,14 +171,14 @@ def _saturation(choice: InstrumentChoice, bands: int) -> tuple[float, ...]:
 
     Infinite where none is given, empty where no band has one.
     """
-    given = choice.saturation_njy
-    each = given if isinstance(given, tuple) else (given,) * bands
-    if len(each) != bands:
+    limit = choice.saturation_njy
+    limits = limit if isinstance(limit, tuple) else (limit,) * bands
+    if len(limits) != bands:
         raise InputError(
-            f"instrument.saturation_njy has {len(each)} numbers, the field {bands} bands; "
+            f"instrument.saturation_njy has {len(limits)} numbers, the field {bands} bands; "
             "give one for all or one each, 0 for a band that never saturates"
         )
-    return tuple(v if v > 0 else math.inf for v in each) if any(each) else ()
+    return tuple(v if v > 0 else math.inf for v in limits) if any(limits) else ()
 
 
 def _saturated(flat: np.ndarray, instrument: Instrument) -> np.ndarray:
@@ -196,8 +196,8 @@ def _local_rms(band: np.ndarray, free: np.ndarray, mesh: int) -> tuple[tuple[flo
     rms = np.full((rows, columns), np.nan)
     for i in range(rows):
         for j in range(columns):
-            here = np.s_[i * mesh : (i + 1) * mesh, j * mesh : (j + 1) * mesh]
-            values = band[here][free[here]]
+            cell = np.s_[i * mesh : (i + 1) * mesh, j * mesh : (j + 1) * mesh]
+            values = band[cell][free[cell]]
             if len(values) > 0.1 * mesh**2:
                 rms[i, j] = sigma_mad(values)
     empty = np.isnan(rms)

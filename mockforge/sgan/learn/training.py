@@ -177,9 +177,9 @@ def started(model: SganModel, name: str) -> SganModel:
     Raises InputError where fewer than half of the weights fit: the two are different networks.
     """
     source = load_model(name)
-    theirs = of_member(source.weights, 0, source.n_members, source.name)
+    weights = of_member(source.weights, 0, source.n_members, source.name)
     fresh = model.painter().generator.state_dict()
-    fits = {k: v.to(fresh[k].dtype) for k, v in theirs.items() if k in fresh and v.shape == fresh[k].shape}
+    fits = {k: v.to(fresh[k].dtype) for k, v in weights.items() if k in fresh and v.shape == fresh[k].shape}
     share = sum(v.numel() for v in fits.values()) / sum(v.numel() for v in fresh.values())
     if share < 0.5:
         raise InputError(

@@ -62,9 +62,9 @@ class Augment(nn.Module):
         chosen = np.flatnonzero((angle != 0.0) | shift.any(axis=1))
         if len(chosen) == 0:
             return crops
-        which = torch.from_numpy(chosen).to(crops.device)
-        changed = moved(crops.index_select(0, which), angle[chosen], shift[chosen])
-        return crops.index_copy(0, which, changed)
+        rows = torch.from_numpy(chosen).to(crops.device)
+        changed = moved(crops.index_select(0, rows), angle[chosen], shift[chosen])
+        return crops.index_copy(0, rows, changed)
 
     @torch.no_grad()
     def follow(self, real: Logits, crops: int) -> None:
@@ -92,14 +92,14 @@ def moved(crops: Tensor, angle_deg: np.ndarray, shift: np.ndarray) -> Tensor:
     """
     quarters = np.rint(angle_deg / 90.0)
     turned = [torch.rot90(c, int(q), (-2, -1)) for c, q in zip(crops, quarters, strict=True)]
-    rest = np.deg2rad(angle_deg - 90.0 * quarters)
+    remaining_rad = np.deg2rad(angle_deg - 90.0 * quarters)
     size = crops.shape[-1]
     pad = size // 2
     with full_precision(crops):
         wide = F.pad(torch.stack(turned).float(), (pad, pad, pad, pad), mode="reflect")
         place = np.arange(size + 2 * pad) - (size + 2 * pad - 1) / 2.0
         wide = wide * _disc(place, size).to(wide)
-        lean, rise = -np.tan(rest / 2.0)[:, None], np.sin(rest)[:, None]
+        lean, rise = -np.tan(remaining_rad / 2.0)[:, None], np.sin(remaining_rad)[:, None]
         dy, dx = shift.T[:, :, None]
         wide = _slid(wide, lean * place)
         wide = _slid(wide.transpose(-1, -2), rise * place - dy).transpose(-1, -2)

@@ -293,15 +293,15 @@ class Sky:
         """
         painters = torch.get_num_threads() if self.device.type == "cpu" else 1
         tiles = iter(tiles)
-        while some := list(islice(tiles, painters)):
-            pixels = {tile: self._tiles[tile] for tile in some if tile in self._tiles}
-            missing = [tile for tile in some if tile not in pixels]
+        while group := list(islice(tiles, painters)):
+            pixels = {tile: self._tiles[tile] for tile in group if tile in self._tiles}
+            missing = [tile for tile in group if tile not in pixels]
             with steady():
                 drawn = [self._drawn(*tile, painters) for tile in missing]
                 with full_precision(self._optics.rms), ThreadPoolExecutor(painters) as pool:
                     new = pool.map(self._paint, drawn) if len(drawn) > 1 else map(self._paint, drawn)
                     pixels |= dict(zip(missing, new, strict=True))
-            for tile in some:
+            for tile in group:
                 self._keep(tile, pixels[tile])
                 yield tile, pixels[tile]
 
