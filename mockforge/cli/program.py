@@ -7,6 +7,7 @@ import errno
 import functools
 import inspect
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -145,14 +146,15 @@ def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_UNNUMBERED = re.compile(r"enough space on disk|\d+ requested and \d+ written")
+"""How astropy and NumPy report a full disk: without the system's number."""
 _terminated = False  # by SIGTERM, which is answered as Ctrl-C is
 
 
 def _disk_failed(error: BaseException | None) -> bool:
     """Whether an error comes of a disk that is full or broken: then the input was not at fault."""
     while error is not None:
-        # astropy reports a full disk without the system's number.
-        if isinstance(error, OSError) and (error.errno in _DISK or "enough space on disk" in str(error)):
+        if isinstance(error, OSError) and (error.errno in _DISK or _UNNUMBERED.search(str(error))):
             return True
         error = error.__cause__ or error.__context__
     return False

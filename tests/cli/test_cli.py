@@ -171,6 +171,20 @@ def test_a_full_disk_is_failed_work_and_no_bad_input(
     assert result.exit_code == code and "a.fits: cannot be written" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "said", ["18000 requested and 3560 written", "Not enough space on disk: requested 100, available 10"]
+)
+def test_a_full_disk_without_the_systems_number_is_failed_work(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(OSError(said), monkeypatch)
+    assert call("fails").exit_code == 1
+    error = InputError(f"a.fits: cannot be written ({said})")
+    error.__cause__ = OSError(said)
+    failing(error, monkeypatch)
+    assert call("fails").exit_code == 1
+
+
 def test_a_disk_that_is_full_while_labels_are_written_is_failed_work(tmp_path: Path) -> None:
     words = ("label", str(image(tmp_path / "a.fits", head=header("nJy"))), "--out")
     with files_of_at_most(3000):
