@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from mockforge.errors import InputError, nearest
@@ -77,15 +78,21 @@ class Registry:
         module, attribute = self.rows[name]
         return getattr(import_module(module), attribute)
 
+    def giver(self, name: str) -> str:
+        """Return which installed package gives a name, as messages say it; empty where it is ours."""
+        added = () if name in self.rows else _installed(self.group).get(name, ())
+        return _package(added[0]) if added else ""
+
     def _added(self, name: str) -> EntryPoint | None:
         """Return the entry point that gives a name, None where it is ours."""
         added = _installed(self.group).get(name, ())
         if name not in self.rows and not added:
             raise InputError(f"unknown {self.kind} {name!r}{nearest(name, self.names())}")
         if len(added) + (name in self.rows) > 1:
-            owners = ["mockforge"] * (name in self.rows) + [_package(point) for point in added]
+            givers = ["mockforge"] * (name in self.rows) + [_package(point) for point in added]
+            too_many = _package(added[0]) if name in self.rows else "one of them"
             raise InputError(
-                f"the {self.kind} {name!r} is given by {' and by '.join(owners)}: uninstall one of them, or "
+                f"the {self.kind} {name!r} is given by {' and by '.join(givers)}: uninstall {too_many}, or "
                 f"rename its entry point of the group {self.group}"
             )
         return added[0] if added else None
@@ -93,8 +100,11 @@ class Registry:
     def _loaded(self, point: EntryPoint) -> Any:
         """Return what an installed package's entry point means."""
         try:
+            module, _, attribute = point.value.partition(":")
+            if not module.strip() or not attribute.strip():
+                raise ValueError("an entry point is written `module:attribute`")
             return point.load()
-        except Exception as error:  # whatever a package of others raises while it is imported
+        except (Exception, SystemExit) as error:  # whatever a package of others raises while it is imported
             raise InputError(
                 f"the {self.kind} {point.name!r} of {_package(point)} cannot be imported from {point.value}: "
                 f"{type(error).__name__}: {error}; repair or uninstall that package"
@@ -110,10 +120,36 @@ def _installed(group: str) -> dict[str, tuple[EntryPoint, ...]]:
 def _entry_points(group: str, path: tuple[str, ...]) -> dict[str, tuple[EntryPoint, ...]]:
     from importlib.metadata import entry_points
 
+    try:
+        points = list(entry_points(group=group))
+    except Exception:  # one package whose entry points are no such list takes those of all others with it
+        points = [point for point in _readable_points() if point.group == group]
     names: dict[str, tuple[EntryPoint, ...]] = {}
-    for point in entry_points(group=group):
+    for point in points:
         names[point.name] = (*names.get(point.name, ()), point)
     return names
+
+
+def _readable_points() -> Iterator[EntryPoint]:
+    """Yield the entry points of our groups, without those of packages whose own list cannot be read."""
+    from importlib.metadata import distributions
+
+    for package in distributions():
+        try:
+            yield from (point for point in package.entry_points if point.group.startswith("mockforge."))
+        except Exception:
+            continue
+
+
+def package_at_fault(error: BaseException) -> str:
+    """Return the installed package in whose code an error arose, as messages say it.
+
+    Empty where it is none of those that add a stage, a network, an exporter or a command to mockforge.
+    """
+    points = {point.value.partition(":")[0].partition(".")[0].strip(): point for point in _readable_points()}
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    inside = [top for module in modules if (top := module.partition(".")[0]) in points]
+    return _package(points[inside[-1]]) if inside else ""
 
 
 def _package(point: EntryPoint) -> str:

@@ -69,9 +69,20 @@ def test_a_package_that_cannot_be_imported_is_named(installed: Callable[..., Non
     assert STAGES.load("select").__name__ == "Select"
 
 
+def test_a_package_whose_entry_points_are_unreadable_disturbs_no_other(
+    installed: Callable[..., None],
+) -> None:
+    installed("garbled", {"mockforge.stages": {"rings": "garbled:Rings\nno entry point"}}, "")
+    installed("ringed_too", {"mockforge.stages": {"ovals": "ringed_too:Ovals"}}, "class Ovals: pass\n")
+    assert "rings" not in STAGES and STAGES.load("ovals").__name__ == "Ovals"
+
+
 def test_a_name_taken_twice_is_neither(installed: Callable[..., None]) -> None:
     installed("taker", {"mockforge.stages": {"select": "taker:Select"}}, "class Select: pass\n")
-    with pytest.raises(InputError, match=r"'select' is given by mockforge and by the package taker 1.0"):
+    with pytest.raises(
+        InputError,
+        match=r"'select' is given by mockforge and by the package taker 1.0: uninstall the package",
+    ):
         STAGES.load("select")
     assert STAGES.names().count("select") == 1
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from typing import Annotated, Any, get_type_hints
 
@@ -22,7 +23,7 @@ from typer.core import TyperGroup
 from mockforge._version import __version__
 from mockforge.cli.options import Verbose
 from mockforge.errors import InputError, MockforgeError
-from mockforge.registry import COMMANDS
+from mockforge.registry import COMMANDS, package_at_fault
 
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -38,15 +39,20 @@ class Commands(TyperGroup):
         """Return a command ready to be called, or None where there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        only = typer.Typer(
-            add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-            context_settings=_SETTINGS,
-        )  # fmt: skip
         try:
-            only.command(cmd_name)(command(COMMANDS.load(cmd_name)))
+            return _ready(cmd_name)
         except InputError as error:  # of a package that adds a command and cannot be imported
             fail(str(error), 2)
-        return typer.main.get_command(only)
+        except KeyboardInterrupt as error:  # the libraries of a command take seconds to load
+            fail_interrupted(error)
+        except Exception as error:
+            if not (package := COMMANDS.giver(cmd_name)):
+                raise
+            fail(
+                f"the command {cmd_name!r} of {package} cannot be called: {type(error).__name__}: {error}; "
+                "repair or uninstall that package",
+                2,
+            )
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a line for each command: the first of its docstring."""
@@ -54,18 +60,49 @@ class Commands(TyperGroup):
             formatter.write_dl([(name, _first_line(name)) for name in COMMANDS])
 
 
+def _ready(name: str) -> Any:
+    """Return a command ready to be called.
+
+    Raises
+    ------
+    InputError
+        Where an installed package gives it that cannot be imported, or whose function is no command.
+    """
+    only = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=_SETTINGS,
+    )
+    only.command(name)(command(COMMANDS.load(name)))
+    ready = typer.main.get_command(only)
+    words = [word for parameter in ready.params for word in (*parameter.opts, *parameter.secondary_opts)]
+    twice = sorted({word for word in words if words.count(word) > 1})
+    if twice:
+        raise TypeError(f"the option {twice[0]} is there twice (--verbose, -v is added to every command)")
+    return ready
+
+
 def _first_line(name: str) -> str:
     """Return the first line of a command's docstring, read from its source: nothing is imported for it."""
     try:
         module, attribute = COMMANDS.place(name)
-        spec = find_spec(module)
-        source = getattr(spec.loader, "get_source", lambda _: None)(module) if spec else None
-        for node in ast.parse(source or "").body:
+        for node in ast.parse(_source(module)).body:
             if isinstance(node, ast.FunctionDef) and node.name == attribute:
                 return (ast.get_docstring(node) or "").partition("\n")[0].rstrip(".")
-    except (InputError, ImportError, SyntaxError):
-        pass  # said when the command is called
+    except Exception:  # whatever is wrong with a package of others is said when its command is called
+        pass
     return ""
+
+
+def _source(module: str) -> str:
+    """Return the source of a module; the packages above it are not imported to find it."""
+    top, *parts = module.split(".")
+    spec, path = find_spec(top), top
+    for part in parts:
+        path = f"{path}.{part}"
+        spec = PathFinder.find_spec(path, spec.submodule_search_locations) if spec else None
+    return spec.loader.get_source(module) or ""  # type: ignore[union-attr]
 
 
 app = typer.Typer(
@@ -117,8 +154,13 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             if isinstance(error, OSError) and error.errno and error.strerror:
                 named = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
                 fail(named, 1 if _disk_failed(error) else 2)
-            hint = "" if verbose else "; run it with -v and report what it prints"
-            fail(f"unexpected {type(error).__name__}: {error}{hint}", 1)
+            package = package_at_fault(error)
+            hint = (
+                ""
+                if verbose
+                else f"; run it with -v and report what it prints{' to its authors' * bool(package)}"
+            )
+            fail(f"unexpected {type(error).__name__}{package and ' in '}{package}: {error}{hint}", 1)
 
     run.__signature__ = signature  # type: ignore[attr-defined]
     run.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
@@ -127,15 +169,21 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 def _expanded(function: Callable[..., None]) -> tuple[inspect.Signature, dict[str, Any]]:
     """Return the signature, with fields for dataclasses, and the dataclasses by parameter."""
+    if not callable(function) or isinstance(function, type) or inspect.iscoroutinefunction(function):
+        raise TypeError(f"{function!r} is no plain function")
     parameters, groups = [], {}
     hints = get_type_hints(function, include_extras=True)
     for name, parameter in inspect.signature(function).parameters.items():
+        if name not in hints or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"its parameter `{parameter}` should be one option or argument with its type")
         if is_dataclass(hints[name]):
             groups[name] = hints[name]
             own = get_type_hints(hints[name], include_extras=True)
             parameters += [_keyword(f.name, own[f.name], f.default) for f in fields(hints[name])]
         else:
             parameters.append(_keyword(name, hints[name], parameter.default))
+    if any(parameter.name == "verbose" for parameter in parameters):
+        raise TypeError("its option --verbose is one that mockforge adds to every command; leave it out")
     parameters.append(_keyword("verbose", Verbose, False))
     return inspect.Signature(parameters), groups
 

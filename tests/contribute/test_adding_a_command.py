@@ -6,6 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mockforge.cli import app
 
 CENSUS = '''\
 """How many objects a dataset holds."""
@@ -69,3 +75,44 @@ def test_a_package_that_cannot_be_imported_breaks_its_own_command_only(
     done = mockforge("broken")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "the command 'broken' of the package broken_tools 1.0 cannot be imported" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("raise SystemExit(7)", "SystemExit: 7"),
+        ("call = 3", "3 is no plain function"),
+        ("async def call() -> None: ...", "is no plain function"),
+        ("def call(dataset): ...", "its parameter `dataset` should be one option or argument with its type"),
+        ("def call(*datasets: str) -> None: ...", "its parameter `*datasets: str` should be one option"),
+        ("def call(verbose: bool = False) -> None: ...", "its option --verbose is one that mockforge adds"),
+    ],
+)
+def test_what_is_no_command_is_said_with_its_package(
+    installed: Callable[..., None], text: str, problem: str
+) -> None:
+    name = f"faulty{abs(hash(text))}"  # each a module of its own
+    installed(name, {"mockforge.commands": {"faulty": f"{name}:call"}}, text)
+    done = CliRunner().invoke(app, ["faulty"])
+    assert done.exit_code == 2 and "faulty" in CliRunner().invoke(app, ["--help"]).output
+    said = " ".join(done.output.split())
+    assert f"the command 'faulty' of the package {name} 1.0 cannot be" in said and problem in said
+
+
+def test_an_unexpected_error_names_the_package(installed: Callable[..., None]) -> None:
+    text = 'def call() -> None:\n    """Fail."""\n    1 / 0\n'
+    installed("failing_tools", {"mockforge.commands": {"failing": "failing_tools:call"}}, text)
+    done = CliRunner().invoke(app, ["failing"])
+    said = " ".join(done.output.split())
+    assert done.exit_code == 1
+    assert "unexpected ZeroDivisionError in the package failing_tools 1.0: division by zero" in said
+
+
+def test_a_list_of_the_commands_imports_no_package(installed: Callable[..., None], tmp_path: Path) -> None:
+    installed("quiet_tools", {"mockforge.commands": {"hush": "quiet_room.words:hush"}}, "")
+    room = tmp_path / "site-quiet_tools" / "quiet_room"
+    room.mkdir()
+    (room / "__init__.py").write_text("raise SystemExit(4)\n")
+    (room / "words.py").write_text('def hush() -> None:\n    """Say nothing."""\n')
+    listed = CliRunner().invoke(app, ["--help"])
+    assert listed.exit_code == 0 and "  hush      Say nothing\n" in listed.output
