@@ -24,10 +24,12 @@ import numpy as np
 from mockforge.batch import Batch, concatenate
 from mockforge.data.shards import write_shard
 from mockforge.engine.lock import hold_as_worker
+from mockforge.engine.stage_check import problem_of
 from mockforge.errors import InputError, MockforgeError
 from mockforge.files import replace_file
 from mockforge.progress import warn_in_sentences
 from mockforge.recipe.read import NamedStage, Recipe
+from mockforge.registry import STAGES
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
 
@@ -227,24 +229,26 @@ def _attempt(recipe: Recipe, number: int, attempt: int, sample: np.ndarray) -> B
     batch = batch.trimmed()
     for name in recipe.save:
         array = batch.arrays.get(name)
+        if array is not None and array.dtype.kind not in "biuf":
+            raise MockforgeError(f"shard {number}: {name!r} should hold numbers, found {array.dtype}")
         if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
             raise MockforgeError(f"shard {number}: {name!r} holds NaN or infinity; nothing was written")
     return batch
 
 
 def _run(entry: NamedStage, batch: Batch, stream: Stream, number: int) -> Batch:
-    where = f"shard {number}: stage {entry.name!r}"
+    package = STAGES.giver(entry.kind)
+    where = f"shard {number}: stage {entry.name!r}{package and ' of '}{package}"
     try:
         out = entry.stage(batch, stream)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     except MockforgeError as error:
         raise MockforgeError(f"{where}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise MockforgeError(f"{where} failed: {type(error).__name__}: {error}") from error
-    for name, array in out.arrays.items():
-        if len(array) != len(out):
-            raise MockforgeError(f"{where} made {len(array)} rows of {name!r} for {len(out)} samples")
+    if problem := problem_of(batch, out):
+        raise MockforgeError(f"{where} {problem}")
     absent = [n for n in entry.stage.writes() if n not in out.arrays and n not in out.tables]
     if absent:
         raise MockforgeError(f"{where} should have made {', '.join(map(repr, sorted(absent)))} and did not")

@@ -10,10 +10,10 @@ from mockforge.batch import Stage, is_source
 from mockforge.config import is_config
 from mockforge.errors import InputError, nearest
 from mockforge.names import is_name, name_problem
-from mockforge.recipe.errors import read, read_without_faults
+from mockforge.recipe.errors import adapter, read, read_without_faults
 from mockforge.recipe.renamed import ARRAYS
 from mockforge.recipe.yaml import Document, Key, show
-from mockforge.registry import STAGES
+from mockforge.registry import STAGES, Registry
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _stage(item: Any, at: Key, document: Document) -> NamedStage | None:
         return None
     settings = {} if item[kind] is None else item[kind]
     try:
-        cls = _class(kind)
+        cls = stage_class(kind)
     except InputError as error:
         document.problem((*at, kind), str(error))
         return None
@@ -80,15 +80,62 @@ def _stage(item: Any, at: Key, document: Document) -> NamedStage | None:
     return None if stage is None else NamedStage(name, kind, stage)
 
 
-def _class(kind: str) -> type[Stage]:
-    """Return the class of a stage. InputError where a package's cannot be imported, or is none."""
+def stage_class(kind: str) -> type[Stage]:
+    """Return the class of a stage.
+
+    Raises
+    ------
+    InputError
+        Where a package's cannot be imported, or is no stage.
+    """
     cls = STAGES.load(kind)
     if not (isinstance(cls, type) and issubclass(cls, Stage) and is_config(cls)):
         raise InputError(
-            f"{cls!r} is no stage: it should be a class with the decorator mockforge.config.config that"
-            " inherits mockforge.batch.Stage"
+            f"{cls!r}{_given_by(kind)} is no stage: it should be a class with the decorator "
+            "mockforge.config.config that inherits mockforge.batch.Stage"
+        )
+    for method in ("writes", "__call__"):
+        if getattr(cls, method) is getattr(Stage, method):
+            raise InputError(f"{cls!r}{_given_by(kind)} is no stage: it has no method `{method}`")
+    try:
+        adapter(cls)
+    except Exception as error:  # a type of a setting that no recipe can hold
+        why = str(error).splitlines()[0]
+        raise InputError(f"{cls!r}{_given_by(kind)} cannot be read from a recipe: {why}") from error
+    return cls
+
+
+def training_class(registry: Registry, name: str) -> Any:
+    """Return a class of training recipes, by a name of TRAININGS or NETWORKS.
+
+    Raises
+    ------
+    InputError
+        Where a package's cannot be imported, or is no class of recipes.
+    """
+    cls = registry.load(name)
+    if not (is_config(cls) and callable(getattr(cls, "run", None))):
+        raise InputError(
+            f"{cls!r}{_given_by(name, registry)} is no training recipe: it should be a class with the "
+            "decorator mockforge.config.config that inherits mockforge.train.run.TrainRecipe"
         )
     return cls
+
+
+def _given_by(name: str, registry: Registry = STAGES) -> str:
+    package = registry.giver(name)
+    return f" of {package}" if package else ""
+
+
+def _names(entry: NamedStage, method: str) -> frozenset[str]:
+    """Return what a stage reads or writes. InputError where those are no names."""
+    names = getattr(entry.stage, method)()
+    if not isinstance(names, (set, frozenset)) or not all(isinstance(name, str) for name in names):
+        raise InputError(
+            f"the method `{method}` of the stage{_given_by(entry.kind)} should return a frozenset of names, "
+            f"found {names!r}"
+        )
+    return frozenset(names)
 
 
 def _sources() -> list[str]:
@@ -96,7 +143,7 @@ def _sources() -> list[str]:
     names = []
     for name in STAGES:
         try:
-            names += [name] if is_source(_class(name)) else []
+            names += [name] if is_source(stage_class(name)) else []
         except InputError:
             continue
     return names
@@ -115,7 +162,7 @@ def check_flow(stages: Sequence[NamedStage | None], document: Document) -> set[s
             continue
         at: Key = ("stages", i, entry.kind)
         try:
-            reads, writes = entry.stage.reads(), entry.stage.writes()
+            reads, writes = _names(entry, "reads"), _names(entry, "writes")
         except InputError as error:  # such as a model that is not there
             document.problem(at, str(error))
             sure = False

@@ -18,12 +18,20 @@ from mockforge.config import Count, Index, Limit, Varying, config
 from mockforge.errors import InputError, nearest
 from mockforge.names import is_name, name_problem
 from mockforge.recipe.bundled import bundled_recipes
-from mockforge.recipe.checks import NamedStage, check_flow, check_save, check_splits, read_stages
+from mockforge.recipe.checks import (
+    NamedStage,
+    check_flow,
+    check_save,
+    check_splits,
+    read_stages,
+    stage_class,
+    training_class,
+)
 from mockforge.recipe.errors import read
 from mockforge.recipe.instruments import check_files, check_instruments
 from mockforge.recipe.overrides import Overrides
 from mockforge.recipe.yaml import Document, apply_overrides, parse_document, read_document, show
-from mockforge.registry import NETWORKS, STAGES, TRAININGS
+from mockforge.registry import NETWORKS, TRAININGS
 from mockforge.torch_state import numpy_default
 
 Dtype = Literal[
@@ -139,13 +147,15 @@ def _training_class(data: dict[str, Any], document: Document) -> type:
     network = data.get("network")
     kind = next(iter(network), None) if isinstance(network, dict) and len(network) == 1 else None
     if isinstance(kind, str) and kind in NETWORKS:
-        named = NETWORKS.load(kind)
+        named = training_class(NETWORKS, kind)
         if set(given) <= {f.name for f in fields(named)}:
             return named
     if given:
-        return TRAININGS.load(given[0])
+        return training_class(TRAININGS, given[0])
     # None: the recipe whose keys are most like these says what is missing.
-    return max(map(TRAININGS.load, TRAININGS), key=lambda cls: len({f.name for f in fields(cls)} & set(data)))
+    return max(
+        map(TRAININGS.load, TRAININGS.rows), key=lambda cls: len({f.name for f in fields(cls)} & set(data))
+    )
 
 
 @numpy_default()
@@ -153,7 +163,7 @@ def load_stage(kind: str, settings: Sequence[str] = ()) -> Any:
     """Return a stage by its name in the registry with `key=value` settings, as `detect` for one image."""
     document = parse_document("{}", kind)
     apply_overrides(document, settings)
-    stage = read(STAGES.load(kind), document.data, document, ())
+    stage = read(stage_class(kind), document.data, document, ())
     document.raise_problems()
     return stage
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from mockforge.errors import InputError
+from mockforge.recipe.checks import stage_class, training_class
 from mockforge.recipe.errors import adapter
 from mockforge.recipe.read import Head
-from mockforge.registry import NETWORKS, STAGES, TRAININGS
+from mockforge.registry import NETWORKS, STAGES, TRAININGS, Registry
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -20,7 +25,12 @@ def _training() -> dict[str, Any]:
     """One of the recipes that `mockforge train` takes, distinguished by keys and the network."""
     from pydantic import TypeAdapter
 
-    classes = dict.fromkeys([*map(TRAININGS.load, TRAININGS), *map(NETWORKS.load, NETWORKS)])
+    classes = dict.fromkeys(
+        [
+            *_described(TRAININGS, partial(training_class, TRAININGS)).values(),
+            *_described(NETWORKS, partial(training_class, NETWORKS)).values(),
+        ]
+    )
     keyed = [(str(i), "validation", adapter(cls)) for i, cls in enumerate(classes)]
     schemas, defs = TypeAdapter.json_schemas(keyed)  # type: ignore[arg-type]
     return {
@@ -38,7 +48,7 @@ def _building() -> dict[str, Any]:
     """Return the head of a recipe and, as its `stages`, every stage of the registry."""
     from pydantic import TypeAdapter
 
-    classes = {name: STAGES.load(name) for name in STAGES}
+    classes = _described(STAGES, stage_class)
     keyed = [(name, "validation", adapter(cls)) for name, cls in (("", Head), *classes.items())]
     schemas, defs = TypeAdapter.json_schemas(keyed)  # type: ignore[arg-type]
     definitions = defs.get("$defs", {})
@@ -58,6 +68,25 @@ def _building() -> dict[str, Any]:
         "required": [*out["required"], "stages"],
         "$defs": definitions,
     }
+
+
+def _described(registry: Registry, load: Callable[[str], type]) -> dict[str, type]:
+    """Return the classes of a registry by name; one of a package that has no schema is left out, and said."""
+    classes = {}
+    for name in registry:
+        try:
+            classes[name] = load(name)
+            adapter(classes[name]).json_schema()
+        except Exception as error:
+            package = registry.giver(name)
+            if not package and not isinstance(error, InputError):
+                raise
+            classes.pop(name, None)
+            reason = str(error).splitlines()[0]
+            warnings.warn(
+                f"left out the {registry.kind} {name!r}{package and ' of '}{package}: {reason}", stacklevel=2
+            )
+    return classes
 
 
 def _item(name: str, ref: Any, definitions: dict[str, Any]) -> dict[str, Any]:

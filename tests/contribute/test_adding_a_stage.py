@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 import mockforge
-from mockforge.errors import InputError
+from mockforge.engine.worker import make_batch
+from mockforge.errors import InputError, MockforgeError
+from mockforge.recipe.read import load
+from mockforge.recipe.schema import schema
 from mockforge.registry import STAGES
 
 BRIGHTEN = '''
@@ -132,3 +135,61 @@ def test_inside_it_is_one_file_and_one_row(
     recipe.write_text(RECIPE.replace("brighten", "brighter"))
     folder = mockforge.build(recipe, "inside", workers=1, quiet=1)
     assert (mockforge.load(folder)[0]["image"] == 3).all()
+
+
+@pytest.mark.parametrize(
+    ("returned", "problem"),
+    [
+        ("None", "should return a mockforge.batch.Batch, and returned None"),
+        ("batch.with_arrays(image=3)", "made 'image' a int; should be a numpy array"),
+        ("batch.with_arrays(image=batch.arrays['image'][:1])", "made 1 rows of 'image' for 2 samples"),
+        ("concatenate([batch, batch])", "returned sample 0 and 1 others more than once"),
+        ("replace(batch, sample=batch.sample + 7)", "returned sample 7 and 1 others, which it was not given"),
+        ("batch.with_table('t', {'x': np.ones(2)})", "the table 't' without the column 'sample'"),
+        ("batch.with_table('t', {'sample': batch.sample, 'x': np.ones(1)})", "columns of unequal length"),
+        ("batch.with_table('t', {'sample': batch.sample + 1})", "the table 't' with rows of sample 2"),
+        ("batch.with_arrays(image=np.array(['a', 'b']))", "'image' should hold numbers, found <U1"),
+        ("exit(3)", "failed: SystemExit: 3"),
+    ],
+)
+def test_what_it_may_not_return_names_its_package(
+    recipe: Path, installed: Callable[..., None], returned: str, problem: str
+) -> None:
+    name = f"faulty{abs(hash(returned))}"  # each a module of its own
+    call = BRIGHTEN.index("        table = {")
+    text = BRIGHTEN[:call] + f"        return {returned}\n"
+    text = text.replace('"image", "factors"', '"image"').replace('{"factors"}', "()")
+    head = "from dataclasses import replace\nfrom sys import exit\nfrom mockforge.batch import concatenate\n"
+    installed(name, {"mockforge.stages": {"faulty": f"{name}:Brighten"}}, head + text)
+    recipe.write_text(RECIPE.replace("brighten: {factor: 3}", "faulty: {}"))
+    with pytest.raises(MockforgeError) as refused:
+        make_batch(load(recipe), 0)
+    assert problem in str(refused.value)
+    assert f"of the package {name} 1.0" in str(refused.value) or "numbers" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (BRIGHTEN.replace("def __call__", "def called"), "is no stage: it has no method `writes`"),
+        (BRIGHTEN.replace('return frozenset({"image"})', 'return "image"'), "a frozenset of names, found"),
+    ],
+)
+def test_what_is_missing_of_it_names_its_package(
+    recipe: Path, installed: Callable[..., None], text: str, problem: str
+) -> None:
+    name = f"lacking{abs(hash(problem))}"
+    text = text.replace("def writes", "def written") if "no method" in problem else text
+    installed(name, {"mockforge.stages": {"lacking": f"{name}:Brighten"}}, text)
+    recipe.write_text(RECIPE.replace("brighten: {factor: 3}", "lacking: {}"))
+    with pytest.raises(InputError) as refused:
+        load(recipe)
+    assert problem in str(refused.value) and f"of the package {name} 1.0" in str(refused.value)
+
+
+def test_the_schema_leaves_a_broken_one_out(recipe: Path, installed: Callable[..., None]) -> None:
+    installed("no_stage", {"mockforge.stages": {"no_stage": "no_stage:Plain"}}, "class Plain: pass\n")
+    with pytest.warns(UserWarning, match="left out the stage 'no_stage' of the package no_stage 1.0"):
+        stages = schema()["properties"]["stages"]["items"]["oneOf"]
+    titles = [stage["title"] for stage in stages]
+    assert "brighten" in titles and "detect" in titles and "no_stage" not in titles
