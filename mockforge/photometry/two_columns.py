@@ -48,7 +48,8 @@ def read_columns(path: Path, wanted: Wanted, heading: bool = False) -> Columns |
     `heading`: the first line of an ASCII file may be the columns' names. InputError names file and line.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; expected {wanted.words}")
+        missing = "is a folder, no file" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {missing}; expected {wanted.words}")
     with path.open("rb") as stream:
         start = stream.read(30)
     if start == FITS:

@@ -160,3 +160,20 @@ def test_a_curve_cannot_take_the_name_of_a_bundled_band(telescope: Path) -> None
     path.write_text(SURVEY.replace("  red:", "  hsc_i:"))
     code, text = call("surveys", path)
     assert code == 2 and "this is the name of a bundled curve" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ("  red:", "  blue:", ':6: cannot be read as YAML: found duplicate key "blue"'),
+        ("{sigma: 5.0}", "{sigma: 5.0", ":4: cannot be read as YAML: expected ',' or '}'"),
+        ("curves/red.dat", "curves", "curves: is a folder, no file"),
+    ],
+)
+def test_a_faulty_file_is_answered_with_its_line(
+    telescope: Path, before: str, after: str, problem: str
+) -> None:
+    path = telescope / "ours.yaml"
+    path.write_text(SURVEY.replace(before, after))
+    code, text = call("surveys", path)
+    assert code == 2 and problem in text

@@ -113,10 +113,14 @@ def _read(path: str, changed: Stamp) -> tuple[Survey, Callable[[tuple[int | str,
     """Return the survey in a file, and what gives file and line of a key."""
     from pydantic import TypeAdapter, ValidationError
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
         document = YAML(typ="rt").load(Path(path).read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = str(error.problem or error.context).partition(" with value ")[0]
+        raise InputError(f"{path}{line}: cannot be read as YAML: {problem}") from error
     except (YAMLError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
