@@ -84,6 +84,7 @@ _EXACT: dict[str, tuple[str, str]] = {
     "true_label": ("", "label of the object in the table objects, 0 = spurious"),
     "true_share": ("", "its share of the noiseless light in the detection's pixels"),
     "true_star": ("", "the object is a star"),
+    "true_distance_arcsec": ("arcsec", "from the detection to the object"),
     "truncated": ("", "touches the edge of the image it was found on, or a masked pixel"),
     "cut": ("", "has pixels outside the tile"),
     "r_e_in": ("arcsec", "half-light radius along the major axis at z_in"),

@@ -18,7 +18,7 @@ def listed() -> list[str]:
         for band, numbers in chosen.bands.items():
             width, noise = image_fwhm_arcsec(chosen, band), sky_noise(chosen, band)
             fwhm = "unknown" if width is None else f"{width:.3g} arcsec"
-            limit = f"{kind.sigma:g} sigma {of} {numbers.depth_ab:g}" if numbers.depth_ab else "no depth"
+            limit = f"{kind.sigma:g} sigma {of} {numbers.depth_ab:g} AB" if numbers.depth_ab else "no depth"
             how = "measured" if noise.measured else "from the depth"
             tied = "white" if noise.autocorrelation is None else f"lag-1 correlation {noise.lag1:.2f}"
             gain = numbers.electrons_per_njy
