@@ -22,7 +22,7 @@ from typer.core import TyperGroup
 
 from mockforge._version import __version__
 from mockforge.cli.options import Verbose
-from mockforge.errors import InputError, MockforgeError
+from mockforge.errors import InputError, MockforgeError, nearest
 from mockforge.registry import COMMANDS, package_at_fault
 
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -36,9 +36,9 @@ class Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command ready to be called, or None where there is none of that name."""
+        """Return a command ready to be called; leave with a sentence where there is none of that name."""
         if cmd_name not in COMMANDS:
-            return None
+            fail(f"no command {cmd_name!r}{nearest(cmd_name, COMMANDS)}", 2)
         try:
             return _ready(cmd_name)
         except InputError as error:  # of a package that adds a command and cannot be imported

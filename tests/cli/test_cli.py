@@ -58,6 +58,11 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_an_unknown_command_names_the_nearest() -> None:
+    outcome = call("bild", "segmentation")
+    assert outcome.exit_code == 2 and "no command 'bild'; did you mean 'build'?" in outcome.output
+
+
 def test_version() -> None:
     assert call("--version").stdout == f"mockforge {mockforge.__version__}\n"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from typer.testing import CliRunner
 
 import mockforge
@@ -36,3 +37,16 @@ def test_an_exporter_is_one_file(installed: Callable[..., None], tmp_path: Path)
     images = np.load(out / "test.npz")["image"]
     np.testing.assert_array_equal(images, [s["image"].numpy() for s in mockforge.load(dataset, "test")])
     assert sorted(path.name for path in out.iterdir()) == ["test.npz", "train.npz", "val.npz"]
+
+
+@pytest.mark.parametrize("fault", ["1 / 0", "raise SystemExit(5)"])
+def test_one_that_fails_half_way_leaves_nothing_and_names_its_package(
+    installed: Callable[..., None], segmentation: Path, tmp_path: Path, fault: str
+) -> None:
+    name = f"half_way{len(fault)}"
+    text = f"def write(reader, folder):\n    (folder / 'a.txt').write_text('a')\n    {fault}\n"
+    installed(name, {"mockforge.exporters": {"half": f"{name}:write"}}, text)
+    out = tmp_path / "out" / "half"
+    done = CliRunner().invoke(app, ["export", str(segmentation), "--to", "half", "--out", str(out)])
+    assert done.exit_code == 1 and list(out.parent.iterdir()) == []
+    assert f"the export format 'half' of the package {name} 1.0 failed: " in " ".join(done.output.split())

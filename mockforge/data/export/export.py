@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from mockforge.data.reader import Reader
-from mockforge.errors import InputError
+from mockforge.errors import InputError, MockforgeError
 from mockforge.files import from_home
 from mockforge.registry import Registry
 
@@ -47,6 +47,8 @@ def export(dataset: str | Path, to: str, out: str | Path) -> Path:
     InputError
         For an unknown format, a folder that already exists, one that cannot be written, and a dataset that
         cannot be read or lacks what the format needs.
+    MockforgeError
+        Where the format is one of an installed package, and fails.
     """
     write, out = EXPORTERS.load(to), from_home(out)
     if out.exists():
@@ -61,6 +63,14 @@ def export(dataset: str | Path, to: str, out: str | Path) -> Path:
         except OSError as error:
             where = error.filename or out
             raise InputError(f"{where}: cannot be written ({error.strerror or error})") from error
+        except (Exception, SystemExit) as error:
+            package = EXPORTERS.giver(to)
+            if not package or isinstance(error, MockforgeError):
+                raise
+            raise MockforgeError(
+                f"the export format {to!r} of {package} failed: {type(error).__name__}: {error}; nothing is "
+                "written"
+            ) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return out
