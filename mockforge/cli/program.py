@@ -155,6 +155,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 named = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
                 fail(named, 1 if _disk_failed(error) else 2)
             package = package_at_fault(error)
+            ours = not isinstance(error, ImportError) or str(error.name).startswith("mockforge")
+            if not ours and not package:
+                fail(f"a library cannot be imported: {error}; install it again with pip", 1)
             hint = (
                 ""
                 if verbose

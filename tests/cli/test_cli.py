@@ -109,6 +109,11 @@ def test_bad_input_exits_2_and_writes_nothing(
             1,
             "mockforge: unexpected ZeroDivisionError: oh; run it with -v and report",
         ),
+        (
+            ImportError("no such .so", name="matplotlib"),
+            1,
+            "mockforge: a library cannot be imported: no such .so",
+        ),
         (KeyboardInterrupt(), 130, "mockforge: interrupted\n"),
     ],
 )
