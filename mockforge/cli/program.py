@@ -149,25 +149,27 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 import traceback
 
                 traceback.print_exc()
-            if isinstance(error, MockforgeError):
-                fail(str(error), 2 if isinstance(error, InputError) and not _disk_failed(error) else 1)
-            if isinstance(error, OSError) and error.errno and error.strerror:
-                named = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
-                fail(named, 1 if _disk_failed(error) else 2)
-            package = package_at_fault(error)
-            ours = not isinstance(error, ImportError) or str(error.name).startswith("mockforge")
-            if not ours and not package:
-                fail(f"a library cannot be imported: {error}; install it again with pip", 1)
-            hint = (
-                ""
-                if verbose
-                else f"; run it with -v and report what it prints{' to its authors' * bool(package)}"
-            )
-            fail(f"unexpected {type(error).__name__}{package and ' in '}{package}: {error}{hint}", 1)
+            fail(*_told(error, verbose))
 
     run.__signature__ = signature  # type: ignore[attr-defined]
     run.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
     return run
+
+
+def _told(error: Exception, verbose: bool) -> tuple[str, int]:
+    """Return the sentence and the exit code of an error."""
+    if isinstance(error, MockforgeError):
+        return str(error), 2 if isinstance(error, InputError) and not _disk_failed(error) else 1
+    if isinstance(error, OSError) and error.errno and error.strerror:
+        named = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+        return named, 1 if _disk_failed(error) else 2
+    package = package_at_fault(error)
+    if isinstance(error, ImportError) and not package and not str(error.name).startswith("mockforge"):
+        return f"a library cannot be imported: {error}; install it again with pip", 1
+    unexpected = f"unexpected {type(error).__name__}{package and ' in '}{package}: {error}"
+    if verbose:
+        return unexpected, 1
+    return f"{unexpected}; run it with -v and report what it prints{' to its authors' * bool(package)}", 1
 
 
 def _expanded(function: Callable[..., None]) -> tuple[inspect.Signature, dict[str, Any]]:

@@ -45,7 +45,14 @@ def open_model(name: str | Path) -> Any:
     InputError
         As `kind_of`, and where a file is missing, damaged or not the model it should be.
     """
-    return NETWORKS.load(kind_of(name)).opened(name)
+    kind = kind_of(name)
+    opened = getattr(NETWORKS.load(kind), "opened", None)
+    if opened is None:
+        raise InputError(
+            f"{name}: the network {kind!r} of {NETWORKS.giver(kind)} opens no models: its training recipe "
+            "should inherit mockforge.train.run.TrainRecipe and say what it has `opened`"
+        )
+    return opened(name)
 
 
 def describe(name: str | Path) -> dict[str, str]:

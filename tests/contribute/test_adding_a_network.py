@@ -218,3 +218,14 @@ def test_without_the_package_its_models_are_named_so(tmp_path: Path) -> None:
     assert "describes the network 'footprintz', which no installed package has" in done.output.replace(
         "\n", " "
     )
+
+
+def test_what_opens_no_models_names_its_package(installed: Callable[..., None], tmp_path: Path) -> None:
+    installed("no_opener", {"mockforge.networks": {"closed": "no_opener:Plain"}}, "class Plain: pass\n")
+    (tmp_path / "m.json").write_text('{"network": {"closed": {}}}')
+    (tmp_path / "m.safetensors").write_bytes(b"")
+    done = CliRunner().invoke(app, ["info", str(tmp_path / "m.json")])
+    assert done.exit_code == 2
+    assert "the network 'closed' of the package no_opener 1.0 opens no models" in " ".join(
+        done.output.split()
+    )
