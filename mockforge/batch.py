@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -115,7 +116,7 @@ Bands = tuple[str, ...] | None
 """Bands of a sample's images, in order; None where no work tells them beforehand."""
 
 
-class Stage:
+class Stage(ABC):
     """One step of a recipe: a frozen configuration (`mockforge.config.config`) called on a Batch.
 
     Whatever the engine, the recipes' reader and the cards need to know of a stage, it says itself. Only
@@ -135,9 +136,9 @@ class Stage:
         """Return the names of arrays and tables that must be there; a source leaves this out."""
         return frozenset()
 
+    @abstractmethod
     def writes(self) -> frozenset[str]:
         """Return the names of arrays and tables that are there afterwards."""
-        raise NotImplementedError
 
     def fingerprint(self) -> dict[str, str]:
         """Return the sha256 of every file that it and its parts read, by what the file is called."""
@@ -191,9 +192,9 @@ class Stage:
         """Return the networks it uses and their cards, Markdown."""
         return {}
 
+    @abstractmethod
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Return the batch after this step; draws only from `stream`."""
-        raise NotImplementedError
 
 
 def is_source(kind: type[Stage]) -> bool:
