@@ -15,7 +15,7 @@ from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.scene.model import SceneModel
 from mockforge.scene.scene import Scene
 from mockforge.sgan.config import Forge
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.model import SganModel
 from mockforge.sgan.paint.sky import TILE, Sky
 from mockforge.stages.degrade import Degrade

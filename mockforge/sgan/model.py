@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.density import DensityScale
 from mockforge.sgan.ensemble import joined, of_member
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.model_file import SganFile
 from mockforge.sgan.networks.make import count_parameters, make_generator
 from mockforge.sgan.painter import Painter, Scaling

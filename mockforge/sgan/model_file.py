@@ -11,7 +11,7 @@ from torch import nn
 from mockforge.config import Bands, Limit, Size
 from mockforge.sgan.config import GeneratorChoice
 from mockforge.sgan.density import DensityScale
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.networks.make import make_generator
 from mockforge.sgan.painter import Scaling
 from mockforge.train.model_file import ModelFile, check_bands, distinct, one_each

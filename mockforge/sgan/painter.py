@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mockforge.config import Limit
-from mockforge.sgan.instrument import ForwardModel, Instrument
+from mockforge.sgan.lattice.instrument import ForwardModel, Instrument
 from mockforge.sgan.networks.forge import CELL
 from mockforge.sgan.networks.make import Generator
 

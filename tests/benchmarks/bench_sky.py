@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from mockforge.sgan.config import Smith2019
-from mockforge.sgan.instrument import full_precision
+from mockforge.sgan.lattice.instrument import full_precision
 from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.sky import TILE, Sky
 from mockforge.sgan.painter import Scaling

@@ -29,7 +29,7 @@ from mockforge.field.field import Field
 from mockforge.field.picture import asinh_rgb, mosaic, save_png
 from mockforge.label.detect import detect, sky_of
 from mockforge.observe.surveys.read import names as surveys
-from mockforge.sgan.instrument import FWHM_PER_SIGMA
+from mockforge.sgan.lattice.instrument import FWHM_PER_SIGMA
 from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.control import control
 from mockforge.sgan.paint.sky import Sky

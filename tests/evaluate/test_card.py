@@ -17,7 +17,7 @@ from mockforge.evaluate.sky.sections import SIDE_BY_SIDE
 from mockforge.rng import Stream
 from mockforge.sgan.card import model_card
 from mockforge.sgan.config import Forge
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.model import SganModel
 
 WHITE = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))

@@ -19,7 +19,7 @@ from mockforge.field.field import Field
 from mockforge.observe.noise.depth import rms_of_psf_depth
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.model import SganModel
 from tests.builders.lumpy_sky import lumpy
 

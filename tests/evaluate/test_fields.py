@@ -87,7 +87,7 @@ def test_a_copied_training_image_fails_by_memory_alone(real):
 
 def test_an_untrained_network_fails(real):
     from mockforge.sgan.config import Forge
-    from mockforge.sgan.instrument import Instrument
+    from mockforge.sgan.lattice.instrument import Instrument
     from mockforge.sgan.model import SganModel
     from mockforge.sgan.paint.sky import Sky
 

@@ -14,7 +14,7 @@ from mockforge.evaluate.sky.generated import from_dataset, from_field, from_mode
 from mockforge.evaluate.sky.sample import measure_sample
 from mockforge.field.field import Field
 from mockforge.sgan.config import Forge
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.model import SganModel
 from mockforge.sgan.paint.sky import Sky
 from mockforge.sgan.save import save_model

@@ -18,7 +18,7 @@ from mockforge.evaluate.sky.local_rms import MESH, local_rms, rms_map
 from mockforge.field.field import Field
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.model import SganModel
 from mockforge.sgan.painter import Scaling
 from mockforge.sgan.save import save_model

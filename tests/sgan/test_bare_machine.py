@@ -17,7 +17,7 @@ for name in missing.split():
 import numpy as np
 from pathlib import Path
 from mockforge.sgan.config import CriticChoice, CropSizes, Forge, GeneratorChoice, PatchCritic
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.learn.prepare import Prepared
 from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
 from mockforge.sgan.paint.sky import Sky

@@ -16,7 +16,7 @@ from mockforge.observe.surveys.read import survey
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
 from mockforge.sgan.density import DensityScale
-from mockforge.sgan.instrument import FWHM_PER_SIGMA, Instrument
+from mockforge.sgan.lattice.instrument import FWHM_PER_SIGMA, Instrument
 from mockforge.sgan.model import SganModel
 from mockforge.sgan.paint.asked import parse
 from mockforge.sgan.paint.blur import Blur, gaussian_kernels

@@ -10,7 +10,7 @@ from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.sgan.config import CriticChoice, CropSizes, Forge, GeneratorChoice, PatchCritic
 from mockforge.sgan.ensemble import joined, of_member
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.learn.prepare import Prepared
 from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
 from mockforge.sgan.model import SganModel, load_model

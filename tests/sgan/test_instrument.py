@@ -6,7 +6,7 @@ import torch
 
 from mockforge.observe.measure import core_fwhm, noise_autocorrelation, noise_kernel
 from mockforge.rng import Stream
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.paint.blur import Blur, gaussian_kernels
 
 KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
@@ -29,7 +29,7 @@ def test_blur_keeps_flux_and_has_the_width_asked_for():
 
 
 def test_nothing_of_period_two_pixels_passes_a_psf():
-    from mockforge.sgan.instrument import _gaussians
+    from mockforge.sgan.lattice.instrument import _gaussians
 
     for fwhm in (1.0, 1.5, 2.0, 3.0, 6.0):
         (row,) = _gaussians((fwhm,), 12).double()

@@ -10,7 +10,7 @@ from mockforge.commands.generate import of_model, write_fields
 from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.sgan.config import Forge, Smith2019
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.sky import TILE, Sky
 from mockforge.sgan.painter import Scaling

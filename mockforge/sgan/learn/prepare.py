@@ -16,7 +16,7 @@ from mockforge.label.extract import less_background
 from mockforge.observe.measure import core_fwhm, noise_autocorrelation, noise_kernel, stars
 from mockforge.observe.noise.photons import electrons_per_unit
 from mockforge.sgan.config import InstrumentChoice
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 
 
 @config

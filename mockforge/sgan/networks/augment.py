@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mockforge.rng import Stream
-from mockforge.sgan.instrument import full_precision
+from mockforge.sgan.lattice.instrument import full_precision
 from mockforge.train.adversarial import Logits
 from mockforge.train.parallel import total
 

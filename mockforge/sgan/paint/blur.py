@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from mockforge.sgan.instrument import FWHM_PER_SIGMA, full_precision
+from mockforge.sgan.lattice.instrument import FWHM_PER_SIGMA, full_precision
 
 _REACH = 5.0
 """Sigmas to which a Gaussian is kept."""

@@ -17,7 +17,7 @@ from mockforge.errors import InputError
 from mockforge.observe.noise.depth import rms_of_psf_depth
 from mockforge.observe.noise.sky_noise import sky_noise
 from mockforge.observe.psf.of_survey import image_fwhm_arcsec
-from mockforge.sgan.instrument import Instrument
+from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.model import SganModel
 from mockforge.sgan.paint.asked import Asked, by_band, survey_of
 from mockforge.sgan.paint.blur import gaussian_kernels

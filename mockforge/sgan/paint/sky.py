@@ -16,7 +16,7 @@ import torch
 
 from mockforge.field.field import Field
 from mockforge.rng import Stream
-from mockforge.sgan.instrument import full_precision
+from mockforge.sgan.lattice.instrument import full_precision
 from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.networks.forge import CELL
 from mockforge.sgan.paint.asked import Asked

@@ -1,0 +1,1 @@
+"""The lattice network of smith2019 and its instrument."""
