@@ -30,7 +30,8 @@ from mockforge.photometry.populations.composite import Populations
 from mockforge.photometry.spectra.files import SpectrumFiles
 from mockforge.photometry.spectra.spec import Spectra
 from mockforge.registry import STAGES, TRAININGS
-from mockforge.sgan.learn.training import TrainingField, TrainSgan
+from mockforge.sgan.learn.training import TrainSgan
+from mockforge.sgan.training_field import TrainingField
 from mockforge.stages.degrade import Degrade
 from mockforge.stages.image import ImageTiles
 from mockforge.stages.inject import Inject

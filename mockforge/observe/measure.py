@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mockforge.field.robust import sigma_mad
+
 
 def noise_autocorrelation(image: np.ndarray, free: np.ndarray, lags: int) -> np.ndarray:
     """Autocorrelation of source-free sky.
@@ -85,3 +87,27 @@ def core_fwhm(image: np.ndarray, x: np.ndarray, y: np.ndarray, half: int = 6) ->
             if slope < 0:
                 widths.append(2.0 * np.sqrt(2.0 * np.log(2.0)) * np.sqrt(-0.5 / slope))
     return float(np.median(widths)) if widths else float("nan")
+
+
+def local_rms(band: np.ndarray, free: np.ndarray, mesh: int) -> tuple[tuple[float, ...], ...]:
+    """Return the rms of source-free pixels on a mesh, over its median, smoothed by its neighbours'.
+
+    `band` (y, x), `free` (y, x) true where there is no source, `mesh` pixels. All 1 where too little is
+    free of sources. Returns rows of the mesh, from the first row of the image.
+    """
+    from scipy.ndimage import distance_transform_edt, median_filter
+
+    rows, columns = (max(1, n // mesh) for n in band.shape)
+    rms = np.full((rows, columns), np.nan)
+    for i in range(rows):
+        for j in range(columns):
+            cell = np.s_[i * mesh : (i + 1) * mesh, j * mesh : (j + 1) * mesh]
+            values = band[cell][free[cell]]
+            if len(values) > 0.1 * mesh**2:
+                rms[i, j] = sigma_mad(values)
+    empty = np.isnan(rms)
+    if empty.all():  # a field of little more than sources
+        return tuple((1.0,) * columns for _ in range(rows))
+    nearest = distance_transform_edt(empty, return_distances=False, return_indices=True)
+    filled = median_filter(rms[tuple(nearest)], 3, mode="nearest")  # type: ignore[arg-type, index]
+    return tuple(tuple(float(v) for v in row) for row in filled / np.median(filled))

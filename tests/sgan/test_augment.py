@@ -18,11 +18,12 @@ from mockforge.sgan.config import (
     InstrumentChoice,
     PatchCritic,
 )
-from mockforge.sgan.learn.prepare import Cut, prepare
-from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
+from mockforge.sgan.learn.prepare import prepare
+from mockforge.sgan.learn.training import TrainSgan, make_task
 from mockforge.sgan.model import load_model
 from mockforge.sgan.networks import augment
 from mockforge.sgan.networks.augment import BATCHES, CROPS, HIGHEST, TARGET, Augment, moved
+from mockforge.sgan.training_field import Cut, TrainingField
 from mockforge.train.adversarial import decisions
 from mockforge.train.config import TrainConfig
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from mockforge.sgan.config import CriticChoice, CropSizes, Forge, GeneratorChoice, PatchCritic
 from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.learn.prepare import Prepared
-from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
+from mockforge.sgan.training_field import TrainingField
+from mockforge.sgan.learn.training import TrainSgan, make_task
 from mockforge.sgan.paint.sky import Sky
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit

@@ -12,10 +12,11 @@ from mockforge.sgan.config import CriticChoice, CropSizes, Forge, GeneratorChoic
 from mockforge.sgan.ensemble import joined, of_member
 from mockforge.sgan.lattice.instrument import Instrument
 from mockforge.sgan.learn.prepare import Prepared
-from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
+from mockforge.sgan.learn.training import TrainSgan, make_task
 from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.save import save_model
 from mockforge.sgan.shorten import HARMLESS, shortened
+from mockforge.sgan.training_field import TrainingField
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 from mockforge.train.members import Member, kept_members

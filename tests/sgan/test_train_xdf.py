@@ -18,7 +18,7 @@ from mockforge.recipe.bundled import bundled_recipes
 from mockforge.recipe.read import load_training
 from mockforge.rng import Stream
 from mockforge.sgan.learn.prepare import prepare
-from mockforge.sgan.learn.training import read_training_field
+from mockforge.sgan.training_field import read_training_field
 
 PATH = "pub/hlsp/xdf"
 

@@ -23,10 +23,11 @@ from mockforge.sgan.config import (
     Smith2019,
 )  # fmt: skip
 from mockforge.sgan.learn.crops import FieldCrops
-from mockforge.sgan.learn.prepare import Cut, prepare
-from mockforge.sgan.learn.training import TrainingField, TrainSgan, make_task
+from mockforge.sgan.learn.prepare import prepare
+from mockforge.sgan.learn.training import TrainSgan, make_task
 from mockforge.sgan.model import load_model
 from mockforge.sgan.paint.sky import Sky
+from mockforge.sgan.training_field import Cut, TrainingField
 from mockforge.train.config import TrainConfig
 
 FWHM = (3.0, 4.0)

@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
-from mockforge.config import Index, Limit, Positive, config
 from mockforge.errors import InputError
 from mockforge.field.robust import sigma_about, sigma_mad
-from mockforge.label.bright import bright, grown, sources, without_columns
+from mockforge.label.bright import bright, grown, sources
 from mockforge.label.extract import less_background
-from mockforge.observe.measure import core_fwhm, noise_autocorrelation, noise_kernel, stars
+from mockforge.observe.measure import core_fwhm, local_rms, noise_autocorrelation, noise_kernel, stars
 from mockforge.observe.noise.photons import electrons_per_unit
 from mockforge.sgan.config import InstrumentChoice
 from mockforge.sgan.lattice.instrument import Instrument
-
-
-@config
-class Cut:
-    """Which part of a field is trained on."""
-
-    rotate_deg: float = 0.0
-    """Turn the field by this angle, counter-clockwise, before anything else is cut."""
-    rows: tuple[Index, Index] | None = None
-    """First and last-plus-one row to train on, the rest is held out; none = all."""
-    columns: tuple[Index, Index] | None = None
-    """First and last-plus-one column to train on; none = all."""
-    masked_columns: tuple[tuple[Index, Index], ...] = ()
-    """Ranges of columns (first, last plus one) to leave out: a seam, a bad amplifier."""
-    mask_peaks_above: Positive | None = None
-    """Objects whose peak exceeds this in any band (field unit) are masked: saturated stars."""
-    mask_grow: Index = 12
-    """Pixels by which those masks are grown."""
-    background_mesh: Annotated[int, Limit(ge=16)] = 128
-    """Side in pixels of the mesh of the background that is subtracted."""
+from mockforge.sgan.training_field import Cut, cut_out
 
 
 @dataclass(frozen=True)
@@ -60,16 +40,7 @@ def prepare(image: np.ndarray, mask: np.ndarray | None, cut: Cut, choice: Instru
     `image` (band, y, x) float32, `mask` (y, x) bool or None. Uses `sep` (Bertin & Arnouts
     1996). Raises InputError where the field leaves nothing to train on.
     """
-    mask = np.zeros(image.shape[1:], dtype=bool) if mask is None else mask
-    if cut.rotate_deg:
-        image, mask = _rotate(image, mask, cut.rotate_deg)
-    window = _window(cut, image.shape[1:])
-    image = np.ascontiguousarray(image[(slice(None), *window)], dtype=np.float32)
-    mask = mask[window].copy()
-    first = window[1].start
-    without_columns(mask, cut.masked_columns, first)
-    if mask.mean() > 0.95:
-        raise InputError(f"{mask.mean():.0%} of the field is masked: nothing is left to train on")
+    image, mask = cut_out(image, mask, cut)
     flat = less_background(image, mask, cut.background_mesh)
     table, labels, rms = sources(flat, mask)
     if cut.mask_peaks_above is not None:
@@ -89,28 +60,6 @@ def prepare(image: np.ndarray, mask: np.ndarray | None, cut: Cut, choice: Instru
         clip=tuple((float(b[~mask].min()), float(np.percentile(b[~mask], 99.99))) for b in flat),
         sources=_outside(table, mask),
     )
-
-
-def _window(cut: Cut, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    out = []
-    for name, ends, size in (("rows", cut.rows, shape[0]), ("columns", cut.columns, shape[1])):
-        first, last = ends or (0, size)
-        if first >= last or last > size:
-            raise InputError(
-                f"field.cut.{name} [{first}, {last}]: the field has {name} 0 to {size}; "
-                "first < last is required"
-            )
-        out.append(slice(first, last))
-    return out[0], out[1]
-
-
-def _rotate(image: np.ndarray, mask: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the field turned about its centre, on a canvas that holds all of it; what is new is masked."""
-    from skimage.transform import rotate
-
-    turned = [rotate(band, angle, resize=True, order=3, preserve_range=True) for band in image]
-    hidden = rotate(mask.astype(np.float32), angle, resize=True, order=1, cval=1) > 1e-3
-    return np.stack(turned).astype(np.float32), hidden
 
 
 def _outside(sources: Any, mask: np.ndarray) -> np.ndarray:
@@ -159,7 +108,7 @@ def _instrument(
         rms_njy=tuple(rms),
         psf_fwhm_pix=tuple(fixed),
         noise_kernel=tuple(tuple(tuple(float(v) for v in row) for row in k) for k in kernels),
-        rms_map=tuple(_local_rms(band, free, choice.rms_mesh) for band in flat),
+        rms_map=tuple(local_rms(band, free, choice.rms_mesh) for band in flat),
         rms_mesh=choice.rms_mesh,
         electrons_per_njy=tuple(electrons) if any(electrons) else (),
         saturation_njy=_saturation(choice, len(flat)),
@@ -186,23 +135,3 @@ def _saturated(flat: np.ndarray, instrument: Instrument) -> np.ndarray:
     if not instrument.saturation_njy:
         return flat
     return np.minimum(flat, np.asarray(instrument.saturation_njy, dtype=np.float32)[:, None, None])
-
-
-def _local_rms(band: np.ndarray, free: np.ndarray, mesh: int) -> tuple[tuple[float, ...], ...]:
-    """Return the rms of source-free pixels on a mesh, over its median, and smoothed by its neighbours'."""
-    from scipy.ndimage import distance_transform_edt, median_filter
-
-    rows, columns = (max(1, n // mesh) for n in band.shape)
-    rms = np.full((rows, columns), np.nan)
-    for i in range(rows):
-        for j in range(columns):
-            cell = np.s_[i * mesh : (i + 1) * mesh, j * mesh : (j + 1) * mesh]
-            values = band[cell][free[cell]]
-            if len(values) > 0.1 * mesh**2:
-                rms[i, j] = sigma_mad(values)
-    empty = np.isnan(rms)
-    if empty.all():  # a field of little more than sources
-        return tuple((1.0,) * columns for _ in range(rows))
-    nearest = distance_transform_edt(empty, return_distances=False, return_indices=True)
-    filled = median_filter(rms[tuple(nearest)], 3, mode="nearest")  # type: ignore[arg-type, index]
-    return tuple(tuple(float(v) for v in row) for row in filled / np.median(filled))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mockforge.config import Positive, config
+from mockforge.config import config
 from mockforge.errors import InputError
-from mockforge.field.field import Field
-from mockforge.files import located
 from mockforge.rng import Stream
 from mockforge.sgan.config import (
     AdamPair,
@@ -25,44 +22,16 @@ from mockforge.sgan.config import (
 from mockforge.sgan.density import measure_density
 from mockforge.sgan.ensemble import of_member
 from mockforge.sgan.learn.crops import FieldCrops
-from mockforge.sgan.learn.prepare import Cut, Prepared, prepare
+from mockforge.sgan.learn.prepare import Prepared, prepare
 from mockforge.sgan.learn.task import SganTask
 from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.networks.make import make_critic
 from mockforge.sgan.painter import Scaling
+from mockforge.sgan.training_field import TrainingField, read_training_field
 from mockforge.train.config import TrainConfig
 from mockforge.train.first_weights import first_weights
 from mockforge.train.model_files import model_files
 from mockforge.train.run import TrainRecipe
-
-
-@config
-class TrainingField:
-    """The real field to learn: aligned bands, as files, extensions or planes."""
-
-    files: tuple[str, ...]
-    """One FITS file per band, from blue to red; or one file with all bands."""
-    folder: str = "."
-    """Where the files are; relative paths start from here."""
-    bands: tuple[str, ...] | None = None
-    """Names of the bands, in the order of the files."""
-    extensions: tuple[int | str, ...] | None = None
-    """Extension of each file (or of each band in the one file); by default the first image."""
-    zeropoint: float | tuple[float, ...] | None = None
-    """AB magnitude of one count, for all bands or each; needed where the headers do not say."""
-    sha256: tuple[str, ...] | None = None
-    """Digests of the files, checked before they are read, so that a run is of known data."""
-    pixel_scale_arcsec: Positive | None = None
-    """Pixel scale where the headers hold no WCS."""
-    mask_bits: tuple[int | str, ...] | None = None
-    """Bits of a mask beside the bands that make a pixel unusable; by default known planes of defects."""
-    cut: Cut = Cut()
-    """What of it to use."""
-
-    def files_read(self) -> dict[str, Path]:
-        """Return the files, whatever folder they are in now."""
-        folder = Path(self.folder).expanduser()
-        return {f"file {name}": located(folder / Path(name).expanduser()) for name in self.files}
 
 
 @config
@@ -101,34 +70,6 @@ class TrainSgan(TrainRecipe):
         ready = prepare(field.image, field.mask, self.field.cut, self.instrument)
         notes = self.notes(recipe_text, {"files": ", ".join(self.field.files)})
         return make_task(self, ready, field.bands, field.pixel_scale_arcsec, notes, field.origin)
-
-
-def read_training_field(spec: TrainingField) -> Field:
-    """Return the recipe's field in nJy."""
-    paths = [Path(spec.folder).expanduser() / Path(name).expanduser() for name in spec.files]
-    _check_digests(paths, spec.sha256 or ())
-    zeropoint = list(spec.zeropoint) if isinstance(spec.zeropoint, tuple) else spec.zeropoint
-    return Field.read(
-        paths,
-        bands=spec.bands,
-        extensions=spec.extensions,
-        zeropoint=zeropoint,
-        pixel_scale_arcsec=spec.pixel_scale_arcsec,
-        mask_bits=spec.mask_bits,
-        require_njy=True,
-    )
-
-
-def _check_digests(paths: list[Path], wanted: tuple[str, ...]) -> None:
-    if wanted and len(wanted) != len(paths):
-        raise InputError(f"field.sha256 has {len(wanted)} digests for {len(paths)} files; give one each")
-    for path, digest in zip(paths, wanted, strict=False):
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; see field.files and field.folder")
-        with path.open("rb") as stream:
-            computed = hashlib.file_digest(stream, "sha256").hexdigest()
-        if computed != digest.lower():
-            raise InputError(f"{path}: sha256 is {computed}, field.sha256 says {digest}; download it again")
 
 
 def make_task(
