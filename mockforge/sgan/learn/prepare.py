@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.field.robust import sigma_about, sigma_mad
+from mockforge.field.robust import sigma_mad
 from mockforge.label.bright import bright, grown, sources
 from mockforge.label.extract import less_background
-from mockforge.observe.measure import core_fwhm, local_rms, noise_autocorrelation, noise_kernel, stars
+from mockforge.label.seeing import star_fwhm
+from mockforge.observe.measure import local_rms, noise_autocorrelation, noise_kernel
 from mockforge.observe.noise.photons import electrons_per_unit
 from mockforge.sgan.config import InstrumentChoice
 from mockforge.sgan.lattice.instrument import Instrument
@@ -42,11 +43,11 @@ def prepare(image: np.ndarray, mask: np.ndarray | None, cut: Cut, choice: Instru
     """
     image, mask = cut_out(image, mask, cut)
     flat = less_background(image, mask, cut.background_mesh)
-    table, labels, rms = sources(flat, mask)
+    table, labels, _ = sources(flat, mask)
     if cut.mask_peaks_above is not None:
         mask |= bright(flat, labels, cut.mask_peaks_above, cut.mask_grow)
     free = ~grown(labels > 0, 3) & ~mask
-    fwhm = choice.psf_fwhm_pix or _psf(flat, mask, table, rms)
+    fwhm = choice.psf_fwhm_pix or star_fwhm(flat, mask, table)
     if len(fwhm) != len(flat):
         raise InputError(
             f"instrument.psf_fwhm_pix has {len(fwhm)} values, the field {len(flat)} bands; give one each"
@@ -67,26 +68,6 @@ def _outside(sources: Any, mask: np.ndarray) -> np.ndarray:
     places = np.stack([sources["y"], sources["x"]], axis=1)
     y, x = (np.clip(np.rint(p).astype(int), 0, n - 1) for p, n in zip(places.T, mask.shape, strict=True))
     return places[~mask[y, x]]
-
-
-def _psf(flat: np.ndarray, mask: np.ndarray, sources: Any, rms: float) -> tuple[float, ...]:
-    """FWHM of each band on the same stars, found where the seeing parts them best from galaxies."""
-    import sep
-
-    round_sources = (sources["flag"] == 0) & (sources["a"] < 1.5 * np.maximum(sources["b"], 0.1))
-    chosen = sources[round_sources]
-    x, y = chosen["x"], chosen["y"]
-    candidates, snr = [], []
-    for band in flat:
-        noise = float(sigma_about(band[~mask], 0.0))
-        flux, error, _ = sep.sum_circle(band, x, y, 5.0, err=noise, mask=mask)
-        radius, _ = sep.flux_radius(band, x, y, 6.0 * chosen["a"], 0.5, mask=mask)
-        snr.append(flux / np.maximum(error, 1e-30))
-        star_rows = stars(radius, snr[-1])
-        candidates.append((float(np.median(radius[star_rows])) if len(star_rows) else np.inf, star_rows))
-    star_rows = min(candidates, key=lambda pair: pair[0])[1]
-    used = [star_rows[ratio[star_rows] > 30] for ratio in snr]  # stars that are bright in this band too
-    return tuple(core_fwhm(band, x[w], y[w]) for band, w in zip(flat, used, strict=True))
 
 
 def _instrument(
