@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,18 +13,39 @@ class Layer:
     """The pixels of one object inside a window."""
 
     row: int
-    """Its row in the window's Objects."""
+    """Its row in the window's table of sources."""
     image: np.ndarray
     """(C, h, w) float32 nJy, noiseless."""
     y: slice
     """Where in the window."""
     x: slice
+    light: np.ndarray | None = None
+    """(h, w) float32 nJy: the mean of the bands, where it is known already."""
+
+    def mean(self) -> np.ndarray:
+        """Return the mean of the bands, (h, w) float32 nJy."""
+        return self.image.mean(axis=0) if self.light is None else self.light
 
 
-def layer_of(row: int, image: np.ndarray, top: int, left: int, window: tuple[int, int, int, int]) -> Layer:
-    """Return a stamp (C, S, S) that begins at (top, left), cut to a window (y0, y1, x0, x1)."""
+Layers = Callable[[], Iterable[Layer]]
+"""Gives the layers of a window again each time it is called, in one order."""
+
+
+def layer_of(
+    row: int,
+    image: np.ndarray,
+    top: int,
+    left: int,
+    window: tuple[int, int, int, int],
+    light: np.ndarray | None = None,
+) -> Layer:
+    """Return a stamp (C, S, S) that begins at (top, left), cut to a window (y0, y1, x0, x1).
+
+    `light` (S, S), where it is known, is the mean of its bands.
+    """
     y0, y1, x0, x1 = window
     side = image.shape[-1]
     a, b, c, d = max(top, y0), min(top + side, y1), max(left, x0), min(left + side, x1)
-    cut = image[:, a - top : b - top, c - left : d - left]
-    return Layer(row, cut, slice(a - y0, b - y0), slice(c - x0, d - x0))
+    cut = (slice(a - top, b - top), slice(c - left, d - left))
+    own = None if light is None else light[cut]
+    return Layer(row, image[:, *cut], slice(a - y0, b - y0), slice(c - x0, d - x0), own)

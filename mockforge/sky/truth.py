@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from mockforge.sky.layers import Layer
-
-Layers = Callable[[], Iterable[Layer]]
-"""Gives the layers of a window again each time it is called, in one order."""
+from mockforge.sky.layers import Layers
 
 
 @dataclass(frozen=True)

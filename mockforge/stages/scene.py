@@ -19,7 +19,8 @@ from mockforge.scene.objects import Objects
 from mockforge.scene.scene import CELL, Scene
 from mockforge.scene.table import objects_table
 from mockforge.sky.lattice import corners
-from mockforge.sky.truth import Layers, amodal_masks, isolated_images, truth_of
+from mockforge.sky.layers import Layers
+from mockforge.sky.truth import amodal_masks, isolated_images, truth_of
 from mockforge.units import ZEROPOINT_NJY
 
 

@@ -1,0 +1,154 @@
+"""Blocks of an endless sky: their sources with the stamps these lie on, and how stamps are batched."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.sky.process import Level, Painter, S
+
+_BATCH_BYTES = 2**24
+"""Stamps painted together at most, unless one alone is larger."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Block(Generic[S]):
+    """The sources of a block, where their stamps lie, and which are painted together."""
+
+    level: int
+    by: int
+    bx: int
+    sources: S
+    top: np.ndarray
+    """(N,) int64: first row of each stamp on the sky."""
+    left: np.ndarray
+    side: np.ndarray
+    batch: np.ndarray
+    """(N,) number of the batch that each is painted in."""
+    place: np.ndarray
+    """(N,) its row in that batch."""
+
+    def touching(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        """Return the rows of the sources whose stamps have a pixel in a window, rising."""
+        return np.flatnonzero(touching(self.top, self.left, self.side, y0, y1, x0, x1))
+
+    def ids(self, rows: np.ndarray) -> list[str]:
+        """Return the ids of some of its sources: `level/by/bx/row`."""
+        return [f"{self.level}/{self.by}/{self.bx}/{row}" for row in rows.tolist()]
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """The stamps of a batch, each of one side."""
+
+    image: np.ndarray
+    """(n, C, S, S) float32 nJy."""
+    light: np.ndarray
+    """(n, S, S) float32 nJy: the mean of the bands."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self.image.nbytes + self.light.nbytes
+
+
+def touching(
+    top: np.ndarray, left: np.ndarray, side: np.ndarray, y0: int, y1: int, x0: int, x1: int
+) -> np.ndarray:
+    """Whether each stamp has a pixel in a window, (N,) bool; none has in an empty one."""
+    if y1 <= y0 or x1 <= x0:
+        return np.zeros(len(side), dtype=bool)
+    return (top < y1) & (top + side > y0) & (left < x1) & (left + side > x0)
+
+
+def block_of(where: tuple[int, int, int], level: Level, sources: S, painter: Painter[S]) -> Block[S]:
+    """Return a block of sources; InputError where one lies or has light beyond the level's reach."""
+    top, left, side = painter.footprints(sources)
+    _check_reach(where, level, sources, (top, left, side))
+    batch, place = _batches(side, painter.bands)
+    return Block(*where, sources, top, left, side, batch, place)
+
+
+def _check_reach(
+    where: tuple[int, int, int], level: Level, sources: S, stamps: tuple[np.ndarray, ...]
+) -> None:
+    top, left, side = stamps
+    outside = np.zeros(len(sources))
+    for first, centre, number in ((top, sources.y, where[1]), (left, sources.x, where[2])):
+        begin, end = number * level.block, (number + 1) * level.block
+        out = np.maximum(begin - first, first + side - end)
+        # a centre lies in the pixel that it is nearest to
+        off = np.maximum(begin - 0.5 - centre, centre - (end - 0.5))
+        outside = np.maximum(outside, np.maximum(out, np.where(np.isfinite(centre), off, np.inf)))
+    row = int(outside.argmax()) if len(outside) else 0
+    if len(outside) and outside[row] > level.reach:
+        name = "/".join(map(str, (*where, row)))
+        raise InputError(
+            f"source {name} at ({sources.x[row]:.2f}, {sources.y[row]:.2f}), with its stamp of {side[row]} "
+            f"pixels, lies {outside[row]:g} pixels outside its block of {level.block}, and its level reaches "
+            f"{level.reach}: its light would be cut from some windows; give the level a larger reach, or the "
+            "source a level that reaches farther"
+        )
+
+
+def _batches(side: np.ndarray, bands: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the batch of each stamp and its row there: those of a side, in order, so many at a time."""
+    batch, place, first = np.zeros(len(side), dtype=np.int64), np.zeros(len(side), dtype=np.int64), 0
+    for s in np.unique(side).tolist():
+        alike = np.flatnonzero(side == s)
+        most = max(1, _BATCH_BYTES // (4 * bands * s * s))
+        number = np.arange(len(alike))
+        batch[alike], place[alike] = first + number // most, number % most
+        first += -(-len(alike) // most)
+    return batch, place
+
+
+def painted(painter: Painter[S], sources: S) -> Stamps:
+    """Return stamps of sources of one side, painted together."""
+    image = painter.paint(sources)
+    return Stamps(image, image.mean(axis=1))
+
+
+def _one(thing: object) -> int:
+    return 1
+
+
+class Kept(Generic[T]):
+    """What has been made and is kept: the things used last, up to so much of them; safe among threads.
+
+    What two threads make at once is made twice and is the same.
+    """
+
+    def __init__(self, most: float, size: Callable[[T], int] = _one) -> None:
+        self.most, self.size = most, size
+        self._things: OrderedDict[Hashable, T] = OrderedDict()
+        self._used, self._lock = 0, threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of what is sent to another process, what is kept stays here."""
+        return {"most": self.most, "size": self.size}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what is kept of a key, or make it."""
+        with self._lock:
+            if key in self._things:
+                self._things.move_to_end(key)
+                return self._things[key]
+        made = make()
+        with self._lock:
+            if key not in self._things:
+                self._things[key] = made
+                self._used += self.size(made)
+                while self._used > self.most and len(self._things) > 1:
+                    self._used -= self.size(self._things.popitem(last=False)[1])
+            return self._things[key]

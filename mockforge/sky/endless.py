@@ -1,0 +1,152 @@
+"""An endless sky: sources of a marked point process, painted, and added up in one order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic
+
+import numpy as np
+
+from mockforge.sky.blocks import Block, Kept, Stamps, block_of, painted
+from mockforge.sky.layers import Layer, layer_of
+from mockforge.sky.plane import empty_window
+from mockforge.sky.process import Painter, Process, S
+
+KEPT_BYTES = 2**31
+"""Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
+_KEPT_BLOCKS = 4096
+Stamp = tuple[np.ndarray, np.ndarray]
+"""A stamp (C, S, S) and the mean of its bands (S, S)."""
+
+
+class Endless(Generic[S]):
+    """An endless sky without noise, of which any window, in any order, has the same bits.
+
+    Sources belong to blocks of levels, are painted with the others of their block that have stamps as
+    large, always the same ones, and are added up in the order (level, by, bx, row). Each has an id,
+    `level/by/bx/row`. Several threads may cut windows of one sky at once.
+
+    Parameters
+    ----------
+    process
+        What sources each block has.
+    painter
+        What they look like.
+    kept_bytes
+        Stamps kept in memory at most.
+    """
+
+    def __init__(self, process: Process[S], painter: Painter[S], kept_bytes: float = KEPT_BYTES) -> None:
+        self.process, self.painter = process, painter
+        self._blocks: Kept[Block[S]] = Kept(_KEPT_BLOCKS)
+        self._stamps: Kept[Stamps] = Kept(kept_bytes, _bytes)
+
+    def block(self, level: int, by: int, bx: int) -> Block[S]:
+        """Return the sources of a block and where their stamps lie.
+
+        Raises
+        ------
+        InputError
+            Where a source lies, or has light, farther outside its block than its level reaches.
+        """
+        where = (level, by, bx)
+
+        def make() -> Block[S]:
+            return block_of(where, self.process.levels[level], self.process.block(*where), self.painter)
+
+        return self._blocks.get(where, make)
+
+    def sources(self, y0: int, y1: int, x0: int, x1: int) -> S:
+        """Return the sources whose stamps have a pixel in a window, in the order of its layers."""
+        parts = [block.sources.rows(rows) for block, rows in self._near(y0, y1, x0, x1)]
+        return type(parts[0]).together(parts)
+
+    def ids(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        """Return the id of each of `sources(...)`, (N,) text."""
+        ids = [name for block, rows in self._near(y0, y1, x0, x1) for name in block.ids(rows)]
+        return np.array(ids, dtype=np.str_)
+
+    def layers(self, y0: int, y1: int, x0: int, x1: int, threads: int = 1) -> Iterator[Layer]:
+        """Yield the light of each of `sources(...)` inside the window, in the same order.
+
+        Parameters
+        ----------
+        y0, y1, x0, x1 : int
+            First row and one past the last, first column and one past the last, in pixels of the sky.
+        threads : int
+            So many paint at once; what they paint does not depend on it.
+        """
+        window, row = (y0, y1, x0, x1), 0
+        for block, rows, stamps in self._painted(window, threads):
+            corners = zip(block.top[rows].tolist(), block.left[rows].tolist(), strict=True)
+            for (image, light), (top, left) in zip(stamps, corners, strict=True):
+                yield layer_of(row, image, top, left, window, light)
+                row += 1
+
+    def image(self, y0: int, y1: int, x0: int, x1: int, threads: int = 1) -> np.ndarray:
+        """Return the noiseless sky of a window, (C, y1 - y0, x1 - x0) float32 nJy.
+
+        InputError where it does not fit in memory.
+        """
+        out = empty_window(self.painter.bands, y0, y1, x0, x1)
+        out[:] = 0.0
+        for layer in self.layers(y0, y1, x0, x1, threads):
+            out[:, layer.y, layer.x] += layer.image
+        return out
+
+    def _near(self, y0: int, y1: int, x0: int, x1: int) -> list[tuple[Block[S], np.ndarray]]:
+        """Blocks that can have light in a window, each with the rows of the sources that have."""
+        blocks = [
+            self.block(k, by, bx)
+            for k, level in enumerate(self.process.levels)
+            for by in _numbers(y0, y1, level.block, level.reach)
+            for bx in _numbers(x0, x1, level.block, level.reach)
+        ]
+        return [(block, block.touching(y0, y1, x0, x1)) for block in blocks]
+
+    def _painted(
+        self, window: tuple[int, int, int, int], threads: int
+    ) -> Iterator[tuple[Block[S], np.ndarray, list[Stamp]]]:
+        """Each block with light in a window: its rows there and their stamps; painted a few blocks ahead."""
+        near = [(block, rows) for block, rows in self._near(*window) if len(rows)]
+        if threads == 1 or len(near) < 2:
+            for block, rows in near:
+                yield block, rows, self._stamps_of(block, rows)
+            return
+        ahead: deque[tuple[Block[S], np.ndarray, Future[list[Stamp]]]] = deque()
+        with ThreadPoolExecutor(threads) as pool:
+            for block, rows in near:
+                ahead.append((block, rows, pool.submit(self._stamps_of, block, rows)))
+                if len(ahead) > 2 * threads:
+                    first, chosen, stamps = ahead.popleft()
+                    yield first, chosen, stamps.result()
+            for first, chosen, stamps in ahead:
+                yield first, chosen, stamps.result()
+
+    def _stamps_of(self, block: Block[S], rows: np.ndarray) -> list[Stamp]:
+        """Return the stamps of some of a block's sources; whole batches are painted, and kept."""
+        batches: dict[int, Stamps] = {}
+        out = []
+        for number, place in zip(block.batch[rows].tolist(), block.place[rows].tolist(), strict=True):
+            if number not in batches:
+                batches[number] = self._batch(block, number)
+            stamps = batches[number]
+            out.append((stamps.image[place], stamps.light[place]))
+        return out
+
+    def _batch(self, block: Block[S], number: int) -> Stamps:
+        def make() -> Stamps:
+            return painted(self.painter, block.sources.rows(np.flatnonzero(block.batch == number)))
+
+        return self._stamps.get((block.level, block.by, block.bx, number), make)
+
+
+def _bytes(stamps: Stamps) -> int:
+    return stamps.nbytes
+
+
+def _numbers(first: int, last: int, block: int, reach: int) -> range:
+    """Blocks with a pixel that is within reach of pixels [first, last), along one axis; one at least."""
+    return range((first - reach) // block, max((last - 1 + reach) // block, (first - reach) // block) + 1)

@@ -1,0 +1,75 @@
+"""An endless sky of round Gaussians on two levels, whose stamps depend on their company in the last bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from mockforge.rng import Stream
+from mockforge.sky.endless import Endless
+from mockforge.sky.process import Level
+
+
+@dataclass(frozen=True)
+class Blobs:
+    """N round Gaussians."""
+
+    x: np.ndarray
+    y: np.ndarray
+    flux: np.ndarray
+    """(N, 2) nJy."""
+    sigma: np.ndarray
+    """pixels"""
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def rows(self, chosen: np.ndarray) -> Blobs:
+        return Blobs(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
+
+    @staticmethod
+    def together(parts: Sequence[Blobs]) -> Blobs:
+        return Blobs(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Blobs)})
+
+
+@dataclass(frozen=True)
+class BlobProcess:
+    seed: int = 0
+    number: float = 6.0
+    levels: tuple[Level, ...] = (Level(32, 9), Level(64, 33))
+
+    def block(self, level: int, by: int, bx: int) -> Blobs:
+        rng = Stream(self.seed, ("blobs", level, by, bx)).numpy()
+        side, n = self.levels[level].block, int(rng.poisson(self.number))
+        y, x = rng.uniform(-0.5, side - 0.5, (2, n))
+        return Blobs(
+            x=x + bx * side, y=y + by * side, flux=rng.lognormal(3.0, 1.5, (n, 2)),
+            sigma=rng.uniform(0.7, 1.5, n) * (1, 3)[level],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BlobPainter:
+    bands: int = 2
+
+    def footprints(self, sources: Blobs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        side = np.where(sources.sigma < 1.0, 8, np.where(sources.sigma < 2.0, 16, 64)).astype(np.int64)
+        return *(np.rint(v).astype(np.int64) - side // 2 for v in (sources.y, sources.x)), side
+
+    def paint(self, sources: Blobs) -> np.ndarray:
+        top, left, side = self.footprints(sources)
+        assert (side == side[0]).all()
+        pixel, s = np.arange(side[0]), sources.sigma[:, None]
+        y, x = (
+            np.exp(-0.5 * ((pixel + a[:, None] - c[:, None]) / s) ** 2) / (s * np.sqrt(2 * np.pi))
+            for a, c in ((top, sources.y), (left, sources.x))
+        )
+        stamps = sources.flux[:, :, None, None] * (y[:, None, :, None] * x[:, None, None, :])
+        # the company tells in the last bits, as it may in a library's transforms
+        return (stamps * (1.0 + 1e-7 * len(sources))).astype(np.float32)
+
+
+def sky(seed: int = 0, **changes: object) -> Endless[Blobs]:
+    return Endless(replace(BlobProcess(seed), **changes), BlobPainter())
