@@ -182,7 +182,7 @@ TRAININGS = Registry(
     "training recipe",
     "mockforge.trainings",
     {
-        "field": ("mockforge.sgan.learn.training", "TrainSgan"),
+        "field": ("mockforge.sgan.learn.recipe", "TrainForge"),
         "dataset": ("mockforge.tasks.redshifter.training", "TrainRedshifter"),
         "degraded": ("mockforge.tasks.recover.training", "TrainRecover"),
     },
@@ -193,8 +193,8 @@ NETWORKS = Registry(
     "network",
     "mockforge.networks",
     {
-        "forge": ("mockforge.sgan.learn.training", "TrainSgan"),
-        "smith2019": ("mockforge.sgan.learn.training", "TrainSgan"),
+        "forge": ("mockforge.sgan.learn.recipe", "TrainForge"),
+        "smith2019": ("mockforge.sgan.lattice.training", "TrainLattice"),
         "unet": ("mockforge.tasks.redshifter.training", "TrainRedshifter"),
         "cvae": ("mockforge.tasks.redshifter.training", "TrainRedshifter"),
         "residual": ("mockforge.tasks.recover.training", "TrainRecover"),

@@ -11,10 +11,11 @@ import numpy as np
 from mockforge.batch import Bands, Batch, Stage
 from mockforge.config import Index, Limit, Varying, config
 from mockforge.rng import Stream
+from mockforge.sgan.lattice.tiles import TILE
 from mockforge.sgan.model import SganModel, load_model, model_path
 from mockforge.sgan.paint.asked import survey_files
-from mockforge.sgan.paint.control import control
-from mockforge.sgan.paint.sky import TILE, Sky
+from mockforge.sgan.paint.control import check_lattice
+from mockforge.sgan.paint.sky import Sky
 from mockforge.sky.lattice import corners
 from mockforge.train.model_files import model_files
 from mockforge.units import ZEROPOINT_NJY
@@ -90,28 +91,14 @@ class Sgan(Stage):
         known, and its density where one was requested.
         """
         y0, x0 = corners(batch, self.tile, self.margin, TILE)
-        model, sky = self._loaded(), _sky(self.model, stream.seed)
-        settings, member = self._asked(batch, stream), self._members(batch, model)
-        skies = [
-            sky.seen(control(model, **setting), k)
-            for setting, k in zip(settings, member.tolist(), strict=True)
-        ]
+        model = self._loaded()
+        member = self._members(batch, model)
+        skies = [_sky(self.model, stream.seed, k) for k in member.tolist()]
         windows = list(zip(skies, y0.tolist(), x0.tolist(), strict=True))
         m, side = self.margin, self.tile + self.margin
         cut = [view.pixels(y - m, y + side, x - m, x + side) for view, y, x in windows]
         arrays = {"image": np.stack([image for image, _ in cut])}
         table = {"sample": batch.sample.copy(), "sky_x0": x0, "sky_y0": y0, "member": member}
-        if model.clean:
-            arrays["truth"] = np.stack([truth for _, truth in cut if truth is not None])
-            rms = [view.rms(y, y + self.tile, x, x + self.tile).mean(axis=(1, 2)) for view, y, x in windows]
-            table |= _by_band("sky_rms", model.bands, rms)
-            table |= _by_band("fwhm", model.bands, [view.control.psf_fwhm_arcsec for view in skies])
-            if _varies(self.depth):
-                gains = [view.control.instrument.electrons_per_njy for view in skies]
-                none = (0.0,) * len(model.bands)
-                table |= _by_band("electrons_per_njy", model.bands, [g or none for g in gains])
-        if self.density is not None:
-            table["density"] = np.array([setting["density"] for setting in settings])
         out = Batch(
             sample=batch.sample,
             draw=batch.draw,
@@ -121,19 +108,16 @@ class Sgan(Stage):
             tables={"tile": table},
             margin=self.margin,
         )
-        return out.with_attributes(**self._known(model, skies[0]))
+        return out.with_attributes(**self._known(model))
 
-    def _known(self, model: SganModel, sky: Sky) -> dict[str, Any]:
+    def _known(self, model: SganModel) -> dict[str, Any]:
         """Attributes of the dataset; none that differs from sample to sample."""
-        instrument = sky.control.instrument
         attributes: dict[str, Any] = {
             "bands": model.bands,
             "unit": "nJy",
             "zeropoint_ab": ZEROPOINT_NJY,
             "pixel_scale_arcsec": model.pixel_scale_arcsec,
-            "psf_fwhm_arcsec": None if _varies(self.seeing) else sky.control.psf_fwhm_arcsec,
-            "electrons_per_njy": None if _varies(self.depth) else instrument.electrons_per_njy or None,
-            "saturation_njy": instrument.saturation_njy or None,
+            "psf_fwhm_arcsec": model.psf_fwhm_arcsec,
         }
         return {k: v for k, v in attributes.items() if v is not None}
 
@@ -144,50 +128,15 @@ class Sgan(Stage):
         """(N,) int64: the member for each sample, by the number of its draw, so that all have as many."""
         return batch.draw % model.n_members if self.member is None else np.full(len(batch), self.member)
 
-    def _asked(self, batch: Batch, stream: Stream) -> list[dict[str, Any]]:
-        """Return what is requested of each sample's sky; what varies belongs to the number of its draw."""
-        streams = [Stream(stream.seed, ("sgan", "asked", int(draw))) for draw in batch.draw]
-        return [
-            {name: _drawn(getattr(self, name), source.child(name)) for name in ("depth", "seeing", "density")}
-            for source in streams
-        ]
-
     def _check_asked(self) -> None:
         """InputError where the model cannot do what is asked, at either end of what varies."""
         model = self._loaded()
         if self.member is not None:
             model.painter(self.member)
-        for name in ("depth", "seeing", "density"):
-            for end in _ends(getattr(self, name)):
-                control(model, **{name: end})
+        check_lattice(model, depth=self.depth, seeing=self.seeing, density=self.density)
 
 
-def _varies(value: Any) -> bool:
-    return isinstance(value, Varying) and value.kind != "fixed"
-
-
-def _drawn(value: Any, stream: Stream) -> Any:
-    return float(value.draw(stream.numpy(), 1)[0]) if isinstance(value, Varying) else value
-
-
-def _ends(value: Any) -> tuple[Any, ...]:
-    """Return the values between which a parameter lies, and those of a choice; the middle of a normal one."""
-    if not isinstance(value, Varying):
-        return (value,)
-    if value.kind in ("fixed", "choice"):
-        return value.values
-    return value.values[: 1 if value.kind in ("normal", "lognormal") else 2]
-
-
-def _by_band(name: str, bands: tuple[str, ...], rows: list[Any]) -> dict[str, np.ndarray]:
-    """Columns NAME_<band> of (N, bands) numbers; none where they are not known."""
-    if any(row is None for row in rows):
-        return {}
-    table = np.array(rows, dtype=np.float32)
-    return {f"{name}_{band}": table[:, i] for i, band in enumerate(bands)}
-
-
-@lru_cache(maxsize=2)
-def _sky(model: str, seed: int) -> Sky:
+@lru_cache(maxsize=8)
+def _sky(model: str, seed: int, member: int) -> Sky:
     """Return the sky of a worker: kept from shard to shard, so that its network is loaded once."""
-    return Sky(model, seed, member=0)
+    return Sky(model, seed, member=member)

@@ -16,19 +16,19 @@ for name in missing.split():
     sys.modules[name] = None  # importing it now raises ImportError
 import numpy as np
 from pathlib import Path
-from mockforge.sgan.config import CriticChoice, CropSizes, Forge, GeneratorChoice, PatchCritic
+from mockforge.sgan.lattice.config import CriticChoice, CropSizes, GeneratorChoice, PackedCritic, Smith2019
 from mockforge.sgan.lattice.instrument import Instrument
-from mockforge.sgan.learn.prepare import Prepared
+from mockforge.sgan.lattice.prepare import Prepared
 from mockforge.sgan.training_field import TrainingField
-from mockforge.sgan.learn.training import TrainSgan, make_task
+from mockforge.sgan.lattice.training import TrainLattice, make_task
 from mockforge.sgan.paint.sky import Sky
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 
-recipe = TrainSgan(
+recipe = TrainLattice(
     name="bare", field=TrainingField(files=()),
-    network=GeneratorChoice(forge=Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)),
-    critic=CriticChoice(patch=PatchCritic(widths=(8,))), crops=CropSizes(sizes=(32,), batch=2),
+    network=GeneratorChoice(smith2019=Smith2019(z_channels=4, widths=(8, 8, 8, 8))),
+    critic=CriticChoice(packed=PackedCritic(widths=(8,))), crops=CropSizes(sizes=(32,), batch=2),
 )
 noise = np.random.default_rng(1).normal(0, 5, (1, 64, 64)).astype(np.float32)
 instrument = Instrument(rms_njy=(5.0,), psf_fwhm_pix=(3.0,), noise_kernel=(((1.0,),),))

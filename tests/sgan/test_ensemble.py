@@ -8,34 +8,35 @@ import torch
 
 from mockforge.errors import InputError
 from mockforge.rng import Stream
-from mockforge.sgan.config import CriticChoice, CropSizes, Forge, GeneratorChoice, PatchCritic
-from mockforge.sgan.ensemble import joined, of_member
+from mockforge.sgan.lattice.config import CriticChoice, CropSizes, GeneratorChoice, PackedCritic, Smith2019
+from mockforge.sgan.lattice.ensemble import joined, of_member
 from mockforge.sgan.lattice.instrument import Instrument
-from mockforge.sgan.learn.prepare import Prepared
-from mockforge.sgan.learn.training import TrainSgan, make_task
-from mockforge.sgan.model import SganModel, load_model
-from mockforge.sgan.save import save_model
-from mockforge.sgan.shorten import HARMLESS, shortened
+from mockforge.sgan.lattice.painter import Scaling
+from mockforge.sgan.lattice.prepare import Prepared
+from mockforge.sgan.lattice.save import save_model
+from mockforge.sgan.lattice.shorten import HARMLESS, shortened
+from mockforge.sgan.lattice.training import TrainLattice, make_task
+from mockforge.sgan.model import LatticeModel, load_model
 from mockforge.sgan.training_field import TrainingField
 from mockforge.train.config import TrainConfig
 from mockforge.train.loop import fit
 from mockforge.train.members import Member, kept_members
 from mockforge.train.model_files import training_notes
 
-SMALL = Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False)
+SMALL = Smith2019(z_channels=4, widths=(8, 8, 8, 8))
 INSTRUMENT = Instrument(rms_njy=(5.0,), psf_fwhm_pix=(3.0,), noise_kernel=(((1.0,),),))
-RECIPE = TrainSgan(
+RECIPE = TrainLattice(
     name="several",
     field=TrainingField(files=()),
-    network=GeneratorChoice(forge=SMALL),
-    critic=CriticChoice(patch=PatchCritic(widths=(8,))),
+    network=GeneratorChoice(smith2019=SMALL),
+    critic=CriticChoice(packed=PackedCritic(widths=(8,))),
     crops=CropSizes(sizes=(32,), batch=2),
     train=TrainConfig(steps=6, members=3, device="cpu", preview_steps=0, checkpoint_minutes=1e-6),
 )
 Weights = dict[str, torch.Tensor]
 
 
-def train(folder, **changes) -> SganModel:
+def train(folder, **changes) -> LatticeModel:
     """A run of the recipe."""
     noise = Stream(1, ("noise",)).numpy().normal(0, 5, (1, 64, 64)).astype(np.float32)
     ready = Prepared(noise, np.zeros((64, 64), bool), INSTRUMENT, (3.0,), ((-20.0, 20.0),))
@@ -45,7 +46,7 @@ def train(folder, **changes) -> SganModel:
     return load_model(folder / "several.json")
 
 
-def weights_of(model: SganModel, member: int) -> Weights:
+def weights_of(model: LatticeModel, member: int) -> Weights:
     return dict(model.painter(member).generator.state_dict())
 
 
@@ -56,7 +57,7 @@ def equal(a: Weights, b: Weights) -> bool:
 
 
 @pytest.fixture(scope="module")
-def ensemble(tmp_path_factory) -> tuple[SganModel, object]:
+def ensemble(tmp_path_factory) -> tuple[LatticeModel, object]:
     folder = tmp_path_factory.mktemp("ensemble")
     return train(folder), folder
 
@@ -108,10 +109,8 @@ def test_an_ensemble_says_what_it_is(ensemble):
     }  # fmt: skip
 
 
-def made(weights: Weights | None = None, std: float = 0.2) -> SganModel:
-    model = SganModel(
-        "tiny", Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False), ("r",), INSTRUMENT
-    )
+def made(weights: Weights | None = None, std: float = 0.2) -> LatticeModel:
+    model = LatticeModel("tiny", SMALL, ("r",), INSTRUMENT, Scaling((-20.0,), (2000.0,)))
     network = model.painter().generator
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=std, generator=Stream(2, (parameter.numel(),)).torch())
@@ -120,11 +119,13 @@ def made(weights: Weights | None = None, std: float = 0.2) -> SganModel:
     return model.trained(network, {"steps": 9})
 
 
-def painted(model: SganModel, member: int) -> torch.Tensor:
+def painted(model: LatticeModel, member: int) -> torch.Tensor:
     painter = model.painter(member)
-    z = torch.randn(1, painter.generator.z_channels, *(2 * [painter.cells(128)]), generator=Stream(5).torch())
+    first = painter.generator.lost
+    side = painter.span(first, 128)
+    z = torch.randn(1, painter.generator.z_channels, side, side, generator=Stream(5).torch())
     with torch.no_grad():
-        return painter.flux(z, 128) / painter.optics.rms
+        return painter.window(z, first, 128) / INSTRUMENT.rms_njy[0]
 
 
 def test_a_member_is_stored_short_only_where_that_leaves_its_flux(tmp_path):

@@ -17,7 +17,7 @@ from mockforge.field.field import Field
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.recipe.read import load_training
 from mockforge.rng import Stream
-from mockforge.sgan.learn.prepare import prepare
+from mockforge.sgan.lattice.prepare import prepare
 from mockforge.sgan.training_field import read_training_field
 
 PATH = "pub/hlsp/xdf"
@@ -68,7 +68,7 @@ def test_the_documented_command_fetches_what_the_recipe_reads(archive, tmp_path)
     assert field.bands == ("F606W", "F775W", "F814W")
     expected = 1e-3 * 10 ** (0.4 * (31.4 - 26.51))
     assert field.image[0].std() == pytest.approx(expected, rel=0.02)
-    ready = prepare(field.image, field.mask, recipe.field.cut, recipe.instrument)
+    ready = prepare(field.image, field.mask, recipe.field.cut)
     assert ready.image.shape == (3, 130, 130)
     assert not ready.mask.any()  # the turned canvas's corners lie outside the cut
     wrong = replace(recipe.field, sha256=("0" * 64, *digests[1:]))

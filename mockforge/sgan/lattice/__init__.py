@@ -1,1 +1,1 @@
-"""The lattice network of smith2019 and its instrument."""
+"""The published SGAN (`smith2019`), whose latent is a lattice: its network, training and endless skies."""

@@ -5,18 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mockforge.errors import InputError, nearest
 from mockforge.observe.surveys.read import is_file, own_files, survey
 from mockforge.observe.surveys.spec import Survey
-from mockforge.sgan.model import SganModel
 
 Asked = float | str | Mapping[str, float | str]
 """A number for every band, a survey, or either by band; a band that is left out stays as it is.
 
 A survey is a preset's name or a file; its band is the one of the same name, or of the same name
 after the survey's prefix (`g` is `kids_g`). `SURVEY:BAND` names another."""
+
+
+class Banded(Protocol):
+    """What has a name and bands: a model."""
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        ...
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Return its bands."""
+        ...
 
 
 def parse(option: str, text: str | None) -> Asked | None:
@@ -44,7 +57,7 @@ def survey_files(*asked: Any) -> dict[str, Path]:
 
 
 def by_band(
-    name: str, model: SganModel, asked: Asked | None, number: Callable[[float], bool], wanted: str
+    name: str, model: Banded, asked: Asked | None, number: Callable[[float], bool], wanted: str
 ) -> list[float | str | None]:
     """Return what is requested in each band of the model; numbers are checked."""
     if isinstance(asked, Mapping):
@@ -60,7 +73,7 @@ def by_band(
     return out  # type: ignore[return-value]
 
 
-def survey_of(name: str, model: SganModel, asked: str, band: str) -> tuple[Survey, str]:
+def survey_of(name: str, model: Banded, asked: str, band: str) -> tuple[Survey, str]:
     """Return the survey that is requested, and its band that stands for the model's."""
     head, own = _parts(asked)
     chosen = survey(head)

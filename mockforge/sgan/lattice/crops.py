@@ -12,15 +12,9 @@ from mockforge.rng import Stream
 
 
 class FieldCrops:
-    """Draws square crops of an image (band, y, x), float32, where `mask` (y, x) is false.
+    """Draws square crops of an image (band, y, x), float32, where `mask` (y, x) is false."""
 
-    `condition` (y, x) is what a crop's centre says of it, the density of sources say.
-    """
-
-    def __init__(
-        self, image: np.ndarray, mask: np.ndarray, sizes: tuple[int, ...], condition: np.ndarray | None = None
-    ) -> None:
-        self.condition = condition
+    def __init__(self, image: np.ndarray, mask: np.ndarray, sizes: tuple[int, ...]) -> None:
         self.image = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
         self.corners = {size: _free_corners(mask, size) for size in sizes}
 
@@ -40,11 +34,6 @@ class FieldCrops:
             for (y, x), t in zip(places.tolist(), turns.tolist(), strict=True)
         ]
         return torch.stack(out)
-
-    def conditions(self, size: int, places: np.ndarray) -> Tensor:
-        """Return what the centres of these crops say, (n, 1), of a field with a condition."""
-        y, x = (places + size // 2).T
-        return torch.from_numpy(np.asarray(self.condition)[y, x][:, None]).to(self.image)
 
 
 def _free_corners(mask: np.ndarray, size: int) -> np.ndarray:

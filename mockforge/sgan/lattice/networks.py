@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mockforge.sgan.config import PackedCritic, Smith2019
+from mockforge.sgan.lattice.config import PackedCritic, Smith2019
+
+CELL = 16
+"""Pixels per z cell."""
 
 
 class UnitTranspose(nn.ConvTranspose2d):
@@ -28,8 +31,6 @@ class Smith2019Generator(nn.Module):
 
     halo = 4
     """z cells beyond which zero padding no longer reaches a pixel (60 pixels, rounded up)."""
-    removed = 0
-    """Cells that forward takes off on each side."""
     lost = 64
     """Pixels of the z lattice's area on each side that zero padding changes: `halo` in pixels."""
 
@@ -49,10 +50,6 @@ class Smith2019Generator(nn.Module):
         """Paint observed pixels, 0..1."""
         return self.layers(z).float().sigmoid()
 
-    def paint(self, z: Tensor) -> Tensor:
-        """Return the same, with the pixels that zero padding changes."""
-        return self(z)
-
 
 class PackedDiscriminator(nn.Module):
     """Packed samples (B, packed x bands, s, s) -> one logit each (B / packed, 1)."""
@@ -66,8 +63,8 @@ class PackedDiscriminator(nn.Module):
         )
         self.logit = nn.Linear(sizes[-1], 1)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> list[Tensor]:
-        """x (B, bands, s, s), B a multiple of `packed`; a list of one logit tensor. Sees no condition."""
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """x (B, bands, s, s), B a multiple of `packed`; a list of one logit tensor."""
         x = x.reshape(x.shape[0] // self.packed, -1, *x.shape[2:])
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.1)

@@ -1,4 +1,4 @@
-"""What the JSON of a SGAN says, and within which limits."""
+"""What the JSON of a lattice SGAN says, and within which limits."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Annotated, Any, ClassVar
 from torch import nn
 
 from mockforge.config import Bands, Limit, Size
-from mockforge.sgan.config import GeneratorChoice
-from mockforge.sgan.density import DensityScale
+from mockforge.sgan.lattice.config import GeneratorChoice
 from mockforge.sgan.lattice.instrument import Instrument
-from mockforge.sgan.networks.make import make_generator
-from mockforge.sgan.painter import Scaling
+from mockforge.sgan.lattice.networks import Smith2019Generator
+from mockforge.sgan.lattice.painter import Scaling
 from mockforge.train.model_file import ModelFile, check_bands, distinct, one_each
 
 PixelScale = Annotated[float, Limit(ge=0.001, le=60)]
@@ -23,8 +22,8 @@ _UNIT_RMS = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class SganFile(ModelFile):
-    """A SGAN: network, bands, scaling, instrument."""
+class LatticeFile(ModelFile):
+    """A lattice SGAN: network, bands, scaling, instrument."""
 
     what: ClassVar[str] = "a SGAN"
 
@@ -34,7 +33,8 @@ class SganFile(ModelFile):
     psf_fwhm_arcsec: Annotated[tuple[Fwhm, ...], Size(1, 64)] | None
     scaling: Scaling
     instrument: Instrument
-    density: DensityScale | None = None
+    density: None = None
+    """Only of the lattice network that is gone."""
     members: Annotated[tuple[Annotated[int, Limit(ge=0)], ...], Size(0, 64)] = field(default_factory=tuple)
 
     def check(self) -> None:
@@ -43,17 +43,10 @@ class SganFile(ModelFile):
         one_each(bands=self.bands, psf_fwhm_arcsec=self.psf_fwhm_arcsec, low_njy=low, high_njy=high)
         check_bands("bands", self.bands)
         distinct("members", self.members)
-        if self.network.smith2019 is None and (low or high):
-            raise ValueError("scaling: low_njy and high_njy belong to smith2019, found them with forge")
-        if self.network.smith2019 is not None and not (low and high):
+        if not (low and high):
             raise ValueError("scaling: smith2019 needs low_njy and high_njy, a number per band each")
         if any(b <= a for a, b in zip(low, high, strict=True)):
             raise ValueError(f"scaling: high_njy should be above low_njy, found {high} and {low}")
-        conditioned = self.network.forge is not None and self.network.forge.density
-        if self.density is not None and not conditioned:
-            raise ValueError("density: the network (network.forge.density) takes none")
-        if self.density is not None:
-            _check_levels(self.density.levels)
         _check_instrument(self.instrument, self.bands)
 
     @property
@@ -63,12 +56,7 @@ class SganFile(ModelFile):
 
     def blank(self) -> nn.Module:
         """Return the generator."""
-        return make_generator(self.network.chosen, len(self.bands))
-
-
-def _check_levels(levels: tuple[float, ...]) -> None:
-    if len(levels) < 2 or any(b <= a for a, b in zip(levels, levels[1:], strict=False)):
-        raise ValueError("density.levels: should be two numbers or more that grow")
+        return Smith2019Generator(self.network.chosen, len(self.bands))
 
 
 def _check_instrument(found: Instrument, bands: tuple[str, ...]) -> None:

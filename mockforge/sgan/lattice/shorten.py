@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from mockforge.rng import Stream
-from mockforge.sgan.ensemble import joined, of_member
-from mockforge.sgan.model import SganModel
+from mockforge.sgan.lattice.ensemble import joined, of_member
+from mockforge.sgan.lattice.model import LatticeModel
 
 HARMLESS = 1e-3
 """Largest change of the flux, in units of the sky rms, that a shorter number may make."""
@@ -18,7 +18,7 @@ _MEASURED = 256
 """Side in pixels of the window on which the change is measured."""
 
 
-def shortened(model: SganModel) -> SganModel:
+def shortened(model: LatticeModel) -> LatticeModel:
     """Return the model with the weights of each member in float16 where that is harmless.
 
     Measured: the same window painted with both. Harmless is a change below `HARMLESS` of the sky
@@ -38,13 +38,15 @@ def shortened(model: SganModel) -> SganModel:
 
 
 @torch.no_grad()
-def _flux_change(model: SganModel, member: int, weights: Mapping[str, Tensor]) -> float:
+def _flux_change(model: LatticeModel, member: int, weights: Mapping[str, Tensor]) -> float:
     """Largest change of a pixel's flux in units of the sky rms, with other weights for a member."""
     painter = model.painter(member)
     painter.generator.eval()
-    cells = painter.cells(_MEASURED)
+    first = painter.generator.lost
+    cells = painter.span(first, _MEASURED)
     source = Stream(0, ("weights", "precision")).torch()
     z = torch.randn(1, painter.generator.z_channels, cells, cells, generator=source)
-    flux = painter.flux(z, _MEASURED)
+    flux = painter.window(z, first, _MEASURED)
     painter.generator.load_state_dict(dict(weights))
-    return float(((painter.flux(z, _MEASURED) - flux) / painter.optics.rms).abs().max())
+    change = (painter.window(z, first, _MEASURED) - flux).abs().amax(dim=(0, 2, 3))
+    return float((change / torch.tensor(model.instrument.rms_njy)).max())

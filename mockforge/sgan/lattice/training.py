@@ -1,4 +1,4 @@
-"""`mockforge train` of a SGAN: the recipe's root, and from a user's field to trained weights."""
+"""`mockforge train` of the published SGAN: the recipe's root, and from a field to trained weights."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from pathlib import Path
 from mockforge.config import config
 from mockforge.errors import InputError
 from mockforge.rng import Stream
-from mockforge.sgan.config import (
+from mockforge.sgan.lattice.config import (
     AdamPair,
     AdversarialLoss,
     CriticChoice,
     CropSizes,
-    Forge,
     GeneratorChoice,
-    InstrumentChoice,
-    PatchCritic,
+    PackedCritic,
+    Smith2019,
 )
-from mockforge.sgan.density import measure_density
-from mockforge.sgan.ensemble import of_member
-from mockforge.sgan.learn.crops import FieldCrops
-from mockforge.sgan.learn.prepare import Prepared, prepare
-from mockforge.sgan.learn.task import SganTask
-from mockforge.sgan.model import SganModel, load_model
-from mockforge.sgan.networks.make import make_critic
-from mockforge.sgan.painter import Scaling
+from mockforge.sgan.lattice.crops import FieldCrops
+from mockforge.sgan.lattice.ensemble import of_member
+from mockforge.sgan.lattice.model import LatticeModel, load_lattice
+from mockforge.sgan.lattice.networks import PackedDiscriminator
+from mockforge.sgan.lattice.painter import Scaling
+from mockforge.sgan.lattice.prepare import Prepared, prepare
+from mockforge.sgan.lattice.task import LatticeTask
 from mockforge.sgan.training_field import TrainingField, read_training_field
 from mockforge.train.config import TrainConfig
 from mockforge.train.first_weights import first_weights
@@ -35,19 +33,17 @@ from mockforge.train.run import TrainRecipe
 
 
 @config
-class TrainSgan(TrainRecipe):
-    """A recipe for `mockforge train`: a SGAN from a real field."""
+class TrainLattice(TrainRecipe):
+    """A recipe for `mockforge train`: the published SGAN from a real field."""
 
     start_from: str = ""
     """A model whose weights the generator begins with, where their shapes fit: a bundled model's name
     or a path. What depends on the number of bands begins fresh if that differs. Empty = all fresh."""
     field: TrainingField
     """The real field."""
-    instrument: InstrumentChoice = InstrumentChoice()
-    """How PSF and noise are measured (network `forge`)."""
-    network: GeneratorChoice = GeneratorChoice(forge=Forge())
+    network: GeneratorChoice = GeneratorChoice(smith2019=Smith2019())
     """The generator."""
-    critic: CriticChoice = CriticChoice(patch=PatchCritic())
+    critic: CriticChoice = CriticChoice(packed=PackedCritic())
     """The discriminator."""
     crops: CropSizes = CropSizes()
     """Crop sizes and batch."""
@@ -58,52 +54,45 @@ class TrainSgan(TrainRecipe):
     train: TrainConfig = TrainConfig()
     """The loop: steps, precision, checkpoints."""
 
-    opened = staticmethod(load_model)
+    opened = staticmethod(load_lattice)
 
     def files_read(self) -> dict[str, Path]:
         """Return the model that it starts from."""
         return model_files(self.start_from) if self.start_from else {}
 
-    def task(self, recipe_text: str = "") -> SganTask:
+    def task(self, recipe_text: str = "") -> LatticeTask:
         """Fresh networks, the field and the losses."""
         field = read_training_field(self.field)
-        ready = prepare(field.image, field.mask, self.field.cut, self.instrument)
+        ready = prepare(field.image, field.mask, self.field.cut)
         notes = self.notes(recipe_text, {"files": ", ".join(self.field.files)})
         return make_task(self, ready, field.bands, field.pixel_scale_arcsec, notes, field.origin)
 
 
 def make_task(
-    recipe: TrainSgan, ready: Prepared, bands: tuple[str, ...], pixel_scale_arcsec: float | None,
+    recipe: TrainLattice, ready: Prepared, bands: tuple[str, ...], pixel_scale_arcsec: float | None,
     notes: Mapping[str, object] | None = None, origin: Mapping[str, str] | None = None,
-) -> SganTask:  # fmt: skip
+) -> LatticeTask:  # fmt: skip
     """Return the training task: fresh networks (weights from the recipe's seed), field, losses."""
-    fwhm_known = pixel_scale_arcsec and all(f == f for f in ready.psf_fwhm_pix)
-    crowded, density = None, None
-    if recipe.network.forge is not None and recipe.network.forge.density:
-        y, x = ready.sources.T
-        crowded, density = measure_density(y, x, ready.mask, recipe.network.forge.density_smooth_pix)
-    scaling = Scaling()
-    if recipe.network.smith2019 is not None:
-        scaling = Scaling(tuple(c[0] for c in ready.clip), tuple(c[1] for c in ready.clip))
+    fwhm_arcsec = None
+    if pixel_scale_arcsec and all(f == f for f in ready.psf_fwhm_pix):
+        fwhm_arcsec = tuple(f * pixel_scale_arcsec for f in ready.psf_fwhm_pix)
     with first_weights(Stream(recipe.seed, ("weights",))):
-        model = SganModel(
+        model = LatticeModel(
             name=recipe.name,
             network=recipe.network.chosen,
             bands=bands,
             instrument=ready.instrument,
-            scaling=scaling,
+            scaling=Scaling(tuple(c[0] for c in ready.clip), tuple(c[1] for c in ready.clip)),
             pixel_scale_arcsec=pixel_scale_arcsec,
-            psf_fwhm_arcsec=tuple(f * pixel_scale_arcsec for f in ready.psf_fwhm_pix) if fwhm_known else None,  # type: ignore[operator]
-            density=density,
+            psf_fwhm_arcsec=fwhm_arcsec,
             training=dict(notes or {}),
         )
         if recipe.start_from:
             model = started(model, recipe.start_from)
-        critic = make_critic(recipe.critic.chosen, len(bands), conditions=int(density is not None))
-        return SganTask(
+        return LatticeTask(
             model=model,
-            critic=critic,
-            field=FieldCrops(ready.image, ready.mask, recipe.crops.sizes, crowded),
+            critic=PackedDiscriminator(recipe.critic.packed, len(bands)),
+            field=FieldCrops(ready.image, ready.mask, recipe.crops.sizes),
             crops=recipe.crops,
             loss=recipe.loss,
             adam=recipe.adam,
@@ -112,12 +101,12 @@ def make_task(
         )
 
 
-def started(model: SganModel, name: str) -> SganModel:
+def started(model: LatticeModel, name: str) -> LatticeModel:
     """`model` with the weights of the model called `name` wherever names and shapes agree, else fresh ones.
 
     Raises InputError where fewer than half of the weights fit: the two are different networks.
     """
-    source = load_model(name)
+    source = load_lattice(name)
     weights = of_member(source.weights, 0, source.n_members, source.name)
     fresh = model.painter().generator.state_dict()
     fits = {k: v.to(fresh[k].dtype) for k, v in weights.items() if k in fresh and v.shape == fresh[k].shape}

@@ -1,1 +1,0 @@
-"""The networks of a SGAN: generators, discriminators, augmentation."""
