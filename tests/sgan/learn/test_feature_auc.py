@@ -97,10 +97,11 @@ def test_folds_by_place_differ_between_neighbouring_blocks():
 
 @pytest.fixture(scope="module")
 def field():
-    """Bright sources on a lattice with a jitter, noise, and their labels."""
+    """Bright sources at random, noise, and their labels."""
     rng = np.random.default_rng(6)
-    places = np.stack(np.meshgrid(np.arange(60, 850, 90), np.arange(60, 850, 90)), -1).reshape(-1, 2)
-    places = places + rng.integers(-8, 9, places.shape)
+    places = rng.integers(40, 860, (400, 2))
+    apart = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1)) < 24
+    places = places[~(np.tril(apart, -1)).any(1)]
     image = np.zeros((3, 900, 900), dtype=np.float32)
     for (x, y), light in zip(places, blobs(len(places), rng).numpy(), strict=True):
         image[:, y - 36 : y + 37, x - 36 : x + 37] += light
@@ -116,20 +117,26 @@ RULE = CutoutRule(FWHM, NOISE)
 def test_sources_are_cut_the_same_way_real_or_painted(field):
     image, mask, labels, places = field
     real = real_cutouts(image, mask, labels, places, RULE)
-    assert len(real) > 70 and real.pixels.shape[1:] == (3, 65, 65)
-    sky = sky_patches(image, mask, labels, RULE, 100, Stream(7))
-    assert sky.pixels.shape == (100, 3, 73, 73)
-    made = painted_cutouts(
-        blobs(100, np.random.default_rng(8), shift=2.0), sky, RULE, Stream(9), (1.0, 2.0, 0.0)
-    )
+    assert len(real) > 100 and real.pixels.shape[1:] == (3, 65, 65)
+    sky = sky_patches(image, mask, labels, RULE, 200, Stream(7))
+    assert sky.pixels.shape == (200, 3, 73, 73)
+    made = painted_cutouts(blobs(200, np.random.default_rng(8), shift=2.0), sky, RULE, Stream(9))
     measured = [features(c.turned(Stream(3)).pixels, FWHM, NOISE) for c in (real, made)]
     folds = [folds_by_place(c.x, c.y, 90) for c in (real, made)]
     result = feature_auc(*measured, *folds, Stream(1), seeds=1)
     assert result.logistic < 0.5 + 3 * result.logistic_error + 0.05
-    floor = (
-        real_floor(measured[0][:81], real.x, real.y, Stream(1), block=90, seeds=1) if len(real) > 80 else None
-    )
-    assert floor is None or 0.3 < floor.logistic < 0.7
+    light = blobs(200, np.random.default_rng(8), shift=0.0)
+    with_photons = painted_cutouts(light, sky, RULE, Stream(9), (0.1, 1.0, 0.0), select=False)
+    without = painted_cutouts(light, sky, RULE, Stream(9), select=False)
+    extra = (with_photons.pixels - without.pixels)[:, :, 28:37, 28:37].std((0, 2, 3))
+    assert extra[0] > 2 * extra[1] > 0 and extra[2] == 0  # a band of unknown gain has none
+
+
+def test_the_floor_of_equal_halves_is_near_one_half():
+    rng = np.random.default_rng(10)
+    x, y = rng.uniform(0, 1000, (2, 400))
+    floor = real_floor(rng.normal(size=(400, 5)), x, y, Stream(1), seeds=1)
+    assert abs(floor.logistic - 0.5) < 0.12 and sum(floor.sources) == 400
 
 
 def test_masked_faint_crowded_and_saturated_sources_are_left_out(field):
