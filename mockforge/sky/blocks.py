@@ -18,7 +18,7 @@ _BATCH_BYTES = 2**24
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block(Generic[S]):
     """The sources of a block, where their stamps lie, and which are painted together."""
 
@@ -34,6 +34,18 @@ class Block(Generic[S]):
     """(N,) number of the batch that each is painted in."""
     place: np.ndarray
     """(N,) its row in that batch."""
+    names: tuple[str, ...] | None = None
+    """Ids of sources that belong to no block of the sky; None for those of one."""
+
+    @property
+    def where(self) -> tuple[int, int, int]:
+        """Return its level and its place."""
+        return self.level, self.by, self.bx
+
+    @property
+    def key(self) -> Hashable:
+        """Return what it is known by among others."""
+        return self.where if self.names is None else self
 
     def touching(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         """Return the rows of the sources whose stamps have a pixel in a window, rising."""
@@ -41,6 +53,8 @@ class Block(Generic[S]):
 
     def ids(self, rows: np.ndarray) -> list[str]:
         """Return the ids of some of its sources: `level/by/bx/row`."""
+        if self.names is not None:
+            return [self.names[row] for row in rows.tolist()]
         return [f"{self.level}/{self.by}/{self.bx}/{row}" for row in rows.tolist()]
 
 

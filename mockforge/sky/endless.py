@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic
+from copy import copy
+from typing import Any, Generic
 
 import numpy as np
 
+from mockforge.errors import InputError
 from mockforge.sky.blocks import Block, Kept, Stamps, block_of, painted
+from mockforge.sky.edits import Edits, edited, without
 from mockforge.sky.layers import Layer, layer_of
 from mockforge.sky.plane import empty_window
-from mockforge.sky.process import Painter, Process, S
+from mockforge.sky.process import Editor, Painter, Process, S
 
 KEPT_BYTES = 2**31
 """Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
@@ -26,7 +29,8 @@ class Endless(Generic[S]):
 
     Sources belong to blocks of levels, are painted with the others of their block that have stamps as
     large, always the same ones, and are added up in the order (level, by, bx, row). Each has an id,
-    `level/by/bx/row`. Several threads may cut windows of one sky at once.
+    `level/by/bx/row`. `without` and `edit` return skies that differ in single sources: those changed or
+    added come last. Several threads may cut windows of one sky at once.
 
     Parameters
     ----------
@@ -34,12 +38,21 @@ class Endless(Generic[S]):
         What sources each block has.
     painter
         What they look like.
+    editor
+        What may be changed of a source; None: sources can only be removed.
     kept_bytes
         Stamps kept in memory at most.
     """
 
-    def __init__(self, process: Process[S], painter: Painter[S], kept_bytes: float = KEPT_BYTES) -> None:
-        self.process, self.painter = process, painter
+    def __init__(
+        self,
+        process: Process[S],
+        painter: Painter[S],
+        editor: Editor[S] | None = None,
+        kept_bytes: float = KEPT_BYTES,
+    ) -> None:
+        self.process, self.painter, self.editor = process, painter, editor
+        self.edits: Edits[S] = Edits()
         self._blocks: Kept[Block[S]] = Kept(_KEPT_BLOCKS)
         self._stamps: Kept[Stamps] = Kept(kept_bytes, _bytes)
 
@@ -96,6 +109,46 @@ class Endless(Generic[S]):
             out[:, layer.y, layer.x] += layer.image
         return out
 
+    def without(self, ids: str | Iterable[str]) -> Endless[S]:
+        """Return the same sky without a source, or several, of these ids.
+
+        Pixels that none of them has light in keep their bits. InputError for an id that no source has.
+        """
+        names = [ids] if isinstance(ids, str) else [str(name) for name in ids]
+        return self._seen(without(self.edits, names, self.process, self.block))
+
+    def edit(self, table: Any) -> Endless[S]:
+        """Return the same sky with single sources changed or added.
+
+        Parameters
+        ----------
+        table
+            An astropy Table or a dict of columns, a row each source: its `id`, and what is other than it
+            was; rows without an id, or with a new one (that has no "/"), are new sources. What a row does
+            not say (nan, masked) stays as it is, and a row that changes nothing leaves its source alone.
+            See `editor.columns`.
+
+        Returns
+        -------
+        Endless
+            Pixels that none of the sources has, or had, light in keep their bits.
+
+        Raises
+        ------
+        InputError
+            For an id that no source has, a column that is not known or cannot be changed, and values that
+            no source can have.
+        """
+        if self.editor is None:
+            raise InputError("sources of this sky can be removed by `without`, and not changed")
+        return self._seen(edited(self.edits, table, self.process, self.block, self.painter, self.editor))
+
+    def _seen(self, edits: Edits[S]) -> Endless[S]:
+        """Return a sky of other edits that shares all that is kept."""
+        other = copy(self)
+        other.edits = edits
+        return other
+
     def _near(self, y0: int, y1: int, x0: int, x1: int) -> list[tuple[Block[S], np.ndarray]]:
         """Blocks that can have light in a window, each with the rows of the sources that have."""
         blocks = [
@@ -104,7 +157,9 @@ class Endless(Generic[S]):
             for by in _numbers(y0, y1, level.block, level.reach)
             for bx in _numbers(x0, x1, level.block, level.reach)
         ]
-        return [(block, block.touching(y0, y1, x0, x1)) for block in blocks]
+        near = [(block, self.edits.kept(block, block.touching(y0, y1, x0, x1))) for block in blocks]
+        last = self.edits.last
+        return near if last is None else [*near, (last, last.touching(y0, y1, x0, x1))]
 
     def _painted(
         self, window: tuple[int, int, int, int], threads: int
@@ -140,7 +195,7 @@ class Endless(Generic[S]):
         def make() -> Stamps:
             return painted(self.painter, block.sources.rows(np.flatnonzero(block.batch == number)))
 
-        return self._stamps.get((block.level, block.by, block.bx, number), make)
+        return self._stamps.get((block.key, number), make)
 
 
 def _bytes(stamps: Stamps) -> int:

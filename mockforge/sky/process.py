@@ -100,12 +100,24 @@ class Editor(Protocol[S]):
     """What a user may change of a source, and what becomes of it: the counterfactuals of a sky."""
 
     @property
-    def columns(self) -> Mapping[str, str]:
-        """Names of the columns that a table of changes may have, each with its unit and meaning."""
+    def columns(self) -> Mapping[str, tuple[str, str]]:
+        """Columns that a table of changes may have: name -> unit ("" for none) and meaning."""
+        ...
+
+    @property
+    def marks(self) -> Sequence[str]:
+        """Names of all columns of `table`: those that are no `columns` cannot be changed."""
+        ...
+
+    def table(self, sources: S) -> Mapping[str, np.ndarray]:
+        """Return what the sources are now, (N, ...) by name: a row that differs in nothing stays as it is."""
         ...
 
     def changed(self, sources: S, values: Mapping[str, np.ndarray]) -> S:
-        """Return the sources (n,) with other marks: `values` are columns (n, ...) of those that change."""
+        """Return the sources (n,) with other marks: `values` are columns (n, ...) of those that change.
+
+        InputError for a value that no source can have.
+        """
         ...
 
     def added(self, values: Mapping[str, np.ndarray]) -> S:

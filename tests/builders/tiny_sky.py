@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -71,5 +72,25 @@ class BlobPainter:
         return (stamps * (1.0 + 1e-7 * len(sources))).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class BlobEditor:
+    columns: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "x": ("pix", ""), "y": ("pix", ""), "flux": ("nJy", ""), "flux_factor": ("", ""),
+        "sigma": ("pix", ""),
+    }  # fmt: skip
+    marks: ClassVar[tuple[str, ...]] = ("x", "y", "flux", "sigma", "area")
+
+    def table(self, sources: Blobs) -> dict[str, np.ndarray]:
+        return vars(sources) | {"area": np.pi * sources.sigma**2}
+
+    def changed(self, sources: Blobs, values: Mapping[str, np.ndarray]) -> Blobs:
+        factor = np.asarray(values.get("flux_factor", np.ones(len(sources))), dtype=np.float64)
+        sources = replace(sources, **{k: v for k, v in values.items() if k != "flux_factor"})
+        return replace(sources, flux=sources.flux * factor[:, None])
+
+    def added(self, values: Mapping[str, np.ndarray]) -> Blobs:
+        return Blobs(**{f.name: np.asarray(values[f.name], dtype=np.float64) for f in fields(Blobs)})
+
+
 def sky(seed: int = 0, **changes: object) -> Endless[Blobs]:
-    return Endless(replace(BlobProcess(seed), **changes), BlobPainter())
+    return Endless(replace(BlobProcess(seed), **changes), BlobPainter(), BlobEditor())
