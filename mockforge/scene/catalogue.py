@@ -12,6 +12,7 @@ from mockforge.scene.objects import Objects
 from mockforge.sky.place import sky_wcs
 
 COLUMNS: dict[str, tuple[str, str]] = {
+    "id": ("", "level/by/bx/row: what `without` and `edit` know it by"),
     "x": ("pix", "centre on the sky, to the right"),
     "y": ("pix", "centre on the sky, upwards"),
     "star": ("", "a star, not a galaxy"),
@@ -34,7 +35,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "turned": ("", "where an offset (x, y) in arcsec on that image comes to lie on the sky"),
     "side": ("pix", "side of the stamp that holds all of its light"),
 }
-"""Field of Objects -> unit and description of its column."""
+"""Field of Objects, or `id` -> unit and description of its column."""
 
 
 class ObjectTable(Table):
@@ -46,10 +47,12 @@ class ObjectTable(Table):
         raise AttributeError(f"the table of objects has no attribute {name!r}")
 
 
-def catalogue_of(made: Objects, bands: Sequence[str], pixel_scale_arcsec: float, seed: int) -> ObjectTable:
+def catalogue_of(
+    made: Objects, ids: np.ndarray, bands: Sequence[str], pixel_scale_arcsec: float, seed: int
+) -> ObjectTable:
     """Return the objects as a Table, a row each: the columns of COLUMNS, and `ra`, `dec` by the sky's WCS.
 
-    `flux` is (N, band) in the order of `meta["bands"]`.
+    `ids` (N,) are the objects'; `flux` is (N, band) in the order of `meta["bands"]`.
     """
     columns = [
         Column(getattr(made, f.name), name=f.name, unit=unit or None, description=text or None)
@@ -62,4 +65,5 @@ def catalogue_of(made: Objects, bands: Sequence[str], pixel_scale_arcsec: float,
         for name, values, text in (("ra", ra, "right ascension"), ("dec", dec, "declination"))
     ]
     meta = {"bands": tuple(bands), "pixel_scale_arcsec": pixel_scale_arcsec, "seed": seed}
-    return ObjectTable([*columns[:2], *sky, *columns[2:]], meta=meta)
+    names = Column(ids, name="id", description=COLUMNS["id"][1])
+    return ObjectTable([names, *columns[:2], *sky, *columns[2:]], meta=meta)

@@ -15,7 +15,7 @@ from mockforge.galaxies.population import Galaxies, Population, hst_population
 from mockforge.rng import Stream
 from mockforge.scene.light import galaxy_fluxes, star_fluxes
 from mockforge.scene.model import SceneModel, Stars
-from mockforge.scene.objects import Objects, together
+from mockforge.scene.objects import Objects
 from mockforge.scene.paint import paint
 from mockforge.scene.populate import galaxies, stars
 from mockforge.sky.layers import Layer, layer_of
@@ -75,7 +75,7 @@ def draw_objects(
     drawn = _pool(model.bands, column, seed).like(magnitude, stream.child("galaxies").numpy())
     galaxy_objects = galaxies(model, drawn, x[:first], y[:first], stream.child("galaxy"))
     points = _stars(model, rule, column, bright, x[first:], y[first:], stream.child("star"))
-    return together([galaxy_objects, points]), np.concatenate([magnitude, bright])
+    return Objects.together([galaxy_objects, points]), np.concatenate([magnitude, bright])
 
 
 def lattice(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -65,6 +66,15 @@ class Objects:
         """Those chosen, by number or by a mask."""
         return Objects(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
 
+    @staticmethod
+    def together(parts: Sequence[Objects]) -> Objects:
+        """Put lists of objects one behind the other; those with fewer knots get ones without light."""
+        most = max(part.knots.shape[1] for part in parts)
+        parts = [replace(part, knots=_with_knots(part.knots, most)) for part in parts]
+        return Objects(
+            **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Objects)}
+        )
+
     def corner(self) -> tuple[np.ndarray, np.ndarray]:
         """First row and column of each stamp on the sky, int64."""
         y, x = (np.rint(v).astype(np.int64) - self.side // 2 for v in (self.y, self.x))
@@ -76,6 +86,10 @@ class Objects:
         return (top < y1) & (top + self.side > y0) & (left < x1) & (left + self.side > x0)
 
 
-def together(parts: list[Objects]) -> Objects:
-    """Put lists of objects one behind the other."""
-    return Objects(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Objects)})
+def _with_knots(knots: np.ndarray, count: int) -> np.ndarray:
+    """Return knots (N, J, 4) with more, that have no weight, to (N, count, 4)."""
+    if knots.shape[1] == count:
+        return knots
+    more = np.repeat(knots[:, :1], count - knots.shape[1], axis=1)
+    more[..., 3] = 0.0
+    return np.concatenate([knots, more], axis=1)

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import copy
+from typing import Any
 
 import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.field import Field
-from mockforge.galaxies.population import hst_population
 from mockforge.observe.noise.spec import pixel_noise
 from mockforge.observe.psf.transfer import psf_fwhm_arcsec
 from mockforge.rng import Stream
 from mockforge.scene.catalogue import ObjectTable, catalogue_of
-from mockforge.scene.clustering import CELL, clumped, in_clumps
+from mockforge.scene.clustering import CELL
+from mockforge.scene.edit import SceneEditor
 from mockforge.scene.model import SceneModel
-from mockforge.scene.objects import REACH, Objects, together
-from mockforge.scene.paint import paint
-from mockforge.scene.populate import galaxies, stars
-from mockforge.sky.layers import Layer, layer_of
+from mockforge.scene.objects import Objects
+from mockforge.scene.process import ScenePainter, SceneProcess
+from mockforge.sky.endless import Endless
+from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
-from mockforge.sky.plane import NoisePlane, empty_window, ends
+from mockforge.sky.plane import NoisePlane, ends
 from mockforge.torch_state import numpy_default
-
-_KEPT_BYTES = 2**31
-"""Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
-_KEPT_CELLS = 4096
 
 
 class Scene:
@@ -55,12 +51,10 @@ class Scene:
         self.model = model or SceneModel()
         self.seed = seed
         stream = Stream(seed, ("scene",))
-        self._objects = stream.child("objects")
+        process, painter = SceneProcess(self.model, stream.child("objects")), ScenePainter(self.model)
+        self.sky = Endless(process, painter, SceneEditor(self.model))
         self._white = NoisePlane(stream.child("noise"), len(self.model.bands), CELL)
         self._photons = NoisePlane(stream.child("photons"), len(self.model.bands), CELL)
-        self._cells: OrderedDict[tuple[int, int], Objects] = OrderedDict()
-        self._stamps: OrderedDict[tuple[int, int, int], np.ndarray] = OrderedDict()
-        self._bytes = 0
         self.noise = None
         if self.model.noise is not None:
             self.noise = pixel_noise(
@@ -123,10 +117,7 @@ class Scene:
         truth : ndarray
             The same without noise.
         """
-        truth = empty_window(len(self.model.bands), y0, y1, x0, x1)
-        truth[:] = 0.0
-        for layer in self.layers(y0, y1, x0, x1):
-            truth[:, layer.y, layer.x] += layer.image
+        truth = self.sky.image(y0, y1, x0, x1)
         return self.observed(truth, y0, x0), truth
 
     def observed(self, truth: np.ndarray, y0: int, x0: int) -> np.ndarray:
@@ -173,79 +164,70 @@ class Scene:
             in degrees, redshift, AB magnitude in F160W, size, shape, and `flux` (band) in nJy; see
             `mockforge.scene.catalogue.COLUMNS`.
         """
-        objects = self.drawn(y0, y1, x0, x1)
-        return catalogue_of(objects, self.model.bands, self.model.pixel_scale_arcsec, self.seed)
+        objects, ids = self.drawn(y0, y1, x0, x1), self.ids(y0, y1, x0, x1)
+        return catalogue_of(objects, ids, self.model.bands, self.model.pixel_scale_arcsec, self.seed)
 
     @numpy_default()
     def drawn(self, y0: int, y1: int, x0: int, x1: int) -> Objects:
         """Return the same as arrays, as painters take them."""
-        cells = [self.cell(cy, cx) for cy, cx in self._near(y0, y1, x0, x1)]
-        return together([cell.rows(cell.touching(y0, y1, x0, x1)) for cell in cells])
-
-    def layers(self, y0: int, y1: int, x0: int, x1: int) -> Iterator[Layer]:
-        """Yield the pixels of the objects of `drawn(...)` inside the window, in the same order."""
-        row = 0
-        for key in self._near(y0, y1, x0, x1):
-            cell = self.cell(*key)
-            top, left = cell.corner()
-            for i in np.flatnonzero(cell.touching(y0, y1, x0, x1)).tolist():
-                image = self._stamp(key, cell, i)
-                yield layer_of(row, image, int(top[i]), int(left[i]), (y0, y1, x0, x1))
-                row += 1
+        return self.sky.sources(y0, y1, x0, x1)
 
     @numpy_default()
+    def ids(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        """Return the id of each of `drawn(...)`, (N,) text `level/by/bx/row`."""
+        return self.sky.ids(y0, y1, x0, x1)
+
+    @numpy_default()
+    def layers(self, y0: int, y1: int, x0: int, x1: int, threads: int = 1) -> Iterator[Layer]:
+        """Yield the pixels of the objects of `drawn(...)` inside the window, in the same order."""
+        return self.sky.layers(y0, y1, x0, x1, threads)
+
+    def without(self, ids: str | Iterable[str]) -> Scene:
+        """Return the same scene without an object, or several, of these ids.
+
+        Pixels that none of them has light in keep their bits, noise and all.
+
+        Raises
+        ------
+        InputError
+            For an id that no object has.
+        """
+        return self._of(self.sky.without(ids))
+
+    @numpy_default()
+    def edit(self, table: Any) -> Scene:
+        """Return the same scene with single objects changed or added.
+
+        Parameters
+        ----------
+        table
+            An astropy Table or a dict of columns, a row each object: its `id` and what is other than it
+            was, or the table of `objects(...)` with other values. Rows without an id, or with a new one
+            (that has no "/"), are new objects: `x`, `y`, `flux` and, unless `star`, `r_e` and `n`. See
+            `mockforge.scene.edit.COLUMNS`.
+
+        Returns
+        -------
+        Scene
+            Pixels that none of the objects has, or had, light in keep their bits, noise and all.
+
+        Raises
+        ------
+        InputError
+            For an id that no object has, a column that cannot be changed, and values that no object can
+            have.
+        """
+        return self._of(self.sky.edit(table))
+
+    def _of(self, sky: Endless[Objects]) -> Scene:
+        """Return the scene of another sky, with the same noise."""
+        other = copy(self)
+        other.sky = sky
+        return other
+
     def cell(self, cy: int, cx: int) -> Objects:
         """Return the objects of a canonical cell; those in clumps may lie a clump's radius outside it."""
-        if (cy, cx) not in self._cells:
-            self._cells[cy, cx] = self._drawn(cy, cx)
-            if len(self._cells) > _KEPT_CELLS:
-                self._cells.popitem(last=False)
-        self._cells.move_to_end((cy, cx))
-        return self._cells[cy, cx]
-
-    def _near(self, y0: int, y1: int, x0: int, x1: int) -> list[tuple[int, int]]:
-        """Cells whose objects can have light in a window."""
-        far = REACH + 1
-        if self.model.clustering is not None:
-            far += math.ceil(self.model.clustering.reach_arcsec / self.model.pixel_scale_arcsec)
-        return [
-            (cy, cx)
-            for cy in range((y0 - far) // CELL, (y1 - 1 + far) // CELL + 1)
-            for cx in range((x0 - far) // CELL, (x1 - 1 + far) // CELL + 1)
-        ]
-
-    def _drawn(self, cy: int, cx: int) -> Objects:
-        model, stream = self.model, self._objects.child(cy, cx)
-        table, rng = hst_population(), stream.child("places").numpy()
-        area = (CELL * model.pixel_scale_arcsec / 60.0) ** 2
-        expected = table.density(model.faintest, model.brightest) * area * model.density_factor
-        y, x, clump = clumped(model.clustering, rng, expected, model.pixel_scale_arcsec)
-        limits = model.faintest, model.brightest
-        drawn = table.draw(stream.child("galaxies").numpy(), len(x), *limits)
-        drawn = in_clumps(table, stream.child("clumps").numpy(), drawn, clump, limits)
-        galaxy_objects = galaxies(model, drawn, x + cx * CELL, y + cy * CELL, stream.child("galaxy"))
-        rule = model.stars
-        if rule is None or rule.faintest <= model.brightest:
-            return galaxy_objects
-        rng = stream.child("stars").numpy()
-        number = rng.poisson(table.density(rule.faintest, model.brightest, "stars") * area * rule.factor)
-        magnitude = table.magnitudes(rng, number, rule.faintest, model.brightest, "stars")
-        sy, sx = rng.uniform(-0.5, CELL - 0.5, (2, number))
-        points = stars(model, rule, magnitude, sx + cx * CELL, sy + cy * CELL, stream.child("star"))
-        return together([galaxy_objects, points])
-
-    def _stamp(self, key: tuple[int, int], cell: Objects, i: int) -> np.ndarray:
-        """One object's stamp; those of its cell and size are painted together, always the same ones."""
-        side = int(cell.side[i])
-        alike = np.flatnonzero(cell.side == side)
-        place = (*key, side)
-        if place not in self._stamps:
-            self._stamps[place] = paint(self.model, cell.rows(alike))
-            self._bytes += self._stamps[place].nbytes
-            while self._bytes > _KEPT_BYTES and len(self._stamps) > 1:
-                self._bytes -= self._stamps.popitem(last=False)[1].nbytes
-        self._stamps.move_to_end(place)
-        return self._stamps[place][int(np.searchsorted(alike, i))]
+        return self.sky.block(0, cy, cx).sources
 
 
 def _correlated(

@@ -161,9 +161,9 @@ def _added(rows: Sequence[int], columns: Mapping[str, Given], editor: Editor[S])
     for some in set(names.values()):
         own = np.array([row for row in rows if names[row] == some])
         for name in some:
-            if name not in editor.columns and name not in editor.marks:
-                raise InputError(f"a new source has no {name!r}{nearest(name, editor.columns)}")
-        made = editor.added({name: columns[name].values[own] for name in some if name in editor.columns})
+            if name not in editor.new and name not in editor.marks:
+                raise InputError(f"a new source has no {name!r}{nearest(name, editor.new)}")
+        made = editor.added({name: columns[name].values[own] for name in some if name in editor.new})
         out |= {int(row): made.rows(np.array([k])) for k, row in enumerate(own)}
     return out
 
@@ -210,6 +210,6 @@ def _check_places(sources: S, names: Sequence[str]) -> None:
         if len(bad):
             at = f"({sources.x[bad[0]]:g}, {sources.y[bad[0]]:g})"
             raise InputError(
-                f"source {names[int(bad[0])]} is to lie at {at}; places are pixels of the sky, within 2^40 of "
-                "its origin"
+                f"source {names[int(bad[0])]} is to lie at {at}; places are pixels of the sky, within 2^40 "
+                "of its origin"
             )

@@ -105,6 +105,11 @@ class Editor(Protocol[S]):
         ...
 
     @property
+    def new(self) -> Sequence[str]:
+        """Names of the columns that a new source may have."""
+        ...
+
+    @property
     def marks(self) -> Sequence[str]:
         """Names of all columns of `table`: those that are no `columns` cannot be changed."""
         ...

@@ -78,6 +78,7 @@ class BlobEditor:
         "x": ("pix", ""), "y": ("pix", ""), "flux": ("nJy", ""), "flux_factor": ("", ""),
         "sigma": ("pix", ""),
     }  # fmt: skip
+    new: ClassVar[tuple[str, ...]] = ("x", "y", "flux", "sigma")
     marks: ClassVar[tuple[str, ...]] = ("x", "y", "flux", "sigma", "area")
 
     def table(self, sources: Blobs) -> dict[str, np.ndarray]:

@@ -23,7 +23,7 @@ from mockforge.profiles.lanes import VECTOR, spared, summed, whole
 from mockforge.profiles.sersic import Sersics, sersic
 from mockforge.rng import Stream
 from mockforge.scene.model import SceneModel
-from mockforge.scene.objects import together
+from mockforge.scene.objects import Objects
 from mockforge.scene.paint import paint
 from mockforge.scene.populate import galaxies
 from mockforge.scene.scene import Scene
@@ -125,7 +125,9 @@ def test_a_scenes_object_has_the_same_light_whatever_its_neighbours():
                 rows = np.arange(i, min(i + size, len(alike)))
                 np.testing.assert_array_equal(paint(model, alike.rows(rows)), whole_batch[rows])
                 checked += len(rows)
-        mixed = together([alike.rows(np.array([5])), alike.rows(np.array([2])), alike.rows(np.array([5]))])
+        mixed = Objects.together(
+            [alike.rows(np.array([5])), alike.rows(np.array([2])), alike.rows(np.array([5]))]
+        )
         np.testing.assert_array_equal(paint(model, mixed), whole_batch[[5, 2, 5]])
     assert checked > 60
 
