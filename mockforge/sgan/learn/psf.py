@@ -1,0 +1,158 @@
+"""Stage 1: the PSF of each band from the field's own stars, wings kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.sgan.instrument.psf import SIDE, PixelPsf
+from mockforge.sgan.learn.point_sources.fit import StarFit, fit_stars, moved, stacked, without
+from mockforge.sgan.learn.point_sources.select import GIVE, LEAST, StarList, find_stars
+from mockforge.sgan.learn.point_sources.stamps import StarStamps, alone, cut_stars, hidden_pixels, less_sky
+from mockforge.sgan.learn.point_sources.wings import Wings, with_wings
+
+_ROUNDS = 5
+_SNR = 40.0
+"""Least signal-to-noise ratio, in a band, of a star that is used there."""
+_ODD = 4.0
+"""A star whose width differs from the others' by more than this many times their scatter is none."""
+_DRIFT = 0.02
+"""Part by which neighbouring stars may differ in width; galaxies of one radius differ by 0.04 and more."""
+
+
+@dataclass(frozen=True)
+class BandStars:
+    """What the stars of one band say."""
+
+    stamps: StarStamps
+    fit: StarFit
+    rows: np.ndarray
+    """(n,) rows of the star list."""
+    wings: Wings
+
+
+@dataclass(frozen=True)
+class MeasuredPsf:
+    """A field's PSF and the stars that show it."""
+
+    psf: PixelPsf
+    stars: StarList
+    bands: tuple[BandStars, ...]
+
+
+def measure_psf(
+    image: np.ndarray,
+    mask: np.ndarray,
+    *,
+    electrons_per_njy: np.ndarray | None = None,
+    pixel_scale_arcsec: float | None = None,
+    names: tuple[str, ...] = (),
+) -> MeasuredPsf:
+    """Measure the PSF of each band on the field's stars.
+
+    Parameters
+    ----------
+    image : ndarray
+        (C, y, x) nJy, its background subtracted; saturated stars are wanted, for their wings.
+    mask : ndarray
+        (y, x) bool, true where a pixel must not be used.
+    electrons_per_njy : ndarray, optional
+        (C,) gains; 0 where one is not known.
+    pixel_scale_arcsec : float, optional
+        Side of a pixel.
+    names : tuple of str
+        Of the bands, for messages.
+
+    Raises
+    ------
+    InputError
+        Where stars cannot be told from galaxies, or too few are alone and bright enough in a band.
+    """
+    stars = find_stars(image, mask)
+    half = SIDE // 2
+    hidden = hidden_pixels(stars.labels, mask, stars.x, stars.y, stars.label, half)
+    apart = alone(hidden)
+    gains = np.zeros(len(image)) if electrons_per_njy is None else electrons_per_njy
+    found = []
+    for i, band in enumerate(image):
+        rows = np.flatnonzero(apart & (stars.snr[:, i] > _SNR))
+        name = names[i] if names else f"number {i + 1}"
+        if len(rows) < LEAST:
+            raise InputError(
+                f"the PSF of band {name} cannot be measured: {len(rows)} stars are bright enough and alone, "
+                f"{LEAST} are needed; {GIVE}"
+            )
+        stamps = cut_stars(band, hidden[rows], stars.x[rows], stars.y[rows], half, float(gains[i]))
+        found.append(_band(stamps, rows, name))
+        if i == stars.band and not stars.crowded:
+            _check_alike(found[-1], stars, name)
+    psf = PixelPsf(np.stack([band.wings.psf for band in found]), pixel_scale_arcsec)
+    return MeasuredPsf(psf, stars, tuple(found))
+
+
+def _band(stamps: StarStamps, rows: np.ndarray, name: str) -> BandStars:
+    """Fit the PSF of one band in rounds: its core, the stars' places, the sky about them, the wings."""
+    psf = _first(stamps)
+    cut, wings, fit = less_sky(stamps), None, None
+    for i in range(_ROUNDS):
+        fit = fit_stars(cut, psf, fit)
+        if i == 1:
+            keep = _alike(fit)
+            if keep.sum() < LEAST:
+                raise _unlike(name)
+            stamps, fit, rows = stamps.rows(keep), without(fit, keep), rows[keep]
+        own = 0.0 if wings is None else fit.flux[:, None, None] * moved(wings.psf[None], fit.dx, fit.dy)
+        cut = less_sky(stamps, own)
+        wings = with_wings(stacked(cut, fit, psf))
+        psf = _in_the_middle(wings.psf)
+    return BandStars(cut, fit, rows, wings)
+
+
+def _check_alike(band: BandStars, stars: StarList, name: str) -> None:
+    """InputError where neighbours on the locus differ in width: seeing drifts smoothly, galaxies do not."""
+    place = np.stack([stars.x, stars.y], axis=1)[band.rows]
+    square = ((place[:, None] - place) ** 2).sum(axis=-1) + np.where(np.eye(len(place)), np.inf, 0.0)
+    apart = np.abs(band.fit.stretch - band.fit.stretch[square.argmin(axis=1)]) / np.sqrt(2.0)
+    if 1.4826 * np.median(apart) > np.hypot(_DRIFT, np.median(band.fit.error)):
+        raise _unlike(name)
+
+
+def _unlike(name: str) -> InputError:
+    return InputError(
+        f"stars cannot be told from galaxies in band {name}: sources of one radius have different light "
+        f"curves; {GIVE}"
+    )
+
+
+def _first(stamps: StarStamps) -> np.ndarray:
+    """Return a Gaussian as wide as the stars."""
+    half = stamps.pixels.shape[-1] // 2
+    y, x = np.indices(stamps.pixels.shape[1:]) - half
+    widths = []
+    for star, used in zip(stamps.pixels, stamps.used, strict=True):
+        core = used & (np.hypot(x, y) < 8)
+        peak = np.where(core, star, 0.0).max()
+        widths.append(2.0 * np.sqrt((core & (star > 0.5 * peak)).sum() / np.pi))
+    sigma = max(float(np.median(widths)), 1.2) / 2.355
+    out = np.exp(-0.5 * (x**2 + y**2) / sigma**2)
+    return out / out.sum()
+
+
+def _alike(fit: StarFit) -> np.ndarray:
+    """(n,) bool: stars as wide as the others."""
+    middle = np.median(fit.stretch)
+    scatter = 1.4826 * np.median(np.abs(fit.stretch - middle))
+    return np.abs(fit.stretch - middle) < _ODD * np.hypot(max(scatter, 0.01), fit.error)
+
+
+def _in_the_middle(psf: np.ndarray) -> np.ndarray:
+    """Return the PSF moved so that its windowed centroid is the middle pixel."""
+    from mockforge.observe.psf.image import centroid
+
+    half = psf.shape[-1] // 2
+    core = slice(half - 16, half + 17)
+    x, y = centroid(psf[core, core])
+    out = moved(psf[None], np.array([16 - x]), np.array([16 - y]))[0]
+    return out / out.sum()

@@ -1,0 +1,66 @@
+"""Stage 1: the PSF of fields whose PSF is known."""
+
+import numpy as np
+import pytest
+
+from mockforge.errors import InputError
+from mockforge.sgan.instrument.psf import PixelPsf
+from mockforge.sgan.learn.psf import measure_psf
+
+RMS = 10.0
+SIDE = 900
+
+
+def add(image, psf, x, y, flux, radius=0.0, q=1.0, angle=0.0):
+    """A star, or a galaxy: an exponential disk, through the PSF (C, 129, 129)."""
+    side = psf.side
+    fy, fx = np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)
+    column, row = round(x), round(y)
+    turn = np.exp(-2j * np.pi * (fy * (y - row + side // 2) + fx * (x - column + side // 2)))
+    along = fx * np.cos(angle) + fy * np.sin(angle)
+    across = (fy * np.cos(angle) - fx * np.sin(angle)) * q
+    disk = (1 + (2 * np.pi * radius / 1.678) ** 2 * (along**2 + across**2)) ** -1.5
+    stamps = np.fft.irfft2(psf.transfer(side) * turn * disk, s=(side, side))
+    half = side // 2
+    top, left = max(row - half, 0), max(column - half, 0)
+    bottom, right = min(row + half + 1, SIDE), min(column + half + 1, SIDE)
+    cut = stamps[:, top - row + half : bottom - row + half, left - column + half : right - column + half]
+    image[:, top:bottom, left:right] += flux * cut
+
+
+def field(stars, galaxies, psf, seed=1, limit=np.inf):
+    rng = np.random.default_rng(seed)
+    image = np.zeros((psf.bands, SIDE, SIDE))
+    for i in range(stars):
+        x, y = rng.uniform(20, SIDE - 20, 2)
+        add(image, psf, x, y, 10 ** rng.uniform(4.0, 5.3) if i > 1 else 4e6)
+    for _ in range(galaxies):
+        x, y = rng.uniform(0, SIDE, 2)
+        size, shape = np.exp(rng.normal(np.log(2.5), 0.5)), (rng.uniform(0.2, 1.0), rng.uniform(0, np.pi))
+        add(image, psf, x, y, 10 ** rng.uniform(3.0, 4.5), size, *shape)
+    image += rng.normal(0, RMS, image.shape)
+    return np.minimum(image, limit).astype(np.float32)
+
+
+def test_the_psf_of_stars_among_galaxies_is_found_with_its_wings():
+    true = PixelPsf.from_moffat((3.0, 3.6), (2.6, 3.5))
+    image = field(40, 150, true, limit=9e4)  # the two brightest stars are saturated
+    found = measure_psf(image, np.zeros(image.shape[1:], dtype=bool))
+    radii = np.array([1, 2, 4, 8, 16])
+    apart = found.psf.light_within(radii) - true.light_within(radii)
+    assert np.abs(apart).max() < 0.006, apart
+    np.testing.assert_allclose(found.psf.fwhm_pix, true.fwhm_pix, rtol=0.01)
+    assert abs(found.psf.light_within(32.0) - true.light_within(32.0)).max() < 0.01
+    assert found.psf.image[0, 64, 64] == found.psf.image[0].max()
+
+
+def test_a_field_without_stars_says_so_and_asks_for_a_psf():
+    image = field(0, 250, PixelPsf.from_moffat((3.0, 3.6), 3.0))
+    with pytest.raises(InputError, match=r"stars cannot be told from galaxies in band .*psf: \{fwhm_pix"):
+        measure_psf(image, np.zeros(image.shape[1:], dtype=bool))
+
+
+def test_noise_alone_has_too_few_sources_for_a_psf():
+    image = np.random.default_rng(2).normal(0, RMS, (1, 300, 300)).astype(np.float32)
+    with pytest.raises(InputError, match=r"too few to tell stars from galaxies; give the PSF"):
+        measure_psf(image, np.zeros(image.shape[1:], dtype=bool))
