@@ -47,6 +47,7 @@ _EXACT: dict[str, tuple[str, str]] = {
     "amodal": ("", "where an object alone is brighter than the isophote, by label"),
     # tables
     "sample": ("", "number of the sample in the dataset"),
+    "id": ("", "what the object is known by on its sky: level/by/bx/row"),
     "label": ("", "value of the object's pixels in its labels"),
     "x": ("pix", "centre, first pixel is 0, to the right"),
     "y": ("pix", "centre, first pixel is 0, upwards"),

@@ -12,6 +12,7 @@ from mockforge.galaxies.real.library import library
 from mockforge.galaxies.real.rule import RealStamps
 from mockforge.scene.objects import Objects
 from mockforge.scene.table import objects_table
+from mockforge.sky.labels import Labelled
 from mockforge.sky.layers import Layer
 from mockforge.sky.truth import truth_of
 
@@ -135,7 +136,7 @@ def injected(
     number[n + 1 : last + 1] = np.arange(1, sky.count + 1)
     number[order + 1] = sky.count + np.arange(1, len(order) + 1)
     tile = truth.shape[1] - 2 * margin
-    table = objects_table(bands, tile, new.objects, overlap, order, (margin, margin))
+    table = objects_table(bands, tile, new.objects, Labelled({}, order, overlap), (margin, margin))
     del table["occlusion_order"]  # it would be theirs alone, among objects of unknown distance
     table |= {
         "label": number[order + 1], "magnitude": new.magnitude[order],

@@ -9,51 +9,38 @@ import numpy as np
 from mockforge.galaxies.population import SPECTRA
 from mockforge.photometry.fluxes import spectrum_set
 from mockforge.scene.objects import Objects
-from mockforge.sky.truth import Truth
-from mockforge.units import ZEROPOINT_NJY
+from mockforge.sky.labels import Known, Labelled, objects_of
 
 
 def objects_table(
-    bands: Sequence[str], tile: int, made: Objects, found: Truth, order: np.ndarray, origin: tuple[int, int]
+    bands: Sequence[str],
+    tile: int,
+    made: Objects,
+    found: Labelled,
+    origin: tuple[int, int],
+    ids: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Columns of the objects `order` (rows of `made`, in the order of their labels).
+    """Columns of the objects in the order of their labels.
 
-    Places in pixels of the tile, whose first pixel is `origin` (y, x) on the sky.
+    Places in pixels of the tile, whose first pixel is `origin` (y, x) on the sky; `ids` (N,) of all `made`.
     """
-    o = made.rows(order)
-    names = np.array([*spectrum_set(SPECTRA).names, "star"])
-    x, y = o.x - origin[1], o.y - origin[0]
-    inside = (x > -0.5) & (x < tile - 0.5) & (y > -0.5) & (y < tile - 0.5)
-    mean = o.flux.mean(axis=1)
-    table: dict[str, np.ndarray] = {
-        "label": np.arange(1, len(o) + 1, dtype=np.int32),
-        "x": x,
-        "y": y,
-        "inside": inside,
-        "star": o.star,
-        "magnitude": o.magnitude,
-        "z": o.z,
-        "r_e_arcsec": o.r_e,
-        "n": o.n,
-        "axis_ratio": o.axis_ratio,
-        "position_angle": o.position_angle,
-        "bulge_fraction": o.bulge_fraction,
-        "knot_fraction": o.knot_fraction,
-        "temperature_k": o.temperature,
-        "sed": o.spectrum,
-        "sed_name": names[o.spectrum],
+    names = np.array([*spectrum_set(SPECTRA).names, ""])
+    marks = {
+        "star": made.star,
+        "magnitude": made.magnitude,
+        "z": made.z,
+        "r_e_arcsec": made.r_e,
+        "n": made.n,
+        "axis_ratio": made.axis_ratio,
+        "position_angle": made.position_angle,
+        "bulge_fraction": made.bulge_fraction,
+        "knot_fraction": made.knot_fraction,
+        "temperature_k": made.temperature,
+        "sed": made.spectrum,
+        "sed_name": np.where(made.star, "star", names[made.spectrum]),
     }
-    for i, band in enumerate(bands):
-        table[f"true_flux_{band}"] = o.flux[:, i]
-        table[f"true_mag_{band}"] = ZEROPOINT_NJY - 2.5 * np.log10(np.maximum(o.flux[:, i], 1e-30))
-    return table | {
-        "fraction": np.minimum(found.light[order] / mean, 1.0),
-        "amodal_area": found.amodal_area[order],
-        "visible_area": found.visible_area[order],
-        "blendedness": found.blendedness[order],
-        "occlusion_order": _places(o.z),
-        "stamp": o.side,
-    }
+    table = objects_of(found, Known(made.x, made.y, made.flux, marks, ids), bands, tile, origin)
+    return table | {"occlusion_order": _places(made.z[found.order]), "stamp": made.side[found.order]}
 
 
 def _places(z: np.ndarray) -> np.ndarray:

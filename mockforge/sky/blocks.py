@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.sky.layers import light_of
 from mockforge.sky.process import Level, Painter, S
 
 _BATCH_BYTES = 2**24
@@ -65,7 +66,9 @@ class Stamps:
     image: np.ndarray
     """(n, C, S, S) float32 nJy."""
     light: np.ndarray
-    """(n, S, S) float32 nJy: the mean of the bands."""
+    """(n, S, S) float32 nJy: `light_of` the images."""
+    peak: list[float]
+    """(n,) nJy: the greatest of each light."""
 
     @property
     def nbytes(self) -> int:
@@ -127,7 +130,8 @@ def _batches(side: np.ndarray, bands: int) -> tuple[np.ndarray, np.ndarray]:
 def painted(painter: Painter[S], sources: S) -> Stamps:
     """Return stamps of sources of one side, painted together."""
     image = painter.paint(sources)
-    return Stamps(image, image.mean(axis=1))
+    light = light_of(image)
+    return Stamps(image, light, light.max(axis=(1, 2)).tolist())
 
 
 def _one(thing: object) -> int:

@@ -20,8 +20,8 @@ from mockforge.sky.process import Editor, Painter, Process, S
 KEPT_BYTES = 2**31
 """Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
 _KEPT_BLOCKS = 4096
-Stamp = tuple[np.ndarray, np.ndarray]
-"""A stamp (C, S, S) and the mean of its bands (S, S)."""
+Stamp = tuple[np.ndarray, np.ndarray, float]
+"""A stamp (C, S, S), its light (S, S), and the greatest of that."""
 
 
 class Endless(Generic[S]):
@@ -94,8 +94,8 @@ class Endless(Generic[S]):
         window, row = (y0, y1, x0, x1), 0
         for block, rows, stamps in self._painted(window, threads):
             corners = zip(block.top[rows].tolist(), block.left[rows].tolist(), strict=True)
-            for (image, light), (top, left) in zip(stamps, corners, strict=True):
-                yield layer_of(row, image, top, left, window, light)
+            for (image, light, peak), (top, left) in zip(stamps, corners, strict=True):
+                yield layer_of(row, image, top, left, window, light, peak)
                 row += 1
 
     def image(self, y0: int, y1: int, x0: int, x1: int, threads: int = 1) -> np.ndarray:
@@ -188,7 +188,7 @@ class Endless(Generic[S]):
             if number not in batches:
                 batches[number] = self._batch(block, number)
             stamps = batches[number]
-            out.append((stamps.image[place], stamps.light[place]))
+            out.append((stamps.image[place], stamps.light[place], stamps.peak[place]))
         return out
 
     def _batch(self, block: Block[S], number: int) -> Stamps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -20,11 +21,21 @@ class Layer:
     """Where in the window."""
     x: slice
     light: np.ndarray | None = None
-    """(h, w) float32 nJy: the mean of the bands, where it is known already."""
+    """(h, w) float32 nJy: `light_of` the image, where it is known already."""
+    peak: float = math.inf
+    """nJy: its light is nowhere above this."""
 
-    def mean(self) -> np.ndarray:
-        """Return the mean of the bands, (h, w) float32 nJy."""
-        return self.image.mean(axis=0) if self.light is None else self.light
+    def own_light(self) -> np.ndarray:
+        """Return its light, (h, w) float32 nJy: the mean of the bands, nowhere below 0."""
+        return light_of(self.image) if self.light is None else self.light
+
+
+def light_of(image: np.ndarray) -> np.ndarray:
+    """Return the light (..., H, W) that objects are distinguished by, of images (..., C, H, W) in nJy.
+
+    The mean of the bands; what an inverse Fourier transform leaves below 0 is none.
+    """
+    return np.maximum(image.mean(axis=-3), 0.0)
 
 
 Layers = Callable[[], Iterable[Layer]]
@@ -38,14 +49,15 @@ def layer_of(
     left: int,
     window: tuple[int, int, int, int],
     light: np.ndarray | None = None,
+    peak: float = math.inf,
 ) -> Layer:
     """Return a stamp (C, S, S) that begins at (top, left), cut to a window (y0, y1, x0, x1).
 
-    `light` (S, S), where it is known, is the mean of its bands.
+    `light` (S, S), where it is known, is `light_of` it, and `peak` the greatest of that.
     """
     y0, y1, x0, x1 = window
     side = image.shape[-1]
     a, b, c, d = max(top, y0), min(top + side, y1), max(left, x0), min(left + side, x1)
     cut = (slice(a - top, b - top), slice(c - left, d - left))
     own = None if light is None else light[cut]
-    return Layer(row, image[:, *cut], slice(a - y0, b - y0), slice(c - x0, d - x0), own)
+    return Layer(row, image[:, *cut], slice(a - y0, b - y0), slice(c - x0, d - x0), own, peak)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mockforge.sky.brightest import Brightest
 from mockforge.sky.layers import Layers
 
 
@@ -47,49 +48,43 @@ def truth_of(
     """
     height, width = shape[1:]
     image = np.zeros(shape, dtype=np.float32)
-    for layer in layers():
-        image[:, layer.y, layer.x] += layer.image
-    mean_image = image.mean(axis=0)
-    rows = np.zeros((depth, height, width), dtype=np.int32)
-    light = np.zeros((depth, height, width), dtype=np.float32)
+    brightest = Brightest(depth, height, width)
     every = np.zeros((height, width), dtype=np.float32)
     multiplicity = np.zeros((height, width), dtype=np.int32)
-    core = np.zeros((height, width), dtype=bool)
-    core[margin : height - margin, margin : width - margin] = True
-    area, total = np.zeros(count, dtype=np.int32), np.zeros(count)
-    alone, among = np.zeros(count), np.zeros(count)
+    core = (slice(margin, height - margin), slice(margin, width - margin))
+    area, total, alone, among = np.zeros(count, dtype=np.int32), *np.zeros((3, count))
     for layer in layers():
-        window = (layer.y, layer.x)
-        layer_light = np.maximum(layer.image.mean(axis=0), 0.0)
-        amodal = layer_light > isophote
-        multiplicity[window] += amodal
-        area[layer.row] = (amodal & core[window]).sum()
-        total[layer.row] = layer_light[core[window]].sum(dtype=np.float64)
-        alone[layer.row] = (layer_light.astype(np.float64) ** 2).sum()
-        among[layer.row] = (layer_light * mean_image[window].astype(np.float64)).sum()
-        every[window] += layer_light
-        _insert(rows[:, *window], light[:, *window], layer.row + 1, layer_light)
+        row, y, x, light = layer.row, layer.y, layer.x, layer.own_light()
+        image[:, y, x] += layer.image
+        every[y, x] += light
+        brightest.add(row, light, y, x)
+        inner = light[_inside(y, core[0]), _inside(x, core[1])]
+        total[row] = inner.sum(dtype=np.float64)
+        alone[row] = _product(light, light)
+        if layer.peak > isophote:
+            multiplicity[y, x] += light > isophote
+            area[row] = np.count_nonzero(inner > isophote)
+    mean_image = image.mean(axis=0, dtype=np.float32)
+    for layer in layers():
+        among[layer.row] = _product(layer.own_light(), mean_image[layer.y, layer.x])
+    first, light = brightest.rows(), brightest.light()
     fraction = np.divide(light, every, out=np.zeros_like(light), where=every > 0)
     fraction[-1] += np.where(every > 0, 1.0 - fraction.sum(axis=0), 0.0)
-    visible = np.where((light[0] > isophote), rows[0], 0).astype(np.int32)
-    visible_area = np.bincount(visible[core], minlength=count + 1)[1:]
-    with np.errstate(invalid="ignore"):
-        blended = np.where(among > 0, 1.0 - alone / among, 0.0)
-    return Truth(
-        image, visible, multiplicity, rows, fraction, area, visible_area.astype(np.int32), total,
-        np.clip(blended, 0.0, 1.0),
-    )  # fmt: skip
+    visible = np.where(light[0] > isophote, first[0], 0).astype(np.int32)
+    visible_area = np.bincount(visible[core].ravel(), minlength=count + 1)[1:].astype(np.int32)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        blended = np.clip(np.where(among > 0, 1.0 - alone / among, 0.0), 0.0, 1.0)
+    return Truth(image, visible, multiplicity, first, fraction, area, visible_area, total, blended)
 
 
-def _insert(rows: np.ndarray, light: np.ndarray, row: int, mine: np.ndarray) -> None:
-    """Put an object into the brightest of each pixel, (K, h, w) views; equal ones stay in order."""
-    new, value = np.where(mine > 0, np.int32(row), np.int32(0)), mine.copy()
-    for k in range(len(rows)):
-        better = value > light[k]
-        if not better.any():
-            continue
-        rows[k], new = np.where(better, new, rows[k]), np.where(better, rows[k], new)
-        light[k], value = np.where(better, value, light[k]), np.where(better, light[k], value)
+def _inside(part: slice, core: slice) -> slice:
+    """Return which pixels of `part` are of `core`, counted from the first of `part`."""
+    return slice(max(core.start - part.start, 0), max(core.stop - part.start, 0))
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the sum of a times b, of float32, as float64."""
+    return float(np.multiply(a, b, dtype=np.float64).sum())
 
 
 def amodal_masks(isolated: np.ndarray, isophote: float) -> np.ndarray:
@@ -99,6 +94,18 @@ def amodal_masks(isolated: np.ndarray, isophote: float) -> np.ndarray:
     `isophote_njy`).
     """
     return isolated.mean(axis=-3) > isophote
+
+
+def amodal_of(
+    layers: Layers, shape: tuple[int, int], chosen: np.ndarray, most: int, isophote: float
+) -> np.ndarray:
+    """Return amodal masks, bool (most, H, W): slot k is that of the object of row `chosen[k]`."""
+    out = np.zeros((most, *shape), dtype=bool)
+    slot = {int(row): k for k, row in enumerate(chosen[:most])}
+    for layer in layers():
+        if layer.row in slot:
+            out[slot[layer.row], layer.y, layer.x] = layer.own_light() > isophote
+    return out
 
 
 def isolated_images(layers: Layers, shape: tuple[int, int, int], chosen: np.ndarray, most: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Annotated
 
@@ -18,9 +19,9 @@ from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
 from mockforge.scene.scene import CELL, Scene
 from mockforge.scene.table import objects_table
+from mockforge.sky.labels import Wanted, gathered, labelled
 from mockforge.sky.lattice import corners
 from mockforge.sky.layers import Layers
-from mockforge.sky.truth import amodal_masks, isolated_images, truth_of
 from mockforge.units import ZEROPOINT_NJY
 
 
@@ -60,10 +61,9 @@ class SceneTiles(SceneModel, Stage):
 
     def writes(self) -> frozenset[str]:
         """Images, truth and tables."""
-        names = {"image", "truth", "instances_visible", "multiplicity", "overlap_label", "overlap_fraction"}
-        names |= {"objects"} if self.blend is not None else {"objects", "tile"}
-        optional = {"sky_rms": self.noise, "isolated": self.isolated, "amodal": self.amodal}
-        return frozenset(names | {name for name, value in optional.items() if value is not None})
+        names = {"image", "objects"} | self._wanted().names()
+        names |= {"tile"} if self.blend is None else set()
+        return frozenset(names | ({"sky_rms"} if self.noise is not None else set()))
 
     def tables(self) -> frozenset[str]:
         """Return the names that are of tables."""
@@ -100,20 +100,15 @@ class SceneTiles(SceneModel, Stage):
         """Make every sample; the sky's seed is the recipe's."""
         scene = _scene(self._model(), stream.seed)
         y0, x0 = corners(batch, self.tile, self.margin, CELL)
-        m = self.margin
-        arrays: dict[str, list[np.ndarray]] = {}
-        tables = []
+        m, made = self.margin, []
         for i, (y, x) in enumerate(zip(y0.tolist(), x0.tolist(), strict=True)):
-            sources, layers = self._sample(scene, y, x, stream.child(int(batch.draw[i])))
-            sample_arrays, table = self._truth(sources, layers, (y, x) if self.blend is None else (0, 0))
+            sample = self._sample(scene, y, x, stream.child(int(batch.draw[i])))
+            sample_arrays, table = self._truth(sample, (y, x) if self.blend is None else (0, 0))
             sample_arrays["image"] = scene.observed(sample_arrays["truth"], y - m, x - m)
-            for name, value in sample_arrays.items():
-                arrays.setdefault(name, []).append(value)
-            tables.append({"sample": np.full(len(table["label"]), batch.sample[i]), **table})
-        stacked = {name: np.stack(values) for name, values in arrays.items()}
+            made.append((sample_arrays, table))
+        stacked, objects = gathered(batch.sample, made)
         if scene.noise is not None:
             stacked["sky_rms"] = np.tile(scene.noise.rms.astype(np.float32), (len(batch), 1))
-        objects = {name: np.concatenate([t[name] for t in tables]) for name in tables[0]}
         out = Batch(
             sample=batch.sample, draw=batch.draw, split=batch.split, splits=batch.splits, arrays=stacked,
             tables={"objects": objects}, margin=m,
@@ -136,51 +131,42 @@ class SceneTiles(SceneModel, Stage):
 
     def _model(self) -> SceneModel:
         """Return the sky's part of this configuration."""
-        from dataclasses import fields
-
         model = SceneModel(**{f.name: getattr(self, f.name) for f in fields(SceneModel)})
         return model if self.blend is None else only(model)
 
-    def _sample(self, scene: Scene, y: int, x: int, stream: Stream) -> tuple[Objects, Layers]:
+    def _sample(self, scene: Scene, y: int, x: int, stream: Stream) -> _Sample:
         """Objects and layers of one sample, margin included."""
         if self.blend is not None:
             objects = blend_objects(scene.model, self.blend, self.tile, stream)
             painted = blend_layers(scene.model, objects, self.tile)
-            return objects, lambda: painted
+            return _Sample(objects, None, lambda: painted)
         m, side = self.margin, self.tile + self.margin
         window = (y - m, y + side, x - m, x + side)
-        return scene.drawn(*window), lambda: scene.layers(*window)
+        return _Sample(scene.drawn(*window), scene.ids(*window), lambda: scene.layers(*window))
+
+    def _wanted(self) -> Wanted:
+        """Return which truth is made."""
+        return Wanted(self.isophote_njy(), self.margin, self.overlap, self.isolated, self.amodal)
 
     def _truth(
-        self, made: Objects, layers: Layers, origin: tuple[int, int]
+        self, sample: _Sample, origin: tuple[int, int]
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Arrays of one sample, and its rows of `objects`."""
-        side = self.tile + 2 * self.margin
-        shape = (len(self.bands), side, side)
-        truth = truth_of(layers, len(made), shape, self.isophote_njy(), self.overlap, self.margin)
-        lit = np.flatnonzero(truth.light > 0)
-        order = lit[np.argsort(-truth.light[lit], kind="stable")]
-        number = np.zeros(len(made) + 1, dtype=np.int32)
-        number[order + 1] = np.arange(1, len(order) + 1)
-        out = {
-            "truth": truth.image,
-            "instances_visible": number[truth.visible],
-            "multiplicity": truth.multiplicity,
-            "overlap_label": number[truth.overlap_row],
-            "overlap_fraction": truth.overlap_fraction,
-        }
-        most = max(self.isolated or 0, self.amodal or 0)
-        if most:
-            alone = isolated_images(layers, shape, order, most)
-            if self.isolated is not None:
-                others = alone[self.isolated :].sum(axis=0, keepdims=True)
-                out["isolated"] = np.concatenate([alone[: self.isolated], others])
-            if self.amodal is not None:
-                out["amodal"] = amodal_masks(alone[: self.amodal], self.isophote_njy())
-        table = objects_table(self.bands, self.tile, made, truth, order, origin)
+        side, made = self.tile + 2 * self.margin, sample.objects
+        found = labelled(sample.layers, len(made), (len(self.bands), side, side), self._wanted())
+        table = objects_table(self.bands, self.tile, made, found, origin, sample.ids)
         if self.real is not None:
-            table["real_stamp"] = library(self.real).names[made.picture[order]]
-        return out, table
+            table["real_stamp"] = library(self.real).names[made.picture[found.order]]
+        return found.arrays, table
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Objects of a sample and their light."""
+
+    objects: Objects
+    ids: np.ndarray | None
+    layers: Layers
 
 
 @lru_cache(maxsize=2)

@@ -36,7 +36,7 @@ def test_shares_add_up_to_one_where_there_is_light(made):
 def test_isolated_images_add_up_to_the_noiseless_image(made):
     total = made.arrays["isolated"].sum(axis=1, dtype=np.float64)
     truth = made.arrays["truth"]
-    assert np.abs(total - truth).max() < 1e-5 * truth.max()
+    assert np.abs(total - truth).max() < 1e-6 * truth.max()
     assert total == pytest.approx(truth, rel=1e-5, abs=1e-6)
 
 
