@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic
 
 import numpy as np
 
@@ -16,7 +14,6 @@ from mockforge.sky.process import Level, Painter, S
 
 _BATCH_BYTES = 2**24
 """Stamps painted together at most, unless one alone is larger."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,41 +129,3 @@ def painted(painter: Painter[S], sources: S) -> Stamps:
     image = painter.paint(sources)
     light = light_of(image)
     return Stamps(image, light, light.max(axis=(1, 2)).tolist())
-
-
-def _one(thing: object) -> int:
-    return 1
-
-
-class Kept(Generic[T]):
-    """What has been made and is kept: the things used last, up to so much of them; safe among threads.
-
-    What two threads make at once is made twice and is the same.
-    """
-
-    def __init__(self, most: float, size: Callable[[T], int] = _one) -> None:
-        self.most, self.size = most, size
-        self._things: OrderedDict[Hashable, T] = OrderedDict()
-        self._used, self._lock = 0, threading.Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Of what is sent to another process, what is kept stays here."""
-        return {"most": self.most, "size": self.size}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what is kept of a key, or make it."""
-        with self._lock:
-            if key in self._things:
-                self._things.move_to_end(key)
-                return self._things[key]
-        made = make()
-        with self._lock:
-            if key not in self._things:
-                self._things[key] = made
-                self._used += self.size(made)
-                while self._used > self.most and len(self._things) > 1:
-                    self._used -= self.size(self._things.popitem(last=False)[1])
-            return self._things[key]

@@ -11,8 +11,9 @@ from typing import Any, Generic
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.sky.blocks import Block, Kept, Stamps, block_of, painted
+from mockforge.sky.blocks import Block, Stamps, block_of, painted
 from mockforge.sky.edits import Edits, edited, without
+from mockforge.sky.kept import Kept
 from mockforge.sky.layers import Layer, layer_of
 from mockforge.sky.plane import empty_window
 from mockforge.sky.process import Editor, Painter, Process, S

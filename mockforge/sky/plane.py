@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
@@ -13,6 +12,7 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.memory import check_fits
 from mockforge.rng import Stream
+from mockforge.sky.kept import Kept
 
 FARTHEST = 2**40
 """Pixels from the origin to which places keep a thousandth of a pixel, and numbers of blocks 64 bits."""
@@ -22,12 +22,12 @@ class NoisePlane:
     """N(0,1) numbers at every integer (channel, y, x), y and x of any sign.
 
     Numbers come in square blocks, each from its own stream, so that they depend on the position
-    alone. The blocks used last are kept.
+    alone. The blocks used last are kept. Several threads may cut windows of one plane at once.
     """
 
     def __init__(self, stream: Stream, channels: int, block: int, kept: int = 64) -> None:
         self.stream, self.channels, self.block, self.kept = stream, channels, block, kept
-        self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
+        self._blocks: Kept[np.ndarray] = Kept(kept)
 
     def window(self, y0: int, y1: int, x0: int, x1: int, threads: int = 1) -> np.ndarray:
         """Return the numbers of a window, (channels, y1 - y0, x1 - x0) float32, drawn by so many threads."""
@@ -46,16 +46,16 @@ class NoisePlane:
         self, places: list[tuple[int, int]], threads: int
     ) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
         """Each place with its block: those that are kept, and the others drawn."""
+        missing = []
         for place in places:
-            if place in self._blocks:
-                self._blocks.move_to_end(place)
-                yield place, self._blocks[place]
-        missing = [place for place in places if place not in self._blocks]
+            block = self._blocks.known(place)
+            if block is None:
+                missing.append(place)
+            else:
+                yield place, block
         for place, block in zip(missing, self._drawn(missing, threads), strict=True):
             yield place, block
-            self._blocks[place] = block
-            if len(self._blocks) > self.kept:
-                self._blocks.popitem(last=False)
+            self._blocks.keep(place, block)
 
     def _drawn(self, places: list[tuple[int, int]], threads: int) -> Iterable[np.ndarray]:
         """Draw new blocks, one after the other or at once: NumPy draws without the interpreter's lock."""

@@ -11,7 +11,7 @@ from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.sgan.sources.marks import Marks
 from mockforge.sgan.sources.model import SourceModel
-from mockforge.sky.blocks import Kept
+from mockforge.sky.kept import Kept
 from mockforge.sky.process import Level
 
 CELL = 256
