@@ -11,9 +11,9 @@ from mockforge.sgan.light.stamps import MOST_ELLIPTICAL
 
 SOFTENING = 0.7
 """Native pixels: what is smaller than this is seen through it, so that pixels of points lie not far out."""
-HELD = 3.5
+HELD = 3.0
 """Half-light radii up to which light is modulated in full."""
-FADED = 6.0
+FADED = 5.0
 """Half-light radii beyond which it is not: wings stay those of the profile."""
 
 
@@ -99,6 +99,12 @@ def reach(log_radius: Tensor, e1: Tensor, e2: Tensor, softening: float = SOFTENI
     """Return how far from its centre along x or y a source is modulated, pixels (N,)."""
     e = torch.hypot(e1, e2).clamp_max(MOST_ELLIPTICAL)
     return FADED * torch.sqrt(torch.exp(2 * log_radius) * (1 + e) / (1 - e) + softening**2)
+
+
+def narrowest(log_radius: Tensor, e1: Tensor, e2: Tensor, softening: float = SOFTENING) -> Tensor:
+    """Return the softened semi-minor axis (N,), pixels: what samples of modulated light are to resolve."""
+    e = torch.hypot(e1, e2).clamp_max(MOST_ELLIPTICAL)
+    return torch.sqrt(torch.exp(2 * log_radius) * (1 - e) / (1 + e) + softening**2)
 
 
 def fading(radius: Tensor) -> Tensor:

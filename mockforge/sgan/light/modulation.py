@@ -77,7 +77,7 @@ class Modulation(nn.Module):
         self.mark_scale.copy_(features.std(dim=0).clamp_min(1e-3))
 
     def forward(self, frame: Frame, marks: Tensor, z: Tensor) -> Tensor:
-        """Return ln of the factor, (N, C, P), bounded by `ACHROMATIC` and `CHROMATIC`.
+        """Return ln of the factor, (N, C, P), bounded by `ACHROMATIC` and `CHROMATIC`; 0 where all is faded.
 
         Parameters
         ----------
@@ -97,13 +97,18 @@ class Modulation(nn.Module):
         return torch.cat(parts) if parts else frame.u.new_zeros((0, self.bands, frame.u.shape[1]))
 
     def _some(self, frame: Frame, told: Tensor) -> Tensor:
+        """Return `forward` of a few sources: of the pixels where there is something to modulate."""
+        at, count = _lit(frame.fade), frame.fade.shape[1]
+        u, v = (torch.gather(value, 1, at.clamp_max(count - 1)) for value in (frame.u, frame.v))
         scale1, shift1, scale2, shift2 = told.chunk(4, dim=1)
-        light = _layer(coordinates(frame), self.first, scale1, shift1)
+        light = _layer(coordinates(u, v), self.first, scale1, shift1)
         light = _layer(light, self.second, scale2, shift2)
         last = torch.baddbmm(self.last.bias[:, None], self.last.weight.expand(len(told), -1, -1), light)
         colour = CHROMATIC * torch.tanh(last[:, 1:])
         colour = colour - colour.mean(dim=1, keepdim=True)
-        return ACHROMATIC * torch.tanh(last[:, :1]) + colour
+        factor = ACHROMATIC * torch.tanh(last[:, :1]) + colour
+        out = factor.new_zeros((len(told), self.bands, count + 1))
+        return out.scatter(2, at[:, None].expand(-1, self.bands, -1), factor)[..., :count]
 
     def to_arrays(self, prefix: str = "modulation.") -> dict[str, np.ndarray]:
         """Return its weights as float32 arrays for a model's file."""
@@ -151,17 +156,17 @@ class Modulation(nn.Module):
         return network.eval().requires_grad_(False)
 
 
-def coordinates(frame: Frame) -> Tensor:
+def coordinates(u: Tensor, v: Tensor) -> Tensor:
     """Return functions of the place that are smooth at the centre, (N, 14, P).
 
     With L = ln(1 + r): L, exp(-r), cos 3L and sin 3L (rings); L cos and L sin of m angles for m = 1, 2
     and 3 (lopsidedness, bars, three arms); and the cosine and sine of two-armed spirals wound either way.
     """
-    square = frame.u * frame.u + frame.v * frame.v
+    square = u * u + v * v
     radius = torch.sqrt(square + 1e-12)
     log = torch.log1p(radius)
     about = torch.rsqrt(square + 0.02)  # angles fade towards the centre, where they have no meaning
-    cos1, sin1 = frame.u * about, frame.v * about
+    cos1, sin1 = u * about, v * about
     cos2, sin2 = cos1 * cos1 - sin1 * sin1, 2 * cos1 * sin1
     cos3, sin3 = cos2 * cos1 - sin2 * sin1, sin2 * cos1 + cos2 * sin1
     turn = 0.5 * _PITCH * torch.log(square + 0.1)
@@ -171,6 +176,17 @@ def coordinates(frame: Frame) -> Tensor:
     return torch.stack(
         [log, torch.exp(-radius), torch.cos(3 * log), torch.sin(3 * log), *harmonics, *spirals], 1
     )
+
+
+def _lit(fade: Tensor) -> Tensor:
+    """(N, Q) the pixels of each source that are not faded, in order; then P, for those that have fewer."""
+    lit = fade > 0
+    place = lit.cumsum(dim=1)
+    most = max(int(place[:, -1].max()), 1)
+    out = torch.full((len(fade), most), fade.shape[1], device=fade.device)
+    rows, columns = lit.nonzero(as_tuple=True)
+    out[rows, place[rows, columns] - 1] = columns
+    return out
 
 
 def _layer(values: Tensor, layer: nn.Linear, scale: Tensor, shift: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from mockforge.errors import InputError
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.light.extent import Extent
-from mockforge.sgan.light.frame import SOFTENING, Shapes, frame_of, reach
+from mockforge.sgan.light.frame import SOFTENING, Shapes, frame_of, narrowest, reach
 from mockforge.sgan.light.kernels import Kernels
 from mockforge.sgan.light.modulation import Modulation, changes, marks_features
 from mockforge.sgan.light.stamps import phases, profile_spectra, stamps
@@ -22,6 +22,8 @@ _CHUNK = 1 << 15
 """Complex numbers of spectra worked on at a time: they stay in a core's cache."""
 _STEP = 8
 """Half-widths of windows are multiples of so many points: sources of like sizes go together."""
+_RESOLVED = 2.5
+"""Points along the softened minor axis of a source that its modulation is sampled by, at least."""
 
 
 class SourcePainter:
@@ -111,8 +113,8 @@ class SourcePainter:
                 image = self._plain(sources.rows(rows), side)
                 torch.mul(image, flux[rows, :, None, None], out=torch.from_numpy(out[rows]))
             if self.modulation is not None:
-                for rows, half in self._windows(sources, side):
-                    image = self._changes(sources.rows(rows), flux[rows], side, half)
+                for rows, fine, half in self._windows(sources, side):
+                    image = self._changes(sources.rows(rows), flux[rows], side, fine, half)
                     out[rows] += (image * flux[rows, :, None, None]).numpy()
         return out
 
@@ -127,10 +129,10 @@ class SourcePainter:
         spectrum = size * phases(shapes.dx + middle, shapes.dy + middle, fine * side)
         return self._image(spectrum[:, None] * self._kernels.image(side), side)
 
-    def _changes(self, sources: Marks, flux: Tensor, side: int, half: int) -> Tensor:
+    def _changes(self, sources: Marks, flux: Tensor, side: int, fine: int, half: int) -> Tensor:
         """Return learned changes of sources of flux 1 through the PSF, (n, C, S, S): each sums to 0."""
         assert self.modulation is not None
-        fine, grid = self._kernels.fine.shape, side * self._kernels.fine.image
+        grid = side * self._kernels.fine.image
         shapes = self._shapes(sources, side, fine)
         plain = stamps(*shapes.marks, half, self._kernels.fine.smoothing * fine)
         frame = frame_of(shapes, half, SOFTENING * self.pixels_per_native * fine)
@@ -165,21 +167,24 @@ class SourcePainter:
         many = max(1, _CHUNK // (self.bands * size * (size // 2 + 1)))
         return (slice(i, i + many) for i in range(0, count, many))
 
-    def _windows(self, sources: Marks, side: int) -> Iterator[tuple[np.ndarray, int]]:
-        """Rows of shaped sources, and the half-width on the fine grid of the window of their change."""
+    def _windows(self, sources: Marks, side: int) -> Iterator[tuple[np.ndarray, int, int]]:
+        """Rows of shaped sources, points a pixel, and points from the middle that hold their change."""
         shaped = np.flatnonzero(sources.shaped & ~sources.star)
-        fine = self._kernels.fine.shape
-        few = self._shapes(sources.rows(shaped), side, fine)
-        softening = SOFTENING * self.pixels_per_native * fine
-        need = reach(few.log_radius, few.e1, few.e2, softening).numpy() + 0.5 * fine + 1
-        half = np.ceil(need / _STEP).astype(np.int64) * _STEP
+        marks = self._shapes(sources.rows(shaped), side, 1).marks[2:5]
+        softening = SOFTENING * self.pixels_per_native
+        width = narrowest(*marks, softening).numpy()
+        least = self._kernels.fine.shape
+        fine = np.where(width * least < _RESOLVED, 2 * least, least)
+        half = np.ceil((reach(*marks, softening).numpy() + 1.0) * fine / _STEP).astype(np.int64) * _STEP
         half = np.minimum(half, fine * side // 2 - 1)
-        for one in np.unique(half).tolist():
-            rows = shaped[half == one]
-            size = fine * side
+        order = np.lexsort((width, half, fine))  # those of like sizes and axis ratios have as many pixels
+        starts = np.flatnonzero(np.diff(half[order] * 1024 + fine[order], prepend=-1))
+        for group in np.split(order, starts[1:]) if len(order) else []:
+            size = int(fine[group[0]]) * side
             many = max(1, _CHUNK // (self.bands * size * (size // 2 + 1)))
-            for i in range(0, len(rows), many):
-                yield rows[i : i + many], one
+            for i in range(0, len(group), many):
+                some = group[i : i + many]
+                yield shaped[some], int(fine[some[0]]), int(half[some[0]])
 
 
 def _first(place: np.ndarray, side: np.ndarray) -> np.ndarray:
