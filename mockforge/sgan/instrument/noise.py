@@ -127,7 +127,7 @@ class NoiseField:
         )
 
     def correlated(self, autocorrelation: np.ndarray | None) -> NoiseField:
-        """Return noise of the same local rms, its autocorrelation (C, k, k) or (k, k) another; None: white."""
+        """Return noise of equal local rms, its autocorrelation (C, k, k) or (k, k) another; None: white."""
         if autocorrelation is None:
             units = np.ones((self.bands, 1, 1))
         else:

@@ -86,7 +86,7 @@ def measure_noise(
     found = correlations(sky, free, mesh)
     if not (found.free > _LEAST_FREE).any():
         raise InputError(
-            f"{free.mean():.1%} of the field is source-free sky, which is too little to measure its noise on; "
+            f"{free.mean():.1%} of the field is source-free sky, too little to measure its noise on; "
             "use a larger field, or mask less of it"
         )
     bands = len(sky)
