@@ -74,5 +74,6 @@ def amplitudes(log_n: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # what is kept may be asked for by those who want derivatives
 def _table(device: str, dtype: torch.dtype) -> Tensor:
     return torch.from_numpy(np.load(TABLE)).to(device=device, dtype=dtype)

@@ -108,7 +108,7 @@ class SourcePainter:
         """Return `paint` on stamps of a given even side, whatever side the sources want."""
         out = np.empty((len(sources), self.bands, side, side), dtype=np.float32)
         flux = torch.from_numpy(sources.flux).float()
-        with torch.inference_mode():
+        with torch.no_grad():
             for rows in self._chunks(len(sources), side):
                 image = self._plain(sources.rows(rows), side)
                 torch.mul(image, flux[rows, :, None, None], out=torch.from_numpy(out[rows]))

@@ -175,6 +175,7 @@ def _chunks(amplitude: Tensor, monomials: Tensor) -> list[tuple[slice, slice]]:
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # what is kept may be asked for by those who want derivatives
 def _pixels(half: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """(6, P) monomials 1, x, y, xx, xy, yy of the pixels about the middle."""
     g = torch.arange(-half, half + 1, device=device, dtype=dtype)
@@ -183,6 +184,7 @@ def _pixels(half: int, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # what is kept may be asked for by those who want derivatives
 def _frequencies(side: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """(4, P) monomials 1, xx, xy, yy of the frequencies, cycles per pixel."""
     ky, kx = (f(side, device=device, dtype=dtype) for f in (torch.fft.fftfreq, torch.fft.rfftfreq))

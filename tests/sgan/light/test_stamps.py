@@ -64,3 +64,13 @@ def test_a_source_does_not_depend_on_its_company_beyond_rounding() -> None:
 def test_too_elongated_shapes_are_finite() -> None:
     marks = _marks(0.0, 0.0, 1.0, 1.2, 0.0, 0.0)
     assert torch.isfinite(stamps(*marks, half=5)).all()
+
+
+def test_derivatives_after_others_used_none() -> None:
+    marks = [torch.zeros(1) for _ in range(6)]
+    with torch.inference_mode():
+        stamps(*marks, half=17)
+        profile_spectra(*marks[2:], side=34)
+    marks = [m.requires_grad_(True) for m in marks]
+    (stamps(*marks, half=17).sum() + profile_spectra(*marks[2:], side=34).sum()).backward()
+    assert all(torch.isfinite(m.grad).all() for m in marks)
