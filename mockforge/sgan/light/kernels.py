@@ -15,7 +15,7 @@ from mockforge.sgan.light.stamps import SMOOTHING
 
 _SEEN = 1e-3
 """A transfer function below this is taken to be 0: no frequencies are folded for it."""
-_ALIASED = 2e-3
+_ALIASED = 1e-2
 """Most of a source's spectrum that may come in from beyond the frequencies of its samples."""
 _SHARPENED = 1.2
 """Most by which light that was smoothed may be sharpened at any frequency after it was modulated."""

@@ -26,7 +26,7 @@ ACHROMATIC, CHROMATIC = 1.5, 0.7
 _COORDINATES = 14
 _PITCH = 4.0
 """Radians that a spiral turns in a factor e of radius: arms of a pitch angle of 27 degrees."""
-_PIXELS = 1 << 13
+_PIXELS = 1 << 14
 """Pixels worked on at a time."""
 _FAR = 3.0
 """Marks farther from the training sources' mean, in their scatter, are taken to be as far as this."""

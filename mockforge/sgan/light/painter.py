@@ -18,8 +18,10 @@ from mockforge.sgan.light.modulation import Modulation, changes, marks_features
 from mockforge.sgan.light.stamps import phases, profile_spectra, stamps
 from mockforge.sgan.sources.marks import Marks
 
-_CHUNK = 1 << 15
-"""Complex numbers of spectra worked on at a time: they stay in a core's cache."""
+_CHUNK = 1 << 17
+"""Complex numbers of spectra worked on at a time: few enough for a core's cache."""
+_SHAPED = 1 << 18
+"""The same of shaped sources, each of which takes more steps."""
 _STEP = 8
 """Half-widths of windows are multiples of so many points: sources of like sizes go together."""
 _RESOLVED = 2.5
@@ -181,7 +183,7 @@ class SourcePainter:
         starts = np.flatnonzero(np.diff(half[order] * 1024 + fine[order], prepend=-1))
         for group in np.split(order, starts[1:]) if len(order) else []:
             size = int(fine[group[0]]) * side
-            many = max(1, _CHUNK // (self.bands * size * (size // 2 + 1)))
+            many = max(1, _SHAPED // (self.bands * size * (size // 2 + 1)))
             for i in range(0, len(group), many):
                 some = group[i : i + many]
                 yield shaped[some], int(fine[some[0]]), int(half[some[0]])
