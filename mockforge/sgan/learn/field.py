@@ -37,6 +37,8 @@ class LearnField:
     """(C, H, W) float32 nJy, the background taken off; 0 where a pixel is not known."""
     mask: np.ndarray
     """(H, W) bool: not to be learned from: bad pixels, saturated stars and their halos, masked columns."""
+    defects: np.ndarray
+    """(H, W) bool: pixels that show nothing: bad ones and masked columns, but no stars."""
     rms_mesh: np.ndarray
     """(C, ny, nx) float32 nJy: rms of source-free sky on a mesh of `mesh` pixels from the first pixel."""
     mesh: int
@@ -100,6 +102,7 @@ def learn_field(field: Field, cut: Cut, fwhm_pix: tuple[float, ...] | None = Non
     mask |= unknown
     image[:, unknown] = 0.0
     _noisy(image, mask, field.bands)
+    defects = mask.copy()
     mesh = min(cut.background_mesh, max(32, min(mask.shape) // 3))
     flat, labels, mask = _flattened(image, mask, cut, mesh)
     found, _, _ = sources(flat, mask)
@@ -114,6 +117,7 @@ def learn_field(field: Field, cut: Cut, fwhm_pix: tuple[float, ...] | None = Non
     ready = LearnField(
         image=flat,
         mask=mask,
+        defects=defects,
         rms_mesh=_rms_mesh(flat, free, mesh),
         mesh=mesh,
         correlated=np.array([_correlated(b, free, w) for b, w in zip(flat, _filled(widths), strict=True)]),

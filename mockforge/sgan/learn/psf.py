@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
+from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError
+from mockforge.observe.psf.spec import PsfImage
+from mockforge.sgan.instrument.given import from_files
 from mockforge.sgan.instrument.psf import SIDE, PixelPsf
+from mockforge.sgan.learn.field import LearnField
 from mockforge.sgan.learn.point_sources.fit import StarFit, fit_stars, moved, stacked, without
 from mockforge.sgan.learn.point_sources.select import GIVE, LEAST, StarList, find_stars
 from mockforge.sgan.learn.point_sources.stamps import StarStamps, alone, cut_stars, hidden_pixels, less_sky
@@ -20,6 +25,22 @@ _ODD = 4.0
 """A star whose width differs from the others' by more than this many times their scatter is none."""
 _DRIFT = 0.02
 """Part by which neighbouring stars may differ in width; galaxies of one radius differ by 0.04 and more."""
+
+
+@config
+class PsfChoice:
+    """Where the PSF is from: the field's own stars, unless it is given."""
+
+    image: PsfImage | None = None
+    """FITS images of the PSF, one or one per band, pixel response included, as stars have it."""
+    fwhm_pix: Positive | tuple[Positive, ...] | None = None
+    """Full width at half maximum of stars in px of the field, one or one per band: a Moffat function."""
+    beta: Annotated[float, Limit(gt=1.1, le=100)] = 3.0
+    """Slope of that function's wings; 2.5 to 4.8 on the ground."""
+
+    def __post_init__(self) -> None:
+        if self.image is not None and self.fwhm_pix is not None:
+            raise ValueError("`image` and `fwhm_pix` are two PSFs; give one of them, or none to measure it")
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,27 @@ class MeasuredPsf:
     psf: PixelPsf
     stars: StarList
     bands: tuple[BandStars, ...]
+
+
+def field_psf(field: LearnField, choice: PsfChoice) -> tuple[PixelPsf, MeasuredPsf | None]:
+    """Return the PSF of a field's bands, and the stars that show it where it is measured.
+
+    InputError where it is given for another number of bands or cannot be read, and where it is not given
+    and stars cannot be told from galaxies.
+    """
+    scale, bands = field.pixel_scale_arcsec, field.bands
+    if choice.image is not None:
+        return from_files(choice.image, bands, scale), None
+    if choice.fwhm_pix is not None:
+        return PixelPsf.from_moffat(choice.fwhm_pix, choice.beta, len(bands), pixel_scale_arcsec=scale), None
+    measured = measure_psf(
+        field.image,
+        field.defects,
+        electrons_per_njy=field.gains,
+        pixel_scale_arcsec=scale,
+        names=bands,
+    )
+    return measured.psf, measured
 
 
 def measure_psf(
@@ -85,15 +127,19 @@ def measure_psf(
                 f"{LEAST} are needed; {GIVE}"
             )
         stamps = cut_stars(band, hidden[rows], stars.x[rows], stars.y[rows], half, float(gains[i]))
-        found.append(_band(stamps, rows, name))
+        found.append(stars_psf(stamps, name, rows))
         if i == stars.band and not stars.crowded:
             _check_alike(found[-1], stars, name)
     psf = PixelPsf(np.stack([band.wings.psf for band in found]), pixel_scale_arcsec)
     return MeasuredPsf(psf, stars, tuple(found))
 
 
-def _band(stamps: StarStamps, rows: np.ndarray, name: str) -> BandStars:
-    """Fit the PSF of one band in rounds: its core, the stars' places, the sky about them, the wings."""
+def stars_psf(stamps: StarStamps, name: str, rows: np.ndarray | None = None) -> BandStars:
+    """Fit the PSF of one band in rounds: its core, the stars' places, the sky about them, the wings.
+
+    `rows` (n,) of the star list; `name` of the band, for the InputError where the stars are no stars.
+    """
+    rows = np.arange(len(stamps)) if rows is None else rows
     psf = _first(stamps)
     cut, wings, fit = less_sky(stamps), None, None
     for i in range(_ROUNDS):

@@ -53,7 +53,9 @@ def with_wings(stack: Stack) -> Wings:
     curve, smooth = _curve(psf, weight, r, np.arctan2(y, x), known)
     slope, level = _power_law(curve, radius)
     beyond = level * (np.maximum(r, 1.0) / radius) ** -slope
-    smooth = np.where(r < radius, smooth, beyond)
+    # from one into the other over the last fifth
+    share = np.clip(np.log(np.maximum(r, 1.0) / (0.8 * radius)) / np.log(1 / 0.8), 0.0, 1.0)
+    smooth = (1.0 - share) * np.maximum(smooth, 0.0) + share * beyond
     part = _measured_part(curve, weight, r)
     out = part * psf + (1.0 - part) * smooth
     return Wings(out / out.sum(), radius, slope)

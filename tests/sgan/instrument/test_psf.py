@@ -1,0 +1,103 @@
+"""PixelPsf: flux, pixel scales, seeing, PSFs that are given, files that are damaged."""
+
+import numpy as np
+import pytest
+
+from mockforge.errors import InputError
+from mockforge.observe.psf.spec import Gaussian, Moffat, Psf, PsfImage
+from mockforge.sgan.instrument.given import from_files, from_spec
+from mockforge.sgan.instrument.psf import PixelPsf
+
+
+@pytest.fixture(scope="module")
+def psf():
+    return PixelPsf.from_moffat((3.3, 4.2), (2.6, 3.5), pixel_scale_arcsec=0.2)
+
+
+def test_the_transfer_function_is_the_image_and_keeps_the_flux(psf):
+    wide = np.fft.fftshift(np.fft.irfft2(psf.transfer(256)), axes=(1, 2))
+    np.testing.assert_allclose(wide[:, 64:193, 64:193], psf.image, atol=1e-7)
+    small = np.fft.irfft2(psf.transfer(16))  # wings come in on the other side
+    np.testing.assert_allclose(small.sum(axis=(1, 2)), 1.0, rtol=1e-6)
+    assert small.min() > 0
+    for scale in (0.7, 1.7):
+        assert psf.transfer(32, scale)[0, 0, 0] == 1
+
+
+def test_widths_are_measured_between_pixels(psf):
+    np.testing.assert_allclose(psf.fwhm_pix, (3.3, 4.2), rtol=2e-3)
+    y, x = np.indices((65, 65)) - 32
+    wide = np.exp(-0.5 * (x**2 + y**2) / 8.0**2)
+    np.testing.assert_allclose(PixelPsf(wide[None] / wide.sum()).fwhm_pix, 8 * 2.3548, rtol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [0.75, 2.0])
+def test_on_other_pixels_it_is_the_same_psf_on_the_sky(psf, scale):
+    other = psf.resampled(scale)
+    assert other.pixel_scale_arcsec == pytest.approx(0.2 / scale)
+    np.testing.assert_allclose(other.image.sum(axis=(1, 2)), 1.0, rtol=1e-5)
+    within = other.light_within(8.0 * scale) - psf.light_within(8.0)
+    assert np.abs(within).max() < 2e-3
+    # the new pixel's response in the place of the old one's
+    square = (3.3 * scale) ** 2 + 0.66 * (1 - scale**2)  # 8 ln 2 / 12 = 0.46 for Gaussians, more with wings
+    assert other.fwhm_pix[0] == pytest.approx(np.sqrt(square), rel=0.03)
+
+
+def test_seeing_can_be_worse_or_better(psf):
+    for wanted in ((2.5, 2.8), (5.0, 6.0)):
+        found = psf.scaled(wanted)
+        np.testing.assert_allclose(found.fwhm_pix, wanted, rtol=1e-3)
+        np.testing.assert_allclose(found.image.sum(axis=(1, 2)), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(psf.broadened(5.0).fwhm_pix, 5.0, rtol=1e-3)
+    with pytest.raises(
+        InputError, match=r"3.3 pixels wide \(FWHM\), found 3 asked for; convolving makes it no"
+    ):
+        psf.broadened(3.0)
+    with pytest.raises(InputError, match=r"below that of a pixel alone; paint on smaller pixels"):
+        psf.scaled(0.3)
+
+
+def test_a_given_image_is_centred_and_a_wrong_one_refused(psf):
+    moved = np.roll(psf.image, (2, -3), (1, 2))
+    again = PixelPsf.from_image(moved * 7.0)
+    np.testing.assert_allclose(again.image, psf.image, atol=1e-6)
+    even = PixelPsf.from_image(psf.image[0, 40:90, 40:90])
+    assert even.side == 65 and even.image[0].argmax() == 32 * 65 + 32
+    with pytest.raises(InputError, match=r"PSF image, band 1: 1 of 4225 pixels are not finite"):
+        bad = np.ones((65, 65))
+        bad[3, 3] = np.nan
+        PixelPsf.from_image(bad)
+
+
+def test_psfs_of_recipes_lie_on_the_pixels(psf, tmp_path):
+    from astropy.io import fits
+
+    bands = ("g", "r")
+    found = from_spec(Psf(moffat=Moffat(fwhm_arcsec=(0.6, 0.8), beta=3.0)), bands, 0.2)
+    np.testing.assert_allclose(found.fwhm_pix, np.hypot((3.0, 4.0), 0.75), rtol=0.01)
+    sharp = from_spec(Psf(gaussian=Gaussian(fwhm_arcsec=0.1)), ("g",), 0.2)
+    assert sharp.image[0, 64, 64] == pytest.approx(0.9812**2, abs=0.01)  # all but in one pixel
+    with pytest.raises(InputError, match=r"needs the pixel scale, which this field does not have"):
+        from_spec(Psf(gaussian=Gaussian(fwhm_arcsec=0.1)), ("g",), None)
+    fits.writeto(tmp_path / "p.fits", psf.image[0])
+    spec = PsfImage(files=("p.fits",), folder=str(tmp_path))
+    np.testing.assert_allclose(from_files(spec, bands, None).image[1], psf.image[0], atol=1e-6)
+    finer = PsfImage(files=("p.fits",), folder=str(tmp_path), pixel_scale_arcsec=0.1)
+    assert from_files(finer, bands, 0.2).fwhm_pix[0] == pytest.approx(3.3 / 2, rel=0.15)
+
+
+def test_kept_and_read_again_or_refused(psf):
+    np.testing.assert_array_equal(PixelPsf.from_arrays(psf.to_arrays(), 2).image, psf.image)
+    with pytest.raises(InputError, match=r"one image per band \(3\) is expected"):
+        PixelPsf.from_arrays(psf.to_arrays(), 3)
+    with pytest.raises(InputError, match=r"has no `psf`: it is damaged"):
+        PixelPsf.from_arrays({}, 2)
+    for bad, words in (
+        (psf.image * 1.1, "each band should add up to 1, found 1.1, 1.1"),
+        (psf.image * np.nan, "all its pixels should be finite"),
+        (psf.image[:, 1:, 1:], "odd squares"),
+        (psf.image[:, 40:-40, 40:-40], "sides of 65 to 1025 pixels are expected, found 49"),
+        (np.roll(psf.image, 30, 1), r"brightest near its middle .* is \+0, \+30"),
+    ):
+        with pytest.raises(InputError, match=words):
+            PixelPsf.from_arrays({"psf": bad}, 2)
