@@ -22,9 +22,9 @@ _LARGEST = (0.7, 0.7, 0.4, 0.2, 0.2, 0.4)
 """Largest step of each shape mark."""
 _LEAST_SHARE = 0.3
 _NEAR = 1e-3
-_ROUND, _INDEX = 0.24, (float(np.log(1.3)), 0.5)
+ROUND, INDEX = 0.24, (float(np.log(1.3)), 0.5)
 """Prior scatter of e1 and e2; mean and scatter of ln n."""
-POINT = (BOUNDS["log_radius"][0], 0.0, 0.0, _INDEX[0])
+POINT = (BOUNDS["log_radius"][0], 0.0, 0.0, INDEX[0])
 """ln radius, e1, e2, ln n of what is fitted as a point."""
 _FIXED = 1e10
 """Weight that holds what is not fitted."""
@@ -68,8 +68,8 @@ def make_prior(start: Tensor, reach: Tensor, size: tuple[float, float, float], f
     weight = torch.empty_like(mean)
     mean[:, :2], weight[:, :2] = start, reach[:, None] ** -2
     mean[:, 2], weight[:, 2] = size[0] + size[1] * flux.clamp_min(1e-3).log(), size[2] ** -2
-    weight[:, 3:5] = _ROUND**-2
-    mean[:, 5], weight[:, 5] = _INDEX[0], _INDEX[1] ** -2
+    weight[:, 3:5] = ROUND**-2
+    mean[:, 5], weight[:, 5] = INDEX[0], INDEX[1] ** -2
     points = torch.from_numpy(star)
     mean[points, 2:] = torch.tensor(POINT, dtype=torch.float64)
     weight[points, 2:] = _FIXED

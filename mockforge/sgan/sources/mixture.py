@@ -51,16 +51,7 @@ class Mixture:
 
     def log_terms(self, points: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
         """Return ln of each component's share of p, (N, K)."""
-        out = np.empty((len(points), len(self)))
-        for k in range(len(self)):
-            spread = self.covariances[k if len(self.covariances) > 1 else 0]
-            spread = spread[None] if noise is None else spread + noise
-            _, inverse, log_det = _inverse(spread)
-            away = points - self.means[k]
-            chi2 = np.einsum("ni,nij,nj->n", away, np.broadcast_to(inverse, (len(away), *inverse.shape[1:])),
-                             away)  # fmt: skip
-            out[:, k] = -0.5 * (chi2 + log_det + points.shape[1] * math.log(2 * math.pi))
-        return out + np.log(np.maximum(self.weights, 1e-300))
+        return _terms(self, points, noise)[0]
 
     def completed(self, rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
         """Return points (N, D) whose NaN are drawn given the coordinates that are known.
@@ -86,7 +77,7 @@ class Mixture:
         away = points[:, None, o] - self.means[:, o]
         gain = np.zeros((len(v), len(u), 0))
         if len(o):
-            _, inverse, log_det = _inverse(v[:, o[:, None], o])
+            inverse, log_det = _inverse(v[:, o[:, None], o])
             chi2 = np.einsum(
                 "nki,kij,nkj->nk", away, np.broadcast_to(inverse, (len(self), len(o), len(o))), away
             )
@@ -121,10 +112,10 @@ class Deconvolution:
     """How a mixture is fitted."""
 
     components: int = 4
-    steps: int = 200
-    tolerance: float = 1e-4
+    steps: int = 150
+    tolerance: float = 3e-4
     """Of ln likelihood a point, below which EM has converged."""
-    floor: float = 1e-3
+    floor: float = 0.01
     """Least variance of a component in any direction, in units of the points' variance."""
     isotropic: tuple[int, int] | None = None
     """Two coordinates that are a vector of random direction: mean 0, equal variances, uncorrelated."""
@@ -172,26 +163,39 @@ def _step(
     mixture: Mixture, points: np.ndarray, noise: np.ndarray, least: np.ndarray, rule: Deconvolution
 ) -> tuple[Mixture, float]:
     """One step of EM: b_ik and B_ik, the moments of the true point i if it is of component k, then M."""
-    terms = mixture.log_terms(points, noise)
+    terms, inverses = _terms(mixture, points, noise)
     log_density = _log_sum(terms)
     share = np.exp(terms - log_density[:, None])
     weights, means, covariances = [], [], []
-    for k in range(len(mixture)):
+    for k, inverse in enumerate(inverses):
         q, v, m = share[:, k], mixture.covariances[k], mixture.means[k]
-        _, inverse, _ = _inverse(v + noise)
-        gain = np.einsum("ij,njk->nik", v, inverse)
-        b = m + np.einsum("nij,nj->ni", gain, points - m)
+        gain = v @ inverse
+        b = m + (gain @ (points - m)[:, :, None])[:, :, 0]
         total = q.sum() + 1e-12
-        mean = (q[:, None] * b).sum(axis=0) / total
-        mean = _isotropic_means(mean[None], rule)[0]
+        mean = _isotropic_means((q @ b / total)[None], rule)[0]
         away = b - mean
-        rest = v - np.einsum("n,nij->ij", q, gain) @ v / total
-        second = np.einsum("n,ni,nj->ij", q, away, away) / total + rest
+        rest = v - np.tensordot(q, gain, 1) @ v / total
+        second = (q[:, None] * away).T @ away / total + rest
         weights.append(total)
         means.append(mean)
         covariances.append((total * second + np.diag(least)) / (total + 1.0))
     new = Mixture(np.array(weights) / np.sum(weights), np.array(means), _symmetric(np.array(covariances)))
     return _bounded(new, least, rule), float(log_density.mean())
+
+
+def _terms(
+    mixture: Mixture, points: np.ndarray, noise: np.ndarray | None
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """ln of each component's share of p (N, K), and the inverse of each one's covariance with the noise."""
+    out, inverses = np.empty((len(points), len(mixture))), []
+    for k in range(len(mixture)):
+        spread = mixture.covariances[k if len(mixture.covariances) > 1 else 0][None]
+        inverse, log_det = _inverse(spread if noise is None else spread + noise)
+        away = points - mixture.means[k]
+        chi2 = ((inverse @ away[:, :, None])[:, :, 0] * away).sum(axis=1)
+        out[:, k] = -0.5 * (chi2 + log_det + points.shape[1] * math.log(2 * math.pi))
+        inverses.append(inverse)
+    return out + np.log(np.maximum(mixture.weights, 1e-300)), inverses
 
 
 def _bounded(mixture: Mixture, least: np.ndarray, rule: Deconvolution) -> Mixture:
@@ -216,12 +220,9 @@ def _isotropic_means(means: np.ndarray, rule: Deconvolution) -> np.ndarray:
     return out
 
 
-def _inverse(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cholesky factor, inverse and ln determinant of (N, D, D)."""
-    root = np.linalg.cholesky(matrix)
-    inverse_root = np.linalg.inv(root)
-    inverse = np.einsum("nji,njk->nik", inverse_root, inverse_root)
-    return root, inverse, 2.0 * np.log(_diagonal(root)).sum(axis=1)
+def _inverse(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse and ln determinant of (N, D, D)."""
+    return np.linalg.inv(matrix), np.linalg.slogdet(matrix)[1]
 
 
 def _diagonal(matrix: np.ndarray) -> np.ndarray:

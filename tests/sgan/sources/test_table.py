@@ -71,7 +71,7 @@ def test_places_may_be_in_degrees_and_stars_are_points():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"x": [1.0], "flux_r": [3.0]}, "x and y in pixels of the sky, or ra and dec"),
+        ({"x": [1.0], "flux_r": [3.0]}, "x and y in pixels of the sky or ra and dec"),
         ({"x": [1.0], "y": [1.0]}, "light in at least one band"),
         ({"x": [1.0], "y": [1.0], "mag_R": [20.0]}, "did you mean 'mag_r'"),
         ({"x": [1.0, 2.0], "y": [1.0], "flux_r": [3.0]}, "columns of one length"),
