@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-_LAST = 2**31 - 1
+_LAST = 2**29 - 1
+"""A float32 as a float64 has so many bits that are 0."""
 
 
 class Brightest:
     """The `depth` brightest objects of each pixel of a window (height, width), and their light.
 
-    An object in a pixel is one whole number: the bits of its light, which as a float32 above 0 sort as the
-    light does, before those of its row, the first the greatest. A new one then goes to its place by
-    maxima and minima alone.
+    An object in a pixel is one whole number: the bits of its light as a float64, which above 0 sort as the
+    light does, and in those that a float32 leaves free its row, the first the greatest. A new one then
+    goes to its place by maxima and minima alone.
     """
 
     def __init__(self, depth: int, height: int, width: int) -> None:
@@ -20,21 +21,21 @@ class Brightest:
 
     def add(self, row: int, light: np.ndarray, y: slice, x: slice) -> None:
         """Put an object of a row in, whose light (h, w) float32 >= 0 lies at (y, x) of the window."""
-        new = light.view(np.int32).astype(np.int64)
-        new <<= 32
+        new = light.astype(np.float64).view(np.int64)
         new |= _LAST - row
-        kept, spare = self._keys[:, y, x], np.empty_like(new)
-        for k in range(len(kept) - 1):
-            np.minimum(kept[k], new, out=spare)
-            np.maximum(kept[k], new, out=kept[k])
-            new, spare = spare, new
-        np.maximum(kept[-1], new, out=kept[-1])
+        first, *others = self._keys[:, y, x]
+        for kept in others:
+            less = np.minimum(first, new)
+            np.maximum(first, new, out=first)
+            first, new = kept, less
+        np.maximum(first, new, out=first)
 
     def rows(self) -> np.ndarray:
         """Return row + 1 of the brightest, (depth, height, width) int32, 0 for none."""
-        low = (self._keys & _LAST).astype(np.int32)
-        return np.where(self._keys >> 32 > 0, _LAST - low + 1, 0).astype(np.int32)
+        row = (_LAST + 1 - (self._keys & _LAST)).astype(np.int32)
+        row[self._keys <= _LAST] = 0
+        return row
 
     def light(self) -> np.ndarray:
         """Return their light, (depth, height, width) float32 nJy."""
-        return (self._keys >> 32).astype(np.int32).view(np.float32)
+        return (self._keys & ~_LAST).view(np.float64).astype(np.float32)

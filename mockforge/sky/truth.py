@@ -8,6 +8,7 @@ import numpy as np
 
 from mockforge.sky.brightest import Brightest
 from mockforge.sky.layers import Layers
+from mockforge.sky.sums import Sums, inside
 
 
 @dataclass(frozen=True)
@@ -52,39 +53,26 @@ def truth_of(
     every = np.zeros((height, width), dtype=np.float32)
     multiplicity = np.zeros((height, width), dtype=np.int32)
     core = (slice(margin, height - margin), slice(margin, width - margin))
-    area, total, alone, among = np.zeros(count, dtype=np.int32), *np.zeros((3, count))
+    area = np.zeros(count, dtype=np.int32)
     for layer in layers():
-        row, y, x, light = layer.row, layer.y, layer.x, layer.own_light()
-        image[:, y, x] += layer.image
-        every[y, x] += light
-        brightest.add(row, light, y, x)
-        inner = light[_inside(y, core[0]), _inside(x, core[1])]
-        total[row] = inner.sum(dtype=np.float64)
-        alone[row] = _product(light, light)
+        row, part, light = layer.row, (layer.y, layer.x), layer.own_light()
+        image[:, *part] += layer.image
+        every[part] += light
+        brightest.add(row, light, *part)
         if layer.peak > isophote:
-            multiplicity[y, x] += light > isophote
-            area[row] = np.count_nonzero(inner > isophote)
-    mean_image = image.mean(axis=0, dtype=np.float32)
+            mask = light > isophote
+            multiplicity[part] += mask
+            area[row] = np.count_nonzero(mask[inside(part, core)])
+    sums = Sums(count, image.mean(axis=0), core)
     for layer in layers():
-        among[layer.row] = _product(layer.own_light(), mean_image[layer.y, layer.x])
+        sums.add(layer)
+    total, blended = sums.light(), sums.blendedness()
     first, light = brightest.rows(), brightest.light()
     fraction = np.divide(light, every, out=np.zeros_like(light), where=every > 0)
     fraction[-1] += np.where(every > 0, 1.0 - fraction.sum(axis=0), 0.0)
     visible = np.where(light[0] > isophote, first[0], 0).astype(np.int32)
     visible_area = np.bincount(visible[core].ravel(), minlength=count + 1)[1:].astype(np.int32)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        blended = np.clip(np.where(among > 0, 1.0 - alone / among, 0.0), 0.0, 1.0)
     return Truth(image, visible, multiplicity, first, fraction, area, visible_area, total, blended)
-
-
-def _inside(part: slice, core: slice) -> slice:
-    """Return which pixels of `part` are of `core`, counted from the first of `part`."""
-    return slice(max(core.start - part.start, 0), max(core.stop - part.start, 0))
-
-
-def _product(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the sum of a times b, of float32, as float64."""
-    return float(np.multiply(a, b, dtype=np.float64).sum())
 
 
 def amodal_masks(isolated: np.ndarray, isophote: float) -> np.ndarray:
