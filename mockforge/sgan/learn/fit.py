@@ -32,9 +32,11 @@ from mockforge.train.log import Log
 from mockforge.train.loop import Report
 
 CHECKPOINT = "scene.npz"
-_IN_LIGHT = 0.5
-"""Share of the light of the first sources that counts as noise in the second look: what stands out less
-is an arm or a knot of a galaxy, and no source."""
+_IN_LIGHT, _IN_GALAXIES = 0.1, 0.5
+"""Share of the light of all sources, and of those larger than the seeing, that counts as noise in the second
+look: what stands out less in a large galaxy is an arm or a knot of it, and no source."""
+_APART = 0.6
+"""FWHM by which a source found then lies from every other."""
 _SHARP = 0.2
 """Half-light radius over the FWHM of the sharpest band below which a source is a star, whatever the chi2 of
 a bright one says of the PSF's own errors."""
@@ -208,14 +210,17 @@ class _Scene:
     def look_again(self, state: _State, light: Light) -> None:
         """Add what is found on the residual, further than the seeing from any source."""
         fwhm = float(self.psf.fwhm_pix.mean())
-        noise = self.variance(light.model, _IN_LIGHT).sqrt().numpy()
+        resolved = state.shape[:, 2].exp().numpy() > fwhm
+        groups = windows(state.shape, np.where(resolved, state.sides, 0), len(self.image))
+        wide = self.painter.paint(state.shape, state.flux, groups).clamp_min(0)
+        noise = (self.variance(light.model, _IN_LIGHT) + (_IN_GALAXIES * wide) ** 2).sqrt().numpy()
         residual = light.residual.numpy()
         mask = grown(self.field.mask, round(2 * fwhm))  # halos of what is masked are not sources
         found = detect(residual, mask, noise, fwhm, least=self.settings.residual_peak)
         if not len(found):
             return
         new = _first(found, label_light(residual, found.labels, len(found)), fwhm)
-        apart = torch.cdist(new.shape[:, :2], state.shape[:, :2]).amin(1) > fwhm
+        apart = torch.cdist(new.shape[:, :2], state.shape[:, :2]).amin(1) > _APART * fwhm
         rows = apart.numpy()
         for name in _TENSORS:
             setattr(state, name, torch.cat([getattr(state, name), getattr(new, name)[apart]]))
@@ -224,9 +229,11 @@ class _Scene:
 
     def part_stars(self, state: _State, light: Light) -> None:
         """Call stars what a point fits as well; from here on they are fitted as points."""
-        worse, points, flux = as_points(state.shape, state.flux, self.groups, light, self.psf)
         noise = _point_noise(self.rms, self.psf)
         snr = ((state.flux.numpy() / noise) ** 2).sum(1) ** 0.5
+        sides = np.where(snr > self.settings.star_snr, state.sides, 0)
+        groups = windows(state.shape, sides, len(self.image))
+        worse, points, flux = as_points(state.shape, state.flux, groups, light, self.psf)
         allowed = self.settings.star_chi2 + (self.settings.psf_error * snr) ** 2
         sharp = state.shape[:, 2].numpy() < np.log(_SHARP * self.psf.fwhm_pix.min())
         star = ((worse.numpy() < allowed) | sharp) & (snr > self.settings.star_snr)

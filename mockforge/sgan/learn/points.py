@@ -15,7 +15,7 @@ _ROUNDS = 3
 def as_points(
     shape: Tensor, flux: Tensor, groups: list[Window], light: Light, psf: PixelPsf
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Fit a point source to each source, the light of all others taken off.
+    """Fit a point source to each source of the windows, the light of all others taken off.
 
     Returns the chi2 (N,) that the point has more than the source as it is, which has four marks more;
     the shape (N, 6) and flux (N, C) nJy of the points.

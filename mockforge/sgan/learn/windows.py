@@ -49,7 +49,7 @@ class Window:
 def windows(shape: Tensor, sides: np.ndarray, bands: int) -> list[Window]:
     """Return the sources in groups of one window side, small enough to be worked on at a time.
 
-    `shape` (N, 6) marks, `sides` (N,) pixels.
+    `shape` (N, 6) marks, `sides` (N,) pixels, of `SIDES`; sources with another are left out.
     """
     out = []
     for side in SIDES:
