@@ -149,15 +149,16 @@ class PixelPsf:
     def _drawn(self, side: int, scale: float = 1.0, stretch: float = 1.0, sigma: float = 0.0) -> np.ndarray:
         """Pixels (C, side, side) of a PSF, `scale` of them to one of these, stretched, then blurred.
 
-        Drawn on twice the side, so that wings come not in again on the other side.
+        Drawn on twice the side, so that wings come not in again on the other side; larger pixels than these
+        on a finer grid, of which their centres are taken.
         """
-        wide = 2 * side
-        ky, kx = np.fft.fftfreq(wide), np.fft.rfftfreq(wide)
+        wide, fine = 2 * side, max(1, math.ceil(1.0 / scale))
+        size = wide * fine
+        ky, kx = np.fft.fftfreq(size) * fine, np.fft.rfftfreq(size) * fine
         blur = np.exp(-2.0 * (np.pi * sigma) ** 2 * (ky[:, None] ** 2 + kx**2))
-        drawn = np.fft.irfft2(self._at(ky, kx, scale, stretch) * blur, s=(wide, wide))
-        half = side // 2
-        drawn = np.fft.fftshift(drawn, axes=(-2, -1))
-        return _summing_to_1(drawn[:, side - half : side + half + 1, side - half : side + half + 1])
+        drawn = np.fft.irfft2(self._at(ky, kx, scale, stretch) * blur, s=(size, size))
+        middle = fine * np.arange(-(side // 2), side // 2 + 1) % size
+        return _summing_to_1(drawn[:, middle[:, None], middle])
 
     @classmethod
     def from_moffat(

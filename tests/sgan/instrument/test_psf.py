@@ -31,13 +31,13 @@ def test_widths_are_measured_between_pixels(psf):
     np.testing.assert_allclose(PixelPsf(wide[None] / wide.sum()).fwhm_pix, 8 * 2.3548, rtol=1e-3)
 
 
-@pytest.mark.parametrize("scale", [0.75, 2.0])
+@pytest.mark.parametrize("scale", [0.5, 0.75, 2.0])
 def test_on_other_pixels_it_is_the_same_psf_on_the_sky(psf, scale):
     other = psf.resampled(scale)
     assert other.pixel_scale_arcsec == pytest.approx(0.2 / scale)
     np.testing.assert_allclose(other.image.sum(axis=(1, 2)), 1.0, rtol=1e-5)
     within = other.light_within(8.0 * scale) - psf.light_within(8.0)
-    assert np.abs(within).max() < 2e-3
+    assert np.abs(within).max() < 3e-3
     # the new pixel's response in the place of the old one's
     square = (3.3 * scale) ** 2 + 0.66 * (1 - scale**2)  # 8 ln 2 / 12 = 0.46 for Gaussians, more with wings
     assert other.fwhm_pix[0] == pytest.approx(np.sqrt(square), rel=0.03)
@@ -83,7 +83,7 @@ def test_psfs_of_recipes_lie_on_the_pixels(psf, tmp_path):
     spec = PsfImage(files=("p.fits",), folder=str(tmp_path))
     np.testing.assert_allclose(from_files(spec, bands, None).image[1], psf.image[0], atol=1e-6)
     finer = PsfImage(files=("p.fits",), folder=str(tmp_path), pixel_scale_arcsec=0.1)
-    assert from_files(finer, bands, 0.2).fwhm_pix[0] == pytest.approx(3.3 / 2, rel=0.15)
+    assert from_files(finer, bands, 0.2).fwhm_pix[0] == pytest.approx(1.83, rel=0.02)
 
 
 def test_kept_and_read_again_or_refused(psf):
