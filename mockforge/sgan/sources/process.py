@@ -119,9 +119,8 @@ class LearnedProcess:
 
     def _cells_under(self, first: int, last: int) -> range:
         """Cells with a place in pixels [first, last) of the sky, along one axis."""
-        return range(
-            *(int(np.floor(n / self.pixels_per_native / CELL)) + i for n, i in ((first, 0), (last, 1)))
-        )
+        side = self.pixels_per_native * CELL
+        return range(int(np.floor(first / side)), int(np.ceil(last / side)))
 
 
 class TableProcess:
