@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from mockforge.errors import InputError
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.light.gaussians import mixture
+from mockforge.sgan.light.gaussians import mixture_of
+from mockforge.sgan.light.stamps import MOST_ELLIPTICAL
 from mockforge.sgan.sources.marks import Marks
 
 SIDES = (16, 32, 64, 128, 256, 512)
@@ -19,6 +20,20 @@ _NEAREST = 1.5
 """Pixels by which the last pixel is nearer to the source than half the side."""
 _FWHM = 2.3548
 _ROWS = 1 << 14
+
+
+@dataclass(frozen=True)
+class _Light:
+    """How bright sources are at a distance: their profiles through the PSF's core as Gaussians."""
+
+    flux: np.ndarray
+    """(N, C)."""
+    amplitude: np.ndarray
+    """(N, K), 0 for stars."""
+    exponent: np.ndarray
+    """(N, K) of the distance squared."""
+    major: np.ndarray
+    """(N,) semi-major half-light axis, px of the sky."""
 
 
 class Extent:
@@ -50,12 +65,15 @@ class Extent:
 
     def sides(self, sources: Marks) -> np.ndarray:
         """Return the least of `SIDES` that holds each source's light down to the limit, (N,) int64."""
-        number = np.full(len(sources), len(SIDES) - 1)
-        left = np.arange(len(sources))
-        for i, side in enumerate(SIDES[:-1]):
-            beyond = self._beyond(sources.rows(left), 0.5 * side - _NEAREST)
-            number[left[~beyond]] = i
-            left = left[beyond]
+        number = np.zeros(len(sources), dtype=np.int64)
+        for first in range(0, len(sources), _ROWS):
+            light = self._light(sources.rows(slice(first, first + _ROWS)))
+            left = np.arange(len(light.flux))
+            for side in SIDES[:-1]:
+                left = left[self._beyond(light, left, 0.5 * side - _NEAREST)]
+                if not len(left):
+                    break
+                number[first + left] += 1
         return np.array(SIDES, dtype=np.int64)[number]
 
     def capped(self, sources: Marks) -> np.ndarray:
@@ -63,34 +81,35 @@ class Extent:
 
         Its light that lies beyond comes in again on the other side, so that its flux is still exact.
         """
-        return self._beyond(sources, 0.5 * SIDES[-1] - _NEAREST)
+        return self._beyond(self._light(sources), np.arange(len(sources)), 0.5 * SIDES[-1] - _NEAREST)
 
-    def _beyond(self, sources: Marks, half: float) -> np.ndarray:
-        """Whether light at a distance along x or y is above the limit, (N,) bool."""
-        parts = [sources.rows(slice(i, i + _ROWS)) for i in range(0, len(sources), _ROWS)]
-        return np.concatenate([self._some(part, half) for part in parts]) if parts else np.zeros(0, bool)
-
-    def _some(self, sources: Marks, half: float) -> np.ndarray:
-        """Of one part: a source's profile through the PSF's core, and the PSF's wings about it."""
+    def _light(self, sources: Marks) -> _Light:
+        """Return what decides how far the light of sources reaches."""
         galaxy = ~sources.star
-        radius = np.where(galaxy, np.exp(np.where(galaxy, sources.log_radius, 0.0)) * self.native, 0.0)
-        e = np.where(galaxy, np.minimum(sources.ellipticity, 0.95), 0.0)
-        major, minor = radius / np.sqrt((1 - e) / (1 + e)), radius * np.sqrt((1 - e) / (1 + e))
-        log_n = torch.from_numpy(np.where(galaxy, sources.log_n, 0.0))
-        amplitude, sigma = (value.numpy() for value in mixture(log_n))
-        square = sigma**2
-        # The broadest band's core for all: a Gaussian's wings grow with its width.
-        core = self._core
-        along = np.where(
-            galaxy, np.maximum(np.abs(np.cos(sources.angle)), np.abs(np.sin(sources.angle))), 1.0
+        log_radius, e1, e2, log_n = (
+            np.where(galaxy, v, 0.0) for v in (sources.log_radius, sources.e1, sources.e2, sources.log_n)
         )
-        wide = (major * along) ** 2 + minor**2 * (1 - along**2)
-        area = np.sqrt((square * major[:, None] ** 2 + core) * (square * minor[:, None] ** 2 + core))
-        bells = amplitude * np.exp(-0.5 * half**2 / (square * wide[:, None] + core)) / (2 * np.pi * area)
-        profile = np.where(galaxy, np.maximum(bells.sum(axis=1), 0.0), 0.0)
-        wings = self._wings(half - np.minimum(major, half / 3))
-        light = np.abs(sources.flux) * (profile[:, None] + wings)
-        return (light > self.edge).any(axis=1)
+        e = np.minimum(np.hypot(e1, e2), MOST_ELLIPTICAL)
+        radius = np.where(galaxy, np.exp(log_radius) * self.native, 0.0)
+        major, minor = radius * np.sqrt((1 + e) / (1 - e)), radius * np.sqrt((1 - e) / (1 + e))
+        amplitude, sigma = mixture_of(log_n)
+        square = sigma * sigma
+        # The widest band's core for all: a Gaussian's wings grow with its width.
+        across, along = (square * axis[:, None] ** 2 + self._core for axis in (minor, major))
+        lean = np.abs(e1) / np.maximum(np.hypot(e1, e2), 1e-12)  # |cos| of twice the angle
+        reach = 0.5 * (along * (1 + lean)[:, None] + across * (1 - lean)[:, None])  # along x or y, the longer
+        amplitude = amplitude * galaxy[:, None] / (2 * np.pi * np.sqrt(along * across))
+        return _Light(np.abs(sources.flux), amplitude, -0.5 / reach, major)
+
+    def _beyond(self, light: _Light, rows: np.ndarray, half: float) -> np.ndarray:
+        """Whether light at a distance along x or y is above the limit, (n,) bool.
+
+        That of the profile through the PSF's core, and that of the PSF's wings about it.
+        """
+        bells = light.amplitude[rows] * np.exp(half**2 * light.exponent[rows])
+        profile = np.maximum(bells.sum(axis=1), 0.0)
+        wings = self._wings(half - np.minimum(light.major[rows], half / 3))
+        return (light.flux[rows] * (profile[:, None] + wings) > self.edge).any(axis=1)
 
     @cached_property
     def _core(self) -> float:

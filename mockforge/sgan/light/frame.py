@@ -101,12 +101,6 @@ def reach(log_radius: Tensor, e1: Tensor, e2: Tensor, softening: float = SOFTENI
     return FADED * torch.sqrt(torch.exp(2 * log_radius) * (1 + e) / (1 - e) + softening**2)
 
 
-def narrowest(log_radius: Tensor, e1: Tensor, e2: Tensor, softening: float = SOFTENING) -> Tensor:
-    """Return the softened semi-minor axis (N,), pixels: what samples of modulated light are to resolve."""
-    e = torch.hypot(e1, e2).clamp_max(MOST_ELLIPTICAL)
-    return torch.sqrt(torch.exp(2 * log_radius) * (1 - e) / (1 + e) + softening**2)
-
-
 def fading(radius: Tensor) -> Tensor:
     """1 within `HELD` half-light radii, 0 beyond `FADED`, with continuous slope and curvature between."""
     t = ((radius - HELD) * (1 / (FADED - HELD))).clamp(0, 1)

@@ -21,6 +21,7 @@ COUNT = 10
 """Gaussians of a mixture, K."""
 INDEX_RANGE = (0.4, 8.0)
 """Sersic indices covered; others are taken to the nearer end."""
+_LOG_RANGE = tuple(np.log(INDEX_RANGE).tolist())
 TABLE = Path(__file__).with_name("sersic_gaussians.npy")
 
 _NARROWEST = (-2.655, -1.086, 0.046, -0.044)
@@ -57,13 +58,13 @@ def mixture(log_n: Tensor) -> tuple[Tensor, Tensor]:
     ----------
     Hogg & Lang 2013, PASP 125, 719 (mixtures of fixed widths; here they follow n).
     """
-    log_n = log_n.clamp(*np.log(INDEX_RANGE).tolist())
+    log_n = log_n.clamp(*_LOG_RANGE)
     return amplitudes(log_n), torch.exp(log_sigmas(log_n))
 
 
 def amplitudes(log_n: Tensor) -> Tensor:
     """Return the amplitudes (N, K) alone; `mixture` has the widths that belong to them."""
-    low, high = np.log(INDEX_RANGE).tolist()
+    low, high = _LOG_RANGE
     table = _table(str(log_n.device), log_n.dtype)
     steps = len(table) - 3
     place = (log_n.clamp(low, high) - low) * (steps / (high - low))
@@ -73,7 +74,27 @@ def amplitudes(log_n: Tensor) -> Tensor:
     return sum(weight * table[first + j] for j, weight in enumerate(weights)) * (1 / 6)
 
 
+def mixture_of(log_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `mixture` of indices (N,) in NumPy, float64: for a few sources much faster."""
+    low, high = _LOG_RANGE
+    log_n = np.clip(log_n, low, high)
+    table = _coefficients()
+    steps = len(table) - 3
+    place = (log_n - low) * (steps / (high - low))
+    first = np.clip(place.astype(np.int64), 0, steps - 1)
+    t = place - first
+    weights = np.stack([(1 - t) ** 3, (3 * t - 6) * t**2 + 4, ((3 - 3 * t) * t + 3) * t + 1, t**3], axis=1)
+    amplitude = np.einsum("nj,njk->nk", weights / 6, table[first[:, None] + np.arange(4)])
+    narrow, wide = (np.polynomial.polynomial.polyval(log_n, c) for c in (_NARROWEST, _WIDEST))
+    return amplitude, np.exp(narrow[:, None] + (wide - narrow)[:, None] * np.linspace(0, 1, COUNT))
+
+
+@lru_cache(maxsize=1)
+def _coefficients() -> np.ndarray:
+    return np.load(TABLE)
+
+
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)  # what is kept may be asked for by those who want derivatives
 def _table(device: str, dtype: torch.dtype) -> Tensor:
-    return torch.from_numpy(np.load(TABLE)).to(device=device, dtype=dtype)
+    return torch.from_numpy(_coefficients()).to(device=device, dtype=dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,18 +13,25 @@ from torch import Tensor
 from mockforge.errors import InputError
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.light.extent import Extent
-from mockforge.sgan.light.frame import SOFTENING, Shapes, frame_of, narrowest, reach
+from mockforge.sgan.light.frame import FADED, SOFTENING, Shapes, frame_of
 from mockforge.sgan.light.kernels import Kernels
 from mockforge.sgan.light.modulation import Modulation, changes, marks_features
-from mockforge.sgan.light.stamps import phases, profile_spectra, stamps
+from mockforge.sgan.light.stamps import (
+    MOST_ELLIPTICAL,
+    Gaussians,
+    gaussians_of,
+    phases,
+    spectra_of,
+    stamps_of,
+)
 from mockforge.sgan.sources.marks import Marks
 
 _CHUNK = 1 << 17
 """Complex numbers of spectra worked on at a time: few enough for a core's cache."""
 _SHAPED = 1 << 18
 """The same of shaped sources, each of which takes more steps."""
-_STEP = 8
-"""Half-widths of windows are multiples of so many points: sources of like sizes go together."""
+_LIKE = 1.4
+"""Sources whose windows differ by no more than this factor are shaped together, on the largest of them."""
 _RESOLVED = 2.5
 """Points along the softened minor axis of a source that its modulation is sampled by, at least."""
 
@@ -109,37 +117,37 @@ class SourcePainter:
     def paint_on(self, sources: Marks, side: int) -> np.ndarray:
         """Return `paint` on stamps of a given even side, whatever side the sources want."""
         out = np.empty((len(sources), self.bands, side, side), dtype=np.float32)
-        flux = torch.from_numpy(sources.flux).float()
+        batch = _Batch.of(sources, self.pixels_per_native)
         with torch.no_grad():
             for rows in self._chunks(len(sources), side):
-                image = self._plain(sources.rows(rows), side)
-                torch.mul(image, flux[rows, :, None, None], out=torch.from_numpy(out[rows]))
+                image = self._plain(batch.rows(rows), side)
+                torch.mul(image, batch.flux[rows, :, None, None], out=torch.from_numpy(out[rows]))
             if self.modulation is not None:
                 for rows, fine, half in self._windows(sources, side):
-                    image = self._changes(sources.rows(rows), flux[rows], side, fine, half)
-                    out[rows] += (image * flux[rows, :, None, None]).numpy()
+                    few = batch.rows(torch.from_numpy(rows))
+                    image = self._changes(few, sources.rows(rows), side, fine, half)
+                    out[rows] += (image * few.flux[:, :, None, None]).numpy()
         return out
 
-    def _plain(self, sources: Marks, side: int) -> Tensor:
+    def _plain(self, batch: _Batch, side: int) -> Tensor:
         """Smooth profiles and stars of flux 1 through the PSF, (n, C, S, S)."""
         fine = self._kernels.fine.image
-        shapes = self._shapes(sources, side, fine)
-        size = profile_spectra(*shapes.marks[2:], fine * side)
-        if sources.star.any():
-            size[torch.from_numpy(sources.star)] = 1.0
-        middle = 0.5 * fine * side
-        spectrum = size * phases(shapes.dx + middle, shapes.dy + middle, fine * side)
+        size = spectra_of(batch.profiles.on_grid(fine), fine * side)
+        size.masked_fill_(batch.star[:, None, None], 1.0)
+        x, y = (fine * (place + 0.5 * side) for place in (batch.dx, batch.dy))
+        spectrum = size * phases(x, y, fine * side)
         return self._image(spectrum[:, None] * self._kernels.image(side), side)
 
-    def _changes(self, sources: Marks, flux: Tensor, side: int, fine: int, half: int) -> Tensor:
+    def _changes(self, batch: _Batch, sources: Marks, side: int, fine: int, half: int) -> Tensor:
         """Return learned changes of sources of flux 1 through the PSF, (n, C, S, S): each sums to 0."""
         assert self.modulation is not None
-        grid = side * self._kernels.fine.image
-        shapes = self._shapes(sources, side, fine)
-        plain = stamps(*shapes.marks, half, self._kernels.fine.smoothing * fine)
-        frame = frame_of(shapes, half, SOFTENING * self.pixels_per_native * fine)
-        native = shapes.log_radius - math.log(self.pixels_per_native * fine)
-        features = marks_features(flux, native, shapes.e1, shapes.e2, shapes.log_n)
+        grid, scale = side * self._kernels.fine.image, self.pixels_per_native * fine
+        native = [torch.from_numpy(v).float() for v in _shape(sources)]
+        x, y = fine * batch.dx, fine * batch.dy
+        shapes = Shapes(x, y, native[0] + math.log(scale), *native[1:], torch.from_numpy(sources.mirrored))
+        plain = stamps_of(batch.profiles.on_grid(fine), x, y, half, self._kernels.fine.smoothing * fine)
+        frame = frame_of(shapes, half, SOFTENING * scale)
+        features = marks_features(batch.flux, *native)
         log_factor = self.modulation(frame, features, torch.from_numpy(sources.z))
         change = changes(plain, log_factor, frame.fade).view(len(plain), -1, 2 * half + 1, 2 * half + 1)
         spectrum = _low(torch.fft.rfft2(change, s=(fine * side, fine * side)), grid)
@@ -152,18 +160,6 @@ class SourcePainter:
         image = torch.fft.irfft2(spectrum, s=(fine * side, fine * side))
         return image if fine == 1 else image[..., ::fine, ::fine] * fine**2
 
-    def _shapes(self, sources: Marks, side: int, fine: int) -> Shapes:
-        """Return shapes on a grid `fine` times finer than the sky's, places from the middle of a stamp.
-
-        A star has the shape of a small galaxy, which is not used.
-        """
-        star = sources.star
-        x, y = (fine * (v - np.floor(v + 0.5)) for v in (sources.x, sources.y))
-        log_radius = np.where(star, 0.0, sources.log_radius) + math.log(self.pixels_per_native * fine)
-        shape = (np.where(star, 0.0, v) for v in (sources.e1, sources.e2, sources.log_n))
-        values = (torch.from_numpy(v).float() for v in (x, y, log_radius, *shape))
-        return Shapes(*values, torch.from_numpy(sources.mirrored))
-
     def _chunks(self, count: int, side: int) -> Iterator[slice]:
         size = side * self._kernels.fine.image
         many = max(1, _CHUNK // (self.bands * size * (size // 2 + 1)))
@@ -172,21 +168,53 @@ class SourcePainter:
     def _windows(self, sources: Marks, side: int) -> Iterator[tuple[np.ndarray, int, int]]:
         """Rows of shaped sources, points a pixel, and points from the middle that hold their change."""
         shaped = np.flatnonzero(sources.shaped & ~sources.star)
-        marks = self._shapes(sources.rows(shaped), side, 1).marks[2:5]
-        softening = SOFTENING * self.pixels_per_native
-        width = narrowest(*marks, softening).numpy()
+        log_radius, e1, e2, _ = _shape(sources.rows(shaped))
+        e = np.minimum(np.hypot(e1, e2), MOST_ELLIPTICAL)
+        square, ratio = np.exp(2 * log_radius), (1 - e) / (1 + e)
+        minor, major = (
+            np.sqrt(square * s + SOFTENING**2) * self.pixels_per_native for s in (ratio, 1 / ratio)
+        )
         least = self._kernels.fine.shape
-        fine = np.where(width * least < _RESOLVED, 2 * least, least)
-        half = np.ceil((reach(*marks, softening).numpy() + 1.0) * fine / _STEP).astype(np.int64) * _STEP
+        fine = np.where(minor * least < _RESOLVED, 2 * least, least)
+        half = np.ceil((FADED * major + 1.0) * fine).astype(np.int64)
         half = np.minimum(half, fine * side // 2 - 1)
-        order = np.lexsort((width, half, fine))  # those of like sizes and axis ratios have as many pixels
-        starts = np.flatnonzero(np.diff(half[order] * 1024 + fine[order], prepend=-1))
-        for group in np.split(order, starts[1:]) if len(order) else []:
-            size = int(fine[group[0]]) * side
-            many = max(1, _SHAPED // (self.bands * size * (size // 2 + 1)))
-            for i in range(0, len(group), many):
-                some = group[i : i + many]
-                yield shaped[some], int(fine[some[0]]), int(half[some[0]])
+        for points in np.unique(fine).tolist():
+            alike = np.flatnonzero(fine == points)
+            alike = alike[np.lexsort((minor[alike], half[alike]))]
+            many = max(1, _SHAPED // (self.bands * (points * side) ** 2 // 2))
+            while len(alike):
+                like = half[alike[:many]] <= _LIKE * half[alike[0]]
+                group, alike = alike[: int(like.sum())], alike[int(like.sum()) :]
+                yield shaped[group], points, int(half[group].max())
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """N sources as what their images are computed from, in pixels of the sky."""
+
+    dx: Tensor
+    """(N,) px from the middle of the pixel that is nearest."""
+    dy: Tensor
+    profiles: Gaussians
+    star: Tensor
+    flux: Tensor
+    """(N, C) nJy."""
+
+    @classmethod
+    def of(cls, sources: Marks, pixels_per_native: float) -> _Batch:
+        x, y = (torch.from_numpy(v - np.floor(v + 0.5)).float() for v in (sources.x, sources.y))
+        log_radius, *shape = _shape(sources)
+        profiles = gaussians_of(log_radius + math.log(pixels_per_native), *shape)
+        return cls(x, y, profiles, torch.from_numpy(sources.star), torch.from_numpy(sources.flux).float())
+
+    def rows(self, i: slice | Tensor) -> _Batch:
+        return _Batch(self.dx[i], self.dy[i], self.profiles.rows(i), self.star[i], self.flux[i])
+
+
+def _shape(sources: Marks) -> tuple[np.ndarray, ...]:
+    """log_radius (native px), e1, e2, log_n (N,); a star has those of a small galaxy, which are not used."""
+    names = ("log_radius", "e1", "e2", "log_n")
+    return tuple(np.where(sources.star, 0.0, getattr(sources, name)) for name in names)
 
 
 def _first(place: np.ndarray, side: np.ndarray) -> np.ndarray:

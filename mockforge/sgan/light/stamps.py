@@ -9,13 +9,15 @@ the derivatives, which are moments of the gradient about the same monomials. Not
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mockforge.sgan.light.gaussians import mixture
+from mockforge.sgan.light.gaussians import mixture, mixture_of
 
 SMOOTHING = 0.7
 """Pixels: sigma of the Gaussian by which sampled stamps are smoothed; the rest of the PSF comes after."""
@@ -60,13 +62,7 @@ def stamps(
     Tensor
         (N, 2 half + 1, 2 half + 1): surface brightness per pixel. The sum is 1 less what lies outside.
     """
-    amplitude, cxx, cxy, cyy, det = _covariances(log_radius, e1, e2, log_n, smooth_pix)
-    a, b, c = cyy / det, -cxy / det, cxx / det
-    x, y = dx[:, None], dy[:, None]
-    ax, cy = a * x + b * y, b * x + c * y
-    exponent = torch.stack([-0.5 * (ax * x + cy * y), ax, cy, -0.5 * a, -b, -0.5 * c], dim=-1)
-    light = _Sum.apply(amplitude / (2 * math.pi * det.sqrt()), exponent, _pixels(half, dx.device, dx.dtype))
-    return light.view(-1, 2 * half + 1, 2 * half + 1)
+    return stamps_of(gaussians(log_radius, e1, e2, log_n), dx, dy, half, smooth_pix)
 
 
 def spectra(
@@ -96,27 +92,47 @@ def spectra(
 
 def profile_spectra(log_radius: Tensor, e1: Tensor, e2: Tensor, log_n: Tensor, side: int) -> Tensor:
     """Return `spectra` of profiles centred on the first pixel: real, (N, S, S // 2 + 1)."""
-    amplitude, cxx, cxy, cyy, _ = _covariances(log_radius, e1, e2, log_n, 0.0)
-    turn = -2 * math.pi**2
-    exponent = torch.stack([torch.zeros_like(cxx), turn * cxx, 2 * turn * cxy, turn * cyy], dim=-1)
-    light = _Sum.apply(amplitude, exponent, _frequencies(side, log_n.device, log_n.dtype))
-    return light.view(-1, side, side // 2 + 1)
+    return spectra_of(gaussians(log_radius, e1, e2, log_n), side)
 
 
 def phases(dx: Tensor, dy: Tensor, side: int) -> Tensor:
     """Return exp(-2 pi i (x kx + y ky)), (N, S, S // 2 + 1), of places from the first pixel."""
     waves = []
-    for place, k in ((dy, torch.fft.fftfreq(side)), (dx, torch.fft.rfftfreq(side))):
-        turns = place[:, None] * k.to(place)
+    for place, k in zip((dy, dx), _axes(side, dx.device, dx.dtype), strict=True):
+        turns = place[:, None] * k
         angle = (turns - turns.round()) * (-2 * math.pi)  # small before the sine, for float32's sake
         waves.append(torch.polar(torch.ones_like(angle), angle))
     return waves[0][:, :, None] * waves[1][:, None, :]
 
 
-def _covariances(
-    log_radius: Tensor, e1: Tensor, e2: Tensor, log_n: Tensor, smooth: float
-) -> tuple[Tensor, ...]:
-    """Amplitudes, covariances xx, xy, yy and their determinant of the Gaussians, (N, K) each.
+@dataclass(frozen=True)
+class Gaussians:
+    """The Gaussians of N elliptical profiles of flux 1, each (N, K): amplitudes and moments, px^2."""
+
+    amplitude: Tensor
+    area: Tensor
+    """The square root of the determinant of the covariance."""
+    mean: Tensor
+    """(xx + yy) / 2."""
+    along: Tensor
+    """(xx - yy) / 2."""
+    across: Tensor
+    """xy."""
+
+    def rows(self, i: slice | Tensor) -> Gaussians:
+        """Return those of some sources."""
+        return Gaussians(*(value[i] for value in vars(self).values()))
+
+    def on_grid(self, fine: int) -> Gaussians:
+        """Return them in units of a grid so many times finer."""
+        if fine == 1:
+            return self
+        amplitude, *moments = vars(self).values()
+        return Gaussians(amplitude, *(value * fine**2 for value in moments))
+
+
+def gaussians(log_radius: Tensor, e1: Tensor, e2: Tensor, log_n: Tensor) -> Gaussians:
+    """Return the Gaussians of profiles, whose marks (N,) are as for `stamps`.
 
     With e = (1 - q) / (1 + q) the half difference of a^2 / ab and b^2 / ab is 2 e / (1 - e^2) and
     the half sum (1 + e^2) / (1 - e^2): no angle, and so no kink at e = 0.
@@ -126,10 +142,52 @@ def _covariances(
     shrink = torch.where(square > MOST_ELLIPTICAL**2, MOST_ELLIPTICAL / square.clamp_min(1e-12).sqrt(), 1.0)
     e1, e2, square = e1 * shrink, e2 * shrink, square * shrink * shrink
     t = (torch.exp(log_radius)[:, None] * sigma) ** 2
-    mean = t * ((1 + square) / (1 - square))[:, None]
-    along, across = (t * (2 * e / (1 - square))[:, None] for e in (e1, e2))
-    s = smooth * smooth
-    return amplitude, mean + along + s, across, mean - along + s, t * t + 2 * s * mean + s * s
+    return Gaussians(amplitude, t, *_moments(t, e1, e2, square))
+
+
+def gaussians_of(log_radius: np.ndarray, e1: np.ndarray, e2: np.ndarray, log_n: np.ndarray) -> Gaussians:
+    """Return `gaussians` as float32, computed in NumPy: for a few sources much faster."""
+    amplitude, sigma = mixture_of(log_n)
+    e = np.hypot(e1, e2)
+    shrink = np.minimum(MOST_ELLIPTICAL / np.maximum(e, 1e-12), 1.0)
+    t = (np.exp(log_radius)[:, None] * sigma) ** 2
+    values = (amplitude, t, *_moments(t, e1 * shrink, e2 * shrink, (e * shrink) ** 2))
+    return Gaussians(*(torch.from_numpy(value.astype(np.float32)) for value in values))
+
+
+def _moments(t: Any, e1: Any, e2: Any, square: Any) -> tuple[Any, Any, Any]:
+    """Return mean, along and across of Gaussians of area t (N, K), tensors or arrays; square is e^2."""
+    inverse = 1 / (1 - square)
+    return (
+        t * ((1 + square) * inverse)[:, None],
+        t * (2 * e1 * inverse)[:, None],
+        t * (2 * e2 * inverse)[:, None],
+    )
+
+
+def stamps_of(found: Gaussians, dx: Tensor, dy: Tensor, half: int, smooth_pix: float = SMOOTHING) -> Tensor:
+    """Return `stamps` of Gaussians."""
+    s = smooth_pix * smooth_pix
+    det = found.area * found.area + 2 * s * found.mean + s * s
+    wide = (found.mean + s) / det
+    thin = found.along / det
+    a, b, c = wide - thin, -found.across / det, wide + thin
+    x, y = dx[:, None], dy[:, None]
+    ax, cy = a * x + b * y, b * x + c * y
+    exponent = torch.stack([-0.5 * (ax * x + cy * y), ax, cy, -0.5 * a, -b, -0.5 * c], dim=-1)
+    amplitude = found.amplitude / (2 * math.pi * det.sqrt())
+    return _Sum.apply(amplitude, exponent, _pixels(half, dx.device, dx.dtype)).view(
+        -1, 2 * half + 1, 2 * half + 1
+    )
+
+
+def spectra_of(found: Gaussians, side: int) -> Tensor:
+    """Return `profile_spectra` of Gaussians."""
+    turn = -2 * math.pi**2
+    xx, yy = turn * (found.mean + found.along), turn * (found.mean - found.along)
+    exponent = torch.stack([torch.zeros_like(xx), xx, 2 * turn * found.across, yy], dim=-1)
+    light = _Sum.apply(found.amplitude, exponent, _frequencies(side, xx.device, xx.dtype))
+    return light.view(-1, side, side // 2 + 1)
 
 
 class _Sum(torch.autograd.Function):
@@ -187,6 +245,15 @@ def _pixels(half: int, device: torch.device, dtype: torch.dtype) -> Tensor:
 @torch.inference_mode(False)  # what is kept may be asked for by those who want derivatives
 def _frequencies(side: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """(4, P) monomials 1, xx, xy, yy of the frequencies, cycles per pixel."""
-    ky, kx = (f(side, device=device, dtype=dtype) for f in (torch.fft.fftfreq, torch.fft.rfftfreq))
-    y, x = (v.flatten() for v in torch.meshgrid(ky, kx, indexing="ij"))
+    y, x = (v.flatten() for v in torch.meshgrid(*_axes(side, device, dtype), indexing="ij"))
     return torch.stack([torch.ones_like(x), x * x, x * y, y * y])
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)  # as above
+def _axes(side: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Frequencies along y and x, cycles per pixel."""
+    return (
+        torch.fft.fftfreq(side, device=device, dtype=dtype),
+        torch.fft.rfftfreq(side, device=device, dtype=dtype),
+    )
