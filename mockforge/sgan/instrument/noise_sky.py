@@ -7,9 +7,11 @@ is transformed back along y, blended along y, then along x. Every block is trans
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -54,6 +56,8 @@ class NoiseSky:
         self._shot = NoisePlane(stream.child("photons"), field.bands, _PHOTONS, kept=64)
         self._side = _fast(field.mesh + 2 * field.reach)
         self._spectra: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
+        self._own = threading.local()
         self._kept = max(8, _CACHED // (field.bands * self._side * (self._side // 2 + 1) * 8))
         self._blend = _halves(field.mesh)
 
@@ -115,30 +119,32 @@ class NoiseSky:
             list(pool.map(put, places))
 
     def _noise(self, by: int, bx: int) -> np.ndarray:
-        """One block, (C, mesh, mesh)."""
+        """One block, (C, mesh, mesh), in this thread's arrays until its next."""
         import scipy.fft as fft
 
         b, reach, side = self.field.mesh, self.field.reach, self._side
         y, x = by * b, bx * b
-        white = np.zeros((self.field.bands, side, side), dtype=np.float32)
+        work = self._work()
         whole = b + 2 * reach
-        white[:, :whole, :whole] = self._numbers(y - reach, y + b + reach, x - reach, x + b + reach)
-        spectrum = fft.rfft2(white)
+        work.white[:, :whole, :whole] = self._white.window(y - reach, y + b + reach, x - reach, x + b + reach)
+        spectrum = fft.rfft2(work.white)
         inside = slice(reach, reach + b)
-        rows = []
-        for dx in (0, 1):
-            top, bottom = (
-                fft.ifft(spectrum * self._spectrum(by + dy, bx + dx), axis=1)[:, inside] for dy in (0, 1)
-            )
-            rows.append(top + (bottom - top) * self._blend[:, None])
-        left, right = fft.irfft(np.stack(rows), n=side, axis=3)[..., inside]
-        noise = left + (right - left) * self._blend
+        for i, (dy, dx) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
+            np.multiply(spectrum, self._spectrum(by + dy, bx + dx), out=work.each[i])
+        along_y = fft.ifft(work.each, axis=2, overwrite_x=True)
+        top, bottom = along_y.reshape(2, 2, *along_y.shape[1:])[:, :, :, inside]
+        _blended(top, bottom, self._blend[:, None], work.rows)
+        left, right = fft.irfft(work.rows, n=side, axis=3)[..., inside]
+        noise = _blended(left, right, self._blend, work.noise)
         if self.field.tail.any():
             noise *= self._roughness(by, bx)
         return noise
 
-    def _numbers(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
-        return self._white.window(y0, y1, x0, x1)
+    def _work(self) -> _Workspace:
+        """Return this thread's own arrays, of which memory is asked once."""
+        if not hasattr(self._own, "work"):
+            self._own.work = _Workspace.of(self.field.bands, self._side, self.field.mesh)
+        return self._own.work
 
     def _spectrum(self, by: int, bx: int) -> np.ndarray:
         """Transform of the kernels of the place at a block's corner, (C, side, side // 2 + 1) complex64."""
@@ -153,9 +159,10 @@ class NoiseSky:
             k = kernels.shape[-1]
             padded[:, :k, :k] = kernels
             found = fft.rfft2(np.roll(padded, (-(k // 2), -(k // 2)), (1, 2)))
-            self._spectra[place] = found
-            while len(self._spectra) > self._kept:
-                self._spectra.popitem(last=False)
+            with self._lock:
+                self._spectra[place] = found
+                while len(self._spectra) > self._kept:
+                    self._spectra.popitem(last=False)
         return found
 
     def _rms(self, by: int, bx: int) -> np.ndarray:
@@ -200,6 +207,33 @@ class NoiseSky:
                 if bright.any():
                     normal = self._shot.window(y0 + y, y0 + bottom, x0 + x, x0 + right)
                     out[:, y:bottom, x:right] += np.sqrt(np.where(bright, own, 0.0)) * normal
+
+
+@dataclass(frozen=True)
+class _Workspace:
+    """Arrays in which a block is made."""
+
+    white: np.ndarray
+    each: np.ndarray
+    rows: np.ndarray
+    noise: np.ndarray
+
+    @classmethod
+    def of(cls, bands: int, side: int, block: int) -> _Workspace:
+        half = side // 2 + 1
+        return cls(
+            white=np.zeros((bands, side, side), dtype=np.float32),
+            each=np.empty((4, bands, side, half), dtype=np.complex64),
+            rows=np.empty((2, bands, block, half), dtype=np.complex64),
+            noise=np.empty((bands, block, block), dtype=np.float32),
+        )
+
+
+def _blended(first: np.ndarray, last: np.ndarray, share: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Return first + (last - first) share, in `out`."""
+    np.subtract(last, first, out=out)
+    np.multiply(out, share, out=out)
+    return np.add(out, first, out=out)
 
 
 def _mirrored(index: int, count: int) -> int:
