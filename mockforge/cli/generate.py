@@ -36,23 +36,54 @@ class Asked:
             metavar="SEEING", help="FWHM of stars in arcsec, or a survey; also by band.", show_default=False
         ),
     ] = None
+    pixel_scale: Annotated[
+        float | None,
+        typer.Option(metavar="ARCSEC", help="Side of a pixel; else the model's.", show_default=False),
+    ] = None
     density: Annotated[
         float | None,
+        typer.Option(metavar="FACTOR", help="Factor on the number of all sources.", show_default=False),
+    ] = None
+    counts_slope: Annotated[
+        float | None,
         typer.Option(
-            metavar="FACTOR", help="Factor on the field's mean number of sources.", show_default=False
+            metavar="SLOPE", help="Of N(>flux) below the field's limit, e.g. 0.7.", show_default=False
+        ),
+    ] = None
+    star_fraction: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Stars over all sources.", show_default=False)
+    ] = None
+    brightest: Annotated[
+        float | None,
+        typer.Option(metavar="MAG", help="AB magnitude of the brightest sources.", show_default=False),
+    ] = None
+    faintest: Annotated[
+        float | None,
+        typer.Option(metavar="MAG", help="AB magnitude of the faintest sources.", show_default=False),
+    ] = None
+    clustering: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FACTOR", help="Factor on the galaxies' two-point function.", show_default=False
         ),
     ] = None
     member: Annotated[
         int | None,
         typer.Option(
-            metavar="K", min=0, help="Member of the model's ensemble; else by seed.", show_default=False
+            metavar="K", min=0, help="Member of a lattice model's ensemble; else by seed.", show_default=False
         ),
     ] = None
 
     def keywords(self) -> dict[str, Any]:
         """Return it as a `mockforge.Sky` takes it."""
-        numbers = {"density": self.density, "member": self.member}
-        return {"depth": parse("--depth", self.depth), "seeing": parse("--seeing", self.seeing), **numbers}
+        limits = (self.brightest, self.faintest)
+        plain = ("pixel_scale", "density", "counts_slope", "star_fraction", "clustering", "member")
+        return {
+            "depth": parse("--depth", self.depth),
+            "seeing": parse("--seeing", self.seeing),
+            **{name: getattr(self, name) for name in plain},
+            "magnitude_limits": None if limits == (None, None) else limits,
+        }
 
 
 @dataclass(frozen=True)
@@ -87,14 +118,15 @@ def generate(
     \b
       mockforge generate --model kids-viking --size 3232 -n 4 --seed 1 --out fields
       mockforge generate --model runs/kids/kids.json --size 1024x2048 --device cuda --out fields
-      mockforge generate --depth 26 --seeing 0.95 --density 1.2 --out deeper
+      mockforge generate --depth 26 --seeing 0.5 --density 1.2 --out deeper
       mockforge generate --depth g=hsc-wide,r=hsc-wide,Z=24 --out like_hsc
       mockforge generate --scene scene_xdf_like --size 3232 --out fields
 
-    Writes FITS in nJy, and a PNG of each. A sky can be of any depth (a survey's noise per area, or
-    the AB magnitude of a point source at 5 sigma), of any seeing that is not sharper than its
-    model's, and of any density of sources that its field covers. The headers hold WCS, pixel scale,
-    zeropoint, PSF, depth, seed and the model's hash.
+    Writes FITS in nJy, and a PNG of each. A learned sky can be of any depth (a survey's noise per
+    area, or the AB magnitude of a point source at 5 sigma), of any seeing, sharper than its field's
+    too, on any pixels, with more or fewer sources. Beside each field its sources are written as a
+    table, NAME-SEED-sources.fits: place, flux, shape. The headers hold WCS, pixel scale, zeropoint,
+    PSF, depth, seed and the model's hash.
     """
     sides = size_of(fields.size)
     if scene is not None:
@@ -102,7 +134,18 @@ def generate(
             raise InputError("--scene and --model exclude each other: give one of them")
         refuse(
             context,
-            ["depth", "seeing", "density", "member"],
+            [
+                "depth",
+                "seeing",
+                "pixel_scale",
+                "density",
+                "counts_slope",
+                "star_fraction",
+                "brightest",
+                "faintest",
+                "clustering",
+                "member",
+            ],
             "for models; a scene's recipe says what its sky is like",
         )
         refuse(context, ["device"], "for models; a scene is painted on the CPU")

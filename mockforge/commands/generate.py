@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.field.picture import asinh_rgb, save_png
-from mockforge.files import from_home
+from mockforge.files import from_home, replace_file
 from mockforge.recipe.read import load
 from mockforge.scene.model import SceneModel
 from mockforge.scene.scene import CELL, Scene
+from mockforge.sgan.forge import ForgeModel
 from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.sky import Sky
 from mockforge.torch_state import numpy_default
 from mockforge.train.parallel import usable
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 Advance = Callable[[int], None]
 """Is called with the number of pixels painted since the last call."""
@@ -41,6 +46,10 @@ class FieldPainter(Protocol):
         """Return what paints the first rows and columns (height, width) of the sky of a seed."""
         ...
 
+    def sources(self, seed: int, height: int, width: int) -> Table | None:
+        """Return the table of the sources that have light there; None where it is not known."""
+        ...
+
 
 @dataclass(frozen=True)
 class ModelPainter:
@@ -49,7 +58,7 @@ class ModelPainter:
     model: SganModel
     device: str
     asked: dict[str, Any]
-    """The `depth`, `seeing`, `density` and `member` of a `Sky`."""
+    """What is requested of a `Sky`, by its keywords."""
 
     @property
     def name(self) -> str:
@@ -65,6 +74,12 @@ class ModelPainter:
         """Return what paints a window of the sky of a seed; InputError for what the model cannot do."""
         sky = Sky(self.model, seed, device=self.device, **self.asked)
         return lambda height, width, advance: sky.field(0, height, 0, width, advance)
+
+    def sources(self, seed: int, height: int, width: int) -> Table | None:
+        """Return the table of the sources of a field; None where pixels have no owners."""
+        if not isinstance(self.model, ForgeModel):
+            return None
+        return Sky(self.model, seed, **self.asked).sources(0, height, 0, width)
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,10 @@ class ScenePainter:
 
         return paint
 
+    def sources(self, seed: int, height: int, width: int) -> Table | None:
+        """Return the table of the objects of a field."""
+        return Scene(self.model, seed).objects(0, height, 0, width)
+
 
 def of_model(model: str | Path, device: str = "cpu", **asked: Any) -> ModelPainter:
     """Return the painter of a trained SGAN.
@@ -104,7 +123,7 @@ def of_model(model: str | Path, device: str = "cpu", **asked: Any) -> ModelPaint
     device
         Where it paints: cpu, cuda, cuda:1, ... or auto.
     **asked
-        `depth`, `seeing`, `density` and `member`, as of a `mockforge.Sky`.
+        What is requested of a `mockforge.Sky`, by its keywords: depth, seeing, density, ...
 
     Raises
     ------
@@ -147,8 +166,8 @@ def write_fields(
     seeds
         A sky each.
     out
-        Folder of `NAME-SEED.fits` (a band an extension, then the noiseless bands where they are known)
-        and `NAME-SEED.png`.
+        Folder of `NAME-SEED.fits` (a band an extension, then the noiseless bands where they are known),
+        `NAME-SEED.png`, and where pixels have owners the table `NAME-SEED-sources.fits`.
     advance
         Is called with the number of pixels painted since the last call.
 
@@ -178,5 +197,17 @@ def write_fields(
         field = paint(*size, advance)
         path = field.write(out / f"{painter.name}-{seed}.fits")
         save_png(path.with_suffix(".png"), asinh_rgb(field.image, bands=field.bands))
+        table = painter.sources(seed, *size)
+        if table is not None:
+            _write_table(table, path.with_name(f"{path.stem}-sources.fits"))
         written.append(path)
     return written
+
+
+def _write_table(table: Table, path: Path) -> None:
+    """Write a table as FITS; the file appears whole."""
+    buffer = BytesIO()
+    own = table.copy()
+    own.meta = {}  # what it says is in the field's headers
+    own.write(buffer, format="fits")
+    replace_file(path, buffer.getvalue())

@@ -5,13 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from mockforge.errors import InputError
+from mockforge.sgan.forge import ForgeModel, load_forge
 from mockforge.sgan.lattice.model import LatticeModel, load_lattice
 from mockforge.train.described import parse_json
 from mockforge.train.model_files import bundled_models, model_path, network_kind
 
-__all__ = ["LatticeModel", "SganModel", "bundled_models", "describe", "load_model", "model_path"]
+__all__ = [
+    "ForgeModel",
+    "LatticeModel",
+    "SganModel",
+    "bundled_models",
+    "describe",
+    "load_model",
+    "model_path",
+]
 
-SganModel = LatticeModel
+SganModel = ForgeModel | LatticeModel
 
 
 def load_model(name: str | Path) -> SganModel:
@@ -34,6 +43,7 @@ def load_model(name: str | Path) -> SganModel:
         return load_lattice(path)
     if kind == "forge":
         _refuse_lattice(path)
+        return load_forge(path)
     raise InputError(
         f"{path}: not a model for this: it is a {kind[:40]}, expected a SGAN: forge or smith2019;"
         " `mockforge info` of it says what it does"

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from mockforge.names import name_problem
+from mockforge.train.weights import wanted_weights
 from mockforge.units import ZEROPOINT_NJY
 
 Note = str | int | float | bool | tuple[str | int | float | bool | None, ...] | None
@@ -64,6 +65,13 @@ class ModelFile:
     def blank(self) -> nn.Module:
         """Return the network that is described, with any weights."""
         raise ValueError(f"network: {self.what} is not one that can be made")
+
+    def wanted(self) -> dict[str, Tensor]:
+        """Return what the file of weights should hold: tensors without memory, by their names.
+
+        ValueError where the network cannot be made, or is too large.
+        """
+        return wanted_weights(self.blank, self.count)
 
 
 def description_digest(found: Mapping[str, Any]) -> str:

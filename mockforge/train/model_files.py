@@ -20,7 +20,7 @@ from mockforge.torch_state import numpy_default
 from mockforge.train.described import described, parse_json
 from mockforge.train.first_weights import first_weights
 from mockforge.train.model_file import ALWAYS, ModelFile, description_digest
-from mockforge.train.weights import check_weights, most_bytes, wanted_weights
+from mockforge.train.weights import check_weights, most_bytes
 
 BUNDLED = Path(__file__).parent.parent / "models"
 T = TypeVar("T")
@@ -141,7 +141,7 @@ def read_model(path: Path, kind: type[F], make: Make[F, T]) -> T:
     """
     try:
         description = _description(path, kind)
-        blank_weights = wanted_weights(description.blank, description.count)
+        blank_weights = description.wanted()
     except OSError as error:
         raise InputError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     except ValueError as error:

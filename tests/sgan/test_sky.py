@@ -131,7 +131,7 @@ def test_files_of_the_lattice_that_is_gone_are_refused_with_a_sentence(tmp_path)
 
 def test_an_unknown_model_names_the_nearest():
     with pytest.raises(InputError, match="did you mean"):
-        load_model("kids-vikin")
+        load_model("redshiftr")
 
 
 def test_source_cuts_windows_that_share_no_pixel(smith, tmp_path):

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mockforge.errors import InputError
 from mockforge.field.field import Field
+from mockforge.sgan.lattice.model import LatticeModel
 from mockforge.sgan.lattice.tiles import LatticeTiles
 from mockforge.sgan.model import SganModel, load_model
-from mockforge.sgan.paint.control import check_lattice
+from mockforge.sgan.paint.catalogue import catalogue_of
+from mockforge.sgan.paint.control import Control, check_lattice, control
+from mockforge.sgan.paint.learned import LearnedSky
+from mockforge.sgan.paint.noise_asked import depths_ab
+from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
 from mockforge.sky.plane import ends
+from mockforge.sky.truth import Truth, isolated_images, truth_of
 from mockforge.train.parallel import usable
+
+_STRIP = 512
+"""Rows painted at a time: the stamps of a wide window need not be in memory at once."""
 
 
 class Sky:
     """An endless field: `sky[y0:y1, x0:x1]` is a Field of observed pixels in nJy.
 
     Any window, in any order, from any process, has the same pixels to the last bit on one kind
-    of device. Coordinates may be negative.
+    of device: sources belong to blocks that are painted whole, and every random number belongs to a
+    place. Coordinates may be negative. A learned sky's Field has its noiseless `truth`, and the sky
+    knows who owns every pixel: `sources`, `truth`, `isolated`, `layers`. Single sources are removed,
+    changed and added by `without` and `edit`, all other pixels the same bits.
 
     Parameters
     ----------
@@ -30,11 +45,22 @@ class Sky:
     seed
         Chooses one of endless skies.
     device
-        Where the network runs: cpu, cuda, cuda:1, ... or auto.
+        Where the network of a lattice model runs: cpu, cuda, cuda:1, ... or auto. Learned skies are
+        painted on the CPU.
     kept_tiles
-        Tiles kept in memory.
+        Tiles of a lattice model kept in memory.
+    sources
+        A user's catalogue in place of drawn sources, an astropy Table or columns by name, painted with
+        learned morphology: `x`, `y` (pixels of the sky) or `ra`, `dec`; `flux_<band>` (nJy) or `mag_<band>`
+        of at least one band; and where known `r_e` (pixels, along the major axis) or `r_e_arcsec`, `q`,
+        `pa`, `n`, `star`. What is not known is drawn, given what is.
     member
         0, 1, ...: one of a lattice model's ensemble; by default the seed chooses.
+    **asked
+        What is requested of a learned sky: depth, seeing, pixel_scale, density, counts_slope,
+        star_fraction, magnitude_limits, clustering, colour_shift, redshift, rms, noise; see
+        `mockforge.sgan.paint.control.control`. Without them the sky is as deep, as blurred and as crowded
+        as the training field.
     """
 
     def __init__(
@@ -44,27 +70,65 @@ class Sky:
         device: str = "cpu",
         kept_tiles: int = 16,
         *,
+        sources: Any = None,
         member: int | None = None,
         **asked: Any,
     ) -> None:
         self.model = model if isinstance(model, SganModel) else load_model(model)
         self.seed, self.device, self.kept_tiles = seed, usable(device), kept_tiles
-        check_lattice(self.model, **asked)
-        self._tiles = LatticeTiles(self.model, seed, self.device, member, kept_tiles)
+        self._tiles: LatticeTiles | None = None
+        self._learned: LearnedSky | None = None
+        if isinstance(self.model, LatticeModel):
+            check_lattice(self.model, sources=sources, **asked)
+            self._tiles = LatticeTiles(self.model, seed, self.device, member, kept_tiles)
+            return
+        if member:
+            raise InputError(f"model {self.model.name} has no member {member}; choose 0: it has one")
+        self._learned = LearnedSky(self.model, control(self.model, **asked), seed, sources)
+
+    def __repr__(self) -> str:
+        model, scale = self.model, self.pixel_scale_arcsec
+        of = f"{', '.join(model.bands)}" + (f', {scale:g}" per pixel' if scale else "")
+        if self._learned is None:
+            end = f"observed pixels, member {self.member} of {getattr(model, 'n_members', 1)}"
+        else:
+            noise = self._learned.control.noise.rms_njy
+            deep = ", ".join(f"{b} {r:.3g}" for b, r in zip(model.bands, noise, strict=True))
+            number = self._learned.control.sources.number / self._learned.control.grid.pixels_per_native**2
+            end = f"{1e6 * number:,.0f} sources a million pixels, sky rms {deep} nJy"
+        return (
+            f"<mockforge.Sky, model {model.name!r}, seed {self.seed}: endless painted sky in {of}\n"
+            f" {end}; sky[y0:y1, x0:x1] is a Field>"
+        )
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Bands of its images."""
+        return self.model.bands
 
     @property
     def member(self) -> int:
-        """Member of the ensemble that paints."""
-        return self._tiles.member
+        """Member of a lattice model's ensemble that paints; 0 of a learned sky."""
+        return 0 if self._tiles is None else self._tiles.member
 
-    def __repr__(self) -> str:
-        model = self.model
-        scale = f', {model.pixel_scale_arcsec:g}" per pixel' if model.pixel_scale_arcsec else ""
-        return (
-            f"<mockforge.Sky, model {model.name!r}, seed {self.seed}: endless painted sky in "
-            f"{', '.join(model.bands)}{scale}\n"
-            f" observed pixels, member {self.member} of {model.n_members}; sky[y0:y1, x0:x1] is a Field>"
-        )
+    @property
+    def control(self) -> Control:
+        """What a learned sky is painted and observed with; InputError of a lattice model."""
+        return self._of_sources("control").control
+
+    @property
+    def pixel_scale_arcsec(self) -> float | None:
+        """Side of a pixel, where it is known."""
+        if self._learned is None:
+            return self.model.pixel_scale_arcsec
+        return self._learned.control.grid.scale_arcsec
+
+    @property
+    def psf_fwhm_arcsec(self) -> tuple[float, ...] | None:
+        """FWHM of stars per band, pixel included, where it is known."""
+        if self._learned is None:
+            return self.model.psf_fwhm_arcsec
+        return self._learned.control.psf_fwhm_arcsec
 
     def __getitem__(self, window: tuple[slice, slice]) -> Field:
         """Return the Field of a window `[y0:y1, x0:x1]`, both ends given, no step.
@@ -117,25 +181,184 @@ class Sky:
         truth : ndarray or None
             The same without noise; None where the network paints observed pixels.
         """
-        return self._tiles.pixels(y0, y1, x0, x1, advance), None
+        if self._tiles is not None:
+            return self._tiles.pixels(y0, y1, x0, x1, advance), None
+        learned = self._of_sources("pixels")
+        truth = learned.empty((y0, y1, x0, x1))
+        for top in range(y0, y1, _STRIP):
+            bottom = min(top + _STRIP, y1)
+            truth[:, top - y0 : bottom - y0] = learned.image((top, bottom, x0, x1))
+            if advance is not None:
+                advance((bottom - top) * (x1 - x0))
+        return learned.observed(truth, y0, x0), truth
+
+    def observed(self, truth: np.ndarray, y0: int, x0: int) -> np.ndarray:
+        """Return a noiseless window (band, y, x) of nJy as the sky observes it, (y0, x0) its first pixel."""
+        return self._of_sources("observed").observed(truth, y0, x0)
+
+    def rms(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        """Return the rms of the noise of empty sky in a window, (band, y, x) float32 in nJy.
+
+        Parameters
+        ----------
+        y0, y1, x0, x1 : int
+            First row and one past the last, first column and one past the last, in pixels of the sky.
+        """
+        return self._of_sources("rms").rms((y0, y1, x0, x1))
+
+    def sources(self, *window: Any) -> Any:
+        """Return the sources that have light in a window, as an astropy Table with units.
+
+        Parameters
+        ----------
+        *window
+            y0, y1, x0, x1 in pixels of the sky, or the two slices `np.s_[y0:y1, x0:x1]`.
+
+        Returns
+        -------
+        astropy.table.Table
+            A row a source, in the order in which they are added up: `id`, place in pixels and degrees,
+            `flux_<band>` in nJy and `mag_<band>`, all of its light; `r_e`, `q`, `pa`, `n`, `star`,
+            `shaped`, `mirrored`, `latent`. `edit` takes it with other values.
+        """
+        learned, box = self._of_sources("sources"), _box(window)
+        marks, ids = learned.endless.sources(*box), learned.endless.ids(*box)
+        return catalogue_of(marks, ids, learned.how, self.seed)
+
+    objects = sources
+
+    def layers(self, *window: Any) -> Iterator[Layer]:
+        """Yield the light of each of `sources(...)` inside a window, in the same order."""
+        return self._of_sources("layers").layers(_box(window))
+
+    def truth(self, *window: Any, isophote_njy: float | None = None, depth: int = 4) -> Truth:
+        """Return the exact truth of a window: masks, shares, areas, blendedness; row i is `sources(...)[i]`.
+
+        Parameters
+        ----------
+        *window
+            As of `sources`.
+        isophote_njy
+            nJy per pixel of a source's own light, mean of the bands, that bounds its mask; by default
+            half of the rms of the mean of the bands.
+        depth
+            Sources of a pixel that are distinguished.
+        """
+        learned, box = self._of_sources("truth"), _box(window)
+        kept = list(learned.layers(box))
+        shape = (len(self.bands), box[1] - box[0], box[3] - box[2])
+        isophote = self.isophote_njy() if isophote_njy is None else float(isophote_njy)
+        return truth_of(lambda: kept, len(kept), shape, isophote, depth)
+
+    def isolated(self, *window: Any, most: int | None = None) -> np.ndarray:
+        """Return sources of a window alone, noiseless, and all others together.
+
+        Parameters
+        ----------
+        *window
+            As of `sources`.
+        most
+            So many of them, those with the most light in the window; by default all.
+
+        Returns
+        -------
+        ndarray
+            (M + 1, band, y, x) float32 nJy. Without `most` slot k is row k of `sources(...)`, with it they
+            come from the brightest on; the last slot is the light of all others.
+        """
+        learned, box = self._of_sources("isolated"), _box(window)
+        kept = list(learned.layers(box))
+        shape = (len(self.bands), box[1] - box[0], box[3] - box[2])
+        order = np.arange(len(kept))
+        if most is not None:
+            light = np.array([layer.own_light().sum(dtype=np.float64) for layer in kept])
+            order = np.argsort(-light, kind="stable")
+        return isolated_images(lambda: kept, shape, order, len(kept) if most is None else most)
+
+    def isophote_njy(self, sigma: float = 0.5) -> float:
+        """Return `sigma` times the rms of empty sky in a pixel of the mean of the bands, nJy."""
+        return self._of_sources("isophote_njy").isophote_njy(sigma)
+
+    def without(self, ids: str | Iterable[str]) -> Sky:
+        """Return the same sky without a source, or several, of these ids.
+
+        Pixels that none of them has light in keep their bits, noise and all. InputError for an id that no
+        source has.
+        """
+        return self._with(self._of_sources("without").endless.without(ids))
+
+    def edit(self, table: Any) -> Sky:
+        """Return the same sky with single sources moved, dimmed, sheared, otherwise changed, or added.
+
+        Parameters
+        ----------
+        table
+            An astropy Table or a dict of columns, a row each source: its `id` and what is other than it
+            was, or the table of `sources(...)` with other values. `flux_factor`, `size_factor`, `g1` and
+            `g2` change what is there. Rows without an id, or with a new one (that has no "/"), are new
+            sources, as those of `Sky(..., sources=)`.
+
+        Returns
+        -------
+        Sky
+            Pixels that none of the sources has, or had, light in keep their bits, noise and all.
+
+        Raises
+        ------
+        InputError
+            For an id that no source has, a column that cannot be changed, and values that no source can
+            have.
+        """
+        return self._with(self._of_sources("edit").endless.edit(table))
+
+    def _with(self, endless: Any) -> Sky:
+        other = copy(self)
+        other._learned = self._of_sources("edit").of(endless)
+        return other
+
+    def _of_sources(self, what: str) -> LearnedSky:
+        """Return the learned sky; InputError where the model is a lattice, whose pixels have no owners."""
+        if self._learned is None:
+            raise InputError(
+                f"{what}: {self.model.name} paints observed pixels that have no owners; choose a model of "
+                "the network `forge`, or find sources by detection"
+            )
+        return self._learned
 
     def _field(self, image: np.ndarray, truth: np.ndarray | None, y0: int, x0: int) -> Field:
-        model = self.model
+        model, scale = self.model, self.pixel_scale_arcsec
         header = {
             "MFMODEL": (model.name, "mockforge model that painted the field"),
             "MFSHA256": (model.sha256, "sha256 of its weights"),
             "MFMEMBER": (self.member, "member of its ensemble"),
             **place_cards(self.seed, y0, x0),
+            **self._noise_cards(),
         }
-        wcs = None
-        if model.pixel_scale_arcsec:
-            wcs = sky_wcs(image.shape, model.pixel_scale_arcsec, y0, x0)
         return Field(
             image=image,
             bands=model.bands,
-            pixel_scale_arcsec=model.pixel_scale_arcsec,
-            psf_fwhm_arcsec=model.psf_fwhm_arcsec,
+            pixel_scale_arcsec=scale,
+            psf_fwhm_arcsec=self.psf_fwhm_arcsec,
             truth=truth,
-            wcs=wcs,
+            wcs=sky_wcs(image.shape, scale, y0, x0) if scale else None,
             header=header,
         )
+
+    def _noise_cards(self) -> dict[str, tuple[float, str]]:
+        """FITS cards of each band's noise, by its number."""
+        if self._learned is None:
+            return {}
+        asked, out = self._learned.control, {}
+        depths = depths_ab(asked.noise, asked.grid) or (math.nan,) * len(self.bands)
+        for i, (rms, depth) in enumerate(zip(asked.noise.rms_njy, depths, strict=True), 1):
+            out[f"MFRMS{i}"] = (float(rms), f"[nJy] rms of the sky in band {i}")
+            if math.isfinite(depth):
+                out[f"MFDEPTH{i}"] = (float(depth), f"[mag] 5 sigma AB, point source, band {i}")
+        return out
+
+
+def _box(window: tuple[Any, ...]) -> tuple[int, int, int, int]:
+    """y0, y1, x0, x1 of four numbers or two slices; InputError for anything else."""
+    if len(window) == 4:
+        window = (slice(window[0], window[1]), slice(window[2], window[3]))
+    return ends(window[0] if len(window) == 1 else window)
