@@ -40,7 +40,8 @@ def fineness(psf: PixelPsf, pixels_per_psf: float, pixels_per_native: float) -> 
     """Return how finely light is to be sampled, from what the PSF passes of each frequency.
 
     Profiles are modulated as in training, smoothed by `SMOOTHING` native pixels, whatever the sky's
-    pixels; but for a PSF that is sharper than this, smoothed by a half, a quarter, ... of it.
+    pixels; but by 0.35 pixels of the sky at least, and for a PSF that is sharper than this by a half, a
+    quarter, ... of it.
     """
     image = 1
     while image * pixels_per_psf < 1 and image < _FINEST:
@@ -50,7 +51,7 @@ def fineness(psf: PixelPsf, pixels_per_psf: float, pixels_per_native: float) -> 
         image *= 2
     k = np.fft.rfftfreq(_LOOKED_AT * image) * image  # cycles per pixel
     passed = np.abs(transfer(psf, _LOOKED_AT, pixels_per_psf, image))[:, 0].max(axis=0)
-    smoothing = SMOOTHING * pixels_per_native
+    smoothing = SMOOTHING * max(pixels_per_native, 0.5)
     while (passed > _SHARPENED * _gaussian(smoothing, k)).any() and smoothing > SMOOTHING / _FINEST:
         smoothing /= 2
     shape = image

@@ -34,6 +34,8 @@ _LIKE = 1.4
 """Sources whose windows differ by no more than this factor are shaped together, on the largest of them."""
 _RESOLVED = 2.5
 """Points along the softened minor axis of a source that its modulation is sampled by, at least."""
+_UNSEEN = 0.6
+"""Sources of a softened minor axis of fewer points are painted smooth: the pixels are too coarse for more."""
 
 
 class SourcePainter:
@@ -178,6 +180,8 @@ class SourcePainter:
         fine = np.where(minor * least < _RESOLVED, 2 * least, least)
         half = np.ceil((FADED * major + 1.0) * fine).astype(np.int64)
         half = np.minimum(half, fine * side // 2 - 1)
+        seen = minor * fine > _UNSEEN
+        shaped, minor, fine, half = shaped[seen], minor[seen], fine[seen], half[seen]
         for points in np.unique(fine).tolist():
             alike = np.flatnonzero(fine == points)
             alike = alike[np.lexsort((minor[alike], half[alike]))]

@@ -204,3 +204,25 @@ def test_what_cannot_be_painted_is_a_sentence(painter: SourcePainter) -> None:
     with pytest.raises(InputError, match="pixels_per_native"):
         SourcePainter(psf, None, 0.1, pixels_per_native=0)
     assert painter.paint(_many().rows(slice(0))).shape[:2] == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("fwhm", "scale", "of_psf"), [(2.2, 2.5, 1.0), (2.2, 1.0, 1.0), (2.6, 1.0, 0.5), (13.0, 0.1, 0.1)]
+)
+def test_learned_shapes_through_sharp_psfs_and_on_coarse_grids(
+    fwhm: float, scale: float, of_psf: float
+) -> None:
+    psf, sources = PixelPsf.from_moffat([fwhm] * 3, 3.0), _many(40)
+    images = [
+        SourcePainter(psf, network, 0.3, pixels_per_native=scale, pixels_per_psf=of_psf).paint_on(
+            sources, 128
+        )
+        for network in (_learned(), None)
+    ]
+    peak = images[1].max(axis=(1, 2, 3))
+    for image in images:
+        np.testing.assert_allclose(image.sum((2, 3), dtype=np.float64) / sources.flux, 1, atol=1e-5)
+        assert (
+            image.min(axis=(1, 2, 3)) > -8e-3 * peak
+        ).all()  # no rings but those of a PSF at the pixels' limit
+    assert (np.abs(images[0] - images[1]).max(axis=(1, 2, 3)) < 0.3 * peak).all()
