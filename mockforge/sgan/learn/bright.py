@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.shaped import MARGIN, Bodies, Shaper, half_of
+from mockforge.sgan.learn.shaped import MARGIN, Bodies, Extent, Shaper, by_extent
 from mockforge.sgan.sources.marks import Marks
 
 _OTHERS, _MODEL = 0.3, 0.02
@@ -39,7 +39,7 @@ class BrightScene:
 class SizeClass:
     """Sources of one size: windows of the field about each."""
 
-    half: int
+    extent: Extent
     rows: np.ndarray
     """(n,) rows of the sources."""
     target: Tensor
@@ -55,14 +55,12 @@ class SizeClass:
 
 def size_classes(scene: BrightScene, bodies: Bodies, shaper: Shaper) -> list[SizeClass]:
     """Return the sources by the size of what is modulated, with their windows of the field."""
-    halves = half_of(scene.marks)
     out = []
-    for half in np.unique(halves):
-        rows = np.flatnonzero(halves == half)
-        side = 2 * (int(half) + MARGIN)
+    for extent, rows in by_extent(scene.marks):
+        side = 2 * (extent.half + MARGIN)
         with torch.no_grad():
-            own = shaper.paint(bodies.rows(torch.from_numpy(rows)), None, int(half), side).numpy()
-        out.append(SizeClass(int(half), rows, *_windows(scene, rows, own)))
+            own = shaper.paint(bodies.rows(torch.from_numpy(rows)), None, extent, side).numpy()
+        out.append(SizeClass(extent, rows, *_windows(scene, rows, own)))
     return out
 
 
@@ -70,7 +68,7 @@ def _windows(scene: BrightScene, rows: np.ndarray, own: np.ndarray) -> tuple[Ten
     """Return the field less the other sources, and its weights, in windows about each source."""
     side = own.shape[-1]
     line = np.arange(side) - side // 2
-    y, x = (np.rint(v[rows]).astype(np.int64)[:, None] + line for v in (scene.marks.y, scene.marks.x))
+    y, x = (np.floor(v[rows] + 0.5).astype(np.int64)[:, None] + line for v in (scene.marks.y, scene.marks.x))
     (height, width) = scene.mask.shape
     outside = ((y < 0) | (y >= height))[:, :, None] | ((x < 0) | (x >= width))[:, None, :]
     at = (y.clip(0, height - 1)[:, :, None], x.clip(0, width - 1)[:, None, :])

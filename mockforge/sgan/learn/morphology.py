@@ -57,7 +57,7 @@ class MorphologyChoice:
     """Optimiser steps."""
     batch_pixels: Count = 120_000
     """Pixels in a batch."""
-    rate: Positive = 3e-3
+    rate: Positive = 8e-3
     """Learning rate."""
 
 
@@ -160,15 +160,15 @@ class MorphologyTask:
         self.device = torch.device(device)
         self.bodies = Bodies.of(self.scene.marks, self.device)
         self.classes = [
-            SizeClass(c.half, c.rows, c.target.to(device), c.weight.to(device)) for c in self.classes
+            SizeClass(c.extent, c.rows, c.target.to(device), c.weight.to(device)) for c in self.classes
         ]
 
     def losses(self, phase: str, stream: Stream) -> Mapping[str, Tensor]:
         """Half chi^2 and the priors, a source."""
         rng = stream.numpy()
-        cost = np.array([len(c.rows) * (2 * c.half + 1) ** 2 for c in self.classes], dtype=float) ** 0.5
+        cost = np.array([len(c.rows) * c.extent.points for c in self.classes], dtype=float) ** 0.5
         chosen = self.classes[rng.choice(len(cost), p=cost / cost.sum())]
-        n = max(4, self.choice.batch_pixels // (2 * chosen.half + 1) ** 2)
+        n = max(4, self.choice.batch_pixels // chosen.extent.points)
         some = np.sort(rng.choice(len(chosen.rows), min(n, len(chosen.rows)), replace=False))
         table: Any = self.networks["shapes"]
         rows = torch.from_numpy(chosen.rows[some])
@@ -188,17 +188,21 @@ class MorphologyTask:
             at = torch.nonzero(wanted)[:, 0]
             if len(at):
                 body = table.bodies(self.bodies, rows[at])
-                out = out.index_copy(0, at, self.shaper.paint(body, modulation, of.half, of.side))
+                out = out.index_copy(0, at, self.shaper.paint(body, modulation, of.extent, of.side))
         return out
 
     def chi2(self, table: SourceTable | None) -> np.ndarray:
-        """Chi^2 over pixels (N,) of each source's window; of the smooth profiles without a table."""
-        out = np.zeros(len(self.scene.marks))
-        for of, some, light in self.painted(table):
+        """Chi^2 over pixels (N,) where a source is brighter than the noise.
+
+        Without a table that of the smooth profiles.
+        """
+        out = np.ones(len(self.scene.marks))
+        for (of, some, light), (_, _, plain) in zip(self.painted(table), self.painted(None), strict=True):
             index = torch.from_numpy(some)
             weight = of.weight[index]
-            chi = ((light - of.target[index]).square() * weight).sum((1, 2, 3))
-            out[of.rows[some]] = (chi / (weight > 0).sum((1, 2, 3)).clamp_min(1)).cpu().numpy()
+            lit = (plain.square() * weight > 1) & (weight > 0)
+            chi = ((light - of.target[index]).square() * weight * lit).sum((1, 2, 3))
+            out[of.rows[some]] = (chi / lit.sum((1, 2, 3)).clamp_min(1)).cpu().numpy()
         return out
 
     def painted(self, table: SourceTable | None) -> Iterator[tuple[SizeClass, np.ndarray, Tensor]]:
@@ -208,7 +212,7 @@ class MorphologyTask:
                 rows = torch.from_numpy(of.rows[some])
                 body = self.bodies.rows(rows) if table is None else table.bodies(self.bodies, rows)
                 with torch.no_grad():
-                    light = self.shaper.paint(body, table and table.modulation, of.half, of.side)
+                    light = self.shaper.paint(body, table and table.modulation, of.extent, of.side)
                 yield of, some, light
 
     def preview(self, averages: Mapping[str, nn.Module]) -> np.ndarray | None:
@@ -250,7 +254,7 @@ def learn_morphology(
         )
     task = MorphologyTask(scene, choice, seed)
     settings = TrainConfig(
-        steps=choice.steps, device="cpu", precision="float32", ema_decay=0.98, clip_norm=300.0,
+        steps=choice.steps, device="cpu", precision="float32", ema_decay=0.98, clip_norm=3000.0,
         schedule=Schedule(kind="cosine", floor=0.05), preview_steps=0,
     )  # fmt: skip
     fit(task, settings, seed, folder, resume=(folder / "checkpoint.pt").exists(), report=report)
@@ -277,7 +281,7 @@ def bright_picture(task: MorphologyTask, table: SourceTable, columns: int = 20) 
         if wanted.any():
             rows = torch.from_numpy(of.rows[some][wanted])
             with torch.no_grad():
-                plain = task.shaper.paint(task.bodies.rows(rows), None, of.half, of.side)
+                plain = task.shaper.paint(task.bodies.rows(rows), None, of.extent, of.side)
             index = torch.from_numpy(some[wanted])
             shown = (of.target[index], plain, after[torch.from_numpy(wanted)])
             for i, row in enumerate(rows.tolist()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,15 +13,23 @@ from torch import Tensor
 
 from mockforge.errors import InputError
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.light.frame import Shapes, frame_of, reach
+from mockforge.sgan.light.frame import FADED, SOFTENING, Shapes, frame_of
+from mockforge.sgan.light.kernels import Kernels
 from mockforge.sgan.light.modulation import Modulation, changes, marks_features
-from mockforge.sgan.light.stamps import SMOOTHING, phases, profile_spectra, stamps
+from mockforge.sgan.light.stamps import MOST_ELLIPTICAL, phases, profile_spectra, stamps
 from mockforge.sgan.sources.marks import Marks
 
 HALVES = (10, 16, 24, 36, 54, 80)
 """Pixels from the middle to the edge of what is modulated: the size classes of sources."""
 MARGIN = 8
 """Pixels of a stamp around what is modulated, for the PSF."""
+_RESOLVED = 1.25
+"""Points along the softened minor axis of a source that its modulation is sampled by, at least.
+
+A painter takes twice as many; what is learned is a smooth function of the place, the same for both.
+"""
+_POINT = -6.0
+"""ln of the radius, px, that stars are painted with."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +49,9 @@ class Bodies:
         def tensor(values: np.ndarray) -> Tensor:
             return torch.tensor(np.asarray(values), dtype=torch.float32, device=device)
 
-        dx, dy = (tensor(v - np.rint(v)) for v in (marks.x, marks.y))
-        plain = (tensor(getattr(marks, k)) for k in ("log_radius", "e1", "e2", "log_n"))
+        dx, dy = (tensor(v - np.floor(v + 0.5)) for v in (marks.x, marks.y))
+        points = {"log_radius": _POINT, "e1": 0.0, "e2": 0.0, "log_n": 0.0}
+        plain = (tensor(np.where(marks.star, v, getattr(marks, k))) for k, v in points.items())
         mirrored = torch.tensor(marks.mirrored, device=device)
         return cls(Shapes(dx, dy, *plain, mirrored), tensor(marks.flux), tensor(marks.z))
 
@@ -65,47 +76,112 @@ class Bodies:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """Where sources are modulated: pixels from the middle, and points a pixel that they are sampled by."""
+
+    half: int
+    fine: int = 1
+
+    @property
+    def points(self) -> int:
+        """Points of the window."""
+        return (2 * self.half * self.fine + 1) ** 2
+
+
 class Shaper:
-    """Paints single sources: profile times modulation, through the PSF."""
+    """Paints single sources of the native grid as `light.painter.SourcePainter` does, with a gradient.
 
-    psf: PixelPsf
+    `psf` is the field's.
+    """
 
-    def paint(self, bodies: Bodies, modulation: Modulation | None, half: int, side: int) -> Tensor:
+    def __init__(self, psf: PixelPsf) -> None:
+        self.kernels = Kernels(psf, 1.0, 1.0)
+
+    def paint(self, bodies: Bodies, modulation: Modulation | None, extent: Extent, side: int) -> Tensor:
         """Return stamps (N, C, side, side) nJy, noiseless; the source's pixel is `side // 2` in x and y.
 
-        The profile is exact, by its Fourier transform; what the modulation changes of it, within `half`
-        pixels, sums to 0 in every band, so that no flux does. Light beyond the stamp comes in again on
-        its other side.
+        The profile is exact, by its Fourier transform; what the modulation changes of it sums to 0 in
+        every band, so that no flux does. Light beyond the stamp, `side` even, comes in again on its other
+        side.
         """
-        shapes, middle = bodies.shapes, side // 2
-        if side < 2 * half + 1:
-            raise InputError(f"stamps of side {side} cannot hold what is modulated within {half} pixels")
-        plain = profile_spectra(shapes.log_radius, shapes.e1, shapes.e2, shapes.log_n, side)
-        place = phases(shapes.dx + middle, shapes.dy + middle, side)
-        transfer = torch.tensor(self.psf.transfer(side), device=place.device)
-        spectrum = (plain * place)[:, None] * transfer
+        if side < 2 * extent.half + 2 or side % 2:
+            raise InputError(f"stamps of side {side} cannot hold what is modulated within {extent.half} px")
+        image, flux = self.kernels.fine.image, bodies.flux
+        shapes, middle = _finer(bodies.shapes, image), 0.5 * image * side
+        plain = profile_spectra(*shapes.marks[2:], image * side)
+        place = phases(shapes.dx + middle, shapes.dy + middle, image * side)
+        spectrum = (plain * place)[:, None] * self.kernels.image(side).to(flux.device)
         if modulation is not None:
-            change = self._changes(bodies, modulation, half)
-            edge = middle - half
-            wide = torch.nn.functional.pad(change, (edge, side - edge - 2 * half - 1) * 2)
-            spectrum = spectrum + torch.fft.rfft2(wide) * (transfer / _smoothing(side).to(place.device))
-        return torch.fft.irfft2(spectrum * bodies.flux[..., None, None], s=(side, side))
+            spectrum = spectrum + self._changes(bodies, modulation, extent, side)
+        light = torch.fft.irfft2(spectrum * flux[..., None, None], s=(image * side, image * side))
+        return light if image == 1 else light[..., ::image, ::image] * image**2
 
-    def _changes(self, bodies: Bodies, modulation: Modulation, half: int) -> Tensor:
-        """Return what is added to profiles of flux 1, smoothed, (N, C, 2 half + 1, 2 half + 1)."""
-        profiles = stamps(*bodies.shapes.marks, half)
-        frame = frame_of(bodies.shapes, half)
+    def _changes(self, bodies: Bodies, modulation: Modulation, extent: Extent, side: int) -> Tensor:
+        """Return spectra (N, C, ...) through the PSF of what is added to profiles of flux 1."""
+        fine, half = max(extent.fine, self.kernels.fine.image), extent.half
+        shapes = _finer(bodies.shapes, fine)
+        profiles = stamps(*shapes.marks, half * fine, self.kernels.fine.smoothing * fine)
+        frame = frame_of(shapes, half * fine, SOFTENING * fine)
         factor = modulation(frame, bodies.marks, bodies.z)
-        return changes(profiles, factor, frame.fade).view(len(bodies), -1, 2 * half + 1, 2 * half + 1)
+        width = 2 * half * fine + 1
+        change = changes(profiles, factor, frame.fade).view(len(bodies), -1, width, width)
+        grid = side * self.kernels.fine.image
+        spectrum = _low(torch.fft.rfft2(change, s=(fine * side, fine * side)), grid)
+        corner = torch.tensor([(0.5 * side - half) * self.kernels.fine.image], device=change.device)
+        kernel = self.kernels.shape(side).to(change.device)
+        return spectrum * (kernel * phases(corner, corner, grid))
+
+    def stamps(
+        self, marks: Marks, modulation: Modulation | None, side: int,
+        warped: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Return stamps (N, C, side, side) nJy of any sources, `side` odd, each in the middle.
+
+        Stars, and what is not shaped, are painted without the modulation; `warped` gives latents from
+        what the modulation is told of sources (N, M) and their z (N, Z).
+        """
+        bodies = Bodies.of(marks)
+        shaped = marks.shaped & ~marks.star & (modulation is not None)
+        out = bodies.flux.new_zeros((len(bodies), bodies.flux.shape[1], side, side))
+        groups = [(Extent(0), np.flatnonzero(~shaped))]
+        groups += [(e, np.flatnonzero(shaped)[r]) for e, r in by_extent(marks.rows(shaped))]
+        for extent, chosen in groups:
+            if not len(chosen):
+                continue
+            rows = torch.from_numpy(chosen)
+            some = bodies.rows(rows)
+            if extent.half and warped is not None:
+                some = Bodies(some.shapes, some.flux, warped(some.marks, some.z))
+            wide = 2 * (max(extent.half, side // 2) + MARGIN)
+            light = self.paint(some, modulation if extent.half else None, extent, wide)
+            edge = wide // 2 - side // 2
+            out = out.index_copy(0, rows, light[..., edge : edge + side, edge : edge + side])
+        return out
 
 
-def half_of(marks: Marks) -> np.ndarray:
-    """Smallest of `HALVES` (N,) int64 that holds all that is modulated of each source, or the largest."""
-    needed = reach(*(torch.from_numpy(v) for v in (marks.log_radius, marks.e1, marks.e2))).numpy()
-    return np.array(HALVES)[np.searchsorted(HALVES, needed).clip(max=len(HALVES) - 1)]
+def by_extent(marks: Marks) -> list[tuple[Extent, np.ndarray]]:
+    """Return rows of sources by the window that holds all that is modulated of them, or the largest."""
+    ratio = np.maximum(marks.axis_ratio, (1 - MOST_ELLIPTICAL) / (1 + MOST_ELLIPTICAL))
+    square = np.exp(2.0 * marks.log_radius)
+    major, minor = (np.sqrt(square * s + SOFTENING**2) for s in (1 / ratio, ratio))
+    half = np.array(HALVES)[np.searchsorted(HALVES, FADED * major).clip(max=len(HALVES) - 1)]
+    fine = np.where(minor < _RESOLVED, 2, 1)
+    keys = half * 2 + fine - 1
+    return [(Extent(int(k) // 2, int(k) % 2 + 1), np.flatnonzero(keys == k)) for k in np.unique(keys)]
 
 
-def _smoothing(side: int) -> Tensor:
-    """Transfer of the Gaussian by which stamps are smoothed, (side, side // 2 + 1)."""
-    ky, kx = torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side)[None]
-    return torch.exp(-2 * (torch.pi * SMOOTHING) ** 2 * (ky**2 + kx**2))
+def _finer(shapes: Shapes, fine: int) -> Shapes:
+    """Return shapes on a grid with `fine` points a pixel."""
+    if fine == 1:
+        return shapes
+    log_radius = shapes.log_radius + math.log(fine)
+    return replace(shapes, dx=shapes.dx * fine, dy=shapes.dy * fine, log_radius=log_radius)
+
+
+def _low(spectrum: Tensor, size: int) -> Tensor:
+    """Return the frequencies of a grid of `size` points out of those of a finer one over the same stamp."""
+    if spectrum.shape[-2] == size:
+        return spectrum
+    columns = spectrum[..., : size // 2 + 1]
+    half = size // 2
+    return torch.cat([columns[..., :half, :], columns[..., -half:, :]], dim=-2)

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
-from mockforge.train.first_weights import first_weights
 
 FOLDS = 5
 _LEAST = 40
 """Sources of each side below which an AUC says nothing."""
+_HIDDEN = 8
 _RIDGE = 3e-3
 """Weight of the squared weights of a classifier."""
 
@@ -140,38 +139,62 @@ def _fold(
     """AUC on the test half: logistic regression's, then each network's."""
     together = np.concatenate(train)
     scores = normal_scores(together, together)
-    is_real = torch.cat([torch.ones(len(train[0])), torch.zeros(len(train[1]))])
+    sign = np.concatenate([np.ones(len(train[0])), -np.ones(len(train[1]))])
     # both sides count alike however many there are
-    weight = torch.cat([torch.full((len(t),), 0.5 * len(together) / len(t)) for t in train])
+    weight = np.concatenate([np.full(len(t), 0.5 / len(t)) for t in train])
     real, made = (normal_scores(together, t) for t in test)
     out = []
     for seed in range(-1, seeds):
-        with first_weights(stream.child("network", seed)):
-            width = scores.shape[1]
-            hidden = nn.Sequential(nn.Linear(width, 8), nn.Tanh(), nn.Linear(8, 1))
-            classifier = nn.Linear(width, 1) if seed < 0 else hidden
-        _train(classifier, scores, is_real, weight)
-        with torch.no_grad():
-            out.append(auc(classifier(real)[:, 0].numpy(), classifier(made)[:, 0].numpy()))
+        hidden = 0 if seed < 0 else _HIDDEN
+        classifier = _trained(scores, sign, weight, hidden, stream.child("network", seed).numpy())
+        out.append(auc(_logits(classifier, real, hidden)[0], _logits(classifier, made, hidden)[0]))
     return out
 
 
-def normal_scores(among: np.ndarray, values: np.ndarray) -> Tensor:
-    """Return normal scores (N, F) float32 of the columns of `values` by their ranks in those of `among`."""
+def normal_scores(among: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return normal scores (N, F) of the columns of `values` by their ranks in those of `among`."""
     ranked = np.sort(among, axis=0)
     part = np.stack([np.searchsorted(r, v) for r, v in zip(ranked.T, values.T, strict=True)], axis=1)
-    return torch.special.ndtri(torch.from_numpy((part / len(among)).clip(0.005, 0.995))).float()
+    return torch.special.ndtri(torch.from_numpy((part / len(among)).clip(0.005, 0.995))).numpy()
 
 
-def _train(classifier: nn.Module, scores: Tensor, is_real: Tensor, weight: Tensor) -> None:
-    optimiser = torch.optim.LBFGS(classifier.parameters(), max_iter=60, line_search_fn="strong_wolfe")
+def _trained(
+    scores: np.ndarray, sign: np.ndarray, weight: np.ndarray, hidden: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Weights, flat, that minimise the mean log loss of labels `sign` = 1, -1, with a ridge."""
+    from scipy.optimize import minimize
 
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        logits = classifier(scores)[:, 0]
-        value = F.binary_cross_entropy_with_logits(logits, is_real, weight)
-        value = value + _RIDGE * torch.stack([p.square().sum() for p in classifier.parameters()]).sum()
-        value.backward()
-        return value
+    inputs = scores.shape[1]
+    size = inputs + 1 if not hidden else (inputs + 1) * hidden + hidden + 1
+    first = np.zeros(size) if not hidden else rng.normal(size=size) / inputs**0.5
 
-    optimiser.step(loss)  # type: ignore[arg-type]
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        logits, inner = _logits(weights, scores, hidden)
+        margin = sign * logits
+        value = (weight * np.logaddexp(0.0, -margin)).sum() + _RIDGE * weights @ weights
+        slope = -weight * sign / (1.0 + np.exp(margin.clip(-500, 500)))  # of the loss in the logit
+        return float(value), _gradient(weights, scores, inner, slope) + 2.0 * _RIDGE * weights
+
+    return minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 80}).x
+
+
+def _logits(weights: np.ndarray, scores: np.ndarray, hidden: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Logits (N,) of flat weights, and what the hidden layer says (N, hidden)."""
+    inputs = scores.shape[1]
+    if not hidden:
+        return scores @ weights[:inputs] + weights[inputs], None
+    split = inputs * hidden
+    inner = np.tanh(scores @ weights[:split].reshape(inputs, hidden) + weights[split : split + hidden])
+    return inner @ weights[split + hidden : -1] + weights[-1], inner
+
+
+def _gradient(
+    weights: np.ndarray, scores: np.ndarray, inner: np.ndarray | None, slope: np.ndarray
+) -> np.ndarray:
+    """Gradient of the loss in the flat weights, from its slope (N,) in the logits."""
+    if inner is None:
+        return np.append(slope @ scores, slope.sum())
+    hidden = inner.shape[1]
+    last = weights[-1 - hidden : -1]
+    back = slope[:, None] * last * (1.0 - inner**2)
+    return np.concatenate([(scores.T @ back).ravel(), back.sum(0), slope @ inner, [slope.sum()]])
