@@ -55,7 +55,7 @@ def labelled(layers: Layers, count: int, shape: tuple[int, int, int], wanted: Wa
     of its light, the K-th with all that is fainter; `isolated` (M+1,C,H,W), slot k the object of label
     k + 1 alone, the last all others together; `amodal` (M,H,W) of the same objects.
     """
-    truth = truth_of(layers, count, shape, wanted.isophote, wanted.overlap or 1, wanted.margin)
+    truth = truth_of(layers, count, shape, wanted.isophote, wanted.overlap or 0, wanted.margin)
     lit = np.flatnonzero(truth.light > 0)
     order = lit[np.argsort(-truth.light[lit], kind="stable")]
     number = np.zeros(count + 1, dtype=np.int32)

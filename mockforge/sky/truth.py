@@ -10,6 +10,9 @@ from mockforge.sky.brightest import Brightest
 from mockforge.sky.layers import Layers
 from mockforge.sky.sums import Sums, inside
 
+_AT_ONCE = 2**21
+"""Pixels of a window whose layers are held; of larger ones they are made twice: memory is bounded."""
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -44,12 +47,13 @@ def truth_of(
 ) -> Truth:
     """Return the truth of a window of `shape` (C, H, W) with `count` objects.
 
-    `isophote` in nJy per pixel, mean of the bands, bounds the amodal masks; `depth` K; areas and
-    light are counted `margin` pixels inside the window.
+    `isophote` in nJy per pixel, mean of the bands, bounds the amodal masks; `depth` K, 0 for no shares,
+    which saves a third of the time; areas and light are counted `margin` pixels inside the window.
     """
+    layers = _held(layers, shape)
     height, width = shape[1:]
     image = np.zeros(shape, dtype=np.float32)
-    brightest = Brightest(depth, height, width)
+    brightest = Brightest(max(depth, 1), height, width)
     every = np.zeros((height, width), dtype=np.float32)
     multiplicity = np.zeros((height, width), dtype=np.int32)
     core = (slice(margin, height - margin), slice(margin, width - margin))
@@ -57,8 +61,10 @@ def truth_of(
     for layer in layers():
         row, part, light = layer.row, (layer.y, layer.x), layer.own_light()
         image[:, *part] += layer.image
-        every[part] += light
-        brightest.add(row, light, *part)
+        if depth:
+            every[part] += light
+        if depth or layer.peak > isophote:  # fainter ones are nowhere visible
+            brightest.add(row, light, *part)
         if layer.peak > isophote:
             mask = light > isophote
             multiplicity[part] += mask
@@ -71,8 +77,25 @@ def truth_of(
     fraction = np.divide(light, every, out=np.zeros_like(light), where=every > 0)
     fraction[-1] += np.where(every > 0, 1.0 - fraction.sum(axis=0), 0.0)
     visible = np.where(light[0] > isophote, first[0], 0).astype(np.int32)
+    first, fraction = first[:depth], _shares(light[:depth], every)
     visible_area = np.bincount(visible[core].ravel(), minlength=count + 1)[1:].astype(np.int32)
     return Truth(image, visible, multiplicity, first, fraction, area, visible_area, total, blended)
+
+
+def _held(layers: Layers, shape: tuple[int, int, int]) -> Layers:
+    """Return what gives the layers again without making them again, where they are few."""
+    if shape[1] * shape[2] > _AT_ONCE:
+        return layers
+    once = list(layers())
+    return lambda: once
+
+
+def _shares(light: np.ndarray, every: np.ndarray) -> np.ndarray:
+    """Return shares (K, H, W) of the light of all, the last with what is left."""
+    fraction = np.divide(light, every, out=np.zeros_like(light), where=every > 0)
+    if len(fraction):
+        fraction[-1] += np.where(every > 0, 1.0 - fraction.sum(axis=0), 0.0)
+    return fraction
 
 
 def amodal_masks(isolated: np.ndarray, isophote: float) -> np.ndarray:
