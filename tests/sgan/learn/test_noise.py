@@ -9,6 +9,7 @@ from mockforge.rng import Stream
 from mockforge.sgan.instrument.noise import NoiseField
 from mockforge.sgan.instrument.noise_sky import NoiseSky
 from mockforge.sgan.learn.noise import measure_noise, painted_covariance
+from mockforge.sgan.learn.noise_page import NoiseCompared
 
 SIDE = 640
 
@@ -80,3 +81,15 @@ def test_a_field_full_of_sources_says_so():
     free[0, :100] = True
     with pytest.raises(InputError, match=r"0.2% of the field is source-free sky, too little"):
         measure_noise(np.zeros((1, 200, 200), dtype=np.float32), free)
+
+
+def test_the_page_shows_real_beside_made():
+    true = NoiseField.uniform((10.0, 20.0), np.stack([correlation(0.02), correlation(0.35)]))
+    sky = NoiseSky(true, Stream(1)).window(0, SIDE, 0, SIDE)
+    free = np.ones((SIDE, SIDE), dtype=bool)
+    compared = NoiseCompared(sky, free, measure_noise(sky, free), Stream(9))
+    for row in compared.facts(("g", "r"))["noise"]:
+        assert abs(row["rms, made / real"] - 1) < 0.01
+        assert row["autocorrelation, largest difference"] < 0.02
+        assert row["histogram, total variation"] < 0.01
+    assert compared.picture().shape == (400, 900, 3)

@@ -1,11 +1,15 @@
 """Stage 1: the PSF of fields whose PSF is known."""
 
+import types
+
 import numpy as np
 import pytest
 
 from mockforge.errors import InputError
+from mockforge.observe.psf.spec import PsfImage
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.psf import measure_psf
+from mockforge.sgan.learn.psf import PsfChoice, field_psf, measure_psf
+from mockforge.sgan.learn.psf_page import psf_facts, psf_picture
 
 RMS = 10.0
 SIDE = 900
@@ -64,3 +68,24 @@ def test_noise_alone_has_too_few_sources_for_a_psf():
     image = np.random.default_rng(2).normal(0, RMS, (1, 300, 300)).astype(np.float32)
     with pytest.raises(InputError, match=r"too few to tell stars from galaxies; give the PSF"):
         measure_psf(image, np.zeros(image.shape[1:], dtype=bool))
+
+
+def test_the_page_shows_each_half_of_the_stars_under_the_psf_of_the_other():
+    true = PixelPsf.from_moffat((3.0,), 3.0)
+    image = field(40, 0, true)
+    found = measure_psf(image, np.zeros(image.shape[1:], dtype=bool))
+    facts = psf_facts(found.psf, ("r",), found)
+    (rings,) = facts["stars under the PSF of other stars: light left over in rings, % of the flux"]
+    assert max(abs(v) for k, v in rings.items() if k != "band") < 0.5
+    assert facts["PSF"][0]["stars"] > 20
+    assert psf_picture(found.psf).shape[2] == 3
+    assert psf_facts(true, ("r",))["from"] == "given in the recipe"
+
+
+def test_a_given_psf_is_taken_and_two_are_refused():
+    made = types.SimpleNamespace(bands=("g", "r"), pixel_scale_arcsec=None)
+    psf, measured = field_psf(made, PsfChoice(fwhm_pix=(3.0, 4.0)))
+    np.testing.assert_allclose(psf.fwhm_pix, (3.0, 4.0), rtol=0.01)
+    assert measured is None
+    with pytest.raises(ValueError, match="are two PSFs"):
+        PsfChoice(image=PsfImage(files=("a.fits",)), fwhm_pix=3.0)
