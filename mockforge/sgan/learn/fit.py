@@ -32,9 +32,11 @@ from mockforge.train.log import Log
 from mockforge.train.loop import Report
 
 CHECKPOINT = "scene.npz"
-_IN_LIGHT, _IN_GALAXIES = 0.1, 0.5
-"""Share of the light of all sources, and of those larger than the seeing, that counts as noise in the second
-look: what stands out less in a large galaxy is an arm or a knot of it, and no source."""
+_IN_LIGHT = 0.1
+"""Share of the light of the first sources that counts as noise in the second look."""
+_IN_GALAXIES = 1.0
+"""Least brightness of a source found there over that of a galaxy larger than the seeing on which it lies:
+what is fainter is an arm or a knot of the galaxy."""
 _APART = 0.6
 """FWHM by which a source found then lies from every other."""
 _SHARP = 0.2
@@ -208,12 +210,9 @@ class _Scene:
         return make_prior(state.start, state.reach, state.size, state.flux.mean(1), state.star)
 
     def look_again(self, state: _State, light: Light) -> None:
-        """Add what is found on the residual, further than the seeing from any source."""
+        """Add what is found on the residual, apart from every source and no knot of a large galaxy."""
         fwhm = float(self.psf.fwhm_pix.mean())
-        resolved = state.shape[:, 2].exp().numpy() > fwhm
-        groups = windows(state.shape, np.where(resolved, state.sides, 0), len(self.image))
-        wide = self.painter.paint(state.shape, state.flux, groups).clamp_min(0)
-        noise = (self.variance(light.model, _IN_LIGHT) + (_IN_GALAXIES * wide) ** 2).sqrt().numpy()
+        noise = self.variance(light.model, _IN_LIGHT).sqrt().numpy()
         residual = light.residual.numpy()
         mask = grown(self.field.mask, round(2 * fwhm))  # halos of what is masked are not sources
         found = detect(residual, mask, noise, fwhm, least=self.settings.residual_peak)
@@ -221,11 +220,24 @@ class _Scene:
             return
         new = _first(found, label_light(residual, found.labels, len(found)), fwhm)
         apart = torch.cdist(new.shape[:, :2], state.shape[:, :2]).amin(1) > _APART * fwhm
-        rows = apart.numpy()
+        rows = apart.numpy() & ~self.knots(state, residual, found, fwhm)
         for name in _TENSORS:
-            setattr(state, name, torch.cat([getattr(state, name), getattr(new, name)[apart]]))
+            both = [getattr(state, name), getattr(new, name)[torch.from_numpy(rows)]]
+            setattr(state, name, torch.cat(both))
         state.star = np.concatenate([state.star, new.star[rows]])
         state.later = np.concatenate([state.later, np.ones(rows.sum(), dtype=bool)])
+
+    def knots(self, state: _State, residual: np.ndarray, found: Detections, fwhm: float) -> np.ndarray:
+        """(n,) true where a detection on the residual is fainter than the large galaxy it lies on."""
+        from scipy.ndimage import gaussian_filter
+
+        large = state.shape[:, 2].exp().numpy() > fwhm
+        groups = windows(state.shape, np.where(large, state.sides, 0), len(self.image))
+        galaxies = self.painter.paint(state.shape, state.flux, groups).numpy()
+        ends = zip((found.table["y"], found.table["x"]), self.known.shape, strict=True)
+        y, x = (np.clip(np.rint(place).astype(int), 0, n - 1) for place, n in ends)
+        over, under = (gaussian_filter(i.mean(0), fwhm / 2.3548)[y, x] for i in (residual, galaxies))
+        return over < _IN_GALAXIES * under
 
     def part_stars(self, state: _State, light: Light) -> None:
         """Call stars what a point fits as well; from here on they are fitted as points."""
