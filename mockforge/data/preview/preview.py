@@ -18,6 +18,10 @@ PREVIEW = "preview.png"
 COLOURS = ((255, 205, 60), (90, 215, 255), (255, 120, 170), (130, 240, 130), (255, 150, 60), (190, 160, 255))
 
 
+_OF_TRUTH = ("instances_truth", "instances_visible")
+"""Arrays that label the pixels of what is there, not of what was detected."""
+
+
 def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
     """Write `preview.png` of a dataset.
 
@@ -41,8 +45,9 @@ def _segmentation(reader: Reader) -> np.ndarray:
     Objects that were painted into the sky have a circle on the image.
     """
     labels = labels_of(reader.arrays)
-    names = [name for name in ("image", labels, "truth", "instances_truth") if name in reader.arrays]
-    both = {"truth", "instances_truth"} <= set(names)
+    exact = next((n for n in _OF_TRUTH if n in reader.arrays and n != labels), "")
+    names = [name for name in ("image", labels, "truth", exact) if name in reader.arrays]
+    both = "truth" in names and exact in names
     chosen = spread(reader, 6)
     samples = [reader.read(i, names) for i in chosen]
     injected = _injected(reader)
@@ -56,7 +61,7 @@ def _segmentation(reader: Reader) -> np.ndarray:
         if "truth" in cut:
             row.append(asinh_rgb(cut["truth"], rms, bands=bands, noise=0.0))
         if both:
-            row.append(_labelled(row[-1], cut["instances_truth"]))
+            row.append(_labelled(row[-1], cut[exact]))
         row = [enlarged(p) for p in row]
         row[0] = _circled(row[0], injected.get(int(reader.sample[i]), ()), sample["image"].shape[-2:])
         panels.append(joined(row, axis=1))
