@@ -99,7 +99,7 @@ def fitted_mixture(
     for k in tried:
         score = 0.0
         for a, b in (halves, halves[::-1]):
-            fit = deconvolved(*_arrays(sources.rows(a)), replace(rule, components=k), rng)
+            fit = deconvolved(*_arrays(sources.rows(a)), replace(rule, components=k, steps=50), rng)
             score += float(fit.log_density(*_arrays(sources.rows(b))).sum()) / len(sources)
         scores[k] = score
         if len(scores) > 2 and score < max(scores.values()) - 0.05:

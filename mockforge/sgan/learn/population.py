@@ -24,7 +24,7 @@ from mockforge.sgan.learn.joint import (
     without_prior,
 )
 from mockforge.sgan.learn.newton import INDEX, ROUND
-from mockforge.sgan.learn.rehearse import Rehearsal, corrected, rehearsed
+from mockforge.sgan.learn.rehearse import Rehearsal, corrected, kernels_of, rehearsed, seeing_of
 from mockforge.sgan.sources.coordinates import Coordinates, softening_of
 from mockforge.sgan.sources.counts import Counts, measured_counts
 from mockforge.sgan.sources.density import DensityField, measured_density
@@ -63,7 +63,7 @@ class PopulationChoice:
     size_slope: Annotated[float, Limit(ge=0, le=1)] = 0.25
     """Radii go as f^size_slope below the limit."""
     rehearsals: Index = 2
-    """Times that a field is painted and detected to correct the counts."""
+    """Times that counts and sizes are corrected by a field painted and detected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +111,8 @@ def learn_population(
     galaxies, stars = counts_of(field, scene, limit, choice)
     population, facts = population_of(field, scene, limit, choice, stream)
     density, pairs = clustering_of(field, scene, stream)
-    model, last, tables = SourceModel(population, galaxies, stars, density), None, {}
-    for i in range(choice.rehearsals + 1 if choice.rehearsals else 0):
-        last = rehearsed(field, psf, model, stream.child("rehearsal", i))
-        if i in (0, choice.rehearsals):
-            tables["detections, first counts" if not i else "detections, counts corrected"] = last.table()
-        if i < choice.rehearsals:
-            model = corrected(model, last, slope=choice.slope is None)
+    model = SourceModel(population, galaxies, stars, density)
+    model, last, tables = _rehearsals(field, psf, model, choice, stream)
     area = field.area_pix
     facts = {
         "limit nJy": limit,
@@ -126,12 +121,28 @@ def learn_population(
         "galaxies above the limit": model.galaxies.number(low=limit) * area,
         "galaxies in all": model.galaxies.number() * area,
         "stars in all": model.stars.number() * area if model.stars else 0.0,
+        "shift of ln radius at the limit": model.population.faint_size,
         "scatter of ln density": float(np.sqrt(density.total)),
         **facts,
         **tables,
         "clustering": _clustering_table(density, pairs),
     }
     return LearnedPopulation(model, facts, pairs, last)
+
+
+def _rehearsals(
+    field: LearnField, psf: PixelPsf, model: SourceModel, choice: PopulationChoice, stream: Stream
+) -> tuple[SourceModel, Rehearsal | None, dict[str, Any]]:
+    """Return the model corrected by rehearsals, the last one, of the final model, and tables for the page."""
+    if not choice.rehearsals:
+        return model, None, {}
+    kernels, fwhm = kernels_of(field), seeing_of(field, psf)
+    first = last = rehearsed(field, psf, model, stream.child("rehearsal", 0), kernels)
+    for i in range(choice.rehearsals):
+        model = corrected(model, last, fwhm, slope=choice.slope is None)
+        last = rehearsed(field, psf, model, stream.child("rehearsal", i + 1), kernels)
+    tables = {"detections, first counts": first.table(), "detections, counts corrected": last.table()}
+    return model, last, tables
 
 
 def flux_limit(scene: FittedScene, snr: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from mockforge.sgan.light.painter import SourcePainter
 from mockforge.sgan.sources.counts import Counts
 from mockforge.sgan.sources.marks import Marks
 from mockforge.sgan.sources.model import SourceModel
+from mockforge.sgan.sources.population import Population
 from mockforge.sgan.sources.process import LearnedProcess
 from mockforge.sky.endless import Endless
 
@@ -31,6 +33,11 @@ _SURE = 0.2
 """Scatter of ln of a bin's correction before anything is counted."""
 _SLOPES = (0.35, 1.2)
 """Slopes of N(>f) that a rehearsal may ask for."""
+_SURE_SIZE = 0.3
+"""Scatter of the shift of ln radius before any size is compared."""
+_ANSWER = 0.44
+_SIZE_SCATTER = 0.4
+"""Of ln of a detection's size, by which the error of a median is known."""
 _SURE_SLOPE = 0.15
 """Scatter of the slope before anything is counted."""
 
@@ -64,20 +71,21 @@ class Rehearsal:
         ]
 
 
-def rehearsed(field: LearnField, psf: PixelPsf, model: SourceModel, stream: Stream) -> Rehearsal:
+def rehearsed(
+    field: LearnField, psf: PixelPsf, model: SourceModel, stream: Stream, kernels: Sequence[np.ndarray]
+) -> Rehearsal:
     """Paint and observe a field of the real one's shape, mask and noise; detect, and count.
 
     The noise has the measured correlation and local rms, less the power of what is painted below the
-    detections, which the measured noise holds already.
+    detections, which the measured noise holds already. `kernels` are `kernels_of(field)`.
     """
     painter = SourcePainter(psf, None, _EDGE * np.median(field.rms_mesh, axis=(1, 2)))
     process = LearnedProcess(model, stream, painter.sides)
     height, width = field.mask.shape
     sky: Endless[Marks] = Endless(process, painter)
     image, sources = sky.image(0, height, 0, width), sky.sources(0, height, 0, width)
-    image = observed(field, image, stream.child("noise").numpy())
-    usual = field.fwhm_pix[np.isfinite(field.fwhm_pix)]
-    fwhm = float(np.median(usual)) if len(usual) else float(np.median(psf.fwhm_pix))
+    image = observed(field, image, kernels, stream.child("noise").numpy())
+    fwhm = seeing_of(field, psf)
     found = detect(image, field.mask, field.rms, fwhm)
     true = _true_flux(found, sources, fwhm)
     real, snr = field.detections, np.log(found.snr)
@@ -96,16 +104,31 @@ def rehearsed(field: LearnField, psf: PixelPsf, model: SourceModel, stream: Stre
     )
 
 
-def observed(field: LearnField, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def seeing_of(field: LearnField, psf: PixelPsf) -> float:
+    """Return the usual FWHM of the field's stars, px; of the PSF where there are none."""
+    usual = field.fwhm_pix[np.isfinite(field.fwhm_pix)]
+    return float(np.median(usual)) if len(usual) else float(np.median(psf.fwhm_pix))
+
+
+def kernels_of(field: LearnField) -> list[np.ndarray]:
+    """Return for each band the kernel that gives white noise the correlation of the field's sky, rms 1."""
+    out = []
+    for band, rms in zip(field.image, field.rms, strict=True):
+        sky = field.free & (np.abs(band) < 4.0 * rms)
+        out.append(noise_kernel(noise_autocorrelation(band, sky, _LAGS)).astype(np.float32))
+    return out
+
+
+def observed(
+    field: LearnField, image: np.ndarray, kernels: Sequence[np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
     """Return a noiseless image (C, H, W) nJy as the field's instrument sees it, its sky at 0."""
     from scipy.signal import fftconvolve
 
     out = np.empty_like(image)
-    for b, light in enumerate(image):
-        sky = field.free & (np.abs(field.image[b]) < 4.0 * field.rms[b])
-        kernel = noise_kernel(noise_autocorrelation(field.image[b], sky, _LAGS))
+    for b, (light, kernel) in enumerate(zip(image, kernels, strict=True)):
         white = rng.standard_normal([n + 2 * _LAGS for n in light.shape], dtype=np.float32)
-        noise = fftconvolve(white, kernel.astype(np.float32), mode="valid")
+        noise = fftconvolve(white, kernel, mode="valid")
         dark = ~field.mask & (light < field.rms[b])
         faint = light[dark] / field.rms[b][dark]
         share = np.sqrt(max(1.0 - float(sigma_mad(faint)) ** 2, 0.25))
@@ -115,11 +138,11 @@ def observed(field: LearnField, image: np.ndarray, rng: np.random.Generator) -> 
     return out
 
 
-def corrected(model: SourceModel, seen: Rehearsal, slope: bool = True) -> SourceModel:
-    """Return the model with the galaxies' counts that would have shown as many detections as the field.
+def corrected(model: SourceModel, seen: Rehearsal, fwhm_pix: float, slope: bool = True) -> SourceModel:
+    """Return the model with the galaxies that would have shown the detections of the field.
 
-    Above the limit of completeness by a factor on the density at the fluxes that were seen in each bin, less
-    far where few were counted; below, where `slope`, by the slope.
+    Counts above the limit of completeness by a factor on the density at the fluxes that were seen in each
+    bin, less far where few were counted; below, where `slope`, by the slope. Sizes by `faint_size`.
     """
     counts = model.galaxies
     used = np.isfinite(seen.log_flux) & (seen.real + seen.painted > 10)
@@ -135,7 +158,32 @@ def corrected(model: SourceModel, seen: Rehearsal, slope: bool = True) -> Source
         counts = counts.corrected(flux[above][order], ratio[above][order])
     if slope and (~above).any():
         counts = _resloped(counts, flux[~above], ratio[~above], (1.0 / variance)[~above])
-    return replace(model, galaxies=counts)
+    return replace(model, galaxies=counts, population=_resized(model.population, seen, fwhm_pix))
+
+
+def _resized(population: Population, seen: Rehearsal, fwhm_pix: float) -> Population:
+    """Return the population whose faint galaxies look as large as the field's where they are detected.
+
+    A detection's size is mostly the PSF's and the filter's: s^2 = 2 sigma^2 + k r^2 with k = 0.44, so that
+    ln s answers to ln r by k r^2 / s^2. Each bin asks for a shift of ln r that fades as 1 / flux.
+    """
+    low = population.log_flux[0]
+    fading = np.exp(np.minimum(low - seen.log_flux, 0.0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.log(seen.real_size / seen.painted_size)
+    used = (
+        np.isfinite(ratio) & np.isfinite(fading) & (fading > 0.3) & (np.minimum(seen.real, seen.painted) > 20)
+    )
+    if not used.any():
+        return population
+    rng = Stream(0, ("sizes",)).numpy()
+    flux = np.repeat(np.exp(seen.log_flux[used]), 200)
+    radius = population.draw(rng, flux, np.zeros(len(flux), dtype=bool)).log_radius.reshape(-1, 200)
+    light = _ANSWER * np.exp(2.0 * np.median(radius, axis=1))
+    answer = light / (light + 2.0 * (fwhm_pix / 2.3548) ** 2) * fading[used]
+    variance = _SIZE_SCATTER**2 * (1.0 / seen.real[used] + 1.0 / seen.painted[used])
+    step = float((answer * ratio[used] / variance).sum() / ((answer**2 / variance).sum() + _SURE_SIZE**-2))
+    return replace(population, faint_size=float(np.clip(population.faint_size + step, -0.7, 0.7)))
 
 
 def _resloped(counts: Counts, flux: np.ndarray, ratio: np.ndarray, weight: np.ndarray) -> Counts:

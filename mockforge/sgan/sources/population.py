@@ -36,6 +36,8 @@ class Population:
     log_radius: tuple[float, float]
     """ln px: no galaxy within `log_flux` is smaller or larger."""
     size_slope: float = 0.25
+    faint_size: float = 0.0
+    """Added to ln radius at the faintest of `log_flux` and below, above it less, as 1 / flux."""
     latents: Latents | None = None
     colour_shift: tuple[float, ...] = ()
     """Magnitudes added to each band, the mean flux kept; empty: none."""
@@ -55,8 +57,11 @@ class Population:
             if not -30 < low < high < 60:
                 raise InputError(f"population: {name} should be two finite numbers that grow, found {low:g}, "
                                  f"{high:g}")  # fmt: skip
-        if not 0 <= self.size_slope <= 1:
-            raise InputError(f"population: size_slope should be 0 to 1, found {self.size_slope:g}")
+        for name, low, high in (("size_slope", 0.0, 1.0), ("faint_size", -2.0, 2.0)):
+            if not low <= getattr(self, name) <= high:
+                raise InputError(
+                    f"population: {name} should be {low:g} to {high:g}, found {getattr(self, name):g}"
+                )
 
     @property
     def bands(self) -> int:
@@ -106,19 +111,19 @@ class Population:
         out = np.where(known, points, 0.0)
         low, high = self.log_flux
         held = np.clip(points[:, 0], low, high)
-        smaller = self.size_slope * np.minimum(points[:, 0] - low, 0.0)
-        larger = self.size_slope * np.maximum(points[:, 0] - high, 0.0)
+        law = self.size_slope * (points[:, 0] - held)
+        law = law + self.faint_size * np.exp(np.minimum(low - points[:, 0], 0.0))
         radius = self.coordinates.shape.start
         asked = points.copy()
         asked[:, 0] = held
-        asked[:, radius] -= smaller + larger
+        asked[:, radius] -= law
         rows = np.flatnonzero(~star)
         out[rows] = self._within_bounds(rng, asked[rows], known[rows])
         rows = np.flatnonzero(star)
         if self.stars is not None and len(rows):
             c = self.coordinates.colours.stop
             out[rows, :c] = self._within_bounds(rng, asked[rows, :c], known[rows, :c], self.stars)
-        out[:, radius] += smaller + larger
+        out[:, radius] += law
         out[:, 0] = points[:, 0]
         turn = rng.uniform(0.0, 2.0 * np.pi, len(out))
         self._turned(out, turn, known)
@@ -205,8 +210,11 @@ class Population:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return what a model's file keeps, float32; `galaxies.means` and the like."""
-        numbers = np.array([*self.log_flux, *self.log_radius, self.size_slope], dtype=np.float32)
-        out = {"softening": self.coordinates.softening.astype(np.float32), "numbers": numbers}
+        numbers = np.array([*self.log_flux, *self.log_radius, self.size_slope, self.faint_size])
+        out = {
+            "softening": self.coordinates.softening.astype(np.float32),
+            "numbers": numbers.astype(np.float32),
+        }
         for name, part in (("galaxies", self.galaxies), ("stars", self.stars), ("latents", self.latents)):
             if part is not None:
                 out |= {f"{name}.{key}": values for key, values in part.to_arrays().items()}
@@ -215,9 +223,9 @@ class Population:
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Population:
         """Return the inverse of `to_arrays`; InputError where an array is missing or absurd."""
-        if "softening" not in arrays or np.shape(arrays.get("numbers", ())) != (5,):
+        if "softening" not in arrays or np.shape(arrays.get("numbers", ())) != (6,):
             raise InputError(
-                "population: the arrays softening (C,) and numbers (5,) are needed, found "
+                "population: the arrays softening (C,) and numbers (6,) are needed, found "
                 f"{', '.join(sorted(arrays)) or 'none'}"
             )
         softening = np.asarray(arrays["softening"], dtype=np.float64)
@@ -235,5 +243,6 @@ class Population:
             log_flux=(numbers[0], numbers[1]),
             log_radius=(numbers[2], numbers[3]),
             size_slope=numbers[4],
+            faint_size=numbers[5],
             latents=Latents.from_arrays(parts["latents"]) if parts["latents"] else None,
         )

@@ -14,7 +14,7 @@ from mockforge.sgan.learn.fitted import FittedScene
 from mockforge.sgan.learn.joint import jitter_of, resampled_mixture, without_prior
 from mockforge.sgan.learn.newton import INDEX, ROUND
 from mockforge.sgan.learn.population import PopulationChoice, learn_population, measured_galaxies
-from mockforge.sgan.learn.rehearse import corrected, observed, rehearsed
+from mockforge.sgan.learn.rehearse import corrected, kernels_of, observed, rehearsed
 from mockforge.sgan.light.painter import SourcePainter
 from mockforge.sgan.sources.coordinates import Coordinates
 from mockforge.sgan.sources.counts import Counts
@@ -60,8 +60,9 @@ def painted(model: SourceModel, seed: int, side: int = SIDE) -> tuple[LearnField
     image = image + rms * np.random.default_rng(seed).standard_normal(image.shape, dtype=np.float32)
     image -= np.median(image, axis=(1, 2), keepdims=True)
     return LearnField(
-        image=image, mask=mask, rms_mesh=np.repeat(RMS[:, None], 16, axis=1).reshape(2, 4, 4).astype("f4"),
-        mesh=128, correlated=np.ones(2), gains=np.zeros(2), fwhm_pix=np.full(2, 3.3),
+        image=image, mask=mask, defects=mask, mesh=128,
+        rms_mesh=np.repeat(RMS[:, None], 16, axis=1).reshape(2, 4, 4).astype("f4"),
+        correlated=np.ones(2), gains=np.zeros(2), fwhm_pix=np.full(2, 3.3),
         detections=detect(image, mask, rms, 3.3), bands=("g", "r"),
     ), sources  # fmt: skip
 
@@ -172,20 +173,22 @@ def test_resampling_is_the_other_kind(field):
 
 
 def test_a_rehearsal_of_the_truth_shows_the_same_detections_and_corrects_too_few(field):
-    seen = rehearsed(field[0], psf(), truth(), Stream(8))
+    kernels = kernels_of(field[0])
+    seen = rehearsed(field[0], psf(), truth(), Stream(8), kernels)
     total = seen.real.sum()
     assert abs(total - seen.painted.sum()) < 4 * np.sqrt(2 * total)
     assert len(seen.table()) > 5
+    assert abs(corrected(truth(), seen, 3.3).population.faint_size) < 0.2
     few = truth(number=0.6)
     better = few
     for i in range(2):
-        better = corrected(better, rehearsed(field[0], psf(), better, Stream(9 + i)))
+        better = corrected(better, rehearsed(field[0], psf(), better, Stream(9 + i), kernels), 3.3)
     ratios = [m.galaxies.number(low=400.0) / truth().galaxies.number(low=400.0) for m in (few, better)]
     assert ratios[0] < 0.65 and 0.75 < ratios[1] < 1.2
 
 
 def test_what_is_observed_has_the_field_s_rms(field):
-    image = observed(field[0], np.zeros_like(field[0].image), np.random.default_rng(0))
+    image = observed(field[0], np.zeros_like(field[0].image), kernels_of(field[0]), np.random.default_rng(0))
     np.testing.assert_allclose(image.std(axis=(1, 2)), RMS, rtol=0.05)
 
 
