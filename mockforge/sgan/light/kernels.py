@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,6 +90,10 @@ class Kernels:
         self.psf, self.scale = psf, pixels_per_psf
         self.fine = fineness(psf, pixels_per_psf, pixels_per_native)
         self._kept: dict[tuple[str, int], Tensor] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of what is sent to another process, what is kept stays here."""
+        return {**vars(self), "_kept": {}}
 
     def image(self, side: int) -> Tensor:
         """(C, F S, F S / 2 + 1) for spectra of profiles, F = `fine.image`."""

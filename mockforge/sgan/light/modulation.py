@@ -58,6 +58,9 @@ class Modulation(nn.Module):
         Channels of the two hidden layers.
     """
 
+    mark_mean: Tensor
+    mark_scale: Tensor
+
     def __init__(self, bands: int, latent: int = LATENT, width: int = WIDTH) -> None:
         super().__init__()
         self.bands, self.latent, self.width = bands, latent, width

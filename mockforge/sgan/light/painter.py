@@ -144,12 +144,12 @@ class SourcePainter:
         """Return learned changes of sources of flux 1 through the PSF, (n, C, S, S): each sums to 0."""
         assert self.modulation is not None
         grid, scale = side * self._kernels.fine.image, self.pixels_per_native * fine
-        native = [torch.from_numpy(v).float() for v in _shape(sources)]
+        radius, e1, e2, n = (torch.from_numpy(v).float() for v in _shape(sources))
         x, y = fine * batch.dx, fine * batch.dy
-        shapes = Shapes(x, y, native[0] + math.log(scale), *native[1:], torch.from_numpy(sources.mirrored))
+        shapes = Shapes(x, y, radius + math.log(scale), e1, e2, n, torch.from_numpy(sources.mirrored))
         plain = stamps_of(batch.profiles.on_grid(fine), x, y, half, self._kernels.fine.smoothing * fine)
         frame = frame_of(shapes, half, SOFTENING * scale)
-        features = marks_features(batch.flux, *native)
+        features = marks_features(batch.flux, radius, e1, e2, n)
         log_factor = self.modulation(frame, features, torch.from_numpy(sources.z))
         change = changes(plain, log_factor, frame.fade).view(len(plain), -1, 2 * half + 1, 2 * half + 1)
         spectrum = _low(torch.fft.rfft2(change, s=(fine * side, fine * side)), grid)
