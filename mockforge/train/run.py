@@ -111,7 +111,7 @@ def run_training(
     usable(recipe.train.device)
     check_run(recipe, out, resume)
     task = recipe.task(recipe_text)
-    with _held(out):
+    with held(out):
         if leads():
             check_run(recipe, out, resume)  # another run may have begun and ended here meanwhile
             record_run(recipe, out, recipe_text)
@@ -124,8 +124,8 @@ def run_training(
 
 
 @contextmanager
-def _held(out: Path) -> Iterator[None]:
-    """Keep other runs out of the folder, and say what to do where its disk gives an error."""
+def held(out: Path) -> Iterator[None]:
+    """Keep other runs out of the folder `out`, and say what to do where its disk gives an error."""
     try:
         if not leads():
             yield

@@ -9,8 +9,8 @@ import numpy as np
 
 from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError
-from mockforge.observe.psf.spec import PsfImage
-from mockforge.sgan.instrument.given import from_files
+from mockforge.observe.psf.spec import Psf, PsfImage
+from mockforge.sgan.instrument.given import from_files, from_spec
 from mockforge.sgan.instrument.psf import SIDE, PixelPsf
 from mockforge.sgan.learn.field import LearnField
 from mockforge.sgan.learn.point_sources.fit import StarFit, fit_stars, moved, stacked, without
@@ -33,14 +33,19 @@ class PsfChoice:
 
     image: PsfImage | None = None
     """FITS images of the PSF, one or one per band, pixel response included, as stars have it."""
+    spec: Psf | None = None
+    """Any PSF in arcsec, before the pixel, as other recipes say it: `{moffat: {fwhm_arcsec: 0.7}}`."""
     fwhm_pix: Positive | tuple[Positive, ...] | None = None
     """Full width at half maximum of stars in px of the field, one or one per band: a Moffat function."""
     beta: Annotated[float, Limit(gt=1.1, le=100)] = 3.0
     """Slope of that function's wings; 2.5 to 4.8 on the ground."""
 
     def __post_init__(self) -> None:
-        if self.image is not None and self.fwhm_pix is not None:
-            raise ValueError("`image` and `fwhm_pix` are two PSFs; give one of them, or none to measure it")
+        given = [name for name in ("image", "spec", "fwhm_pix") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(
+                f"`{given[0]}` and `{given[1]}` are two PSFs; give one of them, or none to measure it"
+            )
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ def field_psf(field: LearnField, choice: PsfChoice) -> tuple[PixelPsf, MeasuredP
     scale, bands = field.pixel_scale_arcsec, field.bands
     if choice.image is not None:
         return from_files(choice.image, bands, scale), None
+    if choice.spec is not None:
+        return from_spec(choice.spec, bands, scale), None
     if choice.fwhm_pix is not None:
         return PixelPsf.from_moffat(choice.fwhm_pix, choice.beta, len(bands), pixel_scale_arcsec=scale), None
     measured = measure_psf(

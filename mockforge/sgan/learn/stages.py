@@ -105,9 +105,7 @@ def _keys(stages: Sequence[Stage], subject: str) -> Iterator[str]:
     """Yield each stage's key: the digest of the subject and of all settings up to its own."""
     key = subject
     for stage in stages:
-        settings = asdict(stage.settings) if is_dataclass(stage.settings) else stage.settings
-        text = json.dumps([key, stage.name, settings], sort_keys=True, default=str)
-        key = hashlib.sha256(text.encode()).hexdigest()
+        key = digest_of([key, stage.name, stage.settings])
         yield key
 
 
@@ -159,6 +157,17 @@ class _Kept:
             "facts": plain(learned.facts),
         }
         replace_file(path, (json.dumps(record, indent=1) + "\n").encode())
+
+
+def digest_of(value: Any) -> str:
+    """Return the sha256 of a value's text: of dataclasses and plain data."""
+    text = json.dumps(value, sort_keys=True, default=_as_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_plain(value: Any) -> Any:
+    """Return a dataclass as a mapping, anything else as text."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def plain(value: Any) -> Any:

@@ -1,0 +1,90 @@
+"""Stage 4 as a whole: noise measured on the field, and again less what the painted sky has of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+from mockforge.config import Index, Limit, config
+from mockforge.label.extract import less_background
+from mockforge.rng import Stream
+from mockforge.sgan.instrument.noise import NoiseField
+from mockforge.sgan.instrument.noise_sky import NoiseSky
+from mockforge.sgan.instrument.psf import PixelPsf
+from mockforge.sgan.learn.detect import detect, source_free
+from mockforge.sgan.learn.field import LearnField
+from mockforge.sgan.learn.noise import measure_noise, painted_covariance
+from mockforge.sgan.learn.noise_page import NoiseCompared
+from mockforge.sgan.light.painter import SourcePainter
+from mockforge.sgan.sources.marks import Marks
+from mockforge.sgan.sources.model import SourceModel
+from mockforge.sgan.sources.process import LearnedProcess
+from mockforge.sky.endless import Endless
+
+
+@config
+class NoiseChoice:
+    """How the noise of the field is measured."""
+
+    mesh: Annotated[int, Limit(ge=32, le=1024)] = 128
+    """Pixels between the places of the map of noise."""
+    rehearsals: Index = 1
+    """Times that a sky is painted, so that unresolved light is not counted as noise; 0 = never."""
+    saturation_njy: Annotated[float, Limit(ge=0)] | tuple[Annotated[float, Limit(ge=0)], ...] = 0.0
+    """Most that a pixel holds above the sky, nJy, of all bands or each; 0 = no limit."""
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedNoise:
+    """What the stage found."""
+
+    noise: NoiseField
+    facts: Mapping[str, Any]
+    picture: np.ndarray | None = None
+
+
+def learn_noise(
+    field: LearnField, psf: PixelPsf, sources: SourceModel, choice: NoiseChoice, stream: Stream
+) -> LearnedNoise:
+    """Measure a field's noise by place, less the light that the painted sky itself leaves unresolved.
+
+    The painted sky is observed with the noise so far, and its background and its sources are taken off as
+    the field's are.
+    """
+    saturation = np.broadcast_to(np.asarray(choice.saturation_njy, dtype=float), len(field.bands))
+    rest: dict[str, Any] = {
+        "electrons_per_njy": field.gains,
+        "saturation_njy": np.where(saturation > 0, saturation, np.inf),
+        "mesh": min(choice.mesh, min(field.mask.shape)),
+    }
+    found = measure_noise(field.image, field.free, **rest)
+    for i in range(choice.rehearsals):
+        sky, free = painted_sky(field, psf, sources, found.noise, stream.child("rehearsal", i))
+        painted = painted_covariance(sky, free, found.noise)
+        found = measure_noise(field.image, field.free, painted=painted, **rest)
+    compared = NoiseCompared(field.image, field.free, found, stream.child("compared"))
+    facts = {"source-free sky": float(field.free.mean()), **compared.facts(field.bands)}
+    return LearnedNoise(found.noise, facts, compared.picture())
+
+
+def painted_sky(
+    field: LearnField, psf: PixelPsf, sources: SourceModel, noise: NoiseField, stream: Stream
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a painted field (C, H, W) nJy less its background, and where no source of it reaches."""
+    painter = SourcePainter(psf, None, 0.05 * np.median(field.rms_mesh, axis=(1, 2)))
+    sky: Endless[Marks] = Endless(LearnedProcess(sources, stream.child("sky"), painter.sides), painter)
+    height, width = field.mask.shape
+    half = noise.mesh // 2
+    image = sky.image(0, height, 0, width)
+    image = NoiseSky(noise, stream.child("noise"), (0, 0)).observed(image, -half, -half)
+    for _ in range(2):
+        flat = less_background(image, field.mask, field.mesh)
+        usual = field.fwhm_pix[np.isfinite(field.fwhm_pix)]
+        fwhm = float(np.median(usual)) if len(usual) else float(np.median(psf.fwhm_pix))
+        detections = detect(flat, field.mask, field.rms, fwhm)
+        hidden = field.mask | ~source_free(detections.labels, field.mask)
+        flat = less_background(image, hidden, field.mesh)
+    return flat, source_free(detections.labels, field.mask)
