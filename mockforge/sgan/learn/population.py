@@ -56,8 +56,8 @@ class PopulationChoice:
     """The joint density of the marks: Gaussians with the noise removed, or sources drawn again."""
     complete_snr: Positive = 8.0
     """Signal to noise of sources to which counts and marks are measured; below, they are a law."""
-    depth_mag: Annotated[float, Limit(ge=0, le=6)] = 2.75
-    """Magnitudes below that limit down to which sources are painted."""
+    depth_mag: Annotated[float, Limit(ge=0, le=6)] = 2.0
+    """Magnitudes below that limit down to which sources are painted: to little more than a sigma."""
     slope: Annotated[float, Limit(ge=0, le=2)] | None = None
     """Of N(>f) ~ f^-slope below the limit; none: the one that shows as many faint detections as the field."""
     size_slope: Annotated[float, Limit(ge=0, le=1)] = 0.25

@@ -61,7 +61,11 @@ class Mixture:
         """
         out = np.array(points, dtype=np.float64)
         unknown = np.isnan(out)
-        patterns, which = np.unique(unknown, axis=0, return_inverse=True)
+        if not len(out):
+            return out
+        patterns, which = unknown[:1], np.zeros(len(out), dtype=np.int64)
+        if (unknown != unknown[0]).any():
+            patterns, which = np.unique(unknown, axis=0, return_inverse=True)
         for p, pattern in enumerate(patterns):
             if pattern.any():
                 rows = np.flatnonzero(which.reshape(-1) == p)
