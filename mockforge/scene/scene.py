@@ -19,7 +19,7 @@ from mockforge.scene.edit import SceneEditor
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
 from mockforge.scene.process import ScenePainter, SceneProcess
-from mockforge.sky.endless import Endless
+from mockforge.sky.endless import KEPT_BYTES, Endless
 from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
 from mockforge.sky.plane import NoisePlane, ends
@@ -39,10 +39,15 @@ class Scene:
         What the sky is like: its bands, pixels, population, PSF and noise.
     seed
         Chooses one of endless skies.
+    kept_bytes
+        Painted objects kept in memory at most, for windows that overlap; by default those of a window of
+        3200 pixels.
     """
 
     @numpy_default()
-    def __init__(self, model: SceneModel | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, model: SceneModel | None = None, seed: int = 0, kept_bytes: float = KEPT_BYTES
+    ) -> None:
         if model is not None and not isinstance(model, SceneModel):
             raise InputError(
                 f"a Scene is made of a SceneModel, found {model!r}; `mockforge generate --scene RECIPE` "
@@ -52,7 +57,7 @@ class Scene:
         self.seed = seed
         stream = Stream(seed, ("scene",))
         process, painter = SceneProcess(self.model, stream.child("objects")), ScenePainter(self.model)
-        self.sky = Endless(process, painter, SceneEditor(self.model))
+        self.sky = Endless(process, painter, SceneEditor(self.model), kept_bytes)
         self._white = NoisePlane(stream.child("noise"), len(self.model.bands), CELL)
         self._photons = NoisePlane(stream.child("photons"), len(self.model.bands), CELL)
         self.noise = None

@@ -21,6 +21,8 @@ from mockforge.sky.process import Editor, Painter, Process, S
 KEPT_BYTES = 2**31
 """Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
 _KEPT_BLOCKS = 4096
+_DEEP = 32
+"""Stamps that a pixel of a window costs, about, with those that are painted and lie beyond it."""
 Stamp = tuple[np.ndarray, np.ndarray, float]
 """A stamp (C, S, S), its light (S, S), and the greatest of that."""
 
@@ -206,3 +208,8 @@ def _bytes(stamps: Stamps) -> int:
 def _numbers(first: int, last: int, block: int, reach: int) -> range:
     """Blocks with a pixel that is within reach of pixels [first, last), along one axis; one at least."""
     return range((first - reach) // block, max((last - 1 + reach) // block, (first - reach) // block) + 1)
+
+
+def kept_bytes(side: int, bands: int) -> int:
+    """Return how much to keep for samples of `side` pixels that do not overlap: what one is painted from."""
+    return min(max(4 * (bands + 1) * _DEEP * side**2, 2**26), KEPT_BYTES)

@@ -19,6 +19,7 @@ from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
 from mockforge.scene.scene import CELL, Scene
 from mockforge.scene.table import objects_table
+from mockforge.sky.endless import kept_bytes
 from mockforge.sky.labels import Wanted, gathered, labelled
 from mockforge.sky.lattice import corners
 from mockforge.sky.layers import Layers
@@ -98,7 +99,7 @@ class SceneTiles(SceneModel, Stage):
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Make every sample; the sky's seed is the recipe's."""
-        scene = _scene(self._model(), stream.seed)
+        scene = _scene(self._model(), stream.seed, kept_bytes(self.tile + 2 * self.margin, len(self.bands)))
         y0, x0 = corners(batch, self.tile, self.margin, CELL)
         m, made = self.margin, []
         for i, (y, x) in enumerate(zip(y0.tolist(), x0.tolist(), strict=True)):
@@ -170,6 +171,6 @@ class _Sample:
 
 
 @lru_cache(maxsize=2)
-def _scene(model: SceneModel, seed: int) -> Scene:
+def _scene(model: SceneModel, seed: int, kept: int) -> Scene:
     """Return the sky of a worker: kept from shard to shard."""
-    return Scene(model, seed)
+    return Scene(model, seed, kept)
