@@ -37,11 +37,13 @@ _IN_LIGHT = 0.1
 _IN_GALAXIES = 1.0
 """Least brightness of a source found there over that of a galaxy larger than the seeing on which it lies:
 what is fainter is an arm or a knot of the galaxy."""
+_BRIGHT = 300.0
+"""Signal to noise beyond which a PSF's error tolerates no more chi2 of a star."""
 _APART = 0.6
 """FWHM by which a source found then lies from every other."""
-_SHARP = 0.2
+_SHARP, _BLUNT = 0.2, 0.6
 """Half-light radius over the FWHM of the sharpest band below which a source is a star, whatever the chi2 of
-a bright one says of the PSF's own errors."""
+a bright one says of the PSF's own errors, and above which it is none."""
 _EDGE = 0.1
 """rms of a pixel below which a source's light at the edge of its window lies."""
 
@@ -63,7 +65,7 @@ class SceneFit:
     star_chi2: Positive = 6.0
     """Chi2 by which a point may be worse than a galaxy, which has four marks more, and be a star."""
     psf_error: Fraction = 0.02
-    """Error of the PSF as a share of a star's light: its square times the snr squared adds to `star_chi2`."""
+    """Error of the PSF as a share of a star's light; (this times the snr)^2 adds to `star_chi2`."""
     checkpoint_minutes: Positive = 1.0
     """Minutes between checkpoints."""
 
@@ -246,9 +248,10 @@ class _Scene:
         sides = np.where(snr > self.settings.star_snr, state.sides, 0)
         groups = windows(state.shape, sides, len(self.image))
         worse, points, flux = as_points(state.shape, state.flux, groups, light, self.psf)
-        allowed = self.settings.star_chi2 + (self.settings.psf_error * snr) ** 2
-        sharp = state.shape[:, 2].numpy() < np.log(_SHARP * self.psf.fwhm_pix.min())
-        star = ((worse.numpy() < allowed) | sharp) & (snr > self.settings.star_snr)
+        allowed = self.settings.star_chi2 + (self.settings.psf_error * snr.clip(max=_BRIGHT)) ** 2
+        radius = state.shape[:, 2].exp().numpy() / self.psf.fwhm_pix.min()
+        star = (worse.numpy() < allowed) & (radius < _BLUNT) | (radius < _SHARP)
+        star &= snr > self.settings.star_snr
         star &= (flux.mean(1) > 0).numpy()
         rows = torch.from_numpy(star)
         state.shape[rows], state.flux[rows] = points[rows], flux[rows]
