@@ -58,13 +58,13 @@ def amplitudes_of(n: float) -> np.ndarray:
 
 
 def table() -> np.ndarray:
-    """Coefficients (nodes + 2, K) of the uniform cubic B-spline through the amplitudes (natural ends)."""
+    """Coefficients (nodes + 2, K) of the cubic B-spline through the amplitudes (its ends: not a knot)."""
     indices = np.exp(np.linspace(*np.log(INDEX_RANGE), NODES))
     values = np.stack([amplitudes_of(n) for n in indices])
     system = np.zeros((NODES + 2, NODES + 2))
     for i in range(NODES):
         system[i + 1, i : i + 3] = np.array([1, 4, 1]) / 6
-    system[0, :3] = system[-1, -3:] = (1, -2, 1)
+    system[0, :5] = system[-1, -5:] = (1, -4, 6, -4, 1)
     return np.linalg.solve(system, np.vstack([np.zeros(COUNT), values, np.zeros(COUNT)]))
 
 

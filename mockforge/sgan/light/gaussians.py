@@ -71,7 +71,8 @@ def amplitudes(log_n: Tensor) -> Tensor:
     first = place.detach().floor().long().clamp(0, steps - 1)
     t = (place - first)[:, None]
     weights = ((1 - t) ** 3, (3 * t - 6) * t**2 + 4, ((3 - 3 * t) * t + 3) * t + 1, t**3)
-    return sum(weight * table[first + j] for j, weight in enumerate(weights)) * (1 / 6)
+    terms = [weight * table[first + j] for j, weight in enumerate(weights)]
+    return (terms[0] + terms[1] + terms[2] + terms[3]) * (1 / 6)
 
 
 def mixture_of(log_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

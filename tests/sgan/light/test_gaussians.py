@@ -7,7 +7,7 @@ import torch
 from mockforge.bundle.sersic_gaussians import amplitudes_of, growth, through_gaussian
 from mockforge.sgan.light.gaussians import INDEX_RANGE, amplitudes, log_sigmas, mixture
 
-INDICES = (0.4, 0.43, 0.5, 0.7, 1.0, 1.37, 2.0, 2.9, 4.0)
+INDICES = (0.4, 0.408, 0.42, 0.5, 0.7, 1.0, 1.37, 2.0, 2.9, 4.0)
 
 
 def _mixture(n: float) -> tuple[np.ndarray, np.ndarray]:
