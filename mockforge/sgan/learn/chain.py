@@ -23,6 +23,7 @@ from mockforge.sgan.learn.fitted import FittedScene
 from mockforge.sgan.learn.morphology import FEWEST, Morphology, MorphologyChoice, learn_morphology
 from mockforge.sgan.learn.noise_stage import NoiseChoice, learn_noise
 from mockforge.sgan.learn.population import PopulationChoice, flux_limit, learn_population
+from mockforge.sgan.learn.population_picture import population_picture
 from mockforge.sgan.learn.psf import PsfChoice, field_psf
 from mockforge.sgan.learn.psf_page import psf_facts, psf_picture
 from mockforge.sgan.learn.refine import refine
@@ -108,7 +109,8 @@ class Chain:
     def _population(self, done: Done, folder: Path, report: Report) -> Learned:
         scene, stream = self._scene(done), self._stream("population")
         found = learn_population(self.field, scene, self._psf_of(done), self.recipe.population, stream)
-        return Learned(found.model.to_arrays(), found.facts)
+        picture = population_picture(self.field, scene, found, stream)
+        return Learned(found.model.to_arrays(), found.facts, picture)
 
     def _noise(self, done: Done, folder: Path, report: Report) -> Learned:
         found = learn_noise(
