@@ -15,18 +15,26 @@ from mockforge.cli.reading import IMAGE, Reading
 from mockforge.cli.typed import refuse, typed
 from mockforge.errors import InputError
 from mockforge.evaluate.networks import evaluate_network
-from mockforge.evaluate.sky.fields import GeneratedFrom, ReferencePart, evaluate_fields
+from mockforge.evaluate.sky.fields import GeneratedFrom, evaluate_fields
 from mockforge.evaluate.sky.floor import Settings
+from mockforge.evaluate.sky.halves import Halves
+from mockforge.evaluate.sky.reference import ReferencePart
+from mockforge.evaluate.sky.skies import evaluate_skies
 from mockforge.progress import say
 
-OF_FIELDS = ("rows", "masked_columns", "mask_peaks_above", "own_noise", "quick", "seed", "field", *IMAGE)
+OF_FIELDS = (
+    "rows", "masked_columns", "mask_peaks_above", "own_noise", "quick", "seed", "field", "other", "halves",
+    "skies", *IMAGE,
+)  # fmt: skip
 """Parameters of the comparison of a sky with a real field."""
 OF_DATASETS = ("split", "limit", "allow_training_split", "extrapolate")
 """Parameters of the evaluation of a network on a dataset."""
 
 
-QUICK = Settings(splits=20, bootstraps=20, morphology_objects=0, classifier_blocks=0, controls=0)
-"""What --quick measures: no shapes, no classifier, no controls."""
+QUICK = Settings(
+    splits=20, bootstraps=20, morphology_objects=0, source_seeds=0, classifier_blocks=0, controls=0
+)  # fmt: skip
+"""What --quick measures: no shapes, no classifiers, no controls."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +85,30 @@ class Subject:
     """What is measured, and how thoroughly, as it was typed."""
 
     model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME",
+            help="A network: its name, file or folder; several skies' go into one table.",
+            show_default=False,
+        ),
+    ] = None
+    other: Annotated[
         str | None,
         typer.Option(
-            "--model", "-m", metavar="NAME", help="A network: its name, file or folder.", show_default=False
+            "--other",
+            metavar="NAME",
+            help="A model of the other half of the field: does either copy its half?",
+            show_default=False,
+        ),
+    ] = None
+    halves: Annotated[
+        str | None,
+        typer.Option(
+            metavar="Y0:Y1,Y0:Y1",
+            help="Rows that --model and --other were trained on.",
+            show_default=False,
         ),
     ] = None
     dataset: Annotated[
@@ -92,7 +121,7 @@ class Subject:
         Path | None, typer.Option("--field", metavar="FITS", help="A generated field.", show_default=False)
     ] = None
     own_noise: Annotated[
-        bool, typer.Option("--own-noise", help="A model's own sky rms, not the reference's local one.")
+        bool, typer.Option("--own-noise", help="A model's own noise, not the reference's local one.")
     ] = False
     card: Annotated[
         Path | None,
@@ -102,7 +131,7 @@ class Subject:
     ] = None
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Leave out shapes, classifier and controls, which take minutes."),
+        typer.Option("--quick", help="Leave out shapes, classifiers and controls, which take minutes."),
     ] = False
     split: Annotated[str, typer.Option(metavar="NAME", help="Split of a dataset of pairs.")] = "test"
     allow_training_split: Annotated[
@@ -111,10 +140,52 @@ class Subject:
     ] = False
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Pairs to evaluate at most.")] = 512
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the painted sky.")] = 1
+    skies: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Skies of each model, by as many seeds, in one table.")
+    ] = 1
+
+    @property
+    def network(self) -> str | None:
+        """The one network; InputError where several were given."""
+        models = self.model or []
+        if len(models) > 1:
+            raise InputError(
+                f"--model: {', '.join(models)}: several are compared as skies, with --reference; give one"
+            )
+        return models[0] if models else None
 
     def generated(self, device: str) -> GeneratedFrom:
         """Return where the generated pixels come from."""
-        return GeneratedFrom(self.model, self.dataset, self.field, self.seed, device, self.own_noise)
+        other = None if self.other is None else Halves(self.other, _two_ranges(self.halves))
+        return GeneratedFrom(self.network, self.dataset, self.field, self.seed, device, self.own_noise, other)
+
+    def several(self, device: str) -> dict[str, GeneratedFrom]:
+        """Return the skies of several models or seeds by their labels; empty where it is one sky."""
+        models = self.model or []
+        if len(models) * self.skies <= 1:
+            return {}
+        seeds = range(self.seed, self.seed + self.skies)
+        names = {model: Path(model).stem for model in models}
+        if len(set(names.values())) < len(models):
+            raise InputError(f"--model: {', '.join(models)}: give networks of different names, each once")
+        return {
+            names[model] + (f"-seed-{seed}" if self.skies > 1 else ""): GeneratedFrom(
+                model, seed=seed, device=device, own_noise=self.own_noise
+            )
+            for model in models
+            for seed in seeds
+        }
+
+
+def _two_ranges(text: str | None) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the rows of `0:975,975:1950`."""
+    found = [range_of("--halves", word) for word in words_of(text) or ()]
+    if len(found) != 2 or found[0] is None or found[1] is None:
+        raise InputError(
+            f"--halves: the rows that --model and --other were trained on are needed, such as "
+            f"0:975,975:1950, found {text!r}"
+        )
+    return found[0], found[1]
 
 
 def evaluate(
@@ -139,12 +210,16 @@ def evaluate(
       mockforge evaluate --dataset datasets/segmentation --reference g.fits r.fits Z.fits --out report
       mockforge evaluate --field painted.fits --reference g.fits r.fits Z.fits --rows 1950:2600
       mockforge evaluate --model runs/mine --reference g.fits r.fits Z.fits --card runs/mine
+      mockforge evaluate --model kids-viking --model runs/smith --skies 3 --reference g.fits r.fits Z.fits
+      mockforge evaluate --model runs/a --other runs/b --halves 0:975,975:1950 --reference g.fits r.fits
       mockforge evaluate --model runs/redshifter --dataset datasets/redshift_pairs --out report
       mockforge evaluate --model recover-hsc --dataset datasets/hst_to_hsc --out report
 
-    Skies: counts, colours, shapes, noise, positions, memorisation and a classifier, each beside the
-    same measure of the real field against itself; a model that paints the noiseless sky is observed
-    with the reference's local rms, and its depth, seeing and density are requested and measured.
+    Skies: counts, colours, shapes and how they go together, noise, positions, memorisation, sources one
+    by one and a classifier, each beside the same measure of the real field against itself and of its
+    reference against its other rows. A model of sources is told the reference's local noise and its
+    mean density, and every control is requested and measured. Several models, or --skies of one, go
+    into one table of the goals.
     A card is NAME.md and NAME.png; sections that were added to NAME.md by hand are kept.
     Redshifters: fluxes, half-light radii and misplaced light beside four non-neural baselines.
     Recovered images: pixels, fluxes, sizes and blends beside interpolation and deconvolution. Either
@@ -152,7 +227,18 @@ def evaluate(
     other is refused). Prints the tables; DIR gets report.json and report.html with the figures.
     """
     _check(context, reference, subject, out)
-    if reference.given():
+    several = subject.several(device)
+    if reference.given() and several:
+        report = evaluate_skies(
+            reference.files(),
+            several,
+            reference.part(),
+            out=out,
+            settings=QUICK if subject.quick else None,
+            told=(lambda _: None) if quiet else say,
+            **reading.keywords(),
+        )
+    elif reference.given():
         report = evaluate_fields(
             reference.files(),
             subject.generated(device),
@@ -165,7 +251,7 @@ def evaluate(
         )
     elif subject.dataset is not None:
         report = evaluate_network(
-            subject.model,
+            subject.network,
             subject.dataset,
             out,
             split=subject.split,
@@ -190,7 +276,9 @@ def _check(context: typer.Context, reference: Reference, subject: Subject, out: 
     for folder in (out, subject.card):
         if folder is not None:
             check_folder(folder)
-    if subject.card is not None and (subject.model is None or not reference.given()):
+    if subject.card is not None and len(subject.model or ()) * subject.skies > 1:
+        raise InputError("--card writes the card of one model and one sky; give one --model, without --skies")
+    if subject.card is not None and (not subject.model or not reference.given()):
         raise InputError("--card writes the card of a --model compared with a --reference; give both")
     if reference.more and not reference.reference:
         raise InputError(f"{reference.more[0]}: put --reference before the files of the real field")
@@ -202,6 +290,11 @@ def _check(context: typer.Context, reference: Reference, subject: Subject, out: 
     sources = typed(context, ["model", "dataset", "field"])
     if len(sources) > 1:
         raise InputError(f"{' and '.join(sources)} exclude each other: give the one to be measured")
-    if subject.model is None:
+    if subject.halves is not None and subject.other is None:
+        raise InputError("--halves: are those of --model and --other; give the other model too")
+    if subject.other is not None and len(subject.model or ()) * subject.skies != 1:
+        raise InputError("--other: is compared with one --model and one sky; give these")
+    if not subject.model:
+        refuse(context, ["skies"], "are those of a --model; give one")
         refuse(context, ["own_noise"], "is that of a --model, whose sky is painted here; give one")
         refuse(context, ["device"], "paints a --model's sky; what is on disk needs none")

@@ -14,8 +14,13 @@ PER_MPIX = 2500.0
 
 def sky(seed: int, height: int, width: int) -> np.ndarray:
     """(2, height, width) nJy: exponential disks of power-law fluxes, and noise correlated over a pixel."""
+    return (light(seed, height, width) + noise(seed + 1000, height, width)).astype(np.float32)
+
+
+def light(seed: int, height: int, width: int, density: float = 1.0) -> np.ndarray:
+    """(2, height, width) nJy: exponential disks of power-law fluxes, without noise."""
     rng = Stream(seed, ("test sky",)).numpy()
-    n = rng.poisson(PER_MPIX * height * width / 1e6)
+    n = rng.poisson(density * PER_MPIX * height * width / 1e6)
     out = np.zeros((2, height, width))
     yy, xx = np.mgrid[:height, :width]
     for _ in range(n):
@@ -29,7 +34,7 @@ def sky(seed: int, height: int, width: int) -> np.ndarray:
         profile = np.exp(-np.sqrt(along**2 + (across / q) ** 2 + 0.5) / scale)
         colour = COLOURS * np.exp(rng.normal(0, 0.15, 2))
         out[(slice(None), *box)] += flux * colour[:, None, None] * profile / profile.sum()
-    return (out + noise(seed + 1000, height, width)).astype(np.float32)
+    return out
 
 
 def noise(seed: int, height: int, width: int) -> np.ndarray:

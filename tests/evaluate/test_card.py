@@ -16,14 +16,16 @@ from mockforge.evaluate.sky.card import MOST_BYTES, with_kept, within, write_car
 from mockforge.evaluate.sky.sections import SIDE_BY_SIDE
 from mockforge.rng import Stream
 from mockforge.sgan.card import model_card
-from mockforge.sgan.config import Forge
+from mockforge.sgan.lattice.config import Smith2019
 from mockforge.sgan.lattice.instrument import Instrument
-from mockforge.sgan.model import SganModel
+from mockforge.sgan.lattice.painter import Scaling
+from mockforge.sgan.model import LatticeModel
 
 WHITE = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))
-MODEL = SganModel(
-    "tiny", Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False), ("g", "r"),
+MODEL = LatticeModel(
+    "tiny", Smith2019(z_channels=8, widths=(8, 8, 8, 8)), ("g", "r"),
     Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(2.0, 2.0), noise_kernel=(WHITE, WHITE)),
+    Scaling((-10.0, -10.0), (500.0, 600.0)),
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Controls: the measures against closed forms, and a sky's asked against obtained."""
+"""Controls: measures against closed forms, asked against obtained, and a sky that does not listen."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
-from mockforge.evaluate.sky.controls import (
-    _densities,
-    _verdict,
-    added_blur,
-    controls_section,
+from mockforge.evaluate.sky import controls
+from mockforge.evaluate.sky.control_measures import (
+    counts_slope,
     point_source_depth,
+    scale_between,
+    star_fwhm,
 )
-from mockforge.field.field import Field
+from mockforge.evaluate.sky.controls import controls_section
+from mockforge.evaluate.sky.counterfactuals import counterfactual_rows
 from mockforge.observe.noise.depth import rms_of_psf_depth
 from mockforge.rng import Stream
-from mockforge.sgan.config import Forge
-from mockforge.sgan.lattice.instrument import Instrument
-from mockforge.sgan.model import SganModel
-from tests.builders.lumpy_sky import lumpy
+from mockforge.sgan.paint.sky import Sky
+from tests.builders.tiny_forge import tiny_forge
 
 RNG = Stream(7, ("controls",))
 
@@ -49,68 +47,88 @@ def test_the_depth_of_correlated_noise_is_the_closed_form():
     assert found == pytest.approx(25.0, abs=4 * error + 0.01)
 
 
-def test_a_known_blur_is_found():
-    rng = RNG.child("blur").numpy()
-    sharp = np.zeros((160, 160))
-    sharp[tuple(rng.integers(0, 160, (2, 60)))] = rng.exponential(100, 60)
-    sharp = gaussian_filter(sharp, 1.2)
-    for sigma in (0.9, 1.7):
-        blurred = gaussian_filter(sharp, sigma, truncate=6.0)
-        assert added_blur(sharp, blurred, 3.0) == pytest.approx(sigma, abs=0.01)
-
-
-@pytest.fixture(scope="module")
-def model() -> SganModel:
-    """A forge that paints lumps, of two bands and a known PSF."""
-    white = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
-    instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(3.0, 3.5), noise_kernel=(white, white))
-    spec = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
-    seen = {"pixel_scale_arcsec": 0.2, "psf_fwhm_arcsec": (0.6, 0.7)}
-    return lumpy(SganModel("tiny", spec, ("g", "r"), instrument, **seen))
-
-
-def test_a_sky_has_the_depth_and_the_seeing_it_was_asked_for(model):
-    section = controls_section(model, 384, 3, "cpu")
-    rows = {(r["control"], r["band"], round(r["asked"], 2)): r for r in section.rows}
-    depths = [r for key, r in rows.items() if key[0] == "depth"]
-    assert len(depths) == 6 and {r["band"] for r in depths} == {"g", "r"}
-    assert max(abs(r["asked"] - r["obtained"]) for r in depths) < 0.04
-    for band, own in (("g", 0.6), ("r", 0.7)):
-        for times in (1.2, 1.5):
-            found = rows["seeing", band, round(own * times, 2)]["obtained"]
-            assert found == pytest.approx(own * times, rel=0.02)
-    assert section.passed is True and not any(r["control"] == "density" for r in section.rows)
-    assert "was not trained" in section.text
-
-
-def crowded(factor: float) -> Field:
-    """300 times `factor` faint stars on a grid, in noise."""
-    rng = RNG.child("crowded", int(100 * factor)).numpy()
-    image = np.zeros((1, 512, 512))
-    places = np.stack(np.meshgrid(np.arange(10, 502, 22), np.arange(10, 502, 22))).reshape(2, -1)
-    image[0, places[0, : int(300 * factor)], places[1, : int(300 * factor)]] = 900.0
-    image = gaussian_filter(image, (0, 1.5, 1.5)) + rng.standard_normal(image.shape)
-    return Field(image=image.astype(np.float32), bands=("r",))
-
-
-@pytest.mark.parametrize(("listens", "passed"), [(True, [True, True, True]), (False, [False, True, False])])
-def test_a_sky_that_does_not_listen_to_density_fails(listens, passed):
-    def sky(density: float) -> Field:
-        return crowded(density if listens else 1.0)
-
-    rows = list(_densities(sky, crowded(1.0), 0.6, 1.9))
-    assert [r["asked"] for r in rows] == [0.7, 1.0, 1.4]
-    assert [_verdict(r).passed for r in rows] == passed
-    assert [r["asked"] for r in _densities(sky, crowded(1.0), 0.8, 1.2)] == [0.8, 1.0, 1.2]
-
-
-def test_without_a_known_psf_nothing_is_asked(model):
-    section = controls_section(replace(model, psf_fwhm_arcsec=None), 128, 3, "cpu")
-    assert not section.rows and section.passed is None and "not known" in section.text
-
-
 def test_the_error_of_a_depth_is_its_scatter():
     rng = RNG.child("scatter").numpy()
     found = [point_source_depth(rng.standard_normal((160, 160)), 4.0) for _ in range(40)]
     scatter = float(np.std([d for d, _ in found]))
     assert scatter == pytest.approx(found[0][1], rel=0.3)
+
+
+@pytest.mark.parametrize("fwhm", [2.6, 4.4])
+def test_the_width_of_a_star_is_that_of_its_profile(fwhm):
+    y, x = np.mgrid[:63, :63] - 31.2
+    star = np.exp(-4 * np.log(2) * (x**2 + y**2) / fwhm**2)
+    assert star_fwhm(star) == pytest.approx(fwhm, rel=0.02)
+
+
+@pytest.mark.parametrize("slope", [0.4, 1.0, 1.7])
+def test_the_slope_of_a_power_law_between_limits_is_found(slope):
+    u = RNG.child("slope").numpy().uniform(size=20_000)
+    low, high = 10.0, 80.0
+    flux = (low**-slope - u * (low**-slope - high**-slope)) ** (-1 / slope)
+    found, error = counts_slope(np.concatenate([flux, [1.0, 500.0]]), low, high)
+    assert error < 0.03 and found == pytest.approx(slope, abs=4 * error)
+    assert np.isnan(counts_slope(flux[:9], low, high)[0])
+
+
+def test_the_scale_between_matched_places_is_found():
+    places = RNG.child("scale").numpy().uniform(0, 500, (60, 2))
+    other = np.concatenate([1.34 * places[:50] + 0.3, [[9.0, 900.0]]])
+    assert scale_between(places, other, 1.33, 8.0) == pytest.approx(1.34, abs=2e-3)
+    assert np.isnan(scale_between(places[:3], other, 1.33, 8.0))
+
+
+@pytest.fixture(scope="module")
+def section():
+    return controls_section(tiny_forge(), 448, 3)
+
+
+def test_a_sky_has_what_was_requested(section):
+    assert not [v for v in section.verdicts if not v.passed]
+    kinds = {row["control"] for row in section.rows}
+    assert kinds >= {
+        "depth", "seeing", "pixel scale", "density", "counts' slope", "brightest magnitude", "star fraction",
+        "clustering", "colour shift", "source removed: pixels changed elsewhere",
+    }  # fmt: skip
+    seeing = [r for r in section.rows if r["control"] == "seeing" and r["band"] == "g"]
+    assert seeing[0]["asked"] < 0.6 < seeing[1]["asked"]  # sharper than the field's, and broader
+    changed = [r["obtained"] for r in section.rows if r["control"].endswith("elsewhere")]
+    assert changed == [0.0] * 5
+
+
+def test_a_sky_that_does_not_listen_fails(monkeypatch):
+    monkeypatch.setattr(
+        controls, "Sky", lambda model, seed, **asked: Sky(model, seed, sources=asked.get("sources"))
+    )
+    deaf = controls_section(tiny_forge(pixel_scale_arcsec=None), 448, 3)
+    failed = {v.measure.rsplit(" ", 1)[0] for v in deaf.verdicts if not v.passed}
+    assert {"brightest magnitude", "star fraction", "clustering", "colour shift 0.3,"} <= failed
+    assert "not known" in deaf.text and not any(r["control"] == "depth" for r in deaf.rows)
+
+
+def test_other_pixels_that_change_are_counted():
+    """A sky whose edits draw other noise has all of its pixels changed."""
+    sky = Sky(tiny_forge(), 3)
+
+    class Careless:
+        model = sky.model
+        sources, layers, pixels = sky.sources, sky.layers, sky.pixels
+
+        @staticmethod
+        def without(name):
+            return Sky(tiny_forge(), 3, rms=9.0).without(name)
+
+        edit = without
+
+    careless = Careless()
+    careless.edit = lambda table: sky.edit(table)  # type: ignore[method-assign]
+    rows = {r["control"]: r["obtained"] for r in counterfactual_rows(careless, 128)}  # type: ignore[arg-type]
+    assert rows["source removed: pixels changed elsewhere"] > 1000
+    assert rows["source moved: pixels changed elsewhere"] == 0
+
+
+def test_a_field_without_stars_has_no_fraction_of_them():
+    model = tiny_forge()
+    found = controls_section(replace(model, sources=replace(model.sources, stars=None)), 128, 3)
+    assert "too few stars" in found.text
+    assert not any(r["control"] == "star fraction" for r in found.rows)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from mockforge.errors import InputError
+from mockforge.evaluate.sky import generated
 from mockforge.evaluate.sky.fields import evaluate_pixels
 from mockforge.evaluate.sky.floor import Settings
 from mockforge.evaluate.sky.generated import from_dataset, from_field, from_model
 from mockforge.evaluate.sky.sample import measure_sample
 from mockforge.field.field import Field
-from mockforge.sgan.config import Forge
-from mockforge.sgan.lattice.instrument import Instrument
-from mockforge.sgan.model import SganModel
+from mockforge.sgan.model import load_model
 from mockforge.sgan.paint.sky import Sky
-from mockforge.sgan.save import save_model
+from tests.builders.painted_model import PaintedModel, PaintedSky
 from tests.builders.painted_sky import BANDS, sky
 from tests.builders.tiny_datasets import blobs, publish
-
-SMALL = Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False)
-WHITE = ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0))
+from tests.builders.untrained import untrained
 
 
 def placed(shard: int):
@@ -57,7 +52,13 @@ def test_tiles_are_compared_like_one_field():
     tiles = [sky(20 + i, 128, 256) for i in range(4)]
     real = Field(image=sky(1, 256, 512), bands=BANDS, pixel_scale_arcsec=0.2)
     quick = Settings(
-        block=128, splits=10, bootstraps=2, morphology_objects=0, classifier_blocks=0, pictures=False
+        block=128,
+        splits=10,
+        bootstraps=2,
+        morphology_objects=0,
+        classifier_blocks=0,
+        source_seeds=0,
+        pictures=False,
     )
     from mockforge.evaluate.sky.generated import Generated
 
@@ -68,18 +69,21 @@ def test_tiles_are_compared_like_one_field():
 
 
 def test_a_model_paints_and_a_field_is_read(tmp_path):
-    instrument = Instrument(rms_njy=(4.0, 5.0), psf_fwhm_pix=(2.0, 2.0), noise_kernel=(WHITE, WHITE))
-    model = SganModel(
-        "tiny",
-        Forge(z_channels=8, widths=(16, 12, 8, 8), dilations=(1, 2), density=False),
-        ("g", "r"),
-        instrument,
-    )
-    made_of = replace(model, pixel_scale_arcsec=0.2).trained(model.painter().generator, {"steps": 0})
-    path = save_model(made_of, tmp_path)
-    made = from_model(path, 70, 90, 3, "cpu")
-    field = Sky(path, 3)[0:70, 0:90]
+    model = load_model(untrained(tmp_path, "tiny", ("g", "r")))
+    made = from_model(model, (70, 90), 3)
+    field = Sky(model, 3)[0:70, 0:90]
     assert np.array_equal(made.images[0], field.image) and made.bands == ("g", "r")
-    window = Sky(path, 3)[16:86, 5:95]
+    assert made.truths == [] and made.more is None
+    window = Sky(model, 3)[16:86, 5:95]
     read = from_field(window.write(tmp_path / "window.fits"), {})
     assert np.array_equal(read.images[0], window.image) and read.offsets.tolist() == [[16, 5]]
+
+
+def test_more_of_a_sky_of_sources_is_painted_below_it_with_its_truth(monkeypatch):
+    monkeypatch.setattr(generated, "Sky", PaintedSky)
+    made = from_model(PaintedModel(), (64, 90), 3, more_rows=100)
+    assert made.more is not None and made.shapes == [(64, 90)] and made.more.shapes == [(64, 90), (100, 90)]
+    assert made.more.offsets.tolist() == [[0, 0], [64, 0]] and made.gains == (0.0, 0.0)
+    turned = made.ordered(("r", "g"), "nJy")
+    assert turned.more is not None
+    assert np.array_equal(turned.more.truths[1][0], made.more.truths[1][1])

@@ -55,6 +55,19 @@ def source_grid(real: Sample, made: Sample, each: int, rng: np.random.Generator)
     return picture(mosaic([pictures[i] for i in order], 10, gap=2)), " / ".join(rows)
 
 
+def brightest(real: Sample, made: Sample, n: int = 20, across: int = 10) -> bytes:
+    """Return the `n` brightest sources of the reference above as many generated ones; empty with too few."""
+    size, shown = 49, []
+    for sample in (real, made):
+        use = np.flatnonzero(sample.reference[sample.table["block"]] & _inside(sample, size // 2))
+        rows = use[np.argsort(-sample.table["snr"][use])][:n]
+        if len(rows) < n:
+            return b""
+        stamps = [sample.stamp(int(row), size) for row in rows]
+        shown += [_large(asinh_rgb(stamp, real.rms, bands=real.bands), 2) for stamp in stamps]
+    return picture(mosaic(shown, across, gap=2))
+
+
 def magnitude_histograms(real: Sample, made: Sample, limits: Mapping[str, float]) -> bytes:
     """Objects per magnitude and Mpix, with Poisson errors; the completeness limit is marked."""
     figure, axes = plots(len(real.bands))

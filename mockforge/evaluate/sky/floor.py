@@ -41,7 +41,15 @@ class Settings:
     """Least isophotal signal-to-noise of the objects looked for in the training field."""
     classifier_blocks: Index = 120
     """Most blocks of each kind the classifier sees; 0 leaves it out."""
-    classifier_epochs: Count = 30
+    classifier_seeds: Count = 3
+    """Times the classifier is trained and tested, by other seeds and on other halves."""
+    source_snr: Positive = 30.0
+    """Least signal-to-noise of the sources whose features are compared one by one."""
+    source_seeds: Index = 6
+    """Times those are compared, on other patches of real sky and in other folds; 0 leaves them out."""
+    source_area: Positive = 4.0
+    """A model paints so many times the reference's area for them, up to that of the whole field."""
+    classifier_epochs: Count = 15
     """Passes over the classifier's training blocks."""
     classifier_folds: Count = 4
     """Parts of the cross-validation."""

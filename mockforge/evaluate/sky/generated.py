@@ -14,7 +14,6 @@ from mockforge.data.torch.dataset import load
 from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.sgan.model import SganModel
-from mockforge.sgan.paint.control import RmsMap
 from mockforge.sgan.paint.sky import Sky
 from mockforge.train.parallel import usable
 
@@ -32,6 +31,12 @@ class Generated:
     what: str
     network: Mapping[str, Any] = field(default_factory=dict)
     """What is known of the network that painted them: `goals.goals_section` says what it asks for."""
+    truths: list[np.ndarray] = field(default_factory=list)
+    """The images without noise, where they are known."""
+    gains: tuple[float, ...] | None = None
+    """(band,) electrons per unit of flux behind the photon noise; 0: none."""
+    more: Generated | None = None
+    """More of the same sky, for what needs many sources."""
 
     def ordered(self, bands: tuple[str, ...], unit: str) -> Generated:
         """Return the same with the reference's bands in its order.
@@ -39,7 +44,19 @@ class Generated:
         Raises InputError where a band is missing or the unit differs.
         """
         order = band_order(self.what, self.bands, self.unit, bands, unit)
-        return replace(self, images=[i[order] for i in self.images], bands=bands, unit=unit)
+        return replace(
+            self,
+            images=[i[order] for i in self.images],
+            truths=[t[order] for t in self.truths],
+            bands=bands,
+            gains=None if self.gains is None else tuple(self.gains[i] for i in order),
+            more=None if self.more is None else self.more.ordered(bands, unit),
+        )
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Height and width of each image."""
+        return [(image.shape[1], image.shape[2]) for image in self.images]
 
 
 def band_order(
@@ -66,43 +83,81 @@ def band_order(
 
 
 def from_model(
-    model: str | Path | SganModel,
-    height: int,
-    width: int,
+    model: SganModel,
+    shape: tuple[int, int],
     seed: int,
-    device: str,
-    noise: RmsMap | None = None,
+    device: str = "cpu",
+    told: Mapping[str, Any] | None = None,
+    more_rows: int = 0,
 ) -> Generated:
-    """Return a window of a model's sky, its corner on the network's lattice.
+    """Return a window of a model's sky that begins where the map of the noise that it is told does.
 
-    `noise`: the local rms it is observed with, from its first pixel on, in place of the model's own.
+    The centre of a map's first place is pixel (0, 0) of the sky, so that is half a mesh before.
+
+    Parameters
+    ----------
+    model, seed, device
+        As `mockforge.Sky` takes them.
+    shape
+        Height and width in pixels.
+    told
+        What the sky is told of the reference, keywords of `mockforge.Sky`: noise, density.
+    more_rows
+        Rows painted beyond the window, for what needs many sources.
     """
     import torch
 
+    height, width = shape
     torch_device = usable(device)
-    sky = Sky(model, seed, device=str(torch_device), kept_tiles=0, rms=noise)
+    sky = Sky(model, seed, device=str(torch_device), kept_tiles=0, **(told or {}))
     start = time.monotonic()
-    image, _ = sky.pixels(0, height, 0, width)
+    first = corner_of(told)
+    image, truth = sky.pixels(first, first + height, first, first + width)
     speed = height * width / 1e6 / max(time.monotonic() - start, 1e-9)
     threads = torch.get_num_threads()
+    on_cpu = f"{threads} CPU thread{'s' * (threads > 1)}"
     network = {
-        "hours": sky.model.training.get("hours"),
-        "device": sky.model.training.get("device"),
+        "minutes": minutes_of(model.training),
+        "device": model.training.get("device"),
         "mpix_s": speed,
-        "painted_on": f"{threads} CPU thread{'s' * (threads > 1)}"
-        if torch_device.type == "cpu"
-        else str(torch_device),
+        "painted_on": on_cpu if torch_device.type == "cpu" else str(torch_device),
     }
-    source = f"model {sky.model.name}, seed {seed}"
-    corner = np.zeros((1, 2), dtype=int)
-    return Generated([image], [None], sky.model.bands, "nJy", corner, source, network)
+    source = f"model {model.name}, seed {seed}"
+    gains = None
+    if truth is not None:
+        noise = (told or {}).get("noise", model.noise)
+        gains = tuple(float(g) for g in noise.electrons_per_njy)
+    corner = np.full((1, 2), first)
+    truths = [] if truth is None else [truth]
+    out = Generated([image], [None], model.bands, "nJy", corner, source, network, truths, gains)
+    if not more_rows or truth is None:
+        return out
+    below, clean = sky.pixels(first + height, first + height + more_rows, first, first + width)
+    images, offsets = [image, below], np.array([[first, first], [first + height, first]])
+    more = replace(out, images=images, masks=[None] * 2, offsets=offsets, truths=[truth, clean])
+    return replace(out, more=more)
+
+
+def corner_of(told: Mapping[str, Any] | None) -> int:
+    """Row and column of the sky at which the map of the noise that it is told begins; 0 without one."""
+    noise = (told or {}).get("noise")
+    return 0 if noise is None else -(noise.mesh // 2)
+
+
+def minutes_of(training: Mapping[str, Any]) -> float | None:
+    """Minutes that a model's fit and training took, by its record; None where that does not say."""
+    hours = training.get("hours")
+    return 60.0 * float(hours) if hours is not None else training.get("minutes")
 
 
 def from_field(path: Path, how: dict[str, Any]) -> Generated:
     """Return a generated field as a FITS file with all bands."""
     field = Field.read(path, **how)
     offset = [int(field.header.get(k, 0) or 0) for k in ("MFY0", "MFX0")]
-    return Generated([field.image], [field.mask], field.bands, field.unit, np.array([offset]), str(path))
+    truths = [] if field.truth is None else [field.truth]
+    return Generated(
+        [field.image], [field.mask], field.bands, field.unit, np.array([offset]), str(path), truths=truths
+    )
 
 
 def from_dataset(path: Path, pixels: int) -> Generated:
@@ -111,15 +166,19 @@ def from_dataset(path: Path, pixels: int) -> Generated:
     dataset.needs(("image",), "evaluate")
     tile = dataset.arrays["image"][-2:]
     n = min(len(dataset), -(-pixels // (tile[0] * tile[1])))
-    samples = [dataset.sample(i, "image") for i in range(n)]
+    alike = dataset.arrays.get("truth") == dataset.arrays["image"]  # of degraded tiles it has smaller pixels
+    names = ("image", "truth") if alike else ("image",)
+    samples = [dataset.sample(i, *names) for i in range(n)]
     offsets = _corners(dataset, [s["sample"] for s in samples])
     dataset.close()
     bands = dataset.attributes.get("bands")
     if bands is None:
         raise InputError(f"{path}: does not say which bands its images hold")
     images = [s["image"].numpy() for s in samples]
+    truths = [s["truth"].numpy() for s in samples if "truth" in s]
     unit = str(dataset.attributes.get("unit", "nJy"))
-    return Generated(images, [None] * n, tuple(bands), unit, offsets, f"dataset {path}, {n} tiles")
+    what = f"dataset {path}, {n} tiles"
+    return Generated(images, [None] * n, tuple(bands), unit, offsets, what, truths=truths)
 
 
 def _corners(dataset: Any, samples: Sequence[int]) -> np.ndarray:

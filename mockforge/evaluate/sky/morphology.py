@@ -11,8 +11,16 @@ from typing import Any
 import numpy as np
 
 from mockforge.evaluate.report.report import Section, Verdict
-from mockforge.evaluate.sky.counts import FEWEST, ks_distance
+from mockforge.evaluate.sky.counts import FEWEST, MEAN, colours, ks_distance
 from mockforge.evaluate.sky.floor import Compared, Settings
+from mockforge.evaluate.sky.joint import (
+    CORRELATIONS,
+    ENERGY,
+    Ranks,
+    add,
+    correlation_distance,
+    energy_distance,
+)
 from mockforge.evaluate.sky.sample import Sample, cut_stamp
 from mockforge.field.robust import sigma_about
 
@@ -25,6 +33,7 @@ PARAMETERS = {
     "asymmetry": "asymmetry",
 }
 MEAN_WASSERSTEIN = "mean Wasserstein"
+JOINT = "morphology, magnitude and colours"
 HOLZSCHUH = 5.98e-2
 """Mean Wasserstein distance Holzschuh et al. 2022 (MNRAS 515, 652) report for generated COSMOS galaxies."""
 _FEWEST_PIXELS = 25
@@ -102,7 +111,8 @@ def morphology_section(
         f"{settings.morphology_snr:g} and {_FEWEST_PIXELS} pixels or more. The mean "
         "Wasserstein distance is over the parameters in units of their real scatter; "
         f"Holzschuh et al. 2022 report {HOLZSCHUH:.3g} for generated COSMOS galaxies (far more objects: a "
-        "Wasserstein distance shrinks with their number, so read it beside the floor).",
+        "Wasserstein distance shrinks with their number, so read it beside the floor). The last rows ask how "
+        "morphology, magnitude and colours go together: see Joint distributions.",
     )
     pool = np.concatenate([of_reference.values, of_rest.values])
     if min(len(of_generated.values), len(pool) // 2) < 2 * FEWEST:
@@ -113,49 +123,99 @@ def morphology_section(
         section.verdicts += [Verdict("bright objects", False, rule)] if enough_real else []
         section.text += "" if enough_real else f"\n\nNot measured: {rule}."
         return section, {}
-    _compare(section, of_reference.values, of_rest.values, of_generated.values, settings, rng)
+    groups = Groups.of(
+        *(with_colours(s, m) for s, m in ((real, of_reference), (real, of_rest), (made, of_generated))),
+        settings, rng,
+    )  # fmt: skip
+    _compare(section, groups, settings)
     names = list(PARAMETERS)
     return section, {n: (of_reference.values[:, i], of_generated.values[:, i]) for i, n in enumerate(names)}
 
 
-def _compare(
-    section: Section,
-    one: np.ndarray,
-    other: np.ndarray,
-    two: np.ndarray,
-    settings: Settings,
-    rng: np.random.Generator,
-) -> None:
-    pool = np.concatenate([one, other])
-    scale = _scatter(pool)
-    n = min(len(two), len(pool) // 2)
-    halves = [np.split(rng.permutation(len(pool))[: 2 * n], 2) for _ in range(settings.splits)]
-    size = min(n, len(one))
-    pairs = [(one[rng.permutation(len(one))[:size]], two[rng.permutation(len(two))[:size]]) for _ in range(9)]
+def with_colours(sample: Sample, found: Morphology) -> np.ndarray:
+    """Return (objects, parameters, then magnitude and colours).
 
-    def compared(distance: Callable[[np.ndarray, np.ndarray], float]) -> Compared:
-        again = [
-            distance(a[_draw(a, rng)], b[_draw(b, rng)])
-            for a, b in (pairs * settings.bootstraps)[: settings.bootstraps]
+    What is not known in a band is the median of the others.
+    """
+    names = [MEAN, *(f"{a}-{b}" for a, b in colours(sample.bands))]
+    columns = []
+    for name in names:
+        values = sample.table[name][found.rows] if len(found.rows) else np.zeros(0)
+        known = values[np.isfinite(values)]
+        columns.append(np.where(np.isfinite(values), values, np.median(known) if len(known) else 0.0))
+    return np.concatenate([found.values, np.stack(columns, axis=1)], axis=1)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Objects (n, column) that are compared: the reference's, the rest's, and pairs and halves of them."""
+
+    one: np.ndarray
+    other: np.ndarray
+    pool: np.ndarray
+    pairs: list[tuple[np.ndarray, np.ndarray]]
+    """Reference and generated, of equal number."""
+    again: list[tuple[np.ndarray, np.ndarray]]
+    """The same, drawn with replacement."""
+    halves: list[tuple[np.ndarray, np.ndarray]]
+    """Of the pool, of equal number."""
+
+    @classmethod
+    def of(
+        cls,
+        one: np.ndarray,
+        other: np.ndarray,
+        two: np.ndarray,
+        settings: Settings,
+        rng: np.random.Generator,
+    ) -> Groups:
+        """Draw pairs and halves of the reference's (`one`), the rest's and the generated objects (`two`)."""
+        pool = np.concatenate([one, other])
+        n = min(len(two), len(pool) // 2)
+        halves = [np.split(rng.permutation(len(pool))[: 2 * n], 2) for _ in range(settings.splits)]
+        size = min(n, len(one))
+        pairs = [
+            (one[rng.permutation(len(one))[:size]], two[rng.permutation(len(two))[:size]]) for _ in range(9)
         ]
-        to_rest = distance(one[:size], other[:size]) if len(other) >= 2 * FEWEST else float("nan")
+        drawn = (pairs * settings.bootstraps)[: settings.bootstraps]
+        return cls(
+            one, other, pool, pairs,
+            [(a[_draw(a, rng)], b[_draw(b, rng)]) for a, b in drawn],
+            [(pool[a], pool[b]) for a, b in halves],
+        )  # fmt: skip
+
+    def compared(self, distance: Callable[[np.ndarray, np.ndarray], float]) -> Compared:
+        """Return a distance of generated objects, its bootstrapped error, its floor and that of the rest."""
+        size = len(self.pairs[0][0])
+        apart = len(self.other) >= 2 * FEWEST
         return Compared(
-            float(np.median([distance(a, b) for a, b in pairs])),
-            float(np.std(again)),
-            np.array([distance(pool[a], pool[b]) for a, b in halves]),
-            to_rest,
+            float(np.median([distance(a, b) for a, b in self.pairs])),
+            float(np.std([distance(a, b) for a, b in self.again])),
+            np.array([distance(a, b) for a, b in self.halves]),
+            distance(self.one[:size], self.other[:size]) if apart else float("nan"),
         )
+
+
+def _compare(section: Section, groups: Groups, settings: Settings) -> None:
+    k = len(PARAMETERS)
+    scale, ranks = _scatter(groups.pool[:, :k]), Ranks.of(groups.pool)
+
+    def wide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return wasserstein(a[:, :k], b[:, :k], scale)
 
     for i, name in enumerate(PARAMETERS):
-        comparison = compared(lambda a, b, i=i: ks_distance(a[:, i], b[:, i]))
-        section.rows.append(comparison.row(f"{name}, KS D"))
-        section.verdicts.append(comparison.verdict(f"{name}, KS D", settings.margin))
-        section.rows.append(
-            compared(lambda a, b, i=i: float(wasserstein(a, b, scale)[i])).row(f"{name}, Wasserstein")
+        add(
+            section,
+            groups.compared(lambda a, b, i=i: ks_distance(a[:, i], b[:, i])),
+            f"{name}, KS D",
+            settings.margin,
         )
-    mean = compared(lambda a, b: float(wasserstein(a, b, scale).mean()))
-    section.rows.append(mean.row(MEAN_WASSERSTEIN))
-    section.verdicts.append(mean.verdict(MEAN_WASSERSTEIN, settings.margin))
+        by_width = groups.compared(lambda a, b, i=i: float(wide(a, b)[i]))
+        section.rows.append(by_width.row(f"{name}, Wasserstein"))
+    add(section, groups.compared(lambda a, b: float(wide(a, b).mean())), MEAN_WASSERSTEIN, settings.margin)
+    for title, joint in ((CORRELATIONS, correlation_distance), (ENERGY, energy_distance)):
+        found = groups.compared(lambda a, b, d=joint: d(ranks.scores(a), ranks.scores(b)))
+        add(section, found, f"{JOINT}: {title}", settings.margin)
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from mockforge.evaluate.sky.floor import Measure, Pick, Settings, Splits, compar
 from mockforge.evaluate.sky.sample import Sample
 from mockforge.field.robust import sigma_about, sigma_mad
 
+NOISE = ("rms ratio, |ln|", "pixel histogram", "autocorrelation", "radial power, |ln ratio|")
 SPIKE, IN_PHASE = "lattice spike over neighbours", "lattice, in phase"
 LAGS = 8
 """Pixels to which the autocorrelation is compared."""
@@ -224,10 +225,10 @@ def noise_section(
     )
     for i, band in enumerate(splits.floor[0][0].sample.bands):
         rows: list[tuple[str, Measure, float]] = [
-            ("rms ratio, |ln|", lambda a, b, i=i: _ratio(noise.rms(a, i), noise.rms(b, i)), _RMS_ALLOWANCE),
-            ("pixel histogram", lambda a, b, i=i: _variation(noise, a, b, i), 0.01),
-            ("autocorrelation", lambda a, b, i=i: _correlation(noise, a, b, i), 0.01),
-            ("radial power, |ln ratio|", lambda a, b, i=i: _radial(noise, a, b, i), 0.03),
+            (NOISE[0], lambda a, b, i=i: _ratio(noise.rms(a, i), noise.rms(b, i)), _RMS_ALLOWANCE),
+            (NOISE[1], lambda a, b, i=i: _variation(noise, a, b, i), 0.01),
+            (NOISE[2], lambda a, b, i=i: _correlation(noise, a, b, i), 0.01),
+            (NOISE[3], lambda a, b, i=i: _radial(noise, a, b, i), 0.03),
             (SPIKE, lambda a, b, i=i: noise.spike(b, i), _SPIKE_ALLOWANCE),
             (IN_PHASE, lambda a, b, i=i: noise.in_phase(b, i), 0.0),
         ]

@@ -50,6 +50,10 @@ class Sample:
     side: int
     offsets: np.ndarray
     """(image, 2) int: where pixel (0, 0) of each image lies on the sky it was cut from."""
+    truths: Sequence[np.ndarray] = ()
+    """(band, y, x) noiseless pixels of each image, where they are known."""
+    gains: tuple[float, ...] | None = None
+    """(band,) electrons per unit of flux behind the photon noise, where they are known; 0: none."""
 
     @cached_property
     def rows(self) -> list[np.ndarray]:

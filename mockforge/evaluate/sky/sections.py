@@ -16,10 +16,12 @@ from mockforge.evaluate.sky.counts import (
     shapes_section,
 )
 from mockforge.evaluate.sky.floor import Settings, Splits, interleaved
+from mockforge.evaluate.sky.joint import joint_section
 from mockforge.evaluate.sky.memory import memory_section
 from mockforge.evaluate.sky.morphology import morphology_section
 from mockforge.evaluate.sky.noise import noise_of, noise_section
 from mockforge.evaluate.sky.sample import Sample
+from mockforge.evaluate.sky.sources import sources_section
 from mockforge.evaluate.sky.spatial import spatial_section
 from mockforge.rng import Stream
 
@@ -33,6 +35,8 @@ class Evaluation:
 
     real: Sample
     made: Sample
+    more: Sample
+    """The generated sample with more of the same sky, for what needs many sources."""
     splits: Splits
     limits: dict[str, float]
     """Band, and `counts.MEAN` -> completeness limit of the real sample in magnitudes."""
@@ -45,6 +49,7 @@ class Evaluation:
         cls,
         real: Sample,
         made: Sample,
+        more: Sample,
         zeropoint: float,
         settings: Settings,
         stream: Stream,
@@ -56,17 +61,20 @@ class Evaluation:
         limits = {b: completeness_limit(real.table[f"mag_{b}"]) for b in real.bands}
         limits[MEAN] = completeness_limit(real.table[MEAN])
         splits = interleaved(real, made, settings, stream.child("splits").numpy())
-        return cls(real, made, splits, limits, settings, stream, told)
+        return cls(real, made, more, splits, limits, settings, stream, told)
 
     def sections(self) -> Iterator[Section]:
         """One section after the other; `told` hears the name of each before it is worked on."""
         measures: dict[str, Callable[[], Section]] = {
             "counts": self._counts,
             "colours and sizes": self._sizes,
+            "joint distributions": self._joint,
         }
         if self.settings.morphology_objects:
             measures["morphology"] = self._morphology
         measures |= {"noise": self._noise, "positions": self._positions, "memorisation": self._memory}
+        if self.settings.source_seeds:
+            measures["sources one by one"] = self._sources
         if self.settings.classifier_blocks:
             measures["classifier"] = self._classifier
         for name, section in measures.items():
@@ -83,6 +91,10 @@ class Evaluation:
 
     def _sizes(self) -> Section:
         return shapes_section(self.splits, self.limits, self.settings, self.stream.child("sizes").numpy())
+
+    def _joint(self) -> Section:
+        rng = self.stream.child("joint").numpy()
+        return joint_section(self.real, self.splits, self.limits[MEAN], self.settings, rng)
 
     def _morphology(self) -> Section:
         rng = self.stream.child("morphology").numpy()
@@ -119,6 +131,14 @@ class Evaluation:
                 "Above, the generated objects nearest to the training field; below, their nearest there."
             )
             section.pictures[caption] = figures.closest_pairs(self.real, self.made, nearest)
+        return section
+
+    def _sources(self) -> Section:
+        section = sources_section(self.real, self.more, self.settings, self.stream.child("sources"))
+        if self.settings.pictures:
+            rows = figures.brightest(self.real, self.made)
+            if rows:
+                section.pictures["The brightest sources: above real, below generated, in one stretch."] = rows
         return section
 
     def _classifier(self) -> Section:

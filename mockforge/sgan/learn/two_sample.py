@@ -67,7 +67,7 @@ def feature_auc(
     stream
         First weights of the networks.
     seeds
-        Networks trained for each fold.
+        Networks trained for each fold; 0 leaves them out.
 
     Raises
     ------
@@ -94,11 +94,12 @@ def feature_auc(
         )
     folds = np.array(out).T
     error = folds.std(axis=1, ddof=1) / folds.shape[1] ** 0.5
-    networks = folds[1:]
+    # where no network was asked for, the regression stands for both
+    networks, errors = (folds[1:], error[1:]) if seeds else (folds, error)
     spread = networks.mean(axis=1).std(ddof=1) / len(networks) ** 0.5 if len(networks) > 1 else 0.0
     return FeatureAuc(
         logistic=float(folds[0].mean()), logistic_error=float(error[0]),
-        network=float(networks.mean()), network_error=float(np.hypot(error[1:].mean(), spread)),
+        network=float(networks.mean()), network_error=float(np.hypot(errors.mean(), spread)),
         folds=folds, sources=(len(a), len(b)),
     )  # fmt: skip
 
