@@ -167,6 +167,7 @@ STAGES = Registry(
         "redshift_images": ("mockforge.stages.redshift_images", "RedshiftImages"),
         "stamps": ("mockforge.stages.stamps", "Stamps"),
         "scene": ("mockforge.stages.scene", "SceneTiles"),
+        "one_sky": ("mockforge.stages.one_sky", "OneSky"),
         "inject": ("mockforge.stages.inject", "Inject"),
         "detect": ("mockforge.stages.detect", "Detect"),
         "separate": ("mockforge.stages.separate", "Separate"),

@@ -27,6 +27,12 @@ WORDS = {
         *("samples=6", "shard_size=6", "stages.scene.tile=84", "stages.scene.margin=16"),
         *("stages.scene.faintest=27", "stages.scene.brightest=24", "stages.scene.edge_mag_arcsec2=29"),
     ],
+    "one_sky": [
+        "samples=6",
+        "shard_size=6",
+        "stages.one_sky.tile_arcsec=8.4",
+        "stages.one_sky.scene.faintest=26",
+    ],
     "domain_shift": ["samples=6", "shard_size=3", "stages.stamps.stamp=96", "stages.degrade.shape=16"],
 }
 

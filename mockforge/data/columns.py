@@ -69,6 +69,8 @@ _EXACT: dict[str, tuple[str, str]] = {
     "missed": ("", "neither detected nor blended"),
     "inside": ("", "its centre is in the tile"),
     "star": ("", "a star, not a galaxy"),
+    "shaped": ("", "has learned morphology"),
+    "mirrored": ("", "parity of its learned morphology"),
     "injected": ("", "was painted into the sky, not found on it"),
     "fraction": ("", "share of its light that falls on the tile"),
     "deblended": ("", "was separated from a neighbour"),
@@ -121,6 +123,11 @@ _EXACT: dict[str, tuple[str, str]] = {
     "universe_far_gyr": ("Gyr", "age of the Universe at the higher redshift"),
     "member": ("", "which of the model's networks painted the tile, 0 = the run's last"),
     "density": ("", "number of sources requested, over the field's mean"),
+    "counts_slope": ("", "requested slope of the counts below the field's limit"),
+    "star_fraction": ("", "requested stars over all sources"),
+    "clustering": ("", "requested factor on the galaxies' two-point function"),
+    "r_e_arcsec": ("arcsec", "half-light radius along the major axis"),
+    "r_e_pix": ("pix", "half-light radius along the major axis"),
     "sky_x0": ("pix", "first column of the tile on its sky"),
     "sky_y0": ("pix", "first row of the tile on its sky"),
 }
@@ -150,6 +157,16 @@ _OF_PART: dict[str, tuple[str, str]] = {
 """Columns whose meaning in a part is another than in the main body."""
 
 _BY_START: tuple[tuple[str, str, str], ...] = (
+    ("image_", FLUX, "observed image, in the view that ends its name"),
+    ("truth_", FLUX, "the same sky without noise, in the view that ends its name"),
+    ("instances_visible_", "", "label of the brightest object of the pixel, the same number in all views"),
+    ("x_", "pix", "centre in that view's tile, first pixel is 0, to the right"),
+    ("y_", "pix", "centre in that view's tile, first pixel is 0, upwards"),
+    ("fraction_", "", "share of its light that falls on that view's tile"),
+    ("amodal_area_", "pix2", "pixels of that view's tile where it alone is brighter than the isophote"),
+    ("visible_area_", "pix2", "those where no other object is brighter"),
+    ("blendedness_", "", "1 - (s.s) / (s.t) in that view, s its noiseless light and t that of all"),
+    ("latent_", "", "latent of its learned morphology, about N(0, 1)"),
     ("sky_rms_", FLUX, "rms that the noise of the tile's sky was made with"),
     ("fwhm_", "arcsec", "FWHM of the tile's stars"),
     ("electrons_per_njy_", "", "electrons that a nJy gives, for the photon noise; 0 = not known"),

@@ -11,7 +11,7 @@ class Kind:
     """A kind of dataset, and what a card says of such a one."""
 
     name: str
-    """`segmentation`, `pairs`, `degraded` or `other`."""
+    """`segmentation`, `pairs`, `degraded`, `views` or `other`."""
     hub_task: str = ""
     """The task category of dataset hubs."""
     what: str = "samples{in_bands}"
@@ -41,12 +41,19 @@ DEGRADED = Kind(
     "image-to-image",
     "images{in_bands} as a coarser telescope sees them, with the fine ones they came from",
 )
+VIEWS = Kind(
+    "views",
+    "image-segmentation",
+    "pieces of sky, each as several telescopes see it, with one set of labels",
+)
 IMAGES = Kind("other", what="simulated images{in_bands}")
 OTHER = Kind("other")
 
 
 def kind_of(arrays: Collection[str], attributes: Collection[str]) -> Kind:
     """Return the kind of a dataset with these arrays and root attributes, by their names."""
+    if "views" in attributes and any(name.startswith("image_") for name in arrays):
+        return VIEWS
     if "image" in arrays and "truth_pixel_scale_arcsec" in attributes:
         return DEGRADED
     if {"image", "instances"} <= set(arrays):
@@ -69,4 +76,5 @@ def detected(arrays: Collection[str], tables: Collection[str]) -> bool:
 
 def simulated(arrays: Collection[str]) -> bool:
     """Whether it holds what no telescope gives."""
-    return bool({"truth", "target", "light", "isolated", "cube"} & set(arrays))
+    named = {"truth", "target", "light", "isolated", "cube"} & set(arrays)
+    return bool(named) or any(name.startswith("truth_") for name in arrays)

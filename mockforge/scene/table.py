@@ -24,8 +24,21 @@ def objects_table(
 
     Places in pixels of the tile, whose first pixel is `origin` (y, x) on the sky; `ids` (N,) of all `made`.
     """
+    table = objects_of(found, Known(made.x, made.y, made.flux, marks_of(made), ids), bands, tile, origin)
+    return table | {"occlusion_order": _places(made.z[found.order]), "stamp": made.side[found.order]}
+
+
+def _places(z: np.ndarray) -> np.ndarray:
+    """1 for the nearest, 2 for the next, ...; stars, at redshift 0, first."""
+    out = np.empty(len(z), dtype=np.int32)
+    out[np.argsort(z, kind="stable")] = np.arange(1, len(z) + 1)
+    return out
+
+
+def marks_of(made: Objects) -> dict[str, np.ndarray]:
+    """Return what is known of objects beside place and flux, as the table has it, (N,) each."""
     names = np.array([*spectrum_set(SPECTRA).names, ""])
-    marks = {
+    return {
         "star": made.star,
         "magnitude": made.magnitude,
         "z": made.z,
@@ -39,12 +52,3 @@ def objects_table(
         "sed": made.spectrum,
         "sed_name": np.where(made.star, "star", names[made.spectrum]),
     }
-    table = objects_of(found, Known(made.x, made.y, made.flux, marks, ids), bands, tile, origin)
-    return table | {"occlusion_order": _places(made.z[found.order]), "stamp": made.side[found.order]}
-
-
-def _places(z: np.ndarray) -> np.ndarray:
-    """1 for the nearest, 2 for the next, ...; stars, at redshift 0, first."""
-    out = np.empty(len(z), dtype=np.int32)
-    out[np.argsort(z, kind="stable")] = np.arange(1, len(z) + 1)
-    return out

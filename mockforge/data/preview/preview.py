@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from mockforge.data.manifest import Manifest, read_manifest
 from mockforge.data.preview.degraded import degraded
 from mockforge.data.preview.page import SIDE, enlarged, joined, page, spread, window
 from mockforge.data.preview.pairs import pairs
+from mockforge.data.preview.views import views
 from mockforge.data.reader import Reader
 from mockforge.field.picture import BALANCE, asinh_rgb, marked, outlined, save_png, sky_rms
 
@@ -28,14 +30,18 @@ def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
     Segmentation: tiles as asinh colour (Lupton et al. 2004), each with its outlined copy and
     its noiseless truth beside it where there is one. Pairs: galaxies, the input above the
     target, with their redshifts, and beside each other what was saved of their way: as the light
-    arrives, through the PSF, with noise. Degraded: the coarse image beside the fine one. Other datasets:
-    their first image array.
+    arrives, through the PSF, with noise. Degraded: the coarse image beside the fine one. One sky in several
+    views: each view's image and labels. Other datasets: their first image array.
     Needs the shards and the joined view, and the manifest file unless `manifest` is given.
     """
     with Reader(folder, manifest or read_manifest(folder)) as reader:
         plain = _segmentation if labels_of(reader.arrays) else _plain
         kind = kind_of(reader.arrays, reader.attributes)
-        draw = {"segmentation": _segmentation, "pairs": pairs, "degraded": degraded}.get(kind.name, plain)
+        kinds = {
+            "segmentation": _segmentation, "pairs": pairs, "degraded": degraded,
+            "views": partial(views, colours=COLOURS),
+        }  # fmt: skip
+        draw = kinds.get(kind.name, plain)
         save_png(Path(folder) / PREVIEW, draw(reader))
 
 

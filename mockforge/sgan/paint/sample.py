@@ -39,24 +39,28 @@ def sample_of(sky: LearnedSky, corner: tuple[int, int], tile: int, wanted: Wante
     layers = list(sky.layers(window))
     found = labelled(lambda: layers, len(layers), (len(sky.model.bands), side, side), wanted)
     marks = sky.endless.sources(*window)
-    known = Known(marks.x, marks.y, marks.flux, marks_columns(sky, marks), sky.endless.ids(*window))
+    grid = sky.control.grid
+    columns = marks_columns(marks, grid.scale_arcsec, grid.pixels_per_native)
+    known = Known(marks.x, marks.y, marks.flux, columns, sky.endless.ids(*window))
     table = objects_of(found, known, sky.model.bands, tile, corner)
     return {"image": sky.observed(found.arrays["truth"], y - m, x - m), **found.arrays}, table
 
 
-def marks_columns(sky: LearnedSky, marks: Marks) -> Arrays:
-    """Return the marks of sources as the table `objects` has them, (N,) each."""
-    columns = sky.how.table(marks)
-    size = {"r_e_pix": columns["r_e"]}
-    if sky.how.grid.pixel_scale_arcsec:
-        size = {"r_e_arcsec": columns["r_e"] * sky.how.grid.pixel_scale_arcsec}
+def marks_columns(marks: Marks, pixel_scale_arcsec: float | None, pixels_per_native: float) -> Arrays:
+    """Return the marks of sources as the table `objects` has them, (N,) each.
+
+    Radii along the major axis are in arcsec where the pixel scale is known, else in pixels, of the sky.
+    """
+    galaxy, q = ~marks.star, marks.axis_ratio
+    major = np.where(galaxy, np.exp(marks.log_radius) / np.sqrt(q) * pixels_per_native, 0.0)
+    size = {"r_e_arcsec": major * pixel_scale_arcsec} if pixel_scale_arcsec else {"r_e_pix": major}
     latent = {f"latent_{k + 1}": marks.z[:, k] for k in range(marks.z.shape[1])}
     return {
         "star": marks.star,
         **size,
-        "n": columns["n"],
-        "axis_ratio": columns["q"],
-        "position_angle": columns["pa"],
+        "n": np.where(galaxy, np.exp(marks.log_n), 0.0),
+        "axis_ratio": np.where(galaxy, q, 1.0),
+        "position_angle": np.where(galaxy, np.degrees(marks.angle), 0.0),
         "shaped": marks.shaped,
         "mirrored": marks.mirrored,
         **latent,
