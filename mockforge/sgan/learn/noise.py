@@ -73,8 +73,9 @@ def measure_noise(
     electrons_per_njy, saturation_njy : ndarray, optional
         (C,), handed on to the noise.
     painted : ndarray, optional
-        (C, 29, 29) nJy^2: covariance at lags to 14 pixels of a painted sky's light below detection
-        (`painted_covariance`). Those sources are painted, so they are no noise: left in, they count twice.
+        (C, 29, 29) nJy^2: covariance at lags to 14 pixels of a painted sky's light below detection, that of
+        a painted sky observed with noise as measured without it, less that of the field (`covariance`).
+        Those sources are painted, so they are no noise: left in, they count twice.
     mesh : int
         Pixels between the places.
 
@@ -108,41 +109,32 @@ def measure_noise(
     )
 
 
-def painted_covariance(sky: np.ndarray, free: np.ndarray, noise: NoiseField) -> np.ndarray:
-    """Return the covariance of what a painted sky has on its source-free part beside the noise.
-
-    Light of sources below detection, what detection and background make of it and of the noise: all by
-    which the sky differs from `noise`, with which it was observed.
+def covariance(sky: np.ndarray, free: np.ndarray, mesh: int = MESH) -> np.ndarray:
+    """Return the covariance of source-free sky at lags to 14 pixels, the mean over the field.
 
     Parameters
     ----------
     sky : ndarray
-        (C, y, x) nJy, painted, observed with `noise`, its background subtracted as the field's is.
+        (C, y, x) nJy, background subtracted.
     free : ndarray
-        (y, x) bool, where no source reaches, found as the field's is.
-    noise : NoiseField
-        As measured without a painted sky.
+        (y, x) bool, where no source reaches.
+    mesh : int
+        Side in pixels of the cells, of each of which the mean is taken off.
 
     Returns
     -------
     ndarray
-        (C, 29, 29) nJy^2, for `measure_noise`.
+        (C, 29, 29) nJy^2. That of a painted and observed sky less that of the field, both treated alike, is
+        what `measure_noise` takes off as `painted`: light below detection, and what detection and background
+        make of it and of the noise.
     """
-    found = correlations(sky, free, noise.mesh)
-    tail = np.array([_tail(band, free, found.rms[..., i], noise.mesh) for i, band in enumerate(sky)])
+    found = correlations(sky, free, mesh)
+    tail = np.array([_tail(band, free, found.rms[..., i], mesh) for i, band in enumerate(sky)])
     shape = found.products.sum(axis=(0, 1)) / np.maximum(found.pairs.sum(axis=(0, 1)), 1.0)
     shape /= np.maximum(shape[:, LAGS : LAGS + 1, LAGS : LAGS + 1], 1e-30)
     weight = np.where(np.isfinite(found.rms), found.free[..., None], 0.0)
     variance = (np.nan_to_num(found.rms) ** 2 * weight).sum(axis=(0, 1)) / weight.sum(axis=(0, 1))
-    made = (variance / width_of(tail) ** 2)[:, None, None] * shape
-    own = np.mean(
-        [
-            [_lags(k[None].astype(np.float64))[0] for k in row]
-            for row in noise.kernels.reshape(-1, noise.bands, *noise.kernels.shape[-2:])
-        ],
-        axis=0,
-    )
-    return made - own
+    return (variance / width_of(tail) ** 2)[:, None, None] * shape
 
 
 def correlations(sky: np.ndarray, free: np.ndarray, mesh: int = MESH) -> Correlations:

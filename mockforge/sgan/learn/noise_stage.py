@@ -1,4 +1,9 @@
-"""Stage 4 as a whole: noise measured on the field, and again less what the painted sky has of it."""
+"""Stage 4 as a whole: noise measured on the field, and again less what the painted sky has of it.
+
+The painted sky has light below detection, as the field's has, and background and detection change what they
+are applied to. All that is in the difference of the two skies' covariances: after a round or two of taking
+it off the noise, the painted sky is the field's where no source is seen.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,7 @@ from mockforge.sgan.instrument.noise_sky import NoiseSky
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.detect import detect, source_free
 from mockforge.sgan.learn.field import LearnField
-from mockforge.sgan.learn.noise import measure_noise, painted_covariance
+from mockforge.sgan.learn.noise import covariance, measure_noise
 from mockforge.sgan.learn.noise_page import NoiseCompared
 from mockforge.sgan.light.painter import SourcePainter
 from mockforge.sgan.sources.marks import Marks
@@ -31,7 +36,7 @@ class NoiseChoice:
 
     mesh: Annotated[int, Limit(ge=32, le=1024)] = 128
     """Pixels between the places of the map of noise."""
-    rehearsals: Index = 1
+    rehearsals: Index = 2
     """Times that a sky is painted, so that unresolved light is not counted as noise; 0 = never."""
     saturation_njy: Annotated[float, Limit(ge=0)] | tuple[Annotated[float, Limit(ge=0)], ...] = 0.0
     """Most that a pixel holds above the sky, nJy, of all bands or each; 0 = no limit."""
@@ -61,9 +66,11 @@ def learn_noise(
         "mesh": min(choice.mesh, min(field.mask.shape)),
     }
     found = measure_noise(field.image, field.free, **rest)
+    real = covariance(field.image, field.free, found.noise.mesh)
+    painted = np.zeros_like(real)
     for i in range(choice.rehearsals):
         sky, free = painted_sky(field, psf, sources, found.noise, stream.child("rehearsal", i))
-        painted = painted_covariance(sky, free, found.noise)
+        painted = painted + covariance(sky, free, found.noise.mesh) - real
         found = measure_noise(field.image, field.free, painted=painted, **rest)
     compared = NoiseCompared(field.image, field.free, found, stream.child("compared"))
     facts = {"source-free sky": float(field.free.mean()), **compared.facts(field.bands)}
