@@ -10,7 +10,7 @@ from mockforge.errors import InputError
 from mockforge.evaluate.sky.reference import Reference
 from mockforge.evaluate.sky.sample import Sample
 from mockforge.sgan.instrument.noise import NoiseField
-from mockforge.sgan.learn.noise import measure_noise, painted_covariance
+from mockforge.sgan.learn.noise import covariance, measure_noise
 
 
 def reference_noise(
@@ -50,17 +50,16 @@ def reference_noise(
     return found if at == list(range(len(bands))) else _in_bands(found, own, at)
 
 
-def unresolved(painted: Sample, noise: NoiseField, bands: Sequence[str]) -> np.ndarray:
+def unresolved(painted: Sample, reference: Reference) -> np.ndarray:
     """Return the covariance of a painted sky's light below detection, in the bands of its sample.
 
-    `noise`, in the model's `bands`, is what it was observed with.
+    That of a sky observed with the reference's noise, at the reference's places, less the reference's own:
+    what background and detection make of light and noise is in it.
     """
-    at = [list(bands).index(band) for band in painted.bands]
-    of_sample = NoiseField(
-        noise.kernels[:, :, at], noise.mesh, noise.tail[at], noise.electrons_per_njy[at],
-        noise.saturation_njy[at],
-    )  # fmt: skip
-    return painted_covariance(painted.images[0], painted.free[0], of_sample)
+    first, last = reference.rows
+    real = reference.sample
+    own = covariance(real.images[0][:, first:last], real.free[0][first:last])
+    return covariance(painted.images[0], painted.free[0]) - own
 
 
 def _in_bands(found: NoiseField, own: NoiseField, at: Sequence[int]) -> NoiseField:

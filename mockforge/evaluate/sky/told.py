@@ -48,7 +48,7 @@ def told_of(reference: Reference, model: SganModel, seed: int, device: str, own_
     density, note = _density(reference, made)
     noted = {"noise": "the model's own", "density": note}
     if noise is not None:
-        own = unresolved(made, noise, model.bands)
+        own = unresolved(made, reference)
         asked["noise"] = reference_noise(reference, model.noise, model.bands, own)
         noted["noise"] = (
             "the reference's, kernels and rms measured place by place, the light of the model's own "

@@ -86,6 +86,7 @@ def painted_sky(
     height, width = field.mask.shape
     half = noise.mesh // 2
     image = sky.image(0, height, 0, width)
+    # the sky's pixel (0, 0) is the middle of the first place: noise at the field's own places
     image = NoiseSky(noise, stream.child("noise"), (0, 0)).observed(image, -half, -half)
     for _ in range(2):
         flat = less_background(image, field.mask, field.mesh)
