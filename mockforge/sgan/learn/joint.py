@@ -93,7 +93,7 @@ def fitted_mixture(
     Also ln likelihood a held-out source by number of components: halves in turn. A larger number has to
     be better by more than 0.01.
     """
-    tried = [k for k in tried if k == 1 or len(sources) >= 60 * k]
+    tried = [k for k in tried if k == 1 or len(sources) >= 40 * k]
     halves = np.array_split(rng.permutation(len(sources)), 2)
     scores: dict[int, float] = {}
     for k in tried:

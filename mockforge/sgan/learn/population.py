@@ -38,7 +38,7 @@ COUNTED = ("", "poor fit", "at a bound")
 """What the fit says of sources that are real, and counted, whether or not their marks are trusted."""
 _FEWEST = 40
 """Galaxies with measured marks below which there is no population."""
-_FEWEST_STARS = 12
+_FEWEST_STARS = 6
 _STAR_SLOPE = 0.3
 """N(>f) ~ f^-0.3 of stars below the limit to which they can be told: one a magnitude fainter for three."""
 _FIRST_SLOPES = (0.5, 1.0)
@@ -185,9 +185,10 @@ def _star_counts(flux: np.ndarray, area: float, limit: float, faintest: float) -
     if len(flux) < _FEWEST_STARS:
         return None
     told = max(limit, float(np.quantile(flux, 0.1)))
-    if (flux >= told).sum() < 10:
+    if (flux >= told).sum() < _FEWEST_STARS - 1:
         return None
-    return measured_counts(flux, area, told, slope=_STAR_SLOPE, faintest=min(faintest, told))
+    least = min(faintest, 0.999 * told)
+    return measured_counts(flux, area, told, slope=_STAR_SLOPE, faintest=least, fewest=_FEWEST_STARS - 1)
 
 
 def population_of(

@@ -185,19 +185,19 @@ def _integral(left: np.ndarray, right: np.ndarray, step: np.ndarray) -> np.ndarr
 
 def measured_counts(
     flux: np.ndarray, area: float, complete: float, *, slope: float, faintest: float,
-    weight: np.ndarray | None = None,
+    weight: np.ndarray | None = None, fewest: int = 10,
 ) -> Counts:  # fmt: skip
     """Return the counts of sources of reference fluxes (n,) nJy on `area` native px, smooth above `complete`.
 
     Knots every half magnitude or so by penalised maximum likelihood of a Poisson process, the penalty
     on bends, so that few sources give a power law (P-splines: Eilers & Marx 1996, Stat. Sci. 11, 89).
     `weight` (n,) counts a source for so many (1 / completeness). Raises InputError with fewer than
-    ten sources above `complete`.
+    `fewest` sources above `complete`.
     """
     used = np.isfinite(flux) & (flux >= complete)
-    if used.sum() < 10:
+    if used.sum() < fewest:
         raise InputError(
-            f"{used.sum()} sources above {complete:.3g} nJy are too few to measure counts; ten are needed. "
+            f"{used.sum()} sources above {complete:.3g} nJy are too few for counts, {fewest} are needed. "
             "Use a larger field or lower the limit of completeness"
         )
     u, w = np.log(flux[used]), np.ones(used.sum()) if weight is None else np.asarray(weight)[used]

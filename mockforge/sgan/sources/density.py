@@ -122,6 +122,8 @@ def fitted_density(theta: np.ndarray, w: np.ndarray, error: np.ndarray, scales: 
 def measured_density(pairs: TwoPoint, scales: np.ndarray) -> DensityField:
     """Return the field fitted to a measured two-point function, its integral constraint put back.
 
+    It is drawn towards no clustering by as much as chance alone would show.
+
     The mean density is that of the same field, which takes sum(w RR) / sum(RR) off every w (Landy &
     Szalay 1993, section 4).
     """
@@ -132,7 +134,11 @@ def measured_density(pairs: TwoPoint, scales: np.ndarray) -> DensityField:
         if abs(new - lost) < 1e-5:
             break
         lost = 0.5 * (lost + new)
-    return field
+    # What so many free variances gain on Poisson points by chance is taken off (Stein's shrinkage).
+    measured = pairs.w + lost
+    gain = (measured / pairs.error) ** 2 - ((measured - field.correlation(pairs.middle)) / pairs.error) ** 2
+    chance = 1.0 + np.count_nonzero(field.variances)
+    return replace(field, variances=field.variances * max(0.0, 1.0 - chance / max(float(gain.sum()), 1e-9)))
 
 
 def _normal(u: float) -> float:

@@ -62,5 +62,5 @@ def test_counts_survive_their_file_and_a_damaged_one_is_named():
 
 
 def test_too_few_sources_are_a_sentence():
-    with pytest.raises(InputError, match="3 sources above 100 nJy are too few"):
+    with pytest.raises(InputError, match="3 sources above 100 nJy are too few for counts, 10 are"):
         measured_counts(np.full(3, 200.0), 1e6, 100.0, slope=0.8, faintest=10.0)
