@@ -121,7 +121,7 @@ def painted_cutouts(
     """
     stamps = sky.pixels + _middle(light, rule.stamp_side)
     if gains is not None and any(g > 0 for g in gains):
-        gain = torch.tensor([g if g > 0 else np.inf for g in gains])[:, None, None]
+        gain = torch.tensor([g if g > 0 else np.inf for g in gains], dtype=torch.float32)[:, None, None]
         noise = torch.randn(stamps.shape, generator=stream.torch())
         variance = _middle(light.detach(), rule.stamp_side).clamp_min(0.0) / gain
         stamps = stamps + noise * variance.sqrt()

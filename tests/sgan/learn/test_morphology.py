@@ -167,5 +167,5 @@ def test_the_trainer_paints_what_the_painter_paints():
     plain = SourcePainter(psf, None, 1.0).paint_on(marks, 64)[..., 1:, 1:]
     assert np.abs(theirs - plain).max() > 0.02 * theirs.max()
     np.testing.assert_allclose(
-        ours, theirs, atol=0.01 * theirs.max()
+        ours, theirs, atol=0.02 * theirs.max()
     )  # half as many samples, not other light
