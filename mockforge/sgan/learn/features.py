@@ -16,14 +16,16 @@ from torch import Tensor
 
 from mockforge.errors import InputError
 
-RINGS = ((0.0, 0.33), (0.33, 0.64), (0.64, 0.94), (0.94, 1.36), (1.36, 1.82), (2.4, 3.3), (3.3, 4.5))
+RINGS = ((0.0, 0.33), (0.33, 0.64), (0.64, 0.94), (0.94, 1.36), (1.36, 1.82), (2.4, 3.3))
 """Inner and outer radii in PSF FWHM; the ring between 1.82 and 2.4 follows from the others and the total."""
 _TOTAL, _SHAPE, _COLOUR = 2.4, 2.1, 1.8
 """Apertures in FWHM: of the total, of asymmetry and peakiness, of the colour structure."""
-_INNER, _OUTER = 0.9, 1.8
+_INNER, _OUTER = 0.9, 1.5
 """Sigmas in FWHM of the Gaussian windows of the moments."""
 _SKY = 6.0
 """FWHM from the centre at which the local background begins."""
+_REGISTERED = 0.3
+"""Pixels by which the centre of a band may lie off that of all bands."""
 _MOST_CHANNELS = 3
 """More bands than this are averaged into so many neighbouring groups: structure needs few channels."""
 
@@ -44,7 +46,7 @@ class Scale:
     @property
     def unit(self) -> float:
         """Pixels of one FWHM; at least 2, so that the inner ring holds a pixel."""
-        return min(max(self.fwhm_pix, 2.0), (self.side // 2 - 4) / 4.6)
+        return min(max(self.fwhm_pix, 2.0), (self.side // 2 - 4) / 4.0)
 
     @property
     def sky_from(self) -> float:
@@ -53,8 +55,8 @@ class Scale:
 
     @property
     def clear(self) -> float:
-        """Radius in pixels within which a cutout has no other source: that of the total."""
-        return _TOTAL * self.unit
+        """Radius in pixels within which a cutout has no other source, and nothing is measured beyond."""
+        return RINGS[-1][1] * self.unit
 
 
 def features(
@@ -62,8 +64,8 @@ def features(
 ) -> Tensor:
     """Measure source-centred cutouts.
 
-    Per channel: log total, seven rings of the light curve, asymmetry under half a turn, m = 2 moment,
-    peakiness and, of more than one channel, the scatter of its shape about the others' (12 each); of the
+    Per channel: log total, six rings of the light curve, asymmetry under half a turn, m = 2 moment,
+    peakiness and, of more than one channel, the scatter of its shape about the others' (11 each); of the
     mean: outer m = 2 moment, its alignment with the inner one, m = 3 and m = 4 moments. A channel is a
     band; more than three bands are averaged into three neighbouring groups, and each band adds its log
     total and its concentration.
@@ -81,7 +83,7 @@ def features(
     Returns
     -------
     Tensor
-        (N, F), 40 for three bands. It has the gradient of `cutouts`; the centre has none.
+        (N, F), 37 for three bands. It has the gradient of `cutouts`; the centre has none.
     """
     if cutouts.ndim != 4 or cutouts.shape[2] != cutouts.shape[3]:
         raise InputError(f"cutouts should be (N, C, S, S), found {tuple(cutouts.shape)}")
@@ -216,12 +218,13 @@ def _of_channels(
     out += [(grown[b] - grown[a]) / total for a, b in RINGS]
     smooth = _smoothed(pixels, 0.3 * unit)
     shape = _disk(radius, _SHAPE * unit)[:, None]
-    out.append(((smooth - _half_turned(smooth, dx, dy)).abs() * shape).sum((2, 3)) / total)
+    registered = _registered(smooth, pixels, dx, dy, scale)
+    out.append(((registered - _half_turned(registered, dx, dy)).abs() * shape).sum((2, 3)) / total)
     real, imaginary = _moment(pixels, dx, dy, _INNER * unit, 2)
     out.append(_length(real, imaginary, total * unit**2))
     out.append(torch.sqrt((smooth**2 * shape).sum((2, 3)) + 1e-12) * unit / total)
     if pixels.shape[1] > 1:
-        profile = smooth / total[..., None, None]
+        profile = registered / total[..., None, None]
         unlike = profile - profile.mean(dim=1, keepdim=True)
         inside = _disk(radius, _COLOUR * unit)[:, None]
         out.append(torch.sqrt((unlike**2 * inside).sum((2, 3)) + 1e-12) * unit)
@@ -233,16 +236,21 @@ def _of_mean(mean: Tensor, noise: Tensor, dx: Tensor, dy: Tensor, scale: Scale) 
     unit = scale.unit
     total = _total(mean, noise, torch.sqrt(dx**2 + dy**2), scale)
     inner = _moment(mean, dx, dy, _INNER * unit, 2)
-    outer = _moment(mean, dx, dy, _OUTER * unit, 2)
+    outer = _moment(mean, dx, dy, _OUTER * unit, 2, scale.clear)
     along = inner[0] * outer[0] + inner[1] * outer[1]
     twist = along / (_length(*inner) * _length(*outer) + 1e-3 * (total * unit**2) ** 2)
     out = [_length(*outer, total * unit**2), twist]
     return out + [_length(*_moment(mean, dx, dy, _INNER * unit, m), total * unit**m) for m in (3, 4)]
 
 
-def _moment(pixels: Tensor, dx: Tensor, dy: Tensor, sigma: float, m: int) -> tuple[Tensor, Tensor]:
+def _moment(
+    pixels: Tensor, dx: Tensor, dy: Tensor, sigma: float, m: int, edge: float | None = None
+) -> tuple[Tensor, Tensor]:
     """Real and imaginary part of the sum of light times (x + i y)^m in a Gaussian window, (N, C) each."""
-    window = torch.exp(-0.5 * (dx**2 + dy**2) / sigma**2)
+    square = dx**2 + dy**2
+    window = torch.exp(-0.5 * square / sigma**2)
+    if edge is not None:
+        window = window * _disk(torch.sqrt(square), edge)
     real, imaginary = dx, dy
     for _ in range(m - 1):
         real, imaginary = real * dx - imaginary * dy, real * dy + imaginary * dx
@@ -268,17 +276,31 @@ def _smoothed(pixels: Tensor, sigma: float) -> Tensor:
     return flat[:, 0].unflatten(0, pixels.shape[:2])
 
 
+def _registered(smooth: Tensor, pixels: Tensor, dx: Tensor, dy: Tensor, scale: Scale) -> Tensor:
+    """`smooth` (N, C, S, S) with each channel moved from its own centre to that of all.
+
+    Bands of a survey are registered to a few hundredths of a pixel, which is not a shape.
+    """
+    n, channels = pixels.shape[:2]
+    middle = scale.side // 2
+    shared = (middle - dx[:, middle, middle], middle - dy[:, middle, middle])
+    own = (c.view(n, channels) for c in centres(pixels.flatten(0, 1), scale))
+    x, y = (
+        (c - together[:, None]).clamp(-_REGISTERED, _REGISTERED).flatten()[:, None, None]
+        for c, together in zip(own, shared, strict=True)
+    )
+    rows, columns = _grid(scale.side, pixels)
+    return _sampled(smooth.flatten(0, 1)[:, None], columns + x, rows + y).view_as(smooth)
+
+
 def _half_turned(pixels: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
     """Pixels (N, C, S, S) turned by 180 degrees about the centre, cubic between pixels."""
-    side = pixels.shape[-1]
-    middle = side // 2
-    x = _along(dx, -1) - 2.0 * dx
-    y = _along(dy, -2) - 2.0 * dy
+    rows, columns = _grid(pixels.shape[-1], pixels)
+    return _sampled(pixels, columns - 2.0 * dx, rows - 2.0 * dy)
+
+
+def _sampled(pixels: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Pixels (N, C, S, S) at other places x, y (N, S, S), cubic between pixels, 0 outside."""
+    middle = pixels.shape[-1] // 2
     grid = torch.stack([(x - middle) / middle, (y - middle) / middle], dim=-1)
     return F.grid_sample(pixels, grid, mode="bicubic", padding_mode="zeros", align_corners=True)
-
-
-def _along(offset: Tensor, axis: int) -> Tensor:
-    """Pixel numbers along an axis, of the shape of `offset` (N, S, S)."""
-    line = torch.arange(offset.shape[axis], device=offset.device, dtype=offset.dtype)
-    return (line[None, None, :] if axis == -1 else line[None, :, None]).expand_as(offset)
