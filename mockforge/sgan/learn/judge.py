@@ -115,7 +115,8 @@ def _numbers(
     field: LearnField, light: Light, marks: Marks, why: np.ndarray, state: Any, seconds: float
 ) -> dict[str, Any]:
     known = ~field.mask
-    squares = (light.residual.numpy() / field.rms) ** 2
+    white = field.correlated[:, None, None].astype(np.float32)
+    squares = light.residual.numpy() ** 2 * light.weight.numpy() * white**2
     lit = known & (light.model / light.rms).amax(0).gt(1.0).numpy()
     lit = lit if lit.any() else known
     counts = Counter(why.tolist())
