@@ -40,6 +40,7 @@ from mockforge.tasks.redshifter.geometry import Geometry
 from mockforge.tasks.redshifter.model import Redshifter
 from mockforge.tasks.redshifter.model import predict as redshifted
 from tests.builders.batches import samples
+from tests.builders.tiny_forge import tiny_forge
 
 BATCHES = (1, 2, 3, 7, 64)
 BANDS = ("F606W", "F814W", "F160W")
@@ -165,7 +166,8 @@ def test_pairs_of_redshifts():
 
 
 def test_a_window_of_a_sky_is_cut_from_any_other():
-    wide, sky = Sky("xdf-mock", seed=3)[-20:60, -30:50].image, Sky("xdf-mock", seed=3, kept_tiles=1)
+    model = tiny_forge()
+    wide, sky = Sky(model, seed=3)[-20:60, -30:50].image, Sky(model, seed=3, kept_tiles=1)
     for y, x, size in ((3, 5, 1), (-20, 48, 2), (30, -30, 3), (40, 40, 7), (-10, -14, 64)):
         cut = np.s_[:, y + 20 : y + 20 + size, x + 30 : x + 30 + size]
         np.testing.assert_array_equal(sky[y : y + size, x : x + size].image, wide[cut])

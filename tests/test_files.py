@@ -15,7 +15,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from mockforge.errors import InputError
-from mockforge.files import files_of, located
+from mockforge.files import files_of, from_home, located
 from mockforge.galaxies.real.files import FileGalaxies
 from mockforge.galaxies.real.painted import SkyGalaxies
 from mockforge.galaxies.real.rule import RealStamps
@@ -30,12 +30,13 @@ from mockforge.photometry.populations.composite import Populations
 from mockforge.photometry.spectra.files import SpectrumFiles
 from mockforge.photometry.spectra.spec import Spectra
 from mockforge.registry import STAGES, TRAININGS
-from mockforge.sgan.learn.training import TrainSgan
+from mockforge.sgan.lattice.training import TrainLattice
 from mockforge.sgan.training_field import TrainingField
 from mockforge.stages.degrade import Degrade
 from mockforge.stages.image import ImageTiles
 from mockforge.stages.inject import Inject
 from mockforge.stages.observe import Observe, Pairing
+from mockforge.stages.one_sky import OneSky, SceneSources, View
 from mockforge.stages.redshift_images import RedshiftImages
 from mockforge.stages.scene import SceneTiles
 from mockforge.stages.sersic_sed import SersicSed
@@ -43,8 +44,8 @@ from mockforge.stages.sgan import Sgan
 from mockforge.stages.stamps import Stamps
 from mockforge.tasks.recover.training import TrainRecover
 from mockforge.tasks.redshifter.training import TrainRedshifter
-from mockforge.train.model_files import bundled_models
 from mockforge.train.run_record import check_run, record_run
+from tests.builders.tiny_forge import tiny_forge
 
 SMALL = Psf(gaussian=Gaussian(fwhm_arcsec=0.2))
 
@@ -81,9 +82,12 @@ def survey(path: Path) -> None:
 
 
 def model(path: Path) -> None:
-    whole = bundled_models()["kids-viking"]
-    for end in (".json", ".safetensors"):
-        path.with_suffix(end).write_bytes(whole.with_suffix(end).read_bytes())
+    tiny_forge(("g", "r"), path.stem).save(path.parent)
+
+
+def sgan(survey_path: str, **asked: Any) -> Sgan:
+    """The source, of a model beside a survey's file."""
+    return Sgan(model=str(tiny_forge(("g", "r")).save(from_home(survey_path).parent)), **asked)
 
 
 def grid(path: Path) -> None:
@@ -102,11 +106,21 @@ def moved(**given: Any) -> RedshiftImages:
     return RedshiftImages(**{"psf_out": SMALL} | given)
 
 
+FRAME = {"bands": ("F606W",), "pixel_scale_arcsec": 0.1}
+
+
+def one_sky(view: dict[str, Any]) -> OneSky:
+    """The source, one of whose views reads a file."""
+    return OneSky(scene=SceneSources(), views={"a": View(**FRAME, psf=SMALL), "b": View(**view)})
+
+
 CASES: dict[str, tuple[str, Callable[[Path], None], Callable[[str], Any]]] = {
     "sgan model": ("m.json", model, lambda p: Sgan(model=p)),
     "sgan weights": ("m.safetensors", model, lambda p: Sgan(model=p.replace(".safetensors", ".json"))),
-    "sgan depth": ("s.yaml", survey, lambda p: Sgan(model="kids-viking", depth={"g": p, "r": 25.0})),
-    "sgan seeing": ("s.yaml", survey, lambda p: Sgan(model="kids-viking", seeing={"g": p})),
+    "sgan depth": ("s.yaml", survey, lambda p: sgan(p, depth={"g": p, "r": 25.0})),
+    "sgan seeing": ("s.yaml", survey, lambda p: sgan(p, seeing={"g": p})),
+    "one_sky survey": ("s.yaml", survey, lambda p: one_sky({"survey": p, "bands": ("F606W",)})),
+    "one_sky psf": ("a.fits", image, lambda p: one_sky({**FRAME, "psf": of_psf(p)})),
     "image": ("a.fits", image, lambda p: ImageTiles(files=(p,))),
     "image [0]": ("a.fits", image, lambda p: ImageTiles(files=p + "[0]")),
     "sersic_sed spectra": ("a.txt", text, lambda p: SersicSed(spectra=of_spectra(p))),
@@ -216,14 +230,14 @@ CASES: dict[str, tuple[str, Callable[[Path], None], Callable[[str], Any]]] = {
     "train field": (
         "a.fits",
         image,
-        lambda p: TrainSgan(
+        lambda p: TrainLattice(
             name="m", field=TrainingField(files=(os.path.basename(p),), folder=os.path.dirname(p))
         ),
     ),
     "train start": (
         "m.safetensors",
         model,
-        lambda p: TrainSgan(name="m", start_from=p, field=TrainingField(files=())),
+        lambda p: TrainLattice(name="m", start_from=p, field=TrainingField(files=())),
     ),
     "train dataset": (
         "manifest.json",
@@ -316,7 +330,7 @@ def test_located_names() -> None:
 
 def test_a_resumed_training_refuses_data_that_changed(tmp_path: Path) -> None:
     image(tmp_path / "a.fits")
-    recipe = TrainSgan(name="m", field=TrainingField(files=("a.fits",), folder=str(tmp_path)))
+    recipe = TrainLattice(name="m", field=TrainingField(files=("a.fits",), folder=str(tmp_path)))
     out = tmp_path / "run"
     record_run(recipe, out, "")
     (out / "checkpoint.pt").write_bytes(b"begun")
@@ -324,7 +338,7 @@ def test_a_resumed_training_refuses_data_that_changed(tmp_path: Path) -> None:
     moved_to = tmp_path / "elsewhere"
     moved_to.mkdir()
     (tmp_path / "a.fits").rename(moved_to / "a.fits")
-    moved = TrainSgan(name="m", field=TrainingField(files=("a.fits",), folder=str(moved_to)))
+    moved = TrainLattice(name="m", field=TrainingField(files=("a.fits",), folder=str(moved_to)))
     check_run(moved, out, resume=True)
     change(moved_to / "a.fits")
     with pytest.raises(InputError, match=r"file a\.fits"):

@@ -36,8 +36,15 @@ def test_representations_say_what_a_thing_is():
     wanted = {
         repr(scene): ("Scene", "seed 3", "F606W, F775W, F814W", "22 to 26"),
         repr(field): ("Field", "9 x 8", "g, r", "nJy", "31.4", '0.2"', "0.8, 0.7", "image alone"),
-        repr(model): ("kids-viking", "g, r, Z", "4 members", model.sha256[:12]),
-        repr(mockforge.Sky(model, seed=5)): ("Sky", "kids-viking", "seed 5", "rms", "nJy", "member"),
+        repr(model): ("kids-viking", "forge", "g, r, Z", model.sha256[:12]),
+        repr(mockforge.Sky(model, seed=5)): (
+            "Sky",
+            "kids-viking",
+            "seed 5",
+            "rms",
+            "nJy",
+            "sources a million pixels",
+        ),
     }
     for text, words in wanted.items():
         assert len(text) < 400 and text.count("\n") <= 1

@@ -14,10 +14,7 @@ from mockforge.commands.degrade import degrade_field
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.scene.model import SceneModel
 from mockforge.scene.scene import Scene
-from mockforge.sgan.config import Forge
-from mockforge.sgan.lattice.instrument import Instrument
-from mockforge.sgan.model import SganModel
-from mockforge.sgan.paint.sky import TILE, Sky
+from mockforge.sgan.paint.sky import Sky
 from mockforge.stages.degrade import Degrade
 from mockforge.tasks.redshifter.config import RedshifterNetwork, Unet
 from mockforge.tasks.redshifter.model import load_redshifter, predict
@@ -25,6 +22,8 @@ from mockforge.tasks.redshifter.training import TrainRedshifter
 from mockforge.torch_state import steadily, steady
 from mockforge.train.config import TrainConfig
 from tests.builders import tiny_pairs
+from tests.builders.tiny_forge import tiny_forge
+from tests.builders.untrained import untrained
 
 PAIRS = """\
 name: tiny
@@ -40,7 +39,6 @@ stages:
 save: {input: float32, target: float32}
 """
 NARROW = Psf(gaussian=Gaussian(fwhm_arcsec=0.1))
-KERNEL = ((0.0, 0.1, 0.0), (0.1, 0.98, 0.1), (0.0, 0.1, 0.0))
 
 
 @pytest.fixture(params=["float64", "meta", "threads"])
@@ -75,20 +73,12 @@ def changed(request) -> Iterator[Callable[[], None]]:
     assert not wanted or after == wanted
 
 
-def small_model() -> SganModel:
-    made = SganModel(
-        "tiny", Forge(z_channels=4, widths=(8, 8, 8, 8), dilations=(1,), density=False), ("g",),
-        Instrument(rms_njy=(3.0,), psf_fwhm_pix=(3.0,), noise_kernel=(KERNEL,)),
-        pixel_scale_arcsec=0.2, psf_fwhm_arcsec=(0.7,),
-    )  # fmt: skip
-    return made.trained(made.painter().generator, {"steps": 0})
-
-
-def test_a_sky(changed):
-    model = small_model()
-    wanted = Sky(model, 3)[0:64, TILE - 40 : TILE + 40]
+@pytest.mark.parametrize("kind", ["forge", "smith2019"])
+def test_a_sky(changed, kind, tmp_path):
+    model = tiny_forge(("g",)) if kind == "forge" else untrained(tmp_path, "tiny", ("g",))
+    wanted = Sky(model, 3)[0:64, 344:424]
     changed()
-    made = Sky(model, 3)[0:64, TILE - 40 : TILE + 40]
+    made = Sky(model, 3)[0:64, 344:424]
     np.testing.assert_array_equal(made.image, wanted.image)
 
 

@@ -8,6 +8,7 @@ import mockforge
 from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.sky.plane import ends
+from tests.builders.tiny_forge import tiny_forge
 
 ODD = {
     "no ends": np.s_[:, :],
@@ -41,14 +42,14 @@ def test_a_seed_is_a_whole_number(seed: object):
 
 
 def test_a_window_larger_than_the_memory_is_refused_before_it_is_painted():
-    for sky in (mockforge.Sky("kids-viking", seed=7), mockforge.Scene(seed=7)):
+    for sky in (mockforge.Sky(tiny_forge(), seed=7), mockforge.Scene(seed=7)):
         with pytest.raises(InputError, match=r"GB of memory, this machine has .* cut smaller windows"):
             sky[0 : 10**6, 0 : 10**6]
 
 
 def test_a_device_that_is_not_there_is_a_sentence():
     with pytest.raises(InputError, match="not usable here"):
-        mockforge.Sky("kids-viking", device="tpu")
+        mockforge.Sky(tiny_forge(), device="tpu")
 
 
 def test_a_home_that_is_not_known_is_a_sentence():
@@ -59,7 +60,7 @@ def test_a_home_that_is_not_known_is_a_sentence():
 
 def test_what_others_asked_of_numpy_and_torch_changes_no_pixel():
     def pixels() -> list[np.ndarray]:
-        sky, scene = mockforge.Sky("kids-viking", seed=7), mockforge.Scene(seed=7)
+        sky, scene = mockforge.Sky(tiny_forge(), seed=7), mockforge.Scene(seed=7)
         return [sky[0:40, 0:40].image, scene[0:16, 0:16].image]
 
     before = pixels()

@@ -11,15 +11,19 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mockforge.errors import InputError
+from mockforge.sgan.lattice.model import LatticeModel
+from mockforge.sgan.lattice.save import save_model
 from mockforge.sgan.model import load_model
 from mockforge.sgan.paint.sky import Sky
-from mockforge.sgan.save import save_model
 from mockforge.tasks.recover.config import Residual
 from mockforge.tasks.recover.model import load_recoverer
 from mockforge.tasks.redshifter.config import RedshifterNetwork, Unet
 from mockforge.tasks.redshifter.geometry import Geometry
 from mockforge.tasks.redshifter.model import Redshifter, load_redshifter
+from mockforge.train.members import Member
 from mockforge.train.model_files import bundled_models, write_model
+from tests.builders.tiny_forge import saved_forge
+from tests.builders.untrained import untrained
 
 ODD = (None, "x", "", -1, 0, 2.5, 1e9, 1e308, 10**30, True, [], {}, [[]], [1], ["a"], {"a": 1}, "../../x")
 """What is put in place of every value of a description."""
@@ -70,25 +74,24 @@ def changed(found: dict, at: tuple, value: object) -> dict:
 def described(redshifter: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small networks under the descriptions of bundled models: quick to load, with every field there is."""
     folder = tmp_path_factory.mktemp("described")
-    painter, recoverer = load_model("kids-viking-9"), load_recoverer("recover-hsc")
-    narrow = replace(painter.network, widths=(8, 8, 8, 8), z_channels=4)
-    painter = replace(painter, network=narrow, weights={})
+    recoverer = load_recoverer("recover-hsc")
     small = replace(recoverer.network, residual=Residual(widths=(4, 4), fine_width=2))
     recoverer = replace(recoverer, network=small, weights={})
     return {
-        "sgan": save_model(painter.trained(painter.painter().generator, dict(painter.training)), folder),
+        "forge": saved_forge(folder / "forge"),
+        "smith2019": untrained(folder / "lattice", "published", ("g", "r")),
         "recover": recoverer.trained(recoverer.network_with_weights(), dict(recoverer.training)).save(folder),
         "redshifter": redshifter,
     }
 
 
-@pytest.mark.parametrize("kind", ["sgan", "recover", "redshifter"])
+@pytest.mark.parametrize("kind", ["forge", "smith2019", "recover", "redshifter"])
 def test_no_field_of_a_description_can_break_a_model(kind: str, tmp_path: Path, described: dict[str, Path]):
     path = copied(described[kind], tmp_path)
-    load = {"recover": load_recoverer, "redshifter": load_redshifter, "sgan": load_model}[kind]
+    load = {"recover": load_recoverer, "redshifter": load_redshifter}.get(kind, load_model)
     found = json.loads(path.read_text())
-    if "instrument" in found:  # as valid, and read in a third of the time
-        found["instrument"]["rms_map"] = [[[1.0]]] * len(found["bands"])
+    if "arrays" in found:  # as valid, and read in less time: one of each kind
+        found["training"] = {}
     refused = 0
     for at in places(found):
         for value in (*ODD, ...):
@@ -98,24 +101,28 @@ def test_no_field_of_a_description_can_break_a_model(kind: str, tmp_path: Path, 
             except InputError as error:
                 assert str(path) in str(error) or path.stem in str(error)
                 refused += 1
-    assert refused > 300
+    assert refused > 200
 
 
 def test_what_is_wrong_is_named_with_its_key(tmp_path: Path):
-    path = copied(bundled_models()["kids-viking"], tmp_path)
+    path = copied(untrained(tmp_path / "lattice", "published", ("g", "r", "Z")), tmp_path)
     found = json.loads(path.read_text())
     for at, value, words in (
         (("name",), "../../x", "name: should be of letters"),
         (
-            ("network", "forge", "detail_layers"),
+            ("network", "smith2019", "unit_layers"),
             10**9,
-            "network.forge.detail_layers: should be >= 0 and <= 64",
+            "network.smith2019.unit_layers: should be >= 0 and <= 64",
         ),
-        (("network", "forge", "widths"), [9, 9], "network.forge.widths: should have 4 items, found 2"),
-        (("network", "forge", "depth"), 3, "network.forge.depth: unknown key"),
+        (
+            ("network", "smith2019", "widths"),
+            [9, 9],
+            "network.smith2019.widths: should have 4 items, found 2",
+        ),
+        (("network", "smith2019", "depth"), 3, "network.smith2019.depth: unknown key"),
         (("instrument", "rms_njy"), [1.0], "bands has 3, instrument.rms_njy has 1"),
         (("instrument", "noise_kernel", 0, 0, 0), 1e6, "noise of rms 1 has rms 1e+06"),
-        (("density", "levels"), [1.0, 1.0], "should be two numbers or more that grow"),
+        (("scaling", "high_njy"), [-20.0] * 3, "high_njy should be above low_njy"),
         (("format",), 2, "format: should be 1, found 2"),
         (("unit",), "Jy", "unit: should be 'nJy'"),
         (("bands",), ["g", "g", "Z"], "bands: 'g' is there twice"),
@@ -137,13 +144,24 @@ def test_what_is_wrong_is_named_with_its_key(tmp_path: Path):
             load_model(path)
 
 
-def test_a_number_that_was_changed_is_not_silent(tmp_path: Path):
-    path = copied(bundled_models()["kids-viking"], tmp_path)
-    whole = bundled_models()["kids-viking"].read_text()
-    assert "14.10443115234375" in whole
-    path.write_text(whole.replace("14.10443115234375", "34.10443115234375"))
+@pytest.mark.parametrize("make", [saved_forge, lambda folder: untrained(folder, "tiny", ("g", "r"))])
+def test_a_number_that_was_changed_is_not_silent(tmp_path: Path, make):
+    path = make(tmp_path)
+    whole = path.read_text()
+    assert '"pixel_scale_arcsec": 0.2' in whole
+    path.write_text(whole.replace('"pixel_scale_arcsec": 0.2', '"pixel_scale_arcsec": 0.3'))
     with pytest.raises(InputError, match="damaged or edited"):
         load_model(path)
+
+
+def ensemble(folder: Path) -> Path:
+    """The files of a published network with four members, without the digest of the description."""
+    model = load_model(untrained(folder / "one", "one", ("g",)))
+    assert isinstance(model, LatticeModel)
+    own = model.weights
+    members = [Member(k, {"generator": {n: w.clone() for n, w in own.items()}}) for k in (1, 2, 3)]
+    several = model.trained(model.painter().generator, {"steps": 4}, members)
+    return copied(save_model(several, folder / "four"), folder)
 
 
 @pytest.mark.parametrize(
@@ -154,14 +172,14 @@ def test_a_number_that_was_changed_is_not_silent(tmp_path: Path):
         (lambda w: w.to(torch.complex64), "complex64"),
         (lambda w: torch.full_like(w, torch.nan), "are not finite"),
         (lambda w: w.flatten(), "expected"),
-        (None, "lacks 3/last.weight"),
+        (None, "lacks 3/layers.0.weight"),
         ("more", "has extra beside them"),
     ],
 )
 def test_weights_are_those_of_the_network_in_every_member(tmp_path: Path, change, words: str):
-    path = copied(bundled_models()["kids-viking"], tmp_path)
+    path = ensemble(tmp_path)
     weights = load_file(path.with_suffix(".safetensors"))
-    last = "3/last.weight"  # of the last member: the first alone would not show it
+    last = "3/layers.0.weight"  # of the last member: the first alone would not show it
     if change is None:
         del weights[last]
     elif change == "more":
@@ -203,7 +221,7 @@ def test_weights_that_are_replaced_are_read_again(tmp_path: Path, redshifter: Pa
     ("factor", "words"), [(1e30, "holds .*e.*, at most 1e\\+12"), (3e8, "are not finite")]
 )
 def test_weights_that_are_finite_and_paint_what_is_not_are_refused(tmp_path: Path, factor: float, words: str):
-    path = copied(bundled_models()["kids-viking"], tmp_path)
+    path = ensemble(tmp_path)
     weights = {k: w.float() * factor for k, w in load_file(path.with_suffix(".safetensors")).items()}
     save_file(weights, path.with_suffix(".safetensors"))
     digest = hashlib.sha256(path.with_suffix(".safetensors").read_bytes()).hexdigest()
