@@ -23,7 +23,12 @@ from mockforge.sky.endless import KEPT_BYTES, Endless
 from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
 from mockforge.sky.plane import NoisePlane, ends
+from mockforge.sky.truth import Truth
 from mockforge.torch_state import numpy_default
+from mockforge.units import ZEROPOINT_NJY
+
+ISOPHOTE = 27.5
+"""AB per square arcsec, mean of the bands: bounds the masks of objects unless told otherwise."""
 
 
 class Scene:
@@ -187,6 +192,45 @@ class Scene:
         """Yield the pixels of the objects of `drawn(...)` inside the window, in the same order."""
         return self.sky.layers(y0, y1, x0, x1, threads)
 
+    @numpy_default()
+    def truth(
+        self, y0: int, y1: int, x0: int, x1: int, *, isophote_njy: float | None = None, depth: int = 4
+    ) -> Truth:
+        """Return the exact truth of a window: masks, shares, areas, blendedness; row i is `objects(...)[i]`.
+
+        Parameters
+        ----------
+        y0, y1, x0, x1 : int
+            As of `objects`.
+        isophote_njy
+            nJy per pixel of an object's own light, mean of the bands, that bounds its mask; by default
+            27.5 AB per square arcsec.
+        depth
+            Objects of a pixel that are distinguished.
+        """
+        if isophote_njy is None:
+            isophote_njy = njy_per_pixel(ISOPHOTE, self.model.pixel_scale_arcsec)
+        return self.sky.truth(y0, y1, x0, x1, float(isophote_njy), depth)
+
+    @numpy_default()
+    def isolated(self, y0: int, y1: int, x0: int, x1: int, *, most: int | None = None) -> np.ndarray:
+        """Return objects of a window alone, noiseless, and all others together: they add up to the truth.
+
+        Parameters
+        ----------
+        y0, y1, x0, x1 : int
+            As of `objects`.
+        most
+            So many of them, those with the most light in the window; by default all.
+
+        Returns
+        -------
+        ndarray
+            (M + 1, band, y, x) float32 nJy. Without `most` slot k is row k of `objects(...)`, with it they
+            come from the brightest on; the last slot is the light of all others.
+        """
+        return self.sky.isolated(y0, y1, x0, x1, most)
+
     def without(self, ids: str | Iterable[str]) -> Scene:
         """Return the same scene without an object, or several, of these ids.
 
@@ -233,6 +277,11 @@ class Scene:
     def cell(self, cy: int, cx: int) -> Objects:
         """Return the objects of a canonical cell; those in clumps may lie a clump's radius outside it."""
         return self.sky.block(0, cy, cx).sources
+
+
+def njy_per_pixel(mag_arcsec2: float, pixel_scale_arcsec: float) -> float:
+    """Return a surface brightness in AB per square arcsec as nJy per pixel."""
+    return 10 ** (-0.4 * (mag_arcsec2 - ZEROPOINT_NJY)) * pixel_scale_arcsec**2
 
 
 def _correlated(

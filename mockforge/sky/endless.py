@@ -11,12 +11,14 @@ from typing import Any, Generic
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.memory import check_fits
 from mockforge.sky.blocks import Block, Stamps, block_of, painted
 from mockforge.sky.edits import Edits, edited, without
 from mockforge.sky.kept import Kept
 from mockforge.sky.layers import Layer, layer_of
 from mockforge.sky.plane import empty_window
 from mockforge.sky.process import Editor, Painter, Process, S
+from mockforge.sky.truth import Truth, isolated_images, truth_of
 
 KEPT_BYTES = 2**31
 """Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
@@ -111,6 +113,37 @@ class Endless(Generic[S]):
         for layer in self.layers(y0, y1, x0, x1, threads):
             out[:, layer.y, layer.x] += layer.image
         return out
+
+    def truth(
+        self, y0: int, y1: int, x0: int, x1: int, isophote: float, depth: int = 4, threads: int = 1
+    ) -> Truth:
+        """Return masks, shares, areas and blendedness of a window; row i is that of `sources(...)`.
+
+        `isophote` in nJy per pixel, mean of the bands, bounds the masks; `depth` sources of a pixel are
+        distinguished.
+        """
+        kept = list(self.layers(y0, y1, x0, x1, threads))
+        shape = (self.painter.bands, y1 - y0, x1 - x0)
+        return truth_of(lambda: kept, len(kept), shape, isophote, depth)
+
+    def isolated(
+        self, y0: int, y1: int, x0: int, x1: int, most: int | None = None, threads: int = 1
+    ) -> np.ndarray:
+        """Return single sources of a window alone, (M + 1, C, h, w) float32 nJy; they add up to `image`.
+
+        Those with the most light there, `most` of them, from the brightest on, and all others together;
+        without `most` slot k is row k of `sources(...)`, and the last is empty. InputError where they do not
+        fit in memory.
+        """
+        kept = list(self.layers(y0, y1, x0, x1, threads))
+        count, order = len(kept), np.arange(len(kept))
+        if most is not None:
+            light = [layer.own_light().sum(dtype=np.float64) for layer in kept]
+            count, order = most, np.argsort(-np.array(light), kind="stable")
+        shape = (self.painter.bands, y1 - y0, x1 - x0)
+        what = f"{count + 1} images of the window [{y0}:{y1}, {x0}:{x1}] in {shape[0]} bands"
+        check_fits(4.0 * (count + 1) * np.prod(shape, dtype=float), what, "take fewer sources, by `most`")
+        return isolated_images(lambda: kept, shape, order, count)
 
     def without(self, ids: str | Iterable[str]) -> Endless[S]:
         """Return the same sky without a source, or several, of these ids.

@@ -17,7 +17,7 @@ from mockforge.rng import Stream
 from mockforge.scene.blends import Blend, blend_layers, blend_objects, only
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
-from mockforge.scene.scene import CELL, Scene
+from mockforge.scene.scene import CELL, ISOPHOTE, Scene, njy_per_pixel
 from mockforge.scene.table import objects_table
 from mockforge.sky.endless import kept_bytes
 from mockforge.sky.labels import Wanted, gathered, labelled
@@ -46,7 +46,7 @@ class SceneTiles(SceneModel, Stage):
     """Pixels around the tile that later stages see and that are not saved; 0 for blends."""
     blend: Blend | None = None
     """Blends of a few galaxies on empty sky; null for windows of the sky."""
-    isophote_mag_arcsec2: Annotated[float, Limit(ge=15, le=35)] = 27.5
+    isophote_mag_arcsec2: Annotated[float, Limit(ge=15, le=35)] = ISOPHOTE
     """Surface brightness of an object's own light, mean of the bands, that bounds its amodal mask."""
     overlap: Annotated[int, Limit(ge=1, le=16)] = 4
     """K, objects of a pixel that are distinguished."""
@@ -128,7 +128,7 @@ class SceneTiles(SceneModel, Stage):
 
     def isophote_njy(self) -> float:
         """Return the isophote in nJy per pixel."""
-        return 10 ** (-0.4 * (self.isophote_mag_arcsec2 - ZEROPOINT_NJY)) * self.pixel_scale_arcsec**2
+        return njy_per_pixel(self.isophote_mag_arcsec2, self.pixel_scale_arcsec)
 
     def _model(self) -> SceneModel:
         """Return the sky's part of this configuration."""

@@ -56,3 +56,18 @@ def test_a_sample_has_the_same_truth_in_any_company():
     mine = many.tables["objects"]["sample"] == 2
     for name, column in one.tables["objects"].items():
         assert np.array_equal(column, many.tables["objects"][name][mine]), name
+
+
+def test_a_scene_tells_the_truth_of_its_windows():
+    scene, window = Scene(MODEL, seed=3), WINDOWS[0]
+    image = scene.pixels(*window)[1]
+    alone, found = scene.isolated(*window), scene.truth(*window)
+    assert len(alone) == len(scene.objects(*window)) + 1 and not alone[-1].any()
+    assert np.abs(alone.sum(axis=0, dtype=np.float64) - image).max() < 1e-6 * image.max()
+    assert np.array_equal(found.image, image)
+    owned = found.visible > 0
+    assert np.array_equal(found.visible[owned], alone[:-1].mean(axis=1).argmax(axis=0)[owned] + 1)
+    few = scene.isolated(*window, most=2)
+    assert len(few) == 3 and few[0].sum() >= few[1].sum() > 0
+    deeper = scene.truth(*window, isophote_njy=0.01).visible
+    assert (deeper > 0).sum() > owned.sum() > 100
