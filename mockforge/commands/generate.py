@@ -14,8 +14,9 @@ from mockforge.field.field import Field
 from mockforge.field.picture import asinh_rgb, save_png
 from mockforge.files import from_home, replace_file
 from mockforge.recipe.read import load
+from mockforge.scene.clustering import CELL
 from mockforge.scene.model import SceneModel
-from mockforge.scene.scene import CELL, Scene
+from mockforge.scene.scene import Scene
 from mockforge.sgan.forge import ForgeModel
 from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.sky import Sky

@@ -14,15 +14,15 @@ from mockforge.observe.noise.spec import pixel_noise
 from mockforge.observe.psf.transfer import psf_fwhm_arcsec
 from mockforge.rng import Stream
 from mockforge.scene.catalogue import ObjectTable, catalogue_of
-from mockforge.scene.clustering import CELL
 from mockforge.scene.edit import SceneEditor
 from mockforge.scene.model import SceneModel
+from mockforge.scene.noise import NoiseOfPlaces
 from mockforge.scene.objects import Objects
 from mockforge.scene.process import ScenePainter, SceneProcess
 from mockforge.sky.endless import KEPT_BYTES, Endless
 from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
-from mockforge.sky.plane import NoisePlane, ends
+from mockforge.sky.plane import ends
 from mockforge.sky.truth import Truth
 from mockforge.torch_state import numpy_default
 from mockforge.units import ZEROPOINT_NJY
@@ -63,13 +63,12 @@ class Scene:
         stream = Stream(seed, ("scene",))
         process, painter = SceneProcess(self.model, stream.child("objects")), ScenePainter(self.model)
         self.sky = Endless(process, painter, SceneEditor(self.model), kept_bytes)
-        self._white = NoisePlane(stream.child("noise"), len(self.model.bands), CELL)
-        self._photons = NoisePlane(stream.child("photons"), len(self.model.bands), CELL)
-        self.noise = None
+        self.noise, self._planes = None, None
         if self.model.noise is not None:
             self.noise = pixel_noise(
                 self.model.noise, self.model.bands, self.model.pixel_scale_arcsec, self.psf_fwhm_arcsec
             )
+            self._planes = NoiseOfPlaces(self.noise, stream, len(self.model.bands))
 
     def __repr__(self) -> str:
         model = self.model
@@ -146,17 +145,7 @@ class Scene:
             (band, y, x) float32 nJy: with Gaussian noise, correlated where the model says so, of the
             variance of sky and sources.
         """
-        if self.noise is None:
-            return truth.copy()
-        tied, variance = self.noise.autocorrelation, (self.noise.rms**2)[:, None, None]
-        noise = _correlated(self._white, tied, y0, x0, truth.shape[1:])
-        if self.noise.electrons is None:
-            return truth + (noise * np.sqrt(variance)).astype(np.float32)
-        photons = np.maximum(truth, 0.0) / self.noise.electrons[:, None, None]
-        if tied is None:
-            return truth + (noise * np.sqrt(variance + photons)).astype(np.float32)
-        shot = _correlated(self._photons, None, y0, x0, truth.shape[1:])
-        return truth + (noise * np.sqrt(variance) + shot * np.sqrt(photons)).astype(np.float32)
+        return truth.copy() if self._planes is None else self._planes.observed(truth, y0, x0)
 
     @numpy_default()
     def objects(self, y0: int, y1: int, x0: int, x1: int) -> ObjectTable:
@@ -282,40 +271,3 @@ class Scene:
 def njy_per_pixel(mag_arcsec2: float, pixel_scale_arcsec: float) -> float:
     """Return a surface brightness in AB per square arcsec as nJy per pixel."""
     return 10 ** (-0.4 * (mag_arcsec2 - ZEROPOINT_NJY)) * pixel_scale_arcsec**2
-
-
-def _correlated(
-    plane: NoisePlane, autocorrelation: np.ndarray | None, y0: int, x0: int, shape: tuple[int, ...]
-) -> np.ndarray:
-    """Noise of variance 1 at a place, (C, h, w): white, or white times the root of its power spectrum.
-
-    `autocorrelation` (n, n) of all bands, or (C, n, n).
-    """
-    h, w = shape
-    if autocorrelation is None:
-        return plane.window(y0, y0 + h, x0, x0 + w)
-    from scipy.ndimage import convolve
-
-    own = np.broadcast_to(autocorrelation, (plane.channels, *autocorrelation.shape[-2:]))
-    kernels = [root_kernel(lag_map).astype(np.float32) for lag_map in own]
-    r = max(len(kernel) for kernel in kernels) // 2
-    white = plane.window(y0 - r, y0 + h + r, x0 - r, x0 + w + r)
-    pairs = zip(white, kernels, strict=True)
-    return np.stack([convolve(band, kernel, mode="constant")[r : r + h, r : r + w] for band, kernel in pairs])
-
-
-def root_kernel(autocorrelation: np.ndarray) -> np.ndarray:
-    """Return the symmetric kernel, squares summing to 1, that gives white noise this autocorrelation.
-
-    The transform of the root of the power spectrum, cut where it has fallen to 1e-3 of its peak.
-    """
-    lags, size = len(autocorrelation) // 2, 64 + 8 * len(autocorrelation)
-    ring = np.zeros((size, size))
-    k = np.arange(-lags, lags + 1) % size
-    ring[np.ix_(k, k)] = autocorrelation
-    kernel = np.fft.fftshift(np.fft.ifft2(np.sqrt(np.fft.fft2(ring).real.clip(0.0))).real)
-    middle = size // 2
-    large = np.argwhere(np.abs(kernel) > 1e-3 * kernel.max()) - middle
-    r = int(np.abs(large).max())
-    kernel = kernel[middle - r : middle + r + 1, middle - r : middle + r + 1]
-    return kernel / np.sqrt((kernel**2).sum())

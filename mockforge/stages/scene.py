@@ -15,9 +15,10 @@ from mockforge.galaxies.real.library import library
 from mockforge.observe.problems import instrument_problems
 from mockforge.rng import Stream
 from mockforge.scene.blends import Blend, blend_layers, blend_objects, only
+from mockforge.scene.clustering import CELL
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
-from mockforge.scene.scene import CELL, ISOPHOTE, Scene, njy_per_pixel
+from mockforge.scene.scene import ISOPHOTE, Scene, njy_per_pixel
 from mockforge.scene.table import objects_table
 from mockforge.sky.endless import kept_bytes
 from mockforge.sky.labels import Wanted, gathered, labelled

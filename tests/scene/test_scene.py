@@ -12,11 +12,12 @@ from mockforge.observe.noise.correlation import Correlation, Drizzle, drizzle_au
 from mockforge.observe.noise.spec import Noise
 from mockforge.observe.psf.spec import Gaussian, Moffat, Psf
 from mockforge.rng import Stream
-from mockforge.scene.clustering import clumped
+from mockforge.scene.clustering import CELL, clumped
 from mockforge.scene.model import Clustering, SceneModel, Stars, Structure
+from mockforge.scene.noise import root_kernel
 from mockforge.scene.paint import paint
 from mockforge.scene.populate import galaxies, stars
-from mockforge.scene.scene import CELL, Scene, root_kernel
+from mockforge.scene.scene import Scene
 from mockforge.scene.shear import sheared
 
 TIGHT = galsim.GSParams(folding_threshold=2e-4, maxk_threshold=1e-4, maximum_fft_size=16384)
