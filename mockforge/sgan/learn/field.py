@@ -111,8 +111,8 @@ def learn_field(field: Field, cut: Cut, fwhm_pix: tuple[float, ...] | None = Non
         raise InputError(f"psf.fwhm_pix has {len(widths)} values, the field {len(flat)} bands; give one each")
     usual = float(np.nanmedian(widths)) if np.isfinite(widths).any() else _UNKNOWN_FWHM
     free = source_free(labels, mask)
-    rms_mesh = _rms_mesh(flat, free, mesh)
-    detections = detect(flat, mask, rms_at(rms_mesh, mesh, mask.shape), usual)
+    noise = _rms_mesh(flat, free, mesh) * _correlated(flat, free, widths)[:, None, None]
+    detections = detect(flat, mask, rms_at(noise, mesh, mask.shape), usual)
     free = source_free(detections.labels, mask)
     ready = LearnField(
         image=flat,
@@ -120,7 +120,7 @@ def learn_field(field: Field, cut: Cut, fwhm_pix: tuple[float, ...] | None = Non
         defects=defects,
         rms_mesh=_rms_mesh(flat, free, mesh),
         mesh=mesh,
-        correlated=np.array([_correlated(b, free, w) for b, w in zip(flat, _filled(widths), strict=True)]),
+        correlated=_correlated(flat, free, widths),
         gains=np.array([_gain(b, mask, free, w) for b, w in zip(flat, widths, strict=True)]),
         fwhm_pix=widths,
         detections=detections,
@@ -210,13 +210,16 @@ def _rms_mesh(flat: np.ndarray, free: np.ndarray, mesh: int) -> np.ndarray:
     return np.stack(out).astype(np.float32)
 
 
-def _correlated(band: np.ndarray, free: np.ndarray, fwhm: float) -> float:
-    """Noise under a Gaussian of the seeing's width over that of white noise of the same rms."""
-    sky = free & (np.abs(band) < 4.0 * sigma_mad(band[free]))
-    correlation = noise_autocorrelation(band, sky, _LAGS)
+def _correlated(flat: np.ndarray, free: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """(C,) noise under a Gaussian of the seeing's width over that of white noise of the same rms."""
     y, x = np.mgrid[-_LAGS : _LAGS + 1, -_LAGS : _LAGS + 1]
-    window = np.exp(-(x**2 + y**2) / (4.0 * (fwhm / 2.3548) ** 2))  # of a Gaussian with itself
-    return float(np.sqrt(max((correlation * window).sum(), 0.25)))
+    out = []
+    for band, fwhm in zip(flat, _filled(widths), strict=True):
+        sky = free & (np.abs(band) < 4.0 * sigma_mad(band[free]))
+        correlation = noise_autocorrelation(band, sky, _LAGS)
+        window = np.exp(-(x**2 + y**2) / (4.0 * (fwhm / 2.3548) ** 2))  # of a Gaussian with itself
+        out.append(np.sqrt(max((correlation * window).sum(), 0.25)))
+    return np.array(out)
 
 
 def _gain(band: np.ndarray, mask: np.ndarray, free: np.ndarray, fwhm: float) -> float:
