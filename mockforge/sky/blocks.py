@@ -10,7 +10,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.sky.layers import light_of
-from mockforge.sky.process import Level, Painter, S
+from mockforge.sky.process import Level, Painter, S, Sources
 
 _BATCH_BYTES = 2**24
 """Stamps painted together at most, unless one alone is larger."""
@@ -91,7 +91,7 @@ def block_of(where: tuple[int, int, int], level: Level, sources: S, painter: Pai
 
 
 def _check_reach(
-    where: tuple[int, int, int], level: Level, sources: S, stamps: tuple[np.ndarray, ...]
+    where: tuple[int, int, int], level: Level, sources: Sources, stamps: tuple[np.ndarray, ...]
 ) -> None:
     top, left, side = stamps
     outside = np.zeros(len(sources))

@@ -16,7 +16,7 @@ from mockforge.errors import InputError, nearest
 from mockforge.sky.blocks import Block
 from mockforge.sky.edit_table import Given, given_of
 from mockforge.sky.plane import FARTHEST
-from mockforge.sky.process import Editor, Painter, Process, S
+from mockforge.sky.process import Editor, Painter, Process, S, Sources
 
 Find = Callable[[int, int, int], Block[S]]
 """Gives a block of the sky as it was before any change."""
@@ -204,7 +204,7 @@ def _place(
     return (level, by, bx), row
 
 
-def _check_places(sources: S, names: Sequence[str]) -> None:
+def _check_places(sources: Sources, names: Sequence[str]) -> None:
     for axis in (sources.x, sources.y):
         bad = np.flatnonzero(~(np.abs(axis) <= FARTHEST))
         if len(bad):

@@ -37,6 +37,8 @@ class Sources(Protocol):
 
 
 S = TypeVar("S", bound=Sources)
+S_co = TypeVar("S_co", bound=Sources, covariant=True)
+S_contra = TypeVar("S_contra", bound=Sources, contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Level:
             )
 
 
-class Process(Protocol[S]):
+class Process(Protocol[S_co]):
     """A marked point process: what sources each block of each level has; a pure function of the block."""
 
     @property
@@ -67,7 +69,7 @@ class Process(Protocol[S]):
         """The levels, in the order in which their light is added up."""
         ...
 
-    def block(self, level: int, by: int, bx: int) -> S:
+    def block(self, level: int, by: int, bx: int) -> S_co:
         """Return the sources of block (by, bx), whose first pixel is (by, bx) times its side.
 
         Always the same ones: every random number belongs to (seed, level, by, bx). by and bx may be
@@ -76,7 +78,7 @@ class Process(Protocol[S]):
         ...
 
 
-class Painter(Protocol[S]):
+class Painter(Protocol[S_contra]):
     """Turns marks into light."""
 
     @property
@@ -84,11 +86,11 @@ class Painter(Protocol[S]):
         """How many bands a stamp has."""
         ...
 
-    def footprints(self, sources: S) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def footprints(self, sources: S_contra) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return first row, first column and side of each square stamp on the sky, (N,) int64 each."""
         ...
 
-    def paint(self, sources: S) -> np.ndarray:
+    def paint(self, sources: S_contra) -> np.ndarray:
         """Return noiseless stamps (N, bands, side, side) float32 nJy, through the PSF, of one side all.
 
         The same sources together always have the same bits; a stamp has all of its source's light.
