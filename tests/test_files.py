@@ -98,6 +98,13 @@ def of_spectra(path: str, **more: Any) -> Spectra:
     return Spectra(files=SpectrumFiles(files=(path,), **more))
 
 
+def painted(beside: str) -> GalaxyImages:
+    """Galaxies of a painted sky, whose model lies beside a file."""
+    return GalaxyImages(
+        sky=SkyGalaxies(model=str(tiny_forge(("g", "r", "Z")).save(from_home(beside).parent)))
+    )
+
+
 def of_psf(path: str) -> Psf:
     return Psf(image=PsfImage(files=(path,), pixel_scale_arcsec=0.1))
 
@@ -184,17 +191,17 @@ CASES: dict[str, tuple[str, Callable[[Path], None], Callable[[str], Any]]] = {
     "redshift_images spectra": (
         "a.txt",
         text,
-        lambda p: moved(galaxies=GalaxyImages(sky=SkyGalaxies()), spectra=of_spectra(p)),
+        lambda p: moved(galaxies=painted(p), spectra=of_spectra(p)),
     ),
     "redshift_images psf_in": (
         "a.fits",
         image,
-        lambda p: moved(galaxies=GalaxyImages(sky=SkyGalaxies()), psf_in=of_psf(p)),
+        lambda p: moved(galaxies=painted(p), psf_in=of_psf(p)),
     ),
     "redshift_images psf_out": (
         "a.fits",
         image,
-        lambda p: moved(galaxies=GalaxyImages(sky=SkyGalaxies()), psf_out=of_psf(p)),
+        lambda p: moved(galaxies=painted(p), psf_out=of_psf(p)),
     ),
     "sersic_sed band": ("a.dat", curve, lambda p: SersicSed(bands=("F606W", p))),
     "sersic_sed magnitude_band": ("a.dat", curve, lambda p: SersicSed(magnitude_band=p)),

@@ -27,6 +27,8 @@ from mockforge.units import ZEROPOINT_NJY
 
 _STEP = 128
 """Windows of a learned sky begin on multiples of this, pixels: the side of its smallest blocks."""
+_KEPT_BYTES = 2**28
+"""Stamps that a worker keeps: those that neighbouring tiles of a shard share."""
 _VARIES = ("depth", "seeing", "density", "counts_slope", "star_fraction", "clustering")
 """What may be requested anew of each sample."""
 _FIXED = ("pixel_scale", "magnitude_limits", "colour_shift")
@@ -290,7 +292,7 @@ def _learned(name: str, seed: int, asked: tuple[tuple[str, Any], ...]) -> Learne
     model = load_model(name)
     assert isinstance(model, ForgeModel)
     setting = {k: dict(v) if k in ("colour_shift",) or _by_name(v) else v for k, v in asked}
-    return LearnedSky(model, control(model, **setting), seed)
+    return LearnedSky(model, control(model, **setting), seed, kept_bytes=_KEPT_BYTES)
 
 
 def _by_name(value: Any) -> bool:

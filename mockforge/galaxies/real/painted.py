@@ -1,4 +1,4 @@
-"""Galaxies cut from the noiseless pixels of a painted sky; their redshifts are drawn."""
+"""Galaxies of a painted sky, each alone and without noise; their redshifts are drawn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 from mockforge.config import Count, Index, Limit, NonNegative, Varying, config, uniform
-from mockforge.label.rule import DetectionRule
 from mockforge.photometry.bands import Band
 from mockforge.train.model_files import model_files
 
@@ -23,11 +22,10 @@ class PaintedBand:
 
 @config
 class SkyGalaxies:
-    """Galaxies of an endless painted sky: found on its observed pixels, cut from its noiseless ones.
+    """Galaxies of an endless learned sky: those bright enough in a part of it, each alone, without noise.
 
-    A painted galaxy has no redshift of its own: `z_in` draws one for every pair. It keeps the
-    light of its own pixels, grown; what other objects cover is taken from the opposite side. The
-    network has to paint the noiseless sky.
+    A painted galaxy has no redshift of its own: `z_in` draws one for every pair. The network has to be
+    `forge`, whose pixels have owners.
     """
 
     model: str = "kids-viking"
@@ -35,7 +33,7 @@ class SkyGalaxies:
     seed: Index = 1
     """Which of its endless skies."""
     area: Annotated[int, Limit(ge=64, le=8192)] = 1024
-    """Side of the square that is searched, pixels: about 90 galaxies in 1024 x 1024 of `kids-viking`."""
+    """Side of the square that is searched, pixels."""
     side: Count = 48
     """Side of a cutout, pixels."""
     bands: tuple[PaintedBand, ...] = (
@@ -46,16 +44,12 @@ class SkyGalaxies:
     """Bands that are used."""
     z_in: Annotated[Varying, Limit(gt=0)] = uniform(0.1, 0.6)
     """Redshift of a galaxy as it is painted."""
-    detect: DetectionRule = DetectionRule(threshold=2.0, min_pixels=8)
-    """How galaxies are found."""
     min_snr: NonNegative = 30.0
-    """Least isophotal signal to noise."""
-    grow: Index = 8
-    """Pixels by which objects grow beyond what was detected, until they meet."""
+    """Least signal to noise, in the pixels where it is brighter than half of the sky's rms."""
     leave_blended: bool = True
-    """Leave out objects that were separated from a neighbour: their shape is half a guess."""
+    """Leave out galaxies that others overlap strongly."""
     leave_stars: bool = True
-    """Leave out objects as compact as stars; see `mockforge.observe.measure.stars`."""
+    """Leave out stars."""
 
     def files_read(self) -> dict[str, Path]:
         """Return the model's."""

@@ -29,7 +29,7 @@ CONTROLS = (
     "clustering", "colour_shift", "redshift", "rms", "noise",
 )  # fmt: skip
 """What may be requested of a sky of a learned model."""
-_EDGE = 0.01
+_EDGE = 0.02
 """Light at the edge of a source's stamp, in rms of the noise of a pixel."""
 
 

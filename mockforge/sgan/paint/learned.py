@@ -18,7 +18,7 @@ from mockforge.sgan.paint.marks_table import MarksEditor, MarksTable, catalogue_
 from mockforge.sgan.sources.marks import Marks
 from mockforge.sgan.sources.process import LearnedProcess, TableProcess
 from mockforge.sgan.sources.table import Grid
-from mockforge.sky.endless import Endless
+from mockforge.sky.endless import KEPT_BYTES, Endless
 from mockforge.sky.layers import Layer
 from mockforge.sky.place import sky_wcs
 from mockforge.sky.plane import empty_window
@@ -38,9 +38,18 @@ class LearnedSky:
         Chooses one of endless skies.
     table
         A user's catalogue in place of drawn sources.
+    kept_bytes
+        Stamps kept in memory at most.
     """
 
-    def __init__(self, model: ForgeModel, control: Control, seed: int, table: Any = None) -> None:
+    def __init__(
+        self,
+        model: ForgeModel,
+        control: Control,
+        seed: int,
+        table: Any = None,
+        kept_bytes: float = KEPT_BYTES,
+    ) -> None:
         self.model, self.control, self.seed = model, control, seed
         stream = Stream(seed, ("sky",))
         grid = control.grid
@@ -59,7 +68,7 @@ class LearnedSky:
             process = TableProcess(marks, painter.sides)
         editor = MarksEditor(self.how, population, stream.child("added"))
         self.painter = painter
-        self.endless: Endless[Marks] = Endless(process, painter, editor)
+        self.endless: Endless[Marks] = Endless(process, painter, editor, kept_bytes)
         self._noise = _noise_of(control, seed)
 
     def observed_with(self, control: Control) -> LearnedSky:
