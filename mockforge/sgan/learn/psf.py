@@ -88,7 +88,7 @@ def field_psf(field: LearnField, choice: PsfChoice) -> tuple[PixelPsf, MeasuredP
         pixel_scale_arcsec=scale,
         names=bands,
     )
-    return measured.psf, measured
+    return measured.psf.band_limited(), measured
 
 
 def measure_psf(

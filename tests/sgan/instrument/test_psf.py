@@ -100,3 +100,23 @@ def test_kept_and_read_again_or_refused(psf):
     ):
         with pytest.raises(InputError, match=words):
             PixelPsf.from_arrays({"psf": bad}, 2)
+
+
+def test_a_star_between_pixels_does_not_ring():
+    y, x = np.indices((129, 129)) - 64
+    image = PixelPsf.from_moffat(3.0, 2.5).image.astype(np.float64)[0]
+    image += 2e-3 * image.max() * (-1.0) ** y * (np.hypot(x, y) < 1.5)  # an error at the Nyquist frequency
+    psf = PixelPsf(image[None] / image.sum())
+
+    def ripple(psf: PixelPsf) -> float:
+        """Alternation of the rows in the column through a star half a pixel off, over the peak."""
+        ky = np.fft.fftfreq(129)[:, None]
+        star = np.fft.irfft2(psf.transfer(129)[0] * np.exp(-1j * np.pi * ky), s=(129, 129))
+        rows = star[12:40, 0]
+        return float(np.abs(rows[1:-1] - 0.5 * (rows[:-2] + rows[2:])).max() / star.max())
+
+    limited = psf.band_limited()
+    assert ripple(psf) > 4 * ripple(limited) and ripple(limited) < 2e-4
+    np.testing.assert_allclose(limited.fwhm_pix, psf.fwhm_pix, rtol=1e-2)
+    coarse = PixelPsf.from_moffat(1.3, 2.5)
+    np.testing.assert_array_equal(coarse.band_limited().image, coarse.image)
