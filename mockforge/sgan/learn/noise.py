@@ -124,17 +124,15 @@ def covariance(sky: np.ndarray, free: np.ndarray, mesh: int = MESH) -> np.ndarra
     Returns
     -------
     ndarray
-        (C, 29, 29) nJy^2. That of a painted and observed sky less that of the field, both treated alike, is
-        what `measure_noise` takes off as `painted`: light below detection, and what detection and background
-        make of it and of the noise.
+        (C, 29, 29) nJy^2, by the robust scatter of pixels, every place alike. That of a painted and observed
+        sky less that of the field, both treated alike, is what `measure_noise` takes off as `painted`:
+        light below detection, and what detection and background make of it and of the noise.
     """
     found = correlations(sky, free, mesh)
-    tail = np.array([_tail(band, free, found.rms[..., i], mesh) for i, band in enumerate(sky)])
     shape = found.products.sum(axis=(0, 1)) / np.maximum(found.pairs.sum(axis=(0, 1)), 1.0)
     shape /= np.maximum(shape[:, LAGS : LAGS + 1, LAGS : LAGS + 1], 1e-30)
-    weight = np.where(np.isfinite(found.rms), found.free[..., None], 0.0)
-    variance = (np.nan_to_num(found.rms) ** 2 * weight).sum(axis=(0, 1)) / weight.sum(axis=(0, 1))
-    return (variance / width_of(tail) ** 2)[:, None, None] * shape
+    variance = np.nanmean(found.rms**2, axis=(0, 1))
+    return variance[:, None, None] * shape
 
 
 def correlations(sky: np.ndarray, free: np.ndarray, mesh: int = MESH) -> Correlations:
@@ -192,10 +190,11 @@ def _kernels(found: Correlations, tail: np.ndarray, painted: np.ndarray) -> np.n
     variance = _averaged(np.where(known, found.rms, 0.0) ** 2 * weight, _NEAR) / np.maximum(
         _averaged(weight, _NEAR), 1e-6
     )
-    variance = variance / width_of(tail) ** 2
+    width = width_of(tail)
     out = np.empty((*variance.shape, KERNEL, KERNEL), dtype=np.float32)
     for place in np.ndindex(variance.shape):
-        out[place] = kernel_of(variance[place] * shape[place], painted[place[-1]])
+        band = place[-1]
+        out[place] = kernel_of(variance[place] * shape[place], painted[band]) / width[band]
     return out
 
 
