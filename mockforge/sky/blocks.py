@@ -45,6 +45,12 @@ class Block(Generic[S]):
         """Return what it is known by among others."""
         return self.where if self.names is None else self
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, about."""
+        marks = sum(getattr(column, "nbytes", 0) for column in vars(self.sources).values())
+        return 1024 + marks + 5 * self.side.nbytes
+
     def touching(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         """Return the rows of the sources whose stamps have a pixel in a window, rising."""
         return np.flatnonzero(touching(self.top, self.left, self.side, y0, y1, x0, x1))

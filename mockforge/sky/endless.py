@@ -22,7 +22,8 @@ from mockforge.sky.truth import Truth, isolated_images, truth_of
 
 KEPT_BYTES = 2**31
 """Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
-_KEPT_BLOCKS = 4096
+_KEPT_BLOCKS = 2**27
+"""Bytes of sources of blocks, likewise."""
 _DEEP = 32
 """Stamps that a pixel of a window costs, about, with those that are painted and lie beyond it."""
 Stamp = tuple[np.ndarray, np.ndarray, float]
@@ -58,7 +59,7 @@ class Endless(Generic[S]):
     ) -> None:
         self.process, self.painter, self.editor = process, painter, editor
         self.edits: Edits[S] = Edits()
-        self._blocks: Kept[Block[S]] = Kept(_KEPT_BLOCKS)
+        self._blocks: Kept[Block[S]] = Kept(_KEPT_BLOCKS, _bytes)
         self._stamps: Kept[Stamps] = Kept(kept_bytes, _bytes)
 
     def block(self, level: int, by: int, bx: int) -> Block[S]:
@@ -234,8 +235,8 @@ class Endless(Generic[S]):
         return self._stamps.get((block.key, number), make)
 
 
-def _bytes(stamps: Stamps) -> int:
-    return stamps.nbytes
+def _bytes(thing: Stamps | Block[Any]) -> int:
+    return thing.nbytes
 
 
 def _numbers(first: int, last: int, block: int, reach: int) -> range:
