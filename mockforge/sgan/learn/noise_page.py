@@ -25,20 +25,26 @@ _QUANTILES = (0.0005, 0.005, 0.995)
 class NoiseCompared:
     """Real source-free sky and made noise under the same mask, measured alike."""
 
-    def __init__(self, sky: np.ndarray, free: np.ndarray, measured: MeasuredNoise, stream: Stream) -> None:
-        """Draw noise at the field's own places and measure both.
+    def __init__(
+        self,
+        real: tuple[np.ndarray, np.ndarray],
+        made: tuple[np.ndarray, np.ndarray] | None,
+        measured: MeasuredNoise,
+        stream: Stream,
+    ) -> None:
+        """Measure both skies, each (C, y, x) nJy with its source-free pixels (y, x).
 
-        `sky` (C, y, x) nJy and `free` (y, x) as `measure_noise` had them. Light of faint sources, which is
-        in the real sky and was taken off the noise, is added to the made autocorrelation again.
+        `real` is what `measure_noise` had; `made` a painted sky observed with that noise, treated as the
+        field; None for noise alone, at the field's own places and under its mask.
         """
         self.measured = measured
         mesh = measured.noise.mesh
-        height, width = free.shape
-        drawn = NoiseSky(measured.noise, stream, place=(0, 0))
-        first = -(mesh // 2)
-        self.real = _Sky(sky, free, mesh, np.zeros_like(measured.painted))
-        made = drawn.window(first, first + height, first, first + width)
-        self.made = _Sky(made, free, mesh, measured.painted)
+        if made is None:
+            height, width = real[1].shape
+            first = -(mesh // 2)
+            drawn = NoiseSky(measured.noise, stream, place=(0, 0))
+            made = drawn.window(first, first + height, first, first + width), real[1]
+        self.real, self.made = (_Sky(*sky, mesh) for sky in (real, made))
 
     def facts(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Return tables: rms and tails, autocorrelation, power."""
@@ -106,15 +112,13 @@ class NoiseCompared:
 class _Sky:
     """One sky, measured."""
 
-    def __init__(self, sky: np.ndarray, free: np.ndarray, mesh: int, light: np.ndarray) -> None:
+    def __init__(self, sky: np.ndarray, free: np.ndarray, mesh: int) -> None:
         found = correlations(sky, free, mesh)
         covariance = found.products.sum(axis=(0, 1)) / np.maximum(found.pairs.sum(axis=(0, 1)), 1.0)
-        covariance = covariance + light
         self.rings = _rings(covariance)
         near = slice(LAGS - _NEAR, LAGS + _NEAR + 1)
         self.near = covariance[:, near, near] / covariance[:, LAGS, LAGS][:, None, None]
-        local = np.sqrt(light[:, LAGS, LAGS] + sigma_mad(sky[:, free], axis=1) ** 2)
-        self.rms = local
+        self.rms = np.sqrt(np.nanmean(found.rms**2, axis=(0, 1)))
         values = sky[:, free]
         values = values - np.median(values, axis=1, keepdims=True)
         self.values = values / sigma_mad(values, axis=1)[:, None]

@@ -72,7 +72,10 @@ def learn_noise(
         sky, free = painted_sky(field, psf, sources, found.noise, stream.child("rehearsal", i))
         painted = painted + covariance(sky, free, found.noise.mesh) - real
         found = measure_noise(field.image, field.free, painted=painted, **rest)
-    compared = NoiseCompared(field.image, field.free, found, stream.child("compared"))
+    made = None
+    if choice.rehearsals:
+        made = painted_sky(field, psf, sources, found.noise, stream.child("compared"))
+    compared = NoiseCompared((field.image, field.free), made, found, stream.child("compared"))
     facts = {"source-free sky": float(field.free.mean()), **compared.facts(field.bands)}
     return LearnedNoise(found.noise, facts, compared.picture())
 

@@ -34,6 +34,7 @@ def psf_facts(psf: PixelPsf, names: tuple[str, ...], measured: MeasuredPsf | Non
             row["FWHM, arcsec"] = float(psf.fwhm_pix[i]) * psf.pixel_scale_arcsec
         for radius in (6, 16, 32):
             row[f"light beyond {radius} px, %"] = float(100 * (1 - psf.light_within(float(radius))[i]))
+        row["below 0 between pixels, % of the peak"] = _ringing(psf.image[i])
         if measured is not None:
             wings = measured.bands[i].wings
             row |= {"stars": len(measured.bands[i].rows), "seen to, px": wings.radius, "slope": wings.slope}
@@ -51,6 +52,15 @@ def psf_facts(psf: PixelPsf, names: tuple[str, ...], measured: MeasuredPsf | Non
         if len(band.rows) >= _FEWEST
     ]
     return facts
+
+
+def _ringing(image: np.ndarray) -> float:
+    """Depth below zero, % of the peak, of a star half a pixel from a pixel's centre.
+
+    A PSF narrower than two pixels is not known between them: its band-limited curve rings.
+    """
+    star = moved(image[None].astype(np.float64), np.array([0.5]), np.array([0.5]))[0]
+    return float(100 * max(-star.min() / star.max(), 0.0))
 
 
 def _widths(band: BandStars, measured: MeasuredPsf) -> dict[str, float]:

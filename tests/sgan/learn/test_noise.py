@@ -88,7 +88,7 @@ def test_the_page_shows_real_beside_made():
     true = NoiseField.uniform((10.0, 20.0), np.stack([correlation(0.02), correlation(0.35)]))
     sky = NoiseSky(true, Stream(1)).window(0, SIDE, 0, SIDE)
     free = np.ones((SIDE, SIDE), dtype=bool)
-    compared = NoiseCompared(sky, free, measure_noise(sky, free), Stream(9))
+    compared = NoiseCompared((sky, free), None, measure_noise(sky, free), Stream(9))
     for row in compared.facts(("g", "r"))["noise"]:
         assert abs(row["rms, made / real"] - 1) < 0.01
         assert row["autocorrelation, largest difference"] < 0.02
