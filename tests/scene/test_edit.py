@@ -1,5 +1,6 @@
 """Counterfactuals of a scene: one object other, all other pixels the same bits, and it is what was asked."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -156,3 +157,10 @@ def test_ids_belong_to_the_drawn_objects(scene):
     level, by, bx, row = map(int, str(t["id"][5]).split("/"))
     assert level == 0 and scene.cell(by, bx).x[row] == drawn.x[5]
     assert len(np.unique(t["id"])) == len(t)
+
+
+def test_an_edited_scene_is_sent_to_another_process(scene):
+    name, _ = one(scene)
+    other = scene.edit({"id": name, "size_factor": 1.5}).without(scene.objects(*WINDOW)["id"][0])
+    sent = pickle.loads(pickle.dumps(other))
+    assert np.array_equal(sent[0:90, 60:150].image, other[0:90, 60:150].image)
