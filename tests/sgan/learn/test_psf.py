@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from mockforge.errors import InputError
+from mockforge.field.field import Field
+from mockforge.label.extract import less_background
 from mockforge.observe.psf.spec import PsfImage
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.psf import PsfChoice, field_psf, measure_psf
-from mockforge.sgan.learn.psf_page import psf_facts, psf_picture
+from mockforge.sgan.learn.psf_page import left_over, psf_facts, psf_picture
 
 RMS = 10.0
 SIDE = 900
@@ -89,3 +91,14 @@ def test_a_given_psf_is_taken_and_two_are_refused():
     assert measured is None
     with pytest.raises(ValueError, match="are two PSFs"):
         PsfChoice(image=PsfImage(files=("a.fits",)), fwhm_pix=3.0)
+
+
+def test_stars_of_a_real_field_have_no_ring_too_much(shared_data):
+    field = Field.read(shared_data / "kids_viking" / "r.fits", bands=("r",), zeropoint=0.0)
+    image = np.ascontiguousarray(field.image[:, :1100, 1500:])
+    mask = np.zeros(image.shape[1:], dtype=bool)
+    found = measure_psf(less_background(image, mask, 128), mask)
+    assert 2.4 < found.psf.fwhm_pix[0] < 2.7
+    assert 0.1 < 1 - found.psf.light_within(6.0)[0] < 0.18  # wings are kept
+    rings = left_over(found.bands[0].stamps, "r")
+    assert max(abs(v) for v in rings.values()) < 0.6, rings  # % of the flux, stars not in the PSF
