@@ -30,6 +30,7 @@ from mockforge.photometry.populations.composite import Populations
 from mockforge.photometry.spectra.files import SpectrumFiles
 from mockforge.photometry.spectra.spec import Spectra
 from mockforge.registry import STAGES, TRAININGS
+from mockforge.sgan.lattice.config import GeneratorChoice, Smith2019
 from mockforge.sgan.lattice.training import TrainLattice
 from mockforge.sgan.training_field import TrainingField
 from mockforge.stages.degrade import Degrade
@@ -114,6 +115,11 @@ def moved(**given: Any) -> RedshiftImages:
 
 
 FRAME = {"bands": ("F606W",), "pixel_scale_arcsec": 0.1}
+
+
+def published(**how: Any) -> TrainLattice:
+    """A recipe for training the published SGAN."""
+    return TrainLattice(name="m", network=GeneratorChoice(smith2019=Smith2019()), **how)
 
 
 def one_sky(view: dict[str, Any]) -> OneSky:
@@ -237,14 +243,14 @@ CASES: dict[str, tuple[str, Callable[[Path], None], Callable[[str], Any]]] = {
     "train field": (
         "a.fits",
         image,
-        lambda p: TrainLattice(
-            name="m", field=TrainingField(files=(os.path.basename(p),), folder=os.path.dirname(p))
+        lambda p: published(
+            field=TrainingField(files=(os.path.basename(p),), folder=os.path.dirname(p)),
         ),
     ),
     "train start": (
         "m.safetensors",
         model,
-        lambda p: TrainLattice(name="m", start_from=p, field=TrainingField(files=())),
+        lambda p: published(start_from=p, field=TrainingField(files=())),
     ),
     "train dataset": (
         "manifest.json",
@@ -337,7 +343,7 @@ def test_located_names() -> None:
 
 def test_a_resumed_training_refuses_data_that_changed(tmp_path: Path) -> None:
     image(tmp_path / "a.fits")
-    recipe = TrainLattice(name="m", field=TrainingField(files=("a.fits",), folder=str(tmp_path)))
+    recipe = published(field=TrainingField(files=("a.fits",), folder=str(tmp_path)))
     out = tmp_path / "run"
     record_run(recipe, out, "")
     (out / "checkpoint.pt").write_bytes(b"begun")
@@ -345,7 +351,7 @@ def test_a_resumed_training_refuses_data_that_changed(tmp_path: Path) -> None:
     moved_to = tmp_path / "elsewhere"
     moved_to.mkdir()
     (tmp_path / "a.fits").rename(moved_to / "a.fits")
-    moved = TrainLattice(name="m", field=TrainingField(files=("a.fits",), folder=str(moved_to)))
+    moved = published(field=TrainingField(files=("a.fits",), folder=str(moved_to)))
     check_run(moved, out, resume=True)
     change(moved_to / "a.fits")
     with pytest.raises(InputError, match=r"file a\.fits"):

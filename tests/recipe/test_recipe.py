@@ -275,7 +275,8 @@ def test_a_training_recipe_is_of_the_network_its_keys_are_of() -> None:
     made, text = load_training(write(TRAINING), ["batch=4"])
     assert (type(made).__name__, made.batch, made.network.chosen.widths) == ("TrainRedshifter", 4, (8, 16))
     assert load_training(write(text))[0] == made
-    assert type(load_training("train_field")[0]).__name__ == "TrainSgan"
+    assert type(load_training("train_field")[0]).__name__ == "TrainForge"
+    assert type(load_training("train_smith2019")[0]).__name__ == "TrainLattice"
     assert type(load_training("train_redshifter")[0]).__name__ == "TrainRedshifter"
     assert type(load_training("train_recover")[0]).__name__ == "TrainRecover"
 
@@ -304,7 +305,8 @@ def test_the_schema_of_training_recipes_has_every_root() -> None:
     made = json.loads(json.dumps(schema(training=True)))
     roots = [made["$defs"][one["$ref"].rsplit("/", 1)[-1]] for one in made["oneOf"]]
     keys = [{"field", "dataset", "degraded"} & set(root["required"]) for root in roots]
-    assert keys == [{"field"}, {"dataset"}, {"degraded"}]
+    assert keys == [{"field"}, {"dataset"}, {"degraded"}, {"field"}]  # the last one names its network
+    assert "network" in roots[-1]["required"] and "network" not in roots[0]["required"]
     assert all(root["additionalProperties"] is False for root in roots)
 
 

@@ -16,7 +16,6 @@ from mockforge.sgan.lattice.config import (
     CropSizes,
     GeneratorChoice,
     PackedCritic,
-    Smith2019,
 )
 from mockforge.sgan.lattice.crops import FieldCrops
 from mockforge.sgan.lattice.ensemble import of_member
@@ -41,8 +40,8 @@ class TrainLattice(TrainRecipe):
     or a path. What depends on the number of bands begins fresh if that differs. Empty = all fresh."""
     field: TrainingField
     """The real field."""
-    network: GeneratorChoice = GeneratorChoice(smith2019=Smith2019())
-    """The generator."""
+    network: GeneratorChoice
+    """The generator: `{smith2019: {}}`."""
     critic: CriticChoice = CriticChoice(packed=PackedCritic())
     """The discriminator."""
     crops: CropSizes = CropSizes()
