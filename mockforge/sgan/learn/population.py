@@ -146,16 +146,23 @@ def _rehearsals(
 
 
 def flux_limit(scene: FittedScene, snr: float) -> float:
-    """Return the mean flux, nJy, of sources of a signal to noise; InputError where hardly any is brighter."""
+    """Return the mean flux, nJy, above which nearly all sources exceed a signal to noise.
+
+    Sources of one mean flux differ in signal to noise by their colours: four in five of those at `snr`
+    are fainter. InputError where hardly any source is as significant.
+    """
     flux = scene.marks.mean_flux
     used = scene.good & (flux > 0) & (scene.snr > 0)
-    if (used & (scene.snr > snr)).sum() < _FEWEST:
+    bright = int((used & (scene.snr > snr)).sum())
+    if bright < _FEWEST:
         raise InputError(
-            f"{(used & (scene.snr > snr)).sum()} sources of the field are above {snr:g} sigma, {_FEWEST} are "
-            "needed to learn from: use more of the field, or lower population.complete_snr"
+            f"{bright} sources of the field are above {snr:g} sigma, {_FEWEST} are needed to learn from: use "
+            "more of the field, or lower population.complete_snr"
         )
-    near = np.argsort(np.abs(np.log(scene.snr[used] / snr)))[: max(20, int(0.05 * used.sum()))]
-    return float(np.median(flux[used][near] * snr / scene.snr[used][near]))
+    near = np.argsort(np.abs(np.log(scene.snr[used] / snr)))[: max(30, int(0.05 * used.sum()))]
+    scaled = flux[used][near] * snr / scene.snr[used][near]
+    enough = np.sort(flux[used])[-_FEWEST]
+    return float(min(np.quantile(scaled, 0.8), enough))
 
 
 def counts_of(
