@@ -22,7 +22,7 @@ LEAST_SIDE = 128
 """Pixels; a smaller field holds too few sources, and too little sky, to be learned."""
 FEWEST_SOURCES = 20
 """Sources below which there is no population to learn."""
-_UNKNOWN_FWHM = 3.0
+UNKNOWN_FWHM = 3.0
 """Pixels by which detection smooths where the stars' width is not known."""
 _SATURATED = 1000.0
 """rms of the sky that the peak of a star exceeds before it is looked at for saturation."""
@@ -109,7 +109,7 @@ def learn_field(field: Field, cut: Cut, fwhm_pix: tuple[float, ...] | None = Non
     widths = np.asarray(fwhm_pix or (star_fwhm(flat, mask, found) if len(found) else [np.nan] * len(flat)))
     if len(widths) != len(flat):
         raise InputError(f"psf.fwhm_pix has {len(widths)} values, the field {len(flat)} bands; give one each")
-    usual = float(np.nanmedian(widths)) if np.isfinite(widths).any() else _UNKNOWN_FWHM
+    usual = float(np.nanmedian(widths)) if np.isfinite(widths).any() else UNKNOWN_FWHM
     free = source_free(labels, mask)
     noise = _rms_mesh(flat, free, mesh) * _correlated(flat, free, widths)[:, None, None]
     detections = detect(flat, mask, rms_at(noise, mesh, mask.shape), usual)
@@ -230,4 +230,4 @@ def _gain(band: np.ndarray, mask: np.ndarray, free: np.ndarray, fwhm: float) -> 
 def _filled(widths: np.ndarray) -> np.ndarray:
     """Widths with the median, or 3 px, where there is none."""
     known = widths[np.isfinite(widths)]
-    return np.where(np.isfinite(widths), widths, np.median(known) if len(known) else _UNKNOWN_FWHM)
+    return np.where(np.isfinite(widths), widths, np.median(known) if len(known) else UNKNOWN_FWHM)

@@ -136,7 +136,7 @@ def _rehearsals(
     """Return the model corrected by rehearsals, the last one, of the final model, and tables for the page."""
     if not choice.rehearsals:
         return model, None, {}
-    kernels, fwhm = kernels_of(field), seeing_of(field, psf)
+    kernels, fwhm = kernels_of(field), seeing_of(field)
     first = last = rehearsed(field, psf, model, stream.child("rehearsal", 0), kernels)
     for i in range(choice.rehearsals):
         model = corrected(model, last, fwhm, slope=choice.slope is None)

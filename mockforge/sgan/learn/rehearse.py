@@ -13,7 +13,7 @@ from mockforge.observe.measure import noise_autocorrelation, noise_kernel
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.detect import Detections, detect
-from mockforge.sgan.learn.field import LearnField
+from mockforge.sgan.learn.field import UNKNOWN_FWHM, LearnField
 from mockforge.sgan.light.painter import SourcePainter
 from mockforge.sgan.sources.counts import Counts
 from mockforge.sgan.sources.marks import Marks
@@ -85,8 +85,8 @@ def rehearsed(
     sky: Endless[Marks] = Endless(process, painter)
     image, sources = sky.image(0, height, 0, width), sky.sources(0, height, 0, width)
     image = observed(field, image, kernels, stream.child("noise").numpy())
-    fwhm = seeing_of(field, psf)
-    found = detect(image, field.mask, field.rms, fwhm)
+    fwhm = seeing_of(field)
+    found = detect(image, field.mask, field.rms * field.correlated[:, None, None].astype(np.float32), fwhm)
     true = _true_flux(found, sources, fwhm)
     real, snr = field.detections, np.log(found.snr)
     top = max(float(np.log(max(real.snr.max(), found.snr.max()))), 3.0)
@@ -104,10 +104,10 @@ def rehearsed(
     )
 
 
-def seeing_of(field: LearnField, psf: PixelPsf) -> float:
-    """Return the usual FWHM of the field's stars, px; of the PSF where there are none."""
+def seeing_of(field: LearnField) -> float:
+    """Return the FWHM in px of the Gaussian by which the field's own detection smooths."""
     usual = field.fwhm_pix[np.isfinite(field.fwhm_pix)]
-    return float(np.median(usual)) if len(usual) else float(np.median(psf.fwhm_pix))
+    return float(np.median(usual)) if len(usual) else UNKNOWN_FWHM
 
 
 def kernels_of(field: LearnField) -> list[np.ndarray]:
