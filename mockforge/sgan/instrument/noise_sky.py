@@ -129,6 +129,9 @@ class NoiseSky:
         work.white[:, :whole, :whole] = self._white.window(y - reach, y + b + reach, x - reach, x + b + reach)
         spectrum = fft.rfft2(work.white)
         inside = slice(reach, reach + b)
+        if self.field.kernels.shape[:2] == (1, 1):  # the same everywhere: nothing to blend
+            noise = fft.irfft2(spectrum * self._spectrum(by, bx), s=(side, side))[:, inside, inside]
+            return noise * self._roughness(by, bx) if self.field.tail.any() else noise
         for i, (dy, dx) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
             np.multiply(spectrum, self._spectrum(by + dy, bx + dx), out=work.each[i])
         along_y = fft.ifft(work.each, axis=2, overwrite_x=True)

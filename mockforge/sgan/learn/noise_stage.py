@@ -29,6 +29,9 @@ from mockforge.sgan.sources.model import SourceModel
 from mockforge.sgan.sources.process import LearnedProcess
 from mockforge.sky.endless import Endless
 
+_MOST_KERNELS = 2700
+"""Places times bands of the map, at most: 2.4 MB of a model's file. Larger fields have a coarser mesh."""
+
 
 @config
 class NoiseChoice:
@@ -63,7 +66,7 @@ def learn_noise(
     rest: dict[str, Any] = {
         "electrons_per_njy": field.gains,
         "saturation_njy": np.where(saturation > 0, saturation, np.inf),
-        "mesh": min(choice.mesh, min(field.mask.shape)),
+        "mesh": _mesh(choice.mesh, field.image.shape),
     }
     found = measure_noise(field.image, field.free, **rest)
     real = covariance(field.image, field.free, found.noise.mesh)
@@ -78,6 +81,15 @@ def learn_noise(
     compared = NoiseCompared((field.image, field.free), made, found, stream.child("compared"))
     facts = {"source-free sky": float(field.free.mean()), **compared.facts(field.bands)}
     return LearnedNoise(found.noise, facts, compared.picture())
+
+
+def _mesh(mesh: int, shape: tuple[int, ...]) -> int:
+    """Return the asked mesh, within the field, doubled until a model's file holds the map."""
+    bands, height, width = shape
+    mesh = min(mesh, height, width)
+    while bands * round(height / mesh) * round(width / mesh) > _MOST_KERNELS and mesh < 2048:
+        mesh *= 2
+    return mesh
 
 
 def painted_sky(

@@ -71,3 +71,15 @@ def test_kept_and_read_again_or_refused(noise):
         NoiseField.from_arrays(arrays | {"noise.kernels": arrays["noise.kernels"] * np.nan}, 2)
     with pytest.raises(InputError, match=r"noise.tail: a number from 0 to 2"):
         NoiseField.from_arrays(arrays | {"noise.tail": np.array([-1.0, 0.0])}, 2)
+
+
+def test_noise_that_is_the_same_everywhere_is_cut_from_one_plane():
+    y, x = np.mgrid[-2:3, -2:3]
+    field = NoiseField.uniform((2.0, 3.0), 0.4 ** (y**2 + x**2), mesh=64)
+    whole = NoiseSky(field, Stream(1)).window(0, 200, -50, 150)
+    np.testing.assert_array_equal(NoiseSky(field, Stream(1)).window(50, 90, 10, 99), whole[:, 50:90, 60:149])
+    np.testing.assert_allclose(whole.std(axis=(1, 2)), (2.0, 3.0), rtol=0.03)
+    twice = NoiseField(
+        np.repeat(field.kernels, 2, axis=0), 64, field.tail, *(np.zeros(2), np.full(2, np.inf))
+    )
+    np.testing.assert_allclose(NoiseSky(twice, Stream(1)).window(0, 200, -50, 150), whole, atol=1e-5)
