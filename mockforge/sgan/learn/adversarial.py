@@ -50,9 +50,9 @@ class ToldOnSky(MockforgeError):
 class AdversarialChoice:
     """How shapes are learned from a critic."""
 
-    steps: Count = 320
+    steps: Count = 240
     """Most steps of the generator."""
-    check_steps: Count = 40
+    check_steps: Count = 60
     """Steps between fresh draws, on which a classifier says whether painted sources got better."""
     patience: Count = 2
     """Checks without a better one after which training stops."""
@@ -64,15 +64,15 @@ class AdversarialChoice:
     """Weight of the squared gradients on real and on painted sources (R1 + R2)."""
     rate_generator: Positive = 3e-4
     """Learning rate of modulation and latents."""
-    rate_critic: Positive = 1e-3
+    rate_critic: Positive = 3e-3
     """Learning rate of the critic."""
     light_curve: NonNegative = 1.0
     """Weight of what holds the mean light curve."""
     pixels_above: Count = 5000
     """Real bright sources from which on a critic of pixels joins in; with fewer it has too little to see."""
-    checked_sources: Count = 800
+    checked_sources: Count = 600
     """Painted sources of a fresh draw."""
-    draws: Count = 4
+    draws: Count = 3
     """Fresh draws by which it is decided at the end whether the stage helped."""
 
 

@@ -12,7 +12,7 @@ from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.shaped import MARGIN, Bodies, Extent, Shaper, by_extent
 from mockforge.sgan.sources.marks import Marks
 
-_OTHERS, _MODEL = 0.3, 0.02
+_OTHERS, _MODEL = 0.3, 0.005
 """Errors of the scene model: of the other sources' light, and of the source's own."""
 
 

@@ -152,17 +152,20 @@ def centres(image: Tensor, scale: Scale) -> tuple[Tensor, Tensor]:
     The window has the sigma of the PSF, and a step is twice the moment: SExtractor's XWIN (Bertin 2006).
     """
     with torch.no_grad():
-        rows, columns = _grid(scale.side, image)
-        middle = scale.side // 2
-        x = y = image.new_full((len(image),), float(middle))
+        middle, sigma = scale.side // 2, 0.6 * scale.unit
+        reach = min(middle, math.ceil(4.0 + 4.0 * sigma))  # beyond, the window is 0
+        image = image[:, middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
+        line = torch.arange(-reach, reach + 1, device=image.device, dtype=torch.float32)
+        x = y = image.new_zeros(len(image))
         for _ in range(8):
-            dx, dy = columns - x[:, None, None], rows - y[:, None, None]
-            light = image * torch.exp(-0.5 * (dx**2 + dy**2) / (0.6 * scale.unit) ** 2)
+            dx, dy = line - x[:, None], line - y[:, None]
+            wide, high = (torch.exp(-0.5 * (d / sigma) ** 2) for d in (dx, dy))
+            light = image * high[:, :, None] * wide[:, None, :]
             total = light.sum((1, 2))
             total = torch.where(total > 0, total, torch.inf)  # nothing there: the middle
-            x = (x + 2.0 * (light * dx).sum((1, 2)) / total).clamp(middle - 4.0, middle + 4.0)
-            y = (y + 2.0 * (light * dy).sum((1, 2)) / total).clamp(middle - 4.0, middle + 4.0)
-        return x, y
+            x = (x + 2.0 * (light.sum(1) * dx).sum(1) / total).clamp(-4.0, 4.0)
+            y = (y + 2.0 * (light.sum(2) * dy).sum(1) / total).clamp(-4.0, 4.0)
+        return x + middle, y + middle
 
 
 def _grid(side: int, like: Tensor) -> tuple[Tensor, Tensor]:

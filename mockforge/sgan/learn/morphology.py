@@ -43,9 +43,9 @@ _RADIUS_PRIOR, _FLUX_PRIOR = 0.1, 0.05
 class MorphologyChoice:
     """How shapes are learned."""
 
-    latent: Annotated[int, Limit(ge=1, le=64)] = 6
+    latent: Annotated[int, Limit(ge=1, le=64)] = 16
     """Numbers in a source's latent z."""
-    width: Annotated[int, Limit(ge=4, le=256)] = 32
+    width: Annotated[int, Limit(ge=4, le=256)] = 48
     """Filters of the coordinate network."""
     least_snr: Positive = 30.0
     """Signal over noise from which on a galaxy's shape is learned."""
@@ -53,7 +53,7 @@ class MorphologyChoice:
     """The brightest so many are used."""
     held_out: Fraction = 0.33
     """Share of them that the network does not learn from: only their latents are fitted."""
-    steps: Count = 500
+    steps: Count = 700
     """Optimiser steps."""
     batch_pixels: Count = 120_000
     """Pixels in a batch."""
