@@ -57,7 +57,8 @@ def main(count: int) -> None:
 
     def model() -> dict[str, object]:
         found = load_model(folder / "m.json")
-        return {"weights": dict(found.weights), "rest": replace(found, weights={}, sha256="")}
+        rest = {k: v for k, v in found.to_json().items() if k != "arrays"}
+        return {"arrays": {k: torch.from_numpy(v) for k, v in found.arrays().items()}, "rest": rest}
 
     def state() -> dict[str, object]:
         found = fit(Line(), replace(SETTINGS, steps=14), 3, folder / "run", resume=True)
