@@ -71,6 +71,6 @@ class ScenePainter:
         """Return first row, first column and side of each stamp, (N,) int64."""
         return *sources.corner(), sources.side
 
-    def paint(self, sources: Objects) -> np.ndarray:
+    def paint(self, sources: Objects, side: int | None = None) -> np.ndarray:
         """Return stamps (N, C, S, S) float32 nJy of objects of one side."""
         return paint(self.model, sources)

@@ -130,8 +130,8 @@ def _batches(side: np.ndarray, bands: int) -> tuple[np.ndarray, np.ndarray]:
     return batch, place
 
 
-def painted(painter: Painter[S], sources: S) -> Stamps:
+def painted(painter: Painter[S], sources: S, side: int) -> Stamps:
     """Return stamps of sources of one side, painted together."""
-    image = painter.paint(sources)
+    image = painter.paint(sources, side)
     light = light_of(image)
     return Stamps(image, light, light.max(axis=(1, 2)).tolist())

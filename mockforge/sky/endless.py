@@ -230,7 +230,8 @@ class Endless(Generic[S]):
 
     def _batch(self, block: Block[S], number: int) -> Stamps:
         def make() -> Stamps:
-            return painted(self.painter, block.sources.rows(np.flatnonzero(block.batch == number)))
+            rows = np.flatnonzero(block.batch == number)
+            return painted(self.painter, block.sources.rows(rows), int(block.side[rows[0]]))
 
         return self._stamps.get((block.key, number), make)
 

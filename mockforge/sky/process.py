@@ -90,10 +90,11 @@ class Painter(Protocol[S_contra]):
         """Return first row, first column and side of each square stamp on the sky, (N,) int64 each."""
         ...
 
-    def paint(self, sources: S_contra) -> np.ndarray:
+    def paint(self, sources: S_contra, side: int | None = None) -> np.ndarray:
         """Return noiseless stamps (N, bands, side, side) float32 nJy, through the PSF, of one side all.
 
-        The same sources together always have the same bits; a stamp has all of its source's light.
+        `side` is that of their footprints, where it is known already. The same sources together always
+        have the same bits; a stamp has all of its source's light.
         """
         ...
 

@@ -44,7 +44,7 @@ def layers_on(painter: Painter[S], sources: S, frame: Frame) -> list[Layer]:
     out: dict[int, Layer] = {}
     for one in np.unique(side[touching]).tolist():
         rows = np.flatnonzero(touching & (side == one))
-        for row, image in zip(rows.tolist(), painter.paint(sources.rows(rows)), strict=True):
+        for row, image in zip(rows.tolist(), painter.paint(sources.rows(rows), one), strict=True):
             corner = int(top[row]), int(left[row])
             window = (0, frame.side, 0, frame.side)
             light = light_of(image)

@@ -59,10 +59,10 @@ class BlobPainter:
         side = np.where(sources.sigma < 1.0, 8, np.where(sources.sigma < 2.0, 16, 64)).astype(np.int64)
         return *(np.rint(v).astype(np.int64) - side // 2 for v in (sources.y, sources.x)), side
 
-    def paint(self, sources: Blobs) -> np.ndarray:
-        top, left, side = self.footprints(sources)
-        assert (side == side[0]).all()
-        pixel, s = np.arange(side[0]), sources.sigma[:, None]
+    def paint(self, sources: Blobs, side: int | None = None) -> np.ndarray:
+        top, left, sides = self.footprints(sources)
+        assert (sides == (sides[0] if side is None else side)).all()
+        pixel, s = np.arange(sides[0]), sources.sigma[:, None]
         y, x = (
             np.exp(-0.5 * ((pixel + a[:, None] - c[:, None]) / s) ** 2) / (s * np.sqrt(2 * np.pi))
             for a, c in ((top, sources.y), (left, sources.x))

@@ -25,7 +25,7 @@ PATCH = 8
 """Pixels of a patch of one local rms."""
 _WHITE = 64
 """Pixels; side of the blocks in which white noise is drawn: small, since a window needs the rim about it."""
-_PHOTONS = 32
+_PHOTONS = 64
 _NEGLIGIBLE = 1e-3
 """Photon noise of a smaller share of the sky's variance is left out."""
 _CACHED = 96_000_000

@@ -14,7 +14,7 @@ from mockforge.sgan.light.gaussians import mixture_of
 from mockforge.sgan.light.stamps import MOST_ELLIPTICAL
 from mockforge.sgan.sources.marks import Marks
 
-SIDES = (16, 32, 64, 128, 256, 512)
+SIDES = (24, 32, 48, 64, 96, 128, 192, 256, 512)
 """Sides of stamps, pixels."""
 _NEAREST = 1.5
 """Pixels by which the last pixel is nearer to the source than half the side."""

@@ -102,11 +102,14 @@ class SourcePainter:
         """Whether a source has light beyond the largest stamp that is above the edge's, (N,) bool."""
         return self.extent.capped(sources)
 
-    def paint(self, sources: Marks) -> np.ndarray:
+    def paint(self, sources: Marks, side: int | None = None) -> np.ndarray:
         """Return noiseless stamps through the PSF, (N, C, S, S) float32 nJy, each with all of its flux.
 
-        InputError where sources want stamps of several sides.
+        `side` is that of their footprints, where it is known already; else InputError where sources want
+        stamps of several sides.
         """
+        if side is not None:
+            return self.paint_on(sources, side)
         sides = np.unique(self.sides(sources))
         if len(sides) > 1:
             raise InputError(

@@ -137,8 +137,8 @@ class _SomeBands:
     def footprints(self, sources: Marks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.painter.footprints(sources)
 
-    def paint(self, sources: Marks) -> np.ndarray:
-        return self.painter.paint(sources)[:, list(self.columns)]
+    def paint(self, sources: Marks, side: int | None = None) -> np.ndarray:
+        return self.painter.paint(sources, side)[:, list(self.columns)]
 
 
 def _of_bands(noise: NoiseField, columns: Sequence[int]) -> NoiseField:

@@ -174,16 +174,14 @@ def _offset(stream: Stream) -> tuple[float, float]:
 
 def _smooth(stream: Stream, scale: float, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """One smooth field of unit variance at `y`, `x` (N,) px."""
-    out = np.zeros(len(x))
     if not len(x):
-        return out
+        return np.zeros(0)
     places = [v / scale + o for v, o in zip((y, x), _offset(stream), strict=True)]
     (i, wy), (j, wx) = ((f.astype(np.int64), _spline(v - f)) for v, f in ((p, np.floor(p)) for p in places))
     lattice, top, left = _lattice(stream, i.min() - 1, i.max() + 3, j.min() - 1, j.max() + 3)
-    for a in range(4):
-        for b in range(4):
-            out += wy[:, a] * wx[:, b] * lattice[i - 1 + a - top, j - 1 + b - left]
-    return out
+    first = (i - 1 - top) * lattice.shape[1] + (j - 1 - left)
+    near = np.arange(4)[:, None] * lattice.shape[1] + np.arange(4)
+    return np.einsum("na,nb,nab->n", wy, wx, lattice.ravel()[first[:, None, None] + near])
 
 
 def _lattice(stream: Stream, y0: int, y1: int, x0: int, x1: int) -> tuple[np.ndarray, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -75,27 +76,21 @@ class Mixture:
 
     def _completed(self, rng: np.random.Generator, points: np.ndarray, unknown: np.ndarray) -> np.ndarray:
         """Complete points (n, D) that all lack the same coordinates."""
-        u, o = np.flatnonzero(unknown), np.flatnonzero(~unknown)
-        v = self.covariances
-        log = np.broadcast_to(np.log(np.maximum(self.weights, 1e-300)), (len(points), len(self)))
+        given = _given(self, tuple(unknown.tolist()))
+        u, o = given.unknown, given.known
+        log = np.broadcast_to(given.log_weight, (len(points), len(self)))
         away = points[:, None, o] - self.means[:, o]
-        gain = np.zeros((len(v), len(u), 0))
-        if len(o):
-            inverse, log_det = _inverse(v[:, o[:, None], o])
-            chi2 = np.einsum(
-                "nki,kij,nkj->nk", away, np.broadcast_to(inverse, (len(self), len(o), len(o))), away
-            )
-            log = log - 0.5 * (chi2 + log_det)
-            gain = np.einsum("kij,kjl->kil", v[:, u[:, None], o], inverse)
+        if len(o) == 1:
+            log = log - 0.5 * away[:, :, 0] ** 2 * given.inverse[:, 0, 0]
+        elif len(o):
+            log = log - 0.5 * ((away[:, :, None, :] @ given.inverse)[:, :, 0] * away).sum(axis=2)
         cumulative = np.cumsum(np.exp(log - log.max(axis=1, keepdims=True)), axis=1)
         level = rng.random(len(points)) * cumulative[:, -1]
         k = np.minimum((cumulative < level[:, None]).sum(axis=1), len(self) - 1)
-        rest = _symmetric(v[:, u[:, None], u] - np.einsum("kij,klj->kil", gain, v[:, u[:, None], o]))
-        root = np.linalg.cholesky(rest + 1e-12 * np.eye(len(u)))
-        c = k if len(v) > 1 else np.zeros(len(k), dtype=np.int64)
-        mean = self.means[k][:, u] + np.einsum("nij,nj->ni", gain[c], away[np.arange(len(k)), k])
+        c = k if len(self.covariances) > 1 else np.zeros(len(k), dtype=np.int64)
+        mean = self.means[k][:, u] + np.einsum("nij,nj->ni", given.gain[c], away[np.arange(len(k)), k])
         out = points.copy()
-        out[:, u] = mean + np.einsum("nij,nj->ni", root[c], rng.standard_normal((len(k), len(u))))
+        out[:, u] = mean + np.einsum("nij,nj->ni", given.root[c], rng.standard_normal((len(k), len(u))))
         return out
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -109,6 +104,35 @@ class Mixture:
         if missing:
             raise InputError(f"a mixture needs the array {missing[0]}, found {', '.join(sorted(arrays))}")
         return cls(*(np.asarray(arrays[name]) for name in ("weights", "means", "covariances")))
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a mixture is, some coordinates known: the same for all points that know the same ones."""
+
+    unknown: np.ndarray
+    known: np.ndarray
+    log_weight: np.ndarray
+    """(K,) ln of weight over the root of the determinant."""
+    inverse: np.ndarray
+    """(K or 1, O, O) of the known coordinates' covariance."""
+    gain: np.ndarray
+    """(K or 1, U, O): how the mean of the unknown ones follows the known."""
+    root: np.ndarray
+    """(K or 1, U, U) Cholesky factor of the conditional covariance."""
+
+
+@lru_cache(maxsize=32)
+def _given(mixture: Mixture, unknown: tuple[bool, ...]) -> _Given:
+    u, o = np.flatnonzero(unknown), np.flatnonzero(~np.array(unknown))
+    v, log = mixture.covariances, np.log(np.maximum(mixture.weights, 1e-300))
+    inverse, gain = np.zeros((len(v), 0, 0)), np.zeros((len(v), len(u), 0))
+    if len(o):
+        inverse, log_det = _inverse(v[:, o[:, None], o])
+        log = log - 0.5 * log_det
+        gain = np.einsum("kij,kjl->kil", v[:, u[:, None], o], inverse)
+    rest = _symmetric(v[:, u[:, None], u] - np.einsum("kij,klj->kil", gain, v[:, u[:, None], o]))
+    return _Given(u, o, log, inverse, gain, np.linalg.cholesky(rest + 1e-12 * np.eye(len(u))))
 
 
 @dataclass(frozen=True)

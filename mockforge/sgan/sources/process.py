@@ -14,11 +14,11 @@ from mockforge.sgan.sources.model import SourceModel
 from mockforge.sky.kept import Kept
 from mockforge.sky.process import Level
 
-CELL = 256
+CELL = 512
 """Side in native px of the cells whose sources are drawn together."""
-LARGEST = (32, 64, 128, 512)
+LARGEST = (24, 64, 128, 512)
 """The largest stamp of each level, px of the sky."""
-LEVELS = tuple(Level(block, side // 2 + 1) for block, side in zip((128, 256, 256, 512), LARGEST, strict=True))
+LEVELS = tuple(Level(block, side // 2 + 1) for block, side in zip((128, 256, 256, 256), LARGEST, strict=True))
 """A stamp reaches half its side beyond the pixel of its centre, and that lies in the block."""
 _KEPT_BYTES = 2**26
 MOST_IN_A_CELL = 2_000_000

@@ -14,7 +14,7 @@ from mockforge.sgan.sources.marks import Marks
 from mockforge.sgan.sources.mixture import Mixture
 from mockforge.sgan.sources.model import Asked, SourceModel
 from mockforge.sgan.sources.population import Population
-from mockforge.sgan.sources.process import LEVELS, LearnedProcess, TableProcess
+from mockforge.sgan.sources.process import CELL, LEVELS, LearnedProcess, TableProcess
 
 FIELDS = ("x", "y", "flux", "log_radius", "e1", "e2", "log_n", "star", "shaped", "z", "mirrored")
 
@@ -77,7 +77,7 @@ def test_sources_lie_in_their_blocks_and_within_reach():
 
 def test_every_source_belongs_to_one_block():
     process = LearnedProcess(model(), Stream(2), sides)
-    blocks, _ = everything(process)
+    blocks, _ = everything(process, 2 * CELL)
     cells = Marks.together([process.native(cy, cx) for cy in range(2) for cx in range(2)])
     np.testing.assert_array_equal(np.sort(blocks.x), np.sort(cells.x))
 
@@ -85,8 +85,8 @@ def test_every_source_belongs_to_one_block():
 def test_counts_star_fraction_and_density_are_those_asked():
     asked = model(density=(0.4, 0.0))
     process = LearnedProcess(asked, Stream(3), sides)
-    cells = Marks.together([process.native(cy, cx) for cy in range(-6, 6) for cx in range(-6, 6)])
-    area = (12 * 256) ** 2
+    cells = Marks.together([process.native(cy, cx) for cy in range(-3, 3) for cx in range(-3, 3)])
+    area = (6 * CELL) ** 2
     stars = cells.rows(cells.star)
     assert abs(len(stars) - asked.stars.number() * area) < 4 * np.sqrt(len(stars))
     galaxies = cells.rows(~cells.star)
