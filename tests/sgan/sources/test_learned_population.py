@@ -13,7 +13,7 @@ from mockforge.sgan.learn.field import LearnField
 from mockforge.sgan.learn.fitted import FittedScene
 from mockforge.sgan.learn.joint import jitter_of, resampled_mixture, without_prior
 from mockforge.sgan.learn.newton import INDEX, ROUND
-from mockforge.sgan.learn.population import PopulationChoice, learn_population, measured_galaxies
+from mockforge.sgan.learn.population import PopulationChoice, flux_limit, learn_population, measured_galaxies
 from mockforge.sgan.learn.rehearse import corrected, kernels_of, observed, rehearsed
 from mockforge.sgan.light.painter import SourcePainter
 from mockforge.sgan.sources.coordinates import Coordinates
@@ -197,3 +197,13 @@ def test_too_few_sources_are_a_sentence(field):
     few = replace(scene, snr=np.full(len(scene), 2.0))
     with pytest.raises(InputError, match="0 sources of the field are above 8 sigma, 40 are needed"):
         learn_population(field[0], few, psf(), PopulationChoice(), Stream(0))
+
+
+def test_the_limit_holds_for_sources_of_all_colours(field):
+    scene = fitted(*field)
+    half = np.arange(len(scene)) % 2 == 0
+    reddened = replace(scene, snr=np.where(half, scene.snr, 0.5 * scene.snr))
+    limit = flux_limit(reddened, 8.0)
+    above = reddened.snr[scene.marks.mean_flux > limit]
+    assert (above > 7.0).mean() > 0.9
+    assert flux_limit(scene, 8.0) < limit
