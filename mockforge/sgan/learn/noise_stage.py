@@ -14,6 +14,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from mockforge.config import Index, Limit, config
+from mockforge.label.bright import grown
+from mockforge.label.bright import sources as sources_above
 from mockforge.label.extract import less_background
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.noise import NoiseField
@@ -23,12 +25,15 @@ from mockforge.sgan.learn.detect import detect, source_free
 from mockforge.sgan.learn.field import LearnField
 from mockforge.sgan.learn.noise import covariance, measure_noise
 from mockforge.sgan.learn.noise_page import NoiseCompared
+from mockforge.sgan.learn.rehearse import seeing_of
 from mockforge.sgan.light.painter import SourcePainter
 from mockforge.sgan.sources.marks import Marks
 from mockforge.sgan.sources.model import SourceModel
 from mockforge.sgan.sources.process import LearnedProcess
 from mockforge.sky.endless import Endless
 
+_GROWN = 4
+"""Pixels about sources that the background leaves out, as of the field."""
 _MOST_KERNELS = 2700
 """Places times bands of the map, at most: 2.4 MB of a model's file. Larger fields have a coarser mesh."""
 
@@ -95,7 +100,10 @@ def _mesh(mesh: int, shape: tuple[int, ...]) -> int:
 def painted_sky(
     field: LearnField, psf: PixelPsf, sources: SourceModel, noise: NoiseField, stream: Stream
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a painted field (C, H, W) nJy less its background, and where no source of it reaches."""
+    """Return a painted field (C, H, W) nJy less its background, and where no source of it reaches.
+
+    Background and detection as `learn_field` has them.
+    """
     painter = SourcePainter(psf, None, 0.05 * np.median(field.rms_mesh, axis=(1, 2)))
     sky: Endless[Marks] = Endless(LearnedProcess(sources, stream.child("sky"), painter.sides), painter)
     height, width = field.mask.shape
@@ -103,11 +111,9 @@ def painted_sky(
     image = sky.image(0, height, 0, width)
     # the sky's pixel (0, 0) is the middle of the first place: noise at the field's own places
     image = NoiseSky(noise, stream.child("noise"), (0, 0)).observed(image, -half, -half)
-    for _ in range(2):
-        flat = less_background(image, field.mask, field.mesh)
-        usual = field.fwhm_pix[np.isfinite(field.fwhm_pix)]
-        fwhm = float(np.median(usual)) if len(usual) else float(np.median(psf.fwhm_pix))
-        detections = detect(flat, field.mask, field.rms, fwhm)
-        hidden = field.mask | ~source_free(detections.labels, field.mask)
-        flat = less_background(image, hidden, field.mesh)
+    flat = less_background(image, field.mask, field.mesh)
+    _, labels, _ = sources_above(flat, field.mask)
+    flat = less_background(image, field.mask | grown(labels > 0, _GROWN), field.mesh)
+    weights = field.rms * field.correlated[:, None, None].astype(np.float32)
+    detections = detect(flat, field.mask, weights, seeing_of(field))
     return flat, source_free(detections.labels, field.mask)
