@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.adversarial import BrightDraw, Compared
-from mockforge.sgan.learn.cutouts import painted_cutouts
+from mockforge.sgan.learn.cutouts import Cutouts, painted_cutouts
 from mockforge.sgan.learn.shaped import Shaper
 from mockforge.sgan.learn.two_sample import FeatureAuc, feature_auc, folds_by_place, real_floor
 from mockforge.sgan.light.modulation import Modulation
@@ -50,21 +50,17 @@ class Worth:
         return 0.5 * (self.logistic + self.network)
 
 
-def painted_draw(
+def painted_sources(
     compared: Compared, draw: BrightDraw, psf: PixelPsf, variant: Variant, n: int, stream: Stream
-) -> Callable[[int], FeatureAuc]:
-    """Paint `n` bright sources on real sky; returns what compares them, by the seed of the classifier."""
+) -> Cutouts:
+    """Paint `n` bright sources on real sky; returns the cutouts of those that the rule wants."""
     marks: Marks = draw(n, stream.child("marks"), variant.z)
     shaper, parts = Shaper(psf), []
     with torch.no_grad():
         for rows in np.array_split(np.arange(n), max(1, n // 100)):
             parts.append(shaper.stamps(marks.rows(rows), variant.modulation, compared.rule.stamp_side))
     sky = compared.some_sky(n, stream.child("sky"))
-    painted = painted_cutouts(torch.cat(parts), sky, compared.rule, stream.child("photons"), compared.gains)
-    with torch.no_grad():
-        made, real = compared.measured(painted), compared.measured(compared.real)
-    folds = [folds_by_place(c.x, c.y) for c in (compared.real, painted)]
-    return lambda seed: feature_auc(real, made, *folds, stream.child("classifier", seed), seeds=2)
+    return painted_cutouts(torch.cat(parts), sky, compared.rule, stream.child("photons"), compared.gains)
 
 
 def worth(
@@ -74,7 +70,16 @@ def worth(
 
     Draws of equal `stream` paint the same sources on the same sky: variants are compared pair by pair.
     """
-    found = [painted_draw(compared, draw, psf, variant, n, stream.child("draw", i))(0) for i in range(draws)]
+    found = []
+    with torch.no_grad():
+        real = compared.measured(compared.real)
+    for i in range(draws):
+        own = stream.child("draw", i)
+        painted = painted_sources(compared, draw, psf, variant, n, own)
+        with torch.no_grad():
+            made = compared.measured(painted)
+        folds = [folds_by_place(c.x, c.y) for c in (compared.real, painted)]
+        found.append(feature_auc(real, made, *folds, own.child("classifier", 0), seeds=2))
     return Worth(tuple(found))
 
 
@@ -83,18 +88,19 @@ def ablation(
     n: int = 800, draws: int = 4,
 ) -> list[dict[str, object]]:  # fmt: skip
     """Return a row for the real-against-real floor and for each variant: AUC and its scatter over draws."""
-    with torch.no_grad():
-        real = compared.measured(compared.real)
-    floors = Worth(
-        tuple(
-            real_floor(real, compared.real.x + 16 * i, compared.real.y, stream.child("floor", i), seeds=2)
-            for i in range(draws)
-        )
-    )
-    rows = [_row("real against real", floors)]
+    rows = [row("real against real", floor(compared, draws, stream.child("floor")))]
     for name, variant in variants.items():
-        rows.append(_row(name, worth(compared, draw, psf, variant, n, draws, stream)))
+        rows.append(row(name, worth(compared, draw, psf, variant, n, draws, stream)))
     return rows
+
+
+def floor(compared: Compared, draws: int, stream: Stream) -> Worth:
+    """Feature AUC of one half of the real sources against the other, for `draws` ways to halve them."""
+    real = compared.real
+    with torch.no_grad():
+        measured = compared.measured(real)
+    found = [real_floor(measured, real.x + 16 * i, real.y, stream.child(i), seeds=2) for i in range(draws)]
+    return Worth(tuple(found))
 
 
 def better_by(before: Worth, after: Worth) -> tuple[float, float]:
@@ -104,7 +110,8 @@ def better_by(before: Worth, after: Worth) -> tuple[float, float]:
     return float(fall.mean()), float(error)
 
 
-def _row(name: str, found: Worth) -> dict[str, object]:
+def row(name: str, found: Worth) -> dict[str, object]:
+    """Return one row of the table of an ablation."""
     n = len(found.draws)
     errors = [
         float(np.mean([getattr(d, f"{k}_error") for d in found.draws])) for k in ("logistic", "network")

@@ -146,7 +146,7 @@ class Chain:
         found = refine(
             compared, draw, self._psf_of(done), rows, modulation, choice, self.recipe.seed, folder, report
         )
-        return Learned({**found.modulation.to_arrays(), "z": found.z}, found.facts)
+        return Learned({**found.modulation.to_arrays(), "z": found.z}, found.facts, found.picture)
 
     def _psf_of(self, done: Done) -> PixelPsf:
         return PixelPsf.from_arrays(done["psf"].arrays, len(self.field.bands), self.field.pixel_scale_arcsec)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from mockforge.field.picture import compared as compared_pictures
 from mockforge.files import replace_file
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.ablation import Variant, Worth, better_by, worth
+from mockforge.sgan.learn.ablation import Variant, Worth, better_by, floor, painted_sources, row, worth
 from mockforge.sgan.learn.adversarial import (
     AdversarialChoice,
     AdversarialTask,
@@ -42,6 +43,8 @@ class Refined:
     helped: bool
     """Whether the critic's are better on fresh draws; if not, both are stage 5's."""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    picture: np.ndarray | None = None
+    """Bright sources, uint8 (y, x, 3): rows of real ones, of stage 5's and of this stage's."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,11 @@ class _Stage:
             return Variant(self.task.modulation)
         return Variant(painter.modulation, painter.latents(self.rows))
 
-    def worth(self, painter: Painter | None, key: str, draws: int) -> Worth:
-        """Feature AUC on draws that depend on `key` alone."""
+    def worth(self, painter: Painter | None, key: str, draws: int, smooth: bool = False) -> Worth:
+        """Feature AUC on draws that depend on `key` alone; of smooth profiles where `smooth`."""
         task, choice = self.task, self.task.choice
         stream = Stream(task.seed, ("adversarial", key))
-        variant = self.variant(painter)
+        variant = Variant(None) if smooth else self.variant(painter)
         return worth(task.compared, task.draw, task.psf, variant, choice.checked_sources, draws, stream)
 
 
@@ -105,13 +108,18 @@ def refine(
         "feature AUC before": round(float(before.both.mean()), 4),
         "feature AUC after": round(float(after.both.mean()), 4),
         "AUC fell by": [round(gain, 4), round(error, 4)] if best is not None else [0.0, 0.0],
-        "verdict": _verdict(helped, gain, error)
-        if best is not None
-        else "no check was better: stage 5's kept",
+        "verdict": "no check was better: stage 5's kept" if best is None else _verdict(helped, gain, error),
+        "feature AUC, part by part": [
+            row("real against real", floor(compared, choice.draws, Stream(seed, ("adversarial", "floor")))),
+            row("smooth profiles", stage.worth(None, "verdict", choice.draws, smooth=True)),
+            row("with morphology", before),
+            *([] if best is None else [row("with the critic", after)]),
+        ],
     }
+    picture = _picture(stage, best)
     if not helped or best is None:
-        return Refined(modulation, rows.z, False, facts)
-    return Refined(best.modulation.eval().requires_grad_(False), best.latents(rows), True, facts)
+        return Refined(modulation, rows.z, False, facts, picture)
+    return Refined(best.modulation.eval().requires_grad_(False), best.latents(rows), True, facts, picture)
 
 
 def same_sky(compared: Compared, stream: Stream) -> float:
@@ -177,6 +185,21 @@ def _best(stage: _Stage) -> Painter | None:
     painter = Painter(Modulation(*(getattr(stage.task.modulation, k) for k in ("bands", "latent", "width"))))
     painter.load_state_dict(torch.load(path, weights_only=True))
     return painter.eval()
+
+
+def _picture(stage: _Stage, best: Painter | None, columns: int = 20) -> np.ndarray:
+    """Return real bright sources, and painted ones without and with the critic, in one stretch."""
+    task, real = stage.task, stage.task.compared.real
+    stream = Stream(task.seed, ("adversarial", "picture"))
+    some = np.sort(stream.numpy().permutation(len(real))[:columns])
+    images = [real.at(some).pixels.numpy()]
+    for painter in (None, best):
+        variant = stage.variant(painter)
+        made = painted_sources(task.compared, task.draw, task.psf, variant, 4 * len(some), stream)
+        images.append(made.pixels.numpy()[: len(some)])
+    rms = np.asarray(task.compared.rule.noise_njy)
+    count = min(len(i) for i in images)
+    return compared_pictures([i[:count] for i in images], np.tile(2.0 * rms, (count, 1)))
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

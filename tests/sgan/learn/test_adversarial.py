@@ -93,6 +93,11 @@ def test_a_wrong_distribution_of_z_moves_towards_the_real_one(compared, refined)
     assert refined.helped, refined.facts["verdict"]
     assert refined.facts["feature AUC after"] < refined.facts["feature AUC before"] - 0.03
     assert refined.facts["critic of pixels"] == "no"
+    table = refined.facts["feature AUC, part by part"]
+    assert [r["painted"] for r in table] == [
+        "real against real", "smooth profiles", "with morphology", "with the critic"
+    ]  # fmt: skip
+    assert refined.picture.dtype == np.uint8 and refined.picture.ndim == 3
 
 
 def test_fluxes_do_not_move(refined):
