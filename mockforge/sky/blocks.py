@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic
 
 import numpy as np
@@ -68,15 +69,21 @@ class Stamps:
 
     image: np.ndarray
     """(n, C, S, S) float32 nJy."""
-    light: np.ndarray
-    """(n, S, S) float32 nJy: `light_of` the images."""
-    peak: list[float]
-    """(n,) nJy: the greatest of each light."""
+
+    @cached_property
+    def light(self) -> np.ndarray:
+        """(n, S, S) float32 nJy: `light_of` the images; made where masks are asked for."""
+        return light_of(self.image)
+
+    @cached_property
+    def peak(self) -> list[float]:
+        """(n,) nJy: the greatest of each light."""
+        return self.light.max(axis=(1, 2)).tolist()
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory."""
-        return self.image.nbytes + self.light.nbytes
+        """Bytes of memory, with the light."""
+        return self.image.nbytes + self.image.nbytes // self.image.shape[1]
 
 
 def touching(
@@ -132,6 +139,4 @@ def _batches(side: np.ndarray, bands: int) -> tuple[np.ndarray, np.ndarray]:
 
 def painted(painter: Painter[S], sources: S, side: int) -> Stamps:
     """Return stamps of sources of one side, painted together."""
-    image = painter.paint(sources, side)
-    light = light_of(image)
-    return Stamps(image, light, light.max(axis=(1, 2)).tolist())
+    return Stamps(painter.paint(sources, side))

@@ -26,8 +26,8 @@ _KEPT_BLOCKS = 2**27
 """Bytes of sources of blocks, likewise."""
 _DEEP = 32
 """Stamps that a pixel of a window costs, about, with those that are painted and lie beyond it."""
-Stamp = tuple[np.ndarray, np.ndarray, float]
-"""A stamp (C, S, S), its light (S, S), and the greatest of that."""
+Stamp = tuple[Stamps, int]
+"""A batch of stamps, and which of them."""
 
 
 class Endless(Generic[S]):
@@ -100,8 +100,8 @@ class Endless(Generic[S]):
         window, row = (y0, y1, x0, x1), 0
         for block, rows, stamps in self._painted(window, threads):
             corners = zip(block.top[rows].tolist(), block.left[rows].tolist(), strict=True)
-            for (image, light, peak), (top, left) in zip(stamps, corners, strict=True):
-                yield layer_of(row, image, top, left, window, light, peak)
+            for (batch, i), (top, left) in zip(stamps, corners, strict=True):
+                yield layer_of(row, batch.image[i], top, left, window, batch.light[i], batch.peak[i])
                 row += 1
 
     def image(self, y0: int, y1: int, x0: int, x1: int, threads: int = 1) -> np.ndarray:
@@ -111,8 +111,12 @@ class Endless(Generic[S]):
         """
         out = empty_window(self.painter.bands, y0, y1, x0, x1)
         out[:] = 0.0
-        for layer in self.layers(y0, y1, x0, x1, threads):
-            out[:, layer.y, layer.x] += layer.image
+        window = (y0, y1, x0, x1)
+        for block, rows, stamps in self._painted(window, threads):
+            corners = zip(block.top[rows].tolist(), block.left[rows].tolist(), strict=True)
+            for (batch, i), (top, left) in zip(stamps, corners, strict=True):
+                layer = layer_of(0, batch.image[i], top, left, window)
+                out[:, layer.y, layer.x] += layer.image
         return out
 
     def truth(
@@ -225,7 +229,7 @@ class Endless(Generic[S]):
             if number not in batches:
                 batches[number] = self._batch(block, number)
             stamps = batches[number]
-            out.append((stamps.image[place], stamps.light[place], stamps.peak[place]))
+            out.append((stamps, place))
         return out
 
     def _batch(self, block: Block[S], number: int) -> Stamps:
