@@ -78,8 +78,8 @@ def worth(
         painted = painted_sources(compared, draw, psf, variant, n, own)
         with torch.no_grad():
             made = compared.measured(painted)
-        folds = [folds_by_place(c.x, c.y) for c in (compared.real, painted)]
-        found.append(feature_auc(real, made, *folds, own.child("classifier", 0), seeds=2))
+        folds, own_folds = (folds_by_place(c.x, c.y) for c in (compared.real, painted))
+        found.append(feature_auc(real, made, folds, own_folds, own.child("classifier", 0), seeds=2))
     return Worth(tuple(found))
 
 

@@ -114,9 +114,10 @@ class Painter(nn.Module):
         super().__init__()
         self.modulation = modulation
         inputs = modulation.latent + len(modulation.mark_mean)
-        self.warp = nn.Sequential(nn.Linear(inputs, 32), nn.SiLU(), nn.Linear(32, modulation.latent))
-        for values in (self.warp[-1].weight, self.warp[-1].bias):
+        last = nn.Linear(32, modulation.latent)
+        for values in (last.weight, last.bias):
             nn.init.zeros_(values)  # at first z stays as it is
+        self.warp = nn.Sequential(nn.Linear(inputs, 32), nn.SiLU(), last)
 
     def warped(self, marks: Tensor, z: Tensor) -> Tensor:
         """Return z (N, Z) moved, given `marks_features` (N, M)."""

@@ -13,10 +13,14 @@ _BOUND = 4.0
 class FeatureCritic(nn.Module):
     """A logit from measured features, each in units of the real sources' scatter."""
 
+    middle: Tensor
+    spread: Tensor
+
     def __init__(self, real: Tensor, width: int = 32) -> None:
         super().__init__()
-        self.register_buffer("middle", real.median(dim=0).values)
-        spread = (real - self.middle).abs().median(dim=0).values * 1.4826
+        middle = real.median(dim=0).values
+        spread = (real - middle).abs().median(dim=0).values * 1.4826
+        self.register_buffer("middle", middle)
         self.register_buffer("spread", torch.where(spread > 1e-6, spread, 1.0))
         features = real.shape[1]
         self.layers = nn.Sequential(
@@ -36,6 +40,8 @@ class FeatureCritic(nn.Module):
 
 class PixelCritic(nn.Module):
     """A logit from cutouts (N, C, S, S) nJy: convolutions of stride 2 on asinh of pixel over noise."""
+
+    noise: Tensor
 
     def __init__(self, noise_njy: tuple[float, ...], widths: tuple[int, ...] = (16, 32, 64)) -> None:
         super().__init__()

@@ -157,7 +157,8 @@ def _taken(
     """Centre stamps to the pixel by their light, and keep those that the rule wants."""
     if len(stamps) == 0:
         empty = stamps[:, :, MARGIN : MARGIN + rule.side, MARGIN : MARGIN + rule.side]
-        return Cutouts(empty, *(np.asarray(p, dtype=np.float64) for p in places), rows)
+        x, y = (np.asarray(p, dtype=np.float64) for p in places)
+        return Cutouts(empty, x, y, rows)
     with torch.no_grad():
         dx, dy = _off_middle(_mean(stamps, rule), rule)
     line = torch.arange(rule.side) + MARGIN

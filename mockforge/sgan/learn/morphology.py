@@ -101,9 +101,9 @@ class Morphology:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], bands: int) -> Morphology:
         """Return what `to_arrays` wrote."""
-        own = {k: arrays[f"morphology.{k}"] for k in ("z", "log_flux", "log_radius", "log_n")}
-        held_out = np.asarray(arrays["morphology.held_out"]) > 0.5
-        return cls(Modulation.from_arrays(arrays, bands), held_out=held_out, **own)
+        names = ("z", "log_flux", "log_radius", "log_n", "held_out")
+        z, flux, radius, n, held_out = (np.asarray(arrays[f"morphology.{name}"]) for name in names)
+        return cls(Modulation.from_arrays(arrays, bands), z, flux, radius, n, held_out > 0.5)
 
 
 class SourceTable(nn.Module):

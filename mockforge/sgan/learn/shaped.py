@@ -13,12 +13,14 @@ from torch import Tensor
 
 from mockforge.errors import InputError
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.light.frame import FADED, SOFTENING, Shapes, frame_of
+from mockforge.sgan.light.frame import FADED, SOFTENING, Frame, Shapes, frame_of
 from mockforge.sgan.light.kernels import Kernels
 from mockforge.sgan.light.modulation import Modulation, changes, marks_features
 from mockforge.sgan.light.stamps import MOST_ELLIPTICAL, phases, profile_spectra, stamps
 from mockforge.sgan.sources.marks import Marks
 
+Factor = Callable[[Frame, Tensor, Tensor], Tensor]
+"""ln of the factor on light by the frame, what is told of the sources, and z: a `Modulation`."""
 HALVES = (10, 16, 24, 36, 54, 80)
 """Pixels from the middle to the edge of what is modulated: the size classes of sources."""
 MARGIN = 8
@@ -51,9 +53,10 @@ class Bodies:
 
         dx, dy = (tensor(v - np.floor(v + 0.5)) for v in (marks.x, marks.y))
         points = {"log_radius": _POINT, "e1": 0.0, "e2": 0.0, "log_n": 0.0}
-        plain = (tensor(np.where(marks.star, v, getattr(marks, k))) for k, v in points.items())
+        plain = [tensor(np.where(marks.star, v, getattr(marks, k))) for k, v in points.items()]
         mirrored = torch.tensor(marks.mirrored, device=device)
-        return cls(Shapes(dx, dy, *plain, mirrored), tensor(marks.flux), tensor(marks.z))
+        shapes = Shapes(dx, dy, plain[0], plain[1], plain[2], plain[3], mirrored)
+        return cls(shapes, tensor(marks.flux), tensor(marks.z))
 
     def __len__(self) -> int:
         return len(self.flux)
@@ -97,7 +100,7 @@ class Shaper:
     def __init__(self, psf: PixelPsf) -> None:
         self.kernels = Kernels(psf, 1.0, 1.0)
 
-    def paint(self, bodies: Bodies, modulation: Modulation | None, extent: Extent, side: int) -> Tensor:
+    def paint(self, bodies: Bodies, modulation: Factor | None, extent: Extent, side: int) -> Tensor:
         """Return stamps (N, C, side, side) nJy, noiseless; the source's pixel is `side // 2` in x and y.
 
         The profile is exact, by its Fourier transform; what the modulation changes of it sums to 0 in
@@ -116,7 +119,7 @@ class Shaper:
         light = torch.fft.irfft2(spectrum * flux[..., None, None], s=(image * side, image * side))
         return light if image == 1 else light[..., ::image, ::image] * image**2
 
-    def _changes(self, bodies: Bodies, modulation: Modulation, extent: Extent, side: int) -> Tensor:
+    def _changes(self, bodies: Bodies, modulation: Factor, extent: Extent, side: int) -> Tensor:
         """Return spectra (N, C, ...) through the PSF of what is added to profiles of flux 1."""
         fine, half = max(extent.fine, self.kernels.fine.image), extent.half
         shapes = _finer(bodies.shapes, fine)
