@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -22,6 +22,13 @@ _FINE = 8
 """Points a pixel at which the smooth curve through the pixels is looked at for its width."""
 _KEPT = 24
 """Transfer functions kept, those used last."""
+_MOST_SAMPLES = 8
+SAMPLED = 2.3
+"""Pixels across the half maximum of a PSF that tell its light between them."""
+_FINE_SAMPLED = 2.7
+"""The same of samples that are finer than pixels: sharp PSFs have cusps."""
+FINEST = 4
+"""Samples along a pixel of a PSF that is sharper than its pixels, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +38,22 @@ class PixelPsf:
     `image` (C, P, P) float32, P odd and at least 65, each band of sum 1, its origin the middle pixel:
     what a star of flux 1 in the middle of a pixel leaves in the pixels about it. Between the samples
     it is the one band-limited curve through them.
+
+    A PSF that pixels undersample has `samples` to each of them along a side: `image` is then that of
+    pixels so much smaller, of which pixels are put together. All widths and scales are in whole pixels.
     """
 
     image: np.ndarray
     pixel_scale_arcsec: float | None = None
     """Side of one of its pixels (the training field's), where it is known."""
+    samples: int = 1
+    """Samples of `image` along the side of a pixel."""
     _transfers: dict[tuple[int, float], np.ndarray] = field(default_factory=dict, repr=False, init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", _checked(self.image))
+        if not 1 <= self.samples <= _MOST_SAMPLES:
+            raise InputError(f"psf: 1 to {_MOST_SAMPLES} samples a pixel are expected, found {self.samples}")
 
     @property
     def bands(self) -> int:
@@ -48,16 +62,23 @@ class PixelPsf:
 
     @property
     def side(self) -> int:
-        """P."""
+        """P, samples."""
         return self.image.shape[-1]
+
+    @property
+    def side_pix(self) -> int:
+        """Pixels, an odd number, that hold all of the image."""
+        return self.side if self.samples == 1 else _odd(self.side / self.samples)
 
     @cached_property
     def fwhm_pix(self) -> np.ndarray:
-        """(C,) full width at half maximum of the effective PSF, in its own pixels.
+        """(C,) full width at half maximum of the effective PSF, in its own pixels, their response included.
 
         That of a circle as large as what is brighter than half the peak, between the pixels too.
         """
-        return np.array([_fwhm(band) for band in self.image])
+        if self.samples == 1:
+            return np.array([_fwhm(band) for band in self.image])
+        return np.array([_fwhm(band) for band in self._drawn(self.side, box=self.samples)]) / self.samples
 
     def transfer(self, side: int, pixels_per_native: float = 1.0) -> np.ndarray:
         """Return T(k) = sum of psf(r) exp(-i k.r) on the grid of `numpy.fft.rfft2` of a stamp.
@@ -69,7 +90,7 @@ class PixelPsf:
         pixels_per_native : float
             Pixels of the stamp along one pixel of this PSF. Where that is not 1, the response of this
             PSF's pixel is taken off, and that of the stamp's put on; beyond the Nyquist frequency of
-            this PSF's pixels T is 0.
+            this PSF's samples T is 0.
 
         Returns
         -------
@@ -82,15 +103,19 @@ class PixelPsf:
             if len(self._transfers) >= _KEPT:
                 self._transfers.pop(next(iter(self._transfers)), None)
             ky, kx = np.fft.fftfreq(side), np.fft.rfftfreq(side)
-            found = self._at(ky, kx, pixels_per_native).astype(np.complex64)
+            found = self._at(ky, kx, pixels_per_native / self.samples).astype(np.complex64)
             found.setflags(write=False)
             self._transfers[key] = found
         return self._transfers[key]
 
-    def _at(self, ky: np.ndarray, kx: np.ndarray, scale: float, stretch: float = 1.0) -> np.ndarray:
-        """T at frequencies (cycles per new pixel), `scale` new pixels to one of these, (C, ky, kx).
+    def spectrum(self, ky: np.ndarray, kx: np.ndarray) -> np.ndarray:
+        """Return T (C, ky, kx) at frequencies in cycles per pixel, |k| up to 1/2, pixel included."""
+        return self._at(ky, kx, 1.0 / self.samples)
 
-        `stretch`: of the PSF itself, in these pixels, before the pixel.
+    def _at(self, ky: np.ndarray, kx: np.ndarray, scale: float, stretch: float = 1.0) -> np.ndarray:
+        """T at frequencies (cycles per new pixel), `scale` new pixels to one of these samples, (C, ky, kx).
+
+        `stretch`: of the PSF itself, in these samples, before the pixel.
         """
         fy, fx = (k * scale * stretch for k in (ky, kx))  # cycles per pixel of the image
         steps = np.arange(self.side) - self.side // 2
@@ -106,16 +131,35 @@ class PixelPsf:
         """Share of the light within so many pixels of the middle, (C,) or (C, len(radius))."""
         y, x = np.indices(self.image.shape[-2:]) - self.side // 2
         # A pixel on the circle counts by the part of its width that is inside.
-        part = np.clip(np.asarray(radius)[..., None, None] + 0.5 - np.hypot(y, x), 0.0, 1.0)
+        reach = np.asarray(radius)[..., None, None] * self.samples
+        part = np.clip(reach + 0.5 - np.hypot(y, x), 0.0, 1.0)
         return np.tensordot(self.image.astype(np.float64), part, axes=((1, 2), (-2, -1)))
 
     def resampled(self, pixels_per_native: float) -> PixelPsf:
-        """Return the PSF on pixels of which `pixels_per_native` lie along one of these, sum 1."""
+        """Return the PSF on pixels of which `pixels_per_native` lie along one of these, sum 1.
+
+        With several samples a pixel where the new pixels undersample it, but no more than it has.
+        """
         scale = float(pixels_per_native)
-        pixels = None if self.pixel_scale_arcsec is None else self.pixel_scale_arcsec / scale
         if scale == 1.0:
             return self
-        return PixelPsf(self._drawn(_odd(self.side * scale), scale), pixels)
+        pixels = None if self.pixel_scale_arcsec is None else self.pixel_scale_arcsec / scale
+        most = math.ceil(self.samples / scale - 1e-6)
+        samples = samples_wanted(lambda n: self._drawn(LEAST_SIDE, scale * n / self.samples), most)
+        return self._on(scale, samples, pixels)
+
+    def at_native(self) -> PixelPsf:
+        """Return the PSF with one sample a pixel, at the pixels' centres: right for stars there alone."""
+        return self if self.samples == 1 else self._on(1.0, 1, self.pixel_scale_arcsec)
+
+    def with_samples(self, samples: int) -> PixelPsf:
+        """Return the PSF with so many samples a pixel."""
+        return self if samples == self.samples else self._on(1.0, samples, self.pixel_scale_arcsec)
+
+    def _on(self, scale: float, samples: int, pixel_scale_arcsec: float | None) -> PixelPsf:
+        """`scale` new pixels to one of these, with so many samples each."""
+        step = scale * samples / self.samples
+        return PixelPsf(self._drawn(_odd(self.side * step), step), pixel_scale_arcsec, samples)
 
     def scaled(self, fwhm_pix: float | Sequence[float]) -> PixelPsf:
         """Return the same PSF wider or narrower all over, wings too, as the air's seeing changes it.
@@ -124,8 +168,8 @@ class PixelPsf:
         response, so that it can be narrower than the field's; InputError where that is below a pixel's.
         """
         wanted = _each(fwhm_pix, self.bands)
-        images = [_narrowed(self.band(i), float(w)) for i, w in enumerate(wanted)]
-        return replace(self, image=np.concatenate(images))
+        bands = [_narrowed(self.band(i), float(w)) for i, w in enumerate(wanted)]
+        return together(bands)
 
     def broadened(self, fwhm_pix: float | Sequence[float]) -> PixelPsf:
         """Return the PSF convolved with a Gaussian that brings its width to `fwhm_pix`, pixels.
@@ -162,16 +206,20 @@ class PixelPsf:
         """Return the PSF of one band."""
         return replace(self, image=self.image[index : index + 1])
 
-    def _drawn(self, side: int, scale: float = 1.0, stretch: float = 1.0, sigma: float = 0.0) -> np.ndarray:
-        """Pixels (C, side, side) of a PSF, `scale` of them to one of these, stretched, then blurred.
+    def _drawn(
+        self, side: int, scale: float = 1.0, stretch: float = 1.0, sigma: float = 0.0, box: int = 1
+    ) -> np.ndarray:
+        """Return samples (C, side, side) of a PSF, `scale` of them to one of these, stretched, blurred.
 
-        Drawn on twice the side, so that wings come not in again on the other side; larger pixels than these
-        on a finer grid, of which their centres are taken.
+        Each has the response of a pixel of `box` samples. Drawn on twice the side, so that wings come not in
+        again on the other side; larger pixels than these on a finer grid, of which their centres are taken.
         """
-        wide, fine = 2 * side, max(1, math.ceil(1.0 / scale))
+        wide, fine = 2 * side, max(1, math.ceil(1.0 / scale - 1e-9))
         size = wide * fine
         ky, kx = np.fft.fftfreq(size) * fine, np.fft.rfftfreq(size) * fine
         blur = np.exp(-2.0 * (np.pi * sigma) ** 2 * (ky[:, None] ** 2 + kx**2))
+        if box > 1:
+            blur *= np.outer(*(np.sinc(box * k) / np.sinc(k) for k in (ky, kx)))
         drawn = np.fft.irfft2(self._at(ky, kx, scale, stretch) * blur, s=(size, size))
         middle = fine * np.arange(-(side // 2), side // 2 + 1) % size
         return _summing_to_1(drawn[:, middle[:, None], middle])
@@ -221,8 +269,9 @@ class PixelPsf:
         return cls(_summing_to_1(np.stack(out)), pixel_scale_arcsec)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return what a model's file keeps: `psf` (C, P, P) float32."""
-        return {"psf": self.image}
+        """Return what a model's file keeps: `psf` (C, P, P) float32, and `psf.samples` (1,) where not 1."""
+        more = {} if self.samples == 1 else {"psf.samples": np.array([self.samples], dtype=np.float32)}
+        return {"psf": self.image, **more}
 
     @classmethod
     def from_arrays(
@@ -234,7 +283,31 @@ class PixelPsf:
         found = np.asarray(arrays["psf"])
         if found.ndim != 3 or len(found) != bands:
             raise InputError(f"psf: one image per band ({bands}) is expected, found {found.shape}")
-        return cls(found, pixel_scale_arcsec)
+        samples = np.asarray(arrays.get("psf.samples", [1.0]), dtype=np.float64)
+        if samples.shape != (1,) or not samples[0] == np.rint(samples[0]):
+            raise InputError(f"psf.samples: one whole number is expected, found {samples.tolist()}")
+        return cls(found, pixel_scale_arcsec, int(samples[0]))
+
+
+def samples_wanted(core: Callable[[int], np.ndarray], most: int = FINEST) -> int:
+    """Return the least number of samples a pixel that tells a PSF's light between them, up to `most`.
+
+    `core(n)`: its middle (C, P, P) with n samples a pixel.
+    """
+    for n in range(1, min(most, FINEST)):
+        if min(_fwhm(band) for band in core(n)) >= (SAMPLED if n == 1 else _FINE_SAMPLED):
+            return n
+    return max(1, min(most, FINEST))
+
+
+def together(bands: Sequence[PixelPsf]) -> PixelPsf:
+    """Return PSFs of one grid as one, with the samples of the finest; smaller ones in zeros."""
+    samples = max(psf.samples for psf in bands)
+    images = [psf.with_samples(samples).image for psf in bands]
+    side = max(image.shape[-1] for image in images)
+    edges = [(side - image.shape[-1]) // 2 for image in images]
+    wide = [np.pad(image, ((0, 0), (e, e), (e, e))) for image, e in zip(images, edges, strict=True)]
+    return PixelPsf(np.concatenate(wide), bands[0].pixel_scale_arcsec, samples)
 
 
 def _checked(image: np.ndarray) -> np.ndarray:
@@ -296,27 +369,40 @@ def _fwhm(band: np.ndarray) -> float:
     return float(np.sqrt(4.0 / np.pi * inside.sum()) / _FINE)
 
 
-def _narrowed(psf: PixelPsf, fwhm: float) -> np.ndarray:
-    """One band (1, P, P) stretched before the pixel until it is so wide with it; by bisection."""
+def _narrowed(psf: PixelPsf, fwhm: float) -> PixelPsf:
+    """One band stretched before the pixel until it is so wide with it; by bisection."""
+    # Looked at with more samples where it will be sharp.
+    n = psf.samples if fwhm >= SAMPLED else FINEST
+    step = n / psf.samples
+    side = psf.side if n == 1 else 129  # its core
+
+    def wide(stretch: float) -> float:
+        return _fwhm(psf._drawn(side, step, stretch, box=n)[0]) / n
+
     low, high = 0.05, max(2.0, 2.0 * fwhm / float(psf.fwhm_pix[0]))
-    if _fwhm(psf._drawn(psf.side, stretch=low)[0]) > fwhm:
+    if wide(low) > fwhm:
         raise InputError(
             f"a FWHM of {fwhm:.3g} pixels is asked for, which is below that of a pixel alone; "
             "paint on smaller pixels, or ask for a wider PSF"
         )
     for _ in range(24):
         middle = 0.5 * (low + high)
-        wide = _fwhm(psf._drawn(psf.side, stretch=middle)[0])
-        low, high = (low, middle) if wide > fwhm else (middle, high)
-    return psf._drawn(psf.side, stretch=0.5 * (low + high))
+        low, high = (low, middle) if wide(middle) > fwhm else (middle, high)
+    found, pixels = 0.5 * (low + high), psf.pixel_scale_arcsec
+
+    if fwhm >= SAMPLED:
+        return PixelPsf(psf._drawn(psf.side, 1.0, found), pixels, psf.samples)
+    samples = max(2, samples_wanted(lambda n: psf._drawn(LEAST_SIDE, n / psf.samples, found)))
+    step = samples / psf.samples
+    return PixelPsf(psf._drawn(_odd(psf.side * step * min(1.0, found)), step, found), pixels, samples)
 
 
 def _blurred_to(psf: PixelPsf, fwhm: float) -> np.ndarray:
     """One band (1, P, P) convolved with the Gaussian that brings it to this width; by bisection."""
-    low, high = 0.0, fwhm
+    low, high = 0.0, fwhm * psf.samples
     for _ in range(24):
         middle = 0.5 * (low + high)
-        wide = _fwhm(psf._drawn(psf.side, sigma=middle)[0])
+        wide = _fwhm(psf._drawn(psf.side, sigma=middle, box=psf.samples)[0]) / psf.samples
         low, high = (low, middle) if wide > fwhm else (middle, high)
     return psf._drawn(psf.side, sigma=low)
 

@@ -337,7 +337,7 @@ def _size_law(state: _State) -> tuple[float, float, float]:
 
 def _point_noise(rms: Tensor, psf: PixelPsf) -> np.ndarray:
     """(C,) nJy: error of the flux of a point source."""
-    return np.median(rms.flatten(1).numpy(), axis=1) / np.sqrt((psf.image**2).sum((1, 2)))
+    return np.median(rms.flatten(1).numpy(), axis=1) / np.sqrt((psf.at_native().image ** 2).sum((1, 2)))
 
 
 def _save(path: Path, state: _State) -> None:

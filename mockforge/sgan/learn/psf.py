@@ -10,7 +10,7 @@ import numpy as np
 from mockforge.config import Limit, Positive, config
 from mockforge.errors import InputError
 from mockforge.observe.psf.spec import Psf, PsfImage
-from mockforge.sgan.instrument.given import from_files, from_spec
+from mockforge.sgan.instrument.given import from_files, from_spec, from_widths
 from mockforge.sgan.instrument.psf import SIDE, PixelPsf
 from mockforge.sgan.learn.field import LearnField
 from mockforge.sgan.learn.point_sources.fit import StarFit, fit_stars, moved, stacked, without
@@ -80,7 +80,7 @@ def field_psf(field: LearnField, choice: PsfChoice) -> tuple[PixelPsf, MeasuredP
     if choice.spec is not None:
         return from_spec(choice.spec, bands, scale), None
     if choice.fwhm_pix is not None:
-        return PixelPsf.from_moffat(choice.fwhm_pix, choice.beta, len(bands), pixel_scale_arcsec=scale), None
+        return from_widths(choice.fwhm_pix, choice.beta, len(bands), scale), None
     measured = measure_psf(
         field.image,
         field.defects,

@@ -112,6 +112,7 @@ def psf_picture(psf: PixelPsf, side: int = 200) -> np.ndarray:
     The curves are log10 of the mean brightness over the middle's against the radius in pixels; grey lines
     are decades and every 10 pixels.
     """
+    psf = psf.at_native()
     half = psf.side // 2
     y, x = np.indices((psf.side, psf.side)) - half
     index = np.rint(np.hypot(y, x)).astype(int)

@@ -118,12 +118,13 @@ class Extent:
 
     def _wings(self, distance: np.ndarray) -> np.ndarray:
         """Most light a pixel of a point source of flux 1 as far away or farther, (N, C)."""
-        at = np.clip(distance / self.scale, 0, self._envelope.shape[1] - 1).astype(np.int64)
-        return self._envelope[:, at].T / self.scale**2
+        scale = self.scale / self.psf.samples
+        at = np.clip(distance / scale, 0, self._envelope.shape[1] - 1).astype(np.int64)
+        return self._envelope[:, at].T / scale**2
 
     @cached_property
     def _envelope(self) -> np.ndarray:
-        """(C, R) the brightest pixel of the PSF at R pixels of its own or farther; 0 beyond its corners."""
+        """(C, R) the brightest pixel of the PSF at R of its samples or farther; 0 beyond its corners."""
         y, x = np.indices(self.psf.image.shape[1:]) - self.psf.side // 2
         ring = np.hypot(y, x).astype(np.int64)
         out = np.zeros((self.psf.bands, int(ring.max()) + 2))

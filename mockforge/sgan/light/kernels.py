@@ -45,11 +45,12 @@ def fineness(psf: PixelPsf, pixels_per_psf: float, pixels_per_native: float) -> 
     quarter, ... of it.
     """
     image = 1
-    while image * pixels_per_psf < 1 and image < _FINEST:
+    most = psf.samples / pixels_per_psf  # beyond, the PSF says nothing
+    while image < most and image < _FINEST:
         beyond = np.abs(transfer(psf, _LOOKED_AT, pixels_per_psf, 2 * image))[:, :, _LOOKED_AT * image // 2 :]
         if beyond.max() < _SEEN:
             break
-        image *= 2
+        image = min(2 * image, math.ceil(most - 1e-6))
     k = np.fft.rfftfreq(_LOOKED_AT * image) * image  # cycles per pixel
     passed = np.abs(transfer(psf, _LOOKED_AT, pixels_per_psf, image))[:, 0].max(axis=0)
     smoothing = SMOOTHING * max(pixels_per_native, 0.5)

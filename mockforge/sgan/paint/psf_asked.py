@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,14 @@ from mockforge.observe.psf.models import PsfModel, with_pixels
 from mockforge.observe.psf.of_survey import psf_model
 from mockforge.observe.psf.per_band import models
 from mockforge.observe.psf.spec import Psf
-from mockforge.sgan.instrument.psf import SIDE, PixelPsf
+from mockforge.sgan.instrument.psf import LEAST_SIDE, SIDE, PixelPsf, samples_wanted, together
 from mockforge.sgan.paint.asked import Banded, by_band, survey_of
 
 
 def psf_on_sky(
     model: Banded, own: PixelPsf, seeing: Any, pixels_per_native: float, scale_arcsec: float | None
 ) -> PixelPsf:
-    """Return the PSF of a sky, sampled on its pixels.
+    """Return the PSF of a sky, sampled on its pixels; finer where they are too coarse for it.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def psf_on_sky(
         return _given(model, seeing, scale_arcsec)
     if isinstance(seeing, Psf):
         scale = known_scale("seeing", model, scale_arcsec)
-        return sampled([with_pixels(m, scale) for m in models(seeing, model.bands)], scale)
+        return together([_fine(m, scale) for m in models(seeing, model.bands)])
     resampled = own.resampled(pixels_per_native)
     if seeing is None:
         return resampled
@@ -54,11 +55,11 @@ def psf_on_sky(
         band = resampled.band(i)
         if isinstance(value, str):
             chosen, name = survey_of("seeing", model, value, model.bands[i])
-            band = sampled([with_pixels(psf_model(chosen, name), scale)], scale)
+            band = _fine(psf_model(chosen, name), scale)
         elif value is not None:
             band = _as_wide(model, i, band, float(value) / scale)
-        planes.append(band.image)
-    return PixelPsf(_alike(planes), scale)
+        planes.append(band)
+    return replace(together(planes), pixel_scale_arcsec=scale)
 
 
 def known_scale(name: str, model: Banded, scale_arcsec: float | None) -> float:
@@ -66,6 +67,16 @@ def known_scale(name: str, model: Banded, scale_arcsec: float | None) -> float:
     if not scale_arcsec:
         raise InputError(f"{name}: the pixel scale of {model.name} is not known, so that arcsec mean nothing")
     return scale_arcsec
+
+
+def _fine(model: PsfModel, scale: float) -> PixelPsf:
+    """Return a PSF on pixels, with as many samples in each as it is sharp for them."""
+
+    def drawn(n: int, side: int) -> np.ndarray:
+        return sampled([with_pixels(model, scale / n)], scale / n, side).image
+
+    n = samples_wanted(lambda n: drawn(n, LEAST_SIDE))
+    return PixelPsf(drawn(n, n * SIDE + 1 - n % 2), scale, n)
 
 
 def sampled(bands: list[PsfModel], scale_arcsec: float, side: int = SIDE) -> PixelPsf:
@@ -99,13 +110,3 @@ def _given(model: Banded, psf: PixelPsf, scale_arcsec: float | None) -> PixelPsf
     if psf.pixel_scale_arcsec and scale_arcsec:
         return psf.resampled(psf.pixel_scale_arcsec / scale_arcsec)
     return psf
-
-
-def _alike(planes: list[np.ndarray]) -> np.ndarray:
-    """One array (C, P, P) of planes (1, p, p) of several odd sides, the smaller ones in zeros."""
-    side = max(plane.shape[-1] for plane in planes)
-    out = np.zeros((len(planes), side, side), dtype=np.float64)
-    for row, plane in zip(out, planes, strict=True):
-        edge = (side - plane.shape[-1]) // 2
-        row[edge : side - edge, edge : side - edge] = plane[0]
-    return out

@@ -5,7 +5,7 @@ import pytest
 
 from mockforge.errors import InputError
 from mockforge.observe.psf.spec import Gaussian, Moffat, Psf, PsfImage
-from mockforge.sgan.instrument.given import from_files, from_spec
+from mockforge.sgan.instrument.given import from_files, from_spec, from_widths
 from mockforge.sgan.instrument.psf import PixelPsf
 
 
@@ -31,7 +31,7 @@ def test_widths_are_measured_between_pixels(psf):
     np.testing.assert_allclose(PixelPsf(wide[None] / wide.sum()).fwhm_pix, 8 * 2.3548, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("scale", "fwhm"), [(0.5, 1.874), (2.0, 6.41)])
+@pytest.mark.parametrize(("scale", "fwhm"), [(0.5, 1.83), (2.0, 6.41)])
 def test_on_other_pixels_it_is_the_same_psf_on_the_sky(psf, scale, fwhm):
     other = psf.resampled(scale)
     assert other.pixel_scale_arcsec == pytest.approx(0.2 / scale)
@@ -75,7 +75,7 @@ def test_psfs_of_recipes_lie_on_the_pixels(psf, tmp_path):
     found = from_spec(Psf(moffat=Moffat(fwhm_arcsec=(0.6, 0.8), beta=3.0)), bands, 0.2)
     np.testing.assert_allclose(found.fwhm_pix, np.hypot((3.0, 4.0), 0.75), rtol=0.01)
     sharp = from_spec(Psf(gaussian=Gaussian(fwhm_arcsec=0.1)), ("g",), 0.2)
-    assert sharp.image[0, 64, 64] == pytest.approx(0.9812**2, abs=0.01)  # all but in one pixel
+    assert sharp.at_native().image[0, 64, 64] == pytest.approx(0.9812**2, abs=0.01)  # all but in one pixel
     with pytest.raises(InputError, match=r"needs the pixel scale, which this field does not have"):
         from_spec(Psf(gaussian=Gaussian(fwhm_arcsec=0.1)), ("g",), None)
     fits.writeto(tmp_path / "p.fits", psf.image[0])
@@ -120,3 +120,36 @@ def test_a_star_between_pixels_does_not_ring():
     np.testing.assert_allclose(limited.fwhm_pix, psf.fwhm_pix, rtol=1e-2)
     coarse = PixelPsf.from_moffat(1.3, 2.5)
     np.testing.assert_array_equal(coarse.band_limited().image, coarse.image)
+
+
+def test_a_psf_that_pixels_undersample_is_right_between_them():
+    import galsim
+
+    from mockforge.sgan.light.painter import SourcePainter
+    from mockforge.sgan.sources.marks import Marks
+
+    n, bands = 6, ("F606W",)
+    given = from_spec(Psf(moffat=Moffat(fwhm_arcsec=0.075, beta=3.0)), bands, 0.06)
+    again = PixelPsf.from_arrays(given.to_arrays(), 1, 0.06)
+    assert given.samples == again.samples > 1
+    at = np.random.default_rng(3).uniform(20.0, 21.0, (2, n))
+    one, none = np.ones(n), np.zeros(n)
+    stars = Marks(
+        x=at[0], y=at[1], flux=np.ones((n, 1)), log_radius=none, e1=none, e2=none, log_n=none,
+        star=one > 0, shaped=none > 0, z=np.zeros((n, 0), np.float32), mirrored=none > 0,
+    )  # fmt: skip
+    painted = SourcePainter(again, None, 1e-4).paint_on(stars, 64)
+    for x, y, image in zip(*at, painted, strict=True):
+        whole = galsim.Moffat(beta=3.0, fwhm=1.25).drawImage(
+            galsim.ImageD(64, 64), scale=1.0, center=(x - np.rint(x) + 33, y - np.rint(y) + 33)
+        )
+        assert np.abs(image[0] - whole.array).max() < 3e-3 * whole.array.max()
+    assert given.at_native().samples == 1
+
+
+def test_sharp_widths_are_those_of_stars_on_the_pixels():
+    found = from_widths((1.5, 3.0), 3.0, 2, None)
+    assert found.samples > 1
+    np.testing.assert_allclose(found.fwhm_pix, (1.5, 3.0), rtol=0.01)
+    with pytest.raises(InputError, match="below that of a pixel alone"):
+        from_widths(0.7, 3.0, 1, None)
