@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.sgan.instrument.sampling import FINEST, SAMPLED, fwhm_of, samples_wanted
 
 LEAST_SIDE = 65
 """Pixels; wings to 32 pixels on each side hold all but a few thousandths of the light."""
@@ -18,17 +19,9 @@ SIDE = 129
 _MOST_SIDE = 1025
 _SUM = 1e-3
 """By how much the sum of a stored PSF may differ from 1."""
-_FINE = 8
-"""Points a pixel at which the smooth curve through the pixels is looked at for its width."""
 _KEPT = 24
 """Transfer functions kept, those used last."""
 _MOST_SAMPLES = 8
-SAMPLED = 2.3
-"""Pixels across the half maximum of a PSF that tell its light between them."""
-_FINE_SAMPLED = 2.7
-"""The same of samples that are finer than pixels: sharp PSFs have cusps."""
-FINEST = 4
-"""Samples along a pixel of a PSF that is sharper than its pixels, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +70,8 @@ class PixelPsf:
         That of a circle as large as what is brighter than half the peak, between the pixels too.
         """
         if self.samples == 1:
-            return np.array([_fwhm(band) for band in self.image])
-        return np.array([_fwhm(band) for band in self._drawn(self.side, box=self.samples)]) / self.samples
+            return np.array([fwhm_of(band) for band in self.image])
+        return np.array([fwhm_of(band) for band in self._drawn(self.side, box=self.samples)]) / self.samples
 
     def transfer(self, side: int, pixels_per_native: float = 1.0) -> np.ndarray:
         """Return T(k) = sum of psf(r) exp(-i k.r) on the grid of `numpy.fft.rfft2` of a stamp.
@@ -289,17 +282,6 @@ class PixelPsf:
         return cls(found, pixel_scale_arcsec, int(samples[0]))
 
 
-def samples_wanted(core: Callable[[int], np.ndarray], most: int = FINEST) -> int:
-    """Return the least number of samples a pixel that tells a PSF's light between them, up to `most`.
-
-    `core(n)`: its middle (C, P, P) with n samples a pixel.
-    """
-    for n in range(1, min(most, FINEST)):
-        if min(_fwhm(band) for band in core(n)) >= (SAMPLED if n == 1 else _FINE_SAMPLED):
-            return n
-    return max(1, min(most, FINEST))
-
-
 def together(bands: Sequence[PixelPsf]) -> PixelPsf:
     """Return PSFs of one grid as one, with the samples of the finest; smaller ones in zeros."""
     samples = max(psf.samples for psf in bands)
@@ -348,27 +330,6 @@ def _odd(side: float) -> int:
     return int(min(max(LEAST_SIDE, 2 * math.ceil((side - 1) / 2) + 1), _MOST_SIDE))
 
 
-def _fwhm(band: np.ndarray) -> float:
-    """Diameter of a circle as large as the places brighter than half the peak, pixels."""
-    side = len(band)
-    half = band > 0.5 * band.max()
-    reach = (
-        int(np.ceil(1.5 * np.sqrt(half.sum()))) + 2
-    )  # a core far narrower than its image is looked at alone
-    low, high = max(side // 2 - reach, 0), min(side // 2 + reach, side - 1)
-    place = np.arange(low, high + 1e-9, 1.0 / _FINE)
-    # The band-limited curve through the samples of an odd, periodic row (Dirichlet's kernel).
-    apart = place[:, None] - np.arange(side)
-    whole = np.abs(np.sin(np.pi * apart / side)) < 1e-9
-    weight = np.where(
-        whole, 1.0, np.sin(np.pi * apart) / (side * np.where(whole, 1.0, np.sin(np.pi * apart / side)))
-    )
-    fine = weight @ band.astype(np.float64) @ weight.T
-    slope = np.maximum(np.hypot(*np.gradient(fine)), 1e-12 * fine.max())
-    inside = np.clip((fine - 0.5 * fine.max()) / slope + 0.5, 0.0, 1.0)  # of each point, the part above half
-    return float(np.sqrt(4.0 / np.pi * inside.sum()) / _FINE)
-
-
 def _narrowed(psf: PixelPsf, fwhm: float) -> PixelPsf:
     """One band stretched before the pixel until it is so wide with it; by bisection."""
     # Looked at with more samples where it will be sharp.
@@ -377,7 +338,7 @@ def _narrowed(psf: PixelPsf, fwhm: float) -> PixelPsf:
     side = psf.side if n == 1 else 129  # its core
 
     def wide(stretch: float) -> float:
-        return _fwhm(psf._drawn(side, step, stretch, box=n)[0]) / n
+        return fwhm_of(psf._drawn(side, step, stretch, box=n)[0]) / n
 
     low, high = 0.05, max(2.0, 2.0 * fwhm / float(psf.fwhm_pix[0]))
     if wide(low) > fwhm:
@@ -402,7 +363,7 @@ def _blurred_to(psf: PixelPsf, fwhm: float) -> np.ndarray:
     low, high = 0.0, fwhm * psf.samples
     for _ in range(24):
         middle = 0.5 * (low + high)
-        wide = _fwhm(psf._drawn(psf.side, sigma=middle, box=psf.samples)[0]) / psf.samples
+        wide = fwhm_of(psf._drawn(psf.side, sigma=middle, box=psf.samples)[0]) / psf.samples
         low, high = (low, middle) if wide > fwhm else (middle, high)
     return psf._drawn(psf.side, sigma=low)
 

@@ -12,7 +12,8 @@ from mockforge.observe.psf.models import PsfModel, with_pixels
 from mockforge.observe.psf.of_survey import psf_model
 from mockforge.observe.psf.per_band import models
 from mockforge.observe.psf.spec import Psf
-from mockforge.sgan.instrument.psf import LEAST_SIDE, SIDE, PixelPsf, samples_wanted, together
+from mockforge.sgan.instrument.psf import LEAST_SIDE, SIDE, PixelPsf, together
+from mockforge.sgan.instrument.sampling import samples_wanted
 from mockforge.sgan.paint.asked import Banded, by_band, survey_of
 
 
