@@ -34,7 +34,7 @@ class PaintedSky:
 
     def __init__(
         self, model: PaintedModel, seed: int, device: str = "cpu", kept_tiles: int = 0, *,
-        noise: NoiseField | None = None, density: float = 1.0,
+        noise: NoiseField | None = None, density: float = 1.0, magnitude_limits: object = None,
     ) -> None:  # fmt: skip
         self.model, self.seed = model, seed
         self.density = density * model.density

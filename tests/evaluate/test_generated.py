@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -79,11 +81,12 @@ def test_a_model_paints_and_a_field_is_read(tmp_path):
     assert np.array_equal(read.images[0], window.image) and read.offsets.tolist() == [[16, 5]]
 
 
-def test_more_of_a_sky_of_sources_is_painted_below_it_with_its_truth(monkeypatch):
+def test_a_sky_of_sources_comes_with_its_truth_from_where_the_noise_begins(monkeypatch):
     monkeypatch.setattr(generated, "Sky", PaintedSky)
-    made = from_model(PaintedModel(), (64, 90), 3, more_rows=100)
-    assert made.more is not None and made.shapes == [(64, 90)] and made.more.shapes == [(64, 90), (100, 90)]
-    assert made.more.offsets.tolist() == [[0, 0], [64, 0]] and made.gains == (0.0, 0.0)
-    turned = made.ordered(("r", "g"), "nJy")
+    made = from_model(PaintedModel(), (64, 90), 3)
+    assert made.gains == (0.0, 0.0) and made.offsets.tolist() == [[0, 0]]
+    told = from_model(PaintedModel(), (64, 90), 3, told={"noise": PaintedModel().noise})
+    assert told.offsets.tolist() == [[-64, -64]]
+    turned = replace(made, more=told).ordered(("r", "g"), "nJy")
     assert turned.more is not None
-    assert np.array_equal(turned.more.truths[1][0], made.more.truths[1][1])
+    assert np.array_equal(turned.more.truths[0][0], told.truths[0][1])

@@ -183,8 +183,8 @@ def _compared(reference: Reference, generated: Generated, seed: int, settings: S
         "settings": asdict(settings),
     }
     try:
-        made = sample_of(generated, real.side)
-        more = made if generated.more is None else sample_of(generated.more, real.side)
+        made = sample_of(generated, real)
+        more = made if generated.more is None else sample_of(generated.more, real)
     except InputError as error:
         report.sections = [Section("Detection", verdicts=[Verdict("generated pixels", False, str(error))])]
         return report
@@ -199,11 +199,12 @@ def _compared(reference: Reference, generated: Generated, seed: int, settings: S
     return report
 
 
-def sample_of(generated: Generated, side: int) -> Sample:
-    """Measure generated pixels as the reference was."""
+def sample_of(generated: Generated, real: Sample) -> Sample:
+    """Measure generated pixels as the reference was, what is too bright masked too."""
     sample = measure_sample(
-        generated.images, generated.bands, side=side, masks=generated.masks, offsets=generated.offsets
-    )
+        generated.images, generated.bands, side=real.side, masks=generated.masks, offsets=generated.offsets,
+        mask_peaks_above=real.most_peak,
+    )  # fmt: skip
     return replace(sample, truths=generated.truths, gains=generated.gains)
 
 
@@ -214,7 +215,7 @@ def _two_halves(
     painter = load_model(other.model)
     tells = told_of(reference, painter, source.seed, source.device, source.own_noise)
     beside = _painted(painter, reference, tells, source, settings)
-    pair = [sample_of(g.more or g, reference.sample.side) for g in (generated, beside)]
+    pair = [sample_of(g.more or g, reference.sample) for g in (generated, beside)]
     rng = Stream(source.seed, ("evaluate", "halves")).numpy()
     return halves_section(reference.sample, pair, other.rows, settings, rng)
 
@@ -231,9 +232,11 @@ def _stored(source: GeneratedFrom, real: Field, part: ReferencePart, reading: di
 def _painted(
     model: SganModel, reference: Reference, tells: Told, source: GeneratedFrom, settings: Settings
 ) -> Generated:
-    """Return the model's sky over the reference's rows, and more of it below for the bright sources."""
+    """Return the model's sky over the reference's rows, and a larger one of its bright sources."""
     height, width = reference.shape
-    whole = min(settings.source_area * height, reference.field.shape[1])
-    more = max(0, round(whole) - height) if settings.source_seeds else 0
-    made = from_model(model, (height, width), source.seed, source.device, tells.asked, more)
+    made = from_model(model, (height, width), source.seed, source.device, tells.asked)
+    if model.clean and settings.source_seeds:
+        rows = round(min(settings.source_area * height, reference.field.shape[1]))
+        more = from_model(model, (rows, width), source.seed, source.device, tells.bright)
+        made = replace(made, more=more)
     return made.ordered(reference.field.bands, reference.field.unit)

@@ -45,10 +45,10 @@ class Settings:
     """Times the classifier is trained and tested, by other seeds and on other halves."""
     source_snr: Positive = 30.0
     """Least signal-to-noise of the sources whose features are compared one by one."""
-    source_seeds: Index = 6
+    source_seeds: Index = 4
     """Times those are compared, on other patches of real sky and in other folds; 0 leaves them out."""
     source_area: Positive = 4.0
-    """A model paints so many times the reference's area for them, up to that of the whole field."""
+    """A model paints so many times the reference's area for them, up to the whole field's."""
     classifier_epochs: Count = 15
     """Passes over the classifier's training blocks."""
     classifier_folds: Count = 4

@@ -36,7 +36,7 @@ class Generated:
     gains: tuple[float, ...] | None = None
     """(band,) electrons per unit of flux behind the photon noise; 0: none."""
     more: Generated | None = None
-    """More of the same sky, for what needs many sources."""
+    """A larger sky of the same sources, for what needs many bright ones."""
 
     def ordered(self, bands: tuple[str, ...], unit: str) -> Generated:
         """Return the same with the reference's bands in its order.
@@ -88,7 +88,6 @@ def from_model(
     seed: int,
     device: str = "cpu",
     told: Mapping[str, Any] | None = None,
-    more_rows: int = 0,
 ) -> Generated:
     """Return a window of a model's sky that begins where the map of the noise that it is told does.
 
@@ -102,8 +101,6 @@ def from_model(
         Height and width in pixels.
     told
         What the sky is told of the reference, keywords of `mockforge.Sky`: noise, density.
-    more_rows
-        Rows painted beyond the window, for what needs many sources.
     """
     import torch
 
@@ -129,13 +126,7 @@ def from_model(
         gains = tuple(float(g) for g in noise.electrons_per_njy)
     corner = np.full((1, 2), first)
     truths = [] if truth is None else [truth]
-    out = Generated([image], [None], model.bands, "nJy", corner, source, network, truths, gains)
-    if not more_rows or truth is None:
-        return out
-    below, clean = sky.pixels(first + height, first + height + more_rows, first, first + width)
-    images, offsets = [image, below], np.array([[first, first], [first + height, first]])
-    more = replace(out, images=images, masks=[None] * 2, offsets=offsets, truths=[truth, clean])
-    return replace(out, more=more)
+    return Generated([image], [None], model.bands, "nJy", corner, source, network, truths, gains)
 
 
 def corner_of(told: Mapping[str, Any] | None) -> int:

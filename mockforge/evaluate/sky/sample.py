@@ -50,6 +50,8 @@ class Sample:
     side: int
     offsets: np.ndarray
     """(image, 2) int: where pixel (0, 0) of each image lies on the sky it was cut from."""
+    most_peak: float | None = None
+    """Objects with a brighter peak are masked; None: all are used."""
     truths: Sequence[np.ndarray] = ()
     """(band, y, x) noiseless pixels of each image, where they are known."""
     gains: tuple[float, ...] | None = None
@@ -131,6 +133,7 @@ def measure_sample(
         reference=reference,
         side=side,
         offsets=offsets,
+        most_peak=mask_peaks_above,
     )
 
 

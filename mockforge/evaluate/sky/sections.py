@@ -36,7 +36,7 @@ class Evaluation:
     real: Sample
     made: Sample
     more: Sample
-    """The generated sample with more of the same sky, for what needs many sources."""
+    """A larger sample of the same sources, for what needs many bright ones."""
     splits: Splits
     limits: dict[str, float]
     """Band, and `counts.MEAN` -> completeness limit of the real sample in magnitudes."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.evaluate.report.report import Section, Verdict
+from mockforge.evaluate.report.report import Row, Section, Verdict
+from mockforge.evaluate.sky.counts import ks_distance
 from mockforge.evaluate.sky.floor import Settings
 from mockforge.evaluate.sky.sample import Sample, cut_stamp
 from mockforge.evaluate.sky.scatter import CHANCE, FEATURE_SIGMAS, Scatter
@@ -33,6 +34,8 @@ _CELL = 64
 _FOLDS = 5
 _MORE_HALVES = 2
 """Draws of the floor's halves a seed."""
+_TELLING = 6
+"""Features that are listed: those whose distributions differ most."""
 _COMPACT_SNR, _FEWEST_COMPACT = 30.0, 10
 """Which sources say how wide the PSF is."""
 _UNKNOWN_FWHM = 3.0
@@ -46,13 +49,14 @@ class Bright:
     values: np.ndarray
     x: np.ndarray
     y: np.ndarray
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
 
     def at(self, index: np.ndarray) -> Bright:
         """Return some of them."""
-        return Bright(self.values[index], self.x[index], self.y[index])
+        return Bright(self.values[index], self.x[index], self.y[index], self.names)
 
     def parts(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return a part 0..n-1 of each, (n,), drawn for whole squares of the field."""
@@ -73,7 +77,8 @@ def sources_section(real: Sample, made: Sample, settings: Settings, stream: Stre
         "no turn changes (light curve, asymmetry, moments, peakiness, colour structure) and a logistic "
         "regression, cross-validated. "
         + (
-            "Painted sources are added, without their own noise, to real source-free sky. "
+            "Painted sources are added, without noise and without sources too faint to be found, to real "
+            "source-free sky, which has its own. "
             if made.truths
             else "The noiseless image is not known: painted sources are measured on their own sky, whose "
             "noise tells too. "
@@ -82,7 +87,7 @@ def sources_section(real: Sample, made: Sample, settings: Settings, stream: Stre
         "halves. The floor is one half of the real sources against the other; real, apart: the reference's "
         "rows against the rest; the last row asks of the reference's rows alone. A half has half the "
         "sources, and the scatter of an AUC goes as their number to the power -1/2: sigma is the floor's "
-        "scatter over sqrt(2).",
+        "scatter, at least that of chance, over sqrt(2).",
     )
     if min(len(of_real) // 2, *map(len, painted)) < _FEWEST // 2:
         section.text += f"\n\nNot measured: {_FEWEST} real and {_FEWEST // 2} painted sources are needed."
@@ -103,7 +108,8 @@ def _compare(
         seeds: int = len(painted),
     ) -> Scatter:
         streams = [stream.child(name, seed) for seed in range(seeds)]
-        return Scatter(tuple(_auc(*pair(i, s.numpy()), s) for i, s in enumerate(streams)))
+        found = tuple(_auc(*pair(i, s.numpy()), s) for i, s in enumerate(streams))
+        return Scatter(found, chance_sigma(len(real) // 2, len(real) // 2) if name == FLOOR else 0.0)
 
     def halves(_: int, rng: np.random.Generator) -> tuple[Bright, Bright]:
         first = real.parts(2, rng) == 0
@@ -116,12 +122,30 @@ def _compare(
     if min(np.count_nonzero(reference), np.count_nonzero(~reference)) >= _FEWEST // 2:
         found[APART] = over_seeds(lambda *_: (real.at(reference), real.at(~reference)), APART)
         found[HELD] = over_seeds(lambda i, _: (real.at(reference), painted[i]), HELD)
-    section.rows = [scatter.row(name) for name, scatter in found.items()]
+    section.rows = [scatter.row(name) for name, scatter in found.items()] + telling(real, painted[0])
     most = source_limit(found[FLOOR])
     value = found[GENERATED].mean
     floor = f"{FEATURE_SIGMAS:g} sigma above the floor's {found[FLOOR].mean:.3f}"
     rule = f"{value:.3f} against at most {most:.3f}: {floor}"
     section.verdicts.append(Verdict("AUC of features", bool(value <= most), rule))
+
+
+def telling(real: Bright, painted: Bright, most: int = _TELLING) -> list[Row]:
+    """Return rows of the features whose distributions differ most, by their KS distance."""
+    distances = [ks_distance(a, b) for a, b in zip(real.values.T, painted.values.T, strict=True)]
+    rows: list[Row] = []
+    for i in np.argsort(distances)[::-1][:most]:
+        low, middle, high = np.percentile(real.values[:, i], [16, 50, 84])
+        shift = (np.median(painted.values[:, i]) - middle) / max((high - low) / 2, 1e-12)
+        rows.append(
+            {"feature": real.names[i], "KS D": distances[i], "shift of the median, sigma": float(shift)}
+        )
+    return rows
+
+
+def chance_sigma(n: int, m: int) -> float:
+    """Scatter of an AUC of n and m sources that nothing tells apart (Mann & Whitney 1947)."""
+    return float(np.sqrt((n + m + 1) / (12.0 * n * m)))
 
 
 def source_limit(floor: Scatter) -> float:
@@ -133,7 +157,8 @@ def rule_of(real: Sample, least_snr: float) -> CutoutRule:
     """Return what a source must be to be compared, in the real sample's PSF and noise."""
     from mockforge.sgan.learn.cutouts import CutoutRule
 
-    return CutoutRule(fwhm_of(real), tuple(real.rms.tolist()), least_snr=least_snr)
+    most = float("inf") if real.most_peak is None else real.most_peak
+    return CutoutRule(fwhm_of(real), tuple(real.rms.tolist()), least_snr=least_snr, most_peak_njy=most)
 
 
 def fwhm_of(sample: Sample) -> float:
@@ -177,16 +202,22 @@ def painted_sources(made: Sample, real: Sample, rule: CutoutRule, seeds: int, st
 
 
 def _light(made: Sample, part: int, rule: CutoutRule) -> np.ndarray:
-    """Noiseless stamps (n, band, T, T) of isolated sources that may be bright enough, neighbours left out."""
+    """Noiseless stamps (n, band, T, T) of isolated sources that may be bright enough, neighbours left out.
+
+    Beyond the radius in which a source is alone only what it owns is kept: the real sky that it is put on
+    has neighbours with wings of its own.
+    """
     loose = replace(rule, least_snr=0.7 * rule.least_snr)
     _, rows = _cut(made, part, loose)
     side, t = rule.stamp_side, made.table
+    line = np.arange(side) - side // 2
+    near = np.hypot(line[:, None], line[None, :]) <= rule.scale.clear
     out = np.zeros((len(rows), len(made.bands), side, side), dtype=np.float32)
     for stamp, row in zip(out, rows, strict=True):
         y, x = (round(float(t[axis][row])) - side // 2 for axis in "yx")
         labels = cut_stamp(made.labels[part], y, x, side)
-        others = (labels > 0) & (labels != t["label"][row])
-        stamp[:] = np.where(others, np.float32(0), cut_stamp(made.truths[part], y, x, side))
+        kept = (labels == t["label"][row]) | (near & (labels == 0))
+        stamp[:] = np.where(kept, cut_stamp(made.truths[part], y, x, side), np.float32(0))
     return out
 
 
@@ -201,11 +232,12 @@ def _cut(sample: Sample, part: int, rule: CutoutRule) -> tuple[Cutouts, np.ndarr
 
 
 def _measured(cutouts: Sequence[Cutouts], rule: CutoutRule) -> Bright:
-    from mockforge.sgan.learn.features import features
+    from mockforge.sgan.learn.features import feature_names, features
 
     values = [features(c.pixels, rule.fwhm_pix, rule.noise_njy).detach().numpy() for c in cutouts]
     x, y = (np.concatenate([getattr(c, axis) for c in cutouts]) for axis in "xy")
-    return Bright(np.concatenate(values), x, y)
+    names = tuple(feature_names(cutouts[0].pixels.shape[1]))
+    return Bright(np.concatenate(values), x, y, names)
 
 
 def _reference(real: Sample, sources: Bright) -> np.ndarray:

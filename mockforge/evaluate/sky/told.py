@@ -23,6 +23,8 @@ _DENSITY = (0.3, 3.0)
 """Factors on a model's density that are told at most."""
 _PARTS = 2
 """Times the reference's area on which a model's own density is counted, not where it is compared."""
+_BELOW_LIMIT_MAG = 0.25
+"""Half of the sources so much fainter than where the counts turn over are found."""
 _FEWEST = 20
 """Detections on either side without which a density is not told."""
 
@@ -33,6 +35,16 @@ class Told:
 
     asked: Mapping[str, Any] = field(default_factory=dict)
     noted: Mapping[str, str] = field(default_factory=dict)
+    faintest_mag: float | None = None
+    """AB magnitude of the mean of the bands below which a source is not found on the reference."""
+
+    @property
+    def bright(self) -> dict[str, Any]:
+        """Keywords of a sky without the sources that are too faint to be found.
+
+        Real source-free sky, onto which it is put, has such sources of its own.
+        """
+        return {**self.asked, "magnitude_limits": (None, self.faintest_mag)}
 
 
 def told_of(reference: Reference, model: SganModel, seed: int, device: str, own_noise: bool) -> Told:
@@ -54,7 +66,12 @@ def told_of(reference: Reference, model: SganModel, seed: int, device: str, own_
             "the reference's, kernels and rms measured place by place, the light of the model's own "
             "unresolved sources taken off"
         )
-    return Told(asked | ({} if density is None else {"density": density}), noted)
+    limit = completeness_limit(reference.sample.table[MEAN])
+    return Told(
+        asked | ({} if density is None else {"density": density}),
+        noted,
+        limit + _BELOW_LIMIT_MAG if np.isfinite(limit) else None,
+    )
 
 
 def _tried(
@@ -64,7 +81,8 @@ def _tried(
     height, width = reference.shape
     painted = from_model(model, (_PARTS * height, width), seed + 1, device, asked)
     painted = painted.ordered(reference.field.bands, reference.field.unit)
-    return measure_sample(painted.images, painted.bands, side=reference.sample.side)
+    real = reference.sample
+    return measure_sample(painted.images, real.bands, side=real.side, mask_peaks_above=real.most_peak)
 
 
 def _density(reference: Reference, made: Sample) -> tuple[float | None, str]:

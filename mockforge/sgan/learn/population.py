@@ -34,7 +34,7 @@ from mockforge.sgan.sources.model import SourceModel
 from mockforge.sgan.sources.population import Population
 from mockforge.sgan.sources.two_point import TwoPoint, two_point
 
-COUNTED = ("", "poor fit", "at a bound", "cut by a mask or the edge")
+COUNTED = ("", "poor fit", "at a bound")
 """What the fit says of sources that are real, and counted, whether or not their marks are trusted."""
 _FEWEST = 40
 """Galaxies with measured marks below which there is no population."""

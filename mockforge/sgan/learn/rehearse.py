@@ -31,9 +31,6 @@ _FROM = 4.0
 """Significance below which noise peaks outnumber what can be learned."""
 _SURE = 0.2
 """Scatter of ln of a bin's correction before anything is counted."""
-_INCOMPLETE = 0.7
-"""ln of flux above the limit to which a correction is made in full; brighter sources are found in any case,
-and what a rehearsal shows of them is chance."""
 _SLOPES = (0.35, 1.2)
 """Slopes of N(>f) that a rehearsal may ask for."""
 _SURE_SIZE = 0.3
@@ -80,12 +77,10 @@ def rehearsed(
     """Paint and observe a field of the real one's shape, mask and noise; detect, and count.
 
     The noise has the measured correlation and local rms, less the power of what is painted below the
-    detections, which the measured noise holds already. Sources are spread evenly: groups of one field more
-    or less would be taken for counts. `kernels` are `kernels_of(field)`.
+    detections, which the measured noise holds already. `kernels` are `kernels_of(field)`.
     """
     painter = SourcePainter(psf, None, _EDGE * np.median(field.rms_mesh, axis=(1, 2)))
-    even = replace(model, density=model.density.clustered(0.0))
-    process = LearnedProcess(even, stream, painter.sides)
+    process = LearnedProcess(model, stream, painter.sides)
     height, width = field.mask.shape
     sky: Endless[Marks] = Endless(process, painter)
     image, sources = sky.image(0, height, 0, width), sky.sources(0, height, 0, width)
@@ -157,7 +152,6 @@ def corrected(model: SourceModel, seen: Rehearsal, fwhm_pix: float, slope: bool 
     variance = 1.0 / np.maximum(real, 1.0) + 1.0 / np.maximum(painted, 1.0)
     ratio = np.log(np.maximum(real, 1.0) / np.maximum(painted, 1.0)) * _SURE**2 / (_SURE**2 + variance)
     flux = seen.log_flux[used]
-    ratio = ratio * np.exp(np.minimum(counts.log_flux[0] + _INCOMPLETE - flux, 0.0))
     above = flux >= counts.log_flux[0]
     if above.any():
         order = np.argsort(flux[above])
