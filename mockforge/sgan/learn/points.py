@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.newton import POINT, Light, solved
-from mockforge.sgan.learn.windows import Window, derivatives, light_of
+from mockforge.sgan.learn.windows import Window, derivatives
 
 _ROUNDS = 3
 
@@ -25,25 +25,19 @@ def as_points(
     points[:, 2:] = torch.tensor(POINT, dtype=points.dtype)
     for window in groups:
         rows = window.rows
-        own = flux[rows].float()[:, :, None, None] * _light(shape, window, psf)
+        own = flux[rows].float()[:, :, None, None] * derivatives(shape, window, psf)[:, :, 0]
         weight, residual = window.of(light.weight), window.of(light.residual)
         alone = residual + own
         for _ in range(_ROUNDS):
             slopes = derivatives(points, window, psf)[:, :, :3]
             f = lights[rows]
-            light_here = slopes[:, :, 0] if psf.samples == 1 else light_of(points, window, psf)
-            left = alone - f.float()[:, :, None, None] * light_here
+            left = alone - f.float()[:, :, None, None] * slopes[:, :, 0]
             change = _step(slopes, f, weight, left)
             points[rows, :2] += change[:, :2].clamp(-0.5, 0.5)
             lights[rows] += change[:, 2:]
-        left = alone - lights[rows].float()[:, :, None, None] * _light(points, window, psf)
+        left = alone - lights[rows].float()[:, :, None, None] * derivatives(points, window, psf)[:, :, 0]
         worse[rows] = (weight * (left**2 - residual**2)).sum((1, 2, 3)).double()
     return worse, points, lights
-
-
-def _light(shape: Tensor, window: Window, psf: PixelPsf) -> Tensor:
-    """Return the light of flux 1 as the scene has it, (n, C, side, side)."""
-    return derivatives(shape, window, psf)[:, :, 0] if psf.samples == 1 else light_of(shape, window, psf)
 
 
 def _step(slopes: Tensor, flux: Tensor, weight: Tensor, left: Tensor) -> Tensor:

@@ -70,25 +70,25 @@ def derivatives(shape: Tensor, window: Window, psf: PixelPsf) -> Tensor:
 
     `shape` (N, 6) float64. Returns (n, C, 7, side, side) float32: the light, then its derivatives with
     respect to x, y, ln radius, e1, e2 and ln n. Wings of the PSF beyond the window come in again on its
-    other side, so that no light is lost. What pixels fold back of a PSF that they undersample is left out:
-    steps follow these slopes to where the residual, which has it, is least.
+    other side, so that no light is lost.
     """
     own = shape[window.rows].float()
-    side = window.side
+    kernels = kernels_of(psf)
+    fine = kernels.fine.image  # more than one point a pixel where the PSF passes what pixels fold back
+    side = window.side * fine
     centre = shape[window.rows, :2] - torch.stack([window.left, window.top], 1)
-    turn = phases(centre[:, 0].float(), centre[:, 1].float(), side)
-    marks = own[:, 2:]
+    turn = phases(fine * centre[:, 0].float(), fine * centre[:, 1].float(), side)
+    marks = own[:, 2:] + torch.tensor([math.log(fine), 0.0, 0.0, 0.0])
     spectra = [profile_spectra(*marks.T, side)]
     for i in range(4):
         up, down = marks.clone(), marks.clone()
         up[:, i] += _STEP
         down[:, i] -= _STEP
         spectra.append((profile_spectra(*up.T, side) - profile_spectra(*down.T, side)) / (2 * _STEP))
-    ky, kx = (-2j * np.pi * f(side) for f in (torch.fft.fftfreq, torch.fft.rfftfreq))
+    ky, kx = (-2j * np.pi * fine * f(side) for f in (torch.fft.fftfreq, torch.fft.rfftfreq))
     light = spectra[0] * turn
     parts = torch.stack([light, light * kx, light * ky[:, None], *(s * turn for s in spectra[1:])], dim=1)
-    transfer = torch.from_numpy(np.array(psf.transfer(side)))
-    return torch.stack([torch.fft.irfft2(parts * t, s=(side, side)) for t in transfer], dim=1)
+    return torch.stack([_at_pixels(parts * t, side, fine) for t in kernels.image(window.side)], dim=1)
 
 
 @lru_cache(maxsize=2)
