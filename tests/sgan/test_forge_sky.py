@@ -187,6 +187,31 @@ def test_fractions_of_stars_colours_and_slopes_are_requested(model):
         Sky(model, colour_shift={"K": 1.0})
 
 
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"density": "many"}, "density: should be a number, found 'many'"),
+        ({"counts_slope": [1.0]}, "counts_slope: should be a number"),
+        ({"star_fraction": "x"}, "star_fraction: should be a number"),
+        ({"clustering": {}}, "clustering: should be a number"),
+        ({"pixel_scale": "fine"}, "pixel_scale: should be arcsec above 0, found 'fine'"),
+        ({"pixel_scale": 1e-6}, "is painted on pixels of .* arcsec, found 1e-06"),
+        ({"magnitude_limits": 25}, r"such as \(20.0, 27.5\)"),
+        ({"magnitude_limits": (20,)}, r"such as \(20.0, 27.5\)"),
+        ({"magnitude_limits": (float("nan"), 27)}, "should be AB magnitudes, found nan"),
+        ({"magnitude_limits": (-1e5, 27)}, "should be AB magnitudes, found -100000"),
+        ({"colour_shift": 0.2}, "magnitudes by band, such as {'g': 0.2}"),
+        ({"colour_shift": {"g": float("nan")}}, "magnitudes, at most 20"),
+        ({"colour_shift": {"g": 1e4}}, "magnitudes, at most 20"),
+        ({"depth": [25, 26]}, "depth: should be an AB magnitude"),
+        ({"seeing": np.float32(-1)}, "seeing: should be a FWHM in arcsec above 0, found -1"),
+    ],
+)
+def test_what_no_sky_can_have_is_refused_in_a_sentence(model, asked, says):
+    with pytest.raises(InputError, match=says):
+        Sky(model, 1, **asked)
+
+
 def test_a_sky_without_a_pixel_scale_has_pixels_alone():
     plain = tiny_forge(pixel_scale_arcsec=None)
     sky = Sky(plain, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,10 +68,18 @@ def by_band(
         out = [asked.get(band) for band in model.bands]
     else:
         out = [asked] * len(model.bands)
-    for value in out:
-        if isinstance(value, (int, float)) and not (math.isfinite(value) and number(value)):
+    words = [v if v is None or isinstance(v, str) else number_of(name, v, wanted) for v in out]
+    for value in words:
+        if isinstance(value, float) and not (math.isfinite(value) and number(value)):
             raise InputError(f"{name}: should be {wanted}, found {value:g}")
-    return out  # type: ignore[return-value]
+    return words
+
+
+def number_of(name: str, value: Any, wanted: str = "a number") -> float:
+    """Return a number as a float, NumPy's too; InputError for anything else."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    raise InputError(f"{name}: should be {wanted}, found {value!r:.80}")
 
 
 def survey_of(name: str, model: Banded, asked: str, band: str) -> tuple[Survey, str]:

@@ -6,7 +6,7 @@ sources there are is asked of the model's counts, clustering and population.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from mockforge.sgan.forge import ForgeModel
 from mockforge.sgan.instrument.noise import NoiseField
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.lattice.model import LatticeModel
+from mockforge.sgan.paint.asked import number_of
 from mockforge.sgan.paint.noise_asked import Grid, RmsMap, noise_on_sky
 from mockforge.sgan.paint.psf_asked import psf_on_sky
 from mockforge.sgan.sources.model import Asked as AskedSources
@@ -31,6 +32,10 @@ CONTROLS = (
 """What may be requested of a sky of a learned model."""
 _EDGE = 0.02
 """Light at the edge of a source's stamp, in rms of the noise of a pixel."""
+_FINER = 25.0
+"""Pixels along one of the field's at most, and the reverse: a PSF finer still fills the memory."""
+_MOST_SHIFT = 20.0
+"""Magnitudes that a band's colour is shifted at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,12 +131,12 @@ def control(
     return Control(
         sources=_sources(
             model,
-            density=1.0 if density is None else float(density),
-            counts_slope=counts_slope,
-            star_fraction=star_fraction,
-            clustering=1.0 if clustering is None else float(clustering),
+            density=1.0 if density is None else number_of("density", density),
+            counts_slope=None if counts_slope is None else number_of("counts_slope", counts_slope),
+            star_fraction=None if star_fraction is None else number_of("star_fraction", star_fraction),
+            clustering=1.0 if clustering is None else number_of("clustering", clustering),
             colour_shift=None if colour_shift is None else _shift(model, colour_shift),
-            limits=magnitude_limits or (None, None),
+            limits=_limits(magnitude_limits),
         ),
         psf=psf,
         pixels_per_psf=per_psf,
@@ -151,9 +156,31 @@ def _pixels(model: ForgeModel, pixel_scale: float | None) -> tuple[float | None,
         raise InputError(
             f"pixel_scale: that of {model.name} is not known, so that arcsec mean nothing; leave it out"
         )
-    if not (np.isfinite(pixel_scale) and pixel_scale > 0):
-        raise InputError(f"pixel_scale: should be arcsec above 0, found {pixel_scale:g}")
-    return float(pixel_scale), own / float(pixel_scale)
+    scale = number_of("pixel_scale", pixel_scale, "arcsec above 0")
+    if not (np.isfinite(scale) and scale > 0):
+        raise InputError(f"pixel_scale: should be arcsec above 0, found {scale:g}")
+    if not 1 / _FINER <= own / scale <= _FINER:
+        raise InputError(
+            f"pixel_scale: {model.name} is painted on pixels of {own / _FINER:g} to {own * _FINER:g} arcsec, "
+            f"found {scale:g}"
+        )
+    return scale, own / scale
+
+
+def _limits(asked: Any) -> tuple[float | None, float | None]:
+    """Return the brightest and the faintest magnitude; InputError for what is no such pair."""
+    if asked is None:
+        return None, None
+    if isinstance(asked, str) or not isinstance(asked, Sequence | np.ndarray) or len(asked) != 2:
+        raise InputError(
+            "magnitude_limits: should be the brightest and the faintest AB magnitude, such as (20.0, 27.5) "
+            f"or (None, 25.0), found {asked!r:.80}"
+        )
+    first, last = (None if v is None else number_of("magnitude_limits", v) for v in asked)
+    for value in (first, last):
+        if value is not None and not -50 < value < 100:
+            raise InputError(f"magnitude_limits: should be AB magnitudes, found {value:g}")
+    return first, last
 
 
 def _sources(model: ForgeModel, limits: tuple[float | None, float | None], **asked: Any) -> SourceModel:
@@ -166,13 +193,21 @@ def _sources(model: ForgeModel, limits: tuple[float | None, float | None], **ask
     return model.sources if request == AskedSources() else model.sources.asked(request)
 
 
-def _shift(model: ForgeModel, shift: Mapping[str, float]) -> tuple[float, ...]:
+def _shift(model: ForgeModel, shift: Any) -> tuple[float, ...]:
+    if not isinstance(shift, Mapping):
+        raise InputError(
+            f"colour_shift: should be magnitudes by band, such as {{{model.bands[0]!r}: 0.2}}, "
+            f"found {shift!r:.80}"
+        )
     unknown = [band for band in shift if band not in model.bands]
     if unknown:
         raise InputError(
             f"colour_shift: {model.name} has no band {unknown[0]!r}; it has {', '.join(model.bands)}"
         )
-    return tuple(float(shift.get(band, 0.0)) for band in model.bands)
+    out = tuple(number_of("colour_shift", shift.get(band, 0.0), "magnitudes") for band in model.bands)
+    if not all(abs(v) <= _MOST_SHIFT for v in out):
+        raise InputError(f"colour_shift: should be magnitudes, at most {_MOST_SHIFT:g}, found {dict(shift)}")
+    return out
 
 
 def _edge(model: ForgeModel, noise: NoiseField, pixels_per_native: float) -> tuple[float, ...]:
