@@ -93,7 +93,10 @@ def _check(values: Mapping[str, np.ndarray], bands: int) -> None:
         "flux": (0.0, np.inf), "flux_factor": (0.0, np.inf), "r_e": (1e-6, 1e4), "size_factor": (1e-6, 1e6),
         "axis_ratio": (0.01, 1.0), "n": (0.2, 8.0), "position_angle": (-1e6, 1e6),
     }  # fmt: skip
-    star = np.asarray(values.get("star", False), dtype=bool)
+    flags = np.asarray(values.get("star", False))
+    if not np.isin(flags, (0, 1)).all():
+        raise InputError(f"'star' of an object is true or false, 1 or 0; found {flags.tolist()!s:.80}")
+    star = flags.astype(bool)
     for name, (low, high) in limits.items():
         if name not in values:
             continue

@@ -199,7 +199,7 @@ class Scene:
         """
         if isophote_njy is None:
             isophote_njy = njy_per_pixel(ISOPHOTE, self.model.pixel_scale_arcsec)
-        return self.sky.truth(y0, y1, x0, x1, float(isophote_njy), depth)
+        return self.sky.truth(y0, y1, x0, x1, isophote_njy, depth)
 
     @numpy_default()
     def isolated(self, y0: int, y1: int, x0: int, x1: int, *, most: int | None = None) -> np.ndarray:
@@ -210,7 +210,7 @@ class Scene:
         y0, y1, x0, x1 : int
             As of `objects`.
         most
-            So many of them, those with the most light in the window; by default all.
+            At most so many, those with the most light in the window; by default all.
 
         Returns
         -------
@@ -240,8 +240,8 @@ class Scene:
         ----------
         table
             An astropy Table or a dict of columns, a row each object: its `id` and what is other than it
-            was, or the table of `objects(...)` with other values. Rows without an id, or with a new one
-            (that has no "/"), are new objects: `x`, `y`, `flux` and, unless `star`, `r_e` and `n`. See
+            was, or the table of `objects(...)` with other values. Rows with an empty id, or
+            without one, are new objects: `x`, `y`, `flux` and, unless `star`, `r_e` and `n`. See
             `mockforge.scene.edit.COLUMNS`.
 
         Returns

@@ -49,8 +49,10 @@ def given_of(table: Any, units: Mapping[str, str]) -> tuple[list[str], dict[str,
     if len(set(lengths.values())) > 1:
         raise InputError(f"the columns of a table of changes have one length, found {lengths}")
     count = next(iter(lengths.values()))
+    if not count:
+        return [], {}
     ids = columns.pop("id", np.ma.array([""] * count))
-    return _texts(ids), {n: _given(c) for n, c in columns.items()}
+    return _texts(ids), {n: _given(c, n) for n, c in columns.items()}
 
 
 def _in_unit(column: Any, wanted: str | None, name: str) -> np.ma.MaskedArray:
@@ -72,13 +74,31 @@ def _in_unit(column: Any, wanted: str | None, name: str) -> np.ma.MaskedArray:
 
 
 def _texts(ids: np.ma.MaskedArray) -> list[str]:
-    texts = [x.decode() if isinstance(x, bytes) else str(x) for x in ids.filled("").tolist()]
+    plain = ["" if x is None else x for x in ids.tolist()]  # None where masked
+    texts = [x.decode() if isinstance(x, bytes) else str(x) for x in plain]
     return [text.strip() for text in texts]
 
 
-def _given(column: np.ma.MaskedArray) -> Given:
+def _numbers(values: np.ndarray, name: str) -> np.ndarray:
+    """Return what a column holds as numbers, nan for None."""
+    if values.dtype.kind in "fiub":
+        return values
+    row = 0
+    try:
+        while row < len(values):  # the row that is none can be named
+            np.asarray(values[row]).astype(np.float64)
+            row += 1
+        return values.astype(np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"the column {name!r} of the table of changes should be numbers, true or false; "
+            f"found {values[row]!s:.80} in row {row}"
+        ) from None
+
+
+def _given(column: np.ma.MaskedArray, name: str) -> Given:
     there = ~np.ma.getmaskarray(column)
-    values = np.asarray(column.data)
+    values = _numbers(np.asarray(column.data), name)
     if values.dtype.kind in "fc":
         there &= ~np.isnan(values)
     some, every = (f(there.reshape(len(values), -1), axis=1) for f in (np.any, np.all))

@@ -72,8 +72,10 @@ def edited(
         changed, and a source without a place.
     """
     ids, columns = given_of(table, {name: unit for name, (unit, _) in editor.columns.items()})
+    if not ids:
+        return edits
+    old = [i for i, name in enumerate(ids) if name]
     ids = _named(ids, edits)
-    old = [i for i, name in enumerate(ids) if name in edits.names() or "/" in name]
     parts: dict[int, S] = {}
     if old:
         now = [_source(ids[i], edits, process, find) for i in old]
@@ -186,7 +188,8 @@ def _place(
     except ValueError:
         raise InputError(
             f"no source has the id {name!r}: ids are level/by/bx/row, such as 0/3/-2/11; "
-            "objects(y0, y1, x0, x1) of the sky lists those of a window"
+            "sources(y0, y1, x0, x1) of the sky (of a scene: objects) lists those of a window, and new "
+            "sources have an empty id in a table of changes"
         ) from None
     levels = process.levels
     if not 0 <= level < len(levels):
@@ -195,7 +198,7 @@ def _place(
     if max(abs(by), abs(bx)) * side > FARTHEST:
         raise InputError(f"no source has the id {name!r}: its block lies beyond 2^40 pixels")
     ends = (by * side, (by + 1) * side, bx * side, (bx + 1) * side)
-    window = f"objects{ends} of the sky lists those there"
+    window = f"sources{ends} of the sky (of a scene: objects) lists those there"
     count = len(find(level, by, bx).sources)
     if not 0 <= row < count:
         raise InputError(f"no source has the id {name!r}: its block has {count} sources; {window}")

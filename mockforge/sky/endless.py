@@ -18,7 +18,7 @@ from mockforge.sky.kept import Kept
 from mockforge.sky.layers import Layer, layer_of
 from mockforge.sky.plane import empty_window
 from mockforge.sky.process import Editor, Painter, Process, S
-from mockforge.sky.truth import Truth, isolated_images, truth_of
+from mockforge.sky.truth import Truth, check_asked, isolated_images, number_alone, truth_of
 
 KEPT_BYTES = 2**31
 """Stamps kept in memory at most: those of a window of 3200 pixels, which are gone through twice."""
@@ -127,6 +127,7 @@ class Endless(Generic[S]):
         `isophote` in nJy per pixel, mean of the bands, bounds the masks; `depth` sources of a pixel are
         distinguished.
         """
+        check_asked(isophote, depth)
         kept = list(self.layers(y0, y1, x0, x1, threads))
         shape = (self.painter.bands, y1 - y0, x1 - x0)
         return truth_of(lambda: kept, len(kept), shape, isophote, depth)
@@ -136,15 +137,16 @@ class Endless(Generic[S]):
     ) -> np.ndarray:
         """Return single sources of a window alone, (M + 1, C, h, w) float32 nJy; they add up to `image`.
 
-        Those with the most light there, `most` of them, from the brightest on, and all others together;
+        Those with the most light there, at most `most`, from the brightest on, and all others together;
         without `most` slot k is row k of `sources(...)`, and the last is empty. InputError where they do not
         fit in memory.
         """
+        number_alone(most, 0)  # before anything is painted
         kept = list(self.layers(y0, y1, x0, x1, threads))
-        count, order = len(kept), np.arange(len(kept))
+        count, order = number_alone(most, len(kept)), np.arange(len(kept))
         if most is not None:
             light = [layer.own_light().sum(dtype=np.float64) for layer in kept]
-            count, order = most, np.argsort(-np.array(light), kind="stable")
+            order = np.argsort(-np.array(light), kind="stable")
         shape = (self.painter.bands, y1 - y0, x1 - x0)
         what = f"{count + 1} images of the window [{y0}:{y1}, {x0}:{x1}] in {shape[0]} bands"
         check_fits(4.0 * (count + 1) * np.prod(shape, dtype=float), what, "take fewer sources, by `most`")
@@ -165,8 +167,8 @@ class Endless(Generic[S]):
         ----------
         table
             An astropy Table or a dict of columns, a row each source: its `id`, and what is other than it
-            was; rows without an id, or with a new one (that has no "/"), are new sources. What a row does
-            not say (nan, masked) stays as it is, and a row that changes nothing leaves its source alone.
+            was; rows with an empty id, or without one, are new sources. What a row does not say
+            (nan, masked) stays as it is, and a row that changes nothing leaves its source alone.
             See `editor.columns`.
 
         Returns

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
+from mockforge.errors import InputError
 from mockforge.sky.brightest import Brightest
 from mockforge.sky.layers import Layers
 from mockforge.sky.sums import Sums, inside
@@ -80,6 +83,29 @@ def truth_of(
     first, fraction = first[:depth], _shares(light[:depth], every)
     visible_area = np.bincount(visible[core].ravel(), minlength=count + 1)[1:].astype(np.int32)
     return Truth(image, visible, multiplicity, first, fraction, area, visible_area, total, blended)
+
+
+def check_asked(isophote_njy: Any, depth: Any) -> None:
+    """InputError for an isophote or a number of distinguished sources that no truth can have."""
+    if not (_is(Real, isophote_njy) and np.isfinite(isophote_njy) and isophote_njy >= 0):
+        raise InputError(f"isophote_njy: should be nJy per pixel, 0 or more, found {isophote_njy!r:.80}")
+    if not (_is(Integral, depth) and depth >= 1):
+        raise InputError(
+            f"depth: should be a whole number of sources of a pixel, 1 or more, found {depth!r:.80}"
+        )
+
+
+def number_alone(most: Any, count: int) -> int:
+    """Return how many of `count` sources are shown alone where `most` are asked for, None for all."""
+    if most is None:
+        return count
+    if not (_is(Integral, most) and most >= 0):
+        raise InputError(f"most: should be a whole number of sources, 0 or more, found {most!r:.80}")
+    return min(int(most), count)
+
+
+def _is(kind: type, value: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _held(layers: Layers, shape: tuple[int, int, int]) -> Layers:

@@ -116,6 +116,47 @@ def test_sources_are_moved_dimmed_sheared_and_added(sky):
         sky.edit({"id": [name], "q": [2.0]})
 
 
+@pytest.mark.parametrize("star", [False, True])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"x": ["x"]}, "'x' of the table of changes should be numbers"),
+        ({"star": ["x"]}, "'star' of the table of changes should be numbers, true or false"),
+        ({"star": [3]}, "star: should be true or false, 1 or 0, found 3"),
+        ({"q": [0.0]}, "q: should be 0.08 to 1, found 0.0"),
+        ({"q": [2.0]}, "q: should be 0.08 to 1, found 2.0"),
+        ({"n": [100.0]}, "n: should be 0.4 to 8.0, found 100.0"),
+        ({"r_e": [-1.0]}, "r_e: should be pixels above 0"),
+        ({"r_e": [1e5]}, "r_e: should be pixels above 0 to 10000"),
+        ({"size_factor": [0.0]}, "size_factor: should be 0.001 to 1000, found 0"),
+        ({"flux_g": [-5.0]}, "flux_g: should be nJy, 0 or more, found -5.0"),
+        ({"flux_factor": [-1.0]}, "flux_factor: should be 0 or more, found -1"),
+    ],
+)
+def test_what_no_source_can_have_is_refused_in_a_sentence(model, star, change, says):
+    table = {"x": [32.0], "y": [32.0], "flux_g": [1e3], "flux_r": [1e3], "star": [star]}
+    sky = Sky(model, 7, sources=table)
+    with pytest.raises(InputError, match=says):
+        sky.edit({"id": [sky.sources(0, 64, 0, 64)["id"][0]]} | change)
+
+
+def test_a_galaxy_becomes_a_star_and_windows_are_asked_in_numbers(model):
+    table = {"x": [32.0], "y": [32.0], "flux_g": [1e3], "flux_r": [1e3], "r_e": [3.0]}
+    sky = Sky(model, 7, sources=table)
+    name = sky.sources(0, 64, 0, 64)["id"][0]
+    row = sky.edit({"id": name, "star": 1, "r_e": 0.0, "n": 0.0, "q": 1.0}).sources(0, 64, 0, 64)[0]
+    assert row["star"] and row["r_e"] == 0 and row["flux_g"] == pytest.approx(1e3)
+    assert len(sky.isolated(0, 64, 0, 64, most=10**9)) == 2
+    with pytest.raises(InputError, match="most: should be a whole number"):
+        sky.isolated(0, 64, 0, 64, most=-1)
+    with pytest.raises(InputError, match="isophote_njy: should be nJy per pixel"):
+        sky.truth(0, 64, 0, 64, isophote_njy=float("nan"))
+    with pytest.raises(InputError, match="depth: should be a whole number"):
+        sky.truth(0, 64, 0, 64, depth=0)
+    with pytest.raises(InputError, match="star: should be true or false"):
+        Sky(model, 7, sources=table | {"star": [3]})
+
+
 def test_other_pixels_show_the_same_sources(model, sky):
     fine = Sky(model, 7, pixel_scale=0.1)
     field, coarse = fine[0:128, 0:128], sky[0:64, 0:64]

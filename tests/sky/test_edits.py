@@ -77,15 +77,39 @@ def test_a_source_is_dimmed_and_moved(one):
 
 def test_a_source_is_added_alone_whatever_else_is(one):
     new = {"x": [20.0, 31.5], "y": [33.3, 34.0], "flux": [[50.0, 60.0], [5.0, 6.0]], "sigma": [1.2, 2.5]}
-    after = one.edit(new | {"id": ["supernova", ""]})
-    same_elsewhere(one, after, "supernova", "added-1")
-    assert after.ids(*WINDOW).tolist()[-2:] == ["supernova", "added-1"]
-    first = one.edit({"id": "supernova"} | {k: v[0] for k, v in new.items()})
+    after = one.edit(new | {"id": ["", ""]})
+    same_elsewhere(one, after, "added-1", "added-2")
+    assert after.ids(*WINDOW).tolist()[-2:] == ["added-1", "added-2"]
+    first = one.edit({"id": ""} | {k: v[0] for k, v in new.items()})
     layers = list(first.layers(*WINDOW))[-1], list(after.layers(*WINDOW))[-2]
     assert np.array_equal(layers[0].image, layers[1].image)
-    assert np.array_equal(after.without("added-1").image(*WINDOW), first.image(*WINDOW))
-    assert np.array_equal(after.without(["supernova", "added-1"]).image(*WINDOW), one.image(*WINDOW))
-    assert first.edit(new).ids(*WINDOW).tolist()[-2:] == ["added-1", "added-2"]
+    assert np.array_equal(after.without("added-2").image(*WINDOW), first.image(*WINDOW))
+    assert np.array_equal(after.without(["added-1", "added-2"]).image(*WINDOW), one.image(*WINDOW))
+    assert first.edit(new).ids(*WINDOW).tolist()[-2:] == ["added-2", "added-3"]
+    brighter = first.edit({"id": "added-1", "flux_factor": 2.0})
+    assert brighter.ids(*WINDOW).tolist() == first.ids(*WINDOW).tolist()
+
+
+def test_an_empty_table_changes_nothing(one):
+    for empty in ({"id": []}, {"id": [], "x": []}, Table(names=("id", "x"), dtype=("U8", "f8"))):
+        assert np.array_equal(one.edit(empty).image(*WINDOW), one.image(*WINDOW))
+
+
+def test_sources_alone_are_at_most_those_there_are(one):
+    count = len(one.ids(*WINDOW))
+    assert len(one.isolated(*WINDOW, most=10**9)) == count + 1 and len(one.isolated(*WINDOW, most=0)) == 1
+    for most in (-1, 1.5, "two", True):
+        with pytest.raises(InputError, match="most: should be a whole number of sources"):
+            one.isolated(*WINDOW, most=most)
+
+
+def test_a_truth_that_cannot_be_is_refused_in_a_sentence(one):
+    for isophote in (float("nan"), -1.0, float("inf"), "faint"):
+        with pytest.raises(InputError, match="isophote_njy: should be nJy per pixel, 0 or more, found"):
+            one.truth(*WINDOW, isophote)
+    for depth in (0, -1, 1.5):
+        with pytest.raises(InputError, match="depth: should be a whole number of sources"):
+            one.truth(*WINDOW, 1.0, depth)
 
 
 def test_a_whole_table_changes_the_rows_that_differ(one):
@@ -105,8 +129,8 @@ def test_a_whole_table_changes_the_rows_that_differ(one):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"id": "0/0/0/999", "x": 3.0}, r"its block has \d+ sources; objects\(0, 32, 0, 32\)"),
-        ({"id": "0/0/0", "x": 3.0}, r"ids are level/by/bx/row.*objects"),
+        ({"id": "0/0/0/999", "x": 3.0}, r"its block has \d+ sources; sources\(0, 32, 0, 32\)"),
+        ({"id": "0/0/0", "x": 3.0}, r"ids are level/by/bx/row.*sources.*objects"),
         ({"id": "7/0/0/1", "x": 3.0}, "levels 0 to 1"),
         ({"id": f"0/{2**38}/0/1", "x": 3.0}, "beyond 2"),
         ({"id": ["0/0/0/0"] * 2, "x": [3.0, 4.0]}, "two rows of the id '0/0/0/0'"),
@@ -116,7 +140,9 @@ def test_a_whole_table_changes_the_rows_that_differ(one):
         ({"id": ["0/0/0/0"], "flux": [3.0]}, "'flux' of the table of changes has"),
         ({"id": ["0/0/0/0"], "x": [3.0, 4.0]}, "have one length"),
         ({"id": "0/0/0/0", "x": 1e15}, "within 2.40"),
-        ({"id": ["new"], "speed": [1.0]}, "a new source has no 'speed'"),
+        ({"id": [""], "speed": [1.0]}, "a new source has no 'speed'"),
+        ({"id": ["nope"], "x": [3.0]}, "no source has the id 'nope'.* empty id"),
+        ({"id": ["0/0/0/0", "0/0/0/1"], "x": ["3.5", "east"]}, "'x' .* should be numbers.* east in row 1"),
         (17, "is an astropy Table, or a dict of columns"),
         (Table({"id": ["0/0/0/0"], "x": [3.0]}, units={"x": "kg"}), "is in kg, not pix"),
     ],

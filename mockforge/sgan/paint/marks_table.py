@@ -16,6 +16,10 @@ from mockforge.sgan.sources.table import Grid, marks_of_table
 from mockforge.sky.place import sky_wcs
 from mockforge.units import ZEROPOINT_NJY
 
+_LARGEST = 1e4
+"""Pixels of the largest half-light radius, as of catalogues."""
+_LEAST_FACTOR = 1e-3
+"""Of the size of a source that is there; the largest is its inverse."""
 _LEAST_Q = (1.0 - MOST_ELLIPTICAL) / (1.0 + MOST_ELLIPTICAL)
 
 
@@ -83,7 +87,8 @@ class MarksTable:
         """
         now = self.table(marks)
         for name, value in values.items():
-            now[name] = np.asarray(value, dtype=now[name].dtype).reshape(now[name].shape)
+            given = _flags(name, value) if now[name].dtype == bool else np.asarray(value, now[name].dtype)
+            now[name] = given.reshape(now[name].shape)
         _check(now, set(values))
         parts: dict[str, Any] = {
             name: now[name] for name in ("x", "y", "star", "shaped", "mirrored") if name in values
@@ -133,7 +138,7 @@ class MarksEditor:
         if "flux_factor" in values:
             made = made.replace(flux=made.flux * _factor("flux_factor", values)[:, None])
         if "size_factor" in values:
-            larger = np.log(np.maximum(_factor("size_factor", values), 1e-3))
+            larger = np.log(_factor("size_factor", values, _LEAST_FACTOR, 1.0 / _LEAST_FACTOR))
             made = made.replace(log_radius=made.log_radius + larger)
         own = {name: value for name, value in values.items() if name in self.how.table(made)}
         made = self.how.changed(made, own) if own else made
@@ -163,7 +168,10 @@ def catalogue_marks(table: Any, how: MarksTable, population: Population, stream:
         name: np.asarray(columns.pop(name)) for name in ("latent", "shaped", "mirrored") if name in columns
     }
     columns = {name: column for name, column in columns.items() if np.ndim(column) == 1 and name != "id"}
-    star = np.asarray(columns.get("star", False), dtype=bool)
+    known = np.ma.filled(np.ma.asarray(columns.get("star", False)), False)
+    if known.dtype.kind == "f":
+        known = np.nan_to_num(known, nan=0.0)  # not known: a galaxy
+    star = _flags("star", known)
     for name in ("r_e", "n", "r_e_arcsec"):  # a star's are 0 in tables of ours: not known
         if name in columns:
             values = np.ma.filled(np.ma.asarray(columns[name], dtype=np.float64), np.nan)
@@ -186,24 +194,41 @@ def sheared(marks: Marks, g1: np.ndarray, g2: np.ndarray) -> Marks:
     return marks.replace(e1=e.real, e2=e.imag)
 
 
-def _factor(name: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
+def _factor(
+    name: str, values: Mapping[str, np.ndarray], low: float = 0.0, high: float = np.inf
+) -> np.ndarray:
     factor = np.asarray(values[name], dtype=np.float64)
-    bad = ~(np.isfinite(factor) & (factor >= 0))
+    bad = ~(np.isfinite(factor) & (factor >= low) & (factor <= high))
     if bad.any():
-        raise InputError(f"{name}: should be 0 or more, found {factor[bad][0]:g}")
+        wanted = f"{low:g} to {high:g}" if np.isfinite(high) else f"{low:g} or more"
+        raise InputError(f"{name}: should be {wanted}, found {factor[bad][0]:g}")
     return factor
+
+
+def _flags(name: str, values: Any) -> np.ndarray:
+    """Return what is true or false as bool (N,); InputError for anything but these, 0 and 1."""
+    given = np.asarray(values)
+    bad = ~np.isin(given, (0, 1)) if given.dtype.kind in "fiub" else np.ones(given.shape, dtype=bool)
+    if bad.any():
+        raise InputError(f"{name}: should be true or false, 1 or 0, found {given[bad].tolist()[0]!r:.80}")
+    return given.astype(bool)
 
 
 def _check(columns: Mapping[str, np.ndarray], given: set[str]) -> None:
     """InputError where a number is none that a source can have."""
-    galaxy, q, n = ~columns["star"], columns["q"], columns["n"]
+    star, r_e, q, n = columns["star"], columns["r_e"], columns["q"], columns["n"]
     low, high = np.exp(LOG_N)
-    faults = {
-        "r_e": (galaxy & ~((columns["r_e"] > 0) & (columns["r_e"] < 1e5)), "pixels above 0, or `star` true"),
-        "q": (galaxy & ~((q >= _LEAST_Q - 1e-9) & (q <= 1)), f"{_LEAST_Q:.2f} to 1"),
-        "n": (galaxy & ~((n >= low - 1e-9) & (n <= high + 1e-9)), f"{low:.1f} to {high:.1f}"),
+    sized, indexed = (r_e > 0) & (r_e <= _LARGEST), (n >= low - 1e-9) & (n <= high + 1e-9)
+    faults = {  # of a star too: what is given and can't be is a mistake, whether or not it is painted
+        "r_e": (~(sized | star & (r_e == 0)), f"pixels above 0 to {_LARGEST:g}, or `star` true"),
+        "q": (~((q >= _LEAST_Q - 1e-9) & (q <= 1)), f"{_LEAST_Q:.2f} to 1"),
+        "n": (~(indexed | star & (n == 0)), f"{low:.1f} to {high:.1f}"),
     }
-    for name in given | ({"r_e", "n"} if "star" in given else set()):
+    for name in given:
+        if name.startswith("flux_"):
+            flux = columns[name]
+            faults[name] = (~(np.isfinite(flux) & (flux >= 0)), "nJy, 0 or more")
+    for name in sorted(given | ({"r_e", "n"} if "star" in given else set())):
         values = columns[name]
         bad, wanted = faults.get(name, (~np.isfinite(values.astype(np.float64)), "finite"))
         if bad.any():

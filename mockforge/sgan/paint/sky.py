@@ -22,7 +22,7 @@ from mockforge.sgan.paint.noise_asked import depths_ab
 from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
 from mockforge.sky.plane import ends
-from mockforge.sky.truth import Truth, isolated_images, truth_of
+from mockforge.sky.truth import Truth, check_asked, isolated_images, number_alone, truth_of
 from mockforge.train.parallel import usable
 
 _STRIP = 512
@@ -245,9 +245,10 @@ class Sky:
             Sources of a pixel that are distinguished.
         """
         learned, box = self._of_sources("truth"), _box(window)
+        isophote = self.isophote_njy() if isophote_njy is None else isophote_njy
+        check_asked(isophote, depth)
         kept = list(learned.layers(box))
         shape = (len(self.bands), box[1] - box[0], box[3] - box[2])
-        isophote = self.isophote_njy() if isophote_njy is None else float(isophote_njy)
         return truth_of(lambda: kept, len(kept), shape, isophote, depth)
 
     def isolated(self, *window: Any, most: int | None = None) -> np.ndarray:
@@ -258,7 +259,7 @@ class Sky:
         *window
             As of `sources`.
         most
-            So many of them, those with the most light in the window; by default all.
+            At most so many, those with the most light in the window; by default all.
 
         Returns
         -------
@@ -267,13 +268,14 @@ class Sky:
             come from the brightest on; the last slot is the light of all others.
         """
         learned, box = self._of_sources("isolated"), _box(window)
+        number_alone(most, 0)  # before anything is painted
         kept = list(learned.layers(box))
         shape = (len(self.bands), box[1] - box[0], box[3] - box[2])
         order = np.arange(len(kept))
         if most is not None:
             light = np.array([layer.own_light().sum(dtype=np.float64) for layer in kept])
             order = np.argsort(-light, kind="stable")
-        return isolated_images(lambda: kept, shape, order, len(kept) if most is None else most)
+        return isolated_images(lambda: kept, shape, order, number_alone(most, len(kept)))
 
     def isophote_njy(self, sigma: float = 0.5) -> float:
         """Return `sigma` times the rms of empty sky in a pixel of the mean of the bands, nJy."""
@@ -295,8 +297,8 @@ class Sky:
         table
             An astropy Table or a dict of columns, a row each source: its `id` and what is other than it
             was, or the table of `sources(...)` with other values. `flux_factor`, `size_factor`, `g1` and
-            `g2` change what is there. Rows without an id, or with a new one (that has no "/"), are new
-            sources, as those of `Sky(..., sources=)`.
+            `g2` change what is there. Rows with an empty id, or without one, are new sources, as those of
+            `Sky(..., sources=)`.
 
         Returns
         -------
