@@ -167,6 +167,8 @@ class ForgeModel:
                 "Its galaxies resemble those of the training field; none is a real object.",
                 "Sources below the field's limit follow a law that continues the counts, not measurements.",
                 "The noise is that of the training field, place by place, unless another is requested.",
+                "One PSF a band for the whole sky; a real field's differs from place to place.",
+                "Fine structure of the largest galaxies (arms, dust, knots) is smoother than in the field.",
                 "What the training field's mask hid (saturated stars, for example) it was not trained on.",
             ),
         )
