@@ -175,5 +175,5 @@ def test_the_observed_tile_is_its_truth_and_noise_of_the_depth_the_table_says(bu
     for sample in (dataset[i] for i in range(6)):
         said = [tiles[int(sample["sample"])][f"sky_rms_{band}"] for band in ("g", "r", "Z")]
         noise, truth = (sample["image"] - sample["truth"]).numpy(), sample["truth"].numpy()
-        found = [n[t < rms].std() for n, t, rms in zip(noise, truth, said, strict=True)]  # no photon noise
-        assert found == pytest.approx(said, rel=0.03)
+        found = [n[t < 0.2 * rms].std() for n, t, rms in zip(noise, truth, said, strict=True)]  # no photons
+        assert found == pytest.approx(said, rel=0.06)  # the rms of the field's sky is rough by a tenth
