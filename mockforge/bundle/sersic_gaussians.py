@@ -59,7 +59,7 @@ def amplitudes_of(n: float) -> np.ndarray:
 
 def table() -> np.ndarray:
     """Coefficients (nodes + 2, K) of the cubic B-spline through the amplitudes (its ends: not a knot)."""
-    indices = np.exp(np.linspace(*np.log(INDEX_RANGE), NODES))
+    indices = np.exp(np.linspace(*np.log(INDEX_RANGE), NODES))  # type: ignore
     values = np.stack([amplitudes_of(n) for n in indices])
     system = np.zeros((NODES + 2, NODES + 2))
     for i in range(NODES):

@@ -47,7 +47,7 @@ def main(name: str, folder: str, *files: str) -> None:
     real = Field.read(
         [Path(f) for f in files], bands=model.bands, zeropoint=[0.0, 0.0, 30.0], pixel_scale_arcsec=0.2
     )
-    sky, rms = Sky(model, SEED), np.array(model.rms_njy)
+    sky, rms = Sky(model, SEED), np.array(model.rms_njy)  # type: ignore
     image, truth = sky.pixels(0, 650, 0, 2600)
     assert truth is not None
     level = np.nanmedian(real.image[:, ROWS], axis=(1, 2))[:, None, None]

@@ -292,7 +292,7 @@ def _learned(name: str, seed: int, asked: tuple[tuple[str, Any], ...]) -> Learne
     model = load_model(name)
     assert isinstance(model, ForgeModel)
     setting = {k: dict(v) if k in ("colour_shift",) or _by_name(v) else v for k, v in asked}
-    return LearnedSky(model, control(model, **setting), seed, kept_bytes=_KEPT_BYTES)
+    return LearnedSky(model, control(model, **setting), seed, kept_bytes=_KEPT_BYTES)  # type: ignore
 
 
 def _by_name(value: Any) -> bool:

@@ -46,7 +46,7 @@ def star_fwhm(star: np.ndarray) -> float:
     half = min(12, y, x, star.shape[0] - 1 - y, star.shape[1] - 1 - x)
     stamp = star[y - half : y + half + 1, x - half : x + half + 1].astype(np.float64)
     fine = zoom(stamp, _FINE, order=3, grid_mode=True, mode="nearest")
-    return float(math.sqrt(4.0 / math.pi * np.count_nonzero(fine > 0.5 * fine.max())) / _FINE)
+    return float(math.sqrt(4.0 / math.pi * np.count_nonzero(fine > 0.5 * fine.max())) / _FINE)  # type: ignore
 
 
 def counts_slope(flux: np.ndarray, low: float, high: float) -> tuple[float, float]:

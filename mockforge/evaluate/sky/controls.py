@@ -114,7 +114,7 @@ def controls_section(model: SganModel, side: int, seed: int) -> Section:
         ]
     else:
         section.text += "\n\nDepth, seeing and pixel scale: the model's pixel scale in arcsec is not known."
-    if model.sources.stars is None:
+    if model.sources.stars is None:  # type: ignore
         section.text += "\n\nStar fraction: the training field had too few stars."
     section.rows = [row for maker in makers for row in maker()]
     section.verdicts = [_verdict(row) for row in section.rows if row["allowed"] is not None]
@@ -140,7 +140,7 @@ def _verdict(row: Row) -> Verdict:
 
 def _depths(tried: Tried, noise: np.ndarray) -> Iterator[Row]:
     model = tried.model
-    widths = [float(f) for f in model.psf.fwhm_pix]
+    widths = [float(f) for f in model.psf.fwhm_pix]  # type: ignore
     before = {b: round(point_source_depth(noise[i], widths[i])[0], 1) for i, b in enumerate(model.bands)}
     for step in _STEPS_MAG:
         asked = {band: depth + step for band, depth in before.items()}
@@ -187,7 +187,7 @@ def _densities(tried: Tried, image: np.ndarray) -> Iterator[Row]:
 
 
 def _counts(tried: Tried) -> Iterator[Row]:
-    counts = tried.model.sources.galaxies
+    counts = tried.model.sources.galaxies  # type: ignore
     low, high = 1.02 * counts.faintest, 0.98 * counts.complete
     for step in _SLOPES:
         asked = counts.slope + step
@@ -210,9 +210,9 @@ def _limits(tried: Tried, own: dict[str, np.ndarray]) -> Iterator[Row]:
 
 
 def _stars(tried: Tried, own: dict[str, np.ndarray]) -> Iterator[Row]:
-    if tried.model.sources.stars is None:
+    if tried.model.sources.stars is None:  # type: ignore
         return
-    share = float(tried.model.sources.star_fraction)
+    share = float(tried.model.sources.star_fraction)  # type: ignore
     for asked in sorted({0.0, round(min(0.5, 2 * share), 3)}):
         table = tried.table(tried.sky(star_fraction=asked))
         scatter = math.sqrt(max(asked * (1 - asked), 1e-9) / max(len(table["star"]), 1))

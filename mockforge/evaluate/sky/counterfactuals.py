@@ -46,7 +46,7 @@ def counterfactual_rows(sky: Sky, side: int) -> Iterator[Row]:
         yield _row(
             f"source {what}: pixels changed elsewhere", 0.0, float(np.count_nonzero(~same & ~touched)), 0.0
         )
-        lost = float((before[1].astype(np.float64) - after[1]).mean(axis=0).sum()) / flux[row]
+        lost = float((before[1].astype(np.float64) - after[1]).mean(axis=0).sum()) / flux[row]  # type: ignore
         yield _row(f"source {what}: part of its flux that is gone", share, lost, 10 * _FLUX_ERROR)
 
 

@@ -122,7 +122,7 @@ def from_model(
     source = f"model {model.name}, seed {seed}"
     gains = None
     if truth is not None:
-        noise = (told or {}).get("noise", model.noise)
+        noise = (told or {}).get("noise", model.noise)  # type: ignore
         gains = tuple(float(g) for g in noise.electrons_per_njy)
     corner = np.full((1, 2), first)
     truths = [] if truth is None else [truth]

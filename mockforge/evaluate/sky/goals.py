@@ -168,7 +168,7 @@ def _auc(
     if found is None or floor is None or most is None:
         return _row(title, None, "not reported", None, "", wanted, None)
     known = {"generated": found.mean, "error": found.sigma, "floor": floor.mean}
-    known["real, apart"] = None if apart is None else apart.mean
+    known["real, apart"] = None if apart is None else apart.mean  # type: ignore
     return _row(title, None, "not reported", known, "floor", wanted, bool(found.mean <= most))
 
 

@@ -125,7 +125,7 @@ def morphology_section(
         return section, {}
     groups = Groups.of(
         *(with_colours(s, m) for s, m in ((real, of_reference), (real, of_rest), (made, of_generated))),
-        settings, rng,
+        settings, rng,  # type: ignore
     )  # fmt: skip
     _compare(section, groups, settings)
     names = list(PARAMETERS)

@@ -54,14 +54,14 @@ def told_of(reference: Reference, model: SganModel, seed: int, device: str, own_
     """
     if not model.clean:
         return Told(noted={"noise": "painted by the model with the sky"})
-    noise = None if own_noise else reference_noise(reference, model.noise, model.bands)
+    noise = None if own_noise else reference_noise(reference, model.noise, model.bands)  # type: ignore
     asked = {} if noise is None else {"noise": noise}
     made = _tried(reference, model, seed, device, asked)
     density, note = _density(reference, made)
     noted = {"noise": "the model's own", "density": note}
     if noise is not None:
         own = unresolved(made, reference)
-        asked["noise"] = reference_noise(reference, model.noise, model.bands, own)
+        asked["noise"] = reference_noise(reference, model.noise, model.bands, own)  # type: ignore
         noted["noise"] = (
             "the reference's, kernels and rms measured place by place, the light of the model's own "
             "unresolved sources taken off"

@@ -130,14 +130,14 @@ class NoiseSky:
         spectrum = fft.rfft2(work.white)
         inside = slice(reach, reach + b)
         if self.field.kernels.shape[:2] == (1, 1):  # the same everywhere: nothing to blend
-            noise = fft.irfft2(spectrum * self._spectrum(by, bx), s=(side, side))[:, inside, inside]
+            noise = fft.irfft2(spectrum * self._spectrum(by, bx), s=(side, side))[:, inside, inside]  # type: ignore
             return noise * self._roughness(by, bx) if self.field.tail.any() else noise
         for i, (dy, dx) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
-            np.multiply(spectrum, self._spectrum(by + dy, bx + dx), out=work.each[i])
+            np.multiply(spectrum, self._spectrum(by + dy, bx + dx), out=work.each[i])  # type: ignore
         along_y = fft.ifft(work.each, axis=2, overwrite_x=True)
-        top, bottom = along_y.reshape(2, 2, *along_y.shape[1:])[:, :, :, inside]
+        top, bottom = along_y.reshape(2, 2, *along_y.shape[1:])[:, :, :, inside]  # type: ignore
         _blended(top, bottom, self._blend[:, None], work.rows)
-        left, right = fft.irfft(work.rows, n=side, axis=3)[..., inside]
+        left, right = fft.irfft(work.rows, n=side, axis=3)[..., inside]  # type: ignore
         noise = _blended(left, right, self._blend, work.noise)
         if self.field.tail.any():
             noise *= self._roughness(by, bx)
@@ -163,10 +163,10 @@ class NoiseSky:
             padded[:, :k, :k] = kernels
             found = fft.rfft2(np.roll(padded, (-(k // 2), -(k // 2)), (1, 2)))
             with self._lock:
-                self._spectra[place] = found
+                self._spectra[place] = found  # type: ignore
                 while len(self._spectra) > self._kept:
                     self._spectra.popitem(last=False)
-        return found
+        return found  # type: ignore
 
     def _rms(self, by: int, bx: int) -> np.ndarray:
         """Rms of one block: of the kernels' bilinear mix, (C, mesh, mesh)."""
@@ -263,5 +263,5 @@ def _fast(side: int) -> int:
     """Return the next even length that transforms are fast at."""
     import scipy.fft as fft
 
-    side = fft.next_fast_len(side, real=True)
+    side = fft.next_fast_len(side, real=True)  # type: ignore
     return side if side % 2 == 0 else _fast(side + 1)

@@ -32,7 +32,7 @@ def fwhm_of(band: np.ndarray) -> float:
         whole, 1.0, np.sin(np.pi * apart) / (side * np.where(whole, 1.0, np.sin(np.pi * apart / side)))
     )
     fine = weight @ band.astype(np.float64) @ weight.T
-    slope = np.maximum(np.hypot(*np.gradient(fine)), 1e-12 * fine.max())
+    slope = np.maximum(np.hypot(*np.gradient(fine)), 1e-12 * fine.max())  # type: ignore
     inside = np.clip((fine - 0.5 * fine.max()) / slope + 0.5, 0.0, 1.0)  # of each point, the part above half
     return float(np.sqrt(4.0 / np.pi * inside.sum()) / _FINE)
 

@@ -139,12 +139,20 @@ class Chain:
         compared = None if why else self._compared(done)
         if compared is not None and len(compared.real) < _FEWEST_COMPARED:
             why = f"{len(compared.real)} bright sources stand alone, {_FEWEST_COMPARED} are needed"
-        if why or compared is None or modulation is None:
+        if why or choice is None or compared is None or modulation is None:
             return Learned({"none": np.zeros(1, np.float32)}, {"not learned": why})
         rows = self._shaped_rows(done)
         draw = Bright(sources, rows, flux_limit(self._scene(done), _DRAWN_SNR))
         found = refine(
-            compared, draw, self._psf_of(done), rows, modulation, choice, self.recipe.seed, folder, report
+            compared,
+            draw,
+            self._psf_of(done),
+            rows,
+            modulation,
+            choice,
+            self.recipe.seed,
+            folder,
+            report,
         )
         return Learned({**found.modulation.to_arrays(), "z": found.z}, found.facts, found.picture)
 

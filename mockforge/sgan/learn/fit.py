@@ -344,7 +344,7 @@ def _save(path: Path, state: _State) -> None:
     from mockforge.files import appearing
 
     with appearing(path) as part, part.open("wb") as stream:
-        np.savez(stream, **state.arrays())
+        np.savez(stream, **state.arrays())  # type: ignore
 
 
 def _restored(path: Path) -> _State:

@@ -82,7 +82,7 @@ def cloud(
     middle = np.median(points, axis=0)
     sigma = 1.4826 * np.median(np.abs(points - middle), axis=0) + 1e-6
     spread = np.sqrt(sigma**2 + np.diagonal(out.noise, axis1=1, axis2=2))
-    return out.rows((np.abs(points - middle)[:, 1:] < _OUTLIER * spread[:, 1:]).all(axis=1))
+    return out.rows((np.abs(points - middle)[:, 1:] < _OUTLIER * spread[:, 1:]).all(axis=1))  # type: ignore
 
 
 def fitted_mixture(

@@ -175,8 +175,8 @@ def _lags(flux: np.ndarray) -> np.ndarray:
     import scipy.fft as fft
 
     shape = [fft.next_fast_len(n + LAGS, real=True) for n in flux.shape[1:]]
-    whole = fft.irfft2(np.abs(fft.rfft2(flux, shape)) ** 2, shape)
-    rolled = np.roll(whole, (LAGS, LAGS), (1, 2))
+    whole = fft.irfft2(np.abs(fft.rfft2(flux, shape)) ** 2, shape)  # type: ignore
+    rolled = np.roll(whole, (LAGS, LAGS), (1, 2))  # type: ignore
     return rolled[:, : 2 * LAGS + 1, : 2 * LAGS + 1]
 
 

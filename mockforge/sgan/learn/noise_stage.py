@@ -104,8 +104,8 @@ def painted_sky(
 
     Background and detection as `learn_field` has them.
     """
-    painter = SourcePainter(psf, None, 0.05 * np.median(field.rms_mesh, axis=(1, 2)))
-    sky: Endless[Marks] = Endless(LearnedProcess(sources, stream.child("sky"), painter.sides), painter)
+    painter = SourcePainter(psf, None, 0.05 * np.median(field.rms_mesh, axis=(1, 2)))  # type: ignore
+    sky: Endless[Marks] = Endless(LearnedProcess(sources, stream.child("sky"), painter.sides), painter)  # type: ignore
     height, width = field.mask.shape
     half = noise.mesh // 2
     image = sky.image(0, height, 0, width)

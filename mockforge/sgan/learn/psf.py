@@ -157,10 +157,10 @@ def stars_psf(stamps: StarStamps, name: str, rows: np.ndarray | None = None) -> 
                 raise _unlike(name)
             stamps, fit, rows = stamps.rows(keep), without(fit, keep), rows[keep]
         own = 0.0 if wings is None else fit.flux[:, None, None] * moved(wings.psf[None], fit.dx, fit.dy)
-        cut = less_sky(stamps, own)
+        cut = less_sky(stamps, own)  # type: ignore
         wings = with_wings(stacked(cut, fit, psf))
         psf = _in_the_middle(wings.psf)
-    return BandStars(cut, fit, rows, wings)
+    return BandStars(cut, fit, rows, wings)  # type: ignore
 
 
 def _check_alike(band: BandStars, stars: StarList, name: str) -> None:

@@ -79,10 +79,10 @@ def rehearsed(
     The noise has the measured correlation and local rms, less the power of what is painted below the
     detections, which the measured noise holds already. `kernels` are `kernels_of(field)`.
     """
-    painter = SourcePainter(psf, None, _EDGE * np.median(field.rms_mesh, axis=(1, 2)))
+    painter = SourcePainter(psf, None, _EDGE * np.median(field.rms_mesh, axis=(1, 2)))  # type: ignore
     process = LearnedProcess(model, stream, painter.sides)
     height, width = field.mask.shape
-    sky: Endless[Marks] = Endless(process, painter)
+    sky: Endless[Marks] = Endless(process, painter)  # type: ignore
     image, sources = sky.image(0, height, 0, width), sky.sources(0, height, 0, width)
     image = observed(field, image, kernels, stream.child("noise").numpy())
     fwhm = seeing_of(field)
@@ -195,7 +195,7 @@ def _resloped(counts: Counts, flux: np.ndarray, ratio: np.ndarray, weight: np.nd
 
 def _true_flux(found: Detections, sources: Marks, fwhm: float) -> np.ndarray:
     """Mean flux (N,) nJy of the brightest source within a FWHM of each detection; NaN where none is."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import cKDTree  # type: ignore
 
     out = np.full(len(found), np.nan)
     if not len(sources) or not len(found):

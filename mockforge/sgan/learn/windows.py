@@ -79,12 +79,12 @@ def derivatives(shape: Tensor, window: Window, psf: PixelPsf) -> Tensor:
     centre = shape[window.rows, :2] - torch.stack([window.left, window.top], 1)
     turn = phases(fine * centre[:, 0].float(), fine * centre[:, 1].float(), side)
     marks = own[:, 2:] + torch.tensor([math.log(fine), 0.0, 0.0, 0.0])
-    spectra = [profile_spectra(*marks.T, side)]
+    spectra = [profile_spectra(*marks.T, side)]  # type: ignore
     for i in range(4):
         up, down = marks.clone(), marks.clone()
         up[:, i] += _STEP
         down[:, i] -= _STEP
-        spectra.append((profile_spectra(*up.T, side) - profile_spectra(*down.T, side)) / (2 * _STEP))
+        spectra.append((profile_spectra(*up.T, side) - profile_spectra(*down.T, side)) / (2 * _STEP))  # type: ignore
     ky, kx = (-2j * np.pi * fine * f(side) for f in (torch.fft.fftfreq, torch.fft.rfftfreq))
     light = spectra[0] * turn
     parts = torch.stack([light, light * kx, light * ky[:, None], *(s * turn for s in spectra[1:])], dim=1)
@@ -107,7 +107,7 @@ def light_of(shape: Tensor, window: Window, psf: PixelPsf, passed: Tensor | None
     side = window.side * fine
     x, y = (shape[window.rows, i] - corner for i, corner in ((0, window.left), (1, window.top)))
     marks = own[:, 2:] + torch.tensor([math.log(fine), 0.0, 0.0, 0.0])
-    light = profile_spectra(*marks.T, side) * phases(fine * x.float(), fine * y.float(), side)
+    light = profile_spectra(*marks.T, side) * phases(fine * x.float(), fine * y.float(), side)  # type: ignore
     light = light if passed is None else light * passed
     return torch.stack([_at_pixels(light * t, side, fine) for t in kernels.image(window.side)], dim=1)
 
@@ -134,17 +134,17 @@ class SceneImage:
         self.psf, self.sharp = psf, psf.samples > 1
         self.smooth = [
             np.exp(-2 * (np.pi * SMOOTHING * k) ** 2)
-            for k in (np.fft.fftfreq(rows), np.fft.rfftfreq(columns))
+            for k in (np.fft.fftfreq(rows), np.fft.rfftfreq(columns))  # type: ignore
         ]
         self.transfers = [self._transfer(i) for i in range(psf.bands)]
 
     def _transfer(self, band: int) -> Tensor:
         """Transform of the PSF less the Gaussian by which stamps are smoothed."""
         if self.sharp:
-            k = (np.fft.fftfreq(self.padded[0]), np.fft.rfftfreq(self.padded[1]))
+            k = (np.fft.fftfreq(self.padded[0]), np.fft.rfftfreq(self.padded[1]))  # type: ignore
             return torch.from_numpy(self.psf.band(band).spectrum(*k)[0].astype(np.complex64))
         side, middle = self.psf.side, self.psf.side // 2
-        kernel = torch.zeros(self.padded)
+        kernel = torch.zeros(self.padded)  # type: ignore
         kernel[:side, :side] = torch.from_numpy(self.psf.image[band])
         found = torch.fft.rfft2(torch.roll(kernel, (-middle, -middle), (0, 1)))
         smooth = torch.from_numpy(np.outer(*self.smooth)).float()
@@ -163,7 +163,7 @@ class SceneImage:
                 (own[:, i] - corner - window.side // 2).float()
                 for i, corner in ((0, window.left), (1, window.top))
             )
-            stamp = stamps(dx, dy, *own[:, 2:].float().T, half, _WIDER if self.sharp else SMOOTHING).flatten(
+            stamp = stamps(dx, dy, *own[:, 2:].float().T, half, _WIDER if self.sharp else SMOOTHING).flatten(  # type: ignore
                 1
             )
             at = (y[:, 1:] + edge).clamp(0, rows - 1) * columns + (x[..., 1:] + edge).clamp(0, columns - 1)

@@ -68,7 +68,7 @@ class LearnedSky:
             process = TableProcess(marks, painter.sides)
         editor = MarksEditor(self.how, population, stream.child("added"))
         self.painter = painter
-        self.endless: Endless[Marks] = Endless(process, painter, editor, kept_bytes)
+        self.endless: Endless[Marks] = Endless(process, painter, editor, kept_bytes)  # type: ignore
         self._noise = _noise_of(control, seed)
 
     def observed_with(self, control: Control) -> LearnedSky:
@@ -78,7 +78,7 @@ class LearnedSky:
         other._noise = _noise_of(control, self.seed)
         return other
 
-    def of(self, endless: Endless[Marks]) -> LearnedSky:
+    def of(self, endless: Endless[Marks]) -> LearnedSky:  # type: ignore
         """Return the sky with other sources and the same noise."""
         other = copy(self)
         other.endless = endless

@@ -191,7 +191,7 @@ def sheared(marks: Marks, g1: np.ndarray, g2: np.ndarray) -> Marks:
         raise InputError(f"g1, g2: a shear is below 0.5, found {np.abs(g).max():g}")
     e = np.where(marks.star, e, (e + g) / (1.0 + np.conj(g) * e))
     e = e * np.minimum(1.0, MOST_ELLIPTICAL / np.maximum(np.abs(e), 1e-9))
-    return marks.replace(e1=e.real, e2=e.imag)
+    return marks.replace(e1=e.real, e2=e.imag)  # type: ignore
 
 
 def _factor(

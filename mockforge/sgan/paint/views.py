@@ -90,7 +90,7 @@ class LearnedViews:
 
     def seen(
         self, view: int, frame: Frame, marks: Marks, corner: tuple[float, float], isophote_njy: float
-    ) -> Seen[Marks]:
+    ) -> Seen[Marks]:  # type: ignore
         """Return a view of sources; `corner` (y, x) is the tile's outer edge in pixels of the native grid."""
         y, x = (
             frame.places((place + 0.5 - edge) * self.native_scale)

@@ -157,7 +157,7 @@ class Population:
             inside &= ((radius > self.log_radius[0]) & (radius < self.log_radius[1])) | k[:, 0]
             inside &= (np.hypot(e1, e2) < MOST_ELLIPTICAL) | k[:, 1]
             inside &= ((log_n > LOG_N[0]) & (log_n < LOG_N[1])) | k[:, 3]
-        return inside
+        return inside  # type: ignore
 
     def _middle(self, rng: np.random.Generator, points: np.ndarray, mixture: Mixture) -> np.ndarray:
         """Points of a density that lies beyond the bounds altogether: spread over what is allowed near it."""

@@ -45,7 +45,7 @@ def two_point(
     ----------
     Landy & Szalay 1993, ApJ 412, 64, equation 47.
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import cKDTree  # type: ignore
 
     rows, columns = (
         np.clip(np.rint(v).astype(int), 0, n - 1) for v, n in zip((y, x), mask.shape, strict=True)
