@@ -224,6 +224,7 @@ COMMANDS = Registry(
             "generate",
             "recover",
             "redshift",
+            "view",
         )
     },
 )

@@ -1,0 +1,160 @@
+"""`mockforge view`: tells apart what is looked at, and hands it to what shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mockforge.commands.generate import of_scene
+from mockforge.errors import InputError, nearest
+from mockforge.field.fits.bands import split_name
+from mockforge.files import from_home
+from mockforge.recipe.bundled import bundled_recipes
+from mockforge.scene.scene import Scene
+from mockforge.sgan.model import load_model
+from mockforge.sgan.paint.sky import Sky
+from mockforge.train.model_files import bundled_models
+from mockforge.view.config import STRETCHES
+
+_FITS = (".fits", ".fit", ".fts", ".fz", ".gz", ".bz2")
+_MODEL = (".json", ".safetensors")
+_RECIPE = (".yaml", ".yml")
+CAN_BE = (
+    "a FITS or Zarr file, a dataset's folder, a model (a bundled name, NAME.json) or a recipe whose source is"
+    " `scene` can be viewed"
+)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """How something is looked at, as it was requested."""
+
+    out: Path | None = None
+    """Folder of the viewer of a file; None: beside the file."""
+    seed: int = 1
+    port: int = 8321
+    stretches: Sequence[str] | None = None
+    """Names in `view.config.STRETCHES`, the first is shown first; None: all."""
+    bands: Sequence[str] | None = None
+    """Bands in red, green and blue; None: chosen by wavelength."""
+    objects: Path | None = None
+    masks: Path | None = None
+    layered: Path | None = None
+    flight: Path | None = None
+    hips: Path | None = None
+    quiet: bool = False
+
+
+def kind_of(what: str) -> str:
+    """Return what something is: `file`, `dataset`, `model` or `scene`.
+
+    Raises
+    ------
+    InputError
+        Where it is none of these; the sentence lists what can be viewed.
+    """
+    path = from_home(split_name(what)[0])
+    if what in bundled_models():
+        return "model"
+    if what in bundled_recipes() and not path.exists():
+        return "scene"
+    if path.is_dir():
+        if any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray")):
+            return "file"
+        if any(path.glob("*.safetensors")):
+            return "model"
+        if (path / "manifest.json").exists() or (path / "dataset.h5").exists() or (path / "shards").is_dir():
+            return "dataset"
+        raise InputError(f"{what}: is a folder, but no dataset, no model and no Zarr; {CAN_BE}")
+    if not path.exists():
+        names = [*bundled_models(), *bundled_recipes()]
+        close = nearest(what, names)
+        hint = close if close.startswith("; did you mean") else ""
+        raise InputError(f"{what}: no such file, model or recipe{hint or f'; {CAN_BE}'}")
+    if path.name in ("dataset.h5", "manifest.json"):
+        return "dataset"
+    for endings, kind in ((_MODEL, "model"), (_RECIPE, "scene"), (_FITS, "file")):
+        if path.suffix.lower() in endings:
+            return kind
+    if path.is_file() and _starts_as_fits(path):
+        return "file"
+    raise InputError(f"{what}: is none of what can be viewed; {CAN_BE}")
+
+
+def view_thing(what: str, looked: Looked) -> Iterable[str]:
+    """Show something; yields lines that say what was made, or where it is served.
+
+    Parameters
+    ----------
+    what
+        A FITS or Zarr file, a dataset's folder, a model's name or file, or a recipe whose source is `scene`.
+    looked
+        How.
+
+    Raises
+    ------
+    InputError
+        Where it cannot be viewed, or not so.
+    """
+    _check(looked)
+    kind = kind_of(what)
+    if looked.layered is not None:
+        return _layered(what, kind, looked)
+    if looked.flight is not None:
+        return _flight(what, kind, looked)
+    if looked.hips is not None:
+        return _hips(what, kind, looked)
+    return {"file": _file, "dataset": _dataset, "model": _live, "scene": _live}[kind](what, looked)
+
+
+def sky_of(what: str, kind: str, seed: int) -> tuple[Any, str]:
+    """Return the endless sky of a model or a scene, and the model's or recipe's name."""
+    if kind == "model":
+        model = load_model(what)
+        return Sky(model, seed), model.name
+    painter = of_scene(bundled_recipes().get(what, what))
+    return Scene(painter.model, seed), painter.name
+
+
+def _check(looked: Looked) -> None:
+    for name in looked.stretches or ():
+        if name not in STRETCHES:
+            raise InputError(f"--stretch: {name!r}{nearest(name, STRETCHES)}")
+    pictures = [n for n in ("layered", "flight", "hips") if getattr(looked, n) is not None]
+    if len(pictures) > 1:
+        raise InputError(f"--{pictures[0]} and --{pictures[1]} exclude each other: give one of them")
+    if looked.bands is not None and len(looked.bands) not in (1, 3):
+        raise InputError(
+            f"--bands: three bands, for red, green and blue, or one; found {','.join(looked.bands)}"
+        )
+
+
+def _file(what: str, looked: Looked) -> Iterable[str]:
+    raise InputError(f"{what}: the viewer of files is not ready")
+
+
+def _live(what: str, looked: Looked) -> Iterable[str]:
+    raise InputError(f"{what}: the viewer of live skies is not ready")
+
+
+def _dataset(what: str, looked: Looked) -> Iterable[str]:
+    raise InputError(f"{what}: the viewer of datasets is not ready")
+
+
+def _layered(what: str, kind: str, looked: Looked) -> Iterable[str]:
+    raise InputError(f"{what}: --layered is not ready")
+
+
+def _flight(what: str, kind: str, looked: Looked) -> Iterable[str]:
+    raise InputError(f"{what}: --flight is not ready")
+
+
+def _hips(what: str, kind: str, looked: Looked) -> Iterable[str]:
+    raise InputError(f"{what}: --hips is not ready")
+
+
+def _starts_as_fits(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(6) == b"SIMPLE"

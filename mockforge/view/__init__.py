@@ -1,0 +1,1 @@
+"""Fields and endless skies in a browser and in pictures."""
