@@ -11,8 +11,16 @@ from typing import Any
 
 PAGE = Path(__file__).parent / "page"
 """The files of the page itself."""
-PAGE_FILES = ("viewer.js", "viewer.css", "openseadragon.min.js", "openseadragon.LICENSE.txt")
-"""What lies beside index.html; `config.js` is made by `script`."""
+PAGE_FILES = (
+    "index.html",
+    "viewer.js",
+    "marks.js",
+    "places.js",
+    "viewer.css",
+    "openseadragon.min.js",
+    "openseadragon.LICENSE.txt",
+)
+"""What a viewer consists of, beside `config.js`, which `ViewConfig.script` makes."""
 TILE = 256
 """Side of a tile in pixels."""
 STRETCHES = {"faint": 0.4, "normal": 1.0, "bright": 4.0}

@@ -1,0 +1,127 @@
+// Marks on the sky: layers of objects and of outlines, which come in tiles of rows, and what is drawn.
+"use strict";
+
+const COLOURS = { true: "#ffc857", detected: "#5ad7ff", outlines: "#7ee0a1" };
+const MOST_TILES = 600; // kept in memory
+
+// One layer of objects, or of outlines: fetches its tiles of rows and keeps those looked at last.
+class RowTiles {
+  constructor(config, layer, kind, changed) {
+    Object.assign(this, { config, layer, kind, changed });
+    this.prefix = (kind === "outlines" ? "outlines/" : "") + layer.name + "/";
+    this.there = layer.tiles ? new Set(layer.tiles) : null;
+    this.tiles = new Map();
+    this.shown = false;
+    this.colour = kind === "outlines" ? COLOURS.outlines : COLOURS[layer.name] || "#d7a6ff";
+  }
+
+  // Level of the tiles at this zoom; null where the sky is too small on the screen for any.
+  level(zoom) {
+    const level = Math.min(places.levelOf(this.config, zoom), this.layer.max_level);
+    if (level >= this.layer.min_level) return level;
+    return this.config.endless || this.layer.min_level > 8 ? null : this.layer.min_level;
+  }
+
+  // Rows of the tiles in a part of the sky that have arrived; the others are requested.
+  rows(zoom, x0, y0, x1, y1) {
+    const level = this.level(zoom);
+    if (level === null) return [];
+    const rows = [];
+    for (const { col, row } of places.tilesIn(this.config, level, x0, y0, x1, y1)) {
+      const key = `${level}/${col}_${row}`;
+      if (this.there && !this.there.has(key)) continue;
+      const tile = this.tiles.get(key);
+      if (tile === undefined) this.request(key, level, col, row);
+      else if (tile) {
+        this.tiles.delete(key);
+        this.tiles.set(key, tile); // the last looked at is the last to go
+        rows.push(tile);
+      }
+    }
+    return rows.flat();
+  }
+
+  request(key, level, col, row) {
+    this.tiles.set(key, null);
+    if (this.tiles.size > MOST_TILES) this.tiles.delete(this.tiles.keys().next().value);
+    const url = this.layer.url.replace("{level}", level).replace("{col}", col).replace("{row}", row);
+    if (/\.js($|\?)/.test(url)) {
+      const script = document.createElement("script");
+      script.onload = script.onerror = () => script.remove();
+      script.src = url;
+      document.head.append(script);
+    } else {
+      fetch(url).then((reply) => (reply.ok ? reply.json() : []))
+        .then((rows) => this.arrive(key, Array.isArray(rows) ? rows : rows.rows || []))
+        .catch(() => this.tiles.delete(key));
+    }
+  }
+
+  arrive(key, rows) {
+    this.tiles.set(key, rows);
+    this.changed();
+  }
+}
+
+const marks = {
+  // In pixels of the screen: never so small that it cannot be seen or clicked.
+  ellipse(row, zoom) {
+    const least = 4.5;
+    return { a: Math.max((row.a || 0) * zoom, least), b: Math.max((row.b ?? row.a ?? 0) * zoom, least) };
+  },
+
+  drawObjects(context, layer, rows, toScreen, zoom, selected) {
+    for (const row of rows) {
+      const place = toScreen(row.x, row.y), { a, b } = marks.ellipse(row, zoom);
+      const chosen = selected && selected.layer === layer && selected.row.id === row.id;
+      context.beginPath();
+      context.ellipse(place.x, place.y, a, b, (-(row.theta || 0) * Math.PI) / 180, 0, 2 * Math.PI);
+      context.strokeStyle = "rgba(0, 0, 0, .55)";
+      context.lineWidth = chosen ? 5 : 3;
+      context.stroke();
+      context.strokeStyle = chosen ? "#ffffff" : layer.colour;
+      context.lineWidth = chosen ? 2.4 : 1.2;
+      context.stroke();
+    }
+  },
+
+  drawOutlines(context, layer, rows, toScreen, zoom) {
+    const seen = new Set(); // an object on a border is in several tiles
+    context.beginPath();
+    for (const row of rows) {
+      if (seen.has(row.id)) continue;
+      seen.add(row.id);
+      for (const ring of row.rings || []) {
+        for (let i = 0; i < ring.length; i += 2) {
+          const place = toScreen(ring[i], ring[i + 1]);
+          if (i) context.lineTo(place.x, place.y);
+          else context.moveTo(place.x, place.y);
+        }
+        context.closePath();
+      }
+    }
+    context.lineJoin = "round";
+    context.strokeStyle = "rgba(0, 0, 0, .5)";
+    context.lineWidth = 3;
+    context.stroke();
+    context.strokeStyle = layer.colour;
+    context.lineWidth = 1.2;
+    context.stroke();
+  },
+
+  // The smallest ellipse that a place of the screen is in, or else the nearest centre within 8 pixels.
+  hit(found, toScreen, zoom, x, y) {
+    let best = null;
+    for (const { layer, rows } of found) {
+      for (const row of rows) {
+        const place = toScreen(row.x, row.y), { a, b } = marks.ellipse(row, zoom);
+        const dx = x - place.x, dy = y - place.y, t = ((row.theta || 0) * Math.PI) / 180;
+        const u = (dx * Math.cos(t) - dy * Math.sin(t)) / a, v = (dx * Math.sin(t) + dy * Math.cos(t)) / b;
+        const inside = u * u + v * v <= 1, near = Math.hypot(dx, dy);
+        const cost = inside ? a * b : near < 8 ? 1e9 + near : Infinity;
+        if (cost < Infinity && (!best || cost < best.cost)) best = { cost, layer, row };
+      }
+    }
+    return best;
+  },
+};
