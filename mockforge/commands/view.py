@@ -9,16 +9,21 @@ from typing import Any
 
 from mockforge.commands.generate import of_scene
 from mockforge.errors import InputError, nearest
+from mockforge.field.field import Field
 from mockforge.field.fits.bands import split_name
 from mockforge.files import from_home
+from mockforge.progress import Progress
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.scene.scene import Scene
 from mockforge.sgan.model import load_model
 from mockforge.sgan.paint.sky import Sky
 from mockforge.train.model_files import bundled_models
 from mockforge.view.config import STRETCHES
+from mockforge.view.folder import FolderLook, check_folder, write_view
+from mockforge.view.held import HeldField
 
 _FITS = (".fits", ".fit", ".fts", ".fz", ".gz", ".bz2")
+_PACKED = (".fz", ".gz", ".bz2")
 _MODEL = (".json", ".safetensors")
 _RECIPE = (".yaml", ".yml")
 CAN_BE = (
@@ -132,7 +137,32 @@ def _check(looked: Looked) -> None:
 
 
 def _file(what: str, looked: Looked) -> Iterable[str]:
-    raise InputError(f"{what}: the viewer of files is not ready")
+    """Write the folder that shows a file."""
+    path = from_home(split_name(what)[0])
+    out = check_folder(looked.out or path.with_name(f"{_stem(path)}-view"))
+    field = HeldField(Field.read(what))
+    beside = path.with_name(f"{_stem(path)}-sources.fits")
+    look = FolderLook(
+        stretches=tuple(looked.stretches or ()),
+        bands=looked.bands,
+        detected=looked.objects,
+        true=beside if beside.is_file() else None,
+        masks=looked.masks,
+    )
+    _, height, width = field.shape
+    with Progress(height * width, path.name, "pixels", int(looked.quiet)) as progress:
+        page = write_view(field, out, path.name, look, progress.advance)
+    yield str(page)
+    if looked.out is None and not looked.quiet:
+        yield "opens in a browser; --out puts it elsewhere"
+
+
+def _stem(path: Path) -> str:
+    """Return a file's name without its endings: field of field.fits.fz."""
+    name = path.name
+    for ending in (*_PACKED, ".fits", ".fit", ".fts", ".zarr"):
+        name = name.removesuffix(ending)
+    return name or path.name
 
 
 def _live(what: str, looked: Looked) -> Iterable[str]:

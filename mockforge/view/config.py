@@ -60,7 +60,8 @@ class ObjectsOf:
     A tile at (level, col, row) holds the rows whose place is in that Deep Zoom tile, the brightest first;
     at `max_level` it holds all of them. A row of objects is {id, x, y, a, b, theta, ...}: place and
     semi-axes in pixels of the sky, theta in degrees from +x towards +y. A row of outlines is
-    {id, x, y, rings: [[x, y, x, y, ...], ...]}, pixels of the sky.
+    {id, rings: [[x, y, x, y, ...], ...]} or {id, segments: [x0, y0, x1, y1, ...]}, pixels of the sky.
+    Rows may also be sent packed, {columns: [...], rows: [[...], ...]}.
     """
 
     name: str

@@ -3,6 +3,7 @@
 
 const COLOURS = { true: "#ffc857", detected: "#5ad7ff", outlines: "#7ee0a1" };
 const MOST_TILES = 600; // kept in memory
+const ROOM = 45 ** 2; // square pixels of the screen that an object has, or else fainter ones are left out
 
 // One layer of objects, or of outlines: fetches its tiles of rows and keeps those looked at last.
 class RowTiles {
@@ -11,7 +12,7 @@ class RowTiles {
     this.prefix = (kind === "outlines" ? "outlines/" : "") + layer.name + "/";
     this.there = layer.tiles ? new Set(layer.tiles) : null;
     this.tiles = new Map();
-    this.shown = false;
+    this.shown = this.thinned = false;
     this.colour = kind === "outlines" ? COLOURS.outlines : COLOURS[layer.name] || "#d7a6ff";
   }
 
@@ -22,10 +23,14 @@ class RowTiles {
     return this.config.endless || this.layer.min_level > 8 ? null : this.layer.min_level;
   }
 
-  // Rows of the tiles in a part of the sky that have arrived; the others are requested.
-  rows(zoom, x0, y0, x1, y1) {
+  // Rows of the tiles in a part of the sky that have arrived; the others are requested. Of a tile with
+  // more objects than can be told apart the brightest, unless `all` are wanted.
+  rows(zoom, [x0, y0, x1, y1], all) {
     const level = this.level(zoom);
+    this.thinned = false;
     if (level === null) return [];
+    const side = this.config.tile * 2 ** (this.config.max_level - level) * zoom;
+    const most = all || this.kind === "outlines" ? Infinity : Math.ceil(side ** 2 / ROOM);
     const rows = [];
     for (const { col, row } of places.tilesIn(this.config, level, x0, y0, x1, y1)) {
       const key = `${level}/${col}_${row}`;
@@ -35,7 +40,8 @@ class RowTiles {
       else if (tile) {
         this.tiles.delete(key);
         this.tiles.set(key, tile); // the last looked at is the last to go
-        rows.push(tile);
+        rows.push(tile.length > most ? tile.slice(0, most) : tile);
+        if (tile.length > most || (level < this.layer.max_level && this.kind === "objects")) this.thinned = true;
       }
     }
     return rows.flat();
@@ -52,12 +58,15 @@ class RowTiles {
       document.head.append(script);
     } else {
       fetch(url).then((reply) => (reply.ok ? reply.json() : []))
-        .then((rows) => this.arrive(key, Array.isArray(rows) ? rows : rows.rows || []))
+        .then((sent) => this.arrive(key, sent))
         .catch(() => this.tiles.delete(key));
     }
   }
 
-  arrive(key, rows) {
+  // Rows as objects, or, as folders have them, {columns, rows: [[...], ...]}.
+  arrive(key, sent) {
+    const rows = !sent.columns ? sent
+      : sent.rows.map((cells) => Object.fromEntries(sent.columns.map((name, i) => [name, cells[i]])));
     this.tiles.set(key, rows);
     this.changed();
   }
@@ -91,6 +100,12 @@ const marks = {
     for (const row of rows) {
       if (seen.has(row.id)) continue;
       seen.add(row.id);
+      const segments = row.segments || [];
+      for (let i = 0; i < segments.length; i += 4) {
+        const from = toScreen(segments[i], segments[i + 1]), to = toScreen(segments[i + 2], segments[i + 3]);
+        context.moveTo(from.x, from.y);
+        context.lineTo(to.x, to.y);
+      }
       for (const ring of row.rings || []) {
         for (let i = 0; i < ring.length; i += 2) {
           const place = toScreen(ring[i], ring[i + 1]);

@@ -163,7 +163,7 @@
   function visible(screen) {
     const pad = 40 / screen.zoom;
     return layers.filter((layer) => layer.shown).map((layer) => ({
-      layer, rows: layer.rows(screen.zoom, screen.x0 - pad, screen.y0 - pad, screen.x1 + pad, screen.y1 + pad),
+      layer, rows: layer.rows(screen.zoom, [screen.x0 - pad, screen.y0 - pad, screen.x1 + pad, screen.y1 + pad], false),
     }));
   }
 
@@ -194,7 +194,9 @@
     const waiting = viewer.imageLoader.jobsInProgress;
     $("busy").textContent = waiting
       ? `${config.mode === "live" ? "painting" : "loading"} ${waiting} tile${waiting > 1 ? "s" : ""}`
-      : hidden ? "zoom in to see objects" : `${zoomText(screen.zoom)}`;
+      : hidden ? "zoom in to see objects"
+      : layers.some((layer) => layer.shown && layer.thinned) ? `the brightest objects are shown · ${zoomText(screen.zoom)}`
+      : zoomText(screen.zoom);
     if (waiting) dirty = true;
     viewer.drawer.setImageSmoothingEnabled(screen.zoom < 2.5); // pixels are pixels where they are large
   }
@@ -204,7 +206,7 @@
     if (!asked) return;
     const screen = screenOf(), pad = 40 / screen.zoom, at = screen.to(asked.x, asked.y);
     const objects = layers.filter((layer) => layer.kind === "objects").map((layer) => ({
-      layer, rows: layer.rows(screen.zoom, asked.x - pad, asked.y - pad, asked.x + pad, asked.y + pad),
+      layer, rows: layer.rows(screen.zoom, [asked.x - pad, asked.y - pad, asked.x + pad, asked.y + pad], !layer.shown),
     }));
     const on = objects.filter(({ layer }) => layer.shown);
     const hit = (some) => marks.hit(some, screen.to, screen.zoom, at.x, at.y);

@@ -1,0 +1,250 @@
+"""The viewer of a file: a folder whose index.html opens from disk, without server and network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from mockforge._version import __version__
+from mockforge.errors import InputError
+from mockforge.files import from_home
+from mockforge.view.colour import Colours, Pixels, colours_of
+from mockforge.view.config import (
+    PAGE,
+    PAGE_FILES,
+    STRETCHES,
+    LayerOf,
+    ObjectsOf,
+    ViewConfig,
+    panel_of,
+)
+from mockforge.view.outlines import open_labels, outline_tiles
+from mockforge.view.panel import colour_facts, facts_of, tangent_of
+from mockforge.view.rows import Place, Rows, inside, read_table, rows_of, tiles_of
+from mockforge.view.tiles import Levels, TileWriter, encoder, layer_folder
+
+MARK = "mockforge-view.json"
+"""The file by which a folder is known to be a viewer of ours."""
+
+
+class Viewed(Pixels, Protocol):
+    """A field as a viewer needs it: a `Mosaic`."""
+
+    @property
+    def wcs(self) -> Any:
+        """Return an astropy WCS, or None."""
+        ...
+
+    @property
+    def pixel_scale_arcsec(self) -> float | None:
+        """Return the side of a pixel, where it is known."""
+        ...
+
+    @property
+    def psf_fwhm_arcsec(self) -> Sequence[float] | None:
+        """Return the FWHM of the PSF in each band, where it is known."""
+        ...
+
+    @property
+    def header(self) -> Mapping[str, Any]:
+        """Return further cards."""
+        ...
+
+
+@dataclass(frozen=True)
+class FolderLook:
+    """How a folder shows a field."""
+
+    stretches: Sequence[str] = ()
+    """Names in `STRETCHES`, a set of tiles each; the first is shown first. None named: all."""
+    bands: Sequence[str] | None = None
+    """In red, green and blue."""
+    detected: Path | None = None
+    """A catalogue of detected objects."""
+    true: Path | None = None
+    """A catalogue of true ones."""
+    masks: Path | None = None
+    """A FITS of labels, whose outlines are drawn."""
+
+
+def check_folder(out: str | Path) -> Path:
+    """Return where a viewer is written; InputError where something else is there already."""
+    out = from_home(out)
+    if out.is_dir():
+        if any(out.iterdir()) and not (out / MARK).is_file():
+            raise InputError(
+                f"{out}: already exists and is no viewer of mockforge, not overwritten; choose another --out"
+            )
+    elif out.exists():
+        raise InputError(f"{out}: is a file, a folder is expected; choose another --out")
+    return out
+
+
+def write_view(
+    field: Viewed,
+    out: str | Path,
+    title: str,
+    look: FolderLook | None = None,
+    advance: Callable[[int], None] = lambda pixels: None,
+) -> Path:
+    """Write a folder that shows a field in a browser.
+
+    Parameters
+    ----------
+    field : Viewed
+        What gives windows of the field: an `open_field(path)`. It is read once, a window at a time.
+    out : str or Path
+        The folder. It appears whole or not at all; an older viewer there is replaced.
+    title : str
+        What the page calls the field.
+    look : FolderLook, optional
+        Stretches, bands, objects and masks.
+    advance
+        Is called with the number of pixels done since the last call.
+
+    Returns
+    -------
+    Path
+        The page, `out`/index.html.
+
+    Raises
+    ------
+    InputError
+        Where a catalogue, mask or band is not one of this field, and where `out` is something else's.
+    """
+    look, out = look or FolderLook(), check_folder(out)
+    _, height, width = field.shape
+    levels, colours = Levels(height, width), colours_of(field, look.bands)
+    catalogues = {
+        name: _rows(path, field, levels, of_sky=name == "true")
+        for name, path in (("true", look.true), ("detected", look.detected))
+        if path is not None
+    }
+    part = out.with_name(f"{out.name}.part")
+    if part.exists():
+        shutil.rmtree(part)
+    try:
+        part.mkdir(parents=True)
+        outlines = _write_outlines(part, look.masks, levels)
+        objects = tuple(_write_objects(part, name, rows, levels) for name, rows in catalogues.items())
+        config = _config(field, title, colours, levels, look)
+        tiles = TileWriter(field, colours, part / "tiles", config.stretches, encoder(), advance)
+        tiles.write()
+        _write_page(part, replace(config, objects=objects, outlines=outlines))
+        _swap(part, out)
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(part, ignore_errors=True)
+    return out / "index.html"
+
+
+def write_page(folder: Path, config: ViewConfig) -> None:
+    """Write the page's own files and its configuration into a folder."""
+    for name in PAGE_FILES:
+        shutil.copyfile(PAGE / name, folder / name)
+    (folder / "config.js").write_text(config.script(), encoding="utf-8")
+
+
+def _write_page(folder: Path, config: ViewConfig) -> None:
+    write_page(folder, config)
+    mark = {"made_by": f"mockforge {__version__}", "title": config.title, "open": "index.html"}
+    (folder / MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
+
+
+def _swap(part: Path, out: Path) -> None:
+    """Put a finished folder in the place of an older viewer, which goes when the new one is there."""
+    old = out.with_name(f"{out.name}.old")
+    if old.exists():
+        shutil.rmtree(old)
+    if out.exists():
+        out.rename(old)
+    try:
+        part.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+    if old.exists():
+        shutil.rmtree(old)
+
+
+def _config(field: Viewed, title: str, colours: Colours, levels: Levels, look: FolderLook) -> ViewConfig:
+    stretches = tuple(dict.fromkeys(look.stretches or STRETCHES))
+    plane, error = tangent_of(field.wcs, levels.height, levels.width)
+    facts = [
+        ("size", f"{levels.width} × {levels.height} px"),
+        *facts_of(field.header, field.bands, field.psf_fwhm_arcsec, field.pixel_scale_arcsec),
+        *(colour_facts(colours.shown) if len(colours.bands) > 1 else []),
+        ("RA, Dec", f"to {error:.2g}″: a plane instead of the WCS" if error > 0.01 else None),
+    ]
+    urls = {
+        layer: "tiles/" + layer_folder(colours, layer, "{stretch}") + "/{level}/{col}_{row}.jpg"
+        for layer in colours.layers
+    }
+    return ViewConfig(
+        title=title,
+        mode="folder",
+        width=levels.width,
+        height=levels.height,
+        max_level=levels.top,
+        layers=tuple(LayerOf(layer, url) for layer, url in urls.items()),
+        stretches=stretches,
+        stretch="normal" if not look.stretches else stretches[0],
+        pixel_scale_arcsec=field.pixel_scale_arcsec,
+        wcs=plane,
+        panel=panel_of(facts),
+    )
+
+
+def _rows(path: Path, field: Viewed, levels: Levels, of_sky: bool) -> Rows:
+    """Return the objects of a catalogue that are on the field."""
+    cards = {key: value[0] if isinstance(value, tuple) else value for key, value in field.header.items()}
+    offset = (float(cards.get("MFX0", 0)), float(cards.get("MFY0", 0))) if of_sky else (0.0, 0.0)
+    place = Place(field.pixel_scale_arcsec, field.wcs, offset, tuple(field.bands))
+    rows = inside(rows_of(read_table(path), place, str(path)), levels)
+    if not len(rows):
+        raise InputError(f"{path}: none of its objects is on the field; give a catalogue of this field")
+    return rows
+
+
+def _write_objects(folder: Path, name: str, rows: Rows, levels: Levels) -> ObjectsOf:
+    coarsest, finest, tiles = tiles_of(rows, levels)
+    keys = []
+    for key, numbers in tiles:
+        _write_script(folder / "objects" / name, key, f"{name}/{key}", rows.tile(np.asarray(numbers)))
+        keys.append(key)
+    return ObjectsOf(
+        name=name,
+        url=f"objects/{name}/{{level}}/{{col}}_{{row}}.js",
+        max_level=finest,
+        min_level=coarsest,
+        columns=tuple(rows.columns),
+        tiles=tuple(keys),
+    )
+
+
+def _write_outlines(folder: Path, masks: Path | None, levels: Levels) -> tuple[ObjectsOf, ...]:
+    if masks is None:
+        return ()
+    keys = []
+    with open_labels(masks, (levels.height, levels.width)) as window:
+        coarsest, tiles = outline_tiles(window, levels)
+        for key, segments in tiles:
+            row = f'[{{"id":"{key}","segments":{json.dumps(segments, separators=(",", ":"))}}}]'
+            _write_script(folder / "outlines" / "masks", key, f"outlines/masks/{key}", row)
+            keys.append(key)
+    url = "outlines/masks/{level}/{col}_{row}.js"
+    return (ObjectsOf("masks", url, levels.top, coarsest, tiles=tuple(keys)),)
+
+
+def _write_script(folder: Path, key: str, name: str, rows: str) -> None:
+    path = folder / f"{key}.js"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'mockforgeObjects("{name}",{rows});\n', encoding="utf-8")
