@@ -111,6 +111,7 @@
     const start = config.start ? { x: config.start[0], y: config.start[1], zoom: config.start[2] } : null;
     if (start) go(start, true);
     else if (config.endless) go({ x: 0, y: 0, zoom: 1 }, true);
+    viewer.preserveViewport = true; // another layer or stretch is shown at the same place
     follow(true);
     settled = true;
     remember();
