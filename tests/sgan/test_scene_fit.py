@@ -13,10 +13,10 @@ from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.field import LearnField, learn_field
-from mockforge.sgan.learn.fit import CHECKPOINT, SceneFit, fit_scene
-from mockforge.sgan.learn.fit_picture import fit_picture
-from mockforge.sgan.learn.fitted import FittedScene
-from mockforge.sgan.learn.windows import SceneImage, windows
+from mockforge.sgan.learn.fit.fitted import FittedScene
+from mockforge.sgan.learn.fit.picture import fit_picture
+from mockforge.sgan.learn.fit.stage import CHECKPOINT, SceneFit, fit_scene
+from mockforge.sgan.learn.fit.windows import SceneImage, windows
 from mockforge.sgan.sources.marks import Marks
 from mockforge.sgan.training_field import Cut
 

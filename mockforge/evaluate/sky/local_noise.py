@@ -10,7 +10,7 @@ from mockforge.errors import InputError
 from mockforge.evaluate.sky.reference import Reference
 from mockforge.evaluate.sky.sample import Sample
 from mockforge.sgan.instrument.noise import NoiseField
-from mockforge.sgan.learn.noise import covariance, measure_noise
+from mockforge.sgan.learn.noise.kernels import covariance, measure_noise
 
 
 def reference_noise(

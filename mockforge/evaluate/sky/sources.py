@@ -23,7 +23,7 @@ from mockforge.observe.measure import core_fwhm
 from mockforge.rng import Stream
 
 if TYPE_CHECKING:
-    from mockforge.sgan.learn.cutouts import CutoutRule, Cutouts
+    from mockforge.sgan.learn.shapes.cutouts import CutoutRule, Cutouts
 
 TITLE = "Sources one by one"
 FLOOR, GENERATED, APART, HELD = "floor", "generated", "real, apart", "generated, against the reference's rows"
@@ -155,7 +155,7 @@ def source_limit(floor: Scatter) -> float:
 
 def rule_of(real: Sample, least_snr: float) -> CutoutRule:
     """Return what a source must be to be compared, in the real sample's PSF and noise."""
-    from mockforge.sgan.learn.cutouts import CutoutRule
+    from mockforge.sgan.learn.shapes.cutouts import CutoutRule
 
     most = float("inf") if real.most_peak is None else real.most_peak
     return CutoutRule(fwhm_of(real), tuple(real.rms.tolist()), least_snr=least_snr, most_peak_njy=most)
@@ -186,7 +186,7 @@ def painted_sources(made: Sample, real: Sample, rule: CutoutRule, seeds: int, st
         return [_measured([_cut(made, p, rule)[0] for p in range(len(made.images))], rule)] * seeds
     import torch
 
-    from mockforge.sgan.learn.cutouts import painted_cutouts, sky_patches
+    from mockforge.sgan.learn.shapes.cutouts import painted_cutouts, sky_patches
 
     light = np.concatenate([_light(made, part, rule) for part in range(len(made.images))])
     sky = sky_patches(
@@ -223,7 +223,7 @@ def _light(made: Sample, part: int, rule: CutoutRule) -> np.ndarray:
 
 def _cut(sample: Sample, part: int, rule: CutoutRule) -> tuple[Cutouts, np.ndarray]:
     """Cutouts of the bright, isolated sources of an image, and their rows of the table."""
-    from mockforge.sgan.learn.cutouts import real_cutouts
+    from mockforge.sgan.learn.shapes.cutouts import real_cutouts
 
     here = np.flatnonzero(sample.table["part"] == part)
     places = (sample.table["x"][here], sample.table["y"][here])
@@ -232,7 +232,7 @@ def _cut(sample: Sample, part: int, rule: CutoutRule) -> tuple[Cutouts, np.ndarr
 
 
 def _measured(cutouts: Sequence[Cutouts], rule: CutoutRule) -> Bright:
-    from mockforge.sgan.learn.features import feature_names, features
+    from mockforge.sgan.learn.shapes.features import feature_names, features
 
     values = [features(c.pixels, rule.fwhm_pix, rule.noise_njy).detach().numpy() for c in cutouts]
     x, y = (np.concatenate([getattr(c, axis) for c in cutouts]) for axis in "xy")
@@ -247,7 +247,7 @@ def _reference(real: Sample, sources: Bright) -> np.ndarray:
 
 
 def _auc(one: Bright, two: Bright, stream: Stream) -> float:
-    from mockforge.sgan.learn.two_sample import feature_auc
+    from mockforge.sgan.learn.shapes.two_sample import feature_auc
 
     rng = stream.child("folds").numpy()
     found = feature_auc(

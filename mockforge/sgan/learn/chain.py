@@ -13,20 +13,20 @@ from mockforge.rng import Stream
 from mockforge.sgan.forge import ForgeModel
 from mockforge.sgan.instrument.noise import NoiseField
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.adversarial import AdversarialChoice, Compared
-from mockforge.sgan.learn.bright import BrightScene
-from mockforge.sgan.learn.cutouts import CutoutRule, real_cutouts, sky_patches
 from mockforge.sgan.learn.field import LearnField
-from mockforge.sgan.learn.fit import SceneFit, fit_scene
-from mockforge.sgan.learn.fit_picture import fit_picture
-from mockforge.sgan.learn.fitted import FittedScene
-from mockforge.sgan.learn.morphology import FEWEST, Morphology, MorphologyChoice, learn_morphology
-from mockforge.sgan.learn.noise_stage import NoiseChoice, learn_noise
-from mockforge.sgan.learn.population import PopulationChoice, flux_limit, learn_population
-from mockforge.sgan.learn.population_picture import population_picture
-from mockforge.sgan.learn.psf import PsfChoice, field_psf
-from mockforge.sgan.learn.psf_page import psf_facts, psf_picture
-from mockforge.sgan.learn.refine import refine
+from mockforge.sgan.learn.fit.fitted import FittedScene
+from mockforge.sgan.learn.fit.picture import fit_picture
+from mockforge.sgan.learn.fit.stage import SceneFit, fit_scene
+from mockforge.sgan.learn.noise.stage import NoiseChoice, learn_noise
+from mockforge.sgan.learn.population.picture import population_picture
+from mockforge.sgan.learn.population.stage import PopulationChoice, flux_limit, learn_population
+from mockforge.sgan.learn.psf.page import psf_facts, psf_picture
+from mockforge.sgan.learn.psf.stage import PsfChoice, field_psf
+from mockforge.sgan.learn.shapes.adversarial import AdversarialChoice, Compared
+from mockforge.sgan.learn.shapes.bright import BrightScene
+from mockforge.sgan.learn.shapes.cutouts import CutoutRule, real_cutouts, sky_patches
+from mockforge.sgan.learn.shapes.morphology import FEWEST, Morphology, MorphologyChoice, learn_morphology
+from mockforge.sgan.learn.shapes.refine import refine
 from mockforge.sgan.learn.stages import Learned, Stage
 from mockforge.sgan.light.modulation import Modulation
 from mockforge.sgan.sources.marks import Marks

@@ -10,15 +10,15 @@ from mockforge.config import Index, config
 from mockforge.errors import InputError
 from mockforge.files import fingerprint
 from mockforge.names import name_problem
-from mockforge.sgan.learn.adversarial import AdversarialChoice
 from mockforge.sgan.learn.chain import Chain
 from mockforge.sgan.learn.field import learn_field
-from mockforge.sgan.learn.fit import SceneFit
-from mockforge.sgan.learn.morphology import MorphologyChoice
-from mockforge.sgan.learn.noise_stage import NoiseChoice
+from mockforge.sgan.learn.fit.stage import SceneFit
+from mockforge.sgan.learn.noise.stage import NoiseChoice
 from mockforge.sgan.learn.page import write_page
-from mockforge.sgan.learn.population import PopulationChoice
-from mockforge.sgan.learn.psf import PsfChoice
+from mockforge.sgan.learn.population.stage import PopulationChoice
+from mockforge.sgan.learn.psf.stage import PsfChoice
+from mockforge.sgan.learn.shapes.adversarial import AdversarialChoice
+from mockforge.sgan.learn.shapes.morphology import MorphologyChoice
 from mockforge.sgan.learn.stages import begun, digest_of, run_stages
 from mockforge.sgan.model import load_model
 from mockforge.sgan.training_field import TrainingField, read_training_field

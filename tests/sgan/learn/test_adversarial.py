@@ -8,9 +8,9 @@ import torch
 
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn import features
-from mockforge.sgan.learn.ablation import Variant, ablation
-from mockforge.sgan.learn.adversarial import (
+from mockforge.sgan.learn.shapes import features
+from mockforge.sgan.learn.shapes.ablation import Variant, ablation
+from mockforge.sgan.learn.shapes.adversarial import (
     AdversarialChoice,
     AdversarialTask,
     Compared,
@@ -18,9 +18,9 @@ from mockforge.sgan.learn.adversarial import (
     ToldOnSky,
     copied,
 )
-from mockforge.sgan.learn.cutouts import CutoutRule, Cutouts, painted_cutouts
-from mockforge.sgan.learn.refine import refine, same_sky
-from mockforge.sgan.learn.shaped import Shaper
+from mockforge.sgan.learn.shapes.cutouts import CutoutRule, Cutouts, painted_cutouts
+from mockforge.sgan.learn.shapes.refine import refine, same_sky
+from mockforge.sgan.learn.shapes.shaped import Shaper
 from mockforge.sgan.light.modulation import Modulation
 from mockforge.sgan.sources.marks import Marks
 

@@ -6,9 +6,9 @@ import torch
 
 from mockforge.errors import InputError
 from mockforge.rng import Stream
-from mockforge.sgan.learn.cutouts import CutoutRule, painted_cutouts, real_cutouts, sky_patches
-from mockforge.sgan.learn.features import feature_names, features
-from mockforge.sgan.learn.two_sample import auc, feature_auc, folds_by_place, real_floor
+from mockforge.sgan.learn.shapes.cutouts import CutoutRule, painted_cutouts, real_cutouts, sky_patches
+from mockforge.sgan.learn.shapes.features import feature_names, features
+from mockforge.sgan.learn.shapes.two_sample import auc, feature_auc, folds_by_place, real_floor
 
 FWHM = 3.4
 NOISE = (10.0, 12.0, 20.0)

@@ -6,14 +6,14 @@ import torch
 
 from mockforge.errors import InputError
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.bright import BrightScene
-from mockforge.sgan.learn.morphology import (
+from mockforge.sgan.learn.shapes.bright import BrightScene
+from mockforge.sgan.learn.shapes.morphology import (
     Morphology,
     MorphologyChoice,
     MorphologyTask,
     learn_morphology,
 )
-from mockforge.sgan.learn.shaped import Bodies, Extent, Shaper, by_extent
+from mockforge.sgan.learn.shapes.shaped import Bodies, Extent, Shaper, by_extent
 from mockforge.sgan.light.modulation import Modulation
 from mockforge.sgan.light.painter import SourcePainter
 from mockforge.sgan.sources.marks import Marks

@@ -8,8 +8,8 @@ from mockforge.observe.noise.tails import tail_of, width_of
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.noise import NoiseField
 from mockforge.sgan.instrument.noise_sky import NoiseSky
-from mockforge.sgan.learn.noise import covariance, measure_noise
-from mockforge.sgan.learn.noise_page import NoiseCompared
+from mockforge.sgan.learn.noise.kernels import covariance, measure_noise
+from mockforge.sgan.learn.noise.page import NoiseCompared
 
 SIDE = 640
 

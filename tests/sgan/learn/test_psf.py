@@ -10,8 +10,8 @@ from mockforge.field.field import Field
 from mockforge.label.extract import less_background
 from mockforge.observe.psf.spec import PsfImage
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.psf import PsfChoice, field_psf, measure_psf
-from mockforge.sgan.learn.psf_page import left_over, psf_facts, psf_picture
+from mockforge.sgan.learn.psf.page import left_over, psf_facts, psf_picture
+from mockforge.sgan.learn.psf.stage import PsfChoice, field_psf, measure_psf
 
 RMS = 10.0
 SIDE = 900

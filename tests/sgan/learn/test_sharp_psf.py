@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mockforge.sgan.instrument.given import from_widths
-from mockforge.sgan.learn.windows import SceneImage, derivatives, light_of, windows
+from mockforge.sgan.learn.fit.windows import SceneImage, derivatives, light_of, windows
 from mockforge.sgan.light.painter import SourcePainter
 from mockforge.sgan.sources.marks import Marks
 

@@ -10,11 +10,16 @@ from mockforge.rng import Stream
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.detect import detect
 from mockforge.sgan.learn.field import LearnField
-from mockforge.sgan.learn.fitted import FittedScene
-from mockforge.sgan.learn.joint import jitter_of, resampled_mixture, without_prior
-from mockforge.sgan.learn.newton import INDEX, ROUND
-from mockforge.sgan.learn.population import PopulationChoice, flux_limit, learn_population, measured_galaxies
-from mockforge.sgan.learn.rehearse import corrected, kernels_of, observed, rehearsed
+from mockforge.sgan.learn.fit.fitted import FittedScene
+from mockforge.sgan.learn.fit.newton import INDEX, ROUND
+from mockforge.sgan.learn.population.joint import jitter_of, resampled_mixture, without_prior
+from mockforge.sgan.learn.population.rehearse import corrected, kernels_of, observed, rehearsed
+from mockforge.sgan.learn.population.stage import (
+    PopulationChoice,
+    flux_limit,
+    learn_population,
+    measured_galaxies,
+)
 from mockforge.sgan.light.painter import SourcePainter
 from mockforge.sgan.sources.coordinates import Coordinates
 from mockforge.sgan.sources.counts import Counts

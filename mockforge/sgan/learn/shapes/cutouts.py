@@ -17,7 +17,7 @@ from mockforge.errors import InputError
 from mockforge.field.symmetries import each_turned
 from mockforge.label.bright import grown
 from mockforge.rng import Stream
-from mockforge.sgan.learn.features import Scale, centres, sky_level
+from mockforge.sgan.learn.shapes.features import Scale, centres, sky_level
 
 MARGIN = 4
 """Pixels by which a stamp is larger than its cutout on each side: room to centre it."""

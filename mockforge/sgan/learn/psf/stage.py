@@ -13,10 +13,10 @@ from mockforge.observe.psf.spec import Psf, PsfImage
 from mockforge.sgan.instrument.given import from_files, from_spec, from_widths
 from mockforge.sgan.instrument.psf import SIDE, PixelPsf
 from mockforge.sgan.learn.field import LearnField
-from mockforge.sgan.learn.point_sources.fit import StarFit, fit_stars, moved, stacked, without
-from mockforge.sgan.learn.point_sources.select import GIVE, LEAST, StarList, find_stars
-from mockforge.sgan.learn.point_sources.stamps import StarStamps, alone, cut_stars, hidden_pixels, less_sky
-from mockforge.sgan.learn.point_sources.wings import Wings, with_wings
+from mockforge.sgan.learn.psf.fit import StarFit, fit_stars, moved, stacked, without
+from mockforge.sgan.learn.psf.select import GIVE, LEAST, StarList, find_stars
+from mockforge.sgan.learn.psf.stamps import StarStamps, alone, cut_stars, hidden_pixels, less_sky
+from mockforge.sgan.learn.psf.wings import Wings, with_wings
 
 _ROUNDS = 5
 _SNR = 40.0

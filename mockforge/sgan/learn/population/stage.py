@@ -12,8 +12,9 @@ from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.field import LearnField
-from mockforge.sgan.learn.fitted import FittedScene
-from mockforge.sgan.learn.joint import (
+from mockforge.sgan.learn.fit.fitted import FittedScene
+from mockforge.sgan.learn.fit.newton import INDEX, ROUND
+from mockforge.sgan.learn.population.joint import (
     Cloud,
     cloud,
     compared,
@@ -23,8 +24,7 @@ from mockforge.sgan.learn.joint import (
     resampled_mixture,
     without_prior,
 )
-from mockforge.sgan.learn.newton import INDEX, ROUND
-from mockforge.sgan.learn.rehearse import Rehearsal, corrected, kernels_of, rehearsed, seeing_of
+from mockforge.sgan.learn.population.rehearse import Rehearsal, corrected, kernels_of, rehearsed, seeing_of
 from mockforge.sgan.sources.coordinates import Coordinates, softening_of
 from mockforge.sgan.sources.counts import Counts, measured_counts
 from mockforge.sgan.sources.density import DensityField, measured_density

@@ -21,8 +21,8 @@ from mockforge.config import Count, Fraction, Limit, Positive, config
 from mockforge.errors import InputError
 from mockforge.field.picture import compared
 from mockforge.rng import Stream
-from mockforge.sgan.learn.bright import BrightScene, SizeClass, middle, size_classes
-from mockforge.sgan.learn.shaped import Bodies, Shaper
+from mockforge.sgan.learn.shapes.bright import BrightScene, SizeClass, middle, size_classes
+from mockforge.sgan.learn.shapes.shaped import Bodies, Shaper
 from mockforge.sgan.light.modulation import Modulation
 from mockforge.sgan.sources.marks import Marks
 from mockforge.train.config import Schedule, TrainConfig

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.newton import POINT, Light, solved
-from mockforge.sgan.learn.windows import Window, derivatives
+from mockforge.sgan.learn.fit.newton import POINT, Light, solved
+from mockforge.sgan.learn.fit.windows import Window, derivatives
 
 _ROUNDS = 3
 

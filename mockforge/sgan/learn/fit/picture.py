@@ -6,7 +6,7 @@ import numpy as np
 
 from mockforge.field.picture import asinh_rgb, mosaic
 from mockforge.sgan.learn.field import LearnField
-from mockforge.sgan.learn.fitted import FittedScene
+from mockforge.sgan.learn.fit.fitted import FittedScene
 
 
 def fit_picture(field: LearnField, scene: FittedScene, side: int = 400) -> np.ndarray:

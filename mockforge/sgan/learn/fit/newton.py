@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.windows import SHAPES, Window, derivatives
+from mockforge.sgan.learn.fit.windows import SHAPES, Window, derivatives
 
 BOUNDS = {"log_radius": (-1.9, 4.2), "e": 0.8, "log_n": (float(np.log(0.42)), float(np.log(7.5)))}
 """ln px; |e|; ln n: what is fitted stays inside."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mockforge.sgan.learn.point_sources.stamps import StarStamps
+from mockforge.sgan.learn.psf.stamps import StarStamps
 
 _CORE = 6.0
 """Pixels from the centre that fix flux and place; those of a saturated star reach to 2.5 times that."""

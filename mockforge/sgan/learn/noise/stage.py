@@ -23,9 +23,9 @@ from mockforge.sgan.instrument.noise_sky import NoiseSky
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.detect import detect, source_free
 from mockforge.sgan.learn.field import LearnField
-from mockforge.sgan.learn.noise import covariance, measure_noise
-from mockforge.sgan.learn.noise_page import NoiseCompared
-from mockforge.sgan.learn.rehearse import seeing_of
+from mockforge.sgan.learn.noise.kernels import covariance, measure_noise
+from mockforge.sgan.learn.noise.page import NoiseCompared
+from mockforge.sgan.learn.population.rehearse import seeing_of
 from mockforge.sgan.light.painter import SourcePainter
 from mockforge.sgan.sources.marks import Marks
 from mockforge.sgan.sources.model import SourceModel

@@ -9,8 +9,8 @@ import numpy as np
 from mockforge.extras import installed
 from mockforge.rng import Stream
 from mockforge.sgan.learn.field import LearnField
-from mockforge.sgan.learn.fitted import FittedScene
-from mockforge.sgan.learn.population import COUNTED, LearnedPopulation
+from mockforge.sgan.learn.fit.fitted import FittedScene
+from mockforge.sgan.learn.population.stage import COUNTED, LearnedPopulation
 from mockforge.sgan.sources.marks import Marks
 
 _REAL, _DRAWN = "#1f3b73", "#d1495b"

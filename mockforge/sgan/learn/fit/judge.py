@@ -11,9 +11,9 @@ from torch import Tensor
 
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.field import LearnField
-from mockforge.sgan.learn.fitted import REASONS, FittedScene
-from mockforge.sgan.learn.newton import BOUNDS, Light, Prior, covariances
-from mockforge.sgan.learn.windows import Window, derivatives
+from mockforge.sgan.learn.fit.fitted import REASONS, FittedScene
+from mockforge.sgan.learn.fit.newton import BOUNDS, Light, Prior, covariances
+from mockforge.sgan.learn.fit.windows import Window, derivatives
 from mockforge.sgan.sources.marks import Marks
 
 _MASKED = 0.15

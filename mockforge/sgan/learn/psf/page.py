@@ -9,9 +9,9 @@ import numpy as np
 from mockforge.field.picture import mosaic
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.curves import COLOURS, Curve, curves
-from mockforge.sgan.learn.point_sources.fit import fit_stars, moved, without
-from mockforge.sgan.learn.point_sources.stamps import StarStamps
-from mockforge.sgan.learn.psf import BandStars, MeasuredPsf, stars_psf
+from mockforge.sgan.learn.psf.fit import fit_stars, moved, without
+from mockforge.sgan.learn.psf.stage import BandStars, MeasuredPsf, stars_psf
+from mockforge.sgan.learn.psf.stamps import StarStamps
 
 RINGS = (0.0, 1.0, 2.0, 3.0, 4.5, 6.0, 8.0, 11.0, 15.0)
 """Pixels; edges of the rings in which stars are compared with a PSF that they are not part of."""

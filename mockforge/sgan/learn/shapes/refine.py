@@ -15,8 +15,8 @@ from mockforge.field.picture import compared as compared_pictures
 from mockforge.files import replace_file
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.ablation import Variant, Worth, better_by, floor, painted_sources, row, worth
-from mockforge.sgan.learn.adversarial import (
+from mockforge.sgan.learn.shapes.ablation import Variant, Worth, better_by, floor, painted_sources, row, worth
+from mockforge.sgan.learn.shapes.adversarial import (
     AdversarialChoice,
     AdversarialTask,
     BrightDraw,
@@ -24,7 +24,7 @@ from mockforge.sgan.learn.adversarial import (
     Painter,
     ToldOnSky,
 )
-from mockforge.sgan.learn.two_sample import feature_auc, folds_by_place
+from mockforge.sgan.learn.shapes.two_sample import feature_auc, folds_by_place
 from mockforge.sgan.light.modulation import Modulation
 from mockforge.sgan.sources.marks import Marks
 from mockforge.train.config import TrainConfig

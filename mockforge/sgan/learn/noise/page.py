@@ -10,7 +10,7 @@ from mockforge.field.robust import sigma_mad
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.noise_sky import NoiseSky
 from mockforge.sgan.learn.curves import COLOURS, Curve, curves
-from mockforge.sgan.learn.noise import LAGS, MeasuredNoise, correlations
+from mockforge.sgan.learn.noise.kernels import LAGS, MeasuredNoise, correlations
 
 RINGS = 16
 """Rings of frequency between 0 and 1/2 cycles per pixel; the innermost holds the background's mesh."""

@@ -10,10 +10,10 @@ import torch
 
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.adversarial import BrightDraw, Compared
-from mockforge.sgan.learn.cutouts import Cutouts, painted_cutouts
-from mockforge.sgan.learn.shaped import Shaper
-from mockforge.sgan.learn.two_sample import FeatureAuc, feature_auc, folds_by_place, real_floor
+from mockforge.sgan.learn.shapes.adversarial import BrightDraw, Compared
+from mockforge.sgan.learn.shapes.cutouts import Cutouts, painted_cutouts
+from mockforge.sgan.learn.shapes.shaped import Shaper
+from mockforge.sgan.learn.shapes.two_sample import FeatureAuc, feature_auc, folds_by_place, real_floor
 from mockforge.sgan.light.modulation import Modulation
 from mockforge.sgan.sources.marks import Marks
 

@@ -22,11 +22,11 @@ from mockforge.label.bright import grown
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.learn.detect import Detections, detect
 from mockforge.sgan.learn.field import LearnField
-from mockforge.sgan.learn.fitted import FittedScene
-from mockforge.sgan.learn.judge import judged
-from mockforge.sgan.learn.newton import BOUNDS, Light, make_prior, moved, step
-from mockforge.sgan.learn.points import as_points
-from mockforge.sgan.learn.windows import SIDES, SceneImage, Window, windows
+from mockforge.sgan.learn.fit.fitted import FittedScene
+from mockforge.sgan.learn.fit.judge import judged
+from mockforge.sgan.learn.fit.newton import BOUNDS, Light, make_prior, moved, step
+from mockforge.sgan.learn.fit.points import as_points
+from mockforge.sgan.learn.fit.windows import SIDES, SceneImage, Window, windows
 from mockforge.torch_state import steadily
 from mockforge.train.log import Log
 from mockforge.train.loop import Report

@@ -20,11 +20,11 @@ from mockforge.config import Count, Limit, NonNegative, Positive, config
 from mockforge.errors import MockforgeError
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.critic import Critics, FeatureCritic, PixelCritic, squared_slope
-from mockforge.sgan.learn.cutouts import CutoutRule, Cutouts, painted_cutouts
-from mockforge.sgan.learn.features import features
-from mockforge.sgan.learn.shaped import Shaper
-from mockforge.sgan.learn.two_sample import auc
+from mockforge.sgan.learn.shapes.critic import Critics, FeatureCritic, PixelCritic, squared_slope
+from mockforge.sgan.learn.shapes.cutouts import CutoutRule, Cutouts, painted_cutouts
+from mockforge.sgan.learn.shapes.features import features
+from mockforge.sgan.learn.shapes.shaped import Shaper
+from mockforge.sgan.learn.shapes.two_sample import auc
 from mockforge.sgan.light.modulation import Modulation, marks_features
 from mockforge.sgan.sources.marks import Marks
 from mockforge.train.adversarial import critic_loss, generator_loss

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mockforge.sgan.learn.point_sources.fit import Stack
+from mockforge.sgan.learn.psf.fit import Stack
 
 _INNER = 4.0
 """Pixels inside which pixels stay as they are measured."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.shaped import MARGIN, Bodies, Extent, Shaper, by_extent
+from mockforge.sgan.learn.shapes.shaped import MARGIN, Bodies, Extent, Shaper, by_extent
 from mockforge.sgan.sources.marks import Marks
 
 _OTHERS, _MODEL = 0.3, 0.005

@@ -1,0 +1,1 @@
+"""The correlated noise of a training field, by place."""

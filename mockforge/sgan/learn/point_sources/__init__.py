@@ -1,1 +1,0 @@
-"""Stars of a field and the PSF they show: which sources are stars, their stamps, the fit, the wings."""

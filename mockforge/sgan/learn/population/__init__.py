@@ -1,0 +1,1 @@
+"""The population of sources of a training field, corrected by rehearsed fields."""

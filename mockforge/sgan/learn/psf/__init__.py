@@ -1,0 +1,1 @@
+"""The PSF of a training field, from its stars."""
