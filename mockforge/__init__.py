@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from mockforge._version import __version__
 
-__all__ = ["Field", "Scene", "Sky", "__version__", "build", "load", "redshift"]
+__all__ = ["Field", "Scene", "Sky", "__version__", "build", "load", "open_field", "redshift"]
 
 if TYPE_CHECKING:
     from mockforge.commands.redshift import redshift
     from mockforge.data.torch.dataset import load
     from mockforge.engine.build import build
     from mockforge.field.field import Field
+    from mockforge.mosaic.read import open_field
     from mockforge.scene.scene import Scene
     from mockforge.sgan.paint.sky import Sky
 
 _HOMES = {
     "build": "mockforge.engine.build",
     "load": "mockforge.data.torch.dataset",
+    "open_field": "mockforge.mosaic.read",
     "redshift": "mockforge.commands.redshift",
     "Field": "mockforge.field.field",
     "Scene": "mockforge.scene.scene",

@@ -10,7 +10,16 @@ from importlib.util import find_spec
 
 from mockforge.errors import InputError
 
-EXTRAS = {"report": ("matplotlib", "jinja2", "statmorph"), "tensorboard": ("tensorboard",)}
+EXTRAS = {
+    "report": ("matplotlib", "jinja2", "statmorph"),
+    "tensorboard": ("tensorboard",),
+    "view": ("pyvips",),
+    "zarr": ("zarr", "dask"),
+    "parquet": ("pyarrow",),
+    "moc": ("mocpy",),
+    "hips": ("reproject",),
+    "movie": ("imageio_ffmpeg",),
+}
 """Name of each extra in pyproject.toml, and the libraries it installs."""
 
 

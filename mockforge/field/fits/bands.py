@@ -253,8 +253,8 @@ def _band_name(plane: Plane, i: int, n: int) -> str:
     return f"band{i + 1 if n > 1 else ''}" if band_problem(chosen) else chosen
 
 
-def check_shapes(planes: list[Plane], names: list[str]) -> None:
-    """InputError unless all bands have one shape that is large enough and fits into memory."""
+def check_shapes(planes: list[Plane], names: list[str], held: bool = True) -> None:
+    """InputError unless all bands have one shape that is large enough and, where `held`, fits into memory."""
     first = planes[0].hdu.shape[-2:]
     for plane, name in zip(planes, names, strict=True):
         ny, nx = plane.hdu.shape[-2:]
@@ -269,7 +269,7 @@ def check_shapes(planes: list[Plane], names: list[str]) -> None:
             f" {SMALLEST_SIDE} are expected"
         )
     needed, memory = 4 * len(planes) * math.prod(first), total_memory()
-    if needed > 0.8 * memory:
+    if held and needed > 0.8 * memory:
         raise InputError(
             f"{planes[0].path}: {len(planes)} bands of {first[1]} x {first[0]} pixels need"
             f" {needed / 1e9:,.0f} GB of memory, this machine has {memory / 1e9:,.0f}; cut the image first"

@@ -26,20 +26,27 @@ _NOTHING = "weight 0 or no error"
 
 
 @dataclass(frozen=True)
-class _BandPlane:
-    """One band: its raw pixels, and what its file says of it."""
+class BandFacts:
+    """What a file's headers say of one band."""
 
-    pixels: np.ndarray
     zeropoint: Zeropoint
     scale: float | None
     scale_origin: str
     psf_fwhm: float | None
     psf_origin: str
     wcs: Any
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _BandPlane:
+    """One band: its raw pixels, and what its file says of it."""
+
+    pixels: np.ndarray
+    facts: BandFacts
     mask: Mask | None
     noise: NoiseMap
     truth: np.ndarray | None
-    provenance: dict[str, Any]
     notes: tuple[str, ...]
 
 
@@ -69,10 +76,10 @@ def read_bands(
     band_planes = []
     for i, (plane, name) in enumerate(zip(planes, names, strict=True)):
         alone = sum(p.path == plane.path for p in planes) == 1
-        given = _given(zeropoint, i, len(planes))
+        given = given_zeropoint(zeropoint, i, len(planes))
         band_planes.append(_read(plane, name, skeletons[plane.path], alone, given, pixel_scale_arcsec, bits))
-    _check_aligned(planes, band_planes, names)
-    _check_scales(planes, band_planes, names)
+    facts = [b.facts for b in band_planes]
+    check_one_grid(planes, facts, names)
     values = _joined(band_planes, names, bits, planes[0].path)
     if pixel_scale_arcsec is not None:
         values["pixel_scale_arcsec"] = pixel_scale_arcsec
@@ -85,9 +92,8 @@ def _joined(
     read: list[_BandPlane], names: list[str], bits: Sequence[str | int] | None, where: Path
 ) -> dict[str, Any]:
     """All bands in one unit, and what their files say together."""
-    zeropoints = [b.zeropoint.ab for b in read]
-    in_njy = None not in zeropoints
-    factors = [10 ** (0.4 * (ZEROPOINT_NJY - z)) if in_njy and z is not None else 1.0 for z in zeropoints]
+    facts = [b.facts for b in read]
+    factors = njy_factors(facts)
     image = np.empty((len(read), *read[0].pixels.shape), dtype=np.float32)
     for i, factor in enumerate(factors):
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is masked below
@@ -96,21 +102,45 @@ def _joined(
     if mask.all():
         raise InputError(f"{where}: no pixel is usable in all bands; every one is masked, NaN or beyond 1e30")
     image[:, mask] = 0.0
-    fwhm = tuple(b.psf_fwhm for b in read)
     return {
         "image": image,
         "bands": tuple(names),
-        "pixel_scale_arcsec": next((b.scale for b in read if b.scale), None),
-        "psf_fwhm_arcsec": tuple(float(v) for v in fwhm if v is not None) if None not in fwhm else None,
-        "unit": "nJy" if in_njy else "native",
-        "zeropoint_ab": ZEROPOINT_NJY if in_njy else None,
         "mask": mask if mask.any() else None,
         "truth": _stacked([b.truth for b in read], factors),
         "variance": _stacked([b.noise.variance for b in read], [f**2 for f in factors]),
-        "wcs": next((b.wcs for b in read if b.wcs is not None), None),
-        "header": read[0].provenance,
+        **joined_facts(facts, factors),
         "origin": _origin(read, names, mask_origin),
+    }
+
+
+def njy_factors(facts: Sequence[BandFacts]) -> list[float]:
+    """nJy in one unit of each band's pixels; 1 where a zeropoint is not known."""
+    zeropoints = [b.zeropoint.ab for b in facts]
+    in_njy = None not in zeropoints
+    return [10 ** (0.4 * (ZEROPOINT_NJY - z)) if in_njy and z is not None else 1.0 for z in zeropoints]
+
+
+def joined_facts(facts: Sequence[BandFacts], factors: Sequence[float]) -> dict[str, Any]:
+    """Return what the headers of all bands say together, by the names of a Field."""
+    fwhm = tuple(b.psf_fwhm for b in facts)
+    in_njy = all(b.zeropoint.ab is not None for b in facts)
+    return {
+        "pixel_scale_arcsec": next((b.scale for b in facts if b.scale), None),
+        "psf_fwhm_arcsec": tuple(float(v) for v in fwhm if v is not None) if None not in fwhm else None,
+        "unit": "nJy" if in_njy else "native",
+        "zeropoint_ab": ZEROPOINT_NJY if in_njy else None,
+        "wcs": next((b.wcs for b in facts if b.wcs is not None), None),
+        "header": facts[0].provenance,
         "njy_per_unit": tuple(factors) if in_njy else (),
+    }
+
+
+def origin_of_facts(facts: Sequence[BandFacts], names: list[str]) -> dict[str, str]:
+    """Where zeropoint, pixel scale and PSF come from, in words."""
+    return {
+        "zeropoint": _each(names, [b.zeropoint.origin for b in facts]),
+        "pixel scale": _each(names, [_scale_words(b.scale, b.scale_origin) for b in facts]),
+        "PSF": _each(names, [b.psf_origin for b in facts]),
     }
 
 
@@ -118,9 +148,7 @@ def _origin(read: list[_BandPlane], names: list[str], mask: str) -> dict[str, st
     """Where each fact comes from, in words."""
     also = {"also": _each(names, ["; ".join(b.notes) for b in read])} if any(b.notes for b in read) else {}
     return {
-        "zeropoint": _each(names, [b.zeropoint.origin for b in read]),
-        "pixel scale": _each(names, [_scale_words(b.scale, b.scale_origin) for b in read]),
-        "PSF": _each(names, [b.psf_origin for b in read]),
+        **origin_of_facts([b.facts for b in read], names),
         "mask": mask,
         "variance": _each(names, [b.noise.origin for b in read]),
         **also,
@@ -160,7 +188,8 @@ def _stacked(planes: Sequence[np.ndarray | None], factors: Sequence[float]) -> n
         )
 
 
-def _given(zeropoint: float | Sequence[float] | None, i: int, n: int) -> float | None:
+def given_zeropoint(zeropoint: float | Sequence[float] | None, i: int, n: int) -> float | None:
+    """Return the zeropoint that the user gives band `i` of `n`; None where none is given."""
     if zeropoint is None:
         return None
     values = [zeropoint] if isinstance(zeropoint, (int, float)) else list(zeropoint)
@@ -190,11 +219,7 @@ def _read(
     where = f"{path}[{hdu.index}]"
     with opened(path, memmap=mapped) as hdus:
         card = cards_of(hdus, hdu.index)
-        wcs, wcs_scale, by = read_wcs(path, hdus, hdu.index, scale)
-        known_scale, origin = scale_of(card, where, wcs_scale, by, scale)
-        area = math.radians(known_scale / 3600) ** 2 if known_scale else None
-        zeropoint = zeropoint_of(card, where, area, given)
-        fwhm, psf_origin = psf_fwhm_of(card, known_scale)
+        facts = band_facts(plane, hdus, given, scale)
         data = hdus[hdu.index].data
         if data is None:
             raise InputError(f"{path}: extension {hdu} holds no pixels")
@@ -202,28 +227,34 @@ def _read(
             data = data.reshape(-1, *data.shape[-2:])[plane.plane or 0]
         image = np.array(data) if mapped else data  # a copy: the map ends with the file
         _check_values(plane, image)
-        image, notes = _linear(image, card, where)
+        image, notes = linear(image, card, where)
         truth = find(plane, units, name, ("TRUTH",), shared=False)
         noise = noise_of(plane, units, hdus, name, alone)
         if notes and noise.variance is not None:
             noise = NoiseMap(None, "not known: that of asinh pixels is not read")
         return _BandPlane(
             pixels=image,
-            zeropoint=zeropoint,
-            scale=known_scale,
-            scale_origin=origin,
-            psf_fwhm=fwhm,
-            psf_origin=psf_origin,
-            wcs=wcs,
+            facts=facts,
             mask=mask_of(plane, units, hdus, name, alone, bits),
             noise=noise,
             truth=None if truth is None else np.array(hdus[truth.index].data),
-            provenance=_provenance(hdus),
             notes=notes,
         )
 
 
-def _linear(image: np.ndarray, card: Cards, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def band_facts(plane: Plane, hdus: Any, given: float | None, scale: float | None) -> BandFacts:
+    """Return what the headers of an open file say of a band; `given` and `scale` are the user's."""
+    path, index = plane.path, plane.hdu.index
+    card, where = cards_of(hdus, index), f"{path}[{index}]"
+    wcs, wcs_scale, by = read_wcs(path, hdus, index, scale)
+    known_scale, origin = scale_of(card, where, wcs_scale, by, scale)
+    area = math.radians(known_scale / 3600) ** 2 if known_scale else None
+    zeropoint = zeropoint_of(card, where, area, given)
+    fwhm, psf_origin = psf_fwhm_of(card, known_scale)
+    return BandFacts(zeropoint, known_scale, origin, fwhm, psf_origin, wcs, _provenance(hdus))
+
+
+def linear(image: np.ndarray, card: Cards, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Pixels that are linear in flux: those that Pan-STARRS stores as asinh magnitudes are undone.
 
     flux = BOFFSET + BSOFTEN (e^(v / a) - e^(-v / a)), a = 2.5 / ln 10. Waters et al. 2020, ApJS 251, 4.
@@ -271,7 +302,13 @@ def _provenance(units: Any) -> dict[str, Any]:
 # --- all bands together -----------------------------------------------------------------------
 
 
-def _check_aligned(planes: list[Plane], read: list[_BandPlane], names: list[str]) -> None:
+def check_one_grid(planes: list[Plane], facts: list[BandFacts], names: list[str]) -> None:
+    """InputError where the bands' WCS or pixel scales differ."""
+    _check_aligned(planes, facts, names)
+    _check_scales(planes, facts, names)
+
+
+def _check_aligned(planes: list[Plane], read: list[BandFacts], names: list[str]) -> None:
     """InputError where two WCS put the image more than 0.1 pixel apart."""
     from astropy.wcs import NoConvergence
 
@@ -294,7 +331,7 @@ def _check_aligned(planes: list[Plane], read: list[_BandPlane], names: list[str]
             )
 
 
-def _check_scales(planes: list[Plane], read: list[_BandPlane], names: list[str]) -> None:
+def _check_scales(planes: list[Plane], read: list[BandFacts], names: list[str]) -> None:
     """InputError where the bands' pixel scales differ."""
     sized = [i for i, b in enumerate(read) if b.scale]
     for i in sized[1:]:

@@ -56,7 +56,7 @@ def write_planes(
     primary = fits.PrimaryHDU()
     primary.header["CREATOR"] = (f"mockforge {__version__}", "program that wrote this file")
     for key, value in header.items():
-        _set_card(primary.header, key, value)
+        set_card(primary.header, key, value)
     units: Any = fits.HDUList([primary])
     with quiet(), fits.conf.set_temp("extension_name_case_sensitive", True):
         units.extend(_unit(plane, wcs_cards) for plane in planes)
@@ -91,7 +91,7 @@ def _unit(plane: ImagePlane, wcs_cards: Any) -> Any:
     return unit
 
 
-def _set_card(header: Any, key: str, value: Any) -> None:
+def set_card(header: Any, key: str, value: Any) -> None:
     """Put one card into a header; values no FITS header can hold become text."""
     value, comment = value if isinstance(value, tuple) else (value, None)
     short = len(key) <= 8 and key.replace("_", "").replace("-", "").isalnum()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -133,4 +134,9 @@ def _to_pixels(scale_arcsec: float | None) -> Callable[..., Any] | None:
     """Return what turns ra and dec in degrees into pixels of the sky; None without a pixel scale."""
     if not scale_arcsec:
         return None
-    return lambda ra, dec: sky_wcs((1, 1), scale_arcsec, 0, 0).all_world2pix(ra, dec, 0)
+    return partial(_pixels_of, scale_arcsec)
+
+
+def _pixels_of(scale_arcsec: float, ra: Any, dec: Any) -> Any:
+    """x, y of ra and dec in degrees; no lambda, so that a sky can be sent to other processes."""
+    return sky_wcs((1, 1), scale_arcsec, 0, 0).all_world2pix(ra, dec, 0)

@@ -1,0 +1,1 @@
+"""Fields on disk of any size, read and written window by window."""

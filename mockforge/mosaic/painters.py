@@ -1,0 +1,112 @@
+"""The processes that paint windows of a field and write them where they belong."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.errors import MockforgeError
+from mockforge.mosaic import fits_file, zarr_store
+from mockforge.mosaic.spec import MosaicSpec
+
+Window = tuple[int, int, int, int]
+_AHEAD = 2
+"""Windows that wait for each worker."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What paints a window and writes it."""
+
+    paint: Any
+    part: Path
+    spec: MosaicSpec
+    layout: fits_file.Layout | None
+    footprint: Any = None
+
+    def __call__(self, window: Window) -> list[int]:
+        """Paint and write a window; return the sums of its words in each unit of a FITS file."""
+        outside = self.footprint is not None and not self.footprint.any_inside(*window)
+        if outside and self.layout is None:
+            return []
+        pixels = self._empty(window) if outside else self.paint(*window)
+        if self.footprint is not None and not outside:
+            out = ~self.footprint.inside(*window)
+            for plane in self.spec.planes:
+                pixels[plane.name][:, out] = np.nan if plane.dtype == "float32" else 0
+        if self.layout is None:
+            zarr_store.write_window(self.part, window, pixels)
+            return []
+        return fits_file.write_window(self.part, self.layout, window, pixels)
+
+    def _empty(self, window: Window) -> dict[str, np.ndarray]:
+        y0, y1, x0, x1 = window
+        return {
+            p.name: np.full((len(p.bands), y1 - y0, x1 - x0), np.nan if p.dtype == "float32" else 0, p.dtype)
+            for p in self.spec.planes
+        }
+
+
+def painted(
+    painter: Painted, windows: list[Window], missing: list[int], workers: int
+) -> Iterator[tuple[int, list[int]]]:
+    """Yield the number and the sums of each missing window as it comes to be on the disk."""
+    if workers <= 1 or len(missing) < 2:
+        for number in missing:
+            yield number, painter(windows[number])
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _start, (painter, os.getpid()))
+    todo, running = iter(missing), {}
+    try:
+        while True:
+            for number in todo:
+                running[pool.submit(_work, windows[number])] = number
+                if len(running) >= _AHEAD * workers:
+                    break
+            if not running:
+                return
+            ended: set[Future[Any]] = wait(running, return_when=FIRST_COMPLETED)[0]
+            for future in ended:
+                yield running.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise MockforgeError(
+            f"{painter.part}: a worker process was killed (out of memory?); type the same command with fewer "
+            "--workers: it continues where it stopped"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_painter: Painted | None = None
+
+
+def _start(painter: Painted, parent: int) -> None:
+    """Begin a worker: one thread, and an end when its parent ends in whatever way."""
+    global _painter
+    import torch
+
+    torch.set_num_threads(1)
+    _painter = painter
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(window: Window) -> list[int]:
+    assert _painter is not None
+    return _painter(window)

@@ -1,0 +1,167 @@
+"""Windows of FITS bands in nJy: the same headers as `Field.read` reads, and pixels by section."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.field.fits.bands import Plane, band_names, check_shapes, find_planes
+from mockforge.field.fits.beside import find
+from mockforge.field.fits.check import Cards, Hdu, cards_of, opened, quiet, walk
+from mockforge.field.fits.extensions import MASKS, VARIANCES
+from mockforge.field.fits.masks import read_mask
+from mockforge.field.fits.read import (
+    BandFacts,
+    band_facts,
+    check_njy,
+    check_one_grid,
+    given_zeropoint,
+    joined_facts,
+    linear,
+    njy_factors,
+    origin_of_facts,
+)
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band on disk, and what stands beside it there."""
+
+    plane: Plane
+    factor: float
+    """nJy in one unit of the file."""
+    truth: Hdu | None
+    variance: Hdu | None
+    mask: Hdu | None
+
+
+@dataclass(frozen=True)
+class FitsPixels:
+    """The bands of FITS files; files are opened when pixels are asked for, in each process anew."""
+
+    bands: tuple[Band, ...]
+    planes: tuple[str, ...]
+    mask_bits: tuple[str | int, ...] | None = None
+    _open: dict[Path, Any] = field(default_factory=dict, compare=False, repr=False)
+    _stack: ExitStack = field(default_factory=ExitStack, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"bands": self.bands, "planes": self.planes, "mask_bits": self.mask_bits}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _open={}, _stack=ExitStack())
+
+    def read(self, plane: str, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        """Return a window of a plane, (band, y, x) float32, NaN where there is no value."""
+        out = np.empty((len(self.bands), y1 - y0, x1 - x0), dtype=np.float32)
+        for i, band in enumerate(self.bands):
+            hdu = band.plane.hdu if plane == "image" else getattr(band, plane)
+            number = band.plane.plane if plane == "image" else None
+            values = self._section(band.plane.path, hdu, number, y0, y1, x0, x1)
+            if plane == "image":
+                where = f"{band.plane.path}[{hdu.index}]"
+                values = linear(values, self._cards(band.plane.path, hdu.index), where)[0]
+            factor = band.factor**2 if plane == "variance" else band.factor
+            with np.errstate(over="ignore", invalid="ignore"):
+                np.multiply(values, factor, out=out[i], casting="unsafe")
+        return out
+
+    def masked(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        """Return which pixels of a window the masks beside the bands say not to use, (y, x) bool."""
+        bad = np.zeros((y1 - y0, x1 - x0), dtype=bool)
+        for path, hdu in dict.fromkeys((b.plane.path, b.mask) for b in self.bands if b.mask is not None):
+            values = self._section(path, hdu, None, y0, y1, x0, x1)
+            where = f"{path}[{hdu.index}] {hdu.name}"
+            bad |= read_mask(values, self._cards(path, hdu.index), hdu.name, where, self.mask_bits).bad
+        return bad
+
+    def _cards(self, path: Path, index: int) -> Cards:
+        return cards_of(self._hdus(path), index)
+
+    def _section(
+        self, path: Path, hdu: Hdu, number: int | None, y0: int, y1: int, x0: int, x1: int
+    ) -> np.ndarray:
+        """Return a window of an extension, or of one plane of a cube, as it is stored."""
+        unit = self._hdus(path)[hdu.index]
+        place = (slice(y0, y1), slice(x0, x1))
+        with quiet():
+            if not hdu.scaled and path.suffix not in (".gz", ".bz2"):
+                data = unit.data
+                return np.array(_flat(data, number)[place])
+            axes = hdu.shape[:-2]
+            lead = np.unravel_index(number or 0, axes) if axes else ()
+            return np.asarray(unit.section[tuple(int(n) for n in lead) + place])
+
+    def _hdus(self, path: Path) -> Any:
+        if path not in self._open:
+            self._open[path] = self._stack.enter_context(opened(path, memmap=True))
+        return self._open[path]
+
+
+def _flat(data: Any, number: int | None) -> Any:
+    return data.reshape(-1, *data.shape[-2:])[number or 0] if data.ndim > 2 else data
+
+
+def open_fits(
+    names: Sequence[str],
+    *,
+    bands: Sequence[str] | None,
+    extensions: Any,
+    zeropoint: float | Sequence[float] | None,
+    pixel_scale_arcsec: float | None,
+    mask_bits: Any,
+    require_njy: bool,
+) -> dict[str, Any]:
+    """Return what a Mosaic is made of, by its names; errors as `Field.read`."""
+    if not names:
+        raise InputError("no FITS file was given; name one file per band, or one with all bands")
+    if pixel_scale_arcsec is not None and not pixel_scale_arcsec > 0:
+        raise InputError(f"pixel scale: {pixel_scale_arcsec:g}, arcsec per pixel above 0 are expected")
+    planes = find_planes(names, extensions, bands)
+    called = band_names(planes, bands)
+    check_shapes(planes, called, held=False)
+    facts: list[BandFacts] = []
+    for i, plane in enumerate(planes):
+        with opened(plane.path, memmap=True) as hdus:
+            given = given_zeropoint(zeropoint, i, len(planes))
+            facts.append(band_facts(plane, hdus, given, pixel_scale_arcsec))
+    check_one_grid(planes, facts, called)
+    factors = njy_factors(facts)
+    units = {path: walk(path) for path in dict.fromkeys(p.path for p in planes)}
+    held = tuple(
+        _band(plane, name, units[plane.path], factor, sum(p.path == plane.path for p in planes) == 1)
+        for plane, name, factor in zip(planes, called, factors, strict=True)
+    )
+    beside = [p for p in ("truth", "variance") if all(getattr(b, p) is not None for b in held)]
+    if any(b.mask is not None for b in held):
+        beside.append("mask")
+    bits = (mask_bits,) if isinstance(mask_bits, (str, int)) else mask_bits
+    joined = joined_facts(facts, factors)
+    if pixel_scale_arcsec is not None:
+        joined["pixel_scale_arcsec"] = pixel_scale_arcsec
+    origin = origin_of_facts(facts, called)
+    if require_njy:
+        check_njy(joined["zeropoint_ab"], origin, planes[0].path)
+    return {
+        **joined,
+        "origin": origin,
+        "bands": tuple(called),
+        "shape": (len(planes), *planes[0].hdu.shape[-2:]),
+        "pixels": FitsPixels(held, ("image", *beside), None if bits is None else tuple(bits)),
+    }
+
+
+def _band(plane: Plane, name: str, units: list[Hdu], factor: float, alone: bool) -> Band:
+    return Band(
+        plane,
+        factor,
+        find(plane, units, name, ("TRUTH",), shared=False),
+        find(plane, units, name, VARIANCES, shared=alone),
+        find(plane, units, name, MASKS, shared=True),
+    )

@@ -1,0 +1,89 @@
+"""A field as a Zarr v3 group: an array a plane, (band, y, x), whose shards are the windows."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mockforge.errors import InputError
+from mockforge.extras import need_extra
+from mockforge.field.fits.wcs import written
+from mockforge.mosaic.spec import MosaicSpec
+
+FORMAT = 1
+"""Version of what the attribute `mockforge` says."""
+_CHUNK = 256
+Window = tuple[int, int, int, int]
+
+
+def create(path: Path, spec: MosaicSpec, side: int) -> None:
+    """Make the group and its arrays, all of them empty."""
+    need_extra("zarr", f"{path}: a Zarr field", "zarr")
+    import zarr
+
+    shutil.rmtree(path, ignore_errors=True)
+    group: Any = zarr.create_group(path, zarr_format=3, attributes=_attributes(spec))
+    chunk = min(_CHUNK, side)
+    for plane in spec.planes:
+        whole = plane.dtype != "float32"
+        group.create_array(
+            plane.name,
+            shape=(len(plane.bands), spec.height, spec.width),
+            chunks=(1, chunk, chunk),
+            shards=(len(plane.bands), side, side),
+            dtype=plane.dtype,
+            fill_value=0 if whole else np.nan,
+            dimension_names=("band", "y", "x"),
+        )
+    zarr.consolidate_metadata(group.store)
+
+
+def write_window(path: Path, window: Window, pixels: dict[str, np.ndarray]) -> None:
+    """Write the shard of a window in each array."""
+    import zarr
+
+    y0, y1, x0, x1 = window
+    group: Any = zarr.open_group(path, mode="r+", use_consolidated=False)
+    for name, values in pixels.items():
+        group[name][:, y0:y1, x0:x1] = values
+
+
+def _attributes(spec: MosaicSpec) -> dict[str, Any]:
+    header = {} if spec.wcs is None else {c.keyword: c.value for c in written(spec.wcs).cards if c.keyword}
+    cards = {key: _plain(value) for key, value in spec.header.items()}
+    return {"mockforge": FORMAT, **dict(spec.facts), "wcs": header, "header": cards}
+
+
+def _plain(value: Any) -> Any:
+    value = value[0] if isinstance(value, tuple) else value
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def opened(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the group and its attributes; InputError where it is not one that `create` made."""
+    need_extra("zarr", f"{path}: a Zarr field", "zarr")
+    import zarr
+
+    try:
+        group: Any = zarr.open_group(path, mode="r")
+        facts, image = dict(group.attrs), group["image"]
+    except Exception as error:  # zarr raises of every kind over what is no group of its own
+        raise InputError(
+            f"{path}: is no field that mockforge wrote as Zarr (a group with an array `image`); write one "
+            "with `mockforge generate -o field.zarr`"
+        ) from error
+    if facts.get("mockforge") != FORMAT:
+        raise InputError(
+            f"{path}: `mockforge` is {facts.get('mockforge')!r} among its attributes, {FORMAT} is expected: "
+            "it is of another version; write it again with `mockforge generate -o field.zarr`"
+        )
+    bands = facts.get("bands", ())
+    if image.ndim != 3 or image.shape[0] != len(bands):
+        raise InputError(
+            f"{path}: the array `image` has shape {tuple(image.shape)}, (band, y, x) of {len(bands)} bands "
+            f"({', '.join(bands)}) is expected; write it again with `mockforge generate -o field.zarr`"
+        )
+    return group, facts
