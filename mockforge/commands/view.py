@@ -11,16 +11,19 @@ from mockforge.commands.generate import of_scene
 from mockforge.errors import InputError, nearest
 from mockforge.field.field import Field
 from mockforge.field.fits.bands import split_name
-from mockforge.files import from_home
+from mockforge.files import from_home, replace_file
 from mockforge.progress import Progress
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.scene.scene import Scene
 from mockforge.sgan.model import load_model
 from mockforge.sgan.paint.sky import Sky
 from mockforge.train.model_files import bundled_models
-from mockforge.view.config import STRETCHES
+from mockforge.view.colour import colours_of
+from mockforge.view.config import DEFAULT_STRETCH, STRETCHES
 from mockforge.view.folder import FolderLook, check_folder, write_view
 from mockforge.view.held import HeldField
+from mockforge.view.layered import Layers, PaintedSky, layered_picture
+from mockforge.view.tiles import png_of
 
 _FITS = (".fits", ".fit", ".fts", ".fz", ".gz", ".bz2")
 _PACKED = (".fz", ".gz", ".bz2")
@@ -174,7 +177,18 @@ def _dataset(what: str, looked: Looked) -> Iterable[str]:
 
 
 def _layered(what: str, kind: str, looked: Looked) -> Iterable[str]:
-    raise InputError(f"{what}: --layered is not ready")
+    """Write the layered picture of a file, a model or a scene."""
+    if looked.layered is None or looked.layered.suffix.lower() != ".png":
+        raise InputError(f"--layered: {looked.layered}: the picture is a PNG; give a name that ends in .png")
+    if kind == "dataset":
+        raise InputError(f"{what}: --layered is made of a field; a dataset has none: give a file or a model")
+    if not looked.layered.absolute().parent.is_dir():
+        raise InputError(f"--layered: {looked.layered.parent}: no such folder; make it first")
+    pixels = HeldField(Field.read(what)) if kind == "file" else PaintedSky(sky_of(what, kind, looked.seed)[0])
+    stretch = (looked.stretches or (DEFAULT_STRETCH,))[0]
+    picture = layered_picture(pixels, colours_of(pixels, looked.bands), stretch, looked.seed, Layers())
+    replace_file(looked.layered, png_of(picture))
+    yield str(looked.layered)
 
 
 def _flight(what: str, kind: str, looked: Looked) -> Iterable[str]:
