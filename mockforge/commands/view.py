@@ -11,7 +11,7 @@ from mockforge.commands.generate import of_scene
 from mockforge.errors import InputError, nearest
 from mockforge.field.field import Field
 from mockforge.field.fits.bands import split_name
-from mockforge.files import from_home, replace_file
+from mockforge.files import appearing, from_home, replace_file
 from mockforge.progress import Progress
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.scene.scene import Scene
@@ -20,6 +20,7 @@ from mockforge.sgan.paint.sky import Sky
 from mockforge.train.model_files import bundled_models
 from mockforge.view.colour import colours_of
 from mockforge.view.config import DEFAULT_STRETCH, STRETCHES
+from mockforge.view.flight import Flight, encoder_of, flight_frames, write_flight
 from mockforge.view.folder import FolderLook, check_folder, write_view
 from mockforge.view.held import HeldField
 from mockforge.view.layered import Layers, PaintedSky, layered_picture
@@ -192,7 +193,18 @@ def _layered(what: str, kind: str, looked: Looked) -> Iterable[str]:
 
 
 def _flight(what: str, kind: str, looked: Looked) -> Iterable[str]:
-    raise InputError(f"{what}: --flight is not ready")
+    """Write the flight over a file, a model or a scene."""
+    if looked.flight is None or kind == "dataset":
+        raise InputError(f"{what}: --flight goes over a field; a dataset has none: give a file or a model")
+    ffmpeg = encoder_of(looked.flight)
+    if not looked.flight.absolute().parent.is_dir():
+        raise InputError(f"--flight: {looked.flight.parent}: no such folder; make it first")
+    pixels = HeldField(Field.read(what)) if kind == "file" else PaintedSky(sky_of(what, kind, looked.seed)[0])
+    stretch, flight = (looked.stretches or (DEFAULT_STRETCH,))[0], Flight()
+    frames = flight_frames(pixels, colours_of(pixels, looked.bands), stretch, flight)
+    with appearing(looked.flight) as part:
+        write_flight(part, frames, flight, ffmpeg)
+    yield str(looked.flight)
 
 
 def _hips(what: str, kind: str, looked: Looked) -> Iterable[str]:
