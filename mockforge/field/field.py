@@ -202,10 +202,10 @@ class Field:
             if planes is None:
                 continue
             for i, band in enumerate(self.bands):
-                yield ImagePlane(f"{prefix}{band}", planes[i], self._cards(i, power))
+                yield ImagePlane(f"{prefix}{band}", planes[i], self.cards(i, power))
 
-    def _cards(self, i: int, power: int) -> dict[str, Any]:
-        """FITS cards of an image of band `i`, in the unit to this power."""
+    def cards(self, i: int, power: int = 1) -> dict[str, Any]:
+        """Return the FITS cards of an image of band `i`, in the unit to this power."""
         cards: dict[str, Any] = {"BAND": (self.bands[i], "band")}
         if self.unit != "native":
             cards["BUNIT"] = (self.unit, "flux in a pixel") if power == 1 else f"{self.unit}{power}"

@@ -23,6 +23,7 @@ from mockforge.sky.endless import KEPT_BYTES, Endless
 from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
 from mockforge.sky.plane import ends
+from mockforge.sky.stream import Written
 from mockforge.sky.truth import Truth
 from mockforge.torch_state import numpy_default
 from mockforge.units import ZEROPOINT_NJY
@@ -31,7 +32,7 @@ ISOPHOTE = 27.5
 """AB per square arcsec, mean of the bands: bounds the masks of objects unless told otherwise."""
 
 
-class Scene:
+class Scene(Written):
     """An endless parametric field: `scene[y0:y1, x0:x1]` is a Field with the noiseless `truth`.
 
     Any window, in any order, from any process, has the same pixels to the last bit: objects belong
@@ -256,6 +257,10 @@ class Scene:
             have.
         """
         return self._of(self.sky.edit(table))
+
+    def keeping(self, kept_bytes: float) -> Scene:
+        """Return the same scene with stamps of its own kept in memory, at most so many bytes of them."""
+        return self._of(self.sky.keeping(kept_bytes))
 
     def _of(self, sky: Endless[Objects]) -> Scene:
         """Return the scene of another sky, with the same noise."""

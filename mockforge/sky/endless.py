@@ -186,6 +186,13 @@ class Endless(Generic[S]):
             raise InputError("sources of this sky can be removed by `without`, and not changed")
         return self._seen(edited(self.edits, table, self.process, self.block, self.painter, self.editor))
 
+    def keeping(self, kept_bytes: float) -> Endless[S]:
+        """Return the same sky that keeps stamps of its own, at most so many bytes of them."""
+        other = copy(self)
+        other._stamps = Kept(kept_bytes, _bytes)
+        other._blocks = Kept(min(kept_bytes, _KEPT_BLOCKS), _bytes)
+        return other
+
     def _seen(self, edits: Edits[S]) -> Endless[S]:
         """Return a sky of other edits that shares all that is kept."""
         other = copy(self)

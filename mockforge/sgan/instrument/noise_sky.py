@@ -61,6 +61,13 @@ class NoiseSky:
         self._kept = max(8, _CACHED // (field.bands * self._side * (self._side // 2 + 1) * 8))
         self._blend = _halves(field.mesh)
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**vars(self), "_spectra": OrderedDict()}
+        return {name: value for name, value in state.items() if name not in ("_lock", "_own")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock(), _own=threading.local())
+
     def window(self, y0: int, y1: int, x0: int, x1: int, threads: int = 1) -> np.ndarray:
         """Return the noise of pixels [y0:y1, x0:x1], (C, y1 - y0, x1 - x0) float32 nJy."""
         out = np.empty((self.field.bands, y1 - y0, x1 - x0), dtype=np.float32)

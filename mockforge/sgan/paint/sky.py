@@ -22,6 +22,7 @@ from mockforge.sgan.paint.noise_asked import depths_ab
 from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
 from mockforge.sky.plane import ends
+from mockforge.sky.stream import Written
 from mockforge.sky.truth import Truth, check_asked, isolated_images, number_alone, truth_of
 from mockforge.train.parallel import usable
 
@@ -29,7 +30,7 @@ _STRIP = 512
 """Rows painted at a time: the stamps of a wide window need not be in memory at once."""
 
 
-class Sky:
+class Sky(Written):
     """An endless field: `sky[y0:y1, x0:x1]` is a Field of observed pixels in nJy.
 
     Any window, in any order, from any process, has the same pixels to the last bit on one kind
@@ -312,6 +313,10 @@ class Sky:
             have.
         """
         return self._with(self._of_sources("edit").endless.edit(table))
+
+    def keeping(self, kept_bytes: float) -> Sky:
+        """Return the same sky with stamps of its own kept in memory, at most so many bytes of them."""
+        return self if self._learned is None else self._with(self._learned.endless.keeping(kept_bytes))
 
     def _with(self, endless: Any) -> Sky:
         other = copy(self)
