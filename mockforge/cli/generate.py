@@ -12,8 +12,10 @@ from mockforge.cli.arguments import check_folder, check_memory, size_of
 from mockforge.cli.options import Device, Quiet
 from mockforge.cli.program import print_lines
 from mockforge.cli.typed import refuse, typed
-from mockforge.commands.generate import of_model, of_scene, write_fields
+from mockforge.commands.generate import FieldPainter, of_model, of_scene, write_fields
+from mockforge.commands.generate_file import FileAsked, field_file
 from mockforge.errors import InputError
+from mockforge.mosaic.write import is_streamed
 from mockforge.progress import Progress
 from mockforge.sgan.paint.asked import parse
 
@@ -90,12 +92,44 @@ class Asked:
 class Fields:
     """The fields to write, as they were typed."""
 
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files.")]
-    size: Annotated[str, typer.Option(metavar="SIZE", help="Side in pixels, or HEIGHTxWIDTH.")] = "1024"
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="NAME.fits or NAME.zarr, of any size; or a folder of fields."
+        ),
+    ]
+    size: Annotated[
+        str, typer.Option(metavar="SIZE", help="Side in pixels, HEIGHTxWIDTH, or two numbers: HEIGHT WIDTH.")
+    ] = "1024"
     n: Annotated[int, typer.Option("-n", metavar="N", min=1, help="Number of fields.")] = 1
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="Seed of the first field; equal seeds give equal fields.")
     ] = 1
+
+
+@dataclass(frozen=True)
+class OneFile:
+    """How one file of any size is written, as it was typed."""
+
+    cube: Annotated[bool, typer.Option("--cube", help="One image (band, y, x) and not one a band.")] = False
+    noiseless: Annotated[bool, typer.Option("--noiseless", help="Write the noiseless sky too.")] = False
+    center: Annotated[
+        tuple[float, float] | None,
+        typer.Option("--center", metavar="RA DEC", help="Degrees of the field's centre.", show_default=False),
+    ] = None
+    workers: Annotated[
+        int, typer.Option("--workers", "-w", min=1, metavar="N", help="Processes that paint; same bytes.")
+    ] = 1
+    footprint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="DS9 regions or a MOC: the rest is NaN, or absent.", show_default=False
+        ),
+    ] = None
+    sources: Annotated[bool, typer.Option("--sources", help="Write NAME-sources.fits beside it.")] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print tiles, bytes, time and memory; write nothing.")
+    ] = False
 
 
 def generate(
@@ -110,6 +144,7 @@ def generate(
         typer.Option(metavar="RECIPE", help="Paint the `scene` of this recipe instead.", show_default=False),
     ] = None,
     asked: Asked,
+    one_file: OneFile,
     device: Device = "cpu",
     quiet: Quiet = False,
 ) -> None:
@@ -127,6 +162,14 @@ def generate(
     too, on any pixels, with more or fewer sources. Beside each field its sources are written as a
     table, NAME-SEED-sources.fits: place, flux, shape. The headers hold WCS, pixel scale, zeropoint,
     PSF, depth, seed and the model's hash.
+
+    \b
+      mockforge generate --size 87040 --seed 7 -o field.fits --dry-run
+      mockforge generate --size 16384 -o field.fits --workers 2 --noiseless --center 150.1 2.2
+      mockforge generate --size 16384 8192 -o field.zarr --footprint survey.reg
+
+    A field whose name ends in .fits or .zarr goes to disk as it is painted, in little memory. Cut off by
+    anything, the same command continues it, to the same bytes.
     """
     sides = size_of(fields.size)
     if scene is not None:
@@ -152,10 +195,32 @@ def generate(
         painter = of_scene(scene)
     else:
         painter = of_model(model, device, **asked.keywords())
+    if is_streamed(fields.out):
+        _one_file(context, painter, fields, one_file, quiet)
+        return
+    names = ("cube", "noiseless", "center", "workers", "footprint", "sources", "dry_run")
+    refuse(context, names, f"for one file; --out {fields.out} is a folder: give it a name in .fits or .zarr")
     check_memory(*sides, len(painter.bands))  # before anything is made on disk
     check_folder(fields.out)
     seeds = range(fields.seed, fields.seed + fields.n)
     pixels = len(seeds) * sides[0] * sides[1]
     with Progress(pixels, f"{sides[0]} x {sides[1]}", "pixels", int(quiet)) as progress:
         paths = write_fields(painter, sides, seeds, fields.out, progress.advance)
+    print_lines(paths)
+
+
+def _one_file(
+    context: typer.Context, painter: FieldPainter, fields: Fields, one: OneFile, quiet: bool
+) -> None:
+    """Write one file, or print what it will take."""
+    refuse(context, ["n"], "for a folder of fields; one file holds one")
+    sides = size_of(fields.size)
+    asked = FileAsked(fields.out, sides, fields.seed, one.cube, one.noiseless, one.center, one.workers,
+                      one.footprint, one.sources)  # fmt: skip
+    field = field_file(painter, asked)
+    if one.dry_run:
+        print_lines(field.plan())
+        return
+    with Progress(sides[0] * sides[1], f"{sides[0]} x {sides[1]}", "pixels", int(quiet)) as progress:
+        paths = field.write(progress.advance)
     print_lines(paths)

@@ -31,6 +31,15 @@ _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content
 class Commands(TyperGroup):
     """The commands of the registry; a command's module is imported when it is called, not to list it."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take `--size H W` for `--size HxW`, which an option of one value cannot."""
+        for i in range(len(args) - 2):
+            if args[0] == "generate" and args[i] == "--size" and args[i + 1].isdecimal():
+                if args[i + 2].isdecimal():
+                    args = [*args[: i + 1], f"{args[i + 1]}x{args[i + 2]}", *args[i + 3 :]]
+                break
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands' names, in the order of the registry."""
         return list(COMMANDS)

@@ -47,6 +47,19 @@ class FieldPainter(Protocol):
         """Return what paints the first rows and columns (height, width) of the sky of a seed."""
         ...
 
+    @property
+    def known_by(self) -> str:
+        """Return what decides a sky beside its seed, in words."""
+        ...
+
+    def endless(self, seed: int) -> Any:
+        """Return the sky of a seed."""
+        ...
+
+    def table(self, sky: Any, y0: int, y1: int, x0: int, x1: int) -> Table | None:
+        """Return the sources of a window of such a sky; None where they are not known."""
+        ...
+
     def sources(self, seed: int, height: int, width: int) -> Table | None:
         """Return the table of the sources that have light there; None where it is not known."""
         ...
@@ -71,9 +84,22 @@ class ModelPainter:
         """Return the model's bands."""
         return self.model.bands
 
+    @property
+    def known_by(self) -> str:
+        """Return the model's digest and what is requested of it."""
+        return f"{self.model.name} {self.model.sha256} {self.asked!r}"
+
+    def endless(self, seed: int) -> Sky:
+        """Return the sky of a seed; InputError for what the model cannot do."""
+        return Sky(self.model, seed, device=self.device, **self.asked)
+
+    def table(self, sky: Sky, y0: int, y1: int, x0: int, x1: int) -> Table | None:
+        """Return the sources of a window of such a sky; None where pixels have no owners."""
+        return sky.sources(y0, y1, x0, x1) if isinstance(self.model, ForgeModel) else None
+
     def sky(self, seed: int) -> Callable[[int, int, Advance], Field]:
         """Return what paints a window of the sky of a seed; InputError for what the model cannot do."""
-        sky = Sky(self.model, seed, device=self.device, **self.asked)
+        sky = self.endless(seed)
         return lambda height, width, advance: sky.field(0, height, 0, width, advance)
 
     def sources(self, seed: int, height: int, width: int) -> Table | None:
@@ -94,6 +120,19 @@ class ScenePainter:
     def bands(self) -> tuple[str, ...]:
         """Return the scene's bands."""
         return tuple(self.model.bands)
+
+    @property
+    def known_by(self) -> str:
+        """Return all that the scene is described by."""
+        return repr(self.model)
+
+    def endless(self, seed: int) -> Scene:
+        """Return the scene of a seed."""
+        return Scene(self.model, seed)
+
+    def table(self, sky: Scene, y0: int, y1: int, x0: int, x1: int) -> Table | None:
+        """Return the objects of a window of such a scene."""
+        return sky.objects(y0, y1, x0, x1)
 
     def sky(self, seed: int) -> Callable[[int, int, Advance], Field]:
         """Return what paints a window of the scene of a seed."""

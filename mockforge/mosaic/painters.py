@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from mockforge.mosaic import fits_file, zarr_store
 from mockforge.mosaic.spec import MosaicSpec
 
 Window = tuple[int, int, int, int]
-_AHEAD = 2
-"""Windows that wait for each worker."""
+_RUN = 4
+"""Neighbouring windows that one worker paints in turn: sources near their borders are painted once."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,17 @@ def painted(
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _start, (painter, os.getpid()))
-    todo, running = iter(missing), {}
+    size = max(1, min(_RUN, len(missing) // (2 * workers)))
+    runs = iter([missing[i : i + size] for i in range(0, len(missing), size)])
+    running: dict[Future[list[list[int]]], list[int]] = {}
     try:
         while True:
-            for number in todo:
-                running[pool.submit(_work, windows[number])] = number
-                if len(running) >= _AHEAD * workers:
-                    break
+            for run in islice(runs, 2 * workers - len(running)):
+                running[pool.submit(_work, [windows[number] for number in run])] = run
             if not running:
                 return
-            ended: set[Future[Any]] = wait(running, return_when=FIRST_COMPLETED)[0]
-            for future in ended:
-                yield running.pop(future), future.result()
+            for future in wait(running, return_when=FIRST_COMPLETED)[0]:
+                yield from zip(running.pop(future), future.result(), strict=True)
     except BrokenProcessPool as error:
         raise MockforgeError(
             f"{painter.part}: a worker process was killed (out of memory?); type the same command with fewer "
@@ -107,6 +107,6 @@ def _start(painter: Painted, parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _work(window: Window) -> list[int]:
+def _work(run: list[Window]) -> list[list[int]]:
     assert _painter is not None
-    return _painter(window)
+    return [_painter(window) for window in run]

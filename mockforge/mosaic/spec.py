@@ -73,7 +73,7 @@ class MosaicSpec:
     def window(self) -> int:
         """Side of the windows that are painted: as large as a worker's memory allows."""
         bands = sum(len(p.bands) for p in self.planes)
-        return 2048 if bands <= 6 else 1024 if bands <= 24 else 512
+        return 1024 if bands <= 12 else 512
 
     def windows(self, side: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield (y0, y1, x0, x1) of every window, row by row."""

@@ -38,7 +38,6 @@ def create(path: Path, spec: MosaicSpec, side: int) -> None:
             fill_value=0 if whole else np.nan,
             dimension_names=("band", "y", "x"),
         )
-    zarr.consolidate_metadata(group.store)
 
 
 def write_window(path: Path, window: Window, pixels: dict[str, np.ndarray]) -> None:

@@ -17,7 +17,7 @@ from mockforge.mosaic.spec import MosaicSpec, Plane
 from mockforge.mosaic.write import write_mosaic
 from mockforge.sky.plane import FARTHEST
 
-KEPT = 2**27
+KEPT = 2**26
 """Bytes of stamps that a process that writes a field keeps: those that the next window shares."""
 _PROBE = 64
 
