@@ -19,6 +19,7 @@ from mockforge.mosaic.region_text import parse_regions
 
 _LARGEST = 256_000_000
 """Bytes; no list of regions is longer."""
+_HIGHEST_ORDER = 29
 _SMALL = 512
 """Pixels; windows up to this side are looked at pixel by pixel when a first pixel is sought."""
 
@@ -63,6 +64,8 @@ def read_footprint(path: str | Path, wcs: Any, shape: tuple[int, int]) -> Footpr
     """
     path = Path(path)
     form, text = _form(path)
+    if form in ("ascii", "json"):
+        _check_orders(text, path)
     footprint = _regions(text, path, wcs) if form == "ds9" else read_moc(path, form, wcs)
     if not _some_pixel(footprint, 0, shape[0], 0, shape[1]):
         raise InputError(
@@ -106,6 +109,15 @@ def _form(path: Path) -> tuple[str, str]:
     return "ds9", text
 
 
+def _check_orders(text: str, path: Path) -> None:
+    """InputError where a MOC names a healpix order that there is not: mocpy takes it for another."""
+    for order in re.findall(r'(\d+)"?\s*[/:]', text):
+        if len(order) > 2 or int(order) > _HIGHEST_ORDER:
+            raise InputError(
+                f"{path}: holds no MOC of the sky (healpix order {order}; 0 to {_HIGHEST_ORDER} are expected)"
+            )
+
+
 def _regions(text: str, path: Path, wcs: Any) -> Regions:
     written = parse_regions(text, str(path))
     if not written:
@@ -131,7 +143,7 @@ def _reach_of(footprint: Footprint, wcs: Any) -> str:
     """Say where a footprint lies."""
     if isinstance(footprint, MocFootprint):
         bary = footprint.moc.barycenter()
-        reach = float(footprint.moc.largest_distance_from_coo_to_vertices(bary).deg)
+        reach = float(footprint.moc.largest_distance_from_coo_to_vertices(bary).to_value("deg"))
         return (
             f"lies around RA {bary.ra.deg:.5f}, Dec {bary.dec.deg:.5f}, up to {reach:.3g} degrees from there"
         )
