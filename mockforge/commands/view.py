@@ -12,6 +12,7 @@ from mockforge.errors import InputError, nearest
 from mockforge.field.field import Field
 from mockforge.field.fits.bands import split_name
 from mockforge.files import appearing, from_home, replace_file
+from mockforge.mosaic.read import open_field
 from mockforge.progress import Progress
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.scene.scene import Scene
@@ -185,7 +186,7 @@ def _layered(what: str, kind: str, looked: Looked) -> Iterable[str]:
         raise InputError(f"{what}: --layered is made of a field; a dataset has none: give a file or a model")
     if not looked.layered.absolute().parent.is_dir():
         raise InputError(f"--layered: {looked.layered.parent}: no such folder; make it first")
-    pixels = HeldField(Field.read(what)) if kind == "file" else PaintedSky(sky_of(what, kind, looked.seed)[0])
+    pixels = open_field(what) if kind == "file" else PaintedSky(sky_of(what, kind, looked.seed)[0])
     stretch = (looked.stretches or (DEFAULT_STRETCH,))[0]
     picture = layered_picture(pixels, colours_of(pixels, looked.bands), stretch, looked.seed, Layers())
     replace_file(looked.layered, png_of(picture))
@@ -199,7 +200,7 @@ def _flight(what: str, kind: str, looked: Looked) -> Iterable[str]:
     ffmpeg = encoder_of(looked.flight)
     if not looked.flight.absolute().parent.is_dir():
         raise InputError(f"--flight: {looked.flight.parent}: no such folder; make it first")
-    pixels = HeldField(Field.read(what)) if kind == "file" else PaintedSky(sky_of(what, kind, looked.seed)[0])
+    pixels = open_field(what) if kind == "file" else PaintedSky(sky_of(what, kind, looked.seed)[0])
     stretch, flight = (looked.stretches or (DEFAULT_STRETCH,))[0], Flight()
     frames = flight_frames(pixels, colours_of(pixels, looked.bands), stretch, flight)
     with appearing(looked.flight) as part:
