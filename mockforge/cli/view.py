@@ -28,10 +28,6 @@ class Pictures:
         Path | None,
         typer.Option(metavar="FILE", help="A short flight over it, .mp4 or .gif.", show_default=False),
     ] = None
-    hips: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="A HiPS of a file, which Aladin opens.", show_default=False),
-    ] = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def view(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="A FITS or Zarr file, a dataset, a model's name or file, or a scene's recipe.",
+            help="A FITS or Zarr file; a model's name or file, or a scene's recipe.",
         ),
     ],
     out: Annotated[
@@ -80,29 +76,22 @@ def view(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sky of a model or scene.")] = 1,
-    port: Annotated[
-        int, typer.Option(metavar="P", min=0, max=65535, help="Of the server of a live sky; 0: any free one.")
-    ] = 8321,
     shown: Shown,
     pictures: Pictures,
     quiet: Quiet = False,
 ) -> None:
-    """Look at a field of any size, a dataset or an endless sky in a browser.
+    """Look at a field of any size in a browser, or make a picture or a flight of a sky.
 
     \b
       mockforge view field.fits --out viewer
       mockforge view field.fits --objects labels/catalogue.fits --masks labels/segmentation.fits
-      mockforge view kids-viking --seed 7
-      mockforge view scene_xdf_like --port 9000
       mockforge view kids-viking --layered layered.png
       mockforge view field.fits --flight flight.mp4
-      mockforge view field.fits --hips hips
 
     Of a file it writes a folder whose index.html opens from disk in any browser, with neither server
-    nor network. A model or a scene is served on 127.0.0.1, painted as you pan and zoom, endless in
-    every direction, nothing stored; Ctrl-C ends it. White is a flat spectrum, and one stretch holds
-    for the whole field: pixels of coarser scales are means of flux. Each stretch of a folder is a set
-    of tiles of its own; `--stretch normal` alone takes a third of the disk.
+    nor network. White is a flat spectrum, and one stretch holds for the whole field: pixels of coarser
+    scales are means of flux. Each stretch is a set of tiles of its own; `--stretch normal` alone takes a
+    third of the disk. Of a model or a scene, whose sky is endless, --layered and --flight are made.
     """
     print_lines(
         view_thing(
@@ -110,14 +99,12 @@ def view(
             Looked(
                 out=out,
                 seed=seed,
-                port=port,
                 stretches=words_of(shown.stretch),
                 bands=words_of(shown.bands),
                 objects=shown.objects,
                 masks=shown.masks,
                 layered=pictures.layered,
                 flight=pictures.flight,
-                hips=pictures.hips,
                 quiet=quiet,
             ),
         )

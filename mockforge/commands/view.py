@@ -9,7 +9,6 @@ from typing import Any
 
 from mockforge.commands.generate import of_scene
 from mockforge.errors import InputError, nearest
-from mockforge.field.field import Field
 from mockforge.field.fits.bands import split_name
 from mockforge.files import appearing, from_home, replace_file
 from mockforge.mosaic.read import open_field
@@ -23,7 +22,6 @@ from mockforge.view.colour import colours_of
 from mockforge.view.config import DEFAULT_STRETCH, STRETCHES
 from mockforge.view.flight import Flight, encoder_of, flight_frames, write_flight
 from mockforge.view.folder import FolderLook, check_folder, write_view
-from mockforge.view.held import HeldField
 from mockforge.view.layered import Layers, PaintedSky, layered_picture
 from mockforge.view.tiles import png_of
 
@@ -44,7 +42,6 @@ class Looked:
     out: Path | None = None
     """Folder of the viewer of a file; None: beside the file."""
     seed: int = 1
-    port: int = 8321
     stretches: Sequence[str] | None = None
     """Names in `view.config.STRETCHES`, the first is shown first; None: all."""
     bands: Sequence[str] | None = None
@@ -53,7 +50,6 @@ class Looked:
     masks: Path | None = None
     layered: Path | None = None
     flight: Path | None = None
-    hips: Path | None = None
     quiet: bool = False
 
 
@@ -114,9 +110,14 @@ def view_thing(what: str, looked: Looked) -> Iterable[str]:
         return _layered(what, kind, looked)
     if looked.flight is not None:
         return _flight(what, kind, looked)
-    if looked.hips is not None:
-        return _hips(what, kind, looked)
-    return {"file": _file, "dataset": _dataset, "model": _live, "scene": _live}[kind](what, looked)
+    if kind == "file":
+        return _file(what, looked)
+    if kind == "dataset":
+        raise InputError(f"{what}: is a dataset; its preview.png shows it, and a viewer is made of a field")
+    raise InputError(
+        f"{what}: is an endless sky; write a field of it by `mockforge generate -o field.fits` and view that,"
+        " or give --layered or --flight"
+    )
 
 
 def sky_of(what: str, kind: str, seed: int) -> tuple[Any, str]:
@@ -132,7 +133,7 @@ def _check(looked: Looked) -> None:
     for name in looked.stretches or ():
         if name not in STRETCHES:
             raise InputError(f"--stretch: {name!r}{nearest(name, STRETCHES)}")
-    pictures = [n for n in ("layered", "flight", "hips") if getattr(looked, n) is not None]
+    pictures = [n for n in ("layered", "flight") if getattr(looked, n) is not None]
     if len(pictures) > 1:
         raise InputError(f"--{pictures[0]} and --{pictures[1]} exclude each other: give one of them")
     if looked.bands is not None and len(looked.bands) not in (1, 3):
@@ -145,7 +146,7 @@ def _file(what: str, looked: Looked) -> Iterable[str]:
     """Write the folder that shows a file."""
     path = from_home(split_name(what)[0])
     out = check_folder(looked.out or path.with_name(f"{_stem(path)}-view"))
-    field = HeldField(Field.read(what))
+    field = open_field(what)
     beside = path.with_name(f"{_stem(path)}-sources.fits")
     look = FolderLook(
         stretches=tuple(looked.stretches or ()),
@@ -168,14 +169,6 @@ def _stem(path: Path) -> str:
     for ending in (*_PACKED, ".fits", ".fit", ".fts", ".zarr"):
         name = name.removesuffix(ending)
     return name or path.name
-
-
-def _live(what: str, looked: Looked) -> Iterable[str]:
-    raise InputError(f"{what}: the viewer of live skies is not ready")
-
-
-def _dataset(what: str, looked: Looked) -> Iterable[str]:
-    raise InputError(f"{what}: the viewer of datasets is not ready")
 
 
 def _layered(what: str, kind: str, looked: Looked) -> Iterable[str]:
@@ -206,10 +199,6 @@ def _flight(what: str, kind: str, looked: Looked) -> Iterable[str]:
     with appearing(looked.flight) as part:
         write_flight(part, frames, flight, ffmpeg)
     yield str(looked.flight)
-
-
-def _hips(what: str, kind: str, looked: Looked) -> Iterable[str]:
-    raise InputError(f"{what}: --hips is not ready")
 
 
 def _starts_as_fits(path: Path) -> bool:

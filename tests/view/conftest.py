@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mockforge.field.field import Field, tan_wcs
-from mockforge.view.held import HeldField
+from tests.builders.held import HeldField
 
 
 class Held(HeldField):

@@ -7,8 +7,8 @@ from PIL import Image
 from mockforge.commands.view import Looked, view_thing
 from mockforge.errors import InputError
 from mockforge.view.colour import colours_of
-from mockforge.view.held import HeldField
 from mockforge.view.layered import Layers, PaintedSky, layered_flux, layered_picture
+from tests.builders.held import HeldField
 from tests.view.conftest import Held, field_of
 
 SMALL = Layers(side=64, count=16, coarsest=2.0)
