@@ -19,9 +19,10 @@ from mockforge.mosaic.rows import Column, TableSpec, TableWriter
 from mockforge.mosaic.spec import MosaicSpec
 from mockforge.mosaic.write import is_streamed, write_mosaic
 from mockforge.sky.stream import KEPT, Asked, SkyWindows, spec_of
+from mockforge.torch_state import steady
 
-_PROCESS = 350_000_000
-"""Bytes of a process that paints, before it holds a pixel."""
+_PROCESS, _SHARED = 300_000_000, 230_000_000
+"""Bytes of a process that paints, before it holds a pixel, and what all of them share."""
 _COPIES = 5
 """Copies of a window's pixels that painting it takes."""
 
@@ -70,13 +71,13 @@ class FieldFile:
         chosen = [w for w in spec.windows(side) if self.footprint is None or self.footprint.any_inside(*w)]
         y0, y1, x0, x1 = chosen[len(chosen) // 2]
         start = time.perf_counter()
-        self.sky.pixels(y0, y1, x0, x1)
+        with steady():
+            self.sky.pixels(y0, y1, x0, x1)
         rate = (y1 - y0) * (x1 - x0) / (time.perf_counter() - start)
         pixels = sum((w[1] - w[0]) * (w[3] - w[2]) for w in chosen)
         bands = sum(len(plane.bands) for plane in spec.planes)
-        paints = workers if workers > 1 else 0
         window = _COPIES * 4 * bands * min(side, spec.height) * min(side, spec.width)
-        memory = _PROCESS * (1 + paints) + max(workers, 1) * (window + 2 * KEPT)
+        memory = workers * (_PROCESS + window + 2 * KEPT) + _SHARED
         return [
             f"{spec.height} x {spec.width} pixels in {len(spec.planes[0].bands)} bands, "
             f"{', '.join(p.name for p in spec.planes)}",
@@ -93,7 +94,7 @@ class FieldFile:
         path = self.asked.path.with_name(f"{self.asked.path.name.rsplit('.', 1)[0]}-sources.fits")
         spec, writer = self.spec, None
         for y0, y1, x0, x1 in spec.windows(2 * spec.window):
-            table = self.painter.table(self.sky, y0, y1, x0, x1)
+            table: Any = self.painter.table(self.sky, y0, y1, x0, x1)
             if spec.wcs is not None:  # the field's own plane, and not the sky's
                 table["ra"], table["dec"] = sky_of_pixels(spec.wcs, table["x"], table["y"])
             rows = _numbers(table, (y0, y1, x0, x1), self.footprint)

@@ -6,11 +6,11 @@ import multiprocessing
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from mockforge.errors import MockforgeError
 from mockforge.mosaic import fits_file, zarr_store
 from mockforge.mosaic.spec import MosaicSpec
+from mockforge.torch_state import steady
 
 Window = tuple[int, int, int, int]
 _RUN = 4
@@ -61,23 +62,27 @@ class Painted:
 def painted(
     painter: Painted, windows: list[Window], missing: list[int], workers: int
 ) -> Iterator[tuple[int, list[int]]]:
-    """Yield the number and the sums of each missing window as it comes to be on the disk."""
-    if workers <= 1 or len(missing) < 2:
-        for number in missing:
-            yield number, painter(windows[number])
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _start, (painter, os.getpid()))
+    """Yield the number and the sums of each missing window as it comes to be on the disk.
+
+    This process is one of the workers, on one thread like the others: it costs half a GB more to wait.
+    """
     size = max(1, min(_RUN, len(missing) // (2 * workers)))
-    runs = iter([missing[i : i + size] for i in range(0, len(missing), size)])
+    runs = deque(missing[i : i + size] for i in range(0, len(missing), size))
+    helpers = min(workers, len(runs)) - 1
+    if helpers < 1:
+        for number in missing:
+            yield number, _alone(painter, windows[number])
+        return
+    pool = ProcessPoolExecutor(helpers, multiprocessing.get_context("spawn"), _start, (painter, os.getpid()))
     running: dict[Future[list[list[int]]], list[int]] = {}
     try:
-        while True:
-            for run in islice(runs, 2 * workers - len(running)):
+        while runs or running:
+            while runs and len(running) < 2 * helpers:
+                run = runs.popleft()
                 running[pool.submit(_work, [windows[number] for number in run])] = run
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED)[0]:
+            for number in runs.popleft() if runs else ():
+                yield number, _alone(painter, windows[number])
+            for future in wait(running, 0 if runs else None, FIRST_COMPLETED)[0]:
                 yield from zip(running.pop(future), future.result(), strict=True)
     except BrokenProcessPool as error:
         raise MockforgeError(
@@ -86,6 +91,12 @@ def painted(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _alone(painter: Painted, window: Window) -> list[int]:
+    """Paint and write a window in this process, on one thread."""
+    with steady():
+        return painter(window)
 
 
 _painter: Painted | None = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.field.fits.bands import Plane, band_names, check_shapes, find_planes
 from mockforge.field.fits.beside import find
-from mockforge.field.fits.check import Cards, Hdu, cards_of, opened, quiet, walk
+from mockforge.field.fits.check import Cards, Hdu, cards_of, in_sentences, open_units, opened, walk
 from mockforge.field.fits.extensions import MASKS, VARIANCES
 from mockforge.field.fits.masks import read_mask
 from mockforge.field.fits.read import (
@@ -48,14 +48,19 @@ class FitsPixels:
     bands: tuple[Band, ...]
     planes: tuple[str, ...]
     mask_bits: tuple[str | int, ...] | None = None
+    mapped: tuple[Path, ...] = ()
+    """Files whose pixels can be read where they lie: neither packed nor scaled."""
     _open: dict[Path, Any] = field(default_factory=dict, compare=False, repr=False)
-    _stack: ExitStack = field(default_factory=ExitStack, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, _close, self._open)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"bands": self.bands, "planes": self.planes, "mask_bits": self.mask_bits}
+        return {**self.__dict__, "_open": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _open={}, _stack=ExitStack())
+        self.__dict__.update(state)
+        self.__post_init__()
 
     def read(self, plane: str, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         """Return a window of a plane, (band, y, x) float32, NaN where there is no value."""
@@ -88,24 +93,25 @@ class FitsPixels:
         self, path: Path, hdu: Hdu, number: int | None, y0: int, y1: int, x0: int, x1: int
     ) -> np.ndarray:
         """Return a window of an extension, or of one plane of a cube, as it is stored."""
-        unit = self._hdus(path)[hdu.index]
         place = (slice(y0, y1), slice(x0, x1))
-        with quiet():
-            if not hdu.scaled and path.suffix not in (".gz", ".bz2"):
-                data = unit.data
-                return np.array(_flat(data, number)[place])
+        with in_sentences(path):
+            unit = self._hdus(path)[hdu.index]
             axes = hdu.shape[:-2]
-            lead = np.unravel_index(number or 0, axes) if axes else ()
-            return np.asarray(unit.section[tuple(int(n) for n in lead) + place])
+            lead = tuple(int(n) for n in np.unravel_index(number or 0, axes)) if axes else ()
+            if path in self.mapped:
+                return np.array(unit.data[lead + place])
+            return np.asarray(unit.section[lead + place])
 
     def _hdus(self, path: Path) -> Any:
         if path not in self._open:
-            self._open[path] = self._stack.enter_context(opened(path, memmap=True))
+            with in_sentences(path):
+                self._open[path] = open_units(path, memmap=path in self.mapped)
         return self._open[path]
 
 
-def _flat(data: Any, number: int | None) -> Any:
-    return data.reshape(-1, *data.shape[-2:])[number or 0] if data.ndim > 2 else data
+def _close(files: dict[Path, Any]) -> None:
+    for units in files.values():
+        units.close()
 
 
 def open_fits(
@@ -126,14 +132,15 @@ def open_fits(
     planes = find_planes(names, extensions, bands)
     called = band_names(planes, bands)
     check_shapes(planes, called, held=False)
+    units = {path: walk(path) for path in dict.fromkeys(p.path for p in planes)}
+    mapped = tuple(p for p, hdus in units.items() if not any(u.scaled for u in hdus) and _plain(p))
     facts: list[BandFacts] = []
     for i, plane in enumerate(planes):
-        with opened(plane.path, memmap=True) as hdus:
+        with opened(plane.path, memmap=plane.path in mapped) as hdus:
             given = given_zeropoint(zeropoint, i, len(planes))
             facts.append(band_facts(plane, hdus, given, pixel_scale_arcsec))
     check_one_grid(planes, facts, called)
     factors = njy_factors(facts)
-    units = {path: walk(path) for path in dict.fromkeys(p.path for p in planes)}
     held = tuple(
         _band(plane, name, units[plane.path], factor, sum(p.path == plane.path for p in planes) == 1)
         for plane, name, factor in zip(planes, called, factors, strict=True)
@@ -153,8 +160,13 @@ def open_fits(
         "origin": origin,
         "bands": tuple(called),
         "shape": (len(planes), *planes[0].hdu.shape[-2:]),
-        "pixels": FitsPixels(held, ("image", *beside), None if bits is None else tuple(bits)),
+        "pixels": FitsPixels(held, ("image", *beside), None if bits is None else tuple(bits), mapped),
     }
+
+
+def _plain(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(3)[:2] != b"\x1f\x8b" and path.suffix not in (".gz", ".bz2")
 
 
 def _band(plane: Plane, name: str, units: list[Hdu], factor: float, alone: bool) -> Band:

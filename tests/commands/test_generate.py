@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from astropy.table import Table
+from click.testing import Result
 from typer.testing import CliRunner
 
 from mockforge.cli import app
 from mockforge.commands.generate import ScenePainter, write_fields
 from mockforge.field.field import Field
+from mockforge.mosaic.read import open_field
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.scene.model import SceneModel
 from mockforge.scene.scene import Scene
@@ -72,3 +74,58 @@ def test_a_recipe_without_a_scene_is_refused(tmp_path):
 def test_what_is_not_one_sky_is_refused(words, message, tmp_path):
     done = CliRunner().invoke(app, ["generate", *words, "--size", "32", "--out", str(tmp_path / "out")])
     assert done.exit_code == 2 and message in done.stderr
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, ["generate", *map(str, words)])
+
+
+def test_one_file_is_streamed_with_its_sources_and_its_centre(tmp_path):
+    path = saved_forge(tmp_path / "m")
+    words = ("--model", path, "--size", 48, 64, "--seed", 3, "--noiseless", "--sources", "--center", 10, -20)
+    out = tmp_path / "field.fits"
+    done = run(*words, "-o", out, "--quiet")
+    assert done.exit_code == 0, done.output
+    field, sky = open_field(out), Sky(path, 3)[0:48, 0:64]
+    np.testing.assert_array_equal(field[0:48, 0:64].image, sky.image)
+    np.testing.assert_array_equal(field[5:20, 7:30].truth, sky.truth[:, 5:20, 7:30])
+    assert field.header["MFSEED"] == 3 and field.header["MFSHA256"]
+    if field.wcs is not None:
+        np.testing.assert_allclose(field.wcs.wcs_pix2world(31.5, 23.5, 0), (10, -20), atol=1e-9)
+    table, every = Table.read(tmp_path / "field-sources.fits"), Sky(path, 3).sources(0, 48, 0, 64)
+    inside = [-0.5 <= r["x"] < 63.5 and -0.5 <= r["y"] < 47.5 for r in every]
+    assert len(table) == sum(inside)
+    assert not list(tmp_path.glob("*.part")) and not list(tmp_path.glob("*.journal"))
+
+
+def test_a_dry_run_says_what_it_will_take_and_writes_nothing(tmp_path):
+    model = saved_forge(tmp_path / "m")
+    done = run("--model", model, "--size", 87040, "-o", tmp_path / "field.fits", "--dry-run")
+    assert done.exit_code == 0, done.output
+    for word in ("tiles: 7,225 of 1024 x 1024", "bytes: ", "time: about", "memory: about"):
+        assert word in done.output
+    assert not list(tmp_path.glob("field*"))
+
+
+def test_what_cannot_be_is_refused_before_a_pixel(tmp_path):
+    model, out = saved_forge(tmp_path / "m"), tmp_path / "field.fits"
+    (tmp_path / "far.reg").write_text("image\npolygon(1000,1000,1100,1000,1100,1100)\n")
+    for words, sentence in (
+        (("--size", 0, "-o", out), "should be 3232 or 1024x2048"),
+        (("--size", 64, "-o", out, "--footprint", tmp_path / "far.reg"), "no pixel of the field"),
+        (("--size", 64, "-o", out, "-n", 2), "one file holds one"),
+        (("--size", 64, "-o", tmp_path / "folder", "--cube"), "is a folder"),
+    ):
+        done = run("--model", model, *words)
+        assert done.exit_code == 2 and sentence in done.output, done.output
+    assert [p.name for p in tmp_path.iterdir() if p.name not in ("m", "far.reg")] == []
+
+
+def test_a_scene_is_streamed_and_is_a_lazy_array(tmp_path):
+    scene = Scene(MODEL, 5)
+    path = scene.write(tmp_path / "scene.fits", (70, 90), window=32)
+    np.testing.assert_array_equal(open_field(path).read(0, 70, 0, 90), scene[0:70, 0:90].image)
+    pytest.importorskip("dask.array")
+    lazy = scene.to_dask(1000, chunk=64)
+    assert lazy.shape == (1, 1000, 1000)
+    np.testing.assert_array_equal(lazy[:, 50:80, 10:30].compute(), scene[50:80, 10:30].image)

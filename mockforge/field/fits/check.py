@@ -291,13 +291,24 @@ def _bounded(path: Path) -> IO[bytes] | None:
 @contextlib.contextmanager
 def opened(path: Path, memmap: bool = False) -> Iterator[Any]:
     """Open the file's HDUList; whatever astropy raises over it becomes an InputError naming the file."""
+    with in_sentences(path), open_units(path, memmap) as units:
+        yield units
+
+
+def open_units(path: Path, memmap: bool = False) -> Any:
+    """Return the file's HDUList, to be closed; to be used between `in_sentences`."""
     from astropy.io import fits
 
     bounded = _bounded(path)
+    return fits.open(bounded or path, memmap=memmap and bounded is None)
+
+
+@contextlib.contextmanager
+def in_sentences(path: Path) -> Iterator[None]:
+    """Say what astropy raises over a file as an InputError that names it, and keep its warnings quiet."""
     with quiet():
         try:
-            with fits.open(bounded or path, memmap=memmap and bounded is None) as units:
-                yield units
+            yield
         except (InputError, KeyboardInterrupt):
             raise
         except Exception as error:  # astropy raises of every kind over damaged files
