@@ -8,6 +8,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.label.apertures import Extraction
+from mockforge.label.blends import each_alone
 from mockforge.label.catalogue import measure
 from mockforge.label.detection import Detection, SkyBackground
 from mockforge.label.extract import explained, extracted
@@ -24,6 +25,7 @@ def detect(
     pixel_scale_arcsec: float | None = None,
     psf_fwhm_arcsec: Sequence[float] | None = None,
     zeropoint_ab: float | None = None,
+    blends_alone: bool = False,
 ) -> Detection:
     """Find, separate and measure the objects of an image, as SExtractor does.
 
@@ -45,6 +47,8 @@ def detect(
         FWHM of the PSF in each band in arcsec, for the matched filter.
     zeropoint_ab : float, optional
         AB magnitude of pixel value 1, without which magnitudes are NaN.
+    blends_alone : bool
+        Separate each blend by itself, so that it is the same in an image of any size: see `label.blends`.
 
     Returns
     -------
@@ -75,8 +79,8 @@ def detect(
     skies = [sky_of(band, rule, hidden, name) for band, name in zip(image, names, strict=True)]
     rms = np.array([s.global_rms for s in skies], dtype=np.float32)
     chosen, sky = _detection_image(image, skies, rms, rule, hidden)
-    kernel = _kernel(rule, pixel_scale_arcsec, psf_fwhm_arcsec)
-    markedction = _extraction(chosen, sky, rule, hidden, kernel)
+    kernel = kernel_of(rule, pixel_scale_arcsec, psf_fwhm_arcsec)
+    markedction = extraction_of(chosen, sky, rule, hidden, kernel, blends_alone)
     table = measure(
         markedction,
         [band - s.level for band, s in zip(image, skies, strict=True)],
@@ -129,15 +133,24 @@ def _detection_image(
     """Return the image objects are found on, its background subtracted, and its sky."""
     if len(image) == 1:
         return image[0] - skies[0].level, skies[0]
-    power = {"mean": 0, "weighted": -2, "snr": -1}[rule.detection_image]
-    weight = rms.astype(np.float64) ** power
-    weight /= weight.sum()
-    mean = np.einsum("b,byx->yx", weight.astype(np.float32), image)
+    mean = mean_of(image, weights_of(rms, rule))
     sky = sky_of(mean, rule, mask, "detection image")
     return mean - sky.level, sky
 
 
-def _kernel(rule: DetectionRule, scale: float | None, fwhm: Sequence[float] | None) -> np.ndarray | None:
+def weights_of(rms: np.ndarray, rule: DetectionRule) -> np.ndarray:
+    """Return the weight of each band (float32, their sum 1) in the image objects are found on."""
+    power = {"mean": 0, "weighted": -2, "snr": -1}[rule.detection_image]
+    weight = rms.astype(np.float64) ** power
+    return (weight / weight.sum()).astype(np.float32)
+
+
+def mean_of(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted mean (y, x) of the bands of an image (band, y, x)."""
+    return np.einsum("b,byx->yx", weights, image)
+
+
+def kernel_of(rule: DetectionRule, scale: float | None, fwhm: Sequence[float] | None) -> np.ndarray | None:
     """Return a Gaussian of the PSF's width for the matched filter, float32, odd side."""
     if not rule.matched_filter:
         return None
@@ -151,24 +164,32 @@ def _kernel(rule: DetectionRule, scale: float | None, fwhm: Sequence[float] | No
     return np.ascontiguousarray(kernel / kernel.sum(), dtype=np.float32)
 
 
-def _extraction(
+def extraction_of(
     image: np.ndarray,
     sky: SkyBackground,
     rule: DetectionRule,
     mask: np.ndarray | None,
     kernel: np.ndarray | None,
+    blends_alone: bool = False,
 ) -> Extraction:
-    """Return the objects of a detection image."""
-    objects, instances = extracted(
-        image,
-        rule.threshold,
-        err=sky.rms if rule.local_rms else float(np.float32(sky.global_rms)),
-        mask=mask,
-        minarea=rule.min_pixels,
-        filter_kernel=kernel,
-        deblend_nthresh=rule.deblend_levels,
-        deblend_cont=rule.deblend_contrast,
-        clean=rule.clean,
-        clean_param=rule.clean_parameter,
-    )
+    """Return the objects of a detection image; `blends_alone`: as of an image of any size."""
+
+    def extract(part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+        return extracted(
+            image[part],
+            rule.threshold,
+            err=np.ascontiguousarray(sky.rms[part]) if rule.local_rms else float(np.float32(sky.global_rms)),
+            mask=None if mask is None else np.ascontiguousarray(mask[part]),
+            minarea=rule.min_pixels,
+            filter_kernel=kernel,
+            deblend_nthresh=rule.deblend_levels,
+            deblend_cont=rule.deblend_contrast,
+            clean=rule.clean,
+            clean_param=rule.clean_parameter,
+        )
+
+    objects, instances = extract(np.s_[:, :])
+    if blends_alone and len(objects):
+        pad = 1 if kernel is None else len(kernel) // 2 + 1
+        objects, instances = each_alone(objects, instances, extract, pad)
     return Extraction(image, sky.rms, objects, instances, mask)
