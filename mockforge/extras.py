@@ -17,7 +17,6 @@ EXTRAS = {
     "zarr": ("zarr", "dask"),
     "parquet": ("pyarrow",),
     "moc": ("mocpy",),
-    "hips": ("reproject",),
     "movie": ("imageio_ffmpeg",),
 }
 """Name of each extra in pyproject.toml, and the libraries it installs."""

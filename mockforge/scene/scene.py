@@ -258,6 +258,10 @@ class Scene(Written):
         """
         return self._of(self.sky.edit(table))
 
+    def painted_from(self) -> tuple[Any, ...]:
+        """Return what decides the pixels beside the seed: the model and the edits."""
+        return (self.model, self.sky.edits)
+
     def keeping(self, kept_bytes: float) -> Scene:
         """Return the same scene with stamps of its own kept in memory, at most so many bytes of them."""
         return self._of(self.sky.keeping(kept_bytes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from mockforge.mosaic.lazy import lazy_array
 from mockforge.mosaic.spec import MosaicSpec, Plane
 from mockforge.mosaic.write import write_mosaic
 from mockforge.sky.plane import FARTHEST
+from mockforge.sky.told_apart import digest_of
 
 KEPT = 2**26
 """Bytes of stamps that a process that writes a field keeps: those that the next window shares."""
@@ -24,6 +26,10 @@ _PROBE = 64
 
 class Endless(Protocol):
     """A sky of which any window can be painted."""
+
+    def painted_from(self) -> tuple[Any, ...]:
+        """Return what decides its pixels beside seed and model, for `told_apart.digest_of`."""
+        ...
 
     def __getitem__(self, window: tuple[slice, slice]) -> Field:
         """Return a window as a Field."""
@@ -97,7 +103,7 @@ def spec_of(sky: Endless, shape: tuple[int, int], asked: Asked) -> MosaicSpec:
             "psf_fwhm_arcsec": None if probe.psf_fwhm_arcsec is None else list(probe.psf_fwhm_arcsec),
         },
     )
-    return replace(spec, identity=_identity(spec, probe, asked))
+    return replace(spec, identity=_identity(spec, probe, asked, digest_of(*sky.painted_from())))
 
 
 def _planes(probe: Field, noiseless: bool) -> list[Plane]:
@@ -124,11 +130,14 @@ def _wcs(probe: Field, shape: tuple[int, int], center: tuple[float, float] | Non
     return tan_wcs(shape, probe.pixel_scale_arcsec, ra, dec)
 
 
-def _identity(spec: MosaicSpec, probe: Field, asked: Asked) -> str:
-    """Return a digest of all that decides the bytes: what is asked, the headers, and a patch of pixels."""
+def _identity(spec: MosaicSpec, probe: Field, asked: Asked, sky: str) -> str:
+    """Return a digest of all that decides the bytes: what is asked, the headers, the sky, and a patch of it.
+
+    The patch tells apart what is painted by other versions of libraries.
+    """
     cards = {key: str(value) for key, value in spec.header.items()}
     wcs = "" if spec.wcs is None else spec.wcs.to_header_string()
-    words = json.dumps([spec.height, spec.width, repr(asked), cards, wcs, str(dict(spec.facts))])
+    words = json.dumps([spec.height, spec.width, repr(asked), cards, wcs, str(dict(spec.facts)), sky])
     digest = hashlib.sha256(words.encode())
     digest.update(np.ascontiguousarray(probe.image).tobytes())
     return digest.hexdigest()
@@ -143,20 +152,24 @@ def write_sky(
     return write_mosaic(path, spec, SkyWindows(sky, *asked.origin, asked.noiseless), **writing)
 
 
-class Written:
+class Written(ABC):
     """What an endless sky can do with disks: fields of any size, and lazy arrays."""
 
+    @abstractmethod
     def __getitem__(self, window: tuple[slice, slice]) -> Field:
         """Return a window as a Field."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pixels(self, y0: int, y1: int, x0: int, x1: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the observed and the noiseless pixels of a window."""
-        raise NotImplementedError
 
+    @abstractmethod
+    def painted_from(self) -> tuple[Any, ...]:
+        """Return what decides the pixels beside seed and model, for `told_apart.digest_of`."""
+
+    @abstractmethod
     def keeping(self, kept_bytes: float) -> Any:
         """Return the same sky with stamps of its own kept in memory, at most so many bytes of them."""
-        raise NotImplementedError
 
     def write(
         self,
@@ -193,7 +206,7 @@ class Written:
         Path
             The file; `mockforge.open_field` opens it. Cut off and called again, it continues.
         """
-        asked = Asked(origin, center, cube, noiseless, repr(self))
+        asked = Asked(origin, center, cube, noiseless)
         return write_sky(self.keeping(KEPT), path, shape, asked, **writing)
 
     def to_dask(

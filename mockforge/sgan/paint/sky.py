@@ -19,6 +19,7 @@ from mockforge.sgan.paint.catalogue import catalogue_of
 from mockforge.sgan.paint.control import Control, check_lattice, control
 from mockforge.sgan.paint.learned import LearnedSky
 from mockforge.sgan.paint.noise_asked import depths_ab
+from mockforge.sgan.sources.process import TableProcess
 from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
 from mockforge.sky.plane import ends
@@ -77,6 +78,7 @@ class Sky(Written):
     ) -> None:
         self.model = model if isinstance(model, SganModel) else load_model(model)
         self.seed, self.device, self.kept_tiles = seed, usable(device), kept_tiles
+        self._asked = asked
         self._tiles: LatticeTiles | None = None
         self._learned: LearnedSky | None = None
         if isinstance(self.model, LatticeModel):
@@ -313,6 +315,14 @@ class Sky(Written):
             have.
         """
         return self._with(self._of_sources("edit").endless.edit(table))
+
+    def painted_from(self) -> tuple[Any, ...]:
+        """Return what decides the pixels beside seed and model: requests, edits, a user's sources."""
+        if self._learned is None:
+            return ("lattice", self.member, str(self.device))
+        endless = self._learned.endless
+        table = endless.process.sources if isinstance(endless.process, TableProcess) else None
+        return (self._asked, endless.edits, table)
 
     def keeping(self, kept_bytes: float) -> Sky:
         """Return the same sky with stamps of its own kept in memory, at most so many bytes of them."""
