@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from mockforge.errors import InputError
+from mockforge.field.fits.write import NOT_FITS
 from mockforge.memory import check_fits
+
+FILES = (".fits", ".fit", ".fts", ".gz", ".zarr", *NOT_FITS)
+"""Ends of names that promise a file: a new folder is not called so."""
 
 
 def size_of(text: str) -> tuple[int, int]:
@@ -16,10 +20,12 @@ def size_of(text: str) -> tuple[int, int]:
     raise InputError(f"--size: should be 3232 or 1024x2048 (height x width), found {text!r}")
 
 
-def check_folder(out: Path) -> None:
-    """InputError where `out` is a file."""
+def check_folder(out: Path, instead: str = "choose another --out") -> None:
+    """InputError where `out` is a file, or new and named like one; `instead` says what to type."""
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file, a folder is expected; choose another --out")
+        raise InputError(f"{out}: is a file, a folder is expected; {instead}")
+    if not out.exists() and out.suffix.lower() in FILES:
+        raise InputError(f"{out}: is the name of a file, a folder is expected; {instead}")
 
 
 def check_files(*paths: Path | None) -> None:

@@ -201,7 +201,7 @@ def generate(
     names = ("cube", "noiseless", "center", "workers", "footprint", "sources", "dry_run")
     refuse(context, names, f"for one file; --out {fields.out} is a folder: give it a name in .fits or .zarr")
     check_memory(*sides, len(painter.bands))  # before anything is made on disk
-    check_folder(fields.out)
+    check_folder(fields.out, "one file is written as NAME.fits or NAME.zarr, uncompressed")
     seeds = range(fields.seed, fields.seed + fields.n)
     pixels = len(seeds) * sides[0] * sides[1]
     with Progress(pixels, f"{sides[0]} x {sides[1]}", "pixels", int(quiet)) as progress:

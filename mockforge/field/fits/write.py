@@ -18,7 +18,7 @@ from mockforge.field.fits.check import quiet
 from mockforge.field.fits.wcs import written
 from mockforge.files import appearing, from_home
 
-_NOT_FITS = (
+NOT_FITS = (
     ".png", ".jpg", ".jpeg", ".pdf", ".tif", ".tiff", ".npy", ".npz", ".h5", ".hdf5", ".asdf", ".csv",
     ".ecsv", ".yaml", ".json", ".reg", ".zip", ".bz2", ".fz",
 )  # fmt: skip
@@ -50,7 +50,7 @@ def write_planes(
     from astropy.io import fits
 
     path = from_home(path)
-    if path.suffix.lower() in _NOT_FITS:
+    if path.suffix.lower() in NOT_FITS:
         raise InputError(f"{path}: a FITS file is written; give it a name that ends in .fits")
     wcs_cards = None if wcs is None else written(wcs)
     primary = fits.PrimaryHDU()
