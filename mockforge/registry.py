@@ -166,6 +166,7 @@ STAGES = Registry(
         "sersic_sed": ("mockforge.stages.sersic_sed", "SersicSed"),
         "redshift_images": ("mockforge.stages.redshift_images", "RedshiftImages"),
         "stamps": ("mockforge.stages.stamps", "Stamps"),
+        "disk": ("mockforge.stages.disk", "Disk"),
         "scene": ("mockforge.stages.scene", "SceneTiles"),
         "one_sky": ("mockforge.stages.one_sky", "OneSky"),
         "inject": ("mockforge.stages.inject", "Inject"),

@@ -21,6 +21,7 @@ WORDS = {
         *("stages.scene.faintest=27", "stages.scene.brightest=24", "stages.scene.edge_mag_arcsec2=29"),
     ],
     "deblend": ["samples=6", "shard_size=3", "stages.scene.tile=32"],
+    "disks": ["samples=6", "shard_size=3"],
     "redshift_pairs": ["samples=6", "shard_size=3"],
     "hst_to_hsc": ["samples=6", "shard_size=3"],
     "hst_to_hsc_tiles": [

@@ -1,0 +1,1 @@
+"""Disk galaxies, as images and turning."""
