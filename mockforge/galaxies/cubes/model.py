@@ -1,0 +1,244 @@
+"""Cubes of turning disks: lines of sight, spectra, clumps, pixels, PSF; and the maps of their truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mockforge.galaxies.cubes.binned import binned_spectra, one_dispersion
+from mockforge.galaxies.cubes.blur import Blur, blur_of
+from mockforge.galaxies.cubes.channels import Spectrum, spectra
+from mockforge.galaxies.cubes.clumps import clump_light, clump_spectra
+from mockforge.galaxies.cubes.disk import Disk, Physics
+from mockforge.galaxies.cubes.sight import Sight, legendre, through
+from mockforge.observe.psf.models import PsfModel
+
+_MOST = 4_000_000
+"""Numbers of a line-of-sight tensor at once."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How finely pixels and lines of sight are sampled."""
+
+    inside: int = 2
+    """Gauss and Legendre's points across a fine pixel, along x and along y."""
+    nodes: int = 6
+    """Nodes on each side of the brightest place of a line of sight."""
+    fine: int = 1
+    """Fine pixels across a spaxel, on which the PSF is applied: more than 1 where it is narrow."""
+
+    def finer(self) -> Sampling:
+        """Return twice the points and half as many nodes more."""
+        return replace(self, inside=2 * self.inside, nodes=self.nodes + (self.nodes + 1) // 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The spaxels of cubes, with what lies beside them and is scattered in."""
+
+    shape: tuple[int, int]
+    """(y, x), spaxels."""
+    scale: float
+    """Arcsec."""
+    psf: PsfModel | None = None
+    margin: int = 0
+    """Spaxels beside the field whose light is also followed."""
+    padding: int = 16
+    """Spaxels of zeros against what a Fourier transform wraps round."""
+
+    @property
+    def wide(self) -> tuple[int, int]:
+        """The shape with the margin."""
+        return self.shape[0] + 2 * self.margin, self.shape[1] + 2 * self.margin
+
+    def edges(self, fine: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the edges of the fine pixels along y and x, arcsec from the middle of the field."""
+        y, x = (
+            (torch.arange(n * fine + 1, dtype=like.dtype, device=like.device) / fine - n / 2) * self.scale
+            for n in self.wide
+        )
+        return y, x
+
+    def blur(self, fine: int) -> Blur | None:
+        """Return the PSF on fine pixels, None for none."""
+        if self.psf is None:
+            return None
+        shape = (self.wide[0] * fine, self.wide[1] * fine)
+        return blur_of(self.psf, shape, self.scale / fine, self.padding * fine)
+
+
+def cubes(
+    disk: Disk, physics: Physics, grid: Grid, spectrum: Spectrum, sampling: Sampling | None = None
+) -> Tensor:
+    """Return the flux of disks in every spaxel and channel, without noise.
+
+    Parameters
+    ----------
+    disk, physics : Disk, Physics
+        B disks; derivatives with respect to their parameters may be taken.
+    grid, spectrum : Grid, Spectrum
+        Spaxels and channels.
+    sampling : Sampling, optional
+        How finely; see `converged`.
+
+    Returns
+    -------
+    Tensor
+        (B, C, y, x), in the unit of the disks' flux.
+    """
+    sampling = sampling or Sampling()
+    blur = grid.blur(sampling.fine)
+    y, x = (n * sampling.fine for n in grid.wide)
+    per_cube = x * y * sampling.inside**2 * 2 * sampling.nodes * (spectrum.channels + 1)
+    rows = max(1, _MOST // per_cube)
+    out = []
+    for first in range(0, len(disk), rows):
+        which = slice(first, first + rows)
+        part, its = disk.rows(which), spectrum.rows(which)
+        flux = _lines(part, physics, grid, its, sampling)
+        out.append(_in_pixels(flux if blur is None else blur(flux), grid, sampling.fine))
+    return torch.cat(out)
+
+
+def _lines(disk: Disk, physics: Physics, grid: Grid, spectrum: Spectrum, sampling: Sampling) -> Tensor:
+    """Return (B, C, fine y, fine x) before the PSF."""
+    fine, like = sampling.fine, disk.flux
+    y_edges, x_edges = grid.edges(fine, like)
+    area = (grid.scale / fine) ** 2
+    sight = _in_pixel(disk, physics, x_edges, y_edges, sampling)
+    turn = binned_spectra if sight.light.device.type == "cpu" and one_dispersion(sight) else spectra
+    flux = area * turn(sight, spectrum)
+    flux = flux.transpose(1, 2).reshape(len(disk), -1, len(y_edges) - 1, len(x_edges) - 1)
+    if disk.clumps is not None:
+        rows, columns, velocity = clump_light(disk, physics, x_edges, y_edges)
+        lines = clump_spectra(disk, velocity, spectrum)
+        flux = flux + torch.einsum("bkc,bky,bkx->bcyx", lines, rows, columns)
+    return flux
+
+
+def _in_pixel(disk: Disk, physics: Physics, x_edges: Tensor, y_edges: Tensor, sampling: Sampling) -> Sight:
+    """Return the mean light of fine pixels, row by row: (B, pixels, points x nodes)."""
+    nodes, weights = legendre(sampling.inside)
+    u = torch.as_tensor(0.5 * (1 + nodes)).to(x_edges)
+    x = x_edges[:-1, None] + u * x_edges.diff()[:, None]
+    y = y_edges[:-1, None] + u * y_edges.diff()[:, None]
+    shape = (len(y), len(x), len(u), len(u))
+    xx = x[None, :, None, :].expand(shape).reshape(-1)
+    yy = y[:, None, :, None].expand(shape).reshape(-1)
+    weight = torch.as_tensor(0.25 * np.outer(weights, weights)).to(x).reshape(1, 1, -1, 1)
+    sight = through(disk, physics, xx, yy, sampling.nodes)
+    full = (len(disk), len(x) * len(y), len(u) ** 2, -1)
+    light = (sight.light.reshape(full) * weight).flatten(2)
+    return Sight(light, sight.velocity.reshape(light.shape), sight.variance.reshape(light.shape))
+
+
+def _in_pixels(images: Tensor, grid: Grid, fine: int) -> Tensor:
+    """Return fine pixels (..., y, x) summed to spaxels, without the margin."""
+    y, x = grid.wide
+    if fine > 1:
+        images = images.reshape(*images.shape[:-2], y, fine, x, fine).sum(dim=(-3, -1))
+    m = grid.margin
+    return images[..., m : y - m, m : x - m]
+
+
+def moments(disk: Disk, physics: Physics, grid: Grid, sampling: Sampling | None = None) -> Maps:
+    """Return the maps of disks, as they are and through the PSF.
+
+    Neither channels nor the line-spread function enter. The moments of a spaxel's light are sums, which
+    the PSF blurs as it does the light: no line is fitted.
+    """
+    sampling = sampling or Sampling()
+    blur = grid.blur(sampling.fine)
+    y_edges, x_edges = grid.edges(sampling.fine, disk.flux)
+    area = (grid.scale / sampling.fine) ** 2
+    total = area * _summed(_in_pixel(disk, physics, x_edges, y_edges, sampling))
+    maps = total.reshape(len(disk), 4, len(y_edges) - 1, len(x_edges) - 1)
+    if disk.clumps is not None:
+        rows, columns, v = clump_light(disk, physics, x_edges, y_edges)
+        s2 = disk.clumps.sigma**2
+        kinds = torch.stack([torch.ones_like(v), v, v**2 + s2, s2], dim=1)
+        maps = maps + torch.einsum("bmk,bky,bkx->bmyx", kinds, rows, columns)
+    seen = maps if blur is None else blur(maps)
+    return Maps.of(_in_pixels(maps, grid, sampling.fine), _in_pixels(seen, grid, sampling.fine))
+
+
+def _summed(sight: Sight) -> Tensor:
+    """Return (B, 4, P): light, and light times v, v^2 + sigma^2 and sigma^2."""
+    v = sight.velocity
+    kinds = (torch.ones_like(v), v, v**2 + sight.variance, sight.variance)
+    return torch.stack([(sight.light * kind).sum(dim=-1) for kind in kinds], dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """What is true of each spaxel, (B, y, x): flux, mean velocity and dispersion in km/s."""
+
+    flux: Tensor
+    """Without the PSF."""
+    velocity: Tensor
+    dispersion: Tensor
+    """Of the gas itself: the mean of the local dispersion, without what velocities differ within a spaxel."""
+    flux_observed: Tensor
+    """Through the PSF."""
+    velocity_observed: Tensor
+    dispersion_observed: Tensor
+    """Through the PSF, with the velocities that it mixes; without the line-spread function."""
+
+    @classmethod
+    def of(cls, before: Tensor, after: Tensor) -> Maps:
+        """Return the maps of the moments (B, 4, y, x) without and with the PSF."""
+
+        def parts(m: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+            flux = m[:, 0].clamp_min(0)
+            there = flux > 1e-7 * flux.amax(dim=(1, 2), keepdim=True)
+            scale = torch.where(there, flux, torch.ones_like(flux))
+            mean = torch.where(there, m[:, 1] / scale, torch.zeros_like(flux))
+            spread = torch.where(there, m[:, 2] / scale - mean**2, torch.zeros_like(flux)).clamp_min(0).sqrt()
+            local = torch.where(there, m[:, 3] / scale, torch.zeros_like(flux)).clamp_min(0).sqrt()
+            return flux, mean, spread, local
+
+        flux, velocity, _, local = parts(before)
+        seen, mean, spread, _ = parts(after)
+        return cls(flux, velocity, local, seen, mean, spread)
+
+
+def converged(
+    disk: Disk,
+    physics: Physics,
+    grid: Grid,
+    spectrum: Spectrum,
+    tolerance: float = 1e-3,
+    start: Sampling | None = None,
+) -> tuple[Tensor, Sampling, float]:
+    """Return cubes, refined until no channel of a spaxel changes by more than a tolerance.
+
+    Parameters
+    ----------
+    disk, physics, grid, spectrum
+        As of `cubes`.
+    tolerance : float
+        Largest change, as a fraction of the brightest channel of the cube.
+    start : Sampling, optional
+        Where to begin.
+
+    Returns
+    -------
+    tuple
+        The cubes of the last sampling, that sampling, and the largest change to it (an upper bound of its
+        own error, which is smaller).
+    """
+    sampling = start or Sampling()
+    before = cubes(disk, physics, grid, spectrum, sampling)
+    change = float("inf")
+    for _ in range(4):
+        sampling = sampling.finer()
+        after = cubes(disk, physics, grid, spectrum, sampling)
+        change = float(((after - before).abs().amax(dim=(1, 2, 3)) / after.amax(dim=(1, 2, 3))).max())
+        if change <= tolerance:
+            break
+        before = after
+    return after, sampling, change
