@@ -9,6 +9,9 @@ _EXACT: dict[str, tuple[str, str]] = {
     # arrays
     "image": (FLUX, "observed image"),
     "truth": (FLUX, "the same sky without noise"),
+    "truth_disk": (FLUX, "the disk alone, arms and bar included, without noise"),
+    "truth_bulge": (FLUX, "the bulge alone, without noise"),
+    "truth_clumps": (FLUX, "the clumps alone, without noise"),
     "input": (FLUX, "galaxy at redshift z_in"),
     "target": (FLUX, "the same galaxy at redshift z_out"),
     "input_clean": (FLUX, "galaxy at z_in as its light arrives, without PSF and noise"),
@@ -128,6 +131,36 @@ _EXACT: dict[str, tuple[str, str]] = {
     "clustering": ("", "requested factor on the galaxies' two-point function"),
     "r_e_arcsec": ("arcsec", "half-light radius along the major axis"),
     "r_e_pix": ("pix", "half-light radius along the major axis"),
+    "r_half_arcsec": ("arcsec", "half-light radius of the disk face-on, before the shear"),
+    "scale_length_arcsec": ("arcsec", "of an exponential disk; NaN for another Sersic index"),
+    "scale_height_arcsec": ("arcsec", "h of the vertical sech^2(z / h)"),
+    "inclination": ("deg", "0 face-on, 90 edge-on"),
+    "g1": ("", "reduced shear along x"),
+    "g2": ("", "reduced shear along the diagonal x = y"),
+    "sheared_r_half_arcsec": ("arcsec", "semi-major axis of the thin disk's half-light ellipse, sheared"),
+    "sheared_axis_ratio": ("", "minor over major axis of that ellipse"),
+    "sheared_position_angle": ("deg", "of that ellipse, from +x towards +y"),
+    "disk_share": ("", "share of the light that is the disk's, in the band of the magnitude"),
+    "bulge_share": ("", "share of the light that is the bulge's, in the band of the magnitude"),
+    "clumps_share": ("", "share of the light that is the clumps', in the band of the magnitude"),
+    "bulge_r_half_arcsec": ("arcsec", "half-light radius of the bulge, semi-major axis before the shear"),
+    "clumps": ("", "number of star-forming clumps"),
+    "clump_sigma_arcsec": ("arcsec", "sigma of a clump before the shear"),
+    "sigma_arcsec": ("arcsec", "sigma of the clump before the shear"),
+    "share": ("", "share of the light of the galaxy's clumps"),
+    "u_arcsec": ("arcsec", "place in the disk along its major axis, before the shear"),
+    "v_arcsec": ("arcsec", "place in the disk's plane across its major axis, before the shear"),
+    "w_arcsec": ("arcsec", "height above the disk's plane"),
+    "arms": ("", "number of spiral arms"),
+    "arm_strength": ("", "share of the light beyond their start that is moved onto the arms"),
+    "arm_pitch": ("deg", "angle between an arm and a circle; below 0 where arms wind the other way"),
+    "arm_start_arcsec": ("arcsec", "radius in the disk where arms begin"),
+    "arm_angle": ("deg", "azimuth of an arm there, from the major axis in the disk's plane"),
+    "arm_sharpness": ("", "kappa of the arms' profile over the angle"),
+    "bar_strength": ("", "share of the light within its length that is moved into the bar; 0 = no bar"),
+    "bar_length_arcsec": ("arcsec", "from the centre to an end in the disk's plane; 0 = no bar"),
+    "bar_axis_ratio": ("", "width of the bar over its length"),
+    "bar_angle": ("deg", "azimuth of the bar, from the major axis in the disk's plane"),
     "sky_x0": ("pix", "first column of the tile on its sky"),
     "sky_y0": ("pix", "first row of the tile on its sky"),
 }
@@ -144,7 +177,7 @@ _BY_ENDING: tuple[tuple[str, str], ...] = (
     ("_sky", "deg"),
 )
 
-_PARTS = (("bulge_", "bulge"), ("companion_", "companion"), ("knots_", "knots"))
+_PARTS = (("bulge_", "bulge"), ("companion_", "companion"), ("knots_", "knots"), ("clumps_", "clumps"))
 """Start of the columns of a galaxy's further parts, and what the part is called."""
 
 _OF_PART: dict[str, tuple[str, str]] = {
@@ -185,6 +218,9 @@ _BY_START: tuple[tuple[str, str, str], ...] = (
     ("sfh_", "", "parameter of the star-formation history"),
     ("flux_in_", FLUX, "total flux at z_in"),
     ("flux_out_", FLUX, "total flux at z_out"),
+    ("true_flux_disk_", FLUX, "true total flux of the disk"),
+    ("true_flux_bulge_", FLUX, "true total flux of the bulge"),
+    ("true_flux_clumps_", FLUX, "true total flux of all clumps"),
     ("true_flux_iso", FLUX, "noiseless flux in the object's pixels"),
     ("true_flux_", FLUX, "true total flux"),
     ("true_mag_", "mag", "true AB magnitude"),

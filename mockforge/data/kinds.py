@@ -11,7 +11,7 @@ class Kind:
     """A kind of dataset, and what a card says of such a one."""
 
     name: str
-    """`segmentation`, `pairs`, `degraded`, `views` or `other`."""
+    """`segmentation`, `pairs`, `degraded`, `views`, `disks` or `other`."""
     hub_task: str = ""
     """The task category of dataset hubs."""
     what: str = "samples{in_bands}"
@@ -46,6 +46,7 @@ VIEWS = Kind(
     "image-segmentation",
     "pieces of sky, each as several telescopes see it, with one set of labels",
 )
+DISKS = Kind("disks", what="images of disk galaxies{in_bands}, with every part of each and its parameters")
 IMAGES = Kind("other", what="simulated images{in_bands}")
 OTHER = Kind("other")
 
@@ -60,6 +61,8 @@ def kind_of(arrays: Collection[str], attributes: Collection[str]) -> Kind:
         return SEGMENTATION
     if {"input", "target"} <= set(arrays):
         return PAIRS
+    if {"image", "truth_disk"} <= set(arrays):
+        return DISKS
     return IMAGES if "image" in arrays else OTHER
 
 

@@ -57,7 +57,8 @@ class Disk(DiskGalaxies, Stage):
         """Return what its product is not, a sentence for the dataset's card."""
         named = {"bulge": self.bulge, "clumps": self.clumps, "spiral arms": self.arms, "bars": self.bar}
         having, lacking = ([k for k, v in named.items() if (v is None) == none] for none in (False, True))
-        with_these = f" with {' and '.join(having)}" if having else ""
+        last = [*having[:-2], " and ".join(having[-2:])]
+        with_these = f" with {', '.join(last)}" if having else ""
         without = ", ".join(f"no {name}" for name in (*lacking, "dust", "warps"))
         return (
             f"Galaxies are model disks{with_these}, one to a stamp: {without}; each parameter is drawn"

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from mockforge.data.preview.page import enlarged, joined, page, spread, window, written
+from mockforge.data.preview.stretch import pictures
 from mockforge.data.reader import Reader
-from mockforge.field.picture import BALANCE, STRETCH, WHITE, asinh_rgb
-from mockforge.field.robust import sigma_about
+from mockforge.field.picture import BALANCE
 
 _ENDS = (("input", "z_in"), ("target", "z_out"))
 _STATES = {"clean": "as it arrives", "psf": "through the PSF", "observed": "with noise"}
 _SIDE = 184
 """Pixels of a picture at most."""
-_FAINTEST = 1 / 80
-"""Of a picture without noise: the share of its core's brightness at which asinh bends."""
 
 
 def pairs(reader: Reader) -> np.ndarray:
@@ -40,7 +36,7 @@ def pairs(reader: Reader) -> np.ndarray:
         rows = []
         for end, z in _ENDS:
             images = [window(sample[end + c]) for c in columns]
-            row = [enlarged(p, _SIDE) for p in _pictures(images, bands)]
+            row = [enlarged(p, _SIDE) for p in pictures(images, bands)]
             row[0] = written(row[0], f"{end}, z = {float(sample[z]):.2f}" if z in sample else end)
             rows.append(joined(row, axis=1))
         panels.append(joined(rows, axis=0))
@@ -53,23 +49,3 @@ def pairs(reader: Reader) -> np.ndarray:
 def _shown(sample: dict[str, np.ndarray], end: str, states: list[str]) -> bool:
     """Whether an end's image is that of one of the states."""
     return any(np.array_equal(sample[end], sample[f"{end}_{s}"]) for s in states)
-
-
-def _pictures(images: list[np.ndarray], bands: Sequence[str] | None = None) -> list[np.ndarray]:
-    """Colour pictures of one galaxy's images, the first the least noisy, all with one stretch.
-
-    The core is just below white. Asinh bends at twice the noise of the last image, or where
-    there is none far down the wings, so that what can be seen of the outskirts shows.
-    """
-    noise = float(np.sqrt(np.mean(_grain(images[-1]) ** 2)))
-    core = max(float(np.percentile(images[0].mean(axis=0, dtype=np.float64), 99.9)), 8.0 * noise, 1e-30)
-    unit = core / WHITE
-    softening = STRETCH * unit / max(2.0 * noise, _FAINTEST * core)
-    black = -min(0.5 * noise, 0.02 * core)
-    return [asinh_rgb(image, unit, softening, bands, noise, black) for image in images]
-
-
-def _grain(image: np.ndarray) -> np.ndarray:
-    """Noise of each band, (C,): from differences of neighbours, which a smooth galaxy lacks."""
-    step = np.diff(image, axis=2).reshape(len(image), -1)
-    return sigma_about(step, 0.0, axis=1) / np.sqrt(2.0)

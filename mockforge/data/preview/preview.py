@@ -10,6 +10,7 @@ import numpy as np
 from mockforge.data.kinds import kind_of, labels_of
 from mockforge.data.manifest import Manifest, read_manifest
 from mockforge.data.preview.degraded import degraded
+from mockforge.data.preview.disks import disks
 from mockforge.data.preview.page import SIDE, enlarged, joined, page, spread, window
 from mockforge.data.preview.pairs import pairs
 from mockforge.data.preview.views import views
@@ -31,7 +32,8 @@ def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
     its noiseless truth beside it where there is one. Pairs: galaxies, the input above the
     target, with their redshifts, and beside each other what was saved of their way: as the light
     arrives, through the PSF, with noise. Degraded: the coarse image beside the fine one. One sky in several
-    views: each view's image and labels. Other datasets: their first image array.
+    views: each view's image and labels. Disk galaxies: the image and its parts.
+    Other datasets: their first image array.
     Needs the shards and the joined view, and the manifest file unless `manifest` is given.
     """
     with Reader(folder, manifest or read_manifest(folder)) as reader:
@@ -39,7 +41,7 @@ def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
         kind = kind_of(reader.arrays, reader.attributes)
         kinds = {
             "segmentation": _segmentation, "pairs": pairs, "degraded": degraded,
-            "views": partial(views, colours=COLOURS),
+            "views": partial(views, colours=COLOURS), "disks": disks,
         }  # fmt: skip
         draw = kinds.get(kind.name, plain)
         save_png(Path(folder) / PREVIEW, draw(reader))

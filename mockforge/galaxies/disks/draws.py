@@ -163,7 +163,7 @@ def _structure(cfg: DiskGalaxies, count: int, stream: Stream) -> Structure:
     start = draw(arms.start, of_arms.child("start"))
     strength = draw(arms.strength, of_arms.child("strength"))
     return Structure(
-        arms=np.where(cfg.arms is not None, number, 0),
+        arms=np.where(cfg.arms is not None, np.where(barred & (number % 2 == 1), 2, number), 0),
         arm_strength=strength if cfg.arms is not None else np.zeros(count),
         pitch=sense * draw(arms.pitch, of_arms.child("pitch")),
         arm_start=np.where(barred, np.maximum(start, length), start),

@@ -139,12 +139,13 @@ def _paint(
 
 
 def _alike(cfg: DiskGalaxies, drawn: DrawnDisks) -> Iterator[tuple[np.ndarray, Transfer]]:
-    """Yield galaxies of one padded stamp, not too many at once, and its PSFs on the device."""
+    """Yield galaxies of one padded stamp and kind, not too many at once, and its PSFs on the device."""
     device = usable(cfg.device)
     g = np.hypot(drawn.g1, drawn.g2)
     sides = padded_sides(drawn.r_half_arcsec / cfg.pixel_scale_arcsec, drawn.n, g, cfg.stamp)
-    for side in np.unique(sides).tolist():
-        chosen = np.flatnonzero(sides == side)
+    alike = np.stack([sides, drawn.structure.arms, drawn.structure.bar_strength > 0])  # waves of one order
+    for side, arms, barred in np.unique(alike, axis=1).T.tolist():
+        chosen = np.flatnonzero((alike == [[side], [arms], [barred]]).all(axis=0))
         padded = transfer(cfg.psf, cfg.bands, cfg.pixel_scale_arcsec, (side, side)).on(device)
         area = padded.grid[0] * padded.grid[1]
         step = max(1, (_PIXELS if device.type == "cpu" else _GPU_PIXELS) // area)

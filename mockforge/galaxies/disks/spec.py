@@ -99,7 +99,10 @@ class SpiralArms:
 
 @config
 class Bar:
-    """A bar: inside its length the light of each ring is moved towards its two ends."""
+    """A bar: inside its length the light of each ring is moved towards its two ends.
+
+    The arms of a barred galaxy start there, so that they are even in number: 2 where 1 or 3 were drawn.
+    """
 
     share: Annotated[float, Limit(ge=0, le=1)] = 0.5
     """Share of the galaxies with a bar."""

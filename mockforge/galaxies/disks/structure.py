@@ -30,7 +30,7 @@ _OUTER = (4.5, 0.35)
 """Arms fade out there, and how fast; half-light radii."""
 _RADII = 400
 """Gauss-Legendre points over radius: three an oscillation at the highest frequency."""
-_HIGHEST, _STEP = 100.0, 0.05
+_HIGHEST, _STEP = 100.0, 0.08
 """Frequencies tabulated, k r_half; straight lines between."""
 
 
@@ -161,10 +161,16 @@ def _turned(m: int, light: Tensor, real: Tensor, imaginary: Tensor) -> tuple[Ten
 
 
 def _wave(j: int, kappa: np.ndarray) -> np.ndarray:
-    """Amplitude of cos(j psi) in exp(kappa cos psi) / I_0(kappa)."""
+    """Amplitude of cos(j psi) in exp(kappa cos psi) / I_0(kappa), for a kappa of at most `_KAPPA`."""
+    return np.interp(kappa, *_waves_of(j))
+
+
+@lru_cache(maxsize=8)
+def _waves_of(j: int) -> tuple[np.ndarray, np.ndarray]:
     from scipy.special import ive
 
-    return 2 * ive(j, kappa) / ive(0, kappa)
+    kappa = np.linspace(0.0, _KAPPA, 2001)
+    return kappa, 2 * ive(j, kappa) / ive(0, kappa)
 
 
 def _brightness(radius: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ def galaxy_columns(cfg: DiskGalaxies, batch: Batch, made: DiskStamps) -> dict[st
         "sheared_axis_ratio": q,
         "sheared_position_angle": angle,
     }
-    table |= {f"{part}_fraction": share for part, share in shares(d).items() if part in made.flux}
+    table |= {f"{part}_share": share for part, share in shares(d).items() if part in made.flux}
     if cfg.bulge is not None:
         table |= {
             "bulge_r_half_arcsec": d.bulge_r_half * d.r_half_arcsec,
@@ -63,8 +63,8 @@ def galaxy_columns(cfg: DiskGalaxies, batch: Batch, made: DiskStamps) -> dict[st
             "bar_angle": s.bar_angle,
         }
     for c, band in enumerate(cfg.bands):
-        table[f"flux_{band}"] = sum((flux[:, c] for flux in made.flux.values()), np.zeros(len(d)))
-        table |= {f"{part}_flux_{band}": made.flux[part][:, c] for part in PARTS if part in made.flux}
+        table[f"true_flux_{band}"] = sum((flux[:, c] for flux in made.flux.values()), np.zeros(len(d)))
+        table |= {f"true_flux_{part}_{band}": made.flux[part][:, c] for part in PARTS if part in made.flux}
     table["fraction"] = _on_stamp(made)
     for part, spectra in made.spectra.items():
         prefix = "" if part == "disk" else f"{part}_"
@@ -94,5 +94,5 @@ def clump_columns(cfg: DiskGalaxies, batch: Batch, made: DiskStamps) -> dict[str
     weight = d.clumps.weight[galaxy, clump]
     table["share"] = weight
     return table | {
-        f"flux_{band}": made.flux["clumps"][galaxy, c] * weight for c, band in enumerate(cfg.bands)
+        f"true_flux_{band}": made.flux["clumps"][galaxy, c] * weight for c, band in enumerate(cfg.bands)
     }
