@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mockforge.batch import Batch
-from mockforge.data.preview.pairs import _pictures
+from mockforge.data.preview.stretch import pictures
 from mockforge.rng import Stream
 from tests.builders.tiny_datasets import PAIRS, pairs, publish
 
@@ -57,7 +57,7 @@ def test_states_stand_beside_each_other(tmp_path: Path, same: bool, columns: int
 
 def test_outskirts_of_a_noiseless_galaxy_show_on_a_black_sky() -> None:
     image = galaxy()
-    (picture,) = _pictures([image])
+    (picture,) = pictures([image])
     shown = picture.mean(axis=2)[::-1]
     assert shown[30, 30] > 230
     at = round(30 + 4.0 * np.log(100))  # a hundredth of the core
@@ -68,7 +68,7 @@ def test_outskirts_of_a_noiseless_galaxy_show_on_a_black_sky() -> None:
 def test_noise_is_dark_and_does_not_hide_a_bright_galaxy() -> None:
     image = galaxy()
     noise = Stream(1).numpy().normal(0, 0.01, image.shape).astype(np.float32)
-    clean, noisy = (p.mean(axis=2)[::-1] for p in _pictures([image, image + noise]))
+    clean, noisy = (p.mean(axis=2)[::-1] for p in pictures([image, image + noise]))
     assert np.median(noisy[:10]) < 60
     assert abs(noisy[30, 30] - clean[30, 30]) < 10
 
@@ -76,6 +76,6 @@ def test_noise_is_dark_and_does_not_hide_a_bright_galaxy() -> None:
 def test_pure_noise_and_empty_images_are_pictures_too() -> None:
     noise = Stream(2).numpy().normal(0, 1, (3, 32, 32)).astype(np.float32)
     for image in (noise, np.zeros_like(noise)):
-        (picture,) = _pictures([image])
+        (picture,) = pictures([image])
         assert picture.shape == (32, 32, 3)
         assert picture.mean() < 128

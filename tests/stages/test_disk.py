@@ -110,7 +110,7 @@ BAD = {
     "n: {uniform: [0.5, 4]}": "n reaches 4.*at most 2.*thickness: 0",
     "thickness: -0.1": "thickness.*>= 0",
     "bulge: {fraction: 0.8}\nclumps: {fraction: 0.5}": "more than the whole galaxy's light",
-    "clumps: {fewest: 10, most: 5}": r"fewest \(10\) should be at most most \(5\)",
+    "clumps: {fewest: 10, most: 5}": r"fewest \(10\) should not be above most \(5\)",
     "clumps: {places: [[9, 0, 1]]}": "within 6 half-light radii",
     "clumps: {places: []}": "1 to 1000 clumps",
     "arms: {number: []}": "one or more numbers of arms",

@@ -70,7 +70,7 @@ class Clumps:
 
     def __post_init__(self) -> None:
         if self.fewest > self.most:
-            raise ValueError(f"fewest ({self.fewest}) should be at most most ({self.most})")
+            raise ValueError(f"fewest ({self.fewest}) should not be above most ({self.most})")
         if self.places is not None and not 1 <= len(self.places) <= 1000:
             raise ValueError(f"places should be 1 to 1000 clumps, found {len(self.places)}")
         for u, v, share in self.places or ():
