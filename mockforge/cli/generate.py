@@ -12,6 +12,7 @@ from mockforge.cli.arguments import check_folder, check_memory, size_of
 from mockforge.cli.options import Device, Quiet
 from mockforge.cli.program import print_lines
 from mockforge.cli.typed import refuse, typed
+from mockforge.commands.galaxies import STAMP_SIDE, galaxies_of, write_galaxies
 from mockforge.commands.generate import FieldPainter, of_model, of_scene, write_fields
 from mockforge.commands.generate_file import FileAsked, field_file
 from mockforge.errors import InputError
@@ -108,6 +109,20 @@ class Fields:
 
 
 @dataclass(frozen=True)
+class Single:
+    """Single galaxies in place of fields, as they were typed."""
+
+    galaxies: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Write N galaxies, each on a stamp.", show_default=False),
+    ] = None
+    least_snr: Annotated[
+        float | None,
+        typer.Option(metavar="SNR", help="Of --galaxies: fainter ones are left out.", show_default=False),
+    ] = None
+
+
+@dataclass(frozen=True)
 class OneFile:
     """How one file of any size is written, as it was typed."""
 
@@ -144,6 +159,7 @@ def generate(
         typer.Option(metavar="RECIPE", help="Paint the `scene` of this recipe instead.", show_default=False),
     ] = None,
     asked: Asked,
+    single: Single,
     one_file: OneFile,
     device: Device = "cpu",
     quiet: Quiet = False,
@@ -168,9 +184,20 @@ def generate(
       mockforge generate --size 16384 -o field.fits --workers 2 --noiseless --center 150.1 2.2
       mockforge generate --size 16384 8192 -o field.zarr --footprint survey.reg
 
+    \b
+      mockforge generate --galaxies 100 --out stamps.fits
+      mockforge generate --galaxies 100 --size 96 --seeing 0.5 --noiseless --out stamps.fits
+
+    Single galaxies are centred on stamps of 64 pixels: a cube a band, or a file each in a folder; and a
+    table of what each is.
+
     A field whose name ends in .fits or .zarr goes to disk as it is painted, in little memory. Cut off by
     anything, the same command continues it, to the same bytes.
     """
+    if single.galaxies is not None:
+        _single(context, model, fields, asked, single, one_file, quiet)
+        return
+    refuse(context, ["least_snr"], "for single galaxies; give --galaxies N too")
     sides = size_of(fields.size)
     if scene is not None:
         if typed(context, ["model"]):
@@ -206,6 +233,28 @@ def generate(
     pixels = len(seeds) * sides[0] * sides[1]
     with Progress(pixels, f"{sides[0]} x {sides[1]}", "pixels", int(quiet)) as progress:
         paths = write_fields(painter, sides, seeds, fields.out, progress.advance)
+    print_lines(paths)
+
+
+def _single(
+    context: typer.Context, model: str, fields: Fields, asked: Asked, single: Single,
+    one: OneFile, quiet: bool,
+) -> None:  # fmt: skip
+    """Write single galaxies."""
+    assert single.galaxies is not None
+    names = ("scene", "n", "device", "density", "clustering", "star_fraction", "cube", "center", "workers",
+             "footprint", "sources", "dry_run")  # fmt: skip
+    refuse(context, names, "for fields; --galaxies writes stamps of single ones")
+    height, width = size_of(fields.size) if typed(context, ["size"]) else (STAMP_SIDE, STAMP_SIDE)
+    if height != width:
+        raise InputError(f"--size: stamps of galaxies are squares, found {height}x{width}; give one number")
+    if is_streamed(fields.out) and fields.out.suffix.lower() == ".zarr":
+        raise InputError(f"{fields.out}: stamps are written as FITS; give a name in .fits, or a folder")
+    if fields.out.suffix.lower() not in (".fits", ".fit", ".fts"):
+        check_folder(fields.out, "stamps are written as NAME.fits, or into a folder")
+    galaxies = galaxies_of(model, fields.seed, single.least_snr, **asked.keywords())
+    with Progress(single.galaxies, f"{height} x {width}", "galaxies", int(quiet)) as progress:
+        paths = write_galaxies(galaxies, single.galaxies, height, fields.out, one.noiseless, progress.advance)
     print_lines(paths)
 
 
