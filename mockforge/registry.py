@@ -175,6 +175,7 @@ STAGES = Registry(
         "match": ("mockforge.stages.match", "Match"),
         "select": ("mockforge.stages.select", "Select"),
         "observe": ("mockforge.stages.observe", "Observe"),
+        "ifu": ("mockforge.stages.ifu", "Ifu"),
         "degrade": ("mockforge.stages.degrade", "Degrade"),
     },
 )

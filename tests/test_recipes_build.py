@@ -34,10 +34,12 @@ WORDS = {
         "stages.one_sky.tile_arcsec=8.4",
         "stages.one_sky.scene.faintest=26",
     ],
+    "ifu_disks": ["samples=6", "shard_size=3", "stages.ifu.spaxels=12", "stages.ifu.tolerance=0.02"],
     "domain_shift": ["samples=6", "shard_size=3", "stages.stamps.stamp=96", "stages.degrade.shape=16"],
 }
 
 SAYS = {
+    "ifu_disks": "Disks are smooth but for their clumps",
     "injection": "Injected objects look like",
     "segmentation": "The network `kids-viking` painted the sky",
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mockforge.data.columns import meaning_of
+from mockforge.data.export.cube_cards import EXTENSIONS, celestial, fits_unit, is_cubes, spectral
 from mockforge.data.reader import Reader
 
 _HELD = {"float16": "float32", "bool": "uint8", "int8": "int16"}
@@ -23,6 +25,7 @@ def write_fits(reader: Reader, folder: Path) -> None:
 
     - `SPLIT/000012.fits`: an extension per array, named as it is, with its unit as BUNIT; a number per
       sample is a card of the primary header, where the names of the bands are too.
+    - Cubes: DATA and STAT, its variance, with the axes of the sky and of wavelength, as MUSE's are named.
     - `TABLE.fits`: a table of the dataset, whose column `sample` says whose row each is, and `split` of
       which split.
 
@@ -34,6 +37,7 @@ def write_fits(reader: Reader, folder: Path) -> None:
     for split in reader.manifest.splits:
         (folder / split).mkdir()
     shared = _shared(reader)
+    axes = _axes_of(reader) if is_cubes(reader) else None
     for row, (number, split) in enumerate(zip(reader.sample, reader.split, strict=True)):
         sample = reader.read(row)
         primary = fits.PrimaryHDU()
@@ -45,9 +49,41 @@ def write_fits(reader: Reader, folder: Path) -> None:
                 primary.header[f"HIERARCH {name.upper()}"] = (values.item(), reader.units[name])
             else:
                 hdus.append(_extension(name, values, reader.units[name]))
+                if axes is not None:
+                    _lay_axes(hdus[-1], axes(int(number), sample))
         fits.HDUList(hdus).writeto(folder / split / f"{number:06d}.fits")
     for name in reader.tables:
         _table(reader, name).write(folder / f"{name}.fits")
+
+
+def _axes_of(reader: Reader) -> Callable[[int, dict[str, np.ndarray]], dict[str, Any]]:
+    """Return a function of a sample's number and arrays: the cards of its cube's axes."""
+    table, _ = reader.table("disk")
+    first = {int(n): i for i, n in reversed(list(enumerate(table["sample"])))}
+    scale = float(reader.attributes["pixel_scale_arcsec"])
+
+    def cards(number: int, sample: dict[str, np.ndarray]) -> dict[str, Any]:
+        row = first[number]
+        redshift, rest = float(table["redshift"][row]), float(table["rest_wavelength"][row])
+        sky = celestial(sample["cube"].shape, scale)
+        return {**sky, **spectral(reader, sample["wavelength"], redshift, rest)}
+
+    return cards
+
+
+def _lay_axes(hdu: Any, cards: dict[str, Any]) -> None:
+    """Give an extension of (channel, y, x) or (y, x) its axes and its unit as the standard spells it."""
+    if hdu.data.ndim < 2:
+        return
+    flat = hdu.data.ndim == 2
+    hdu.header.update({key: value for key, value in cards.items() if not flat or not _of_third_axis(key)})
+    if "BUNIT" in hdu.header:
+        hdu.header["BUNIT"] = fits_unit(hdu.header["BUNIT"])
+    hdu.name = EXTENSIONS.get(hdu.name.lower(), hdu.name)
+
+
+def _of_third_axis(key: str) -> bool:
+    return key.endswith("3") or key.startswith(("CD3", "SPECSYS", "RESTWAV")) or key in ("LSFNOTE", "VELDEF")
 
 
 def _shared(reader: Reader) -> dict[str, Any]:

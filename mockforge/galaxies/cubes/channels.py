@@ -18,7 +18,7 @@ from mockforge.errors import InputError
 from mockforge.galaxies.cubes.doppler import C_KM_S, Convention, factor
 from mockforge.galaxies.cubes.sight import Sight
 
-LSF_CARD = "LSF and dispersion added once in quadrature; flux integrated over channels (erf)"
+LSF_CARD = "LSF once, in quadrature; lines by erf over channels"
 """What a header says of it."""
 
 

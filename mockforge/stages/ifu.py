@@ -1,0 +1,170 @@
+"""The source `ifu`: integral-field cubes of disks that turn, with maps of what is true in each spaxel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mockforge.batch import Bands, Batch, Stage
+from mockforge.config import config
+from mockforge.errors import InputError
+from mockforge.galaxies.cubes.channels import LSF_CARD
+from mockforge.galaxies.cubes.draw import Drawn, draw_disks
+from mockforge.galaxies.cubes.instruments import instrument
+from mockforge.galaxies.cubes.observed import (
+    CUBE_UNIT,
+    Wavelengths,
+    grid_of,
+    lsf_fwhm,
+    noise,
+    paint,
+    physics_of,
+    wavelengths,
+)
+from mockforge.galaxies.cubes.spec import TurningDisks
+from mockforge.rng import Stream
+from mockforge.torch_state import steadily
+
+_CURVE_RADII = 64
+_FARTHEST = 4.0
+"""Half-light radii that the saved curve reaches."""
+
+
+@config
+class Ifu(TurningDisks, Stage):
+    """Cubes of turning disks as an integral-field spectrograph sees them, fully known.
+
+    Lines are integrated over channels, and the line-spread function enters once. Writes `cube` and
+    `cube_truth` without noise (N,C,H,W) f4, `cube_variance`; `wavelength` and `lsf` (N,C), its FWHM; the
+    maps (N,H,W) `flux_map`, `velocity_map`, `dispersion_map` as the gas has them and `flux_observed`,
+    `velocity_observed`, `dispersion_observed` through the PSF; `snr_map` and `snr_mask`; `curve_radius` and
+    `curve_speed` (N,64) of the mass model; and the table `disk` with every parameter drawn.
+    """
+
+    def writes(self) -> frozenset[str]:
+        """Cubes, maps, curves and the table `disk`."""
+        names = {
+            *("cube", "cube_truth", "wavelength", "lsf", "flux_map", "velocity_map", "dispersion_map"),
+            *(
+                "flux_observed",
+                "velocity_observed",
+                "dispersion_observed",
+                "curve_radius",
+                "curve_speed",
+                "disk",
+            ),
+        }
+        return frozenset(names if self.noise is None else names | {"cube_variance", "snr_map", "snr_mask"})
+
+    def files_read(self) -> dict[str, Path]:
+        """Return the user's own profiles."""
+        return TurningDisks.files_read(self)
+
+    def tables(self) -> frozenset[str]:
+        """Return the names that are of tables."""
+        return frozenset({"disk"})
+
+    def bands_after(self, bands: Bands) -> Bands:
+        """Return none: channels are no bands."""
+        return ()
+
+    def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Return a PSF wider than the field, lines outside the range, profiles that cannot be used."""
+        tried = (
+            (("psf",), lambda: grid_of(self)),
+            (("redshift",), lambda: wavelengths(self, np.array(_ends(self)), None)),
+            (("sigma_file",) if self.curve_file is None else ("curve_file",), lambda: physics_of(self)),
+        )
+        for key, attempt in tried:
+            try:
+                attempt()
+            except InputError as error:
+                yield key, str(error)
+
+    def pixels(self) -> int:
+        """Return the pixels of a cube."""
+        return self.spaxels**2 * self.channels
+
+    def caveat(self) -> str:
+        """Return what its product is not, a sentence for the dataset's card."""
+        return (
+            "Disks are smooth but for their clumps, with gas of Gaussian lines alone: no dust, no outflows,"
+            " no absorption lines; noise is independent between channels and spaxels."
+        )
+
+    @steadily()
+    def __call__(self, batch: Batch, stream: Stream) -> Batch:
+        """Draw and paint every cube of the batch."""
+        drawn = draw_disks(self, len(batch), stream)
+        waves = wavelengths(self, drawn.redshift, drawn.ratio)
+        clean = paint(self, drawn, waves)
+        arrays = {"cube_truth": clean.cube, **noise(self, clean, waves, drawn, stream.child("noise"))}
+        for name in ("flux", "velocity", "dispersion"):
+            arrays[f"{name}_map"] = clean.maps[name]
+            arrays[f"{name}_observed"] = clean.maps[f"{name}_observed"]
+        arrays["wavelength"] = waves.middle
+        arrays["lsf"] = lsf_fwhm(waves)
+        arrays["curve_radius"], arrays["curve_speed"] = self._curves(drawn, len(batch))
+        chosen = instrument(self.instrument)
+        about = {
+            "instrument": chosen.name,
+            "instrument_source": chosen.source,
+            "pixel_scale_arcsec": chosen.pixel_scale_arcsec,
+            "channel_angstrom": chosen.channel_angstrom,
+            "medium": chosen.medium,
+            "velocity_convention": self.convention,
+            "lines": self.lines if self.lines != "line" else self.line,
+            "line_spread_function": LSF_CARD,
+            "sampling": f"{clean.sampling.inside} points across a fine pixel, {clean.sampling.fine} fine"
+            f" pixels across a spaxel, 2 x {clean.sampling.nodes} along the line of sight",
+            "sampling_tolerance": self.tolerance,
+            "cube_unit": CUBE_UNIT,
+            "unit": CUBE_UNIT,
+        }
+        return (
+            batch.with_arrays(**arrays)
+            .with_table("disk", self._table(batch, drawn, waves))
+            .with_attributes(**about)
+        )
+
+    def _curves(self, drawn: Drawn, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Radii in arcsec and speeds in km/s of the mass model, (N, 64) each."""
+        disk = drawn.tensors(slice(0, count))
+        r = disk.r_half[:, None] * torch.linspace(0, _FARTHEST, _CURVE_RADII)
+        speed = physics_of(self).rotation(r, disk.v_max[:, None], disk.r_turn[:, None])
+        return r.numpy().astype(np.float32), speed.numpy().astype(np.float32)
+
+    def _table(self, batch: Batch, drawn: Drawn, waves: Wavelengths) -> dict[str, np.ndarray]:
+        """Every parameter of every disk."""
+        scale, own = instrument(self.instrument).pixel_scale_arcsec, drawn.owner
+        disk = dict(drawn.disk)
+        x, y = disk.pop("x"), disk.pop("y")
+        arcsec = {"r_half", "height", "r_turn", "sigma_scale", "r_bar"}
+        table = {
+            "sample": batch.sample[own],
+            "label": np.where(np.arange(len(own)) < len(batch), 1, 2).astype(np.int32),
+            "x": x / scale + (self.spaxels - 1) / 2,
+            "y": y / scale + (self.spaxels - 1) / 2,
+            **{f"{name}_arcsec" if name in arcsec else name: value for name, value in disk.items()},
+            "redshift": drawn.redshift[own],
+            "wavelength_first": waves.first[own],
+            "rest_wavelength": waves.reference[own],
+        }
+        table["line_flux"] = table.pop("flux")
+        if drawn.snr is not None:
+            table["peak_snr"] = drawn.snr[own]
+        if drawn.ratio is not None:
+            table["line_ratio"] = drawn.ratio[own]
+        if drawn.clumps is not None:
+            table["clumps"] = (drawn.clumps["share"] > 0).sum(axis=1).astype(np.int32)
+            table["clump_fraction"] = drawn.clumps["share"].sum(axis=1)
+        return table
+
+
+def _ends(cfg: TurningDisks) -> list[float]:
+    """Return the redshifts between which all lie, as far as that is known beforehand."""
+    varying = cfg.redshift
+    return list(varying.values[: {"normal": 1, "lognormal": 1, "power_law": 2}.get(varying.kind)])
