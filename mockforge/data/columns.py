@@ -65,7 +65,6 @@ _EXACT: dict[str, tuple[str, str]] = {
     "curve_radius": ("arcsec", "radii of the rotation curve"),
     "curve_speed": ("km / s", "rotation speed of the mass model there"),
     "line_flux": ("1e-18 erg / (s cm2)", "flux of all lines"),
-    "inclination": ("deg", "0 face-on, 90 edge-on"),
     "spin": ("", "1: turns from +x towards +y; -1: the other way"),
     "v_max": ("km / s", "speed of the rotation curve"),
     "velocity": ("km / s", "of the galaxy beyond its redshift"),
@@ -73,7 +72,6 @@ _EXACT: dict[str, tuple[str, str]] = {
     "sigma_floor": ("km / s", "dispersion added in quadrature"),
     "v_radial": ("km / s", "radial flow, outwards positive"),
     "v_bar": ("km / s", "streaming along a bar"),
-    "bar_angle": ("deg", "of the bar, in the plane from the receding major axis"),
     "warp_inclination": ("deg", "change of the inclination a half-light radius beyond warp_start"),
     "warp_angle": ("deg", "change of the position angle a half-light radius beyond warp_start"),
     "warp_start": ("", "half-light radii"),
@@ -82,7 +80,6 @@ _EXACT: dict[str, tuple[str, str]] = {
     "rest_wavelength": ("Angstrom", "in vacuum, of the first line"),
     "peak_snr": ("", "brightest channel of the cube over the noise between sky lines"),
     "clump_fraction": ("", "share of the flux that is in clumps"),
-    "clumps": ("", "number of clumps"),
     # tables
     "sample": ("", "number of the sample in the dataset"),
     "id": ("", "what the object is known by on its sky: level/by/bx/row"),
