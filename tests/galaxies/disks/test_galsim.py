@@ -31,7 +31,7 @@ def spec(psf: Psf, **more: object) -> DiskGalaxies:
     given = dict(inclination=fixed(60.0), position_angle=fixed(30.0), g1=fixed(0.05), g2=fixed(-0.03))
     return DiskGalaxies(
         bands=("F814W",), magnitude=fixed(ZEROPOINT_NJY), r_half=fixed(R_HALF), jitter=0.3, psf=psf,
-        **(given | more),  # type: ignore[arg-type]
+        **(given | more),
     )  # fmt: skip
 
 

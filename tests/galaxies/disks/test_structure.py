@@ -29,7 +29,7 @@ def one(**more: float) -> Structure:
 
 def test_rings_keep_their_flux_and_nothing_is_negative() -> None:
     azimuth = np.linspace(0, 2 * np.pi, 720, endpoint=False)
-    drawn = draw_disks(DiskGalaxies(**STRONG), 50, Stream(1)).structure  # type: ignore[arg-type]
+    drawn = draw_disks(DiskGalaxies(**STRONG), 50, Stream(1)).structure
     for radius in (0.05, 0.3, 0.6, 1.0, 2.0, 4.0):
         factor = modulation(drawn, np.full((50, 720), radius), np.tile(azimuth, (50, 1)))
         assert factor.mean(axis=1) == pytest.approx(1.0, abs=1e-9)
@@ -77,8 +77,8 @@ def _summed(numbers: tuple[float, ...], structure: Structure, side: int, fine: i
 
 def test_structure_moves_light_and_keeps_the_flux() -> None:
     plain = dict(magnitude=fixed(20.0), bands=("F814W",), r_half=fixed(0.3))
-    smooth = make_disks(DiskGalaxies(**plain), 8, Stream(2)).images["disk"]  # type: ignore[arg-type]
-    cfg = DiskGalaxies(**(STRONG | plain))  # type: ignore[arg-type]
+    smooth = make_disks(DiskGalaxies(**plain), 8, Stream(2)).images["disk"]
+    cfg = DiskGalaxies(**(STRONG | plain))
     moved = make_disks(cfg, 8, Stream(2)).images["disk"]
     assert moved.sum(axis=(1, 2, 3)) == pytest.approx(smooth.sum(axis=(1, 2, 3)), rel=1e-3)
     assert np.abs(moved - smooth).sum() > 0.1 * smooth.sum()
@@ -96,7 +96,7 @@ def test_clumps_follow_the_arms() -> None:
 
 
 def test_bars_have_an_even_number_of_arms() -> None:
-    structure = draw_disks(DiskGalaxies(**STRONG), 60, Stream(5)).structure  # type: ignore[arg-type]
+    structure = draw_disks(DiskGalaxies(**STRONG), 60, Stream(5)).structure
     barred = structure.bar_strength > 0
     assert 15 < barred.sum() < 45
     assert (structure.arms[barred] % 2 == 0).all() and (structure.arms[~barred] == 3).any()
