@@ -11,7 +11,7 @@ class Kind:
     """A kind of dataset, and what a card says of such a one."""
 
     name: str
-    """`segmentation`, `pairs`, `degraded`, `views`, `disks` or `other`."""
+    """`segmentation`, `pairs`, `degraded`, `views`, `cubes`, `disks` or `other`."""
     hub_task: str = ""
     """The task category of dataset hubs."""
     what: str = "samples{in_bands}"
@@ -47,6 +47,12 @@ VIEWS = Kind(
     "pieces of sky, each as several telescopes see it, with one set of labels",
 )
 DISKS = Kind("disks", what="images of disk galaxies{in_bands}, with every part of each and its parameters")
+CUBES = Kind(
+    "cubes",
+    what="integral-field cubes of galaxies that turn, with maps of what is true",
+    method=".as_cubes()",
+    first="cube, variance, maps, wavelength = train[0]",
+)
 IMAGES = Kind("other", what="simulated images{in_bands}")
 OTHER = Kind("other")
 
@@ -55,6 +61,8 @@ def kind_of(arrays: Collection[str], attributes: Collection[str]) -> Kind:
     """Return the kind of a dataset with these arrays and root attributes, by their names."""
     if "views" in attributes and any(name.startswith("image_") for name in arrays):
         return VIEWS
+    if {"cube", "wavelength"} <= set(arrays):
+        return CUBES
     if "image" in arrays and "truth_pixel_scale_arcsec" in attributes:
         return DEGRADED
     if {"image", "instances"} <= set(arrays):

@@ -9,6 +9,7 @@ import numpy as np
 
 from mockforge.data.kinds import kind_of, labels_of
 from mockforge.data.manifest import Manifest, read_manifest
+from mockforge.data.preview.cubes import cubes
 from mockforge.data.preview.degraded import degraded
 from mockforge.data.preview.disks import disks
 from mockforge.data.preview.page import SIDE, enlarged, joined, page, spread, window
@@ -33,6 +34,7 @@ def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
     target, with their redshifts, and beside each other what was saved of their way: as the light
     arrives, through the PSF, with noise. Degraded: the coarse image beside the fine one. One sky in several
     views: each view's image and labels. Disk galaxies: the image and its parts.
+    Cubes: white light, velocity, dispersion, a slit.
     Other datasets: their first image array.
     Needs the shards and the joined view, and the manifest file unless `manifest` is given.
     """
@@ -40,7 +42,7 @@ def write_preview(folder: str | Path, manifest: Manifest | None = None) -> None:
         plain = _segmentation if labels_of(reader.arrays) else _plain
         kind = kind_of(reader.arrays, reader.attributes)
         kinds = {
-            "segmentation": _segmentation, "pairs": pairs, "degraded": degraded,
+            "segmentation": _segmentation, "pairs": pairs, "degraded": degraded, "cubes": cubes,
             "views": partial(views, colours=COLOURS), "disks": disks,
         }  # fmt: skip
         draw = kinds.get(kind.name, plain)

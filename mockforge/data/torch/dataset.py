@@ -18,6 +18,7 @@ import torch
 
 from mockforge.data.columns import meaning_of
 from mockforge.data.reader import Reader
+from mockforge.data.torch.cubes import Cube, CubeDataset
 from mockforge.data.torch.detection import DetectionDataset
 from mockforge.data.torch.pairs import PairDataset
 from mockforge.data.torch.samples import Sample, typed, whole_number
@@ -124,6 +125,11 @@ class Dataset(torch.utils.data.Dataset[Any]):
     def kinds(self) -> dict[str, str]:
         """Array -> NumPy's letter for the kind of its numbers: f, i, u or b."""
         return {name: dtype.kind for name, dtype in self._reader.dtypes.items()}
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Array -> its unit as astropy spells it, "" where it has none."""
+        return dict(self._reader.units)
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -242,6 +248,21 @@ class Dataset(torch.utils.data.Dataset[Any]):
             Where the dataset holds no pairs.
         """
         return PairDataset(self, transforms or self.transforms, transform, target_transform)
+
+    def as_cubes(self, *, transform: Callable[[Cube], Any] | None = None) -> CubeDataset:
+        """Return the split as cubes with variance, maps of the truth and wavelengths: see CubeDataset.
+
+        Parameters
+        ----------
+        transform
+            Called as transform(sample) on each `Cube`.
+
+        Raises
+        ------
+        InputError
+            Where the dataset holds no cubes.
+        """
+        return CubeDataset(self, transform)
 
     def close(self) -> None:
         """Close the open files; reading again opens them again."""
