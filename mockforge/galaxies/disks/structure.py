@@ -103,12 +103,13 @@ def structure_transform(structure: Structure, n: np.ndarray) -> StructureTransfo
     amplitudes = waves(structure, radius)
     light = _brightness(radius, n) * (radius * weight)
     orders = tuple(sorted(amplitudes))
-    tables = np.empty((len(n), len(_frequencies()), len(orders)), dtype=np.complex64)
+    tables = torch.empty((len(n), len(_frequencies()), len(orders), 2))
     for j, m in enumerate(orders):
-        ring = (amplitudes[m] * light).astype(np.complex64)
-        bessel = _bessel(m)
-        tables[:, :, j] = ring.real @ bessel + 1j * (ring.imag @ bessel)
-    return StructureTransform(orders, torch.view_as_real(torch.from_numpy(tables * (2 * np.pi))))
+        ring = amplitudes[m] * light * (2 * np.pi)
+        bessel = torch.from_numpy(_bessel(m))
+        for i, part in enumerate((np.real(ring), np.imag(ring))):  # torch's product: its threads are counted
+            tables[:, :, j, i] = torch.from_numpy(part.astype(np.float32)) @ bessel
+    return StructureTransform(orders, tables)
 
 
 @dataclass(frozen=True)
