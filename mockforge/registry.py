@@ -186,6 +186,7 @@ TRAININGS = Registry(
     "mockforge.trainings",
     {
         "field": ("mockforge.sgan.learn.recipe", "TrainForge"),
+        "stamps": ("mockforge.sgan.single.recipe", "TrainGalaxies"),
         "dataset": ("mockforge.tasks.redshifter.training", "TrainRedshifter"),
         "degraded": ("mockforge.tasks.recover.training", "TrainRecover"),
     },
@@ -197,6 +198,7 @@ NETWORKS = Registry(
     "mockforge.networks",
     {
         "forge": ("mockforge.sgan.learn.recipe", "TrainForge"),
+        "galaxies": ("mockforge.sgan.single.recipe", "TrainGalaxies"),
         "smith2019": ("mockforge.sgan.lattice.training", "TrainLattice"),
         "unet": ("mockforge.tasks.redshifter.training", "TrainRedshifter"),
         "cvae": ("mockforge.tasks.redshifter.training", "TrainRedshifter"),

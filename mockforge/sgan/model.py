@@ -44,6 +44,11 @@ def load_model(name: str | Path) -> SganModel:
     if kind == "forge":
         _refuse_lattice(path)
         return load_forge(path)
+    if kind == "galaxies":
+        raise InputError(
+            f"{path}: is a model of single galaxies, which paints no sky; write its galaxies with `mockforge "
+            "generate --galaxies N`"
+        )
     raise InputError(
         f"{path}: not a model for this: it is a {kind[:40]}, expected a SGAN: forge or smith2019;"
         " `mockforge info` of it says what it does"
