@@ -65,6 +65,7 @@ _EXACT: dict[str, tuple[str, str]] = {
     "curve_radius": ("arcsec", "radii of the rotation curve"),
     "curve_speed": ("km / s", "rotation speed of the mass model there"),
     "line_flux": ("1e-18 erg / (s cm2)", "flux of all lines"),
+    "picture": ("", "number of the picture whose light it has, in its file"),
     "spin": ("", "1: turns from +x towards +y; -1: the other way"),
     "v_max": ("km / s", "speed of the rotation curve"),
     "velocity": ("km / s", "of the galaxy beyond its redshift"),

@@ -24,6 +24,7 @@ from mockforge.galaxies.cubes.observed import (
     physics_of,
     wavelengths,
 )
+from mockforge.galaxies.cubes.pictures import read_pictures
 from mockforge.galaxies.cubes.spec import TurningDisks
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
@@ -76,6 +77,7 @@ class Ifu(TurningDisks, Stage):
         tried = (
             (("psf",), lambda: grid_of(self)),
             (("redshift",), lambda: wavelengths(self, np.array(_ends(self)), None)),
+            (("pictures",), lambda: self.pictures and read_pictures(self.pictures.files_read()["pictures"])),
             (("sigma_file",) if self.curve_file is None else ("curve_file",), lambda: physics_of(self)),
         )
         for key, attempt in tried:
@@ -156,6 +158,8 @@ class Ifu(TurningDisks, Stage):
         table["line_flux"] = table.pop("flux")
         if drawn.snr is not None:
             table["peak_snr"] = drawn.snr[own]
+        if drawn.picture is not None:
+            table["picture"] = drawn.picture[own]
         if drawn.ratio is not None:
             table["line_ratio"] = drawn.ratio[own]
         if drawn.clumps is not None:

@@ -48,6 +48,8 @@ class Disk:
     values: Mapping[str, Tensor]
     """Parameter -> (B,)."""
     clumps: Clumps | None = None
+    image: Tensor | None = None
+    """(B, y, x) of sum 1 on the spaxels and their margin: where the light is, instead of the profile."""
 
     def __getattr__(self, name: str) -> Tensor:
         if name in PARAMETERS:
@@ -64,7 +66,8 @@ class Disk:
     def rows(self, which: slice) -> Disk:
         """Return some of the disks."""
         clumps = None if self.clumps is None else self.clumps.rows(which)
-        return Disk({name: value[which] for name, value in self.values.items()}, clumps)
+        image = None if self.image is None else self.image[which]
+        return Disk({name: value[which] for name, value in self.values.items()}, clumps, image)
 
     def with_values(self, **values: Tensor) -> Disk:
         """Return the disks with these parameters instead."""

@@ -73,6 +73,20 @@ class Motion:
 
 
 @config
+class Pictures:
+    """Pictures of galaxies that turn: their inclination, position angle and size are the disks'."""
+
+    file: str
+    """A .npy or FITS file of stamps (number, y, x): learned galaxies, or real ones."""
+    pixel_scale_arcsec: Positive
+    """Of the stamps."""
+
+    def files_read(self) -> dict[str, Path]:
+        """Return the stamps."""
+        return {"pictures": Path(self.file).expanduser()}
+
+
+@config
 class CubeNoise:
     """Noise of a cube, whose level follows the lines of the night sky."""
 
@@ -157,6 +171,8 @@ class TurningDisks:
     """null: none."""
     companion: Companion | None = None
     """null: none."""
+    pictures: Pictures | None = None
+    """Pictures of galaxies as the flux of the disks; null: the profile's."""
     tolerance: Annotated[float, Limit(ge=1e-5, le=0.1)] = 2e-3
     """Sampling is refined until no channel of a spaxel changes by more of the brightest one."""
     margin: Index = 4
@@ -167,6 +183,8 @@ class TurningDisks:
         if (self.curve == "table") != (self.curve_file is not None):
             raise ValueError("curve: table and curve_file go together; give both, or another curve")
         lines_of(self.lines, single=self.line)
+        if self.pictures is not None and (self.clumps is not None or self.companion is not None):
+            raise ValueError("pictures have their own clumps: leave out clumps and companion")
         if self.spaxels * chosen.pixel_scale_arcsec > chosen.field_arcsec * 1.001:
             raise ValueError(
                 f"spaxels {self.spaxels} of {chosen.pixel_scale_arcsec:g} arcsec are wider than the"
