@@ -27,8 +27,10 @@ _LOGARITHMIC = {"flux", "r_half", "v_max", "r_turn", "sigma"}
 """Fitted as logarithms: they are positive."""
 _BOUNDS = {"inclination": (3.0, 88.0), "r_turn": (0.02, 3.0), "sigma": (1.0, 400.0), "v_max": (1.0, 800.0)}
 """Between which parameters stay; `r_turn` in half-light radii."""
-_STARTS = (30.0, 50.0, 70.0)
-"""Inclinations from which a fit starts, degrees: the best of them is taken on."""
+_STARTS = ((30.0, 0.0), (50.0, 0.0), (70.0, 0.0), (50.0, 180.0))
+"""Inclinations from which a fit starts, and turns of the guessed angle, degrees: the best is taken on.
+
+Noise may turn the guess round, and no small step leads back."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,10 @@ def fit(observed: Observed, sampling: Sampling | None = None, most: int = 40) ->
         )
     guess = first_guess(observed)
     coarse = Sampling(1, 4, (sampling or Sampling()).fine)
-    tried = [_descend(observed, {**guess, "inclination": i}, coarse, 8) for i in _STARTS]
+    turned = [
+        {**guess, "inclination": i, "position_angle": guess["position_angle"] + turn} for i, turn in _STARTS
+    ]
+    tried = [_descend(observed, start, coarse, 8) for start in turned]
     best = min(tried, key=lambda t: t.chi2)
     return _descend(observed, best.values, sampling or Sampling(2, 6), most)
 
