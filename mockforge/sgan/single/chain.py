@@ -147,7 +147,8 @@ class GalaxyChain:
         rows, marks, _ = self._shaped(done)
         marks = marks.replace(x=marks.x - self.sheet.left[rows], y=marks.y - self.sheet.top[rows])
         real = real_galaxies(self.stamps.rows(rows), marks, self._scene(done).snr[rows])
-        least = float(self.recipe.stamps.least_snr)
+        # that of the fit knows of correlated noise, that of stamps is of pixels
+        least = float(self.recipe.stamps.least_snr * self.sheet.field.correlated.mean())
         facts, picture = compared_with(real, self._model(done, {}), least, self._stream("compared"))
         return Learned({"none": np.zeros(1, np.float32)}, facts, picture)
 
