@@ -12,6 +12,7 @@ from mockforge.cli.arguments import words_of
 from mockforge.cli.options import Quiet
 from mockforge.cli.program import print_lines
 from mockforge.commands.view import Looked, view_thing
+from mockforge.view.server import PORT
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,16 @@ class Pictures:
         Path | None,
         typer.Option(metavar="FILE", help="A short flight over it, .mp4 or .gif.", show_default=False),
     ] = None
+
+
+@dataclass(frozen=True)
+class Served:
+    """How a live sky is served, as it was typed."""
+
+    port: Annotated[
+        int, typer.Option(metavar="P", min=0, max=65535, help="Of a live sky's server; 0: any free one.")
+    ] = PORT
+    browser: Annotated[bool, typer.Option("--open", help="Open a browser on a live sky.")] = False
 
 
 @dataclass(frozen=True)
@@ -76,22 +87,26 @@ def view(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sky of a model or scene.")] = 1,
+    served: Served,
     shown: Shown,
     pictures: Pictures,
     quiet: Quiet = False,
 ) -> None:
-    """Look at a field of any size in a browser, or make a picture or a flight of a sky.
+    """Look at a field of any size or an endless sky in a browser, or make a picture or a flight of it.
 
     \b
       mockforge view field.fits --out viewer
       mockforge view field.fits --objects labels/catalogue.fits --masks labels/segmentation.fits
+      mockforge view kids-viking --seed 7
+      mockforge view scene_xdf_like --port 9000 --open
       mockforge view kids-viking --layered layered.png
       mockforge view field.fits --flight flight.mp4
 
     Of a file it writes a folder whose index.html opens from disk in any browser, with neither server
     nor network. White is a flat spectrum, and one stretch holds for the whole field: pixels of coarser
     scales are means of flux. Each stretch is a set of tiles of its own; `--stretch normal` alone takes a
-    third of the disk. Of a model or a scene, whose sky is endless, --layered and --flight are made.
+    third of the disk. A model or a scene is served on 127.0.0.1, painted as you pan and zoom, endless
+    in every direction, nothing stored; Ctrl-C ends it.
     """
     print_lines(
         view_thing(
@@ -99,6 +114,8 @@ def view(
             Looked(
                 out=out,
                 seed=seed,
+                port=served.port,
+                browser=served.browser,
                 stretches=words_of(shown.stretch),
                 bands=words_of(shown.bands),
                 objects=shown.objects,

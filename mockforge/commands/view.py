@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from mockforge.view.config import DEFAULT_STRETCH, STRETCHES
 from mockforge.view.flight import Flight, encoder_of, flight_frames, write_flight
 from mockforge.view.folder import FolderLook, check_folder, write_view
 from mockforge.view.layered import Layers, PaintedSky, layered_picture
+from mockforge.view.live import LiveSky
+from mockforge.view.server import PORT, SkyServer
 from mockforge.view.tiles import png_of
 
 _FITS = (".fits", ".fit", ".fts", ".fz", ".gz", ".bz2")
@@ -42,6 +45,10 @@ class Looked:
     out: Path | None = None
     """Folder of the viewer of a file; None: beside the file."""
     seed: int = 1
+    port: int = PORT
+    """Of the server of a live sky; 0: any free one."""
+    browser: bool = False
+    """Whether a browser is opened on a live sky."""
     stretches: Sequence[str] | None = None
     """Names in `view.config.STRETCHES`, the first is shown first; None: all."""
     bands: Sequence[str] | None = None
@@ -114,10 +121,7 @@ def view_thing(what: str, looked: Looked) -> Iterable[str]:
         return _file(what, looked)
     if kind == "dataset":
         raise InputError(f"{what}: is a dataset; its preview.png shows it, and a viewer is made of a field")
-    raise InputError(
-        f"{what}: is an endless sky; write a field of it by `mockforge generate -o field.fits` and view that,"
-        " or give --layered or --flight"
-    )
+    return _live(what, kind, looked)
 
 
 def sky_of(what: str, kind: str, seed: int) -> tuple[Any, str]:
@@ -161,6 +165,33 @@ def _file(what: str, looked: Looked) -> Iterable[str]:
     yield str(page)
     if looked.out is None and not looked.quiet:
         yield "opens in a browser; --out puts it elsewhere"
+
+
+def _live(what: str, kind: str, looked: Looked) -> Iterable[str]:
+    """Serve an endless sky until Ctrl-C."""
+    import webbrowser
+
+    import torch
+
+    if looked.out is not None:
+        raise InputError(
+            f"{what}: is an endless sky, served and not stored, and has no --out; `mockforge generate -o "
+            "field.fits` writes a field of it"
+        )
+    for name in ("objects", "masks"):
+        if getattr(looked, name) is not None:
+            raise InputError(f"{what}: --{name} are those of a file; an endless sky shows its own")
+    torch.set_num_threads(1)  # tiles are small
+    sky, name = sky_of(what, kind, looked.seed)
+    live = LiveSky(sky, name, looked.bands)
+    with SkyServer(live, looked.port, looked.stretches) as server:
+        yield server.url
+        if not looked.quiet:
+            yield "open it in a browser; Ctrl-C ends it"
+        if looked.browser:
+            webbrowser.open(server.url)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def _stem(path: Path) -> str:

@@ -90,13 +90,13 @@ def _of_block(
                 part = thinned[start : first + r + TILE, c : c + TILE + 1]
                 ys = y1 - 0.5 - (np.arange(len(part) + 1) + start - first) * step  # upper edges of its rows
                 xs = x0 - 0.5 + (np.arange(part.shape[1] + 1) + c) * step
-                segments = _segments(part, xs, ys)
+                segments = segments_of(part, xs, ys)
                 if segments:
                     at = (x0 // step + c) // TILE, (row * side // step + r) // TILE
                     yield f"{level}/{at[0]}_{at[1]}", segments
 
 
-def _segments(labels: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> list[float]:
+def segments_of(labels: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> list[float]:
     """Return the edges between different labels as segments; xs and ys are the edges of pixels."""
     out: list[np.ndarray] = []
     for row, start, end in _runs(labels[1:] != labels[:-1]):
