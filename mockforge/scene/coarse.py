@@ -112,7 +112,7 @@ class CoarseScene:
 
 
 def coarsest_level(model: SceneModel) -> int:
-    """Return the coarsest level at which a tile's objects are drawn in about half a second."""
+    """Return the coarsest level at which a tile's objects are drawn in a second or two."""
     number = objects_density(model, model.faintest) * (model.pixel_scale_arcsec / 60.0) ** 2
     most = np.log2(np.sqrt(_OBJECTS / max(number, 1e-12)) / TILE)
     return int(np.clip(np.floor(most), 0, COARSEST))

@@ -239,7 +239,7 @@ class LiveSky:
     def _limits(self) -> list[tuple[str, Any]]:
         """Return what the page says of scales."""
         k = self.sky.coarsest
-        said = f"to 1 : {2**k}; every source is painted at every scale"
+        said = f"to 1 : {2**k}; all sources at every scale"
         return [("zoom out", said if self.owned else f"to 1 : {2**k}; means of painted pixels")]
 
 

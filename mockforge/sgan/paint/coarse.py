@@ -21,9 +21,10 @@ TILE = 256
 COARSEST = 5
 """The coarsest level of a sky as crowded as those bundled: a tile of it has about 1e5 sources."""
 _SOURCES = 4.0e5
-"""Sources of a tile at most, of sky and margin: each is drawn, in 4 microseconds."""
+"""Sources of a tile at most, of sky and margin: each is drawn, in 5 microseconds."""
 _STAMPS = 300
-"""Sources of a tile that are painted as they are at full resolution: the brightest."""
+"""Sources of a tile that are painted as they are at full resolution, the brightest; half as many at each
+level from the third on, where all others are hardly larger than a pixel."""
 _LARGEST = 512
 """Side of the largest stamp, pixels of the sky."""
 _SHAPES = 3
@@ -84,7 +85,8 @@ class CoarseSky:
         control = sky.control
         per_px = 1.0 / control.grid.pixels_per_native**2
         self._bright = flux_of_number(
-            [control.sources.galaxies, control.sources.stars], _STAMPS / (TILE * self.factor) ** 2 / per_px
+            [control.sources.galaxies, control.sources.stars],
+            (_STAMPS >> max(level - 2, 0)) / (TILE * self.factor) ** 2 / per_px,
         )
         core = (np.mean(control.grid.fwhm_pix) / _FWHM) ** 2 - 1.0 / 12.0
         self._core = max(float(core), 0.0)
@@ -139,7 +141,7 @@ class CoarseSky:
 
 
 def coarsest_level(sky: LearnedSky) -> int:
-    """Return the coarsest level at which a tile's sources are drawn in half a second."""
+    """Return the coarsest level at which a tile's sources are drawn in about a second."""
     number = sky.control.sources.number / sky.control.grid.pixels_per_native**2
     most = np.log2(np.sqrt(_SOURCES / max(number, 1e-12)) / TILE)
     return int(np.clip(np.floor(most), 0, COARSEST))
