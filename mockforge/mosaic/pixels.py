@@ -28,6 +28,9 @@ from mockforge.field.fits.read import (
     origin_of_facts,
 )
 
+_STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+"""How FITS stores the pixels of each BITPIX."""
+
 
 @dataclass(frozen=True)
 class Band:
@@ -99,7 +102,7 @@ class FitsPixels:
             axes = hdu.shape[:-2]
             lead = tuple(int(n) for n in np.unravel_index(number or 0, axes)) if axes else ()
             if path in self.mapped:
-                return np.array(unit.data[lead + place])
+                return _rows(path, unit, number or 0, (y0, y1, x0, x1))
             return np.asarray(unit.section[lead + place])
 
     def _hdus(self, path: Path) -> Any:
@@ -107,6 +110,27 @@ class FitsPixels:
             with in_sentences(path):
                 self._open[path] = open_units(path, memmap=path in self.mapped)
         return self._open[path]
+
+
+def _rows(path: Path, unit: Any, plane: int, window: tuple[int, int, int, int]) -> np.ndarray:
+    """Return a window of a plane that is neither packed nor scaled, as it is stored.
+
+    Row by row, not through a map of the file: pages of a map that stays count as this process's memory,
+    in the end the whole file's, and a file that shrinks under a map ends the process.
+    """
+    y0, y1, x0, x1 = window
+    kind = np.dtype(_STORED[unit.header["BITPIX"]])
+    height, width = (int(unit.header[f"NAXIS{axis}"]) for axis in (2, 1))
+    out = np.empty((y1 - y0, x1 - x0), dtype=kind)
+    start = unit.fileinfo()["datLoc"] + ((plane * height + y0) * width + x0) * kind.itemsize
+    with path.open("rb", buffering=0) as stream:
+        for i, row in enumerate(out):
+            stream.seek(start + i * width * kind.itemsize)
+            if stream.readinto(row.view(np.uint8).data) != row.nbytes:
+                raise InputError(
+                    f"{path}: ends within its pixels: it was cut while it was read; fetch it again"
+                )
+    return out
 
 
 def _close(files: dict[Path, Any]) -> None:
