@@ -38,7 +38,7 @@ class CoarseScene:
     model
         The scene's.
     sky
-        Its objects, none of them edited.
+        Its objects; those removed, changed or added are so at every level.
     noise
         That of its pixels; None for none.
     seed
@@ -83,7 +83,12 @@ class CoarseScene:
         """Objects of the cells that a window meets, and of those about it that clumps reach out of."""
         far = self.sky.process.levels[0].reach - REACH
         rows, columns = (range((a - far) // CELL, (b - 1 + far) // CELL + 1) for a, b in ((y0, y1), (x0, x1)))
-        return Objects.together([self.sky.block(0, cy, cx).sources for cy in rows for cx in columns])
+        blocks = [self.sky.block(0, cy, cx) for cy in rows for cx in columns]
+        edits = self.sky.edits
+        parts = [block.sources.rows(edits.kept(block, np.arange(len(block.sources)))) for block in blocks]
+        if edits.last is not None:
+            parts.append(edits.last.sources.rows(edits.last.touching(y0, y1, x0, x1)))
+        return Objects.together(parts)
 
     def _stamps(self, out: np.ndarray, objects: Objects, y0: int, x0: int) -> None:
         """Add objects as they are painted at full resolution."""

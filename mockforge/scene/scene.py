@@ -142,14 +142,11 @@ class Scene(Written):
         """Return the scene on pixels 2^level larger, each the mean of those of the sky: nJy per sky pixel.
 
         The objects are those of the sky at every level, at their places and with their fluxes; the noise is
-        drawn anew, as averaged pixels have it. InputError for a level above `coarsest`, and for a scene
-        with edited objects.
+        drawn anew, as averaged pixels have it. InputError for a level above `coarsest`.
         """
         check_level(level, self.coarsest)
         if level == 0:
             return Averaged(self, level)
-        if self.sky.is_edited:
-            raise InputError("coarse: only a scene without edited objects has coarse pixels; cut windows")
         return CoarseScene(self.model, self.sky, self.noise, self.seed, level)
 
     def observed(self, truth: np.ndarray, y0: int, x0: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from mockforge.errors import InputError
 from mockforge.label.detect import detect
 from mockforge.label.rule import DetectionRule
 from mockforge.sky.kept import Kept
+from mockforge.sky.told_apart import digest_of
 from mockforge.view.colour import Colours, colours_of
 from mockforge.view.config import (
     DEFAULT_STRETCH,
@@ -107,8 +107,9 @@ class LiveSky:
         plane, _ = tangent_of(field.wcs, *field.image.shape[1:])
         names = tuple(stretches or STRETCHES)
         coarsest = self.sky.coarsest
-        text = repr((self.name, self.sky.seed, self.colours, str(self.sky)))
-        mark = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()  # browsers keep tiles of other skies
+        weights = getattr(self.sky.model, "sha256", "")
+        told = (self.name, weights, str(self.sky), repr(self.colours))
+        mark = digest_of(*told, *self.sky.painted_from())[:12]  # browsers keep tiles of other skies
         tiles = "{level}/{col}_{row}"
         detected = ObjectsOf(
             "detected", f"objects/detected/{tiles}.json?of={mark}", ENDLESS_LEVEL, ENDLESS_LEVEL
@@ -117,7 +118,7 @@ class LiveSky:
         true = ObjectsOf("true", f"objects/true/{tiles}.json?of={mark}", ENDLESS_LEVEL, least)
         outlines = ObjectsOf("true", f"outlines/true/{tiles}.json?of={mark}", ENDLESS_LEVEL, ENDLESS_LEVEL)
         facts = facts_of(field.header, field.bands, field.psf_fwhm_arcsec, field.pixel_scale_arcsec)
-        told = [("model", self.name) if label == "model" else (label, value) for label, value in facts]
+        named = [("model", self.name) if label == "model" else (label, value) for label, value in facts]
         return ViewConfig(
             title=f"{self.name}, seed {self.sky.seed}",
             mode="live",
@@ -135,7 +136,7 @@ class LiveSky:
             stretch=names[0] if stretches else DEFAULT_STRETCH,
             pixel_scale_arcsec=field.pixel_scale_arcsec,
             wcs=plane,
-            panel=panel_of([*told, *colour_facts(self.colours.shown), *self._limits()]),
+            panel=panel_of([*named, *colour_facts(self.colours.shown), *self._limits()]),
             objects=(true, detected) if self.owned else (detected,),
             outlines=(outlines,) if self.owned else (),
             start=(0.0, 0.0, 1.0),

@@ -52,12 +52,70 @@ def test_a_scene_has_coarse_pixels():
     assert np.corrcoef(coarse.ravel(), true.ravel())[0, 1] > 0.999
 
 
-def test_levels_and_skies_without_coarse_pixels_are_refused(sky):
+def test_levels_that_are_not_there_are_refused(sky):
     with pytest.raises(InputError, match="levels 0 to"):
         sky.coarse(sky.coarsest + 1)
-    name = sky.sources(0, 64, 0, 64)["id"][0]
-    with pytest.raises(InputError, match="edited"):
-        sky.without(name).coarse(1)
+
+
+@pytest.mark.parametrize("level", [1, 5])
+def test_edited_sources_are_edited_on_coarse_pixels(sky, level):
+    f = 2**level
+    box = (-512 // f, 1024 // f, -512 // f, 1024 // f)
+    table = sky.sources(128, 384, 128, 384)
+    table.sort("flux_r", reverse=True)
+    removed, dimmed, moved = table["id"][:3]
+    rows = {
+        "id": [dimmed, moved, ""],
+        "x": [float(table["x"][1]), 700.25, 300.0],
+        "y": [float(table["y"][1]), 612.5, 40.0],
+        "flux_factor": [0.25, np.nan, np.nan],
+        **{f"flux_{b}": [np.nan, np.nan, 5000.0] for b in sky.bands},
+    }
+    other = sky.without(removed).edit(rows)
+    before, after = (s.coarse(level).truth(*box) for s in (sky, other))
+    flux = np.array([[row[f"flux_{b}"] for b in sky.bands] for row in table[:2]])
+    gained = (after - before).sum(axis=(1, 2), dtype=np.float64) * f**2
+    assert gained == pytest.approx(5000.0 - flux[0] - 0.75 * flux[1], rel=0.02)
+    change = np.abs(after - before).sum(axis=0)
+    ys, xs = [*table["y"][:3], 612.5, 40.0], [*table["x"][:3], 700.25, 300.0]
+    rows, columns = np.indices(change.shape)
+    near = [np.hypot(rows + box[0] - y / f, columns + box[2] - x / f) for y, x in zip(ys, xs, strict=True)]
+    assert change[np.min(near, axis=0) < 80 / f + 2].sum() > 0.97 * change.sum()
+    assert (other.coarse(level).truth(40, 60, 400, 420) == sky.coarse(level).truth(40, 60, 400, 420)).all()
+
+
+def test_a_user_s_sources_have_coarse_pixels(sky):
+    rng = np.random.default_rng(4)
+    table = {"x": rng.uniform(0, 512, 60), "y": rng.uniform(0, 512, 60)}
+    table |= {f"flux_{b}": rng.uniform(200, 9000, 60) for b in sky.bands}
+    own = Sky("kids-viking", seed=7, sources=table)
+    assert own.coarsest == 5
+    truth = own.pixels(-512, 1024, -512, 1024)[1]
+    assert truth is not None
+    true = averaged(truth, 8)
+    coarse = own.coarse(3).truth(-64, 128, -64, 128)
+    assert coarse.sum() == pytest.approx(true.sum(), rel=1e-3)
+    assert np.corrcoef(coarse.ravel(), true.ravel())[0, 1] > 0.999
+    name = own.sources(0, 512, 0, 512)["id"][5]
+    flux = sum(own.sources(0, 512, 0, 512)[5][f"flux_{b}"] for b in own.bands)
+    lost = coarse.sum() - own.without(name).coarse(3).truth(-64, 128, -64, 128).sum()
+    assert 64 * lost == pytest.approx(flux, rel=0.02)
+
+
+def test_edited_objects_of_a_scene_are_edited_on_coarse_pixels():
+    scene = Scene(SceneModel(faintest=25.0), seed=3)
+    table = scene.objects(100, 400, 100, 400)
+    order = np.argsort(np.asarray(table["magnitude"]))
+    names = [str(name) for name in table["id"]]
+    other = scene.without(names[order[0]]).edit(
+        {"id": [names[order[1]], ""], "x": [250.0, 333.0], "y": [260.0, 77.0],
+         "flux": np.array([table["flux"][order[1]], np.full(len(scene.model.bands), 900.0)]),
+         "star": [table["star"][order[1]], True]}
+    )  # fmt: skip
+    box = (-64, 192, -64, 192)
+    gained = (other.coarse(2).truth(*box) - scene.coarse(2).truth(*box)).sum(axis=(1, 2)) * 16
+    full = [averaged(s.pixels(*(4 * v for v in box))[1], 4) for s in (scene, other)]
+    assert gained == pytest.approx((full[1] - full[0]).sum(axis=(1, 2)) * 16, rel=0.02)
 
 
 def test_gaussians_keep_their_flux_and_place():

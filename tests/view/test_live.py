@@ -120,6 +120,18 @@ def test_the_far_corners_are_painted(server):
     assert get(server, f"/tiles/0_files/30/{last}_0.png")[0] == 200
 
 
+def test_an_edited_sky_is_shown_as_it_is_and_told_apart(live):
+    table = live.sky.sources(0, 256, 0, 256)
+    name = str(table["id"][table["flux_r"].argmax()])
+    other = LiveSky(live.sky.without(name), "kids-viking")
+    assert other.config().layers[0].url != live.config().layers[0].url
+    for k in (0, 2):
+        at = TileAt(ENDLESS_LEVEL - k, MIDDLE >> k, (MIDDLE >> k) - 1)
+        assert other.tile(0, "normal", at) != live.tile(0, "normal", at)
+    at = TileAt(ENDLESS_LEVEL, MIDDLE, MIDDLE - 1)
+    assert name in live.objects("true", at) and name not in other.objects("true", at)
+
+
 def test_a_port_in_use_is_a_sentence(server):
     port = server.server_address[1]
     with pytest.raises(InputError, match=f"--port: {port} on 127.0.0.1 cannot be had .*0 for any free one"):

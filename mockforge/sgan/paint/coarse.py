@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from mockforge.sgan.instrument.noise_sky import NoiseSky
 from mockforge.sgan.paint.learned import LearnedSky
 from mockforge.sgan.sources.counts import Counts
 from mockforge.sgan.sources.marks import Marks
-from mockforge.sgan.sources.process import CELL, LearnedProcess, on_sky
+from mockforge.sgan.sources.process import CELL, LearnedProcess, TableProcess, on_sky
 from mockforge.sky.coarse import add_gaussians, add_stamp, averaged_covariance, binned
 from mockforge.sky.kept import Kept
 from mockforge.torch_state import steady
@@ -35,15 +36,32 @@ _FINEST_MESH = 16
 _FWHM = 2.3548
 
 
-class CoarseSources:
-    """The sources of a sky by cells of the native grid, kept for all of its levels."""
+class Placed(Protocol):
+    """Sources of a sky by their places, none of them edited."""
 
-    def __init__(self, sky: LearnedSky, process: LearnedProcess) -> None:
+    @property
+    def process(self) -> Any:
+        """Return the process whose they are."""
+        ...
+
+    def window(self, y0: int, y1: int, x0: int, x1: int, shapes: bool) -> Marks:
+        """Return the sources with a place in a window of the sky, with or without what shapes are made of."""
+        ...
+
+    def brighter(self, count: float, side: int) -> float:
+        """Return the flux in nJy above which there are so many sources in a square of `side` px."""
+        ...
+
+
+class DrawnSources:
+    """Drawn sources by cells of the native grid, kept for all levels of a sky and of its edited ones."""
+
+    def __init__(self, process: LearnedProcess) -> None:
         model = process.model
         plain = replace(model, population=replace(model.population, latents=None))
         # the latents are drawn last: without them all else stays as it is, in half of the time
         self._plain = LearnedProcess(plain, process.stream, process.sides, process.pixels_per_native)
-        self.process, self.sky = process, sky
+        self.process = process
         self._cells: Kept[Marks] = Kept(_CELLS, _bytes)
 
     def window(self, y0: int, y1: int, x0: int, x1: int, shapes: bool) -> Marks:
@@ -51,9 +69,12 @@ class CoarseSources:
         cells = [
             self._cell(cy, cx, shapes) for cy in self._under(y0, y1) for cx in self._under(x0, x1)
         ]  # fmt: skip
-        every = Marks.together(cells)
-        inside = (every.y >= y0 - 0.5) & (every.y < y1 - 0.5) & (every.x >= x0 - 0.5) & (every.x < x1 - 0.5)
-        return every.rows(inside)
+        return _inside(Marks.together(cells), y0, y1, x0, x1)
+
+    def brighter(self, count: float, side: int) -> float:
+        """Return the flux in nJy above which there are so many sources in a square of `side` px."""
+        model, native = self.process.model, side / self.process.pixels_per_native
+        return flux_of_number([model.galaxies, model.stars], count / native**2)
 
     def _cell(self, cy: int, cx: int, shapes: bool) -> Marks:
         process = self.process if shapes else self._plain
@@ -66,31 +87,49 @@ class CoarseSources:
         return range(int(np.floor(first / side)), int(np.ceil(last / side)))
 
 
+class TableSources:
+    """A user's sources, all of them in memory."""
+
+    def __init__(self, process: TableProcess) -> None:
+        self.process = process
+
+    def window(self, y0: int, y1: int, x0: int, x1: int, shapes: bool) -> Marks:
+        """Return the sources with a place in a window of the sky."""
+        sources = _inside(self.process.sources, y0, y1, x0, x1)
+        return sources if shapes else _unshaped(sources)
+
+    def brighter(self, count: float, side: int) -> float:
+        """Return the flux above which there are so many in a square of `side` px where they lie."""
+        flux = self.process.sources.mean_flux
+        most = count * _extent(self.process.sources, side) / side**2
+        return -np.inf if most >= len(flux) else float(np.quantile(flux, 1.0 - most / len(flux)))
+
+
 class CoarseSky:
     """A learned sky whose pixels are means of 2^k x 2^k of its own (sky.Coarse).
 
     Parameters
     ----------
     sky
-        The learned sky, none of its sources edited.
+        The learned sky; sources of it that were removed, changed or added are so at every level.
     sources
-        Its sources, shared by all levels.
+        Its sources before any edit, shared by all levels.
     level
         k, 1 or more.
     """
 
-    def __init__(self, sky: LearnedSky, sources: CoarseSources, level: int) -> None:
+    def __init__(self, sky: LearnedSky, sources: Placed, level: int) -> None:
         self.sky, self.sources, self.level = sky, sources, level
         self.factor = 2**level
         control = sky.control
-        per_px = 1.0 / control.grid.pixels_per_native**2
-        self._bright = flux_of_number(
-            [control.sources.galaxies, control.sources.stars],
-            (_STAMPS >> max(level - 2, 0)) / (TILE * self.factor) ** 2 / per_px,
-        )
+        self._bright = sources.brighter(_STAMPS >> max(level - 2, 0), TILE * self.factor)
         core = (np.mean(control.grid.fwhm_pix) / _FWHM) ** 2 - 1.0 / 12.0
         self._core = max(float(core), 0.0)
         self._noise = _coarse_noise(sky, self.factor, level)
+        blocks = sky.endless.edits.removed.items()
+        gone = [sky.endless.block(*where).sources.rows(np.array(sorted(rows))) for where, rows in blocks]
+        # a source has the same place to the last bit however it is looked up, and no other has it
+        self._gone = np.concatenate([np.zeros(0, dtype=complex), *(one.x + 1j * one.y for one in gone)])
 
     def pixels(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         """Return a window in coarse pixels, (band, y, x) float32, observed: nJy per pixel of the sky."""
@@ -104,11 +143,23 @@ class CoarseSky:
         window = (y0 * f - margin, y1 * f + margin, x0 * f - margin, x1 * f + margin)
         out = np.zeros((len(self.sky.model.bands), y1 - y0, x1 - x0))
         with steady():
-            sources = self.sources.window(*window, shapes=self.level <= _SHAPES)
+            sources = self._window(*window)
             bright = sources.mean_flux >= self._bright
             self._stamps(out, sources.rows(bright), y0, x0)
             self._gaussians(out, sources.rows(~bright), y0, x0)
         return (out / f**2).astype(np.float32)
+
+    def _window(self, *window: int) -> Marks:
+        """Return the sources with a place in a window, as they are after all edits."""
+        shapes = self.level <= _SHAPES
+        sources = self.sources.window(*window, shapes=shapes)
+        if len(self._gone):
+            sources = sources.rows(~np.isin(sources.x + 1j * sources.y, self._gone))
+        last = self.sky.endless.edits.last
+        if last is None:
+            return sources
+        edited = _inside(last.sources, *window)
+        return Marks.together([sources, edited if shapes else _unshaped(edited)])
 
     def _stamps(self, out: np.ndarray, sources: Marks, y0: int, x0: int) -> None:
         """Add sources as they are painted at full resolution."""
@@ -138,6 +189,15 @@ class CoarseSky:
             [mean + along * sources.e1 + core, along * sources.e2, mean - along * sources.e1 + core], axis=1
         )
         add_gaussians(out, y - y0, x - x0, sources.flux, moments)
+
+
+def placed(sky: LearnedSky) -> Placed:
+    """Return the sources of a sky, drawn or a user's, before any edit."""
+    process = sky.endless.process
+    if isinstance(process, TableProcess):
+        return TableSources(process)
+    assert isinstance(process, LearnedProcess)  # there is no third kind
+    return DrawnSources(process)
 
 
 def coarsest_level(sky: LearnedSky) -> int:
@@ -194,6 +254,25 @@ def _roots(covariance: np.ndarray) -> np.ndarray:
     centre = covariance[..., lags, lags]
     scale = np.sqrt(centre / np.maximum((kernel**2).sum(axis=(-2, -1)), 1e-30))
     return kernel * scale[..., None, None]
+
+
+def _inside(sources: Marks, y0: int, y1: int, x0: int, x1: int) -> Marks:
+    """Return the sources with a place in a window."""
+    x, y = sources.x, sources.y
+    return sources.rows((y >= y0 - 0.5) & (y < y1 - 0.5) & (x >= x0 - 0.5) & (x < x1 - 0.5))
+
+
+def _unshaped(sources: Marks) -> Marks:
+    """Return smooth sources, as those drawn without latents are."""
+    none = np.zeros(len(sources), dtype=bool)
+    return sources.replace(z=np.zeros((len(sources), 0), dtype=np.float32), shaped=none, mirrored=none)
+
+
+def _extent(sources: Marks, least: int) -> float:
+    """Return the area in px of the rectangle that holds sources, each side at least so long."""
+    if not len(sources):
+        return float(least) ** 2
+    return float(max(np.ptp(sources.x), least) * max(np.ptp(sources.y), least))
 
 
 def _bytes(marks: Marks) -> int:

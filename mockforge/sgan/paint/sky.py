@@ -16,11 +16,11 @@ from mockforge.sgan.lattice.model import LatticeModel
 from mockforge.sgan.lattice.tiles import LatticeTiles
 from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.catalogue import catalogue_of
-from mockforge.sgan.paint.coarse import CoarseSky, CoarseSources, coarsest_level
+from mockforge.sgan.paint.coarse import CoarseSky, Placed, coarsest_level, placed
 from mockforge.sgan.paint.control import Control, check_lattice, control
 from mockforge.sgan.paint.learned import LearnedSky
 from mockforge.sgan.paint.noise_asked import depths_ab
-from mockforge.sgan.sources.process import LearnedProcess, TableProcess
+from mockforge.sgan.sources.process import TableProcess
 from mockforge.sky.coarse import Averaged, Coarse, check_level
 from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
@@ -85,7 +85,7 @@ class Sky(Written):
         self._asked = asked
         self._tiles: LatticeTiles | None = None
         self._learned: LearnedSky | None = None
-        self._coarse: CoarseSources | None = None
+        self._coarse: Placed | None = None
         if isinstance(self.model, LatticeModel):
             check_lattice(self.model, sources=sources, **asked)
             self._tiles = LatticeTiles(self.model, seed, self.device, member, kept_tiles)
@@ -209,18 +209,14 @@ class Sky(Written):
         """Return the sky on pixels 2^level larger, each the mean of those of the sky: nJy per sky pixel.
 
         Sources are those of the sky, at their places with their fluxes; the noise is drawn anew, as averaged
-        pixels have it. InputError above `coarsest`, and for a user's sources or edited ones.
+        pixels have it. InputError above `coarsest`.
         """
         check_level(level, self.coarsest)
         if level == 0 or self._learned is None:
             return Averaged(self, level)
         process = self._learned.endless.process
-        if not isinstance(process, LearnedProcess) or self._learned.endless.is_edited:
-            raise InputError(
-                "coarse: only a sky of drawn sources, none edited, has coarse pixels; cut windows"
-            )
-        if self._coarse is None or self._coarse.sky is not self._learned:
-            self._coarse = CoarseSources(self._learned, process)
+        if self._coarse is None or self._coarse.process is not process:
+            self._coarse = placed(self._learned)
         return CoarseSky(self._learned, self._coarse, level)
 
     def observed(self, truth: np.ndarray, y0: int, x0: int) -> np.ndarray:
