@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from mockforge.cli.arguments import check_folder, check_memory, size_of
+from mockforge.cli.arguments import check_folder, size_of
 from mockforge.cli.options import Device, Quiet
 from mockforge.cli.program import print_lines
 from mockforge.cli.typed import refuse, typed
-from mockforge.commands.generate import FieldPainter, of_model, of_scene, write_fields
+from mockforge.commands.field_painters import FieldPainter, of_model, of_scene
+from mockforge.commands.generate import write_fields
 from mockforge.commands.generate_file import FileAsked, field_file
 from mockforge.errors import InputError
 from mockforge.mosaic.write import is_streamed
@@ -198,14 +199,13 @@ def generate(
     if is_streamed(fields.out):
         _one_file(context, painter, fields, one_file, quiet)
         return
-    names = ("cube", "noiseless", "center", "workers", "footprint", "sources", "dry_run")
+    names = ("cube", "noiseless", "center", "footprint", "sources", "dry_run")
     refuse(context, names, f"for one file; --out {fields.out} is a folder: give it a name in .fits or .zarr")
-    check_memory(*sides, len(painter.bands))  # before anything is made on disk
     check_folder(fields.out, "one file is written as NAME.fits or NAME.zarr, uncompressed")
     seeds = range(fields.seed, fields.seed + fields.n)
     pixels = len(seeds) * sides[0] * sides[1]
     with Progress(pixels, f"{sides[0]} x {sides[1]}", "pixels", int(quiet)) as progress:
-        paths = write_fields(painter, sides, seeds, fields.out, progress.advance)
+        paths = write_fields(painter, sides, seeds, fields.out, progress.advance, one_file.workers)
     print_lines(paths)
 
 

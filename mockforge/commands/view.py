@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mockforge.commands.generate import of_scene
+from mockforge.commands.field_painters import of_scene
 from mockforge.errors import InputError, nearest
 from mockforge.field.fits.bands import split_name
 from mockforge.files import appearing, from_home, replace_file

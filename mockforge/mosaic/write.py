@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -52,6 +52,7 @@ def write_mosaic(
     window: int | None = None,
     footprint: Footprint | None = None,
     advance: Advance | None = None,
+    beside: AbstractContextManager[Any] | None = None,
 ) -> Path:
     """Write a field as FITS or Zarr, by the name's end, without ever holding it.
 
@@ -76,6 +77,9 @@ def write_mosaic(
         What is inside is painted; the rest is NaN (Zarr: absent).
     advance
         Called with the number of pixels done since the last call.
+    beside
+        Another file that belongs to the field: entered once the field has its room on the disk, left
+        before the field gets its name.
 
     Returns
     -------
@@ -102,7 +106,8 @@ def write_mosaic(
         with only_holder(lock, f"{path}: another process writes it; wait for it, or choose another name"):
             job = _Job(path, spec, side)
             job.begin()
-            job.run(paint, workers, footprint, advance or (lambda pixels: None))
+            with beside or nullcontext():
+                job.run(paint, workers, footprint, advance or (lambda pixels: None))
             job.end()
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
