@@ -100,6 +100,7 @@ def write_mosaic(
         side = _shard(side)
     if path.is_dir() and path.suffix != ".zarr":
         raise InputError(f"{path}: is a folder; give the name of a file")
+    made = not path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(path.name + ".lock")
@@ -109,6 +110,11 @@ def write_mosaic(
             with beside or nullcontext():
                 job.run(paint, workers, footprint, advance or (lambda pixels: None))
             job.end()
+    except InputError:
+        if made:
+            with suppress(OSError):
+                path.parent.rmdir()  # where nothing was begun there
+        raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             free = shutil.disk_usage(path.parent).free
