@@ -77,13 +77,17 @@ def view(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="A FITS or Zarr file; a model's name or file, or a scene's recipe.",
+            help="A FITS or Zarr file, a dataset's folder; a model's name or file, or a scene's recipe.",
         ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="DIR", help="Folder of the viewer of a file.", show_default=False
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Folder of the viewer of a file or a dataset.",
+            show_default=False,
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sky of a model or scene.")] = 1,
@@ -97,6 +101,7 @@ def view(
     \b
       mockforge view field.fits --out viewer
       mockforge view field.fits --objects labels/catalogue.fits --masks labels/segmentation.fits
+      mockforge view datasets/segmentation
       mockforge view kids-viking --seed 7
       mockforge view scene_xdf_like --port 9000 --open
       mockforge view kids-viking --layered layered.png
@@ -105,7 +110,8 @@ def view(
     Of a file it writes a folder whose index.html opens from disk in any browser, with neither server
     nor network. White is a flat spectrum, and one stretch holds for the whole field: pixels of coarser
     scales are means of flux. Each stretch is a set of tiles of its own; `--stretch normal` alone takes a
-    third of the disk. A model or a scene is served on 127.0.0.1, painted as you pan and zoom, endless
+    third of the disk. The samples of a dataset lie on a grid, each with its number, its objects and masks.
+    A model or a scene is served on 127.0.0.1, painted as you pan and zoom, endless
     in every direction, nothing stored; Ctrl-C ends it.
     """
     print_lines(

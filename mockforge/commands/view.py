@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.commands.field_painters import of_scene
+from mockforge.data.reader import Reader
 from mockforge.errors import InputError, nearest
 from mockforge.field.fits.bands import split_name
 from mockforge.files import appearing, from_home, replace_file
@@ -25,7 +26,9 @@ from mockforge.view.flight import Flight, encoder_of, flight_frames, write_fligh
 from mockforge.view.folder import FolderLook, check_folder, write_view
 from mockforge.view.layered import Layers, PaintedSky, layered_picture
 from mockforge.view.live import LiveSky
+from mockforge.view.samples import write_samples
 from mockforge.view.server import PORT, SkyServer
+from mockforge.view.sheet import sheet_of
 from mockforge.view.tiles import png_of
 
 _FITS = (".fits", ".fit", ".fts", ".fz", ".gz", ".bz2")
@@ -43,7 +46,7 @@ class Looked:
     """How something is looked at, as it was requested."""
 
     out: Path | None = None
-    """Folder of the viewer of a file; None: beside the file."""
+    """Folder of the viewer of a file or a dataset; None: beside it."""
     seed: int = 1
     port: int = PORT
     """Of the server of a live sky; 0: any free one."""
@@ -120,7 +123,7 @@ def view_thing(what: str, looked: Looked) -> Iterable[str]:
     if kind == "file":
         return _file(what, looked)
     if kind == "dataset":
-        raise InputError(f"{what}: is a dataset; its preview.png shows it, and a viewer is made of a field")
+        return _dataset(what, looked)
     return _live(what, kind, looked)
 
 
@@ -192,6 +195,25 @@ def _live(what: str, kind: str, looked: Looked) -> Iterable[str]:
             webbrowser.open(server.url)
         with suppress(KeyboardInterrupt):
             server.serve_forever()
+
+
+def _dataset(what: str, looked: Looked) -> Iterable[str]:
+    """Write the folder that shows the samples of a dataset."""
+    for name in ("objects", "masks"):
+        if getattr(looked, name) is not None:
+            raise InputError(
+                f"--{name}: is for a file; a dataset's own tables and masks are shown, leave it out"
+            )
+    path = from_home(what)
+    folder = path.parent if path.is_file() else path
+    out = check_folder(looked.out or folder.with_name(f"{folder.absolute().name}-view"))
+    with Reader(path) as reader:
+        _, height, width = sheet_of(reader).shape
+        with Progress(height * width, reader.manifest.name, "pixels", int(looked.quiet)) as progress:
+            page = write_samples(reader, out, tuple(looked.stretches or ()), looked.bands, progress.advance)
+    yield str(page)
+    if looked.out is None and not looked.quiet:
+        yield "opens in a browser; --out puts it elsewhere"
 
 
 def _stem(path: Path) -> str:
