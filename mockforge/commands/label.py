@@ -26,6 +26,7 @@ from mockforge.stages.detect import Detect
 
 Image = TypeVar("Image", Field, Mosaic)
 
+_CATALOGUES = ("catalogue.ecsv", "catalogue.fits", "catalogue.parquet")
 _LARGEST_PICTURE = 4096
 """Pixels; the overlay of a larger image is thinned."""
 _SMALLEST_PICTURE = 900
@@ -92,8 +93,9 @@ def label_image(
         rule = replace(rule, detection_image="snr")  # a mean of unlike units means nothing
     detection = _detected(field, rule, files if isinstance(files, (str, Path)) else files[0])
     columns = detection.table if field.wcs is None else with_sky(detection.table, field.wcs)
-    notes = notes_of(field, len(detection.table["label"]))
-    about = about_of(field, rule, notes, files)
+    names = ("segmentation.fits", "catalogue.ecsv", "catalogue.fits", "regions.reg", "overlay.png")
+    notes = (*notes_of(field, len(detection.table["label"])), *of_earlier_runs(out, names))
+    about = about_of(field, rule, notes, files, "one after another over the image")
     writers = {
         "segmentation.fits": lambda part: _write_segmentation(part, detection, field, about),
         "catalogue.ecsv": lambda part: _table(columns, field, about).write(part, format="ascii.ecsv"),
@@ -121,7 +123,6 @@ def _detected(field: Field, rule: Detect, first: str | Path) -> Detection:
             pixel_scale_arcsec=field.pixel_scale_arcsec,
             psf_fwhm_arcsec=field.psf_fwhm_arcsec,
             zeropoint_ab=field.zeropoint_ab,
-            blends_alone=True,
         )
     except InputError as error:
         raise InputError(f"{first}: {error}") from error
@@ -157,11 +158,23 @@ def notes_of(field: Field | Mosaic, objects: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def about_of(field: Field | Mosaic, rule: Detect, notes: tuple[str, ...], files: Any) -> dict[str, Any]:
-    """Return what every written table and image says of itself: keyword of 8 letters -> value."""
+def of_earlier_runs(out: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence for each catalogue in the folder that this run does not write anew."""
+    older = [name for name in _CATALOGUES if name not in names and (out / name).exists()]
+    return tuple(f"{out / name} is of an earlier run and may be of other objects" for name in older)
+
+
+def about_of(
+    field: Field | Mosaic, rule: Detect, notes: tuple[str, ...], files: Any, blends: str
+) -> dict[str, Any]:
+    """Return what every written table and image says of itself: keyword of 8 letters -> value.
+
+    `blends`: how blends are separated, see `label.blends`.
+    """
     names = [files] if isinstance(files, (str, Path)) else list(files)
     about: dict[str, Any] = {"CREATOR": f"mockforge {__version__}", "BANDS": ",".join(field.bands)}
     about["FLUXUNIT"] = field.unit
+    about["BLENDS"] = blends
     if field.zeropoint_ab is not None:
         about["MAGZERO"] = field.zeropoint_ab
     if field.pixel_scale_arcsec is not None:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import multiprocessing
-import os
 import shutil
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from mockforge._version import __version__
-from mockforge.commands.label import Labelled, about_of, described, notes_of, with_psf
-from mockforge.errors import InputError, MockforgeError
+from mockforge.commands.label import Labelled, about_of, described, notes_of, of_earlier_runs, with_psf
+from mockforge.commands.label_kept import Kept, Segmentation, file_of, kept_background, processes, table_of
+from mockforge.errors import InputError
 from mockforge.field.picture import asinh_rgb, outline, save_png
-from mockforge.files import appearing, from_home, replace_file
+from mockforge.files import from_home, replace_file
 from mockforge.label.catalogue import with_sky
 from mockforge.label.regions import regions
 from mockforge.label.streamed import Background, Detector, Map, Window, background_of, pixels_of
@@ -37,6 +32,8 @@ from mockforge.stages.detect import Detect
 
 IN_MEMORY = 4096 * 4096
 """Pixels of a band up to which an image is labelled in memory."""
+_BYTES_A_PIXEL = 6.0
+"""Of the labels 4; the rest holds objects as they are found, and the catalogue."""
 _LARGEST_PICTURE = 2048
 """Pixels; the overlay of a larger field is thinned."""
 
@@ -99,24 +96,72 @@ def label_field(
     new = not out.exists()
     try:
         work = _unfinished(out, field, rule, window)
-        with (
-            processes(workers) as each,
-            Progress(field.shape[1] * field.shape[2], "label", "pixels", quiet) as p,
-        ):
-            background = background_of(field, rule, each, window)
-            scale, fwhm = field.pixel_scale_arcsec, field.psf_fwhm_arcsec
-            detector = Detector(field, rule, background, scale, fwhm, field.zeropoint_ab)
+        _check_disk(out, work, field)
+        with processes(workers) as each:
+            background = kept_background(work, partial(_background, field, rule, each, window, quiet))
             windows = list(windows_of((field.shape[1], field.shape[2]), window))
-            for cut, _ in zip(windows, each(Kept(work, detector), windows), strict=True):
-                p.advance((cut[1] - cut[0]) * (cut[3] - cut[2]))
-        job = _Job(field, rule, background, work, windows, files)
+            _find(Kept(work, _detector(field, rule, background)), windows, each, quiet)
+        job = _Job(field, rule, background, work, windows, files, quiet)
         return job.written(out, catalogue, workers)
     except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror or error})") from error
-    except InputError:
-        if new:
+        raise _unwritable(out, error) from error
+    except InputError as error:
+        if new and not isinstance(error.__cause__, OSError):  # a disk that is full leaves what goes on
             shutil.rmtree(out, ignore_errors=True)
         raise
+
+
+def _unwritable(out: Path, error: OSError) -> InputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return InputError(
+            f"{out}: cannot be written, the disk is full ({shutil.disk_usage(out).free:,} bytes are free);"
+            " make room and type the same command: it continues where it stopped"
+        )
+    return InputError(f"{out}: cannot be written ({error.strerror or error})")
+
+
+def _background(field: Mosaic, rule: Detect, each: Map, window: int, quiet: int) -> Background:
+    """Measure the background, with its progress."""
+    passes = 1 if len(field.bands) == 1 else 2
+    with Progress(passes * field.shape[1] * field.shape[2], "background", "pixels", quiet) as progress:
+
+        def counted(measure: Callable[[Any], Any], windows: list[Window]) -> Iterator[Any]:
+            for cut, measured in zip(windows, each(measure, windows), strict=True):
+                progress.advance(_pixels(cut))
+                yield measured
+
+        return background_of(field, rule, counted, window)
+
+
+def _detector(field: Mosaic, rule: Detect, background: Background) -> Detector:
+    scale, fwhm = field.pixel_scale_arcsec, field.psf_fwhm_arcsec
+    return Detector(field, rule, background, scale, fwhm, field.zeropoint_ab)
+
+
+def _find(kept: Kept, windows: list[Window], each: Map, quiet: int) -> None:
+    """Detect in all windows in which no earlier run did, with its progress."""
+    missing = [cut for cut in windows if not file_of(kept.work, cut).exists()]
+    with Progress(sum(map(_pixels, windows)), "detection", "pixels", quiet) as progress:
+        progress.start_at(progress.total - sum(map(_pixels, missing)))
+        for cut, _ in zip(missing, each(kept, missing), strict=True):
+            progress.advance(_pixels(cut))
+
+
+def _pixels(window: Window) -> int:
+    return (window[1] - window[0]) * (window[3] - window[2])
+
+
+def _check_disk(out: Path, work: Path, field: Mosaic) -> None:
+    """InputError where the labels, and the objects as they are found, do not fit on the disk."""
+    wanted = int(field.shape[1] * field.shape[2] * _BYTES_A_PIXEL)
+    held = sum(f.stat().st_blocks * 512 for f in work.iterdir())
+    free = shutil.disk_usage(out).free
+    if wanted - held > free:
+        there = f", of which {held:,} are there," if held else ""
+        raise InputError(
+            f"{out}: about {wanted:,} bytes are wanted for labels and catalogue{there} and {free:,} are free"
+            " on the disk; choose another disk"
+        )
 
 
 def _unfinished(out: Path, field: Mosaic, rule: Detect, window: int) -> Path:
@@ -134,57 +179,6 @@ def _unfinished(out: Path, field: Mosaic, rule: Detect, window: int) -> Path:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Detects a window and keeps what is found, unless it was kept before."""
-
-    work: Path
-    detector: Detector
-
-    def __call__(self, window: Window) -> None:
-        """Leave the window's objects in its file."""
-        path = _file_of(self.work, window)
-        if path.exists():
-            return
-        found = self.detector(window)
-        arrays: dict[str, Any] = {f"column {name}": values for name, values in found.table.items()}
-        with appearing(path) as part, part.open("wb") as stream:
-            np.savez(stream, pixels=found.pixels, owner=found.owner, **arrays)
-
-
-def _file_of(work: Path, window: Window) -> Path:
-    return work / f"{window[0]}-{window[2]}.npz"
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """Paints the labels of any window from what was found in windows; sent to worker processes."""
-
-    work: Path
-    windows: list[Window]
-    first: list[int]
-    """Objects before those of each window."""
-    boxes: np.ndarray
-    """(window, 4): y0, y1, x0, x1 of the pixels of its objects."""
-    width: int
-
-    def labels(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
-        """Return (y, x) int32, 0 = sky."""
-        out = np.zeros((y1 - y0, x1 - x0), dtype=np.int32)
-        b = self.boxes
-        near = (b[:, 0] < y1) & (b[:, 1] > y0) & (b[:, 2] < x1) & (b[:, 3] > x0)
-        for i in np.flatnonzero(near):
-            with np.load(_file_of(self.work, self.windows[i])) as found:
-                y, x = np.divmod(found["pixels"], self.width)
-                inside = (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
-                out[y[inside] - y0, x[inside] - x0] = found["owner"][inside] + self.first[i]
-        return out
-
-    def __call__(self, y0: int, y1: int, x0: int, x1: int) -> dict[str, np.ndarray]:
-        """Return the plane of labels as `write_mosaic` takes it."""
-        return {"segmentation": self.labels(y0, y1, x0, x1)[None]}
-
-
-@dataclass(frozen=True)
 class _Job:
     """A field whose windows all are searched, and what is written of it."""
 
@@ -194,24 +188,28 @@ class _Job:
     work: Path
     windows: list[Window]
     files: Sequence[str | Path]
+    quiet: int
 
     def written(self, out: Path, catalogue: str, workers: int) -> Labelled:
         """Write all files in the unfinished folder, and move them out at the end."""
-        tables = [self._table(w) for w in self.windows[:1]]
+        example = table_of(self.work, self.windows[0])
         counts, boxes, blended = self._counts()
         objects = sum(counts)
         first = [0, *np.cumsum(counts)[:-1].tolist()]
-        notes = notes_of(self.field, objects)
-        about = about_of(self.field, self.rule, notes, list(self.files))
-        paint = Segmentation(self.work, self.windows, first, boxes, self.field.shape[2])
         names = ("segmentation.fits", f"catalogue.{catalogue}", "regions.reg", "overlay.png")
-        self._catalogue(self.work / names[1], tables[0], first, about)
+        notes = (*notes_of(self.field, objects), *self._notes_of_empty(), *of_earlier_runs(out, names))
+        about = about_of(self.field, self.rule, notes, list(self.files), "each by itself")
+        paint = Segmentation(self.work, self.windows, first, boxes, self.field.shape[2])
+        self._catalogue(self.work / names[1], example, first, about)
         spec = MosaicSpec(
             self.field.shape[1], self.field.shape[2], (Plane("segmentation", ("segmentation",), "int32"),),
             self.field.wcs, {**about, "NOBJECTS": (objects, "largest label; 0 is sky")},
-            identity=(self.work / "identity").read_text(),
+            identity=(self.work / "identity").read_text(), in_primary=True,
         )  # fmt: skip
-        write_mosaic(self.work / names[0], spec, paint, workers=workers, window=WINDOW)
+        with Progress(spec.pixels, "segmentation", "pixels", self.quiet) as progress:
+            write_mosaic(
+                self.work / names[0], spec, paint, workers=workers, window=WINDOW, advance=progress.advance
+            )
         save_png(self.work / names[3], self._overlay(paint))
         for name in names:
             (self.work / name).replace(out / name)
@@ -220,16 +218,21 @@ class _Job:
         field, written = self.field, tuple(out / name for name in names)
         return Labelled(out, written, objects, blended, field.bands, field.unit, rms, notes, field.origin)
 
-    def _table(self, window: Window) -> dict[str, np.ndarray]:
-        with np.load(_file_of(self.work, window)) as found:
-            mark = "column "
-            return {n.removeprefix(mark): found[n] for n in found.files if n.startswith(mark)}
+    def _notes_of_empty(self) -> tuple[str, ...]:
+        """Return what is to be said where pixels look as if they had no value."""
+        if not self.background.empty:
+            return ()
+        return (
+            f"{self.background.empty:.2%} of the pixels look as if they had no value (regions of one value,"
+            " or marks such as -9999) and are used: where an image is read window by window, only NaN and a"
+            " mask beside it hide pixels; write NaN there",
+        )
 
     def _counts(self) -> tuple[list[int], np.ndarray, int]:
         """Return the number of objects of each window, the box of their pixels, and how many are blends."""
         counts, boxes, blended = [], np.zeros((len(self.windows), 4), dtype=np.int64), 0
         for i, window in enumerate(self.windows):
-            table = self._table(window)
+            table = table_of(self.work, window)
             counts.append(len(table["label"]))
             blended += int(np.count_nonzero(table["blended"]))
             if counts[-1]:
@@ -251,7 +254,7 @@ class _Job:
         table = TableWriter(path, TableSpec(columns, cards=about))
         with (self.work / "regions.reg").open("w", encoding="ascii") as region_file:
             for i, window in enumerate(self.windows):
-                rows = self._table(window)
+                rows = table_of(self.work, window)
                 rows["label"] = (rows["label"] + first[i]).astype(np.int32)
                 if self.field.wcs is not None:
                     rows = with_sky(rows, self.field.wcs)
@@ -279,31 +282,3 @@ class _Job:
             labels[where] = paint.labels(y0, y1, x0, x1)[::step, ::step]
         rms = np.array([mesh.global_rms for mesh in self.background.bands])
         return outline(asinh_rgb(flat, rms, bands=self.field.bands), labels)
-
-
-@contextmanager
-def processes(workers: int) -> Iterator[Map]:
-    """Give a `map` in order, here or in worker processes that end when this one does."""
-    if workers <= 1:
-        yield map
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _end_with, (os.getpid(),))
-    try:
-        yield partial(pool.map)
-    except BrokenProcessPool as error:
-        raise MockforgeError(
-            "a worker process was killed (out of memory?); type the same command with fewer --workers: it"
-            " continues where it stopped"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_with(parent: int) -> None:
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -17,6 +17,7 @@ from mockforge.mosaic.spec import DTYPES, MosaicSpec, Plane
 
 _BLOCK = 2880
 _SUM = "0" * 16
+_BITPIX = {"float32": -32, "int32": 32, "uint8": 8}
 Window = tuple[int, int, int, int]
 
 
@@ -50,9 +51,13 @@ class Layout:
 
 def layout_of(spec: MosaicSpec) -> Layout:
     """Return the headers of a field and where its pixels lie."""
+    wcs = None if spec.wcs is None else written(spec.wcs)
+    if spec.in_primary:
+        unit = Unit(spec.planes[0], 0, 1, _image_in_primary(spec, wcs), 0)
+        stored = spec.nbytes
+        return Layout(spec.height, spec.width, b"", (unit,), unit.data + -(-stored // _BLOCK) * _BLOCK)
     primary = _primary(spec)
     at, units = len(primary), []
-    wcs = None if spec.wcs is None else written(spec.wcs)
     for plane in spec.planes:
         groups = [(0, len(plane.bands))] if spec.cube else [(i, 1) for i in range(len(plane.bands))]
         for first, bands in groups:
@@ -74,13 +79,31 @@ def _primary(spec: MosaicSpec) -> bytes:
     return with_sums(_text(unit.header), 0)
 
 
+def _image_in_primary(spec: MosaicSpec, wcs: Any) -> bytes:
+    """Return the header of a file's only image, with room for its sums."""
+    from astropy.io import fits
+
+    header = fits.Header()
+    header["SIMPLE"] = (True, "conforms to FITS standard")
+    header["BITPIX"] = (_BITPIX[spec.planes[0].dtype], "array data type")
+    header["NAXIS"] = (2, "number of array dimensions")
+    header["NAXIS1"], header["NAXIS2"] = spec.width, spec.height
+    header["CREATOR"] = (f"mockforge {__version__}", "program that wrote this file")
+    with quiet():
+        if wcs is not None:
+            header.extend(wcs, unique=True, update=True)
+        for key, value in spec.header.items():
+            set_card(header, key, value)
+    return _text(header)
+
+
 def _extension(spec: MosaicSpec, plane: Plane, first: int, bands: int, wcs: Any) -> bytes:
     """Return the header of one image, with room for its sums."""
     from astropy.io import fits
 
     header = fits.Header()
     header["XTENSION"] = ("IMAGE", "Image extension")
-    header["BITPIX"] = ({"float32": -32, "int32": 32, "uint8": 8}[plane.dtype], "array data type")
+    header["BITPIX"] = (_BITPIX[plane.dtype], "array data type")
     axes = [spec.width, spec.height] + ([bands] if spec.cube else [])
     header["NAXIS"] = (len(axes), "number of array dimensions")
     for i, length in enumerate(axes, 1):

@@ -12,6 +12,8 @@ from mockforge.commands.label_streamed import label_field
 from mockforge.errors import InputError, MockforgeError
 from mockforge.field.field import Field, tan_wcs
 from mockforge.label import streamed
+from mockforge.label.detect import detect
+from mockforge.stages.detect import Detect
 
 NAMES = ["catalogue.fits", "overlay.png", "regions.reg", "segmentation.fits"]
 
@@ -32,21 +34,39 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_files_are_those_of_the_whole(path: Path, tmp_path: Path) -> None:
-    whole = label_image(path, tmp_path / "whole")
+    field = Field.read(path)
+    whole = detect(field.image, Detect(), bands=field.bands, pixel_scale_arcsec=0.2, zeropoint_ab=31.4,
+                   blends_alone=True)  # fmt: skip
     done = label_field([path], tmp_path / "windows", window=150)
     assert sorted(p.name for p in (tmp_path / "windows").iterdir()) == NAMES
-    assert (done.objects, done.blended) == (whole.objects, whole.blended)
-    ours, theirs = (Table.read(tmp_path / name / "catalogue.fits") for name in ("windows", "whole"))
-    assert ours.colnames == theirs.colnames and ours["label"].tolist() == list(range(1, len(ours) + 1))
+    ours, theirs = Table.read(tmp_path / "windows" / "catalogue.fits"), Table(whole.table)
+    assert done.objects == len(ours) == len(theirs) and done.blended == np.count_nonzero(theirs["blended"])
+    assert ours["label"].tolist() == list(range(1, len(ours) + 1))
     ours.sort(["y", "x"])
     theirs.sort(["y", "x"])
-    for name in ours.colnames[1:]:
+    for name in set(theirs.colnames) & set(ours.colnames) - {"label", "ra", "dec", "theta_sky"}:
         np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4, atol=1e-4, err_msg=name)
-        assert ours[name].unit == theirs[name].unit
-    labels = fits.getdata(tmp_path / "windows" / "segmentation.fits", 1)
-    whole_labels = fits.getdata(tmp_path / "whole" / "segmentation.fits")
-    pairs = np.unique(np.stack([labels.ravel(), whole_labels.ravel()]), axis=1)
+    labels = fits.getdata(tmp_path / "windows" / "segmentation.fits", 0)
+    pairs = np.unique(np.stack([labels.ravel(), whole.instances.ravel()]), axis=1)
     assert pairs.shape[1] == done.objects + 1
+
+
+def test_what_is_written_is_read_as_that_of_an_image_in_memory(path: Path, tmp_path: Path) -> None:
+    label_image(path, tmp_path / "memory")
+    label_field([path], tmp_path / "windows", window=150)
+    for folder, blends in (("memory", "one after another over the image"), ("windows", "each by itself")):
+        with fits.open(tmp_path / folder / "segmentation.fits", checksum=True) as units:
+            assert len(units) == 1 and units[0].data.dtype == ">i4" and units[0].data.shape == (400, 400)
+            head = units[0].header
+            assert head["CTYPE1"] == "RA---TAN" and head["NOBJECTS"] == units[0].data.max()
+            assert head["BLENDS"] == blends
+    ours, theirs = (Table.read(tmp_path / name / "catalogue.fits") for name in ("windows", "memory"))
+    assert ours.colnames == theirs.colnames and len(ours) == len(theirs)
+    assert [ours[name].unit for name in ours.colnames] == [theirs[name].unit for name in ours.colnames]
+    assert (ours.meta["BLENDS"], theirs.meta["BLENDS"]) == (
+        "each by itself", "one after another over the image")  # fmt: skip
+    again = label_field([path], tmp_path / "memory", window=400)
+    assert [n for n in again.notes if "catalogue.ecsv is of an earlier run" in n]
 
 
 def test_bytes_depend_neither_on_workers_nor_on_interruptions(
