@@ -27,7 +27,11 @@ class Pictures:
     ] = None
     flight: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A short flight over it, .mp4 or .gif.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="A short flight, .mp4 or .gif; down to an endless sky from far out.",
+            show_default=False,
+        ),
     ] = None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mockforge.commands.field_painters import of_scene
 from mockforge.data.reader import Reader
@@ -22,11 +24,13 @@ from mockforge.sgan.paint.sky import Sky
 from mockforge.train.model_files import bundled_models
 from mockforge.view.colour import colours_of
 from mockforge.view.config import DEFAULT_STRETCH, STRETCHES
-from mockforge.view.flight import Flight, encoder_of, flight_frames, write_flight
+from mockforge.view.flight import Flight, descent_frames, flight_frames
 from mockforge.view.folder import FolderLook, check_folder, write_view
 from mockforge.view.layered import Layers, PaintedSky, layered_picture
-from mockforge.view.live import LiveSky
+from mockforge.view.live import MEASURED, LiveSky
+from mockforge.view.movie import encoder_of, write_film
 from mockforge.view.samples import write_samples
+from mockforge.view.scales import SkyScales
 from mockforge.view.server import PORT, SkyServer
 from mockforge.view.sheet import sheet_of
 from mockforge.view.tiles import png_of
@@ -246,12 +250,27 @@ def _flight(what: str, kind: str, looked: Looked) -> Iterable[str]:
     ffmpeg = encoder_of(looked.flight)
     if not looked.flight.absolute().parent.is_dir():
         raise InputError(f"--flight: {looked.flight.parent}: no such folder; make it first")
-    pixels = open_field(what) if kind == "file" else PaintedSky(sky_of(what, kind, looked.seed)[0])
     stretch, flight = (looked.stretches or (DEFAULT_STRETCH,))[0], Flight()
-    frames = flight_frames(pixels, colours_of(pixels, looked.bands), stretch, flight)
-    with appearing(looked.flight) as part:
-        write_flight(part, frames, flight, ffmpeg)
+    if kind == "file":
+        field = open_field(what)
+        frames = flight_frames(field, colours_of(field, looked.bands), stretch, flight)
+    else:
+        sky = sky_of(what, kind, looked.seed)[0]
+        colours = colours_of(PaintedSky(sky, MEASURED), looked.bands)
+        frames = descent_frames(SkyScales(sky), colours, stretch, flight)
+    name = looked.flight.name
+    with (
+        Progress(flight.frames, name, "frames", int(looked.quiet)) as progress,
+        appearing(looked.flight) as part,
+    ):
+        write_film(part, _counted(frames, progress), flight.fps, ffmpeg)
     yield str(looked.flight)
+
+
+def _counted(frames: Iterator[np.ndarray], progress: Progress) -> Iterator[np.ndarray]:
+    for frame in frames:
+        progress.advance()
+        yield frame
 
 
 def _starts_as_fits(path: Path) -> bool:

@@ -66,7 +66,11 @@ class CoarseScene:
     @numpy_default()
     def pixels(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         """Return a window in coarse pixels, (band, y, x) float32, observed: nJy per pixel of the sky."""
-        truth = self.truth(y0, y1, x0, x1)
+        return self.observed(self.truth(y0, y1, x0, x1), y0, x0)
+
+    @numpy_default()
+    def observed(self, truth: np.ndarray, y0: int, x0: int) -> np.ndarray:
+        """Return a noiseless window as it is observed, (y0, x0) its first coarse pixel."""
         return truth if self._planes is None else self._planes.observed(truth, y0, x0)
 
     @numpy_default()

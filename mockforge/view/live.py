@@ -35,7 +35,7 @@ from mockforge.view.tiles import png_of
 
 HALF = 2 ** (ENDLESS_LEVEL - 1)
 """The picture's middle is pixel (0, 0) of the sky: its first column is that of x = -HALF."""
-_MEASURED = 640
+MEASURED = 640
 """Side in pixels of the part of the sky on which its level and noise are measured."""
 _MARGIN = 64
 """Pixels about a tile in which detection looks on: its background mesh."""
@@ -94,7 +94,7 @@ class LiveSky:
         self._flux: Kept[np.ndarray] = Kept(_KEPT, lambda flux: flux.nbytes)
         self._coarse = {k: sky.coarse(k) for k in range(1, sky.coarsest + 1)}
         self._sample = sky[0:TILE, 0:TILE]
-        self.colours: Colours = colours_of(PaintedSky(sky, _MEASURED), bands)
+        self.colours: Colours = colours_of(PaintedSky(sky, MEASURED), bands)
 
     @cached_property
     def owned(self) -> bool:
