@@ -68,8 +68,8 @@ class Shown:
     masks: Annotated[
         Path | None,
         typer.Option(
-            metavar="FITS",
-            help="Masks whose outlines are shown, such as segmentation.fits.",
+            metavar="LABELS",
+            help="Masks whose outlines are shown, FITS or Zarr: segmentation.fits; a field's own are always.",
             show_default=False,
         ),
     ] = None

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from mockforge._version import __version__
 from mockforge.errors import InputError
 from mockforge.files import from_home
+from mockforge.mosaic.labels import LabelWindow, open_labels, own_labels
+from mockforge.mosaic.read import Mosaic
 from mockforge.view.colour import Colours, Pixels, colours_of
 from mockforge.view.config import (
     DEFAULT_STRETCH,
@@ -26,7 +28,6 @@ from mockforge.view.config import (
     panel_of,
 )
 from mockforge.view.marks import SAMPLES, write_objects, write_outlines
-from mockforge.view.outlines import LabelWindow, open_labels
 from mockforge.view.panel import colour_facts, facts_of, tangent_of
 from mockforge.view.rows import Place, Rows, inside, read_table, rows_of
 from mockforge.view.tiles import Levels, TileWriter, encoder, layer_folder
@@ -72,7 +73,7 @@ class FolderLook:
     true: Path | None = None
     """A catalogue of true ones."""
     masks: Path | None = None
-    """A FITS of labels, whose outlines are drawn."""
+    """Labels in FITS or Zarr, whose outlines are drawn beside those of the field's own planes."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,9 @@ def write_view(
         if path is not None
     }
     with ExitStack() as files:
-        outlines = {}
+        outlines = _own(field, files)
         if look.masks is not None:
-            outlines["masks"] = files.enter_context(open_labels(look.masks, (height, width)))
+            outlines["masks"] = files.enter_context(open_labels(from_home(look.masks), (height, width)))
         shown = Shown(field, title, colours, look.stretches, catalogues, outlines)
         return write_shown(shown, out, advance)
 
@@ -252,6 +253,16 @@ def _config(shown: Shown, levels: Levels) -> ViewConfig:
         wcs=plane,
         panel=panel_of(facts),
     )
+
+
+def _own(field: Viewed, files: ExitStack) -> dict[str, LabelWindow]:
+    """Return the labels and the mask that a field on disk has of its own, by their names."""
+    if not isinstance(field, Mosaic):
+        return {}
+    own = dict(files.enter_context(own_labels(field.path, field.shape[1:])))
+    if "mask" in field.planes:
+        own["mask"] = field.pixels.masked
+    return own
 
 
 def _rows(path: Path, field: Viewed, levels: Levels, of_sky: bool) -> Rows:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mockforge.mosaic.labels import LabelWindow
 from mockforge.view.config import ObjectsOf
-from mockforge.view.outlines import LabelWindow, outline_tiles
+from mockforge.view.outlines import outline_tiles
 from mockforge.view.rows import Rows, tiles_of
 from mockforge.view.tiles import Levels
 

@@ -16,11 +16,11 @@ from mockforge.data.manifest import Manifest
 from mockforge.data.reader import Reader
 from mockforge.errors import InputError
 from mockforge.field.picture import WHITE
+from mockforge.mosaic.labels import LabelWindow
 from mockforge.view.colour import Colours, colours_of
 from mockforge.view.config import GridOf
 from mockforge.view.folder import Shown, check_folder, write_shown
 from mockforge.view.marks import SAMPLES
-from mockforge.view.outlines import LabelWindow
 from mockforge.view.rows import Place, Rows, rows_of
 from mockforge.view.sheet import Panel, SampleSheet, sheet_of
 
