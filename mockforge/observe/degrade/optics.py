@@ -182,6 +182,13 @@ def optics(cfg: Degradation, batch: Batch, about: DegradationSetup, drawn: Drawn
     return ThroughOptics(out, noise, grids)
 
 
+def seen_through(
+    cfg: Degradation, about: DegradationSetup, flux: np.ndarray, grid: Grid, fwhm_factor: float
+) -> np.ndarray:
+    """Return a fine image (C,H,W) through the target's PSF and pixels, (C',h,w), at the places of `grid`."""
+    return _Telescope(cfg, about, flux.shape[-2:], grid, fwhm_factor).image(flux[None])[0]
+
+
 class _Telescope:
     """The change of all bands for one width of the PSF and grid, band by band or mixed."""
 
