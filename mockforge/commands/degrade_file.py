@@ -1,189 +1,175 @@
-"""`mockforge degrade` of a field of any size: window by window, its noise drawn by place."""
+"""`mockforge degrade` of a field of any size: from disk to disk, block by block."""
 
 from __future__ import annotations
 
 import hashlib
-import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mockforge.batch import Batch
 from mockforge.commands.degrade import coarse_wcs, degraded_header
+from mockforge.commands.degrade_noise import BandNoise, measured, noise_of
+from mockforge.commands.degrade_windows import DegradedWindows, setup_of, telescope_of
 from mockforge.errors import InputError
 from mockforge.field.field import Field
+from mockforge.files import from_home
 from mockforge.mosaic.read import Mosaic
 from mockforge.mosaic.spec import MosaicSpec, Plane
 from mockforge.mosaic.write import write_mosaic
-from mockforge.observe.degrade.degrader import Grid, coarse_grid, padding
-from mockforge.observe.degrade.labels import coarse_mask
-from mockforge.observe.degrade.noise import TargetNoise
-from mockforge.observe.degrade.optics import (
-    DegradationSetup,
-    DrawnSettings,
-    about_of,
-    drawn_of,
-    fwhm_of,
-    seen_through,
-)
-from mockforge.observe.noise.pixels import PixelNoise
-from mockforge.observe.noise.spec import Noise
+from mockforge.observe.degrade.blocks import Blocks
+from mockforge.observe.degrade.degrader import coarse_grid
+from mockforge.observe.degrade.optics import DegradationSetup, drawn_of, fwhm_of, warn_of
 from mockforge.rng import Stream
-from mockforge.scene.noise import NoiseOfPlaces
 from mockforge.stages.degrade import Degrade
+from mockforge.torch_state import steadily
 
-_MARGIN = 3
-"""Times the padding of a whole image: light from so far off is within 1e-5 of the noise."""
-_LEAST_MARGIN = 128
-"""Fine pixels; a band-limited filter rings over as many."""
+LARGE = 4096 * 4096
+"""Pixels of a band above which a field is degraded from disk to disk."""
 
 
 @dataclass(frozen=True)
-class DegradedWindows:
-    """Paints windows of the degraded field of a noiseless one."""
+class DegradedFile:
+    """A degraded field that is still to be written."""
 
-    mosaic: Mosaic
-    stage: Degrade
-    about: DegradationSetup
-    drawn: DrawnSettings
-    grid: Grid
-    margin: int
-    """Fine pixels read around a window."""
-    models: list[PixelNoise] | None
-    """Noise of each band; None: none is added."""
-    noise: list[NoiseOfPlaces]
+    windows: DegradedWindows
+    spec: MosaicSpec
+    sky_rms: tuple[float, ...]
+    """Rms of the noise of empty sky in a pixel, of each band, nJy."""
+    pixel_scale_arcsec: float
+    notes: tuple[str, ...]
+    """Sentences the user should read."""
 
-    def __call__(self, y0: int, y1: int, x0: int, x1: int) -> dict[str, np.ndarray]:
-        """Return `image`, `variance`, `truth` and `mask` of a window of coarse pixels."""
-        field, grid = self._read(y0, y1, x0, x1)
-        assert field.truth is not None
-        factor = float(self.drawn.fwhm_factor[0])
-        clean = seen_through(self.stage, self.about, field.truth, grid, factor)
-        image, variance = clean.copy(), np.zeros_like(clean)
-        for c, (model, noise) in enumerate(zip(self.models or (), self.noise, strict=True)):
-            image[c] = noise.observed(clean[c : c + 1], y0, x0)[0]
-            variance[c] = model.rms[0] ** 2
-            if model.electrons is not None:
-                variance[c] += np.clip(clean[c], 0, None) / model.electrons[0]
-        mask = np.zeros(clean.shape[1:], dtype=bool)
-        if field.mask is not None:
-            width = max(map(fwhm_of, self.about.wanted))
-            mask = coarse_mask(field.mask, grid, self.about.fine, width, self.stage.edge == "mirror")
-        return {"image": image, "truth": clean, "variance": variance, "mask": mask[None].astype(np.uint8)}
-
-    def _read(self, y0: int, y1: int, x0: int, x1: int) -> tuple[Field, Grid]:
-        """Return the fine window that a coarse one needs, and the coarse pixels on it."""
-        step, ends, starts = self.grid.step, [], []
-        pairs = zip((y0, x0), (y1, x1), self.grid.start, self.mosaic.shape[1:], strict=True)
-        for first, last, start, size in pairs:
-            low = max(0, math.floor(start + step * first) - self.margin)
-            high = min(size, math.ceil(start + step * (last - 1)) + 1 + self.margin)
-            ends.append(slice(low, high))
-            starts.append(start + step * first - low)
-        return self.mosaic[ends[0], ends[1]], Grid((y1 - y0, x1 - x0), step, (starts[0], starts[1]))
+    def write(
+        self, out: str | Path, workers: int = 1, advance: Callable[[int], None] | None = None
+    ) -> Path:
+        """Write it as .fits or .zarr; cut off and called again it continues. Errors as `write_mosaic`."""
+        own = [str(from_home(out).resolve()) == str(Path(name).resolve()) for name in _inputs(self.windows)]
+        if any(own):
+            raise InputError(f"{out}: is the image that is read; choose another name for the result")
+        side = self.windows.blocks.side
+        return write_mosaic(out, self.spec, self.windows, workers=workers, window=side, advance=advance)
 
 
-def degrade_file(
-    mosaic: Mosaic, stage: Degrade, seed: int, out: Path, advance: Callable[[int], None] | None = None
-) -> tuple[Path, MosaicSpec]:
-    """Write the noiseless plane of a field on disk as another telescope would observe it.
+def _inputs(windows: DegradedWindows) -> list[str]:
+    return [str(windows.mosaic.path), *windows.mosaic.stamps]
 
-    As `degrade_field`, at any size and in little memory. The noise is drawn by place, so that it does not
-    depend on the windows: other numbers than `degrade_field` draws, of the same law, and shot noise is
-    Gaussian at any number of electrons.
+
+@steadily(None)
+def degraded_file(mosaic: Mosaic, stage: Degrade, seed: int = 1) -> DegradedFile:
+    """Return what writes a field on disk in the PSF, pixels, bands and noise of `stage.to`.
+
+    As `degrade_field`, at any size and in little memory. A block of coarse pixels is computed from the fine
+    ones within 60 FWHM of the wanted PSF (at most 1024), beyond the field from its reflection; in memory
+    the reflection ends where 0.2% of a star's light is outside, and then the other side of the field
+    follows, so that pixels near the edges differ. The noise is drawn by place: other numbers than
+    `degrade_field` draws, of the same law. The noise of an observed image is measured on tiles.
 
     Raises
     ------
     InputError
-        As `degrade_field`, and where a field cannot be degraded by windows: observed images, a sweep.
+        As `degrade_field`, and for a sweep.
     """
-    windows = windows_of(mosaic, stage, seed)
-    spec = _spec(windows, seed)
-    side = 512 if windows.grid.step > 1.5 else 1024
-    return write_mosaic(out, spec, windows, window=side, advance=advance), spec
+    _check(mosaic, stage)
+    stage = replace(stage, labels=())
+    stream = Stream(seed, ("degrade",))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        about = setup_of(stage, mosaic)
+        drawn = drawn_of(stage, about, 1, stream)
+        phase = (float(drawn.phase_x[0]), float(drawn.phase_y[0]))
+        shape = (mosaic.shape[1], mosaic.shape[2])
+        grid = coarse_grid(shape, about.scale / about.fine, about.shape, phase)
+        factor = float(drawn.fwhm_factor[0])
+        widest = factor * max(map(fwhm_of, about.wanted)) / about.fine
+        blocks = Blocks.of(grid, shape, widest)
+        telescope = telescope_of(stage, about, blocks, factor)
+        warn_of(stage.to, about.fine, telescope.shortcomings)
+        there = telescope.noise(measured(mosaic, _own_rms(stage, mosaic))) if stage.input == "image" else []
+        noise = noise_of(stage, about, drawn, stream, there)
+    planes = ["image"] + ["truth"] * (stage.input == "truth")
+    planes += ["variance"] * any(band.rms > 0 for band in noise) + ["mask"]
+    windows = DegradedWindows(mosaic, stage, stream, blocks, noise, factor, tuple(planes))
+    notes = tuple(dict.fromkeys(str(w.message) for w in caught))
+    return DegradedFile(
+        windows, _spec(windows, about, seed), tuple(band.rms for band in noise), about.scale, notes
+    )
 
 
-def windows_of(mosaic: Mosaic, stage: Degrade, seed: int) -> DegradedWindows:
-    """Return what paints windows of the degraded field; errors as `degrade_file`."""
+def _check(mosaic: Mosaic, stage: Degrade) -> None:
+    """InputError where a field cannot be degraded."""
     if mosaic.unit != "nJy":
         raise InputError("the flux unit of the image is unknown: give the AB magnitude of pixel value 1")
     if mosaic.pixel_scale_arcsec is None:
         raise InputError("the pixel scale of the image is unknown: give it in arcsec")
-    if stage.input != "truth":
+    if stage.input == "light" or (stage.input == "truth" and "truth" not in mosaic.planes):
         raise InputError(
-            f"input: {stage.input} cannot be degraded window by window; take the noiseless image (--truth)"
+            f"the file has no noiseless image, and input: {stage.input} needs it; take input: image"
         )
-    if "truth" not in mosaic.planes:
-        raise InputError(f"{mosaic.path}: has no noiseless image, and --truth needs it")
     if stage.sweep is not None:
-        raise InputError("sweep: a field that is written window by window has one setting; take it out")
+        raise InputError("sweep: a field that is written block by block has one setting; take sweep out")
     if stage.psf is None and mosaic.psf_fwhm_arcsec is None:
-        raise InputError("the PSF of the image is unknown: give its FWHM in arcsec (--psf-fwhm 0.7)")
-    stage = replace(stage, labels=())
-    nothing = np.broadcast_to(np.float32(0), (1, *mosaic.shape))  # of the shape alone, without its bytes
-    known: dict[str, Any] = {
-        "bands": mosaic.bands,
-        "pixel_scale_arcsec": mosaic.pixel_scale_arcsec,
-        "psf_fwhm_arcsec": mosaic.psf_fwhm_arcsec,
-    }
-    sample, stream = np.zeros(1, dtype=np.int64), Stream(seed, ("degrade",))
-    batch = Batch(sample, sample, np.array(["train"]), arrays={"truth": nothing}, attributes=known)
-    about = about_of(stage, batch)
-    drawn = drawn_of(stage, about, 1, stream)
-    phase = (float(drawn.phase_x[0]), float(drawn.phase_y[0]))
-    grid = coarse_grid((mosaic.shape[1], mosaic.shape[2]), about.scale / about.fine, about.shape, phase)
-    reach = max(padding(model) for model in about.wanted) / about.fine
-    margin = max(_LEAST_MARGIN, math.ceil(_MARGIN * reach))
-    models = _models(stage, about, drawn, stream)
-    places = [NoiseOfPlaces(m, stream.child("by_place", c), 1) for c, m in enumerate(models or ())]
-    return DegradedWindows(mosaic, stage, about, drawn, grid, margin, models, places)
+        raise InputError(
+            "the PSF of the image is unknown: give its FWHM in arcsec, one or one per band (--psf-fwhm 0.7), "
+            "or FITS images of it (--psf psf.fits); `psf` in a recipe"
+        )
 
 
-def _models(
-    stage: Degrade, about: DegradationSetup, drawn: DrawnSettings, stream: Stream
-) -> list[PixelNoise] | None:
-    """Return the noise of each band of the target, as the stage draws its depth."""
-    if not stage.noisy:
-        return None
-    noise = stage.noise or Noise(survey=stage.to, survey_bands=about.bands)
-    target = TargetNoise(noise, about.bands, [fwhm_of(model) for model in about.wanted])
-    factor = 10 ** (-0.4 * drawn.depth_offset_mag) * noise.rms_factor.draw(
-        stream.child("rms_factor").numpy(), 1
-    )
-    models = [target.pixel(c, about.scale) for c in range(len(about.bands))]
-    return [replace(model, rms=model.rms * float(factor[0])) for model in models]
+def _own_rms(stage: Degrade, mosaic: Mosaic) -> np.ndarray | None:
+    """Return the rms that the user says the image has, a band each; None where it is to be measured."""
+    count = mosaic.shape[0]
+    if isinstance(stage.own_rms_njy, tuple) and len(stage.own_rms_njy) not in (1, count):
+        raise InputError(f"own_rms_njy: {len(stage.own_rms_njy)} numbers for {count} bands; give one each")
+    return None if stage.own_rms_njy is None else np.broadcast_to(stage.own_rms_njy, (count,))
 
 
-def _spec(windows: DegradedWindows, seed: int) -> MosaicSpec:
+def _spec(windows: DegradedWindows, about: DegradationSetup, seed: int) -> MosaicSpec:
     """Return the planes and headers of the degraded field."""
-    mosaic, about, grid = windows.mosaic, windows.about, windows.grid
+    grid, mosaic = windows.blocks.grid, windows.mosaic
     widths = tuple(fwhm_of(model) for model in about.wanted)
-    blank = np.zeros((len(about.bands), 1, 1), dtype=np.float32)
-    cards_from = Field(blank, about.bands, about.scale, widths)
-    cards = tuple(cards_from.cards(i) for i in range(len(about.bands)))
-    squared = tuple(cards_from.cards(i, 2) for i in range(len(about.bands)))
-    planes = (
-        Plane("image", about.bands, cards=cards),
-        Plane("truth", tuple(f"TRUTH_{band}" for band in about.bands), cards=cards),
-        Plane("variance", tuple(f"VAR_{band}" for band in about.bands), cards=squared),
-        Plane("mask", ("MASK",), dtype="uint8"),
-    )
-    told = repr((windows.stage, seed, sorted(mosaic.stamps.items()), grid, about.scale))
+    said = Field(np.zeros((len(about.bands), 1, 1), np.float32), about.bands, about.scale, widths)
+    planes = []
+    for name, prefix, power in (("image", "", 1), ("truth", "TRUTH_", 1), ("variance", "VAR_", 2)):
+        if name in windows.planes:
+            cards = tuple(said.cards(i, power) for i in range(len(about.bands)))
+            planes.append(Plane(name, tuple(f"{prefix}{band}" for band in about.bands), cards=cards))
     facts = {
         "bands": list(about.bands),
         "unit": "nJy",
-        "zeropoint_ab": cards_from.zeropoint_ab,
+        "zeropoint_ab": said.zeropoint_ab,
         "pixel_scale_arcsec": about.scale,
         "psf_fwhm_arcsec": list(widths),
     }
     return MosaicSpec(
         *grid.shape,
-        planes,
+        (*planes, Plane("mask", ("MASK",), dtype="uint8")),
         wcs=None if mosaic.wcs is None else coarse_wcs(mosaic.wcs, grid),
         header=degraded_header(windows.stage.to, windows.stage.input, seed),
-        identity=hashlib.sha256(told.encode()).hexdigest(),
+        identity=_identity(windows, about),
         facts=facts,
     )
+
+
+def _identity(windows: DegradedWindows, about: DegradationSetup) -> str:
+    """Return a digest of all that decides the bytes: the input, the settings, PSFs and noise as they came out."""
+    k = np.linspace(0, max(model.highest for model in about.wanted), 64)
+    transfer = [model.at(k[None, :], k[:, None]) for model in (*about.present, *about.wanted)]
+    mixed = None if about.mixing is None else about.mixing.matrix
+    mosaic = windows.mosaic
+    told = repr((
+        sorted(mosaic.stamps.items()), mosaic.pixels, windows.stage, windows.stream, windows.blocks,
+        about.bands, about.fine, about.scale, windows.fwhm_factor,
+    ))  # fmt: skip
+    digest = hashlib.sha256(told.encode())
+    for values in (*transfer, mixed, *(value for band in windows.noise for value in _numbers(band))):
+        digest.update(b"none" if values is None else np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _numbers(band: BandNoise) -> list[np.ndarray | float | None]:
+    model = band.model
+    if model is None:
+        return [band.there, None]
+    return [band.there, model.rms, model.electrons, model.sky, model.autocorrelation]
