@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,12 @@ from mockforge.cli.program import print_lines
 from mockforge.cli.reading import Reading
 from mockforge.cli.typed import refuse, settings_of
 from mockforge.commands.degrade import degrade_field
+from mockforge.commands.degrade_file import degraded_file, is_large
+from mockforge.errors import InputError
+from mockforge.mosaic.read import open_field
+from mockforge.progress import Progress
 from mockforge.recipe.read import load_stage
+from mockforge.stages.degrade import Degrade
 
 
 @dataclass(frozen=True)
@@ -88,12 +94,18 @@ def degrade(
     context: typer.Context,
     *,
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file.")
+        list[Path], typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file; or a Zarr.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="FITS file for the result.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="FITS file for the result, or NAME.zarr.")
+    ],
     target: TargetSurvey,
     given: Given,
     reading: Reading,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", "-w", min=1, metavar="N", help="Processes of a large image; same bytes."),
+    ] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Degrade an image to what another telescope would observe.
@@ -108,17 +120,56 @@ def degrade(
     missing to the survey's depth is added. Writes the image in nJy, one extension per band, its variance
     (VAR_<band>), with --truth also TRUTH_<band>, and a WCS where the image has one. `mockforge
     surveys` lists the surveys.
+
+    Above 4096 x 4096 pixels, and Zarr, the image is read and written window by window, in little memory,
+    its noise drawn by place. Cut off by anything, the same command continues it, to the same bytes.
     """
     stage = load_stage("degrade", target.words(given.word(context)))
+    if is_large(images, out):
+        if target.wcs is not None:
+            raise InputError(
+                f"--wcs {target.wcs}: is for FITS images of up to 4096 x 4096 pixels; leave it out, or cut "
+                "the image to the part that the file covers"
+            )
+        _from_disk_to_disk(images, out, stage, target.seed, reading, workers, quiet)
+        return
+    refuse(context, ["workers"], "for images above 4096 x 4096 pixels, and for Zarr; leave it out")
     field = reading.read(images)
     degraded = degrade_field(field, stage, target.seed, target.wcs)
     degraded.field.write(out)
     if not quiet:
-        _, height, width = degraded.field.shape
-        rms = ", ".join(f"{b} {v:.4g}" for b, v in zip(degraded.field.bands, degraded.sky_rms, strict=True))
-        scale = degraded.field.pixel_scale_arcsec
-        print(f'{width} x {height} pixels (x, y) of {scale:.4g}"; rms of the noise {rms} (nJy)')
-        given_psf = {} if stage.psf is None else {"PSF": "as given"}
-        print_lines(f"{fact}: {text}" for fact, text in {**field.origin, **given_psf}.items())
-        print_lines(f"note: {note}" for note in degraded.notes)
+        made = degraded.field
+        assert made.pixel_scale_arcsec is not None
+        _print(made.shape[1:], made.pixel_scale_arcsec, dict(zip(made.bands, degraded.sky_rms, strict=True)))
+        _print_origin(field.origin, stage, degraded.notes)
     print(out)
+
+
+def _from_disk_to_disk(
+    images: list[Path], out: Path, stage: Degrade, seed: int, reading: Reading, workers: int, quiet: bool
+) -> None:
+    """Degrade a field of any size."""
+    zarr = any(path.is_dir() for path in images)  # always in nJy
+    mosaic = open_field(images, **reading.keywords(), require_njy=not zarr)
+    degraded = degraded_file(mosaic, stage, seed)
+    height, width = degraded.spec.height, degraded.spec.width
+    with Progress(height * width, f"{width} x {height}", "pixels", int(quiet)) as progress:
+        degraded.write(out, workers, progress.advance)
+    if not quiet:
+        rms = dict(zip(degraded.bands, degraded.sky_rms, strict=True))
+        _print((height, width), degraded.pixel_scale_arcsec, rms)
+        _print_origin(mosaic.origin, stage, degraded.notes)
+    print(out)
+
+
+def _print(shape: tuple[int, ...], scale: float, sky_rms: dict[str, float]) -> None:
+    """Print how large the result is, and how deep."""
+    rms = ", ".join(f"{band} {value:.4g}" for band, value in sky_rms.items())
+    print(f'{shape[1]} x {shape[0]} pixels (x, y) of {scale:.4g}"; rms of the noise {rms} (nJy)')
+
+
+def _print_origin(origin: Mapping[str, str], stage: Degrade, notes: Sequence[str]) -> None:
+    """Print where the facts about the image come from, and what the user should read."""
+    given_psf = {} if stage.psf is None else {"PSF": "as given"}
+    print_lines(f"{fact}: {text}" for fact, text in {**origin, **given_psf}.items())
+    print_lines(f"note: {note}" for note in notes)

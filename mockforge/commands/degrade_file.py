@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from mockforge.commands.degrade_windows import DegradedWindows, setup_of, telesc
 from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.files import from_home
-from mockforge.mosaic.read import Mosaic
+from mockforge.mosaic.read import Mosaic, open_field
 from mockforge.mosaic.spec import MosaicSpec, Plane
 from mockforge.mosaic.write import write_mosaic
 from mockforge.observe.degrade.blocks import Blocks
@@ -30,21 +30,30 @@ LARGE = 4096 * 4096
 """Pixels of a band above which a field is degraded from disk to disk."""
 
 
+def is_large(files: Sequence[str | Path], out: str | Path) -> bool:
+    """Whether an image is to be degraded from disk to disk: Zarr in or out, or more pixels than `LARGE`."""
+    paths = [from_home(file) for file in files]
+    if str(out).lower().endswith(".zarr") or any(path.is_dir() for path in paths):
+        return True
+    size = sum(path.stat().st_size for path in paths if path.is_file())
+    packed = any(path.suffix in (".gz", ".bz2") for path in paths)  # they are read in memory in any case
+    return not packed and size > LARGE // 8 and int(np.prod(open_field(paths).shape[1:])) > LARGE
+
+
 @dataclass(frozen=True)
 class DegradedFile:
     """A degraded field that is still to be written."""
 
     windows: DegradedWindows
     spec: MosaicSpec
+    bands: tuple[str, ...]
     sky_rms: tuple[float, ...]
     """Rms of the noise of empty sky in a pixel, of each band, nJy."""
     pixel_scale_arcsec: float
     notes: tuple[str, ...]
     """Sentences the user should read."""
 
-    def write(
-        self, out: str | Path, workers: int = 1, advance: Callable[[int], None] | None = None
-    ) -> Path:
+    def write(self, out: str | Path, workers: int = 1, advance: Callable[[int], None] | None = None) -> Path:
         """Write it as .fits or .zarr; cut off and called again it continues. Errors as `write_mosaic`."""
         own = [str(from_home(out).resolve()) == str(Path(name).resolve()) for name in _inputs(self.windows)]
         if any(own):
@@ -94,7 +103,12 @@ def degraded_file(mosaic: Mosaic, stage: Degrade, seed: int = 1) -> DegradedFile
     windows = DegradedWindows(mosaic, stage, stream, blocks, noise, factor, tuple(planes))
     notes = tuple(dict.fromkeys(str(w.message) for w in caught))
     return DegradedFile(
-        windows, _spec(windows, about, seed), tuple(band.rms for band in noise), about.scale, notes
+        windows,
+        _spec(windows, about, seed),
+        about.bands,
+        tuple(band.rms for band in noise),
+        about.scale,
+        notes,
     )
 
 
@@ -153,7 +167,7 @@ def _spec(windows: DegradedWindows, about: DegradationSetup, seed: int) -> Mosai
 
 
 def _identity(windows: DegradedWindows, about: DegradationSetup) -> str:
-    """Return a digest of all that decides the bytes: the input, the settings, PSFs and noise as they came out."""
+    """Return a digest of all that decides the bytes: input, settings, PSFs and noise as they came out."""
     k = np.linspace(0, max(model.highest for model in about.wanted), 64)
     transfer = [model.at(k[None, :], k[:, None]) for model in (*about.present, *about.wanted)]
     mixed = None if about.mixing is None else about.mixing.matrix

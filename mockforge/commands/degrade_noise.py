@@ -21,7 +21,7 @@ from mockforge.scene.noise import NoiseOfPlaces
 _BLOCK = 256
 """Pixels on a side that share a stream."""
 _TILE, _TILES = 512, 6
-"""Fine pixels on a side, and number on a side of the field, of the tiles on which its own noise is measured."""
+"""Fine pixels on a side, and how many on a side of the field, of tiles on which its noise is measured."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ def noise_of(
         shape = np.ones((1, 1)) if tied is None else tied.reshape(tied.shape[-2:])
         lacks = missing(have, model.rms[0] ** 2 * shape, cfg.whiten)
         worst[band] = lacks.excess
-        own = replace(model, rms=np.array([lacks.rms]), autocorrelation=lacks.autocorrelation, keeps_sky=False)
+        own = replace(
+            model, rms=np.array([lacks.rms]), autocorrelation=lacks.autocorrelation, keeps_sky=False
+        )
         out.append(BandNoise(own, variance))
     noisier = ", ".join(f"{band} by {100 * by:.0f}%" for band, by in worst.items() if by > TOO_MUCH)
     if noisier:

@@ -19,6 +19,9 @@ from mockforge.observe.psf.models import gaussian
 from mockforge.rng import Stream
 from mockforge.stages.degrade import Degrade
 
+_STRIP = 256
+"""Rows."""
+
 
 @dataclass(frozen=True)
 class DegradedWindows:
@@ -55,7 +58,7 @@ class DegradedWindows:
     def _block(self, y: int, x: int) -> dict[str, np.ndarray]:
         """Return the planes of the block whose first pixel is (y, x)."""
         patch, mirrored = self.blocks.at(y, x), self.stage.edge == "mirror"
-        mask = patch.read(self.mosaic.mask, mirrored)
+        mask = patch.read(self._mask, mirrored)
         plane = "truth" if self.stage.input == "truth" else "image"
         flux = patch.read(lambda *window: self.mosaic.read(*window, plane=plane), mirrored)
         if plane == "truth":  # what the image hides is known of the noiseless one, but for what has no value
@@ -71,6 +74,11 @@ class DegradedWindows:
             image[c], variance[c] = noise.added(clean[c], y, x, self.stream.child("by_place", c))
         seen = {"image": image, "truth": clean, "variance": variance, "mask": self._masked(mask, patch.start)}
         return {name: seen[name] for name in self.planes}
+
+    def _mask(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+        """Return which fine pixels must not be used, (y, x) bool: by strips, for the memory of all bands."""
+        strips = range(y0, y1, _STRIP)
+        return np.concatenate([self.mosaic.mask(y, min(y + _STRIP, y1), x0, x1) for y in strips])
 
     def _masked(self, mask: np.ndarray, start: tuple[float, float]) -> np.ndarray:
         """Return the coarse pixels that see masked ones through the broadest PSF, (1, h, w) uint8."""

@@ -32,7 +32,7 @@ Read = Callable[[int, int, int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Patch:
-    """The fine pixels that a block is made of; rows and columns that are not on the field are mapped to it."""
+    """The fine pixels that a block is made of; rows and columns beyond the field are mapped to it."""
 
     rows: np.ndarray
     columns: np.ndarray

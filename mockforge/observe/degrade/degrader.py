@@ -80,6 +80,10 @@ def coarse_grid(
     return Grid(coarse, step, (y, x))
 
 
+_STRIP = 256
+"""Rows that are transformed at once in float64."""
+
+
 class Degrader:
     """The change from one PSF, pixel and grid to another, prepared for images of one shape.
 
@@ -139,13 +143,12 @@ class Degrader:
 
         lead = images.shape[:-3]
         flat = images.reshape(-1, *images.shape[-3:])
-        kernels = [torch.from_numpy(k).T.clone() for k in self._moved_kernel()]
-        dtype = torch.float64 if self._precise else torch.float32
         waves = self._y.waves(self._fy, self._complex), self._x.waves(self._fx, self._complex)
         out = np.empty((len(flat), flat.shape[1], *self.grid.shape), dtype=np.float32)
-        for image, coarse_image in zip(flat, out, strict=True):
-            for plane, kernel, coarse_plane in zip(image, kernels, coarse_image, strict=True):
-                coarse_plane[:] = self._plane(torch.tensor(plane, dtype=dtype), kernel, waves).numpy()
+        for c in range(flat.shape[1]):
+            kernel = torch.from_numpy(self._moved_kernel(c)).T.clone()
+            for image, coarse_image in zip(flat, out, strict=True):
+                coarse_image[c] = self._plane(image[c], kernel, waves).numpy()
         return out.reshape(*lead, *out.shape[1:])
 
     def moved(self, start: tuple[float, float]) -> Degrader:
@@ -181,28 +184,35 @@ class Degrader:
             out.append(step**4 / (self._y.fine * self._x.fine) * covariance)
         return out
 
-    def _moved_kernel(self) -> np.ndarray:
-        """Return the kernel that also moves the first coarse pixel to the origin."""
+    def _moved_kernel(self, c: int) -> np.ndarray:
+        """Return the kernel of a band that also moves the first coarse pixel to the origin."""
         y = np.exp(2j * np.pi * self._fy * self._y.first)
         x = np.exp(2j * np.pi * self._fx * self._x.first)
-        return (self._kernel * y[:, None] * x).astype(self._complex)
+        return (self._kernel[c] * y[:, None] * x).astype(self._complex)
 
     @property
     def _complex(self) -> type[np.complexfloating]:
         return np.complex128 if self._precise else np.complex64
 
     def _plane(
-        self, image: torch.Tensor, kernel: torch.Tensor, waves: tuple[torch.Tensor | None, ...]
+        self, image: np.ndarray, kernel: torch.Tensor, waves: tuple[torch.Tensor | None, ...]
     ) -> torch.Tensor:
         """(H, W) of one band as (h, w); `kernel` (x, y)."""
         import torch
 
-        wide = self._x.padded(image, self.mirrored)
-        half = torch.fft.rfft(wide, dim=-1)[..., : len(self._columns)]
-        half = self._y.padded(half.transpose(-1, -2).contiguous(), self.mirrored)
+        dtype = torch.float64 if self._precise else torch.float32
+        rows = _STRIP if self._precise else len(image)  # twice the bytes, but not of the whole image at once
+        strips = []
+        for first in range(0, len(image), rows):
+            wide = self._x.padded(torch.tensor(image[first : first + rows], dtype=dtype), self.mirrored)
+            half = torch.fft.rfft(wide, dim=-1)[..., : len(self._columns)]
+            strips.append(half.transpose(-1, -2).contiguous())
+        half = self._y.padded(strips[0] if len(strips) == 1 else torch.cat(strips, dim=-1), self.mirrored)
+        del strips
         spectrum = torch.fft.fft(half, dim=-1)[..., torch.from_numpy(self._rows)] * kernel
-        rows = self._y.summed(spectrum, self._fy, waves[0]).transpose(-1, -2).contiguous()
-        return self._x.summed_real(rows, self._fx, waves[1])
+        del half
+        summed = self._y.summed(spectrum, self._fy, waves[0]).transpose(-1, -2).contiguous()
+        return self._x.summed_real(summed, self._fx, waves[1])
 
 
 def padding(model: PsfModel) -> float:
