@@ -130,7 +130,12 @@ def _background(field: Mosaic, rule: Detect, each: Map, window: int, quiet: int)
                 progress.advance(_pixels(cut))
                 yield measured
 
-        return background_of(field, rule, counted, window)
+        try:
+            return background_of(field, rule, counted, window)
+        except InputError as error:
+            if str(field.path) in str(error):
+                raise
+            raise InputError(f"{field.path}: {error}") from error
 
 
 def _detector(field: Mosaic, rule: Detect, background: Background) -> Detector:

@@ -184,7 +184,7 @@ def open_fits(
     joined = joined_facts(facts, factors)
     if pixel_scale_arcsec is not None:
         joined["pixel_scale_arcsec"] = pixel_scale_arcsec
-    origin = origin_of_facts(facts, called)
+    origin = {**origin_of_facts(facts, called), "mask": _mask_words(held)}
     if require_njy:
         check_njy(joined["zeropoint_ab"], origin, planes[0].path)
     return {
@@ -194,6 +194,14 @@ def open_fits(
         "shape": (len(planes), *planes[0].hdu.shape[-2:]),
         "pixels": FitsPixels(held, ("image", *beside), None if bits is None else tuple(bits), mapped),
     }
+
+
+def _mask_words(bands: Sequence[Band]) -> str:
+    names = dict.fromkeys(band.mask.name for band in bands if band.mask is not None)
+    return (
+        f"{', '.join(names) or 'no mask extension'}, NaN and what is beyond 1e30; not looked for in a field"
+        " read window by window: regions of one value, marks such as -9999, weights of 0"
+    )
 
 
 def _plain(path: Path) -> bool:
