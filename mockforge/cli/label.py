@@ -83,7 +83,7 @@ def label(
     """
     detection = load_stage("detect", rule.words())
     words = {**reading.keywords(), "psf_fwhm_arcsec": numbers_of("--psf-fwhm", psf_fwhm)}
-    if catalogue is not None or is_large(images):
+    if catalogue is not None or is_large(images, **reading.keywords()):
         shown = {"catalogue": catalogue or "fits", "workers": workers, "quiet": int(quiet)}
         labelled = label_field(images, out, detection, **words, **shown)
     else:

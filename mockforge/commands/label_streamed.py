@@ -38,12 +38,12 @@ _LARGEST_PICTURE = 2048
 """Pixels; the overlay of a larger field is thinned."""
 
 
-def is_large(files: Sequence[str | Path]) -> bool:
+def is_large(files: Sequence[str | Path], **reading: Any) -> bool:
     """Whether an image is to be labelled window by window: Zarr, or larger than `IN_MEMORY`."""
     if any(from_home(f).is_dir() for f in files):
         return True
     size = sum(p.stat().st_size for p in map(from_home, files) if p.is_file())
-    return size > 4 * IN_MEMORY and int(np.prod(open_field(files).shape[1:])) > IN_MEMORY
+    return size > 4 * IN_MEMORY and int(np.prod(open_field(files, **reading).shape[1:])) > IN_MEMORY
 
 
 def label_field(

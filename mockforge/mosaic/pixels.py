@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.field.fits.bands import Plane, band_names, check_shapes, find_planes
+from mockforge.field.fits.bands import Plane
 from mockforge.field.fits.beside import find
 from mockforge.field.fits.check import Cards, Hdu, cards_of, in_sentences, open_units, opened, walk
 from mockforge.field.fits.extensions import MASKS, VARIANCES
@@ -22,12 +22,12 @@ from mockforge.field.fits.read import (
     band_facts,
     check_njy,
     check_one_grid,
-    given_zeropoint,
     joined_facts,
     linear,
     njy_factors,
     origin_of_facts,
 )
+from mockforge.field.fits.reading import Reading
 
 _WIDE = 512
 """Pixels of a row from which on a window is one of many that are read in turn."""
@@ -146,31 +146,16 @@ def _close(files: dict[Path, Any]) -> None:
         units.close()
 
 
-def open_fits(
-    names: Sequence[str],
-    *,
-    bands: Sequence[str] | None,
-    extensions: Any,
-    zeropoint: float | Sequence[float] | None,
-    pixel_scale_arcsec: float | None,
-    mask_bits: Any,
-    require_njy: bool,
-) -> dict[str, Any]:
+def open_fits(names: Sequence[str], reading: Reading) -> dict[str, Any]:
     """Return what a Mosaic is made of, by its names; errors as `Field.read`."""
-    if not names:
-        raise InputError("no FITS file was given; name one file per band, or one with all bands")
-    if pixel_scale_arcsec is not None and not pixel_scale_arcsec > 0:
-        raise InputError(f"pixel scale: {pixel_scale_arcsec:g}, arcsec per pixel above 0 are expected")
-    planes = find_planes(names, extensions, bands)
-    called = band_names(planes, bands)
-    check_shapes(planes, called, held=False)
+    planes, called = reading.planes(names, held=False)
     units = {path: walk(path) for path in dict.fromkeys(p.path for p in planes)}
     mapped = tuple(p for p, hdus in units.items() if not any(u.scaled for u in hdus) and _plain(p))
     facts: list[BandFacts] = []
     for i, plane in enumerate(planes):
         with opened(plane.path, memmap=plane.path in mapped) as hdus:
-            given = given_zeropoint(zeropoint, i, len(planes))
-            facts.append(band_facts(plane, hdus, given, pixel_scale_arcsec))
+            given = reading.zeropoint_of(i, len(planes))
+            facts.append(band_facts(plane, hdus, given, reading.pixel_scale_arcsec))
     check_one_grid(planes, facts, called)
     factors = njy_factors(facts)
     held = tuple(
@@ -180,27 +165,26 @@ def open_fits(
     beside = [p for p in ("truth", "variance") if all(getattr(b, p) is not None for b in held)]
     if any(b.mask is not None for b in held):
         beside.append("mask")
-    bits = (mask_bits,) if isinstance(mask_bits, (str, int)) else mask_bits
     joined = joined_facts(facts, factors)
-    if pixel_scale_arcsec is not None:
-        joined["pixel_scale_arcsec"] = pixel_scale_arcsec
+    if reading.pixel_scale_arcsec is not None:
+        joined["pixel_scale_arcsec"] = reading.pixel_scale_arcsec
     origin = {**origin_of_facts(facts, called), "mask": _mask_words(held)}
-    if require_njy:
+    if reading.require_njy:
         check_njy(joined["zeropoint_ab"], origin, planes[0].path)
     return {
         **joined,
         "origin": origin,
         "bands": tuple(called),
         "shape": (len(planes), *planes[0].hdu.shape[-2:]),
-        "pixels": FitsPixels(held, ("image", *beside), None if bits is None else tuple(bits), mapped),
+        "pixels": FitsPixels(held, ("image", *beside), reading.bits, mapped),
     }
 
 
 def _mask_words(bands: Sequence[Band]) -> str:
     names = dict.fromkeys(band.mask.name for band in bands if band.mask is not None)
     return (
-        f"{', '.join(names) or 'no mask extension'}, NaN and what is beyond 1e30; not looked for in a field"
-        " read window by window: regions of one value, marks such as -9999, weights of 0"
+        f"{', '.join(names) or 'none: no mask extension'}, NaN and what is beyond 1e30; not looked for in a"
+        " field read window by window: regions of one value, marks such as -9999, weights of 0"
     )
 
 

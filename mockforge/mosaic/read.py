@@ -12,6 +12,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.field import Field
+from mockforge.field.fits.reading import Reading
 from mockforge.files import Stamp, from_home, located, stamp
 from mockforge.mosaic.pixels import FitsPixels, open_fits
 from mockforge.mosaic.zarr_pixels import ZarrPixels, open_zarr
@@ -180,17 +181,10 @@ def open_field(
         As `Field.read`, and for a Zarr that is none of ours, of another shape or another version.
     """
     names = [files] if isinstance(files, (str, Path)) else list(files)
-    reading = {
-        "bands": bands,
-        "extensions": extensions,
-        "zeropoint": zeropoint,
-        "pixel_scale_arcsec": pixel_scale_arcsec,
-        "mask_bits": mask_bits,
-        "require_njy": require_njy,
-    }
+    reading = Reading(bands, extensions, zeropoint, pixel_scale_arcsec, mask_bits, require_njy)
     if len(names) == 1 and from_home(names[0]).is_dir():
         path = from_home(names[0])
-        asked = [name for name, value in reading.items() if value not in (None, False)]
+        asked = [name for name, value in vars(reading).items() if value not in (None, False)]
         if asked:
             raise InputError(f"{path}: a Zarr field says its own {', '.join(asked)}; leave them out")
         facts = open_zarr(path)
@@ -198,7 +192,7 @@ def open_field(
     else:
         watched = list(dict.fromkeys(located(from_home(name)) for name in names))
         before = {str(p): stamp(p) for p in watched if p.exists()}
-        facts = open_fits([str(from_home(name)) for name in names], **reading)
+        facts = open_fits([str(from_home(name)) for name in names], reading)
         path = watched[0]
         opened = Mosaic(path=path, **facts, stamps=before)
         opened.check_unchanged()
