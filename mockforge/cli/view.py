@@ -11,7 +11,8 @@ import typer
 from mockforge.cli.arguments import words_of
 from mockforge.cli.options import Quiet
 from mockforge.cli.program import print_lines
-from mockforge.commands.view import Looked, view_thing
+from mockforge.cli.typed import refuse
+from mockforge.commands.view import Looked, kind_of, view_thing
 from mockforge.view.server import PORT
 
 
@@ -76,6 +77,7 @@ class Shown:
 
 
 def view(
+    context: typer.Context,
     *,
     what: Annotated[
         str,
@@ -94,7 +96,7 @@ def view(
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the sky of a model or scene.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the sky of a model or scene.")] = 1,
     served: Served,
     shown: Shown,
     pictures: Pictures,
@@ -118,6 +120,11 @@ def view(
     A model or a scene is served on 127.0.0.1, painted as you pan and zoom, endless
     in every direction, nothing stored; Ctrl-C ends it.
     """
+    kind, is_picture = kind_of(what), pictures.layered is not None or pictures.flight is not None
+    if is_picture:
+        refuse(context, ["out", "port", "browser"], "for a viewer; --layered and --flight name their file")
+    elif kind in ("file", "dataset"):
+        refuse(context, ["seed", "port", "browser"], f"for a model or a scene; {what} is a {kind}")
     print_lines(
         view_thing(
             what,

@@ -242,8 +242,10 @@ def test_a_zarr_of_another_shape_or_version_is_a_sentence(tmp_path):
         ("a", (5, 5), 1, r"has shape \(5, 5\)"),
         ("b", (3, 5, 5), 1, r"has shape \(3, 5, 5\), \(band, y, x\) of 2 bands"),
         ("c", (2, 5, 5), 99, "another version"),
+        ("d", (2, 5, 7), 1, r"`image` has 5 x 7 pixels, 5 x 6 are expected"),
     ):
-        group = zarr.create_group(tmp_path / name, attributes={"mockforge": version, "bands": ["g", "r"]})
+        facts = {"mockforge": version, "bands": ["g", "r"], "shape": [5, 6]}
+        group = zarr.create_group(tmp_path / name, attributes=facts)
         group.create_array("image", shape=shape, dtype="float32")
         with pytest.raises(InputError, match=words):
             open_field(tmp_path / name)
