@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,10 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.fits.bands import Plane
-from mockforge.field.fits.beside import find
+from mockforge.field.fits.beside import find, mask_unit
 from mockforge.field.fits.check import Cards, Hdu, cards_of, in_sentences, open_units, opened, walk
-from mockforge.field.fits.extensions import MASKS, VARIANCES
-from mockforge.field.fits.masks import read_mask
+from mockforge.field.fits.extensions import VARIANCES
+from mockforge.field.fits.masks import Marks, is_explained, marks_of, read_mask
 from mockforge.field.fits.read import (
     BandFacts,
     band_facts,
@@ -29,6 +31,8 @@ from mockforge.field.fits.read import (
 )
 from mockforge.field.fits.reading import Reading
 
+_READ_ONCE = 4_000_000
+"""Pixels of a mask that are read at a time."""
 _WIDE = 512
 """Pixels of a row from which on a window is one of many that are read in turn."""
 _STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -45,6 +49,8 @@ class Band:
     truth: Hdu | None
     variance: Hdu | None
     mask: Hdu | None
+    marks: Marks | None = None
+    """What the whole mask holds, where its cards do not say what its bits mean."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,44 @@ class FitsPixels:
     def masked(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         """Return which pixels of a window the masks beside the bands say not to use, (y, x) bool."""
         bad = np.zeros((y1 - y0, x1 - x0), dtype=bool)
-        for path, hdu in dict.fromkeys((b.plane.path, b.mask) for b in self.bands if b.mask is not None):
-            values = self._section(path, hdu, None, y0, y1, x0, x1)
-            where = f"{path}[{hdu.index}] {hdu.name}"
-            bad |= read_mask(values, self._cards(path, hdu.index), hdu.name, where, self.mask_bits).bad
+        masks = ((b.plane.path, b.mask, b.marks) for b in self.bands if b.mask is not None)
+        for path, hdu, marks in dict.fromkeys(masks):
+            bad |= self._read_mask(path, hdu, marks, (y0, y1, x0, x1))
         return bad
+
+    def _read_mask(
+        self, path: Path, mask: Hdu, marks: Marks | None, window: tuple[int, int, int, int]
+    ) -> np.ndarray:
+        values = self._section(path, mask, None, *window)
+        where = f"{path}[{mask.index}] {mask.name}"
+        return read_mask(values, self._cards(path, mask.index), mask.name, where, self.mask_bits, marks).bad
+
+    def with_marks(self) -> FitsPixels:
+        """Return them with what each mask as a whole holds, where its cards do not say what its bits mean.
+
+        Such a mask is read once: a window of ones alone does not tell whether 1 is good or bad.
+        """
+        marks: dict[tuple[Path, Hdu], Marks] = {}
+        bands = []
+        for band in self.bands:
+            path, mask = band.plane.path, band.mask
+            if mask is None or is_explained(self._cards(path, mask.index), mask.name, self.mask_bits):
+                bands.append(band)
+                continue
+            if (path, mask) not in marks:
+                marks[path, mask] = self._marks(path, mask)
+                self._read_mask(path, mask, marks[path, mask], (0, 1, 0, 1))  # refused now, or never
+            bands.append(replace(band, marks=marks[path, mask]))
+        return replace(self, bands=tuple(bands), _open={})
+
+    def _marks(self, path: Path, mask: Hdu) -> Marks:
+        height, width = mask.shape[-2:]
+        rows = max(_READ_ONCE // width, 1)
+        parts = [
+            marks_of(self._section(path, mask, None, y, min(y + rows, height), 0, width))
+            for y in range(0, height, rows)
+        ]
+        return reduce(or_, parts)
 
     def _cards(self, path: Path, index: int) -> Cards:
         return cards_of(self._hdus(path), index)
@@ -176,7 +215,7 @@ def open_fits(names: Sequence[str], reading: Reading) -> dict[str, Any]:
         "origin": origin,
         "bands": tuple(called),
         "shape": (len(planes), *planes[0].hdu.shape[-2:]),
-        "pixels": FitsPixels(held, ("image", *beside), reading.bits, mapped),
+        "pixels": FitsPixels(held, ("image", *beside), reading.bits, mapped).with_marks(),
     }
 
 
@@ -199,5 +238,5 @@ def _band(plane: Plane, name: str, units: list[Hdu], factor: float, alone: bool)
         factor,
         find(plane, units, name, ("TRUTH",), shared=False),
         find(plane, units, name, VARIANCES, shared=alone),
-        find(plane, units, name, MASKS, shared=True),
+        mask_unit(plane, units, name),
     )

@@ -70,15 +70,22 @@ def find(plane: Plane, units: list[Hdu], name: str, kinds: Iterable[str], shared
     return None
 
 
+def mask_unit(plane: Plane, units: list[Hdu], name: str) -> Hdu | None:
+    """Return the extension that is the mask of a band; None where there is none, or it is not known which."""
+    mask = find(plane, units, name, MASKS, shared=True)
+    if mask is not None:
+        return mask
+    size = plane.hdu.shape[-2:]
+    reworded = [u for u in units if u.shape == size and is_a_mask(u.name) and u.name.upper() not in MASKS]
+    return reworded[0] if len(reworded) == 1 else None
+
+
 def mask_of(
     plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool, asked: Sequence[str | int] | None
 ) -> Mask | None:
     """Return the mask in the band's file; None where there is none. Errors as `read_mask`."""
     size = plane.hdu.shape[-2:]
-    mask = find(plane, units, name, MASKS, shared=True)
-    if mask is None:
-        reworded = [u for u in units if u.shape == size and is_a_mask(u.name) and u.name.upper() not in MASKS]
-        mask = reworded[0] if len(reworded) == 1 else None
+    mask = mask_unit(plane, units, name)
     if mask is None:
         other = next((u for u in units if u.shape and u.index != plane.hdu.index and is_a_mask(u.name)), None)
         like = [u for u in units if u.shape == size and is_like_a_mask(u.name)]
