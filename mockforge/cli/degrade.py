@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,11 +16,8 @@ from mockforge.cli.reading import Reading
 from mockforge.cli.typed import refuse, settings_of
 from mockforge.commands.degrade import degrade_field
 from mockforge.commands.degrade_file import degraded_file, is_large
-from mockforge.errors import InputError
-from mockforge.mosaic.read import open_field
 from mockforge.progress import Progress
 from mockforge.recipe.read import load_stage
-from mockforge.stages.degrade import Degrade
 
 
 @dataclass(frozen=True)
@@ -126,50 +122,25 @@ def degrade(
     """
     stage = load_stage("degrade", target.words(given.word(context)))
     if is_large(images, out):
-        if target.wcs is not None:
-            raise InputError(
-                f"--wcs {target.wcs}: is for FITS images of up to 4096 x 4096 pixels; leave it out, or cut "
-                "the image to the part that the file covers"
-            )
-        _from_disk_to_disk(images, out, stage, target.seed, reading, workers, quiet)
-        return
-    refuse(context, ["workers"], "for images above 4096 x 4096 pixels, and for Zarr; leave it out")
-    field = reading.read(images)
-    degraded = degrade_field(field, stage, target.seed, target.wcs)
-    degraded.field.write(out)
-    if not quiet:
+        mosaic = reading.open(images)
+        large = degraded_file(mosaic, stage, target.seed, target.wcs)
+        height, width = large.spec.height, large.spec.width
+        with Progress(height * width, f"{width} x {height}", "pixels", int(quiet)) as progress:
+            large.write(out, workers, progress.advance)
+        rms, shape, scale = dict(zip(large.bands, large.sky_rms, strict=True)), (height, width), large.scale
+        origin, notes = mosaic.origin, large.notes
+    else:
+        refuse(context, ["workers"], "for images above 4096 x 4096 pixels, and for Zarr; leave it out")
+        field = reading.read(images)
+        degraded = degrade_field(field, stage, target.seed, target.wcs)
+        degraded.field.write(out)
         made = degraded.field
-        assert made.pixel_scale_arcsec is not None
-        _print(made.shape[1:], made.pixel_scale_arcsec, dict(zip(made.bands, degraded.sky_rms, strict=True)))
-        _print_origin(field.origin, stage, degraded.notes)
-    print(out)
-
-
-def _from_disk_to_disk(
-    images: list[Path], out: Path, stage: Degrade, seed: int, reading: Reading, workers: int, quiet: bool
-) -> None:
-    """Degrade a field of any size."""
-    zarr = any(path.is_dir() for path in images)  # always in nJy
-    mosaic = open_field(images, **reading.keywords(), require_njy=not zarr)
-    degraded = degraded_file(mosaic, stage, seed)
-    height, width = degraded.spec.height, degraded.spec.width
-    with Progress(height * width, f"{width} x {height}", "pixels", int(quiet)) as progress:
-        degraded.write(out, workers, progress.advance)
+        rms, shape = dict(zip(made.bands, degraded.sky_rms, strict=True)), made.shape[1:]
+        scale, origin, notes = made.pixel_scale_arcsec, field.origin, degraded.notes
     if not quiet:
-        rms = dict(zip(degraded.bands, degraded.sky_rms, strict=True))
-        _print((height, width), degraded.pixel_scale_arcsec, rms)
-        _print_origin(mosaic.origin, stage, degraded.notes)
+        given_psf = {} if stage.psf is None else {"PSF": "as given"}
+        listed = ", ".join(f"{band} {value:.4g}" for band, value in rms.items())
+        print(f'{shape[1]} x {shape[0]} pixels (x, y) of {scale:.4g}"; rms of the noise {listed} (nJy)')
+        print_lines(f"{fact}: {text}" for fact, text in {**origin, **given_psf}.items())
+        print_lines(f"note: {note}" for note in notes)
     print(out)
-
-
-def _print(shape: tuple[int, ...], scale: float, sky_rms: dict[str, float]) -> None:
-    """Print how large the result is, and how deep."""
-    rms = ", ".join(f"{band} {value:.4g}" for band, value in sky_rms.items())
-    print(f'{shape[1]} x {shape[0]} pixels (x, y) of {scale:.4g}"; rms of the noise {rms} (nJy)')
-
-
-def _print_origin(origin: Mapping[str, str], stage: Degrade, notes: Sequence[str]) -> None:
-    """Print where the facts about the image come from, and what the user should read."""
-    given_psf = {} if stage.psf is None else {"PSF": "as given"}
-    print_lines(f"{fact}: {text}" for fact, text in {**origin, **given_psf}.items())
-    print_lines(f"note: {note}" for note in notes)

@@ -22,6 +22,8 @@ from mockforge.mosaic.write import write_mosaic
 from mockforge.observe.degrade.blocks import Blocks
 from mockforge.observe.degrade.degrader import coarse_grid
 from mockforge.observe.degrade.optics import DegradationSetup, drawn_of, fwhm_of, warn_of
+from mockforge.observe.degrade.wcs import check_onto
+from mockforge.observe.degrade.wcs_blocks import Target, TargetBlocks, TargetTelescope
 from mockforge.rng import Stream
 from mockforge.stages.degrade import Degrade
 from mockforge.torch_state import steadily
@@ -49,7 +51,8 @@ class DegradedFile:
     bands: tuple[str, ...]
     sky_rms: tuple[float, ...]
     """Rms of the noise of empty sky in a pixel, of each band, nJy."""
-    pixel_scale_arcsec: float
+    scale: float
+    """Arcsec of a pixel."""
     notes: tuple[str, ...]
     """Sentences the user should read."""
 
@@ -67,8 +70,8 @@ def _inputs(windows: DegradedWindows) -> list[str]:
 
 
 @steadily(None)
-def degraded_file(mosaic: Mosaic, stage: Degrade, seed: int = 1) -> DegradedFile:
-    """Return what writes a field on disk in the PSF, pixels, bands and noise of `stage.to`.
+def degraded_file(mosaic: Mosaic, stage: Degrade, seed: int = 1, wcs: Path | None = None) -> DegradedFile:
+    """Return what writes a field on disk as `stage.to` has it, or on the pixels of the file `wcs`.
 
     As `degrade_field`, at any size and in little memory. A block of coarse pixels is computed from the fine
     ones within 60 FWHM of the wanted PSF (at most 1024), beyond the field from its reflection; in memory
@@ -82,25 +85,31 @@ def degraded_file(mosaic: Mosaic, stage: Degrade, seed: int = 1) -> DegradedFile
         As `degrade_field`, and for a sweep.
     """
     _check(mosaic, stage)
-    stage = replace(stage, labels=())
+    stage, shape = replace(stage, labels=()), (mosaic.shape[1], mosaic.shape[2])
+    target = None
+    if wcs is not None:
+        check_onto(stage)
+        target = Target.of(wcs, mosaic.wcs, shape)
+        stage = replace(stage, pixel_scale_arcsec=target.step * float(mosaic.pixel_scale_arcsec or 0))
     stream = Stream(seed, ("degrade",))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         about = setup_of(stage, mosaic)
         drawn = drawn_of(stage, about, 1, stream)
         phase = (float(drawn.phase_x[0]), float(drawn.phase_y[0]))
-        shape = (mosaic.shape[1], mosaic.shape[2])
         grid = coarse_grid(shape, about.scale / about.fine, about.shape, phase)
         factor = float(drawn.fwhm_factor[0])
         widest = factor * max(map(fwhm_of, about.wanted)) / about.fine
         blocks = Blocks.of(grid, shape, widest)
         telescope = telescope_of(stage, about, blocks, factor)
-        warn_of(stage.to, about.fine, telescope.shortcomings)
+        onto = None if target is None else TargetBlocks(target, blocks.side, blocks.margin)
+        used = telescope if onto is None else TargetTelescope(stage, about, onto, factor)
+        warn_of(stage.to, about.fine, used.shortcomings)
         there = telescope.noise(measured(mosaic, _own_rms(stage, mosaic))) if stage.input == "image" else []
         noise = noise_of(stage, about, drawn, stream, there)
     planes = ["image"] + ["truth"] * (stage.input == "truth")
     planes += ["variance"] * any(band.rms > 0 for band in noise) + ["mask"]
-    windows = DegradedWindows(mosaic, stage, stream, blocks, noise, factor, tuple(planes))
+    windows = DegradedWindows(mosaic, stage, stream, blocks, noise, factor, tuple(planes), target)
     notes = tuple(dict.fromkeys(str(w.message) for w in caught))
     return DegradedFile(
         windows,
@@ -141,7 +150,9 @@ def _own_rms(stage: Degrade, mosaic: Mosaic) -> np.ndarray | None:
 
 def _spec(windows: DegradedWindows, about: DegradationSetup, seed: int) -> MosaicSpec:
     """Return the planes and headers of the degraded field."""
-    grid, mosaic = windows.blocks.grid, windows.mosaic
+    grid, mosaic, target = windows.blocks.grid, windows.mosaic, windows.target
+    height, width = grid.shape if target is None else target.shape
+    wcs = None if mosaic.wcs is None else coarse_wcs(mosaic.wcs, grid) if target is None else target.wcs
     widths = tuple(fwhm_of(model) for model in about.wanted)
     said = Field(np.zeros((len(about.bands), 1, 1), np.float32), about.bands, about.scale, widths)
     planes = []
@@ -157,9 +168,10 @@ def _spec(windows: DegradedWindows, about: DegradationSetup, seed: int) -> Mosai
         "psf_fwhm_arcsec": list(widths),
     }
     return MosaicSpec(
-        *grid.shape,
+        height,
+        width,
         (*planes, Plane("mask", ("MASK",), dtype="uint8")),
-        wcs=None if mosaic.wcs is None else coarse_wcs(mosaic.wcs, grid),
+        wcs=wcs,
         header=degraded_header(windows.stage.to, windows.stage.input, seed),
         identity=_identity(windows, about),
         facts=facts,
@@ -174,12 +186,18 @@ def _identity(windows: DegradedWindows, about: DegradationSetup) -> str:
     mosaic = windows.mosaic
     told = repr((
         sorted(mosaic.stamps.items()), mosaic.pixels, windows.stage, windows.stream, windows.blocks,
-        about.bands, about.fine, about.scale, windows.fwhm_factor,
+        about.bands, about.fine, about.scale, windows.fwhm_factor, _place_told(windows.target),
     ))  # fmt: skip
     digest = hashlib.sha256(told.encode())
     for values in (*transfer, mixed, *(value for band in windows.noise for value in _numbers(band))):
         digest.update(b"none" if values is None else np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
+
+
+def _place_told(target: Target | None) -> str:
+    return (
+        "" if target is None else repr((target.shape, target.sides, target.wcs.to_header_string(relax=True)))
+    )
 
 
 def _numbers(band: BandNoise) -> list[np.ndarray | float | None]:

@@ -11,10 +11,11 @@ import numpy as np
 from mockforge.batch import Batch
 from mockforge.commands.degrade_noise import BandNoise
 from mockforge.mosaic.read import Mosaic
-from mockforge.observe.degrade.blocks import Blocks
+from mockforge.observe.degrade.blocks import Blocks, Patch, faded
 from mockforge.observe.degrade.degrader import Degrader, Grid
 from mockforge.observe.degrade.labels import MASKED
 from mockforge.observe.degrade.optics import DegradationSetup, Telescope, about_of, fwhm_of
+from mockforge.observe.degrade.wcs_blocks import Target, TargetBlocks, TargetTelescope
 from mockforge.observe.psf.models import gaussian
 from mockforge.rng import Stream
 from mockforge.stages.degrade import Degrade
@@ -36,6 +37,8 @@ class DegradedWindows:
     fwhm_factor: float
     planes: tuple[str, ...]
     """"image", "variance" and "mask", of a noiseless input "truth"."""
+    target: Target | None = None
+    """The pixels of another file onto which; None: those of `blocks`."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -57,40 +60,64 @@ class DegradedWindows:
 
     def _block(self, y: int, x: int) -> dict[str, np.ndarray]:
         """Return the planes of the block whose first pixel is (y, x)."""
-        patch, mirrored = self.blocks.at(y, x), self.stage.edge == "mirror"
+        clean, mask = self._through_wcs(y, x) if self.target is not None else self._through(y, x)
+        image, variance = np.empty_like(clean), np.empty_like(clean)
+        for c, noise in enumerate(self.noise):
+            image[c], variance[c] = noise.added(clean[c], y, x, self.stream.child("by_place", c))
+        seen = {"image": image, "truth": clean, "variance": variance}
+        if self.target is not None:
+            for values in seen.values():
+                values[:, mask[0] > 0] = 0.0
+        return {name: (seen | {"mask": mask})[name] for name in self.planes}
+
+    def _through(self, y: int, x: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the light (C,h,w) of a block and its mask (1,h,w) uint8."""
+        patch = self.blocks.at(y, x)
+        flux, mask = self._read(patch)
+        clean = self._telescope.moved(patch.start).image(flux[None])[0]
+        if not mask.any():
+            return clean, np.zeros((1, *clean.shape[1:]), dtype=np.uint8)
+        part = self._spread.moved(patch.start)(mask[None].astype(np.float32))
+        return clean, (part > MASKED * self.blocks.grid.step**2).astype(np.uint8)
+
+    def _through_wcs(self, y: int, x: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the same of a block of another file's pixels."""
+        telescope, blocks = self._onto
+        seen = blocks.at(y, x)
+        if seen is None:
+            dark = np.zeros((len(self.noise), self.blocks.side, self.blocks.side), dtype=np.float32)
+            return dark, telescope.mask(np.zeros((1, 1), dtype=bool), None)
+        flux, mask = self._read(seen.patch)
+        return telescope.image(flux, seen), telescope.mask(mask, seen)
+
+    def _read(self, patch: Patch) -> tuple[np.ndarray, np.ndarray]:
+        """Return the light (C,H,W) of a patch, and which of its pixels have no value."""
+        mirrored = self.stage.edge == "mirror"
         mask = patch.read(self._mask, mirrored)
-        plane = "truth" if self.stage.input == "truth" else "image"
-        flux = patch.read(lambda *window: self.mosaic.read(*window, plane=plane), mirrored)
-        if plane == "truth":  # what the image hides is known of the noiseless one, but for what has no value
+        if self.stage.input == "truth":  # what the image hides is known of it, but for what has no value
+            flux = patch.read(lambda *window: self.mosaic.read(*window, plane="truth"), mirrored)
             unknown = ~np.isfinite(flux).all(axis=0)
             mask |= unknown
             flux[:, unknown] = 0.0
         else:
+            flux = patch.read(self.mosaic.read, mirrored)
             flux[:, mask] = 0.0
-        clean = self._telescope.moved(patch.start).image(flux[None])[0]
-        del flux
-        image, variance = np.empty_like(clean), np.empty_like(clean)
-        for c, noise in enumerate(self.noise):
-            image[c], variance[c] = noise.added(clean[c], y, x, self.stream.child("by_place", c))
-        seen = {"image": image, "truth": clean, "variance": variance, "mask": self._masked(mask, patch.start)}
-        return {name: seen[name] for name in self.planes}
+        return faded(flux), mask
 
     def _mask(self, y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
         """Return which fine pixels must not be used, (y, x) bool: by strips, for the memory of all bands."""
         strips = range(y0, y1, _STRIP)
         return np.concatenate([self.mosaic.mask(y, min(y + _STRIP, y1), x0, x1) for y in strips])
 
-    def _masked(self, mask: np.ndarray, start: tuple[float, float]) -> np.ndarray:
-        """Return the coarse pixels that see masked ones through the broadest PSF, (1, h, w) uint8."""
-        shape, step = self.blocks.block_grid.shape, self.blocks.grid.step
-        if not mask.any():
-            return np.zeros((1, *shape), dtype=np.uint8)
-        part = self._spread.moved(start)(mask[None].astype(np.float32))
-        return (part > MASKED * step**2).astype(np.uint8)
-
     @cached_property
     def _about(self) -> DegradationSetup:
         return setup_of(self.stage, self.mosaic)
+
+    @cached_property
+    def _onto(self) -> tuple[TargetTelescope, TargetBlocks]:
+        assert self.target is not None
+        blocks = TargetBlocks(self.target, self.blocks.side, self.blocks.margin)
+        return TargetTelescope(self.stage, self._about, blocks, self.fwhm_factor), blocks
 
     @cached_property
     def _telescope(self) -> Telescope:

@@ -26,7 +26,7 @@ H, W = 790, 1010
 BANDS = ("F606W", "F814W")
 STAGE = Degrade(
     to="hsc-wide", bands=("hsc_r", "hsc_i"), labels=(), pixel_scale_arcsec=0.53,
-    psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.4)), psf_out=Psf(moffat=Moffat(fwhm_arcsec=1.2, beta=3.0)),
+    psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.4)), psf_out=Psf(gaussian=Gaussian(fwhm_arcsec=1.2)),
 )  # fmt: skip
 
 
@@ -57,10 +57,11 @@ def path(field: Field, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return field.write(tmp_path_factory.mktemp("fine") / "fine.fits")
 
 
-def in_blocks(path: Path, stage: Degrade = STAGE, seed: int = 1) -> DegradedFile:
-    """Return a degraded file of blocks of 256 pixels: four of them."""
+def in_blocks(path: Path, stage: Degrade = STAGE, seed: int = 1, margin: int = 140) -> DegradedFile:
+    """Return a degraded file of blocks of 256 pixels, four of them; a margin for a PSF without wings."""
     made = degraded_file(open_field(path), stage, seed)
-    return replace(made, windows=replace(made.windows, blocks=replace(made.windows.blocks, side=256)))
+    blocks = replace(made.windows.blocks, side=256, margin=margin)
+    return replace(made, windows=replace(made.windows, blocks=blocks))
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +82,24 @@ def test_blocks_equal_the_whole_field_at_once(field: Field, made: DegradedFile, 
     found, far = Field.read(written), 2 * made.windows.blocks.margin
     wide = np.pad(field.truth, [(0, 0), (far, far), (far, far)], mode="symmetric")
     change = Degrader(wide.shape[1:], made.windows.blocks.grid.moved(far), 0.2, [gaussian(0.4)] * 2,
-                      [moffat(1.2, 3.0)] * 2, around=False, precise=True)  # fmt: skip
+                      [gaussian(1.2)] * 2, around=False, precise=True)  # fmt: skip
     whole, rms = change(wide), np.array(made.sky_rms)[:, None, None]
     assert whole.max() > 150 * rms.max()
     assert np.abs((found.truth - whole) / rms).max() < 1e-4  # 2e-7 of the brightest pixel
     faint = whole < rms
     assert np.abs((found.truth - whole) / rms)[faint].max() < 1e-5
+
+
+def test_light_in_the_wings_comes_from_far(field: Field, path: Path) -> None:
+    stage = replace(STAGE, psf_out=Psf(moffat=Moffat(fwhm_arcsec=1.2, beta=3.0)))
+    windows = in_blocks(
+        path, stage, margin=degraded_file(open_field(path), stage).windows.blocks.margin
+    ).windows
+    wide = np.pad(field.truth[:1], [(0, 0), (700, 700), (700, 700)], mode="symmetric")
+    change = Degrader(wide.shape[1:], windows.blocks.grid.moved(700), 0.2, [gaussian(0.4)], [moffat(1.2, 3.0)],
+                      around=False, precise=True)  # fmt: skip
+    whole, found = change(wide)[0], windows(0, 256, 0, 256)["truth"][0]
+    assert np.abs(found - whole[:256, :256]).max() < 3e-7 * whole.max()
 
 
 def test_away_from_the_edges_it_is_the_field_degraded_in_memory(field: Field, written: Path) -> None:
@@ -132,7 +145,7 @@ def test_bytes_depend_neither_on_workers_nor_on_a_cut(
     with pytest.raises(InputError, match="unfinished file of another command"):
         in_blocks(path, seed=2).write(cut)
     with pytest.raises(InputError, match="unfinished file of another command"):
-        in_blocks(path, replace(STAGE, psf_out=Psf(moffat=Moffat(fwhm_arcsec=1.25, beta=3.0)))).write(cut)
+        in_blocks(path, replace(STAGE, psf_out=Psf(gaussian=Gaussian(fwhm_arcsec=1.25)))).write(cut)
     assert sha(made.write(cut)) == sha(written)
 
 
@@ -154,8 +167,34 @@ def test_beyond_the_field_there_can_be_nothing(field: Field, path: Path) -> None
     assert windows.planes == ("image", "truth", "mask")
     wide = np.pad(field.truth, [(0, 0), (400, 400), (400, 400)])
     change = Degrader(wide.shape[1:], windows.blocks.grid.moved(400), 0.2, [gaussian(0.4)] * 2,
-                      [moffat(1.2, 3.0)] * 2, around=False, precise=True)  # fmt: skip
+                      [gaussian(1.2)] * 2, around=False, precise=True)  # fmt: skip
     np.testing.assert_allclose(windows(0, 60, 0, 60)["image"], change(wide)[:, :60, :60], atol=1e-4)
+
+
+def test_onto_the_pixels_of_another_file(field: Field, path: Path, tmp_path: Path) -> None:
+    wcs = tan_wcs((300, 420), 0.5, rotation_deg=-15)
+    other = Field(np.ones((1, 300, 420), np.float32), ("i",), 0.5, wcs=wcs).write(tmp_path / "other.fits")
+    stage = replace(STAGE, pixel_scale_arcsec=None, noisy=False)
+    whole = degrade_field(field, stage, wcs=other).field
+    made = degraded_file(open_field(path), stage, wcs=other)
+    blocks = replace(made.windows.blocks, side=256, margin=140)
+    made = replace(made, windows=replace(made.windows, blocks=blocks))
+    found = Field.read(made.write(tmp_path / "onto.fits"))
+    np.testing.assert_array_equal(found.mask, whole.mask)
+    assert found.mask.any() and found.wcs.wcs.compare(wcs.wcs, tolerance=1e-9)
+    pixel = found.pixel_scale_arcsec
+    assert pixel == pytest.approx(whole.pixel_scale_arcsec, rel=1e-6)
+    y, x = (axis[~whole.mask] for axis in np.indices(whole.mask.shape))
+    at = field.wcs.world_to_pixel(wcs.pixel_to_world(x, y))
+    inner = (np.minimum(at[0], W - 1 - at[0]) > 100) & (np.minimum(at[1], H - 1 - at[1]) > 100)
+    off = np.abs(found.truth - whole.truth)[:, ~whole.mask][:, inner]
+    assert inner.sum() > 20_000 and off.max() < 1e-6 * whole.truth.max()
+    far = tan_wcs((30, 30), 0.5, ra=10.0)
+    other = Field(np.ones((1, 30, 30), np.float32), ("i",), 0.5, wcs=far).write(tmp_path / "far.fits")
+    with pytest.raises(InputError, match="none of its pixels lies on the image"):
+        degraded_file(open_field(path), stage, wcs=other)
+    with pytest.raises(InputError, match="take sweep, shape and phase out"):
+        degraded_file(open_field(path), replace(stage, shape=20), wcs=other)
 
 
 def test_an_observed_image_is_filled_up(field: Field, path: Path) -> None:
@@ -197,7 +236,6 @@ def test_what_cannot_be_done_is_said_in_a_sentence(path: Path, field: Field, tmp
     words = ("--to", "hsc-wide", "--target-bands", "hsc_r,hsc_i", "-o")
     assert "leave it out" in call(path, *words, tmp_path / "x.fits", "--workers", "2")
     out = tmp_path / "x.zarr"
-    assert "--wcs" in call(path, *words, out, "--wcs", path)
     assert "take sweep out" in call(path, *words, out, "--set", "sweep={fwhm_factor: 1.1}")
     bare = replace(field, truth=None).write(tmp_path / "bare.fits")
     assert "no noiseless image" in call(bare, *words, out, "--truth")

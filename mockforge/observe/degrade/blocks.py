@@ -19,12 +19,30 @@ from mockforge.observe.degrade.degrader import Grid
 
 _WIDTHS = 60
 """FWHM of the wanted PSF to the margin: Moffat wings have fallen to 2e-8 of the middle there."""
-_LEAST, _MOST = 128, 1024
+_LEAST, _MOST = 512, 1024
 """Fine pixels of the margin."""
+_FADED = 64
+"""Fine pixels."""
 _SIDES = (1024, 512, 256)
 """Coarse pixels on a block's side: the first whose patch is not too large."""
 _PATCH = 4200
 """Fine pixels on a patch's side, where a smaller block makes it so."""
+
+
+def faded(values: np.ndarray) -> np.ndarray:
+    """Return a patch (..., H, W) that ends in nothing over the outer 64 pixels of its margin, in place.
+
+    A bright source that the patch's end cuts has frequencies above those of the fine pixels, which ring
+    far into the patch where the target's PSF does not smooth them.
+    """
+    n = _FADED
+    ramp = np.sin(0.5 * np.pi * (np.arange(n) + 0.5) / n).astype(np.float32) ** 2
+    values[..., :n, :] *= ramp[:, None]
+    values[..., -n:, :] *= ramp[::-1, None]
+    values[..., :n] *= ramp
+    values[..., -n:] *= ramp[::-1]
+    return values
+
 
 Read = Callable[[int, int, int, int], np.ndarray]
 """(y0, y1, x0, x1) of fine pixels -> (..., y1 - y0, x1 - x0)."""
@@ -40,6 +58,19 @@ class Patch:
     """Rows and columns that lie beyond the field, bool."""
     start: tuple[float, float]
     """(y, x) of the centre of the first coarse pixel, in pixels of the patch."""
+
+    @classmethod
+    def of(
+        cls, low: tuple[int, int], size: tuple[int, int], shape: tuple[int, int], start: tuple[float, float]
+    ) -> Patch:
+        """Return `size` (y, x) fine pixels from `low` on, of a field of `shape`."""
+        indices, outside = [], []
+        for first, length, whole in zip(low, size, shape, strict=True):
+            index = np.arange(first, first + length)
+            outside.append((index < 0) | (index >= whole))
+            index = index % (2 * whole)
+            indices.append(np.where(index < whole, index, 2 * whole - 1 - index))
+        return cls(indices[0], indices[1], (outside[0], outside[1]), start)
 
     def read(self, read: Read, mirrored: bool) -> np.ndarray:
         """Return the pixels of the patch; beyond the field its reflection, or 0."""
@@ -64,6 +95,14 @@ class Blocks:
     margin: int
     """Fine pixels."""
 
+    def at(self, y: int, x: int) -> Patch:
+        """Return the patch of the block whose first coarse pixel is (y, x)."""
+        places = [
+            start + self.grid.step * first for first, start in zip((y, x), self.grid.start, strict=True)
+        ]
+        lows = (math.floor(places[0]) - self.margin, math.floor(places[1]) - self.margin)
+        return Patch.of(lows, self.patch, self.shape, (places[0] - lows[0], places[1] - lows[1]))
+
     @classmethod
     def of(cls, grid: Grid, shape: tuple[int, int], fwhm: float) -> Blocks:
         """Return the blocks for a wanted PSF of `fwhm` in fine pixels."""
@@ -82,16 +121,3 @@ class Blocks:
     def block_grid(self) -> Grid:
         """Return the coarse pixels of a block on its patch, but for a fraction of a fine pixel."""
         return Grid((self.side, self.side), self.grid.step, (float(self.margin), float(self.margin)))
-
-    def at(self, y: int, x: int) -> Patch:
-        """Return the patch of the block whose first coarse pixel is (y, x)."""
-        indices, outside, starts = [], [], []
-        for first, start, size, length in zip((y, x), self.grid.start, self.shape, self.patch, strict=True):
-            place = start + self.grid.step * first
-            low = math.floor(place) - self.margin
-            index = np.arange(low, low + length)
-            outside.append((index < 0) | (index >= size))
-            index = index % (2 * size)
-            indices.append(np.where(index < size, index, 2 * size - 1 - index))
-            starts.append(place - low)
-        return Patch(indices[0], indices[1], (outside[0], outside[1]), (starts[0], starts[1]))
