@@ -92,12 +92,11 @@ def test_blocks_equal_the_whole_field_at_once(field: Field, made: DegradedFile, 
 
 def test_light_in_the_wings_comes_from_far(field: Field, path: Path) -> None:
     stage = replace(STAGE, psf_out=Psf(moffat=Moffat(fwhm_arcsec=1.2, beta=3.0)))
-    windows = in_blocks(
-        path, stage, margin=degraded_file(open_field(path), stage).windows.blocks.margin
-    ).windows
+    margin = degraded_file(open_field(path), stage).windows.blocks.margin
+    windows = in_blocks(path, stage, margin=margin).windows
     wide = np.pad(field.truth[:1], [(0, 0), (700, 700), (700, 700)], mode="symmetric")
-    change = Degrader(wide.shape[1:], windows.blocks.grid.moved(700), 0.2, [gaussian(0.4)], [moffat(1.2, 3.0)],
-                      around=False, precise=True)  # fmt: skip
+    psfs, grid = ([gaussian(0.4)], [moffat(1.2, 3.0)]), windows.blocks.grid.moved(700)
+    change = Degrader(wide.shape[1:], grid, 0.2, *psfs, around=False, precise=True)
     whole, found = change(wide)[0], windows(0, 256, 0, 256)["truth"][0]
     assert np.abs(found - whole[:256, :256]).max() < 3e-7 * whole.max()
 
