@@ -34,6 +34,10 @@ class Pictures:
             show_default=False,
         ),
     ] = None
+    hips: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A field as HiPS, which Aladin opens.", show_default=False),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ def view(
       mockforge view scene_xdf_like --port 9000 --open
       mockforge view kids-viking --layered layered.png
       mockforge view field.fits --flight flight.mp4
+      mockforge view field.fits --hips hips
 
     Of a file it writes a folder whose index.html opens from disk in any browser, with neither server
     nor network. White is a flat spectrum, and one stretch holds for the whole field: pixels of coarser
@@ -139,6 +144,7 @@ def view(
                 masks=shown.masks,
                 layered=pictures.layered,
                 flight=pictures.flight,
+                hips=pictures.hips,
                 quiet=quiet,
             ),
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from mockforge.view.colour import colours_of
 from mockforge.view.config import DEFAULT_STRETCH, STRETCHES
 from mockforge.view.flight import Flight, descent_frames, flight_frames
 from mockforge.view.folder import FolderLook, check_folder, write_view
+from mockforge.view.hips import write_hips
 from mockforge.view.layered import Layers, PaintedSky, layered_picture
 from mockforge.view.live import MEASURED, LiveSky
 from mockforge.view.movie import encoder_of, write_film
@@ -64,6 +65,7 @@ class Looked:
     masks: Path | None = None
     layered: Path | None = None
     flight: Path | None = None
+    hips: Path | None = None
     quiet: bool = False
 
 
@@ -124,6 +126,8 @@ def view_thing(what: str, looked: Looked) -> Iterable[str]:
         return _layered(what, kind, looked)
     if looked.flight is not None:
         return _flight(what, kind, looked)
+    if looked.hips is not None:
+        return _hips(what, kind, looked, looked.hips)
     if kind == "file":
         return _file(what, looked)
     if kind == "dataset":
@@ -144,7 +148,7 @@ def _check(looked: Looked) -> None:
     for name in looked.stretches or ():
         if name not in STRETCHES:
             raise InputError(f"--stretch: {name!r}{nearest(name, STRETCHES)}")
-    pictures = [n for n in ("layered", "flight") if getattr(looked, n) is not None]
+    pictures = [n for n in ("layered", "flight", "hips") if getattr(looked, n) is not None]
     if len(pictures) > 1:
         raise InputError(f"--{pictures[0]} and --{pictures[1]} exclude each other: give one of them")
     if looked.bands is not None and len(looked.bands) not in (1, 3):
@@ -199,6 +203,31 @@ def _live(what: str, kind: str, looked: Looked) -> Iterable[str]:
             webbrowser.open(server.url)
         with suppress(KeyboardInterrupt):
             server.serve_forever()
+
+
+def _hips(what: str, kind: str, looked: Looked, out: Path) -> Iterable[str]:
+    """Write the HiPS of a file."""
+    if kind != "file":
+        raise InputError(
+            f"{what}: --hips is made of a field on disk; write one by `mockforge generate -o field.fits`"
+        )
+    for name in ("objects", "masks", "out"):
+        if getattr(looked, name) is not None:
+            raise InputError(f"--{name}: is for a viewer; --hips DIR holds pixels alone, leave it out")
+    out, field = check_folder(out), open_field(what)
+    stretch = (looked.stretches or (DEFAULT_STRETCH,))[0]
+    bars: list[Progress] = []
+    with ExitStack() as stack:
+
+        def begin(tiles: int) -> Callable[[int], None]:
+            bars.append(stack.enter_context(Progress(tiles, out.name, "tiles", int(looked.quiet))))
+            return bars[0].advance
+
+        name = from_home(split_name(what)[0]).name
+        folders = write_hips(field, out, name, colours_of(field, looked.bands), stretch, begin)
+    yield from (str(folder) for folder in folders)
+    if not looked.quiet:
+        yield "each folder opens in Aladin: File, Load local file"
 
 
 def _dataset(what: str, looked: Looked) -> Iterable[str]:

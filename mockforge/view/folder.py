@@ -189,7 +189,7 @@ def write_shown(
         tiles = TileWriter(shown.field, shown.colours, part / "tiles", config.stretches, encoder(), advance)
         tiles.write()
         _write_page(part, config)
-        _swap(part, out)
+        swap(part, out)
     finally:
         with suppress(OSError):
             shutil.rmtree(part, ignore_errors=True)
@@ -209,7 +209,7 @@ def _write_page(folder: Path, config: ViewConfig) -> None:
     (folder / MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
 
 
-def _swap(part: Path, out: Path) -> None:
+def swap(part: Path, out: Path) -> None:
     """Put a finished folder in the place of an older viewer, which goes when the new one is there."""
     old = out.with_name(f"{out.name}.old")
     if old.exists():
