@@ -74,11 +74,11 @@ def label(
       mockforge label g.fits r.fits Z.fits --out labels
       mockforge label field.fits --extensions SCI --zeropoint 25.94 --out labels
       mockforge label field.fits --threshold 3 --set background_mesh=128 --out labels
-
       mockforge label field.zarr --catalogue parquet --workers 4 --out labels
 
     Writes segmentation.fits, catalogue.ecsv, catalogue.fits, regions.reg (DS9), overlay.png.
     Above 4096 x 4096 pixels, and Zarr, window by window, without catalogue.ecsv; a run cut off continues.
+    There blends are separated each by itself: members differ from those in memory (BLENDS in the headers).
     Without a zeropoint, in the header or given, fluxes stay in the image's own unit.
     """
     detection = load_stage("detect", rule.words())

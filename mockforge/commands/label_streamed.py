@@ -23,6 +23,7 @@ from mockforge.label.catalogue import with_sky
 from mockforge.label.regions import regions
 from mockforge.label.streamed import Background, Detector, Map, Window, background_of, pixels_of
 from mockforge.label.windows import WINDOW, windows_of
+from mockforge.lock import only_holder
 from mockforge.mosaic.read import Mosaic, open_field
 from mockforge.mosaic.rows import Column, TableSpec, TableWriter, check_table_name
 from mockforge.mosaic.spec import MosaicSpec, Plane
@@ -93,22 +94,41 @@ def label_field(
         field = with_psf(field, tuple(psf_fwhm_arcsec))
     if field.zeropoint_ab is None and len(field.bands) > 1 and rule.detection_image != "snr":
         rule = replace(rule, detection_image="snr")  # a mean of unlike units means nothing
-    new = not out.exists()
+    lock = out.with_name(f"{out.name}.lock")
     try:
-        work = _unfinished(out, field, rule, window)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with only_holder(lock, f"{out}: another process writes there; wait for it, or choose another folder"):
+            job = _searched(field, rule, out, window, workers, quiet, files)
+            return job.written(out, catalogue, workers)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def _searched(
+    field: Mosaic,
+    rule: Detect,
+    out: Path,
+    window: int,
+    workers: int,
+    quiet: int,
+    files: Sequence[str | Path],
+) -> _Job:
+    """Find what no earlier run did; bad input leaves nothing of this one."""
+    new, work = not out.exists(), out / ".unfinished"
+    goes_on = False
+    try:
+        _unfinished(work, field, rule, window)
+        goes_on = (work / "background.npz").exists()
         _check_disk(out, work, field)
         with processes(workers) as each:
             background = kept_background(work, partial(_background, field, rule, each, window, quiet))
             windows = list(windows_of((field.shape[1], field.shape[2]), window))
             _find(Kept(work, _detector(field, rule, background)), windows, each, quiet)
-        job = _Job(field, rule, background, work, windows, files, quiet)
-        return job.written(out, catalogue, workers)
-    except OSError as error:
-        raise _unwritable(out, error) from error
-    except InputError as error:
-        if new and not isinstance(error.__cause__, OSError):  # a disk that is full leaves what goes on
-            shutil.rmtree(out, ignore_errors=True)
+    except InputError:
+        if not goes_on:
+            shutil.rmtree(out if new else work, ignore_errors=True)
         raise
+    return _Job(field, rule, background, work, windows, files, quiet)
 
 
 def _unwritable(out: Path, error: OSError) -> InputError:
@@ -169,18 +189,16 @@ def _check_disk(out: Path, work: Path, field: Mosaic) -> None:
         )
 
 
-def _unfinished(out: Path, field: Mosaic, rule: Detect, window: int) -> Path:
-    """Return the folder of what is found; what another field, rule or version left there is removed."""
+def _unfinished(work: Path, field: Mosaic, rule: Detect, window: int) -> None:
+    """Make the folder of what is found; what another field, rule or version left there is removed."""
     facts = [__version__, field.stamps, field.bands, field.njy_per_unit, asdict(rule), window, field.shape]
     facts += [field.pixel_scale_arcsec, field.psf_fwhm_arcsec, field.zeropoint_ab]
     identity = hashlib.sha256(repr(facts).encode()).hexdigest()
-    work = out / ".unfinished"
     mark = work / "identity"
     if not (mark.is_file() and mark.read_text() == identity):
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         replace_file(mark, identity)
-    return work
 
 
 @dataclass(frozen=True)

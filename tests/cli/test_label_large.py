@@ -154,6 +154,10 @@ def test_what_cannot_be_labelled_is_said_and_leaves_nothing(tmp_path: Path) -> N
         assert outcome.exit_code == 2 and said in outcome.stderr and name in outcome.stderr, outcome.output
         assert "Traceback" not in outcome.output and outcome.stderr.count("\n") == 1, outcome.stderr
         assert sorted(p.name for p in tmp_path.iterdir()) == before
+    (tmp_path / "mine").mkdir()
+    outcome = call(tmp_path / "hidden.fits", "--catalogue", "fits", "--out", tmp_path / "mine")
+    assert outcome.exit_code == 2 and not list((tmp_path / "mine").iterdir())
+    (tmp_path / "mine").rmdir()
     outcome = call(good, "--catalogue", "csv", "--out", tmp_path / "labels")
     assert outcome.exit_code == 2 and "parquet" in outcome.stderr
     outcome = call(good, "--catalogue", "fits", "--out", good)
