@@ -241,3 +241,19 @@ def test_what_cannot_be_done_is_said_in_a_sentence(path: Path, field: Field, tmp
     assert not out.exists() and not list(tmp_path.glob("x*"))
     with pytest.raises(InputError, match="is the image that is read"):
         in_blocks(path).write(path)
+
+
+def test_the_command_does_large_images_so(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mockforge.commands.degrade_file.LARGE", 1000)
+    words = ["degrade", str(path), "--to", "hsc-wide", "--set", "psf_out={gaussian: {fwhm_arcsec: 1.2}}"]
+    out = tmp_path / "out.fits"
+    found = CliRunner().invoke(app, [*words, "--target-bands", "hsc_r,hsc_i", "--truth", "-o", str(out)])
+    assert found.exit_code == 0, found.output
+    assert '1202 x 940 pixels (x, y) of 0.168"; rms of the noise hsc_r' in found.output
+    assert "zeropoint:" in found.output
+    assert Field.read(out).truth.shape == (2, 940, 1202)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.fits"]
+    found = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out.fit")])
+    assert found.exit_code == 2 and "choose a name" in " ".join(found.output.split())
