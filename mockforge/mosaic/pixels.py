@@ -15,7 +15,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.fits.bands import Plane
-from mockforge.field.fits.beside import find, mask_unit
+from mockforge.field.fits.beside import find, mask_unit, noise_unit
 from mockforge.field.fits.check import Cards, Hdu, cards_of, in_sentences, open_units, opened, walk
 from mockforge.field.fits.extensions import VARIANCES
 from mockforge.field.fits.masks import Marks, is_explained, marks_of, read_mask
@@ -49,6 +49,8 @@ class Band:
     truth: Hdu | None
     variance: Hdu | None
     mask: Hdu | None
+    noise: Hdu | None
+    """Errors, variances or weights: where they are no number above 0, nothing was observed."""
     marks: Marks | None = None
     """What the whole mask holds, where its cards do not say what its bits mean."""
 
@@ -95,6 +97,10 @@ class FitsPixels:
         masks = ((b.plane.path, b.mask, b.marks) for b in self.bands if b.mask is not None)
         for path, hdu, marks in dict.fromkeys(masks):
             bad |= self._read_mask(path, hdu, marks, (y0, y1, x0, x1))
+        noises = ((b.plane.path, b.noise) for b in self.bands if b.noise is not None)
+        for path, hdu in dict.fromkeys(noises):
+            values = self._section(path, hdu, None, y0, y1, x0, x1)
+            bad |= ~((values > 0) & (values < np.inf))
         return bad
 
     def _read_mask(
@@ -221,9 +227,11 @@ def open_fits(names: Sequence[str], reading: Reading) -> dict[str, Any]:
 
 def _mask_words(bands: Sequence[Band]) -> str:
     names = dict.fromkeys(band.mask.name for band in bands if band.mask is not None)
+    noises = dict.fromkeys(band.noise.name for band in bands if band.noise is not None)
+    unseen = [f"where {name} is no number above 0" for name in noises]
     return (
-        f"{', '.join(names) or 'none: no mask extension'}, NaN and what is beyond 1e30; not looked for in a"
-        " field read window by window: regions of one value, marks such as -9999, weights of 0"
+        f"{', '.join([*names, *unseen]) or 'none: no mask extension'}, NaN and what is beyond 1e30; not"
+        " looked for in a field read window by window: regions of one value, marks such as -9999"
     )
 
 
@@ -239,4 +247,5 @@ def _band(plane: Plane, name: str, units: list[Hdu], factor: float, alone: bool)
         find(plane, units, name, ("TRUTH",), shared=False),
         find(plane, units, name, VARIANCES, shared=alone),
         mask_unit(plane, units, name),
+        noise_unit(plane, units, name, alone),
     )

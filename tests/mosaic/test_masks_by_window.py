@@ -60,3 +60,14 @@ def test_a_mask_whose_meaning_is_not_known_is_refused_when_it_is_opened(tmp_path
     for read in (Field.read, open_field):
         with pytest.raises(InputError, match="whether 1 means good or bad"):
             read(path)
+
+
+@pytest.mark.parametrize("name", ["WHT", "INVVAR", "ERR", "VARIANCE"])
+def test_what_was_not_observed_is_hidden(name: str, tmp_path: Path) -> None:
+    values = np.full((SIDE, SIDE), 4.0, dtype=np.float32)
+    values[:9] = 0.0
+    path = written(tmp_path / "a.fits", values, name=name)
+    whole, field = Field.read(path).mask, open_field(path)
+    assert whole is not None and whole.sum() == 9 * SIDE
+    np.testing.assert_array_equal(field.mask(0, SIDE, 0, SIDE), whole)
+    assert not field.mask(32, 64, 0, 64).any() and f"where {name} is no number" in field.origin["mask"]

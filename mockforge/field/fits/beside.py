@@ -100,6 +100,15 @@ def mask_of(
     return read_mask(np.array(hdus[mask.index].data), cards_of(hdus, mask.index), mask.name, where, asked)
 
 
+def noise_unit(plane: Plane, units: list[Hdu], name: str, alone: bool) -> Hdu | None:
+    """Return the extension that says how noisy a band is, or how long it was observed; None where none does.
+
+    `alone`: whether it is the only band of its file.
+    """
+    kinds = (VARIANCES, SIGMAS, INVERSES, WEIGHTS)
+    return next((u for kind in kinds if (u := find(plane, units, name, kind, shared=alone))), None)
+
+
 def noise_of(plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool) -> NoiseMap:
     """Return the noise that the band's file holds. `alone`: whether it is the only band of its file.
 
