@@ -93,6 +93,7 @@ class LiveSky:
         self._lock = threading.Lock()
         self._flux: Kept[np.ndarray] = Kept(_KEPT, lambda flux: flux.nbytes)
         self._coarse = {k: sky.coarse(k) for k in range(1, sky.coarsest + 1)}
+        self._preview = sky.preview().pixels if hasattr(sky, "preview") else None
         self._sample = sky[0:TILE, 0:TILE]
         self.colours: Colours = colours_of(PaintedSky(sky, MEASURED), bands)
 
@@ -198,7 +199,7 @@ class LiveSky:
             if at.coarseness:
                 flux = self._coarse[at.coarseness].pixels(*at.window)
             else:
-                flux = self.sky.pixels(*at.window)[0]
+                flux = self._preview(*at.window) if self._preview else self.sky.pixels(*at.window)[0]
             return self._flux.keep(at, flux)
 
     def _true(self, at: TileAt) -> Rows | None:
@@ -241,7 +242,8 @@ class LiveSky:
         """Return what the page says of scales."""
         k = self.sky.coarsest
         said = f"to 1 : {2**k}; all sources at every scale"
-        return [("zoom out", said if self.owned else f"to 1 : {2**k}; means of painted pixels")]
+        quick = [("galaxies", "drawn to a few percent; windows and files are exact")] if self._preview else []
+        return [*quick, ("zoom out", said if self.owned else f"to 1 : {2**k}; means of painted pixels")]
 
 
 def _check(at: TileAt, coarsest: int) -> None:

@@ -283,7 +283,7 @@
     for (const [label, value] of config.panel) {
       const term = document.createElement("dt"), fact = document.createElement("dd");
       term.textContent = label;
-      fact.textContent = value;
+      fact.textContent = value.replace(/(^|, )(\S+) (?=[\d.]+″?(,|$))/g, "$1$2\u00a0"); // a band stays with its number
       $("facts").append(term, fact);
     }
     for (const { name } of config.layers) button("layers", name, name, () => { state.layer = name; show(false); remember(); });
