@@ -161,7 +161,7 @@ def open_field(
     mask_bits: Sequence[str | int] | str | int | None = None,
     require_njy: bool = False,
 ) -> Mosaic:
-    """Open a field of any size on disk, without reading its pixels.
+    """Open a field of any size on disk, without reading its image.
 
     Parameters
     ----------
@@ -172,8 +172,11 @@ def open_field(
     -------
     Mosaic
         `field[y0:y1, x0:x1]` is a Field, with its WCS. Plain FITS is read from the disk where it lies,
-        tile-compressed FITS by its tiles, .gz and .bz2 are unpacked in memory. What Field.read finds by
-        looking at the whole image (regions of one value, marks such as -9999) is not masked.
+        tile-compressed FITS by its tiles, .gz and .bz2 are unpacked in memory. A mask beside it
+        that no card explains is read once, since what its values mean is seen in the whole. What
+        Field.read finds by looking at the whole image (regions of one value, marks such as -9999) is not
+        masked; weights and errors hide a pixel where they are no number above 0, also if they are so
+        everywhere.
 
     Raises
     ------
