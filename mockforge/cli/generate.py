@@ -128,6 +128,9 @@ class OneFile:
         ),
     ] = None
     sources: Annotated[bool, typer.Option("--sources", help="Write NAME-sources.fits beside it.")] = False
+    compress: Annotated[
+        bool, typer.Option("--compress", help="Tile-compressed FITS without loss, NAME.fits.fz.")
+    ] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print tiles, bytes, time and memory; write nothing.")
     ] = False
@@ -170,7 +173,9 @@ def generate(
       mockforge generate --size 16384 8192 -o field.zarr --footprint survey.reg
 
     A field whose name ends in .fits or .zarr goes to disk as it is painted, in little memory. Cut off by
-    anything, the same command continues it, to the same bytes.
+    anything, the same command continues it, to the same bytes. With --compress, or as NAME.fits.fz, FITS
+    is compressed tile by tile when all is painted (GZIP_2: no bit is lost; it takes the plain file's room
+    meanwhile).
     """
     sides = size_of(fields.size)
     if scene is not None:
@@ -199,9 +204,9 @@ def generate(
     if is_streamed(fields.out):
         _one_file(context, painter, fields, one_file, quiet)
         return
-    names = ("cube", "noiseless", "center", "footprint", "sources", "dry_run")
+    names = ("cube", "noiseless", "center", "footprint", "sources", "compress", "dry_run")
     refuse(context, names, f"for one file; --out {fields.out} is a folder: give it a name in .fits or .zarr")
-    check_folder(fields.out, "one file is written as NAME.fits or NAME.zarr, uncompressed")
+    check_folder(fields.out, "one file is written as NAME.fits, NAME.fits.fz or NAME.zarr")
     seeds = range(fields.seed, fields.seed + fields.n)
     pixels = len(seeds) * sides[0] * sides[1]
     with Progress(pixels, f"{sides[0]} x {sides[1]}", "pixels", int(quiet)) as progress:
@@ -215,7 +220,12 @@ def _one_file(
     """Write one file, or print what it will take."""
     refuse(context, ["n"], "for a folder of fields; one file holds one")
     sides = size_of(fields.size)
-    asked = FileAsked(fields.out, sides, fields.seed, one.cube, one.noiseless, one.center, one.workers,
+    out = fields.out
+    if one.compress and out.suffix == ".zarr":
+        raise InputError("--compress: is for FITS; a Zarr is compressed already, leave it out")
+    if one.compress and out.suffix == ".fits":
+        out = out.with_name(f"{out.name}.fz")
+    asked = FileAsked(out, sides, fields.seed, one.cube, one.noiseless, one.center, one.workers,
                       one.footprint, one.sources)  # fmt: skip
     field = field_file(painter, asked)
     if one.dry_run:

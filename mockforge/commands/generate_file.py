@@ -54,7 +54,9 @@ class FieldFile:
         """Write it; returns the field, and the table of its sources where it is asked for."""
         asked, beside = self.asked, None
         if asked.sources:
-            path = asked.path.with_name(f"{asked.path.name.rsplit('.', 1)[0]}-sources.fits")
+            path = asked.path.with_name(
+                f"{asked.path.name.removesuffix('.fz').rsplit('.', 1)[0]}-sources.fits"
+            )
             table = partial(self.painter.table, self.sky)
             beside = SourcesFile(path, self.spec, table, self.footprint)
         path = write_mosaic(
@@ -70,7 +72,8 @@ class FieldFile:
 
     def plan(self) -> list[str]:
         """Return what writing it will take, one window of it painted and nothing written."""
-        spec, side, workers = self.spec, self.spec.window, self.asked.workers
+        spec, side, asked = self.spec, self.spec.window, self.asked
+        workers = asked.workers
         chosen = [w for w in spec.windows(side) if self.footprint is None or self.footprint.any_inside(*w)]
         y0, y1, x0, x1 = chosen[len(chosen) // 2]
         start = time.perf_counter()
@@ -86,7 +89,12 @@ class FieldFile:
             f"{', '.join(p.name for p in spec.planes)}",
             f"tiles: {len(chosen):,} of {side} x {side} pixels"
             + (f", {spec.count(side) - len(chosen):,} outside the footprint" if self.footprint else ""),
-            f"bytes: {spec.nbytes:,}",
+            f"bytes: {spec.nbytes:,}"
+            + (
+                ", and the compressed file's beside them at the end"
+                if self.asked.path.suffix == ".fz"
+                else ""
+            ),
             f"time: about {_words(pixels / rate / workers)} with {workers} worker{'s' * (workers > 1)}, at "
             f"{rate / 1e6:.2f} Mpix/s of one tile on one thread",
             f"memory: about {memory / 1e9:.1f} GB",
@@ -103,7 +111,7 @@ def field_file(painter: FieldPainter, asked: FileAsked) -> FieldFile:
     """
     path = from_home(asked.path)
     if not is_streamed(path):
-        raise InputError(f"{path}: one field is written as .fits or .zarr; a folder takes several")
+        raise InputError(f"{path}: one field is written as .fits, .fits.fz or .zarr; a folder takes several")
     sky = painter.endless(asked.seed).keeping(KEPT)
     known_by = painter.known_by + (f" footprint {sha256_of(asked.footprint)}" if asked.footprint else "")
     spec = spec_of(sky, asked.size, Asked((0, 0), asked.center, asked.cube, asked.noiseless, known_by))

@@ -76,7 +76,7 @@ def _primary(spec: MosaicSpec) -> bytes:
     with quiet():
         for key, value in spec.header.items():
             set_card(unit.header, key, value)
-    return with_sums(_text(unit.header), 0)
+    return with_sums(text_of(unit.header), 0)
 
 
 def _image_in_primary(spec: MosaicSpec, wcs: Any) -> bytes:
@@ -94,7 +94,7 @@ def _image_in_primary(spec: MosaicSpec, wcs: Any) -> bytes:
             header.extend(wcs, unique=True, update=True)
         for key, value in spec.header.items():
             set_card(header, key, value)
-    return _text(header)
+    return text_of(header)
 
 
 def _extension(spec: MosaicSpec, plane: Plane, first: int, bands: int, wcs: Any) -> bytes:
@@ -124,10 +124,10 @@ def _extension(spec: MosaicSpec, plane: Plane, first: int, bands: int, wcs: Any)
         header["EXTNAME"] = (
             ("SCI" if plane.name == "image" else plane.name.upper()) if spec.cube else (plane.bands[first])
         )
-    return _text(header)
+    return text_of(header)
 
 
-def _text(header: Any) -> bytes:
+def text_of(header: Any) -> bytes:
     """Return a header's bytes with CHECKSUM and DATASUM that are still to be set."""
     header["CHECKSUM"] = (_SUM, "HDU checksum")
     header["DATASUM"] = ("0" * 10, "data unit checksum")
@@ -202,12 +202,12 @@ def finish(path: Path, layout: Layout, sums: list[int]) -> None:
     with path.open("r+b") as stream:
         for unit, total in zip(layout.units, sums, strict=True):
             stream.seek(unit.start)
-            stream.write(with_sums(unit.header, _folded(total)))
+            stream.write(with_sums(unit.header, folded(total)))
         stream.flush()
         os.fsync(stream.fileno())
 
 
-def _folded(total: int) -> int:
+def folded(total: int) -> int:
     """One's complement sum of 32-bit words (Pence et al. 2010, A&A 524, A42, appendix J)."""
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
@@ -217,7 +217,7 @@ def _folded(total: int) -> int:
 def with_sums(header: bytes, datasum: int) -> bytes:
     """Return a header whose DATASUM and CHECKSUM hold: the sum of all words of the unit is all ones."""
     said = header.replace(b"DATASUM = '0000000000'", b"DATASUM = '%-10d'" % datasum)
-    total = _folded(int(np.frombuffer(said, dtype=">u4").sum(dtype=np.uint64)) + datasum)
+    total = folded(int(np.frombuffer(said, dtype=">u4").sum(dtype=np.uint64)) + datasum)
     at = said.index(b"CHECKSUM= '") + len(b"CHECKSUM= '")
     return said[:at] + _encoded(0xFFFFFFFF ^ total) + said[at + 16 :]
 

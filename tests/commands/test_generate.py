@@ -193,7 +193,7 @@ def test_a_scene_is_streamed_and_is_a_lazy_array(tmp_path):
     np.testing.assert_array_equal(lazy[:, 50:80, 10:30].compute(), scene[50:80, 10:30].image)
 
 
-@pytest.mark.parametrize("name", ["field.fits.fz", "field.fits.gz", "field.png"])
+@pytest.mark.parametrize("name", ["field.fz", "field.fits.gz", "field.png"])
 def test_a_folder_is_not_called_like_a_file(tmp_path, name):
     result = CliRunner().invoke(app, ["generate", "--size", "32", "--out", str(tmp_path / name)])
     assert result.exit_code != 0 and "name of a file" in " ".join(result.output.split())
