@@ -151,3 +151,11 @@ def test_the_covariance_of_averaged_pixels():
     middle = expected.shape[0] // 2
     assert noise.var() == pytest.approx(expected[middle, middle], rel=0.02)
     assert (noise[:, 1:] * noise[:, :-1]).mean() == pytest.approx(expected[middle, middle + 1], rel=0.03)
+
+
+def test_cells_drawn_together_are_those_drawn_alone(sky):
+    process = sky._learned.endless.process
+    cells = [(0, 0), (-3, 7), (40, -2)]
+    for where, together in zip(cells, process.natives(cells), strict=True):
+        alone = process.native(*where)
+        assert len(alone) and (together.x == alone.x).all() and (together.flux == alone.flux).all()

@@ -32,6 +32,8 @@ _SHAPES = 3
 """Down to this level the brightest have their learned shapes; coarser, these are smaller than a pixel."""
 _CELLS = 2**28
 """Bytes of cells kept."""
+_TOGETHER = 64
+"""Cells drawn together at most."""
 _FINEST_MESH = 16
 _FWHM = 2.3548
 
@@ -66,21 +68,21 @@ class DrawnSources:
 
     def window(self, y0: int, y1: int, x0: int, x1: int, shapes: bool) -> Marks:
         """Return the sources with a place in a window of the sky, with or without what shapes are made of."""
-        cells = [
-            self._cell(cy, cx, shapes) for cy in self._under(y0, y1) for cx in self._under(x0, x1)
-        ]  # fmt: skip
+        where = [(cy, cx) for cy in self._under(y0, y1) for cx in self._under(x0, x1)]
+        known = {one: self._cells.known((*one, shapes)) for one in where}
+        new = [one for one in where if known[one] is None]
+        process = self.process if shapes else self._plain
+        for i in range(0, len(new), _TOGETHER):
+            some = new[i : i + _TOGETHER]
+            for one, native in zip(some, process.natives(some), strict=True):
+                known[one] = self._cells.keep((*one, shapes), on_sky(native, process.pixels_per_native))
+        cells = [marks for marks in known.values() if marks is not None]
         return _inside(Marks.together(cells), y0, y1, x0, x1)
 
     def brighter(self, count: float, side: int) -> float:
         """Return the flux in nJy above which there are so many sources in a square of `side` px."""
         model, native = self.process.model, side / self.process.pixels_per_native
         return flux_of_number([model.galaxies, model.stars], count / native**2)
-
-    def _cell(self, cy: int, cx: int, shapes: bool) -> Marks:
-        process = self.process if shapes else self._plain
-        return self._cells.get(
-            (cy, cx, shapes), lambda: on_sky(process.native(cy, cx), process.pixels_per_native)
-        )
 
     def _under(self, first: int, last: int) -> range:
         side = self.process.pixels_per_native * CELL
