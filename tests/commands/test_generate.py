@@ -160,6 +160,25 @@ def test_the_picture_of_a_large_field_shows_means(tmp_path, monkeypatch):
     assert np.abs(picture_of(path).astype(int) - expected).max() <= 1
 
 
+def test_compressed_is_the_same_field_and_its_sources_lie_beside_it(tmp_path):
+    model, common = saved_forge(tmp_path / "m"), ("--size", 70, "--seed", 3, "--sources")
+    assert run("--model", model, *common, "-o", tmp_path / "a.fits").exit_code == 0
+    for words in (("-o", tmp_path / "b.fits", "--compress"), ("-o", tmp_path / "c.fits.fz")):
+        done = run("--model", model, *common, *words)
+        assert done.exit_code == 0, done.output
+    plain = open_field(tmp_path / "a.fits").read(0, 70, 0, 70)
+    for name in ("b", "c"):
+        np.testing.assert_array_equal(open_field(tmp_path / f"{name}.fits.fz").read(0, 70, 0, 70), plain)
+        assert (tmp_path / f"{name}-sources.fits").is_file()
+    assert not (tmp_path / "b.fits").exists()
+    for words, sentence in (
+        (("-o", tmp_path / "z.zarr", "--compress"), "a Zarr is compressed already"),
+        (("-o", tmp_path / "folder", "--compress"), "is a folder"),
+    ):
+        done = run("--model", model, "--size", 64, *words)
+        assert done.exit_code == 2 and sentence in " ".join(done.output.split()), done.output
+
+
 def test_a_dry_run_says_what_it_will_take_and_writes_nothing(tmp_path):
     model = saved_forge(tmp_path / "m")
     done = run("--model", model, "--size", 87040, "-o", tmp_path / "field.fits", "--dry-run")

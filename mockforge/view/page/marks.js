@@ -102,7 +102,7 @@ const marks = {
   // The number of each sample that is large enough on the screen, in its corner.
   drawNumbers(context, config, screen) {
     const { cell: [width, height], columns, count, numbers } = config.grid;
-    if (Math.min(width, height) * screen.zoom < 34) return;
+    if (Math.min(width, height) * screen.zoom < 52) return;
     context.font = "600 12px system-ui, sans-serif";
     context.textBaseline = "top";
     context.lineJoin = "round";
