@@ -256,4 +256,4 @@ def test_the_command_does_large_images_so(
     assert Field.read(out).truth.shape == (2, 940, 1202)
     assert [p.name for p in tmp_path.iterdir()] == ["out.fits"]
     found = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out.fit")])
-    assert found.exit_code == 2 and "choose a name" in " ".join(found.output.split())
+    assert found.exit_code == 2 and "end its name so" in " ".join(found.output.split())
