@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mockforge._version import __version__
-from mockforge.field.fits.check import quiet
+from mockforge.field.fits.check import OF_PLANES, plane_key, quiet
 from mockforge.field.fits.wcs import written
 from mockforge.field.fits.write import set_card
 from mockforge.mosaic.spec import DTYPES, MosaicSpec, Plane
@@ -115,16 +115,23 @@ def _extension(spec: MosaicSpec, plane: Plane, first: int, bands: int, wcs: Any)
             header.extend(wcs, unique=True, update=True)
         cards = dict(plane.cards_of(first))
         if spec.cube:
-            cards.pop("BAND", None)
+            cards = {k: v for k, v in cards.items() if k not in OF_PLANES} | _of_planes(plane)
         for key, value in cards.items():
             header[key] = value
-        if spec.cube:
-            for i, band in enumerate(plane.bands, 1):
-                header[f"BAND{i}"] = (band, f"band of plane {i}")
         header["EXTNAME"] = (
             ("SCI" if plane.name == "image" else plane.name.upper()) if spec.cube else (plane.bands[first])
         )
     return text_of(header)
+
+
+def _of_planes(plane: Plane) -> dict[str, Any]:
+    """Return the cards of each plane of a cube: its band, and its PSF."""
+    cards = {}
+    for i, name in enumerate(plane.bands):
+        own = {"BAND": (name, f"band of plane {i + 1}")}
+        own |= {k: v for k, v in plane.cards_of(i).items() if k in OF_PLANES and k != "BAND"}
+        cards |= {plane_key(key, i): value for key, value in own.items()}
+    return cards
 
 
 def text_of(header: Any) -> bytes:

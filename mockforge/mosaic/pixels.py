@@ -15,7 +15,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.fits.bands import Plane
-from mockforge.field.fits.beside import find, mask_unit, noise_unit
+from mockforge.field.fits.beside import find, mask_unit, noise_unit, truth_unit
 from mockforge.field.fits.check import Cards, Hdu, cards_of, in_sentences, open_units, opened, walk
 from mockforge.field.fits.extensions import VARIANCES
 from mockforge.field.fits.masks import Marks, is_explained, marks_of, read_mask
@@ -81,7 +81,7 @@ class FitsPixels:
         out = np.empty((len(self.bands), y1 - y0, x1 - x0), dtype=np.float32)
         for i, band in enumerate(self.bands):
             hdu = band.plane.hdu if plane == "image" else getattr(band, plane)
-            number = band.plane.plane if plane == "image" else None
+            number = band.plane.plane if len(hdu.shape) > 2 else None
             values = self._section(band.plane.path, hdu, number, y0, y1, x0, x1)
             if plane == "image":
                 where = f"{band.plane.path}[{hdu.index}]"
@@ -244,7 +244,7 @@ def _band(plane: Plane, name: str, units: list[Hdu], factor: float, alone: bool)
     return Band(
         plane,
         factor,
-        find(plane, units, name, ("TRUTH",), shared=False),
+        truth_unit(plane, units, name),
         find(plane, units, name, VARIANCES, shared=alone),
         mask_unit(plane, units, name),
         noise_unit(plane, units, name, alone),

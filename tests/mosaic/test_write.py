@@ -282,3 +282,26 @@ def test_open_field_equals_read_of_compressed_scaled_and_several_files(tmp_path)
             opened.zeropoint_ab,
             opened.njy_per_unit,
         )
+
+
+def test_a_cube_keeps_each_bands_name_and_psf_and_the_noiseless_planes(tmp_path):
+    cards = tuple(
+        {"BAND": band, "BUNIT": "nJy", "MAGZERO": 31.4, "PIXSCALE": 0.2, "PSFFWHM": fwhm}
+        for band, fwhm in (("g", 0.9), ("r", 0.7))
+    )
+    planes = (
+        Plane("image", ("g", "r"), cards=cards),
+        Plane("truth", ("TRUTH_g", "TRUTH_r"), cards=cards),
+    )
+    pixels = np.random.default_rng(3).normal(0, 5, (2, 2, 20, 30)).astype(np.float32)
+
+    def both(y0, y1, x0, x1):
+        return {"image": pixels[0, :, y0:y1, x0:x1], "truth": pixels[1, :, y0:y1, x0:x1]}
+
+    path = write_mosaic(tmp_path / "cube.fits", MosaicSpec(20, 30, planes, cube=True), both)
+    opened, whole = open_field(path), Field.read(path)
+    for field in (opened[0:20, 0:30], whole):
+        assert field.bands == ("g", "r") and field.psf_fwhm_arcsec == (0.9, 0.7)
+        np.testing.assert_array_equal(field.image, pixels[0])
+        np.testing.assert_array_equal(field.truth, pixels[1])
+    np.testing.assert_array_equal(opened.read(3, 9, 4, 25, "truth"), pixels[1, :, 3:9, 4:25])

@@ -70,6 +70,14 @@ def find(plane: Plane, units: list[Hdu], name: str, kinds: Iterable[str], shared
     return None
 
 
+def truth_unit(plane: Plane, units: list[Hdu], name: str) -> Hdu | None:
+    """Return the extension that is the noiseless image of a band; of a cube, a cube called TRUTH."""
+    if plane.plane is not None:
+        cubes = [u for u in units if u.name.upper() == "TRUTH" and u.shape == plane.hdu.shape]
+        return cubes[0] if len(cubes) == 1 else None
+    return find(plane, units, name, ("TRUTH",), shared=False)
+
+
 def mask_unit(plane: Plane, units: list[Hdu], name: str) -> Hdu | None:
     """Return the extension that is the mask of a band; None where there is none, or it is not known which."""
     mask = find(plane, units, name, MASKS, shared=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.fits.bands import Plane
-from mockforge.field.fits.beside import NoiseMap, find, mask_of, noise_of
+from mockforge.field.fits.beside import NoiseMap, mask_of, noise_of, truth_unit
 from mockforge.field.fits.blank import without_value
 from mockforge.field.fits.check import Cards, Hdu, cards_of, opened, quiet, walk
 from mockforge.field.fits.masks import Mask
@@ -190,12 +190,10 @@ def _read(
         data = hdus[hdu.index].data
         if data is None:
             raise InputError(f"{path}: extension {hdu} holds no pixels")
-        if data.ndim > 2:
-            data = data.reshape(-1, *data.shape[-2:])[plane.plane or 0]
-        image = np.array(data) if mapped else data  # a copy: the map ends with the file
+        image = _plane_of(data, plane)  # a copy: the map ends with the file
         _check_values(plane, image)
         image, notes = linear(image, card, where)
-        truth = find(plane, units, name, ("TRUTH",), shared=False)
+        truth = truth_unit(plane, units, name)
         noise = noise_of(plane, units, hdus, name, alone)
         if notes and noise.variance is not None:
             noise = NoiseMap(None, "not known: that of asinh pixels is not read")
@@ -204,7 +202,7 @@ def _read(
             facts=facts,
             mask=mask_of(plane, units, hdus, name, alone, reading.bits),
             noise=noise,
-            truth=None if truth is None else np.array(hdus[truth.index].data),
+            truth=None if truth is None else _plane_of(hdus[truth.index].data, plane),
             notes=notes,
         )
 
@@ -212,13 +210,18 @@ def _read(
 def band_facts(plane: Plane, hdus: Any, given: float | None, scale: float | None) -> BandFacts:
     """Return what the headers of an open file say of a band; `given` and `scale` are the user's."""
     path, index = plane.path, plane.hdu.index
-    card, where = cards_of(hdus, index), f"{path}[{index}]"
+    card, where = cards_of(hdus, index, plane.plane), f"{path}[{index}]"
     wcs, wcs_scale, by = read_wcs(path, hdus, index, scale)
     known_scale, origin = scale_of(card, where, wcs_scale, by, scale)
     area = math.radians(known_scale / 3600) ** 2 if known_scale else None
     zeropoint = zeropoint_of(card, where, area, given)
     fwhm, psf_origin = psf_fwhm_of(card, known_scale)
     return BandFacts(zeropoint, known_scale, origin, fwhm, psf_origin, wcs, _provenance(hdus))
+
+
+def _plane_of(data: np.ndarray, plane: Plane) -> np.ndarray:
+    """Return a copy of the band's own plane of an image or a cube."""
+    return np.array(data.reshape(-1, *data.shape[-2:])[plane.plane or 0] if data.ndim > 2 else data)
 
 
 def linear(image: np.ndarray, card: Cards, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
