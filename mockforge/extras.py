@@ -17,6 +17,7 @@ EXTRAS = {
     "zarr": ("zarr", "dask"),
     "parquet": ("pyarrow",),
     "moc": ("mocpy",),
+    "hips": ("astropy_healpix", "mocpy"),
     "movie": ("imageio_ffmpeg",),
 }
 """Name of each extra in pyproject.toml, and the libraries it installs."""

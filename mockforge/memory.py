@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from mockforge.errors import InputError
 
@@ -33,3 +36,18 @@ def check_fits(needed: float, what: str, instead: str) -> None:
     if needed > _USABLE * total:
         sizes = f"{needed / 1e9:,.1f} GB of memory, this machine has {total / 1e9:,.1f}"
         raise InputError(f"{what} needs {sizes}; {instead}")
+
+
+def give_back() -> None:
+    """Give memory that is free inside this process back to the system, where the C library can (glibc).
+
+    What a window needed for a moment otherwise stays with the process, and with each of its workers.
+    """
+    trim = getattr(_libc(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _libc() -> Any:
+    return ctypes.CDLL(None) if os.name == "posix" else None

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mockforge.errors import InputError
 from mockforge.field.fits.write import NOT_FITS
-from mockforge.memory import check_fits
 
 FILES = (".fits", ".fit", ".fts", ".gz", ".zarr", *NOT_FITS)
 """Ends of names that promise a file: a new folder is not called so."""
@@ -35,13 +34,6 @@ def check_files(*paths: Path | None) -> None:
             raise InputError(f"{path}: is a folder; give the name of a file")
         if path is not None and path.parent.exists() and not path.parent.is_dir():
             raise InputError(f"{path}: {path.parent} is a file, not a folder; choose another place")
-
-
-def check_memory(height: int, width: int, bands: int) -> None:
-    """InputError where a painted field does not fit into the memory of this machine."""
-    needed = 16.0 * bands * height * width  # image and truth, as tiles and as a field
-    size = f"--size: {height}x{width} in {bands} bands"
-    check_fits(needed, size, "paint smaller fields, or cut windows of one mockforge.Sky")
 
 
 def words_of(text: str | None) -> list[str] | None:

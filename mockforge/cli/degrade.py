@@ -15,6 +15,8 @@ from mockforge.cli.program import print_lines
 from mockforge.cli.reading import Reading
 from mockforge.cli.typed import refuse, settings_of
 from mockforge.commands.degrade import degrade_field
+from mockforge.commands.degrade_file import degraded_file, is_large
+from mockforge.progress import Progress
 from mockforge.recipe.read import load_stage
 
 
@@ -88,12 +90,18 @@ def degrade(
     context: typer.Context,
     *,
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file.")
+        list[Path], typer.Argument(metavar="IMAGE", help="FITS: one file per band, or one file; or a Zarr.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="FITS file for the result.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="FITS file for the result, or NAME.zarr.")
+    ],
     target: TargetSurvey,
     given: Given,
     reading: Reading,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", "-w", min=1, metavar="N", help="Processes of a large image; same bytes."),
+    ] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Degrade an image to what another telescope would observe.
@@ -108,17 +116,31 @@ def degrade(
     missing to the survey's depth is added. Writes the image in nJy, one extension per band, its variance
     (VAR_<band>), with --truth also TRUTH_<band>, and a WCS where the image has one. `mockforge
     surveys` lists the surveys.
+
+    Above 4096 x 4096 pixels, and Zarr, the image is read and written window by window, in little memory,
+    its noise drawn by place. Cut off by anything, the same command continues it, to the same bytes.
     """
     stage = load_stage("degrade", target.words(given.word(context)))
-    field = reading.read(images)
-    degraded = degrade_field(field, stage, target.seed, target.wcs)
-    degraded.field.write(out)
+    if is_large(images, out):
+        mosaic = reading.open(images)
+        large = degraded_file(mosaic, stage, target.seed, target.wcs)
+        height, width = large.spec.height, large.spec.width
+        with Progress(height * width, f"{width} x {height}", "pixels", int(quiet)) as progress:
+            large.write(out, workers, progress.advance)
+        rms, shape, scale = dict(zip(large.bands, large.sky_rms, strict=True)), (height, width), large.scale
+        origin, notes = mosaic.origin, large.notes
+    else:
+        refuse(context, ["workers"], "for images above 4096 x 4096 pixels, and for Zarr; leave it out")
+        field = reading.read(images)
+        degraded = degrade_field(field, stage, target.seed, target.wcs)
+        degraded.field.write(out)
+        made = degraded.field
+        rms, shape = dict(zip(made.bands, degraded.sky_rms, strict=True)), made.shape[1:]
+        scale, origin, notes = made.pixel_scale_arcsec, field.origin, degraded.notes
     if not quiet:
-        _, height, width = degraded.field.shape
-        rms = ", ".join(f"{b} {v:.4g}" for b, v in zip(degraded.field.bands, degraded.sky_rms, strict=True))
-        scale = degraded.field.pixel_scale_arcsec
-        print(f'{width} x {height} pixels (x, y) of {scale:.4g}"; rms of the noise {rms} (nJy)')
         given_psf = {} if stage.psf is None else {"PSF": "as given"}
-        print_lines(f"{fact}: {text}" for fact, text in {**field.origin, **given_psf}.items())
-        print_lines(f"note: {note}" for note in degraded.notes)
+        listed = ", ".join(f"{band} {value:.4g}" for band, value in rms.items())
+        print(f'{shape[1]} x {shape[0]} pixels (x, y) of {scale:.4g}"; rms of the noise {listed} (nJy)')
+        print_lines(f"{fact}: {text}" for fact, text in {**origin, **given_psf}.items())
+        print_lines(f"note: {note}" for note in notes)
     print(out)

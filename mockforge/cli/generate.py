@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from mockforge.cli.arguments import check_folder, check_memory, size_of
+from mockforge.cli.arguments import check_folder, size_of
 from mockforge.cli.options import Device, Quiet
 from mockforge.cli.program import print_lines
 from mockforge.cli.typed import refuse, typed
+from mockforge.commands.field_painters import FieldPainter, of_model, of_scene
 from mockforge.commands.galaxies import STAMP_SIDE, galaxies_of, write_galaxies
-from mockforge.commands.generate import FieldPainter, of_model, of_scene, write_fields
+from mockforge.commands.generate import write_fields
 from mockforge.commands.generate_file import FileAsked, field_file
 from mockforge.errors import InputError
 from mockforge.mosaic.write import is_streamed
@@ -142,6 +143,9 @@ class OneFile:
         ),
     ] = None
     sources: Annotated[bool, typer.Option("--sources", help="Write NAME-sources.fits beside it.")] = False
+    compress: Annotated[
+        bool, typer.Option("--compress", help="Tile-compressed FITS without loss, NAME.fits.fz.")
+    ] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print tiles, bytes, time and memory; write nothing.")
     ] = False
@@ -192,7 +196,9 @@ def generate(
     table of what each is.
 
     A field whose name ends in .fits or .zarr goes to disk as it is painted, in little memory. Cut off by
-    anything, the same command continues it, to the same bytes.
+    anything, the same command continues it, to the same bytes. With --compress, or as NAME.fits.fz, FITS
+    is compressed tile by tile when all is painted (GZIP_2: no bit is lost; it takes the plain file's room
+    meanwhile).
     """
     if single.galaxies is not None:
         _single(context, model, fields, asked, single, one_file, quiet)
@@ -225,14 +231,13 @@ def generate(
     if is_streamed(fields.out):
         _one_file(context, painter, fields, one_file, quiet)
         return
-    names = ("cube", "noiseless", "center", "workers", "footprint", "sources", "dry_run")
+    names = ("cube", "noiseless", "center", "footprint", "sources", "compress", "dry_run")
     refuse(context, names, f"for one file; --out {fields.out} is a folder: give it a name in .fits or .zarr")
-    check_memory(*sides, len(painter.bands))  # before anything is made on disk
-    check_folder(fields.out, "one file is written as NAME.fits or NAME.zarr, uncompressed")
+    check_folder(fields.out, "one file is written as NAME.fits, NAME.fits.fz or NAME.zarr")
     seeds = range(fields.seed, fields.seed + fields.n)
     pixels = len(seeds) * sides[0] * sides[1]
     with Progress(pixels, f"{sides[0]} x {sides[1]}", "pixels", int(quiet)) as progress:
-        paths = write_fields(painter, sides, seeds, fields.out, progress.advance)
+        paths = write_fields(painter, sides, seeds, fields.out, progress.advance, one_file.workers)
     print_lines(paths)
 
 
@@ -243,7 +248,7 @@ def _single(
     """Write single galaxies."""
     assert single.galaxies is not None
     names = ("scene", "n", "device", "density", "clustering", "star_fraction", "cube", "center", "workers",
-             "footprint", "sources", "dry_run")  # fmt: skip
+             "footprint", "sources", "dry_run", "compress")  # fmt: skip
     refuse(context, names, "for fields; --galaxies writes stamps of single ones")
     height, width = size_of(fields.size) if typed(context, ["size"]) else (STAMP_SIDE, STAMP_SIDE)
     if height != width:
@@ -264,7 +269,12 @@ def _one_file(
     """Write one file, or print what it will take."""
     refuse(context, ["n"], "for a folder of fields; one file holds one")
     sides = size_of(fields.size)
-    asked = FileAsked(fields.out, sides, fields.seed, one.cube, one.noiseless, one.center, one.workers,
+    out = fields.out
+    if one.compress and out.suffix == ".zarr":
+        raise InputError("--compress: is for FITS; a Zarr is compressed already, leave it out")
+    if one.compress and out.suffix == ".fits":
+        out = out.with_name(f"{out.name}.fz")
+    asked = FileAsked(out, sides, fields.seed, one.cube, one.noiseless, one.center, one.workers,
                       one.footprint, one.sources)  # fmt: skip
     field = field_file(painter, asked)
     if one.dry_run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ from mockforge.cli.program import print_lines
 from mockforge.cli.reading import Reading
 from mockforge.cli.typed import settings_of
 from mockforge.commands.label import label_image
+from mockforge.commands.label_streamed import is_large, label_field
 from mockforge.recipe.read import load_stage
 
 
@@ -54,6 +55,17 @@ def label(
     reading: Reading,
     psf_fwhm: PsfFwhm = None,
     rule: Rule,
+    catalogue: Annotated[
+        Literal["fits", "parquet"] | None,
+        typer.Option(
+            help="Label window by window, as large images are, with this catalogue [fits].",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", "-w", min=1, metavar="N", help="Processes of a large image; same bytes."),
+    ] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Find and measure the sources of a real image.
@@ -62,17 +74,20 @@ def label(
       mockforge label g.fits r.fits Z.fits --out labels
       mockforge label field.fits --extensions SCI --zeropoint 25.94 --out labels
       mockforge label field.fits --threshold 3 --set background_mesh=128 --out labels
+      mockforge label field.zarr --catalogue parquet --workers 4 --out labels
 
     Writes segmentation.fits, catalogue.ecsv, catalogue.fits, regions.reg (DS9), overlay.png.
+    Above 4096 x 4096 pixels, and Zarr, window by window, without catalogue.ecsv; a run cut off continues.
+    There blends are separated each by itself: members differ from those in memory (BLENDS in the headers).
     Without a zeropoint, in the header or given, fluxes stay in the image's own unit.
     """
-    labelled = label_image(
-        images,
-        out,
-        load_stage("detect", rule.words()),
-        **reading.keywords(),
-        psf_fwhm_arcsec=numbers_of("--psf-fwhm", psf_fwhm),
-    )
+    detection = load_stage("detect", rule.words())
+    words = {**reading.keywords(), "psf_fwhm_arcsec": numbers_of("--psf-fwhm", psf_fwhm)}
+    if catalogue is not None or is_large(images, **reading.keywords()):
+        shown = {"catalogue": catalogue or "fits", "workers": workers, "quiet": int(quiet)}
+        labelled = label_field(images, out, detection, **words, **shown)
+    else:
+        labelled = label_image(images, out, detection, **words)
     if not quiet:
         rms = ", ".join(
             f"{band} {value:.4g}" for band, value in zip(labelled.bands, labelled.sky_rms, strict=True)

@@ -297,4 +297,4 @@ def mockforge(
 def print_lines(lines: Iterable[Any]) -> None:
     """Print a line each."""
     for line in lines:
-        print(line)
+        print(line, flush=True)  # what is served goes on after it has said where

@@ -12,6 +12,7 @@ import typer
 from mockforge.cli.arguments import names_of, numbers_of, words_of
 from mockforge.cli.program import print_lines
 from mockforge.field.field import Field
+from mockforge.mosaic.read import Mosaic, open_field
 
 IMAGE = ("bands", "extensions", "zeropoint", "pixel_scale", "mask_bits", "psf_fwhm")
 """Parameters that say how a FITS image is read."""
@@ -72,6 +73,11 @@ class Reading:
     def read(self, images: Sequence[Path]) -> Field:
         """Return the images in nJy."""
         return Field.read(images, **self.keywords(), require_njy=True)
+
+    def open(self, images: Sequence[Path]) -> Mosaic:
+        """Open images of any size in nJy, or a Zarr field."""
+        zarr = any(path.is_dir() for path in images)  # it is in nJy, and says so
+        return open_field(images, **self.keywords(), require_njy=not zarr)
 
 
 def print_origins(field: Field) -> None:

@@ -76,7 +76,7 @@ def degrade_field(field: Field, stage: Degrade, seed: int = 1, wcs: Path | None 
         truth=None if stage.input == "image" else out.arrays["image_noiseless"][0],
         variance=variance if variance.any() else None,
         wcs=None if field.wcs is None else coarse_wcs(field.wcs, grid),
-        header=_header(about["survey"], stage.input, seed),
+        header=degraded_header(about["survey"], stage.input, seed),
     )
     rms = tuple(float(np.sqrt(np.median(v))) for v in variance)
     return Degraded(degraded, rms, tuple(dict.fromkeys(str(w.message) for w in caught)))
@@ -101,13 +101,14 @@ def _onto(field: Field, stage: Degrade, seed: int, place: Place) -> Degraded:
         truth=arrays.get("image_noiseless"),
         variance=variance if variance.any() else None,
         wcs=place.wcs,
-        header=_header(stage.to, stage.input, seed),
+        header=degraded_header(stage.to, stage.input, seed),
     )
     rms = tuple(float(np.sqrt(np.median(v[~mask]))) for v in variance)
     return Degraded(out, rms, tuple(dict.fromkeys(str(w.message) for w in caught)))
 
 
-def _header(survey: str, taken: str, seed: int) -> dict[str, tuple[str | int, str]]:
+def degraded_header(survey: str, taken: str, seed: int) -> dict[str, tuple[str | int, str]]:
+    """Return the cards of the primary header of a degraded field."""
     return {
         "MFSURVEY": (survey, "telescope the image was degraded to"),
         "MFINPUT": (taken, "what was degraded"),

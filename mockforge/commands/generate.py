@@ -1,191 +1,23 @@
-"""`mockforge generate`: fields of endless skies as FITS files, with a picture of each."""
+"""`mockforge generate --out FOLDER`: a field of each seed, with its sources and a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from dataclasses import fields as dataclass_fields
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
+from mockforge.commands.field_painters import FieldPainter
+from mockforge.commands.generate_file import FileAsked, field_file
 from mockforge.errors import InputError
-from mockforge.field.field import Field
 from mockforge.field.picture import asinh_rgb, save_png
-from mockforge.files import from_home, replace_file
-from mockforge.recipe.read import load
-from mockforge.scene.clustering import CELL
-from mockforge.scene.model import SceneModel
-from mockforge.scene.scene import Scene
-from mockforge.sgan.forge import ForgeModel
-from mockforge.sgan.model import SganModel, load_model
-from mockforge.sgan.paint.sky import Sky
-from mockforge.torch_state import numpy_default
-from mockforge.train.parallel import usable
-
-if TYPE_CHECKING:
-    from astropy.table import Table
+from mockforge.files import from_home
+from mockforge.mosaic.read import open_field
 
 Advance = Callable[[int], None]
 """Is called with the number of pixels painted since the last call."""
-
-
-class FieldPainter(Protocol):
-    """What paints windows of endless skies, one sky a seed."""
-
-    @property
-    def name(self) -> str:
-        """Return what the files are called after."""
-        ...
-
-    @property
-    def bands(self) -> tuple[str, ...]:
-        """Return the bands of a field."""
-        ...
-
-    def sky(self, seed: int) -> Callable[[int, int, Advance], Field]:
-        """Return what paints the first rows and columns (height, width) of the sky of a seed."""
-        ...
-
-    @property
-    def known_by(self) -> str:
-        """Return what decides a sky beside its seed, in words."""
-        ...
-
-    def endless(self, seed: int) -> Any:
-        """Return the sky of a seed."""
-        ...
-
-    def table(self, sky: Any, y0: int, y1: int, x0: int, x1: int) -> Table | None:
-        """Return the sources of a window of such a sky; None where they are not known."""
-        ...
-
-    def sources(self, seed: int, height: int, width: int) -> Table | None:
-        """Return the table of the sources that have light there; None where it is not known."""
-        ...
-
-
-@dataclass(frozen=True)
-class ModelPainter:
-    """Skies of a trained SGAN, each observed as requested."""
-
-    model: SganModel
-    device: str
-    asked: dict[str, Any]
-    """What is requested of a `Sky`, by its keywords."""
-
-    @property
-    def name(self) -> str:
-        """Return the model's name."""
-        return self.model.name
-
-    @property
-    def bands(self) -> tuple[str, ...]:
-        """Return the model's bands."""
-        return self.model.bands
-
-    @property
-    def known_by(self) -> str:
-        """Return the model's digest and what is requested of it."""
-        return f"{self.model.name} {self.model.sha256} {self.asked!r}"
-
-    def endless(self, seed: int) -> Sky:
-        """Return the sky of a seed; InputError for what the model cannot do."""
-        return Sky(self.model, seed, device=self.device, **self.asked)
-
-    def table(self, sky: Sky, y0: int, y1: int, x0: int, x1: int) -> Table | None:
-        """Return the sources of a window of such a sky; None where pixels have no owners."""
-        return sky.sources(y0, y1, x0, x1) if isinstance(self.model, ForgeModel) else None
-
-    def sky(self, seed: int) -> Callable[[int, int, Advance], Field]:
-        """Return what paints a window of the sky of a seed; InputError for what the model cannot do."""
-        sky = self.endless(seed)
-        return lambda height, width, advance: sky.field(0, height, 0, width, advance)
-
-    def sources(self, seed: int, height: int, width: int) -> Table | None:
-        """Return the table of the sources of a field; None where pixels have no owners."""
-        if not isinstance(self.model, ForgeModel):
-            return None
-        return Sky(self.model, seed, **self.asked).sources(0, height, 0, width)
-
-
-@dataclass(frozen=True)
-class ScenePainter:
-    """Parametric skies of a recipe's source `scene`."""
-
-    name: str
-    model: SceneModel
-
-    @property
-    def bands(self) -> tuple[str, ...]:
-        """Return the scene's bands."""
-        return tuple(self.model.bands)
-
-    @property
-    def known_by(self) -> str:
-        """Return all that the scene is described by."""
-        return repr(self.model)
-
-    def endless(self, seed: int) -> Scene:
-        """Return the scene of a seed."""
-        return Scene(self.model, seed)
-
-    def table(self, sky: Scene, y0: int, y1: int, x0: int, x1: int) -> Table | None:
-        """Return the objects of a window of such a scene."""
-        return sky.objects(y0, y1, x0, x1)
-
-    def sky(self, seed: int) -> Callable[[int, int, Advance], Field]:
-        """Return what paints a window of the scene of a seed."""
-        scene = Scene(self.model, seed)
-
-        def paint(height: int, width: int, advance: Advance) -> Field:
-            for y in range(0, height, CELL):
-                rows = min(CELL, height - y)
-                for _ in scene.layers(y, y + rows, 0, width):
-                    pass  # painted now, and kept for the whole field
-                advance(rows * width)
-            return scene[0:height, 0:width]
-
-        return paint
-
-    def sources(self, seed: int, height: int, width: int) -> Table | None:
-        """Return the table of the objects of a field."""
-        return Scene(self.model, seed).objects(0, height, 0, width)
-
-
-def of_model(model: str | Path, device: str = "cpu", **asked: Any) -> ModelPainter:
-    """Return the painter of a trained SGAN.
-
-    Parameters
-    ----------
-    model
-        A bundled model's name, or a model's file or folder.
-    device
-        Where it paints: cpu, cuda, cuda:1, ... or auto.
-    **asked
-        What is requested of a `mockforge.Sky`, by its keywords: depth, seeing, density, ...
-
-    Raises
-    ------
-    InputError
-        For an unknown model, and a device that this machine lacks.
-    """
-    return ModelPainter(load_model(model), str(usable(device)), asked)
-
-
-@numpy_default()
-def of_scene(path: str | Path) -> ScenePainter:
-    """Return the painter of the sky that a recipe begins with; InputError where its source is no `scene`."""
-    recipe = load(path)
-    first = recipe.stages[0]
-    if not isinstance(first.stage, SceneModel):
-        raise InputError(
-            f"{path}: its first stage is {first.kind!r}; --scene needs a recipe of the source `scene`"
-        )
-    if getattr(first.stage, "blend", None) is not None:
-        raise InputError(f"{path}: makes blends on stamps, not a sky; `mockforge build {path}` makes them")
-    settings = {f.name: getattr(first.stage, f.name) for f in dataclass_fields(SceneModel)}
-    return ScenePainter(recipe.name, SceneModel(**settings))
+_LARGEST_PICTURE = 2048
+"""Pixels; the picture of a larger field shows means of pixels."""
 
 
 def write_fields(
@@ -194,8 +26,9 @@ def write_fields(
     seeds: Sequence[int],
     out: str | Path,
     advance: Advance = lambda pixels: None,
+    workers: int = 1,
 ) -> list[Path]:
-    """Write a field of each seed, in nJy.
+    """Write a field of each seed, in nJy, as it is painted.
 
     Parameters
     ----------
@@ -210,6 +43,8 @@ def write_fields(
         `NAME-SEED.png`, and where pixels have owners the table `NAME-SEED-sources.fits`.
     advance
         Is called with the number of pixels painted since the last call.
+    workers
+        Processes that paint; the bytes are the same.
 
     Returns
     -------
@@ -225,29 +60,49 @@ def write_fields(
         raise InputError(
             f"size {size[0]}x{size[1]} and the number of fields {len(seeds)} should be at least 1"
         )
-    paint = painter.sky(seeds[0])
-    out = from_home(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be made ({error.strerror}); choose another --out") from error
-    written = []
+    out, written = from_home(out), []
     for seed in seeds:
-        paint = paint if seed == seeds[0] else painter.sky(seed)
-        field = paint(*size, advance)
-        path = field.write(out / f"{painter.name}-{seed}.fits")
-        save_png(path.with_suffix(".png"), asinh_rgb(field.image, bands=field.bands))
-        table = painter.sources(seed, *size)
-        if table is not None:
-            _write_table(table, path.with_name(f"{path.stem}-sources.fits"))
+        sky = painter.endless(seed)
+        asked = FileAsked(
+            out / f"{painter.name}-{seed}.fits",
+            size,
+            seed,
+            noiseless=sky[0:1, 0:1].truth is not None,
+            workers=workers,
+            sources=painter.table(sky, 0, 1, 0, 1) is not None,
+        )
+        path = field_file(painter, asked).write(advance)[0]
+        save_png(path.with_suffix(".png"), picture_of(path))
         written.append(path)
     return written
 
 
-def _write_table(table: Table, path: Path) -> None:
-    """Write a table as FITS; the file appears whole."""
-    buffer = BytesIO()
-    own = table.copy()
-    own.meta = {}  # what it says is in the field's headers
-    own.write(buffer, format="fits")
-    replace_file(path, buffer.getvalue())
+def picture_of(path: Path) -> np.ndarray:
+    """Return a picture of a field on disk, (y, x, 3); of a large one the means of its pixels.
+
+    Raises
+    ------
+    InputError
+        For what is no field.
+    """
+    field = open_field(path)
+    bands, height, width = field.shape
+    step = -(-max(height, width) // _LARGEST_PICTURE)
+    flux = np.empty((bands, -(-height // step), -(-width // step)), dtype=np.float32)
+    rows = max(1, 2**20 // (width * step)) * step
+    for y0 in range(0, height, rows):
+        pixels = field.read(y0, min(y0 + rows, height), 0, width)
+        means = _means(pixels, step)
+        flux[:, y0 // step : y0 // step + means.shape[1]] = means
+    return asinh_rgb(flux, bands=field.bands)
+
+
+def _means(pixels: np.ndarray, step: int) -> np.ndarray:
+    """Return the means of squares of pixels, smaller ones at the ends."""
+    if step == 1:
+        return pixels
+    first_y, first_x = (np.arange(0, side, step) for side in pixels.shape[1:])
+    sums = np.add.reduceat(np.add.reduceat(pixels, first_y, axis=1), first_x, axis=2)
+    height, width = pixels.shape[1:]
+    rows, columns = np.minimum(step, height - first_y), np.minimum(step, width - first_x)
+    return sums / np.outer(rows, columns).astype(np.float32)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mockforge.commands.generate import FieldPainter
+from mockforge.commands.field_painters import FieldPainter
+from mockforge.commands.field_sources import SourcesFile
 from mockforge.errors import InputError
-from mockforge.field.fits.wcs import sky_of_pixels
 from mockforge.files import from_home, sha256_of
 from mockforge.mosaic.footprint import Footprint, read_footprint
-from mockforge.mosaic.rows import Column, TableSpec, TableWriter
 from mockforge.mosaic.spec import MosaicSpec
 from mockforge.mosaic.write import is_streamed, write_mosaic
 from mockforge.sky.stream import KEPT, Asked, SkyWindows, spec_of
@@ -54,20 +52,28 @@ class FieldFile:
 
     def write(self, advance: Callable[[int], None]) -> list[Path]:
         """Write it; returns the field, and the table of its sources where it is asked for."""
-        windows = SkyWindows(self.sky, noiseless=self.asked.noiseless)
+        asked, beside = self.asked, None
+        if asked.sources:
+            path = asked.path.with_name(
+                f"{asked.path.name.removesuffix('.fz').rsplit('.', 1)[0]}-sources.fits"
+            )
+            table = partial(self.painter.table, self.sky)
+            beside = SourcesFile(path, self.spec, table, self.footprint)
         path = write_mosaic(
-            self.asked.path,
+            asked.path,
             self.spec,
-            windows,
-            workers=self.asked.workers,
+            SkyWindows(self.sky, noiseless=asked.noiseless),
+            workers=asked.workers,
             footprint=self.footprint,
             advance=advance,
+            beside=beside,
         )
-        return [path, self._write_sources()] if self.asked.sources else [path]
+        return [path] if beside is None else [path, beside.path]
 
     def plan(self) -> list[str]:
         """Return what writing it will take, one window of it painted and nothing written."""
-        spec, side, workers = self.spec, self.spec.window, self.asked.workers
+        spec, side, asked = self.spec, self.spec.window, self.asked
+        workers = asked.workers
         chosen = [w for w in spec.windows(side) if self.footprint is None or self.footprint.any_inside(*w)]
         y0, y1, x0, x1 = chosen[len(chosen) // 2]
         start = time.perf_counter()
@@ -83,28 +89,16 @@ class FieldFile:
             f"{', '.join(p.name for p in spec.planes)}",
             f"tiles: {len(chosen):,} of {side} x {side} pixels"
             + (f", {spec.count(side) - len(chosen):,} outside the footprint" if self.footprint else ""),
-            f"bytes: {spec.nbytes:,}",
+            f"bytes: {spec.nbytes:,}"
+            + (
+                ", and the compressed file's beside them at the end"
+                if self.asked.path.suffix == ".fz"
+                else ""
+            ),
             f"time: about {_words(pixels / rate / workers)} with {workers} worker{'s' * (workers > 1)}, at "
             f"{rate / 1e6:.2f} Mpix/s of one tile on one thread",
             f"memory: about {memory / 1e9:.1f} GB",
         ]
-
-    def _write_sources(self) -> Path:
-        """Write the sources whose centres lie in the field, window by window: each is counted once."""
-        path = self.asked.path.with_name(f"{self.asked.path.name.rsplit('.', 1)[0]}-sources.fits")
-        spec, writer = self.spec, None
-        for y0, y1, x0, x1 in spec.windows(2 * spec.window):
-            table: Any = self.painter.table(self.sky, y0, y1, x0, x1)
-            if spec.wcs is not None:  # the field's own plane, and not the sky's
-                table["ra"], table["dec"] = sky_of_pixels(spec.wcs, table["x"], table["y"])
-            rows = _numbers(table, (y0, y1, x0, x1), self.footprint)
-            if writer is None:
-                cards = {key: value for key, value in spec.header.items() if key in ("MFMODEL", "MFSEED")}
-                plain = {key: value[0] if isinstance(value, tuple) else value for key, value in cards.items()}
-                writer = TableWriter(path, TableSpec(_columns(table, rows), "SOURCES", plain))
-            writer.append(rows)
-        assert writer is not None
-        return writer.close()
 
 
 def field_file(painter: FieldPainter, asked: FileAsked) -> FieldFile:
@@ -117,7 +111,7 @@ def field_file(painter: FieldPainter, asked: FileAsked) -> FieldFile:
     """
     path = from_home(asked.path)
     if not is_streamed(path):
-        raise InputError(f"{path}: one field is written as .fits or .zarr; a folder takes several")
+        raise InputError(f"{path}: one field is written as .fits, .fits.fz or .zarr; a folder takes several")
     sky = painter.endless(asked.seed).keeping(KEPT)
     known_by = painter.known_by + (f" footprint {sha256_of(asked.footprint)}" if asked.footprint else "")
     spec = spec_of(sky, asked.size, Asked((0, 0), asked.center, asked.cube, asked.noiseless, known_by))
@@ -128,34 +122,6 @@ def field_file(painter: FieldPainter, asked: FileAsked) -> FieldFile:
             "scene"
         )
     return FieldFile(replace(asked, path=path), painter, sky, spec, footprint)
-
-
-def _numbers(
-    table: Any, window: tuple[int, int, int, int], footprint: Footprint | None
-) -> Mapping[str, np.ndarray]:
-    """Return the columns of numbers of the sources whose centres lie in a window, and are wanted."""
-    y0, y1, x0, x1 = window
-    y, x = (np.floor(np.asarray(table[name]) + 0.5).astype(np.int64) for name in ("y", "x"))
-    chosen = (y >= y0) & (y < y1) & (x >= x0) & (x < x1)
-    if footprint is not None:
-        inside = footprint.inside(*window)
-        chosen[chosen] = inside[y[chosen] - y0, x[chosen] - x0]
-    out = {}
-    for name in table.colnames:
-        values = np.asarray(table[name])
-        if values.dtype.kind in "fiub" and values.ndim == 1:
-            out[name] = values[chosen]
-        elif values.dtype.kind == "f" and values.ndim == 2 and name == "flux":
-            out |= {f"flux_{k}": values[chosen, k] for k in range(values.shape[1])}
-    return out
-
-
-def _columns(table: Any, rows: Mapping[str, np.ndarray]) -> tuple[Column, ...]:
-    columns = []
-    for name, values in rows.items():
-        own = table[name] if name in table.colnames else table[name.partition("_")[0]]
-        columns.append(Column(name, str(values.dtype), str(own.unit or ""), str(own.description or "")))
-    return tuple(columns)
 
 
 def _words(seconds: float) -> str:

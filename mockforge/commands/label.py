@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,8 +21,12 @@ from mockforge.label.catalogue import DESCRIPTIONS, with_sky
 from mockforge.label.detect import detect, sky_of
 from mockforge.label.detection import Detection
 from mockforge.label.regions import regions
+from mockforge.mosaic.read import Mosaic
 from mockforge.stages.detect import Detect
 
+Image = TypeVar("Image", Field, Mosaic)
+
+_CATALOGUES = ("catalogue.ecsv", "catalogue.fits", "catalogue.parquet")
 _LARGEST_PICTURE = 4096
 """Pixels; the overlay of a larger image is thinned."""
 _SMALLEST_PICTURE = 900
@@ -84,13 +88,14 @@ def label_image(
         raise InputError(f"{out}: is a file; a folder for the labels is expected")
     field = Field.read(files, **reading)
     if psf_fwhm_arcsec is not None:
-        field = _with_psf(field, tuple(psf_fwhm_arcsec))
+        field = with_psf(field, tuple(psf_fwhm_arcsec))
     if field.zeropoint_ab is None and len(field.bands) > 1 and rule.detection_image != "snr":
         rule = replace(rule, detection_image="snr")  # a mean of unlike units means nothing
     detection = _detected(field, rule, files if isinstance(files, (str, Path)) else files[0])
     columns = detection.table if field.wcs is None else with_sky(detection.table, field.wcs)
-    notes = _notes(field, detection)
-    about = _about(field, rule, notes, files)
+    names = ("segmentation.fits", "catalogue.ecsv", "catalogue.fits", "regions.reg", "overlay.png")
+    notes = (*notes_of(field, len(detection.table["label"])), *of_earlier_runs(out, names))
+    about = about_of(field, rule, notes, files, "one after another over the image")
     writers = {
         "segmentation.fits": lambda part: _write_segmentation(part, detection, field, about),
         "catalogue.ecsv": lambda part: _table(columns, field, about).write(part, format="ascii.ecsv"),
@@ -123,7 +128,7 @@ def _detected(field: Field, rule: Detect, first: str | Path) -> Detection:
         raise InputError(f"{first}: {error}") from error
 
 
-def _with_psf(field: Field, fwhm: tuple[float, ...]) -> Field:
+def with_psf(field: Image, fwhm: tuple[float, ...]) -> Image:
     """Return the field with PSFs as given, one for all bands or one per band."""
     if len(fwhm) not in (1, len(field.bands)) or not all(0 < v < 1000 for v in fwhm):
         raise InputError(
@@ -134,7 +139,8 @@ def _with_psf(field: Field, fwhm: tuple[float, ...]) -> Field:
     return replace(field, psf_fwhm_arcsec=fwhm_by_band, origin={**field.origin, "PSF": "FWHM as given"})
 
 
-def _notes(field: Field, found: Detection) -> tuple[str, ...]:
+def notes_of(field: Field | Mosaic, objects: int) -> tuple[str, ...]:
+    """Return what the user should know of the labels."""
     notes = []
     if field.zeropoint_ab is None:
         notes.append(
@@ -147,16 +153,28 @@ def _notes(field: Field, found: Detection) -> tuple[str, ...]:
         notes.append("no WCS: ra, dec and theta_sky are NaN")
     if field.pixel_scale_arcsec is None:
         notes.append("no pixel scale is known: the aperture is 5 pixels in radius")
-    if not len(found.table["label"]):
+    if not objects:
         notes.append("no object was found")
     return tuple(notes)
 
 
-def _about(field: Field, rule: Detect, notes: tuple[str, ...], files: Any) -> dict[str, Any]:
-    """Return what every written table and image says of itself: keyword of 8 letters -> value."""
+def of_earlier_runs(out: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence for each catalogue in the folder that this run does not write anew."""
+    older = [name for name in _CATALOGUES if name not in names and (out / name).exists()]
+    return tuple(f"{out / name} is of an earlier run and may be of other objects" for name in older)
+
+
+def about_of(
+    field: Field | Mosaic, rule: Detect, notes: tuple[str, ...], files: Any, blends: str
+) -> dict[str, Any]:
+    """Return what every written table and image says of itself: keyword of 8 letters -> value.
+
+    `blends`: how blends are separated, see `label.blends`.
+    """
     names = [files] if isinstance(files, (str, Path)) else list(files)
     about: dict[str, Any] = {"CREATOR": f"mockforge {__version__}", "BANDS": ",".join(field.bands)}
     about["FLUXUNIT"] = field.unit
+    about["BLENDS"] = blends
     if field.zeropoint_ab is not None:
         about["MAGZERO"] = field.zeropoint_ab
     if field.pixel_scale_arcsec is not None:
@@ -172,16 +190,22 @@ def _table(columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]) 
 
     table: Any = Table({name: column for name, column in columns.items() if name != "cut"}, meta=dict(about))
     for name in table.colnames:
-        stem, band = name, ""
-        for candidate in field.bands:
-            if name not in DESCRIPTIONS and name.endswith(f"_{candidate}"):
-                stem, band = name.removesuffix(f"_{candidate}"), candidate
-        unit, text = DESCRIPTIONS.get(stem, ("", ""))
-        unit = {"flux": field.unit if field.unit != "native" else ""}.get(unit, unit)
+        unit, text = described(name, field.bands, field.unit)
         if unit:
             table[name].unit = unit
-        table[name].description = f"{band}: {text}" if band else text
+        table[name].description = text
     return table
+
+
+def described(name: str, bands: Sequence[str], flux_unit: str) -> tuple[str, str]:
+    """Return unit and meaning of a column of the catalogue."""
+    stem, band = name, ""
+    for candidate in bands:
+        if name not in DESCRIPTIONS and name.endswith(f"_{candidate}"):
+            stem, band = name.removesuffix(f"_{candidate}"), candidate
+    unit, text = DESCRIPTIONS.get(stem, ("", ""))
+    unit = {"flux": flux_unit if flux_unit != "native" else ""}.get(unit, unit)
+    return unit, f"{band}: {text}" if band else text
 
 
 def _write_fits_table(

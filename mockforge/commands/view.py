@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mockforge.commands.generate import of_scene
+import numpy as np
+
+from mockforge.commands.field_painters import of_scene
+from mockforge.data.reader import Reader
 from mockforge.errors import InputError, nearest
 from mockforge.field.fits.bands import split_name
 from mockforge.files import appearing, from_home, replace_file
@@ -20,9 +24,16 @@ from mockforge.sgan.paint.sky import Sky
 from mockforge.train.model_files import bundled_models
 from mockforge.view.colour import colours_of
 from mockforge.view.config import DEFAULT_STRETCH, STRETCHES
-from mockforge.view.flight import Flight, encoder_of, flight_frames, write_flight
+from mockforge.view.flight import Flight, descent_frames, flight_frames
 from mockforge.view.folder import FolderLook, check_folder, write_view
+from mockforge.view.hips import write_hips
 from mockforge.view.layered import Layers, PaintedSky, layered_picture
+from mockforge.view.live import MEASURED, LiveSky
+from mockforge.view.movie import encoder_of, write_film
+from mockforge.view.samples import write_samples
+from mockforge.view.scales import SkyScales
+from mockforge.view.server import PORT, SkyServer
+from mockforge.view.sheet import sheet_of
 from mockforge.view.tiles import png_of
 
 _FITS = (".fits", ".fit", ".fts", ".fz", ".gz", ".bz2")
@@ -40,8 +51,12 @@ class Looked:
     """How something is looked at, as it was requested."""
 
     out: Path | None = None
-    """Folder of the viewer of a file; None: beside the file."""
+    """Folder of the viewer of a file or a dataset; None: beside it."""
     seed: int = 1
+    port: int = PORT
+    """Of the server of a live sky; 0: any free one."""
+    browser: bool = False
+    """Whether a browser is opened on a live sky."""
     stretches: Sequence[str] | None = None
     """Names in `view.config.STRETCHES`, the first is shown first; None: all."""
     bands: Sequence[str] | None = None
@@ -50,6 +65,7 @@ class Looked:
     masks: Path | None = None
     layered: Path | None = None
     flight: Path | None = None
+    hips: Path | None = None
     quiet: bool = False
 
 
@@ -110,14 +126,13 @@ def view_thing(what: str, looked: Looked) -> Iterable[str]:
         return _layered(what, kind, looked)
     if looked.flight is not None:
         return _flight(what, kind, looked)
+    if looked.hips is not None:
+        return _hips(what, kind, looked, looked.hips)
     if kind == "file":
         return _file(what, looked)
     if kind == "dataset":
-        raise InputError(f"{what}: is a dataset; its preview.png shows it, and a viewer is made of a field")
-    raise InputError(
-        f"{what}: is an endless sky; write a field of it by `mockforge generate -o field.fits` and view that,"
-        " or give --layered or --flight"
-    )
+        return _dataset(what, looked)
+    return _live(what, kind, looked)
 
 
 def sky_of(what: str, kind: str, seed: int) -> tuple[Any, str]:
@@ -133,7 +148,7 @@ def _check(looked: Looked) -> None:
     for name in looked.stretches or ():
         if name not in STRETCHES:
             raise InputError(f"--stretch: {name!r}{nearest(name, STRETCHES)}")
-    pictures = [n for n in ("layered", "flight") if getattr(looked, n) is not None]
+    pictures = [n for n in ("layered", "flight", "hips") if getattr(looked, n) is not None]
     if len(pictures) > 1:
         raise InputError(f"--{pictures[0]} and --{pictures[1]} exclude each other: give one of them")
     if looked.bands is not None and len(looked.bands) not in (1, 3):
@@ -158,6 +173,77 @@ def _file(what: str, looked: Looked) -> Iterable[str]:
     _, height, width = field.shape
     with Progress(height * width, path.name, "pixels", int(looked.quiet)) as progress:
         page = write_view(field, out, path.name, look, progress.advance)
+    yield str(page)
+    if looked.out is None and not looked.quiet:
+        yield "opens in a browser; --out puts it elsewhere"
+
+
+def _live(what: str, kind: str, looked: Looked) -> Iterable[str]:
+    """Serve an endless sky until Ctrl-C."""
+    import webbrowser
+
+    import torch
+
+    if looked.out is not None:
+        raise InputError(
+            f"{what}: is an endless sky, served and not stored, and has no --out; `mockforge generate -o "
+            "field.fits` writes a field of it"
+        )
+    for name in ("objects", "masks"):
+        if getattr(looked, name) is not None:
+            raise InputError(f"{what}: --{name} are those of a file; an endless sky shows its own")
+    torch.set_num_threads(1)  # tiles are small
+    sky, name = sky_of(what, kind, looked.seed)
+    live = LiveSky(sky, name, looked.bands)
+    with SkyServer(live, looked.port, looked.stretches) as server:
+        yield server.url
+        if not looked.quiet:
+            yield "open it in a browser; Ctrl-C ends it"
+        if looked.browser:
+            webbrowser.open(server.url)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def _hips(what: str, kind: str, looked: Looked, out: Path) -> Iterable[str]:
+    """Write the HiPS of a file."""
+    if kind != "file":
+        raise InputError(
+            f"{what}: --hips is made of a field on disk; write one by `mockforge generate -o field.fits`"
+        )
+    for name in ("objects", "masks", "out"):
+        if getattr(looked, name) is not None:
+            raise InputError(f"--{name}: is for a viewer; --hips DIR holds pixels alone, leave it out")
+    out, field = check_folder(out), open_field(what)
+    stretch = (looked.stretches or (DEFAULT_STRETCH,))[0]
+    bars: list[Progress] = []
+    with ExitStack() as stack:
+
+        def begin(tiles: int) -> Callable[[int], None]:
+            bars.append(stack.enter_context(Progress(tiles, out.name, "tiles", int(looked.quiet))))
+            return bars[0].advance
+
+        name = from_home(split_name(what)[0]).name
+        folders = write_hips(field, out, name, colours_of(field, looked.bands), stretch, begin)
+    yield from (str(folder) for folder in folders)
+    if not looked.quiet:
+        yield "each folder opens in Aladin: File, Load local file"
+
+
+def _dataset(what: str, looked: Looked) -> Iterable[str]:
+    """Write the folder that shows the samples of a dataset."""
+    for name in ("objects", "masks"):
+        if getattr(looked, name) is not None:
+            raise InputError(
+                f"--{name}: is for a file; a dataset's own tables and masks are shown, leave it out"
+            )
+    path = from_home(what)
+    folder = path.parent if path.is_file() else path
+    out = check_folder(looked.out or folder.with_name(f"{folder.absolute().name}-view"))
+    with Reader(path) as reader:
+        _, height, width = sheet_of(reader).shape
+        with Progress(height * width, reader.manifest.name, "pixels", int(looked.quiet)) as progress:
+            page = write_samples(reader, out, tuple(looked.stretches or ()), looked.bands, progress.advance)
     yield str(page)
     if looked.out is None and not looked.quiet:
         yield "opens in a browser; --out puts it elsewhere"
@@ -193,12 +279,27 @@ def _flight(what: str, kind: str, looked: Looked) -> Iterable[str]:
     ffmpeg = encoder_of(looked.flight)
     if not looked.flight.absolute().parent.is_dir():
         raise InputError(f"--flight: {looked.flight.parent}: no such folder; make it first")
-    pixels = open_field(what) if kind == "file" else PaintedSky(sky_of(what, kind, looked.seed)[0])
     stretch, flight = (looked.stretches or (DEFAULT_STRETCH,))[0], Flight()
-    frames = flight_frames(pixels, colours_of(pixels, looked.bands), stretch, flight)
-    with appearing(looked.flight) as part:
-        write_flight(part, frames, flight, ffmpeg)
+    if kind == "file":
+        field = open_field(what)
+        frames = flight_frames(field, colours_of(field, looked.bands), stretch, flight)
+    else:
+        sky = sky_of(what, kind, looked.seed)[0]
+        colours = colours_of(PaintedSky(sky, MEASURED), looked.bands)
+        frames = descent_frames(SkyScales(sky), colours, stretch, flight)
+    name = looked.flight.name
+    with (
+        Progress(flight.frames, name, "frames", int(looked.quiet)) as progress,
+        appearing(looked.flight) as part,
+    ):
+        write_film(part, _counted(frames, progress), flight.fps, ffmpeg)
     yield str(looked.flight)
+
+
+def _counted(frames: Iterator[np.ndarray], progress: Progress) -> Iterator[np.ndarray]:
+    for frame in frames:
+        progress.advance()
+        yield frame
 
 
 def _starts_as_fits(path: Path) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.fits.read import read_bands
+from mockforge.field.fits.reading import Reading
 from mockforge.field.fits.write import ImagePlane, write_planes
 from mockforge.names import check_bands
 from mockforge.units import ZEROPOINT_NJY
@@ -150,17 +151,8 @@ class Field:
             aligned, all NaN, constant, too small, unusable zeropoint or WCS, and where the meaning of what is
             there is not known: then the sentence says what to type.
         """
-        return cls(
-            **read_bands(
-                files,
-                bands=bands,
-                extensions=extensions,
-                zeropoint=zeropoint,
-                pixel_scale_arcsec=pixel_scale_arcsec,
-                mask_bits=mask_bits,
-                require_njy=require_njy,
-            )
-        )
+        reading = Reading(bands, extensions, zeropoint, pixel_scale_arcsec, mask_bits, require_njy)
+        return cls(**read_bands(files, reading))
 
     def write(self, path: str | Path) -> Path:
         """Write a multi-extension FITS: one image per band, and TRUTH_<band>, VAR_<band>, MASK if known.

@@ -13,6 +13,7 @@ from mockforge.field.field import Field
 from mockforge.label.catalogue import measure
 from mockforge.label.detect import extraction_of, kernel_of, mean_of, weights_of
 from mockforge.label.detection import SkyBackground
+from mockforge.label.empty import empty_pixels
 from mockforge.label.mesh import Mesh, cells_of, mesh_of
 from mockforge.label.rule import DetectionRule
 from mockforge.label.windows import LARGEST_MARGIN, MARGIN, Region, cut_by_edge, reach_beyond
@@ -48,12 +49,13 @@ class Cells:
     cell: int
     weights: np.ndarray | None = None
 
-    def __call__(self, window: Window) -> tuple[np.ndarray, int]:
-        """Return (image, 2, cell y, cell x), and the number of usable pixels."""
+    def __call__(self, window: Window) -> tuple[np.ndarray, int, int]:
+        """Return (image, 2, cell y, cell x), the number of usable pixels, and how many look empty."""
         image, mask = pixels_of(self.field, window)
         images = image if self.weights is None else mean_of(image, self.weights)[None]
         usable = image[0].size if mask is None else int(np.count_nonzero(~mask))
-        return np.stack([cells_of(one, mask, self.cell) for one in images]), usable
+        empty = empty_pixels(image, mask) if self.weights is None else 0
+        return np.stack([cells_of(one, mask, self.cell) for one in images]), usable, empty
 
 
 def pixels_of(field: OnDisk, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
@@ -76,35 +78,41 @@ class Background:
     """Of the mean of several bands."""
     masked: bool
     """Whether a pixel of the field is not usable."""
+    empty: float = 0.0
+    """Share of the pixels that are used and look as if they had no value."""
 
 
 def background_of(field: OnDisk, rule: DetectionRule, each: Map, side: int) -> Background:
     """Return the background of a field, read in windows of about `side` pixels."""
     cell = min(rule.background_mesh, *field.shape[1:])
-    per_band, masked = _assembled(Cells(field, cell), each, side)
+    per_band, usable, empty = _assembled(Cells(field, cell), each, side)
+    pixels = field.shape[1] * field.shape[2]
+    masked, empty_share = usable < pixels, empty / pixels
     bands = tuple(mesh_of(c, cell, rule, name) for c, name in zip(per_band, field.bands, strict=True))
     if len(bands) == 1:
-        return Background(bands, None, masked)
+        return Background(bands, None, masked, empty_share)
     weights = weights_of(np.array([b.global_rms for b in bands], dtype=np.float32), rule)
     mean = mesh_of(_assembled(Cells(field, cell, weights), each, side)[0][0], cell, rule, "detection image")
-    return Background(bands, mean, masked)
+    return Background(bands, mean, masked, empty_share)
 
 
-def _assembled(measure_cells: Cells, each: Map, side: int) -> tuple[np.ndarray, bool]:
+def _assembled(measure_cells: Cells, each: Map, side: int) -> tuple[np.ndarray, int, int]:
+    """Return the statistics of all cells, the number of usable pixels, and how many look empty."""
     (ny, nx), cell = measure_cells.field.shape[1:], measure_cells.cell
     step = max(side // cell, 1) * cell
     starts = [range(0, n, step) for n in (ny, nx)]
     windows = [(y, min(y + step, ny), x, min(x + step, nx)) for y in starts[0] for x in starts[1]]
     images = 1 if measure_cells.weights is not None else len(measure_cells.field.bands)
     out = np.full((images, 2, -(-ny // cell), -(-nx // cell)), np.nan, dtype=np.float32)
-    usable = 0
-    for (y0, _, x0, _), (part, count) in zip(windows, each(measure_cells, windows), strict=True):
+    usable = empty = 0
+    for (y0, _, x0, _), (part, count, without) in zip(windows, each(measure_cells, windows), strict=True):
         j, i = y0 // cell, x0 // cell
         out[:, :, j : j + part.shape[2], i : i + part.shape[3]] = part
         usable += count
+        empty += without
     if not usable:
         raise InputError("no pixel is usable; every one is masked or NaN")
-    return out, usable < ny * nx
+    return out, usable, empty
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from mockforge._version import __version__
-from mockforge.field.fits.check import quiet
+from mockforge.field.fits.check import OF_PLANES, plane_key, quiet
 from mockforge.field.fits.wcs import written
 from mockforge.field.fits.write import set_card
 from mockforge.mosaic.spec import DTYPES, MosaicSpec, Plane
 
 _BLOCK = 2880
 _SUM = "0" * 16
+_BITPIX = {"float32": -32, "int32": 32, "uint8": 8}
 Window = tuple[int, int, int, int]
 
 
@@ -50,9 +51,13 @@ class Layout:
 
 def layout_of(spec: MosaicSpec) -> Layout:
     """Return the headers of a field and where its pixels lie."""
+    wcs = None if spec.wcs is None else written(spec.wcs)
+    if spec.in_primary:
+        unit = Unit(spec.planes[0], 0, 1, _image_in_primary(spec, wcs), 0)
+        stored = spec.nbytes
+        return Layout(spec.height, spec.width, b"", (unit,), unit.data + -(-stored // _BLOCK) * _BLOCK)
     primary = _primary(spec)
     at, units = len(primary), []
-    wcs = None if spec.wcs is None else written(spec.wcs)
     for plane in spec.planes:
         groups = [(0, len(plane.bands))] if spec.cube else [(i, 1) for i in range(len(plane.bands))]
         for first, bands in groups:
@@ -71,7 +76,25 @@ def _primary(spec: MosaicSpec) -> bytes:
     with quiet():
         for key, value in spec.header.items():
             set_card(unit.header, key, value)
-    return with_sums(_text(unit.header), 0)
+    return with_sums(text_of(unit.header), 0)
+
+
+def _image_in_primary(spec: MosaicSpec, wcs: Any) -> bytes:
+    """Return the header of a file's only image, with room for its sums."""
+    from astropy.io import fits
+
+    header = fits.Header()
+    header["SIMPLE"] = (True, "conforms to FITS standard")
+    header["BITPIX"] = (_BITPIX[spec.planes[0].dtype], "array data type")
+    header["NAXIS"] = (2, "number of array dimensions")
+    header["NAXIS1"], header["NAXIS2"] = spec.width, spec.height
+    header["CREATOR"] = (f"mockforge {__version__}", "program that wrote this file")
+    with quiet():
+        if wcs is not None:
+            header.extend(wcs, unique=True, update=True)
+        for key, value in spec.header.items():
+            set_card(header, key, value)
+    return text_of(header)
 
 
 def _extension(spec: MosaicSpec, plane: Plane, first: int, bands: int, wcs: Any) -> bytes:
@@ -80,7 +103,7 @@ def _extension(spec: MosaicSpec, plane: Plane, first: int, bands: int, wcs: Any)
 
     header = fits.Header()
     header["XTENSION"] = ("IMAGE", "Image extension")
-    header["BITPIX"] = ({"float32": -32, "int32": 32, "uint8": 8}[plane.dtype], "array data type")
+    header["BITPIX"] = (_BITPIX[plane.dtype], "array data type")
     axes = [spec.width, spec.height] + ([bands] if spec.cube else [])
     header["NAXIS"] = (len(axes), "number of array dimensions")
     for i, length in enumerate(axes, 1):
@@ -92,19 +115,26 @@ def _extension(spec: MosaicSpec, plane: Plane, first: int, bands: int, wcs: Any)
             header.extend(wcs, unique=True, update=True)
         cards = dict(plane.cards_of(first))
         if spec.cube:
-            cards.pop("BAND", None)
+            cards = {k: v for k, v in cards.items() if k not in OF_PLANES} | _of_planes(plane)
         for key, value in cards.items():
             header[key] = value
-        if spec.cube:
-            for i, band in enumerate(plane.bands, 1):
-                header[f"BAND{i}"] = (band, f"band of plane {i}")
         header["EXTNAME"] = (
             ("SCI" if plane.name == "image" else plane.name.upper()) if spec.cube else (plane.bands[first])
         )
-    return _text(header)
+    return text_of(header)
 
 
-def _text(header: Any) -> bytes:
+def _of_planes(plane: Plane) -> dict[str, Any]:
+    """Return the cards of each plane of a cube: its band, and its PSF."""
+    cards = {}
+    for i, name in enumerate(plane.bands):
+        own = {"BAND": (name, f"band of plane {i + 1}")}
+        own |= {k: v for k, v in plane.cards_of(i).items() if k in OF_PLANES and k != "BAND"}
+        cards |= {plane_key(key, i): value for key, value in own.items()}
+    return cards
+
+
+def text_of(header: Any) -> bytes:
     """Return a header's bytes with CHECKSUM and DATASUM that are still to be set."""
     header["CHECKSUM"] = (_SUM, "HDU checksum")
     header["DATASUM"] = ("0" * 10, "data unit checksum")
@@ -179,12 +209,12 @@ def finish(path: Path, layout: Layout, sums: list[int]) -> None:
     with path.open("r+b") as stream:
         for unit, total in zip(layout.units, sums, strict=True):
             stream.seek(unit.start)
-            stream.write(with_sums(unit.header, _folded(total)))
+            stream.write(with_sums(unit.header, folded(total)))
         stream.flush()
         os.fsync(stream.fileno())
 
 
-def _folded(total: int) -> int:
+def folded(total: int) -> int:
     """One's complement sum of 32-bit words (Pence et al. 2010, A&A 524, A42, appendix J)."""
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
@@ -194,7 +224,7 @@ def _folded(total: int) -> int:
 def with_sums(header: bytes, datasum: int) -> bytes:
     """Return a header whose DATASUM and CHECKSUM hold: the sum of all words of the unit is all ones."""
     said = header.replace(b"DATASUM = '0000000000'", b"DATASUM = '%-10d'" % datasum)
-    total = _folded(int(np.frombuffer(said, dtype=">u4").sum(dtype=np.uint64)) + datasum)
+    total = folded(int(np.frombuffer(said, dtype=">u4").sum(dtype=np.uint64)) + datasum)
     at = said.index(b"CHECKSUM= '") + len(b"CHECKSUM= '")
     return said[:at] + _encoded(0xFFFFFFFF ^ total) + said[at + 16 :]
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.errors import MockforgeError
+from mockforge.memory import give_back
 from mockforge.mosaic import fits_file, zarr_store
 from mockforge.mosaic.spec import MosaicSpec
 from mockforge.torch_state import steady
@@ -46,10 +47,13 @@ class Painted:
             out = ~self.footprint.inside(*window)
             for plane in self.spec.planes:
                 pixels[plane.name][:, out] = np.nan if plane.dtype == "float32" else 0
+        sums: list[int] = []
         if self.layout is None:
             zarr_store.write_window(self.part, window, pixels)
-            return []
-        return fits_file.write_window(self.part, self.layout, window, pixels)
+        else:
+            sums = fits_file.write_window(self.part, self.layout, window, pixels)
+        give_back()
+        return sums
 
     def _empty(self, window: Window) -> dict[str, np.ndarray]:
         y0, y1, x0, x1 = window

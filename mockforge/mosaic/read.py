@@ -12,6 +12,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.field import Field
+from mockforge.field.fits.reading import Reading
 from mockforge.files import Stamp, from_home, located, stamp
 from mockforge.mosaic.pixels import FitsPixels, open_fits
 from mockforge.mosaic.zarr_pixels import ZarrPixels, open_zarr
@@ -160,7 +161,7 @@ def open_field(
     mask_bits: Sequence[str | int] | str | int | None = None,
     require_njy: bool = False,
 ) -> Mosaic:
-    """Open a field of any size on disk, without reading its pixels.
+    """Open a field of any size on disk, without reading its image.
 
     Parameters
     ----------
@@ -171,8 +172,11 @@ def open_field(
     -------
     Mosaic
         `field[y0:y1, x0:x1]` is a Field, with its WCS. Plain FITS is read from the disk where it lies,
-        tile-compressed FITS by its tiles, .gz and .bz2 are unpacked in memory. What Field.read finds by
-        looking at the whole image (regions of one value, marks such as -9999) is not masked.
+        tile-compressed FITS by its tiles, .gz and .bz2 are unpacked in memory. A mask beside it
+        that no card explains is read once, since what its values mean is seen in the whole. What
+        Field.read finds by looking at the whole image (regions of one value, marks such as -9999) is not
+        masked; weights and errors hide a pixel where they are no number above 0, also if they are so
+        everywhere.
 
     Raises
     ------
@@ -180,17 +184,10 @@ def open_field(
         As `Field.read`, and for a Zarr that is none of ours, of another shape or another version.
     """
     names = [files] if isinstance(files, (str, Path)) else list(files)
-    reading = {
-        "bands": bands,
-        "extensions": extensions,
-        "zeropoint": zeropoint,
-        "pixel_scale_arcsec": pixel_scale_arcsec,
-        "mask_bits": mask_bits,
-        "require_njy": require_njy,
-    }
+    reading = Reading(bands, extensions, zeropoint, pixel_scale_arcsec, mask_bits, require_njy)
     if len(names) == 1 and from_home(names[0]).is_dir():
         path = from_home(names[0])
-        asked = [name for name, value in reading.items() if value not in (None, False)]
+        asked = [name for name, value in vars(reading).items() if value not in (None, False)]
         if asked:
             raise InputError(f"{path}: a Zarr field says its own {', '.join(asked)}; leave them out")
         facts = open_zarr(path)
@@ -198,7 +195,7 @@ def open_field(
     else:
         watched = list(dict.fromkeys(located(from_home(name)) for name in names))
         before = {str(p): stamp(p) for p in watched if p.exists()}
-        facts = open_fits([str(from_home(name)) for name in names], **reading)
+        facts = open_fits([str(from_home(name)) for name in names], reading)
         path = watched[0]
         opened = Mosaic(path=path, **facts, stamps=before)
         opened.check_unchanged()

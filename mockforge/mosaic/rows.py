@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,13 +24,20 @@ _GROUP = 131_072
 
 @dataclass(frozen=True)
 class Column:
-    """A column of numbers: one a row."""
+    """A column: in each row a number, an array of them, or a word."""
 
     name: str
     dtype: str
-    """numpy's: bool, uint8, int16, int32, int64, float32, float64."""
+    """numpy's: bool, uint8, int16, int32, int64, float32, float64; S12 for words of at most 12 letters."""
     unit: str = ""
     description: str = ""
+    shape: tuple[int, ...] = ()
+    """Of what a row holds; () is one number."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a row holds a word."""
+        return self.dtype.startswith("S")
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class TableSpec:
     @property
     def row(self) -> np.dtype:
         """A row as it lies on the disk, as FITS stores it."""
-        return np.dtype([(c.name, np.dtype(c.dtype).newbyteorder(">")) for c in self.columns])
+        return np.dtype([(c.name, np.dtype(c.dtype).newbyteorder(">"), c.shape) for c in self.columns])
 
 
 class TableWriter:
@@ -101,16 +109,22 @@ class TableWriter:
         self._file.seek(end)
 
     def append(self, table: Mapping[str, np.ndarray]) -> None:
-        """Add rows: a column of equal length under each name; others are left out."""
+        """Add rows: a column of equal length under each name; others are left out.
+
+        Raises
+        ------
+        InputError
+            For a word that is too long or not ASCII, and the disk.
+        """
         n = len(table[self.spec.columns[0].name])
         rows = np.empty(n, dtype=self.spec.row)
         for column in self.spec.columns:
             values = np.asarray(table[column.name])
-            if values.shape != (n,):
-                raise ValueError(f"column {column.name}: {values.shape}, ({n},) is expected")
-            rows[column.name] = values
+            if values.shape != (n, *column.shape):
+                raise ValueError(f"column {column.name}: {values.shape}, {(n, *column.shape)} is expected")
+            rows[column.name] = _letters(self.path, column, values) if column.is_text else values
         for name in (c.name for c in self.spec.columns if c.dtype == "bool"):
-            raw = np.where(table[name], ord("T"), ord("F")).astype(np.uint8)
+            raw = np.where(np.asarray(table[name]), ord("T"), ord("F")).astype(np.uint8)
             rows[name] = raw.view(bool)  # FITS has letters for truth
         self._write(rows.tobytes())
         self.rows += n
@@ -166,7 +180,8 @@ class TableWriter:
             parquet.ParquetWriter(part, schema, compression="zstd") as writer,
         ):
             for rows in self._groups():
-                writer.write_table(pa.table(list(_native(rows, self.spec)), schema=schema))
+                columns = [_arrow(values) for values in _native(rows, self.spec)]
+                writer.write_table(pa.table(columns, schema=schema))
         self._file.close()
         self.part.unlink()
 
@@ -193,8 +208,41 @@ def _native(rows: np.ndarray, spec: TableSpec) -> Iterator[np.ndarray]:
     for column in spec.columns:
         if column.dtype == "bool":
             yield np.ascontiguousarray(rows[column.name]).view(np.uint8) == ord("T")
+        elif column.is_text:
+            yield rows[column.name].astype(str)
         else:
             yield rows[column.name].astype(column.dtype)
+
+
+def _letters(path: Path, column: Column, values: np.ndarray) -> np.ndarray:
+    """Return words as bytes; InputError for those that a column of the table cannot hold."""
+    most = np.dtype(column.dtype).itemsize
+    try:
+        letters = np.char.encode(values.astype(str), "ascii") if values.size else values.astype("S1")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: {column.name} {error.object!r}: letters of ASCII are expected") from None
+    if letters.dtype.itemsize > most:
+        longest = max(letters.tolist(), key=len).decode()
+        raise InputError(f"{path}: {column.name} {longest!r}: at most {most} letters are expected")
+    return letters
+
+
+def _arrow(values: np.ndarray) -> Any:
+    """Return a column for Parquet: arrays in rows become lists of one length."""
+    import pyarrow as pa
+
+    if values.ndim == 1:
+        return pa.array(values.tolist() if values.dtype.kind == "U" else values)
+    return pa.FixedSizeListArray.from_arrays(values.ravel(), int(np.prod(values.shape[1:])))
+
+
+def _arrow_type(column: Column) -> Any:
+    import pyarrow as pa
+
+    if column.is_text:
+        return pa.string()
+    one = pa.from_numpy_dtype(np.dtype(column.dtype))
+    return pa.list_(one, math.prod(column.shape)) if column.shape else one
 
 
 def _schema(spec: TableSpec) -> Any:
@@ -203,7 +251,7 @@ def _schema(spec: TableSpec) -> Any:
     fields = [
         pa.field(
             c.name,
-            pa.from_numpy_dtype(np.dtype(c.dtype)),
+            _arrow_type(c),
             metadata={"unit": c.unit, "description": c.description},
         )
         for c in spec.columns
@@ -225,7 +273,9 @@ def _header(spec: TableSpec, rows: int) -> bytes:
     )  # fmt: skip
     for i, column in enumerate(spec.columns, 1):
         header[f"TTYPE{i}"] = column.name
-        header[f"TFORM{i}"] = _FORMS[np.dtype(column.dtype).str[1:]]
+        header[f"TFORM{i}"] = _form(column)
+        if len(column.shape) > 1:
+            header[f"TDIM{i}"] = str(column.shape[::-1]).replace(" ", "")
         if column.description:
             header[f"TCOMM{i}"] = column.description
         if column.unit:
@@ -234,6 +284,13 @@ def _header(spec: TableSpec, rows: int) -> bytes:
     for key, value in spec.cards.items():
         header[key] = value
     return (primary.tostring() + header.tostring()).encode("ascii")
+
+
+def _form(column: Column) -> str:
+    if column.is_text:
+        return f"{np.dtype(column.dtype).itemsize}A"
+    count = math.prod(column.shape) if column.shape else ""
+    return f"{count}{_FORMS[np.dtype(column.dtype).str[1:]]}"
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:

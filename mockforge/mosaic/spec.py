@@ -45,6 +45,8 @@ class MosaicSpec:
     """Cards of the primary header."""
     cube: bool = False
     """One image (band, y, x) a plane instead of one image a band."""
+    in_primary: bool = False
+    """The file's only image, one plane of one band, is its primary unit (FITS)."""
     identity: str = ""
     """What decides the bytes: an unfinished file of another identity is not continued."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -53,6 +55,10 @@ class MosaicSpec:
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
             raise InputError(f"a field of {self.height} x {self.width} pixels: at least 1 x 1 is expected")
+        if self.in_primary and [len(plane.bands) for plane in self.planes] != [1]:
+            raise InputError(
+                "the primary unit of a FITS file holds one image: one plane of one band is expected"
+            )
         for plane in self.planes:
             if plane.dtype not in DTYPES:
                 raise InputError(

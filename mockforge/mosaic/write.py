@@ -7,16 +7,17 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.files import from_home, sync_folder
 from mockforge.lock import only_holder
-from mockforge.mosaic import fits_file, zarr_store
+from mockforge.mosaic import fits_file, packed_file, zarr_store
 from mockforge.mosaic.painters import Painted, painted
 from mockforge.mosaic.spec import MosaicSpec
 
@@ -40,7 +41,7 @@ class Footprint(Protocol):
 
 def is_streamed(path: str | Path) -> bool:
     """Whether a name is that of one file that is written window by window."""
-    return str(path).lower().endswith((".fits", ".zarr"))
+    return str(path).lower().endswith((".fits", ".fits.fz", ".zarr"))
 
 
 def write_mosaic(
@@ -52,6 +53,7 @@ def write_mosaic(
     window: int | None = None,
     footprint: Footprint | None = None,
     advance: Advance | None = None,
+    beside: AbstractContextManager[Any] | None = None,
 ) -> Path:
     """Write a field as FITS or Zarr, by the name's end, without ever holding it.
 
@@ -62,7 +64,8 @@ def write_mosaic(
     Parameters
     ----------
     path
-        `.fits` or `.zarr`; an older one of that name is replaced.
+        `.fits`, `.zarr`, or `.fits.fz`, which is tile-compressed without loss when all is painted; an older
+        one of that name is replaced.
     spec
         What it is to be.
     paint
@@ -76,6 +79,9 @@ def write_mosaic(
         What is inside is painted; the rest is NaN (Zarr: absent).
     advance
         Called with the number of pixels done since the last call.
+    beside
+        Another file that belongs to the field: entered once the field has its room on the disk, left
+        before the field gets its name.
 
     Returns
     -------
@@ -90,20 +96,27 @@ def write_mosaic(
     """
     path = from_home(path)
     if not is_streamed(path):
-        raise InputError(f"{path}: a field is written as .fits or .zarr; choose a name that ends so")
+        raise InputError(f"{path}: a field is written as .fits, .fits.fz or .zarr; end its name so")
     side = window or spec.window
     if path.suffix == ".zarr":
         side = _shard(side)
     if path.is_dir() and path.suffix != ".zarr":
         raise InputError(f"{path}: is a folder; give the name of a file")
+    made = not path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(path.name + ".lock")
         with only_holder(lock, f"{path}: another process writes it; wait for it, or choose another name"):
             job = _Job(path, spec, side)
             job.begin()
-            job.run(paint, workers, footprint, advance or (lambda pixels: None))
-            job.end()
+            with beside or nullcontext():
+                job.run(paint, workers, footprint, advance or (lambda pixels: None))
+            job.end(workers)
+    except InputError:
+        if made:
+            with suppress(OSError):
+                path.parent.rmdir()  # where nothing was begun there
+        raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             free = shutil.disk_usage(path.parent).free
@@ -127,6 +140,9 @@ class _Job:
         self.part = path.with_name(path.name + ".part")
         self.journal = path.with_name(path.name + ".journal")
         self.is_fits = path.suffix != ".zarr"
+        self.is_packed = path.suffix == ".fz"
+        if self.is_packed:  # a table is no primary
+            spec = replace(spec, in_primary=False)
         self.layout = fits_file.layout_of(spec) if self.is_fits else None
         self.done: dict[int, list[int]] = {}
 
@@ -170,6 +186,8 @@ class _Job:
 
     def _check_disk(self) -> None:
         wanted = self.layout.nbytes if self.layout else self.spec.nbytes
+        if self.layout and self.is_packed:  # both are there at the end
+            wanted += packed_file.most_bytes(self.layout)
         held = 0
         with suppress(OSError):
             files = self.part.rglob("*") if self.part.is_dir() else [self.part]
@@ -195,14 +213,24 @@ class _Job:
                 self.done[number] = sums
                 advance(_size(windows[number]))
 
-    def end(self) -> None:
-        """Give the file its name."""
+    def end(self, workers: int) -> None:
+        """Give the file its name, compressed where the name says so."""
+        done = self.part
         if self.layout is not None:
             sums = [sum(column) for column in zip(*self.done.values(), strict=True)]
             fits_file.finish(self.part, self.layout, sums)
+            if self.is_packed:
+                done = self.path.with_name(self.path.name + ".packed")
+                try:
+                    packed_file.pack(self.part, done, self.layout, workers)
+                except BaseException:
+                    done.unlink(missing_ok=True)  # what was painted stays
+                    raise
         if self.path.is_dir():
             shutil.rmtree(self.path)
-        os.replace(self.part, self.path)
+        os.replace(done, self.path)
+        if done != self.part:
+            self.part.unlink()
         self.journal.unlink(missing_ok=True)
         sync_folder(self.path.parent)
 

@@ -53,7 +53,8 @@ def write_window(path: Path, window: Window, pixels: dict[str, np.ndarray]) -> N
 def _attributes(spec: MosaicSpec) -> dict[str, Any]:
     header = {} if spec.wcs is None else {c.keyword: c.value for c in written(spec.wcs).cards if c.keyword}
     cards = {key: _plain(value) for key, value in spec.header.items()}
-    return {"mockforge": FORMAT, **dict(spec.facts), "wcs": header, "header": cards}
+    shape = [spec.height, spec.width]
+    return {"mockforge": FORMAT, **dict(spec.facts), "shape": shape, "wcs": header, "header": cards}
 
 
 def _plain(value: Any) -> Any:
@@ -85,4 +86,13 @@ def opened(path: Path) -> tuple[Any, dict[str, Any]]:
             f"{path}: the array `image` has shape {tuple(image.shape)}, (band, y, x) of {len(bands)} bands "
             f"({', '.join(bands)}) is expected; write it again with `mockforge generate -o field.zarr`"
         )
+    wanted = tuple(facts.get("shape", ()))
+    for name, array in group.arrays():
+        if array.shape[-2:] != wanted:
+            found, shape = (" x ".join(map(str, sides)) for sides in (array.shape[-2:], wanted))
+            raise InputError(
+                f"{path}: the array `{name}` has {found} pixels, {shape or 'a known number'} are expected "
+                "(`shape` among the attributes): one of both was changed; write it again with `mockforge "
+                "generate -o field.zarr`"
+            )
     return group, facts

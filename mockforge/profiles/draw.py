@@ -46,6 +46,15 @@ class DrawnStamps:
     """(N, K[+1], H, W) fraction of a component's flux in each pixel, before the PSF; knots last."""
 
 
+@dataclass(frozen=True)
+class _Space:
+    """Where stamps are drawn: as `DrawnStamps`, without what is not wanted."""
+
+    clean: Tensor | None
+    psf: Tensor | None
+    profile: Tensor | None
+
+
 @steadily()
 def draw(
     sersics: Sersics,
@@ -76,21 +85,38 @@ def draw(
         The images (N, C, H, W) without and with the PSF, nJy, and the profiles (N, K[+1], H, W) that add
         up to the share of a component's flux that falls on the stamp.
     """
+    count, bands, components = sed.shape
+    clean, profile = (_empty((count, of, *shape), sed.device) for of in (bands, components))
+    seen = None if psf is None else _empty(clean.shape, sed.device)
+    _draw_all(sersics, knots, sed, psf, _Space(clean, seen, profile))
+    return DrawnStamps(clean, seen, profile)
+
+
+@steadily()
+def draw_seen(
+    sersics: Sersics, knots: GaussianKnots | None, sed: Tensor, shape: tuple[int, int], psf: Transfer
+) -> Tensor:
+    """Return only `draw(...).psf`, the same to the last bit: galaxies without the PSF are not painted."""
+    out = _empty((len(sed), sed.shape[1], *shape), sed.device)
+    _draw_all(sersics, knots, sed, psf, _Space(None, out, None))
+    return out
+
+
+def _draw_all(
+    sersics: Sersics, knots: GaussianKnots | None, sed: Tensor, psf: Transfer | None, out: _Space
+) -> None:
+    """Draw galaxies, some at a time, into `out`."""
     s = {name: value.double() for name, value in vars(sersics).items() if value is not None}
     if sersics.asymmetry is not None and not bool((sersics.asymmetry != 0).any()):
         del s["asymmetry"], s["asymmetry_angle"]
-    if psf is not None and psf.shape != tuple(shape):
-        raise ValueError(f"the PSF is made for stamps of {psf.shape}, not {tuple(shape)}")
+    shape = next(tuple(v.shape[2:]) for v in (out.psf, out.clean) if v is not None)
+    if psf is not None and psf.shape != shape:
+        raise ValueError(f"the PSF is made for stamps of {psf.shape}, not {shape}")
     psf = psf if psf is None else psf.on(sed.device)
-    count, bands, components = sed.shape
-    clean, profile = (_empty((count, of, *shape), sed.device) for of in (bands, components))
-    drawn = DrawnStamps(clean, None if psf is None else _empty(clean.shape, sed.device), profile)
-    for i in range(0, count, _BATCH):
+    for i in range(0, len(sed), _BATCH):
         part = slice(i, i + _BATCH)
         own = None if knots is None else {name: v[part].double() for name, v in vars(knots).items()}
-        weights = sed[part].float()
-        _draw({name: value[part] for name, value in s.items()}, own, weights, psf, _cut(drawn, part))
-    return drawn
+        _draw({name: value[part] for name, value in s.items()}, own, sed[part].float(), psf, _cut(out, part))
 
 
 def _empty(shape: tuple[int, ...], device: torch.device) -> Tensor:
@@ -100,9 +126,9 @@ def _empty(shape: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.from_numpy(np.empty(shape, dtype=np.float32))
 
 
-def _cut(drawn: DrawnStamps, part: slice) -> DrawnStamps:
+def _cut(space: _Space, part: slice) -> _Space:
     """Return some of the galaxies, as views."""
-    return DrawnStamps(drawn.clean[part], None if drawn.psf is None else drawn.psf[part], drawn.profile[part])
+    return _Space(*(None if v is None else v[part] for v in (space.clean, space.psf, space.profile)))
 
 
 def _draw(
@@ -110,31 +136,45 @@ def _draw(
     knots: dict[str, Tensor] | None,
     weights: Tensor,
     psf: Transfer | None,
-    out: DrawnStamps,
+    out: _Space,
 ) -> None:
     """Draw some of the galaxies into `out`."""
-    count, components = s["x"].shape
-    shape = (out.profile.shape[2], out.profile.shape[3])
-    flat = {name: value.reshape(-1) for name, value in s.items()}
-    if psf is None or out.psf is None:
+    if psf is not None and out.psf is not None:
+        _draw_seen(s, knots, weights, psf, out)
+    elif out.profile is not None:
+        count, components = s["x"].shape
+        shape = (out.profile.shape[2], out.profile.shape[3])
+        flat = {name: value.reshape(-1) for name, value in s.items()}
         out.profile[:, :components] = _pixels(flat, shape).unflatten(0, (count, components))
+    if out.profile is not None and out.clean is not None:
         if knots is not None:
-            out.profile[:, components] = _knots(knots, shape)
+            out.profile[:, s["x"].shape[1]] = _knots(knots, (out.profile.shape[2], out.profile.shape[3]))
         _mix(weights, out.profile, out.clean)
-        return
+
+
+def _draw_seen(
+    s: dict[str, Tensor], knots: dict[str, Tensor] | None, weights: Tensor, psf: Transfer, out: _Space
+) -> None:
+    """Draw some of the galaxies through the PSF, and their components before it where they are wanted."""
+    assert out.psf is not None
+    count, components = s["x"].shape
+    shape = (out.psf.shape[2], out.psf.shape[3])
+    flat = {name: value.reshape(-1) for name, value in s.items()}
     top, left = (psf.grid[0] - shape[0]) // 2, (psf.grid[1] - shape[1]) // 2
     window = (slice(top, top + shape[0]), slice(left, left + shape[1]))
     padded = flat | {"x": flat["x"] + left, "y": flat["y"] + top}
-    profile = _empty((count * components, *shape), weights.device)
     convolved = _empty((count * components, psf.mix.shape[1], *shape), weights.device)
     need = needs(padded, psf)
     order, beyond = need.order(), need.low[:, 0] >= 0
     near, far = order[~beyond[order]], order[beyond[order]]
-    if len(near):
-        profile[near] = _pixels({name: value[near] for name, value in flat.items()}, shape)
     pixels = _pixels({name: value[far] for name, value in padded.items()}, psf.grid) if len(far) else None
-    if pixels is not None:
-        profile[far] = pixels[(..., *window)]
+    if out.profile is not None:
+        profile = _empty((count * components, *shape), weights.device)
+        if len(near):
+            profile[near] = _pixels({name: value[near] for name, value in flat.items()}, shape)
+        if pixels is not None:
+            profile[far] = pixels[(..., *window)]
+        out.profile[:, :components] = profile.unflatten(0, (count, components))
     size = max(1, _BLOCK // (psf.grid[0] * psf.grid[1]))
     for chosen, beyond in ((near, None), (far, pixels)):
         for i in range(0, len(chosen), size):
@@ -142,16 +182,13 @@ def _draw(
             part = {name: value[some] for name, value in padded.items()}
             wide = None if beyond is None else beyond[i : i + size]
             convolved[some] = seen_sersics(part, psf, need[some], wide, window)
-    out.profile[:, :components] = profile.unflatten(0, (count, components))
     convolved = convolved.unflatten(0, (count, components))
     if knots is not None:
-        out.profile[:, components] = _knots(knots, shape)
         knots = knots | {"x": knots["x"] + left, "y": knots["y"] + top}
         parts = [{name: v[i : i + size] for name, v in knots.items()} for i in range(0, count, size)]
         through = torch.cat([seen_knots(part, psf, window) for part in parts])
         convolved = torch.cat([convolved, through[:, None]], dim=1)
     both = (weights[:, :, :, None] * psf.mix[:, None, :]).flatten(2)
-    _mix(weights, out.profile, out.clean)
     _mix(both, convolved.flatten(1, 2), out.psf)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mockforge.observe.psf.transfer import transfer
-from mockforge.profiles.draw import GaussianKnots, draw
+from mockforge.profiles.draw import GaussianKnots, draw, draw_seen
 from mockforge.profiles.sersic import Sersics
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
@@ -54,6 +54,8 @@ def _parametric(model: SceneModel, made: Objects) -> np.ndarray:
         sigma=torch.from_numpy(made.knots[..., 2] / scale),
         weight=torch.from_numpy(np.ascontiguousarray(made.knots[..., 3])),
     )
-    psf_transfer = None if model.psf is None else transfer(model.psf, model.bands, scale, (side, side))
-    drawn = draw(sersics, knots, torch.from_numpy(made.sed), (side, side), psf_transfer)
-    return (drawn.clean if drawn.psf is None else drawn.psf).numpy()
+    sed = torch.from_numpy(made.sed)
+    if model.psf is None:
+        return draw(sersics, knots, sed, (side, side)).clean.numpy()
+    psf = transfer(model.psf, model.bands, scale, (side, side))
+    return draw_seen(sersics, knots, sed, (side, side), psf).numpy()

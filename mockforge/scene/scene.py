@@ -14,11 +14,14 @@ from mockforge.observe.noise.spec import pixel_noise
 from mockforge.observe.psf.transfer import psf_fwhm_arcsec
 from mockforge.rng import Stream
 from mockforge.scene.catalogue import ObjectTable, catalogue_of
+from mockforge.scene.coarse import CoarseScene, coarsest_level
 from mockforge.scene.edit import SceneEditor
 from mockforge.scene.model import SceneModel
 from mockforge.scene.noise import NoiseOfPlaces
 from mockforge.scene.objects import Objects
+from mockforge.scene.preview import ScenePreview
 from mockforge.scene.process import ScenePainter, SceneProcess
+from mockforge.sky.coarse import Averaged, Coarse, check_level
 from mockforge.sky.endless import KEPT_BYTES, Endless
 from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
@@ -129,6 +132,27 @@ class Scene(Written):
         """
         truth = self.sky.image(y0, y1, x0, x1)
         return self.observed(truth, y0, x0), truth
+
+    @property
+    def coarsest(self) -> int:
+        """The coarsest level of `coarse`: a tile of 256 coarse pixels takes a second or two."""
+        return coarsest_level(self.model)
+
+    @numpy_default()
+    def coarse(self, level: int) -> Coarse:
+        """Return the scene on pixels 2^level larger, each the mean of those of the sky: nJy per sky pixel.
+
+        The objects are those of the sky at every level, at their places and with their fluxes; the noise is
+        drawn anew, as averaged pixels have it. InputError for a level above `coarsest`.
+        """
+        check_level(level, self.coarsest)
+        if level == 0:
+            return Averaged(self, level)
+        return CoarseScene(self.model, self.sky, self.noise, self.seed, level)
+
+    def preview(self) -> ScenePreview:
+        """Return the scene for the eye: to a few percent of each galaxy, four times as fast."""
+        return ScenePreview(self.model, self.sky, self.observed)
 
     def observed(self, truth: np.ndarray, y0: int, x0: int) -> np.ndarray:
         """Add the noise of a place to a noiseless window.

@@ -186,6 +186,11 @@ class Endless(Generic[S]):
             raise InputError("sources of this sky can be removed by `without`, and not changed")
         return self._seen(edited(self.edits, table, self.process, self.block, self.painter, self.editor))
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether sources were removed, changed or added."""
+        return bool(self.edits.removed) or self.edits.last is not None
+
     def keeping(self, kept_bytes: float) -> Endless[S]:
         """Return the same sky that keeps stamps of its own, at most so many bytes of them."""
         other = copy(self)

@@ -19,7 +19,7 @@ from mockforge.mosaic.write import write_mosaic
 from mockforge.sky.plane import FARTHEST
 from mockforge.sky.told_apart import digest_of
 
-KEPT = 2**26
+KEPT = 2**25
 """Bytes of stamps that a process that writes a field keeps: those that the next window shares."""
 _PROBE = 64
 

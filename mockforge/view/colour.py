@@ -64,7 +64,7 @@ class Colours:
         """Return the names of the layers: in colour, then each band alone; of one band only that."""
         return self.bands if len(self.bands) == 1 else (LAYER, *self.bands)
 
-    def rgb(self, flux: np.ndarray, layer: str, stretch: str, coarser: int = 1) -> np.ndarray:
+    def rgb(self, flux: np.ndarray, layer: str, stretch: str, coarser: float = 1) -> np.ndarray:
         """Return a picture of a window in a layer.
 
         Parameters
@@ -75,7 +75,7 @@ class Colours:
             `colour` or a band.
         stretch : str
             A name in `STRETCHES`.
-        coarser : int
+        coarser : float
             A pixel of `flux` is the mean of so many pixels of the field a side: its noise is lower by that
             factor, and fainter light shows its colour.
 

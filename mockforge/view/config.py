@@ -75,6 +75,22 @@ class ObjectsOf:
     """Those shown on a click, in order; none: all."""
     tiles: tuple[str, ...] | None = None
     """Keys `level/col_row` of the tiles there are; None: every tile may be requested."""
+    box: bool = False
+    """Rows are boxes of half sides a and b, in place of ellipses."""
+    reach: float = 0.0
+    """Pixels of the sky that a row reaches beyond its place, where that may be more than a few."""
+
+
+@dataclass(frozen=True)
+class GridOf:
+    """Pictures that lie on a grid, row by row from the top left; each has a number."""
+
+    columns: int
+    cell: tuple[int, int]
+    """Width and height of a cell in pixels of the sky."""
+    count: int
+    numbers: tuple[int, ...] | None = None
+    """Of each; None: 0, 1, 2, ..."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +121,8 @@ class ViewConfig:
     """Label and value: seed, depth, seeing, model, ..."""
     objects: tuple[ObjectsOf, ...] = ()
     outlines: tuple[ObjectsOf, ...] = ()
+    grid: GridOf | None = None
+    """Of a dataset's samples; None: one field."""
     tile: int = TILE
     start: tuple[float, float, float] | None = None
     """(x, y) in pixels of the sky and screen pixels per pixel of the sky, shown first; None: all of it."""

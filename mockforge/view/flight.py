@@ -1,23 +1,26 @@
-"""A short flight over a field: a closed path of pans and zooms, as GIF or MP4."""
+"""A short flight: a closed path of pans and zooms over a field, or down to an endless sky from far away."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.extras import installed
 from mockforge.view.colour import Colours, Pixels, window_of
+from mockforge.view.scales import SkyScales
 
 _REACH = 1536
-"""The flight stays within so many pixels a side about the field's middle, which bounds the memory."""
+"""A flight over a file stays within so many pixels a side about its middle: it bounds the memory."""
 _MARGIN = 4
 """Pixels about a frame that its resampling may reach."""
+_FARTHEST = 4
+"""A flight over an endless sky begins where a pixel of the frame is 2^4 of the sky's, if it is so coarse."""
+_SPEED = 2.5
+"""Pixels of the frame that the sky moves from one to the next, about, where a flight is far out."""
+_FADES = 0.6
+"""From this part of an octave on, frames pass over to the next coarser level."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,13 @@ class Flight:
 
     height: int = 270
     width: int = 480
-    frames: int = 144
+    frames: int = 192
     fps: int = 24
-    """Of MP4; a GIF counts hundredths of a second, and shows 25 a second."""
+    """Of MP4; a GIF shows 25 a second."""
 
 
 def flight_frames(field: Pixels, colours: Colours, stretch: str, flight: Flight) -> Iterator[np.ndarray]:
-    """Yield the frames of a flight, (height, width, 3) uint8, the top row first.
+    """Yield the frames of a flight over a field, (height, width, 3) uint8, the top row first.
 
     The middle of frame t (0 <= t < 1) goes about a closed curve, (cos 2 pi t, sin 4 pi t) in units of the
     room there is, and a pixel of the field is shown 1 to 2 times as large: the last frame is followed
@@ -65,61 +68,64 @@ def flight_frames(field: Pixels, colours: Colours, stretch: str, flight: Flight)
         yield colours.rgb(part, colours.layers[0], stretch)
 
 
+def descent_frames(scales: SkyScales, colours: Colours, stretch: str, flight: Flight) -> Iterator[np.ndarray]:
+    """Yield the frames of a flight down to an endless sky and up again, as `flight_frames` does.
+
+    A pixel of frame t is s(t) pixels of the sky, log2 s = (K - 1) / 2 + (K + 1) / 2 cos 2 pi t: 2^K at first,
+    1/2 in the middle. It is drawn from the finest level of the sky whose pixels are no larger than s, and
+    from the next coarser one, which takes its place before it is reached. Light passes over linearly and
+    noise, which each level has of its own, by the root of its share, so that neither jumps.
+    """
+    farthest = min(_FARTHEST, scales.coarsest)
+    turn = 2 * np.pi * np.arange(flight.frames) / flight.frames
+    shown = 2.0 ** ((farthest - 1) / 2 + (farthest + 1) / 2 * np.cos(turn))
+    for scale, y, x in zip(shown.tolist(), *_path(turn, shown), strict=True):
+        flux = _seen_from(scales, scale, (y, x), flight)
+        yield colours.rgb(flux, colours.layers[0], stretch, max(scale, 1.0))
+
+
+def _path(turn: np.ndarray, shown: np.ndarray) -> tuple[list[float], list[float]]:
+    """Return y, x in pixels of the sky of the middle of each frame: a loop, slow where little is seen."""
+    step = _SPEED * shown
+    along = step * np.sin(turn)
+    across = step * np.cos(turn)
+    across -= step * across.sum() / step.sum()  # it closes
+    return np.cumsum(across).tolist(), np.cumsum(along - along.mean()).tolist()
+
+
+def _seen_from(scales: SkyScales, shown: float, middle: tuple[float, float], flight: Flight) -> np.ndarray:
+    """Return a frame's flux, (band, height, width), of which a pixel is `shown` pixels of the sky."""
+    octave = max(float(np.log2(shown)), 0.0)
+    level = min(int(octave), scales.coarsest)
+    share = np.clip((octave - level - _FADES) / (1 - _FADES), 0.0, 1.0) if level < scales.coarsest else 0.0
+    flux = np.float32(0.0)
+    for k, part in ((level, 1.0 - share), (level + 1, share)):
+        if part > 0:
+            light, noise = _on_frame(scales, k, shown, middle, flight)
+            flux = flux + np.float32(part) * light + np.float32(np.sqrt(part)) * noise
+    return np.asarray(flux)
+
+
+def _on_frame(
+    scales: SkyScales, level: int, shown: float, middle: tuple[float, float], flight: Flight
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return light and noise of a level on the pixels of a frame, (band, height, width) each."""
+    y, x, step = (v / 2**level for v in (*middle, shown))
+    half_y, half_x = step * flight.height / 2, step * flight.width / 2
+    y0, x0 = int(np.floor(y - half_y)) - 2 * _MARGIN, int(np.floor(x - half_x)) - 2 * _MARGIN
+    y1, x1 = int(np.ceil(y + half_y)) + 2 * _MARGIN, int(np.ceil(x + half_x)) + 2 * _MARGIN
+    box = (x - half_x - x0, y - half_y - y0, x + half_x - x0, y + half_y - y0)
+    size = (flight.width, flight.height)
+    parts = scales.window(level, y0, y1, x0, x1)
+    light, noise = (np.stack([_resampled(band, size, box) for band in part]) for part in parts)
+    return light, noise
+
+
 def _resampled(image: np.ndarray, size: tuple[int, int], box: tuple[float, ...]) -> np.ndarray:
     from PIL import Image
 
-    x0, y0 = max(0, int(box[0]) - _MARGIN), max(0, int(box[1]) - _MARGIN)
-    x1, y1 = int(box[2]) + _MARGIN + 1, int(box[3]) + _MARGIN + 1
+    x0, y0 = max(0, int(box[0]) - 2 * _MARGIN), max(0, int(box[1]) - 2 * _MARGIN)
+    x1, y1 = int(box[2]) + 2 * _MARGIN + 1, int(box[3]) + 2 * _MARGIN + 1
     near = Image.fromarray(np.ascontiguousarray(image[y0:y1, x0:x1]))
     within = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
     return np.asarray(near.resize(size, Image.Resampling.BICUBIC, box=within))
-
-
-def encoder_of(path: Path) -> str | None:
-    """Return the ffmpeg that makes an MP4, None for a GIF.
-
-    Raises
-    ------
-    InputError
-        For another ending, or where there is no ffmpeg.
-    """
-    if path.suffix.lower() == ".gif":
-        return None
-    if path.suffix.lower() != ".mp4":
-        raise InputError(f"--flight: {path}: a flight is a .gif or a .mp4; give a name that ends so")
-    if installed("imageio_ffmpeg"):
-        import imageio_ffmpeg
-
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    found = shutil.which("ffmpeg")
-    if found is None:
-        raise InputError(
-            f"--flight: {path}: MP4 needs ffmpeg, which is not there; type pip install imageio-ffmpeg, or"
-            " give a name that ends in .gif"
-        )
-    return found
-
-
-def write_flight(path: Path, frames: Iterator[np.ndarray], flight: Flight, ffmpeg: str | None) -> None:
-    """Write the frames of a flight as GIF (one palette of 256 colours, a loop) or as MP4 by ffmpeg."""
-    if ffmpeg is None:
-        _write_gif(path, frames)
-        return
-    command = [ffmpeg, "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
-    command += ["-s", f"{flight.width}x{flight.height}", "-r", str(flight.fps), "-i", "-"]
-    command += ["-c:v", "libx264", "-crf", "20", "-pix_fmt", "yuv420p", "-f", "mp4", str(path)]
-    raw = b"".join(frame.tobytes() for frame in frames)
-    made = subprocess.run(command, input=raw, capture_output=True, check=False)
-    if made.returncode:
-        errors = made.stderr.decode(errors="replace").strip()[-200:]
-        raise InputError(f"--flight: ffmpeg made no MP4: {errors}")
-
-
-def _write_gif(path: Path, frames: Iterator[np.ndarray]) -> None:
-    from PIL import Image
-
-    pictures = [Image.fromarray(frame) for frame in frames]
-    some = np.concatenate([np.asarray(p) for p in pictures[:: max(1, len(pictures) // 8)]])
-    palette = Image.fromarray(some).quantize(256, method=Image.Quantize.MEDIANCUT)
-    flat = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-    flat[0].save(path, format="GIF", save_all=True, append_images=flat[1:], duration=40, loop=0)

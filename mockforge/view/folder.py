@@ -5,29 +5,31 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any, Protocol
-
-import numpy as np
 
 from mockforge._version import __version__
 from mockforge.errors import InputError
 from mockforge.files import from_home
+from mockforge.mosaic.labels import LabelWindow, open_labels, own_labels
+from mockforge.mosaic.read import Mosaic
 from mockforge.view.colour import Colours, Pixels, colours_of
 from mockforge.view.config import (
+    DEFAULT_STRETCH,
     PAGE,
     PAGE_FILES,
     STRETCHES,
+    GridOf,
     LayerOf,
-    ObjectsOf,
     ViewConfig,
     panel_of,
 )
-from mockforge.view.outlines import open_labels, outline_tiles
+from mockforge.view.marks import SAMPLES, write_objects, write_outlines
 from mockforge.view.panel import colour_facts, facts_of, tangent_of
-from mockforge.view.rows import Place, Rows, inside, read_table, rows_of, tiles_of
+from mockforge.view.rows import Place, Rows, inside, read_table, rows_of
 from mockforge.view.tiles import Levels, TileWriter, encoder, layer_folder
 
 MARK = "mockforge-view.json"
@@ -71,7 +73,25 @@ class FolderLook:
     true: Path | None = None
     """A catalogue of true ones."""
     masks: Path | None = None
-    """A FITS of labels, whose outlines are drawn."""
+    """Labels in FITS or Zarr, whose outlines are drawn beside those of the field's own planes."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A field, its colours and what lies on it."""
+
+    field: Viewed
+    title: str
+    colours: Colours
+    stretches: Sequence[str] = ()
+    objects: Mapping[str, Rows] = dataclass_field(default_factory=dict)
+    """`true`, `detected`, ... -> rows on the field."""
+    outlines: Mapping[str, LabelWindow] = dataclass_field(default_factory=dict)
+    """Name -> windows of labels."""
+    facts: Sequence[tuple[str, Any]] = ()
+    """First lines of the panel; none: the size of the field."""
+    reach: float = 0.0
+    """Pixels that a sample reaches beyond its middle."""
 
 
 def check_folder(out: str | Path) -> Path:
@@ -127,18 +147,49 @@ def write_view(
         for name, path in (("true", look.true), ("detected", look.detected))
         if path is not None
     }
+    with ExitStack() as files:
+        outlines = _own(field, files)
+        if look.masks is not None:
+            outlines["masks"] = files.enter_context(open_labels(from_home(look.masks), (height, width)))
+        shown = Shown(field, title, colours, look.stretches, catalogues, outlines)
+        return write_shown(shown, out, advance)
+
+
+def write_shown(
+    shown: Shown, out: Path, advance: Callable[[int], None] = lambda pixels: None, grid: GridOf | None = None
+) -> Path:
+    """Write the folder of what is shown; it appears whole or not at all. Returns its index.html.
+
+    Parameters
+    ----------
+    shown : Shown
+        The field and what lies on it.
+    out : Path
+        As `check_folder` returned it.
+    advance
+        Is called with the number of pixels done since the last call.
+    grid : GridOf, optional
+        The grid that its samples lie on.
+    """
+    levels = Levels(*shown.field.shape[1:])
     part = out.with_name(f"{out.name}.part")
     if part.exists():
         shutil.rmtree(part)
     try:
         part.mkdir(parents=True)
-        outlines = _write_outlines(part, look.masks, levels)
-        objects = tuple(_write_objects(part, name, rows, levels) for name, rows in catalogues.items())
-        config = _config(field, title, colours, levels, look)
-        tiles = TileWriter(field, colours, part / "tiles", config.stretches, encoder(), advance)
+        config = replace(
+            _config(shown, levels),
+            outlines=tuple(write_outlines(part, n, window, levels) for n, window in shown.outlines.items()),
+            objects=tuple(
+                write_objects(part, n, rows, levels, shown.reach if n == SAMPLES else 0.0)
+                for n, rows in shown.objects.items()
+            ),
+            grid=grid,
+        )
+        tiles = TileWriter(shown.field, shown.colours, part / "tiles", config.stretches, encoder(), advance)
         tiles.write()
-        _write_page(part, replace(config, objects=objects, outlines=outlines))
-        _swap(part, out)
+        _write_page(part, config)
+        swap(part, out)
     finally:
         with suppress(OSError):
             shutil.rmtree(part, ignore_errors=True)
@@ -158,7 +209,7 @@ def _write_page(folder: Path, config: ViewConfig) -> None:
     (folder / MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
 
 
-def _swap(part: Path, out: Path) -> None:
+def swap(part: Path, out: Path) -> None:
     """Put a finished folder in the place of an older viewer, which goes when the new one is there."""
     old = out.with_name(f"{out.name}.old")
     if old.exists():
@@ -175,11 +226,12 @@ def _swap(part: Path, out: Path) -> None:
         shutil.rmtree(old)
 
 
-def _config(field: Viewed, title: str, colours: Colours, levels: Levels, look: FolderLook) -> ViewConfig:
-    stretches = tuple(dict.fromkeys(look.stretches or STRETCHES))
+def _config(shown: Shown, levels: Levels) -> ViewConfig:
+    field, colours = shown.field, shown.colours
+    stretches = tuple(dict.fromkeys(shown.stretches or STRETCHES))
     plane, error = tangent_of(field.wcs, levels.height, levels.width)
     facts = [
-        ("size", f"{levels.width} × {levels.height} px"),
+        *(shown.facts or [("size", f"{levels.width} × {levels.height} px")]),
         *facts_of(field.header, field.bands, field.psf_fwhm_arcsec, field.pixel_scale_arcsec),
         *(colour_facts(colours.shown) if len(colours.bands) > 1 else []),
         ("RA, Dec", f"to {error:.2g}″: a plane instead of the WCS" if error > 0.01 else None),
@@ -189,18 +241,28 @@ def _config(field: Viewed, title: str, colours: Colours, levels: Levels, look: F
         for layer in colours.layers
     }
     return ViewConfig(
-        title=title,
+        title=shown.title,
         mode="folder",
         width=levels.width,
         height=levels.height,
         max_level=levels.top,
         layers=tuple(LayerOf(layer, url) for layer, url in urls.items()),
         stretches=stretches,
-        stretch="normal" if not look.stretches else stretches[0],
+        stretch=DEFAULT_STRETCH if not shown.stretches else stretches[0],
         pixel_scale_arcsec=field.pixel_scale_arcsec,
         wcs=plane,
         panel=panel_of(facts),
     )
+
+
+def _own(field: Viewed, files: ExitStack) -> dict[str, LabelWindow]:
+    """Return the labels and the mask that a field on disk has of its own, by their names."""
+    if not isinstance(field, Mosaic):
+        return {}
+    own = dict(files.enter_context(own_labels(field.path, field.shape[1:])))
+    if "mask" in field.planes:
+        own["mask"] = field.pixels.masked
+    return own
 
 
 def _rows(path: Path, field: Viewed, levels: Levels, of_sky: bool) -> Rows:
@@ -212,39 +274,3 @@ def _rows(path: Path, field: Viewed, levels: Levels, of_sky: bool) -> Rows:
     if not len(rows):
         raise InputError(f"{path}: none of its objects is on the field; give a catalogue of this field")
     return rows
-
-
-def _write_objects(folder: Path, name: str, rows: Rows, levels: Levels) -> ObjectsOf:
-    coarsest, finest, tiles = tiles_of(rows, levels)
-    keys = []
-    for key, numbers in tiles:
-        _write_script(folder / "objects" / name, key, f"{name}/{key}", rows.tile(np.asarray(numbers)))
-        keys.append(key)
-    return ObjectsOf(
-        name=name,
-        url=f"objects/{name}/{{level}}/{{col}}_{{row}}.js",
-        max_level=finest,
-        min_level=coarsest,
-        columns=tuple(rows.columns),
-        tiles=tuple(keys),
-    )
-
-
-def _write_outlines(folder: Path, masks: Path | None, levels: Levels) -> tuple[ObjectsOf, ...]:
-    if masks is None:
-        return ()
-    keys = []
-    with open_labels(masks, (levels.height, levels.width)) as window:
-        coarsest, tiles = outline_tiles(window, levels)
-        for key, segments in tiles:
-            row = f'[{{"id":"{key}","segments":{json.dumps(segments, separators=(",", ":"))}}}]'
-            _write_script(folder / "outlines" / "masks", key, f"outlines/masks/{key}", row)
-            keys.append(key)
-    url = "outlines/masks/{level}/{col}_{row}.js"
-    return (ObjectsOf("masks", url, levels.top, coarsest, tiles=tuple(keys)),)
-
-
-def _write_script(folder: Path, key: str, name: str, rows: str) -> None:
-    path = folder / f"{key}.js"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'mockforgeObjects("{name}",{rows});\n', encoding="utf-8")

@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from mockforge.errors import InputError
+from mockforge.mosaic.labels import LabelWindow
 from mockforge.view.config import TILE
 from mockforge.view.tiles import Levels
 
 _COARSEST = 3
 """So many levels below the finest have outlines; farther out they would cover what they outline."""
-LabelWindow = Callable[[int, int, int, int], np.ndarray]
-"""(y0, y1, x0, x1) -> (y, x) int, 0 = sky."""
-
-
-@contextmanager
-def open_labels(path: Path, shape: tuple[int, int]) -> Iterator[LabelWindow]:
-    """Give the windows of a segmentation image, a FITS of integers as large as the field.
-
-    Raises
-    ------
-    InputError
-        Where it is no such image.
-    """
-    from astropy.io import fits
-
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; a FITS of labels, such as segmentation.fits, is expected")
-    try:
-        units: Any = fits.open(path, memmap=True)
-    except Exception as error:
-        raise InputError(f"{path}: cannot be read as FITS ({error})") from error
-    with units:
-        image = next((u for u in units if u.is_image and u.header.get("NAXIS", 0) == 2), None)
-        if image is None:
-            raise InputError(f"{path}: holds no image (y, x) of labels")
-        if image.shape != shape:
-            raise InputError(
-                f"{path}: the masks are {image.shape[1]} x {image.shape[0]} pixels (x, y), the field is "
-                f"{shape[1]} x {shape[0]}; give the masks of this field"
-            )
-        if image.header["BITPIX"] < 0:
-            raise InputError(
-                f"{path}: pixels are not integers but BITPIX = {image.header['BITPIX']}; labels are"
-            )
-        yield lambda y0, y1, x0, x1: np.asarray(image.section[y0:y1, x0:x1])
 
 
 def outline_tiles(window: LabelWindow, levels: Levels) -> tuple[int, Iterator[tuple[str, list[float]]]]:
@@ -90,13 +52,13 @@ def _of_block(
                 part = thinned[start : first + r + TILE, c : c + TILE + 1]
                 ys = y1 - 0.5 - (np.arange(len(part) + 1) + start - first) * step  # upper edges of its rows
                 xs = x0 - 0.5 + (np.arange(part.shape[1] + 1) + c) * step
-                segments = _segments(part, xs, ys)
+                segments = segments_of(part, xs, ys)
                 if segments:
                     at = (x0 // step + c) // TILE, (row * side // step + r) // TILE
                     yield f"{level}/{at[0]}_{at[1]}", segments
 
 
-def _segments(labels: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> list[float]:
+def segments_of(labels: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> list[float]:
     """Return the edges between different labels as segments; xs and ys are the edges of pixels."""
     out: list[np.ndarray] = []
     for row, start, end in _runs(labels[1:] != labels[:-1]):

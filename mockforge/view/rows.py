@@ -246,7 +246,7 @@ def _ids(columns: dict[str, np.ndarray], count: int) -> np.ndarray:
 
 def _brightness(columns: dict[str, np.ndarray], bands: Sequence[str], count: int) -> np.ndarray:
     """Return what objects are ordered by, the largest first: flux, or magnitude, or signal to noise."""
-    for stem, sign in (("flux", 1.0), ("mag", -1.0)):
+    for stem, sign in (("flux", 1.0), ("mag", -1.0), ("true_flux", 1.0), ("true_mag", -1.0)):
         values = [columns[f"{stem}_{band}"] for band in bands if f"{stem}_{band}" in columns]
         if values:
             mean = np.mean([sign * v.astype(np.float64) for v in values], axis=0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+from functools import partial
+
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -9,13 +12,19 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from mockforge.cli import app
-from mockforge.commands.generate import ScenePainter, write_fields
+from mockforge.commands.field_painters import ScenePainter
+from mockforge.commands.field_sources import SourcesFile
+from mockforge.commands.generate import picture_of, write_fields
+from mockforge.errors import InputError
 from mockforge.field.field import Field
+from mockforge.field.picture import asinh_rgb
 from mockforge.mosaic.read import open_field
+from mockforge.mosaic.spec import MosaicSpec
 from mockforge.observe.psf.spec import Gaussian, Psf
 from mockforge.scene.model import SceneModel
 from mockforge.scene.scene import Scene
 from mockforge.sgan.paint.sky import Sky
+from mockforge.sky.stream import Asked, spec_of
 from tests.builders.tiny_forge import saved_forge
 
 MODEL = SceneModel(bands=("F814W",), psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.15)), stars=None, faintest=26.0)
@@ -93,9 +102,81 @@ def test_one_file_is_streamed_with_its_sources_and_its_centre(tmp_path):
     if field.wcs is not None:
         np.testing.assert_allclose(field.wcs.wcs_pix2world(31.5, 23.5, 0), (10, -20), atol=1e-9)
     table, every = Table.read(tmp_path / "field-sources.fits"), Sky(path, 3).sources(0, 48, 0, 64)
-    inside = [-0.5 <= r["x"] < 63.5 and -0.5 <= r["y"] < 47.5 for r in every]
-    assert len(table) == sum(inside)
+    assert list(table["id"]) == list(every["id"]) and table["latent"].shape == every["latent"].shape
+    assert table["ra"].unit == "deg" and abs(table["dec"] + 20).max() < 0.1
     assert not list(tmp_path.glob("*.part")) and not list(tmp_path.glob("*.journal"))
+
+
+def test_sources_of_many_windows_are_written_once_and_continued(tmp_path):
+    sky = Sky(saved_forge(tmp_path / "m"), 3)
+    spec = replace(spec_of(sky, (90, 130), Asked()), identity="this")
+    every = sky.sources(0, 90, 0, 130)
+    asked: list[tuple[int, ...]] = []
+
+    class Small(MosaicSpec):
+        window = 16
+
+    small = Small(**{f.name: getattr(spec, f.name) for f in fields(MosaicSpec)})
+
+    def table(*window: int, most: int = 99) -> Table:
+        asked.append(window)
+        if len(asked) > most:
+            raise KeyboardInterrupt
+        return sky.sources(*window)
+
+    with SourcesFile(tmp_path / "a.fits", small, table):
+        assert not (tmp_path / "a.fits").exists()
+    whole = Table.read(tmp_path / "a.fits")
+    assert sorted(whole["id"]) == sorted(every["id"]) and len(set(whole["id"])) == len(every)
+    asked.clear()
+    with pytest.raises(KeyboardInterrupt), SourcesFile(tmp_path / "b.fits", small, partial(table, most=7)):
+        pass
+    other = replace(small, identity="other")
+    with (
+        pytest.raises(InputError, match="of another command"),
+        SourcesFile(tmp_path / "b.fits", other, table),
+    ):
+        pass
+    asked.clear()
+    with pytest.raises(RuntimeError, match="cut"), SourcesFile(tmp_path / "b.fits", small, table):
+        assert len(asked) == 1 + 15 - 6  # the first window tells the columns
+        raise RuntimeError("cut while the field is painted")
+    asked.clear()
+    with SourcesFile(tmp_path / "b.fits", small, table):
+        assert len(asked) == 1
+    assert (tmp_path / "a.fits").read_bytes() == (tmp_path / "b.fits").read_bytes()
+    assert not list(tmp_path.glob("*.part")) and not list(tmp_path.glob("*.journal"))
+
+
+def test_the_picture_of_a_large_field_shows_means(tmp_path, monkeypatch):
+    monkeypatch.setattr("mockforge.commands.generate._LARGEST_PICTURE", 16)
+    flux = np.random.default_rng(1).normal(0, 1, (1, 40, 50)).astype(np.float32)
+    path = Field(flux, bands=("r",)).write(tmp_path / "f.fits")
+    means = np.stack(
+        [[b[i : i + 4, j : j + 4].mean() for j in range(0, 50, 4)] for b in flux for i in range(0, 40, 4)]
+    )
+    expected = asinh_rgb(means.reshape(1, 10, 13).astype(np.float32), bands=("r",))
+    assert picture_of(path).shape == (10, 13, 3)
+    assert np.abs(picture_of(path).astype(int) - expected).max() <= 1
+
+
+def test_compressed_is_the_same_field_and_its_sources_lie_beside_it(tmp_path):
+    model, common = saved_forge(tmp_path / "m"), ("--size", 70, "--seed", 3, "--sources")
+    assert run("--model", model, *common, "-o", tmp_path / "a.fits").exit_code == 0
+    for words in (("-o", tmp_path / "b.fits", "--compress"), ("-o", tmp_path / "c.fits.fz")):
+        done = run("--model", model, *common, *words)
+        assert done.exit_code == 0, done.output
+    plain = open_field(tmp_path / "a.fits").read(0, 70, 0, 70)
+    for name in ("b", "c"):
+        np.testing.assert_array_equal(open_field(tmp_path / f"{name}.fits.fz").read(0, 70, 0, 70), plain)
+        assert (tmp_path / f"{name}-sources.fits").is_file()
+    assert not (tmp_path / "b.fits").exists()
+    for words, sentence in (
+        (("-o", tmp_path / "z.zarr", "--compress"), "a Zarr is compressed already"),
+        (("-o", tmp_path / "folder", "--compress"), "is a folder"),
+    ):
+        done = run("--model", model, "--size", 64, *words)
+        assert done.exit_code == 2 and sentence in " ".join(done.output.split()), done.output
 
 
 def test_a_dry_run_says_what_it_will_take_and_writes_nothing(tmp_path):
@@ -131,7 +212,7 @@ def test_a_scene_is_streamed_and_is_a_lazy_array(tmp_path):
     np.testing.assert_array_equal(lazy[:, 50:80, 10:30].compute(), scene[50:80, 10:30].image)
 
 
-@pytest.mark.parametrize("name", ["field.fits.fz", "field.fits.gz", "field.png"])
+@pytest.mark.parametrize("name", ["field.fz", "field.fits.gz", "field.png"])
 def test_a_folder_is_not_called_like_a_file(tmp_path, name):
     result = CliRunner().invoke(app, ["generate", "--size", "32", "--out", str(tmp_path / name)])
     assert result.exit_code != 0 and "name of a file" in " ".join(result.output.split())

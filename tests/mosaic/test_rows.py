@@ -92,6 +92,40 @@ def test_units_and_descriptions_are_there(path: Path) -> None:
         assert schema.metadata[b"NOTE1"] == b"a note"
 
 
+def test_words_and_arrays_in_rows_are_read_back(path: Path) -> None:
+    spec = TableSpec(
+        (
+            Column("id", "S6"),
+            Column("flux", "float32", "nJy", shape=(3,)),
+            Column("sed", "float64", shape=(2, 3)),
+        )
+    )
+    made = {
+        "id": np.array(["1/2", "-1/33", "a"]),
+        "flux": np.arange(9.0).reshape(3, 3),
+        "sed": np.arange(18.0).reshape(3, 2, 3),
+    }
+    writer = TableWriter(path, spec)
+    writer.append({name: values[:1] for name, values in made.items()})
+    writer.append({name: values[1:] for name, values in made.items()})
+    with pytest.raises(InputError, match="id 'too/long': at most 6 letters"):
+        writer.append(made | {"id": np.array(["a", "too/long", "b"])})
+    with pytest.raises(InputError, match="letters of ASCII"):
+        writer.append(made | {"id": np.array(["a", "é", "b"])})
+    writer.close()
+    if path.suffix == ".fits":
+        table = Table.read(path)
+        for name, values in made.items():
+            np.testing.assert_array_equal(table[name], values)
+        return
+    from pyarrow import parquet
+
+    columns = parquet.read_table(path)
+    assert columns["id"].to_pylist() == made["id"].tolist()
+    assert columns["flux"].to_pylist() == made["flux"].tolist()
+    assert columns["sed"].to_pylist() == made["sed"].reshape(3, 6).tolist()
+
+
 def test_what_cannot_be_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.fits or \.parquet"):
         TableWriter(tmp_path / "table.csv", SPEC)

@@ -242,8 +242,10 @@ def test_a_zarr_of_another_shape_or_version_is_a_sentence(tmp_path):
         ("a", (5, 5), 1, r"has shape \(5, 5\)"),
         ("b", (3, 5, 5), 1, r"has shape \(3, 5, 5\), \(band, y, x\) of 2 bands"),
         ("c", (2, 5, 5), 99, "another version"),
+        ("d", (2, 5, 7), 1, r"`image` has 5 x 7 pixels, 5 x 6 are expected"),
     ):
-        group = zarr.create_group(tmp_path / name, attributes={"mockforge": version, "bands": ["g", "r"]})
+        facts = {"mockforge": version, "bands": ["g", "r"], "shape": [5, 6]}
+        group = zarr.create_group(tmp_path / name, attributes=facts)
         group.create_array("image", shape=shape, dtype="float32")
         with pytest.raises(InputError, match=words):
             open_field(tmp_path / name)
@@ -280,3 +282,26 @@ def test_open_field_equals_read_of_compressed_scaled_and_several_files(tmp_path)
             opened.zeropoint_ab,
             opened.njy_per_unit,
         )
+
+
+def test_a_cube_keeps_each_bands_name_and_psf_and_the_noiseless_planes(tmp_path):
+    cards = tuple(
+        {"BAND": band, "BUNIT": "nJy", "MAGZERO": 31.4, "PIXSCALE": 0.2, "PSFFWHM": fwhm}
+        for band, fwhm in (("g", 0.9), ("r", 0.7))
+    )
+    planes = (
+        Plane("image", ("g", "r"), cards=cards),
+        Plane("truth", ("TRUTH_g", "TRUTH_r"), cards=cards),
+    )
+    pixels = np.random.default_rng(3).normal(0, 5, (2, 2, 20, 30)).astype(np.float32)
+
+    def both(y0, y1, x0, x1):
+        return {"image": pixels[0, :, y0:y1, x0:x1], "truth": pixels[1, :, y0:y1, x0:x1]}
+
+    path = write_mosaic(tmp_path / "cube.fits", MosaicSpec(20, 30, planes, cube=True), both)
+    opened, whole = open_field(path), Field.read(path)
+    for field in (opened[0:20, 0:30], whole):
+        assert field.bands == ("g", "r") and field.psf_fwhm_arcsec == (0.9, 0.7)
+        np.testing.assert_array_equal(field.image, pixels[0])
+        np.testing.assert_array_equal(field.truth, pixels[1])
+    np.testing.assert_array_equal(opened.read(3, 9, 4, 25, "truth"), pixels[1, :, 3:9, 4:25])

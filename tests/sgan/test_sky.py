@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mockforge.commands.generate import of_model, write_fields
+from mockforge.commands.field_painters import of_model
+from mockforge.commands.generate import write_fields
 from mockforge.errors import InputError
 from mockforge.rng import Stream
 from mockforge.sgan.lattice.config import Smith2019

@@ -211,3 +211,20 @@ def test_the_configuration_cannot_break_out_of_its_script():
     config = ViewConfig("</script><b>", "folder", 1, 1, 0, (LayerOf("r", "u"),))
     assert "</script" not in config.script()
     assert json.loads(config.to_json())["stretches"]["default"] == "normal"
+
+
+def test_a_field_s_own_labels_and_mask_are_outlined(tmp_path):
+    """Labels beside the image on disk, and pixels that must not be used, without being named."""
+    from mockforge.mosaic.read import open_field
+    from tests.view.conftest import field_of
+
+    field = field_of(300, 700)
+    field.write(tmp_path / "f.fits")
+    with fits.open(tmp_path / "f.fits", mode="append") as units:
+        units.append(fits.ImageHDU(labels(), name="LABELS"))
+        units.append(fits.ImageHDU((labels() == 2).astype(np.uint8), name="MASK"))
+    write_view(open_field(tmp_path / "f.fits"), tmp_path / "out", "t", FolderLook(stretches=["normal"]))
+    config = config_of(tmp_path / "out")
+    found = {one["name"]: one["tiles"] for one in config["outlines"]}
+    assert list(found) == ["labels", "mask"]
+    assert "10/0_1" in found["labels"] and "10/0_1" not in found["mask"] and "10/1_0" in found["mask"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.errors import InputError, nearest
-from mockforge.field.fits.check import Cards, Hdu, cards_of, opened, walk
+from mockforge.field.fits.check import Cards, Hdu, cards_of, opened, plane_key, walk
 from mockforge.field.fits.extensions import beside_by_file_name, is_beside, names_a_band, names_an_image
 from mockforge.memory import total_memory
 from mockforge.names import band_problem, check_bands
@@ -242,10 +242,12 @@ def _stem(path: Path) -> str:
 
 
 def _band_name(plane: Plane, i: int, n: int) -> str:
-    if plane.plane is not None:
-        return f"band{plane.plane + 1}"
     with opened(plane.path) as units:
-        card_name = _band_card(cards_of(units, plane.hdu.index))
+        card = cards_of(units, plane.hdu.index, plane.plane)
+        own = plane.plane is None or plane_key("BAND", plane.plane) in card.headers[0]
+        card_name = _band_card(card) if own else None
+    if plane.plane is not None:
+        return card_name or f"band{plane.plane + 1}"
     if card_name is not None:
         return card_name
     name = "" if names_an_image(plane.hdu.name) else plane.hdu.name

@@ -70,15 +70,30 @@ def find(plane: Plane, units: list[Hdu], name: str, kinds: Iterable[str], shared
     return None
 
 
+def truth_unit(plane: Plane, units: list[Hdu], name: str) -> Hdu | None:
+    """Return the extension that is the noiseless image of a band; of a cube, a cube called TRUTH."""
+    if plane.plane is not None:
+        cubes = [u for u in units if u.name.upper() == "TRUTH" and u.shape == plane.hdu.shape]
+        return cubes[0] if len(cubes) == 1 else None
+    return find(plane, units, name, ("TRUTH",), shared=False)
+
+
+def mask_unit(plane: Plane, units: list[Hdu], name: str) -> Hdu | None:
+    """Return the extension that is the mask of a band; None where there is none, or it is not known which."""
+    mask = find(plane, units, name, MASKS, shared=True)
+    if mask is not None:
+        return mask
+    size = plane.hdu.shape[-2:]
+    reworded = [u for u in units if u.shape == size and is_a_mask(u.name) and u.name.upper() not in MASKS]
+    return reworded[0] if len(reworded) == 1 else None
+
+
 def mask_of(
     plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool, asked: Sequence[str | int] | None
 ) -> Mask | None:
     """Return the mask in the band's file; None where there is none. Errors as `read_mask`."""
     size = plane.hdu.shape[-2:]
-    mask = find(plane, units, name, MASKS, shared=True)
-    if mask is None:
-        reworded = [u for u in units if u.shape == size and is_a_mask(u.name) and u.name.upper() not in MASKS]
-        mask = reworded[0] if len(reworded) == 1 else None
+    mask = mask_unit(plane, units, name)
     if mask is None:
         other = next((u for u in units if u.shape and u.index != plane.hdu.index and is_a_mask(u.name)), None)
         like = [u for u in units if u.shape == size and is_like_a_mask(u.name)]
@@ -91,6 +106,15 @@ def mask_of(
         return None
     where = f"{plane.path}[{mask.index}] {mask.name}"
     return read_mask(np.array(hdus[mask.index].data), cards_of(hdus, mask.index), mask.name, where, asked)
+
+
+def noise_unit(plane: Plane, units: list[Hdu], name: str, alone: bool) -> Hdu | None:
+    """Return the extension that says how noisy a band is, or how long it was observed; None where none does.
+
+    `alone`: whether it is the only band of its file.
+    """
+    kinds = (VARIANCES, SIGMAS, INVERSES, WEIGHTS)
+    return next((u for kind in kinds if (u := find(plane, units, name, kind, shared=alone))), None)
 
 
 def noise_of(plane: Plane, units: list[Hdu], hdus: Any, name: str, alone: bool) -> NoiseMap:

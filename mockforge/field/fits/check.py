@@ -324,15 +324,22 @@ def in_sentences(path: Path) -> Iterator[None]:
 class Cards:
     """Cards of one extension, then those of the primary; None where absent or unreadable."""
 
-    def __init__(self, headers: list[Any]) -> None:
-        self.headers = headers
+    def __init__(self, headers: list[Any], plane: int | None = None) -> None:
+        self.headers, self.plane = headers, plane
 
     def __call__(self, key: str) -> Any:
         """Return the card's value."""
         return next(iter(self.values(key)), None)
 
     def values(self, key: str) -> list[Any]:
-        """Return the card's value in each header that has it, the extension's first."""
+        """Return the card's value in each header that has it, the extension's first.
+
+        Of a plane of a cube, that of its own card (`plane_key`) where one is there.
+        """
+        if self.plane is not None and key in OF_PLANES:
+            own = Cards(self.headers[:1]).values(plane_key(key, self.plane))
+            if own:
+                return own
         from astropy.io.fits import VerifyError
         from astropy.io.fits.card import Undefined
 
@@ -357,6 +364,15 @@ class Cards:
         return ""
 
 
-def cards_of(units: Any, index: int) -> Cards:
-    """Return the cards of one extension, then of the primary."""
-    return Cards([units[index].header] + ([units[0].header] if index else []))
+OF_PLANES = ("BAND", "PSFFWHM")
+"""What a cube's header can say of each plane by itself."""
+
+
+def plane_key(key: str, plane: int) -> str:
+    """Return the card of plane 0, 1, ... of a cube: BAND1, BAND2, ..., PSFFWH1, ..."""
+    return f"{key[: 8 - len(str(plane + 1))]}{plane + 1}"
+
+
+def cards_of(units: Any, index: int, plane: int | None = None) -> Cards:
+    """Return the cards of one extension, then of the primary; `plane` of a cube counts from 0."""
+    return Cards([units[index].header] + ([units[0].header] if index else []), plane)

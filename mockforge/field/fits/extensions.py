@@ -32,7 +32,8 @@ WEIGHTS = ("WHT", "WEIGHT", "WEIGHTS", "WGT", "COVERAGE", "COV", "EXPOSURE", "NE
 """0 where nothing was observed; whether they are inverse variances is not stated."""
 _OTHERS = (
     "CTX", "CON", "EXP", "EXPMAP", "NSAMP", "SAMP", "TIME", "PSF", "PSFEX", "SEG", "SEGM", "SEGMENTATION",
-    "SEGMAP", "INSTANCES", "OBJECTS", "NOISE", "BACKGROUND", "BKG", "BKGSUB", "BACK", "SKY", "MODEL",
+    "SEGMAP", "LABELS", "INSTANCES", "INSTANCES_VISIBLE", "INSTANCES_TRUTH",
+    "OBJECTS", "NOISE", "BACKGROUND", "BKG", "BKGSUB", "BACK", "SKY", "MODEL",
     "MODELS", "RESIDUAL", "RESIDUALS", "RES", "CHI", "CHI2", "FLAT", "DARK", "BIAS", "AREA", "WCSDVARR",
     "D2IMARR", "WAVELENGTH", "HIERARCH", "NCOADD", "NIMAGES", "APERTURE", "XCORR", "CORR", "SCATTER", "DELTA",
 )  # fmt: skip

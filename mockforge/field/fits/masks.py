@@ -53,19 +53,80 @@ class Mask:
     origin: str
 
 
+@dataclass(frozen=True)
+class Marks:
+    """What values a mask holds as a whole, from which their meaning is read."""
+
+    bits: int
+    """All bits that are set somewhere."""
+    lowest: int
+    """The least value other than 0; 0 where there is none."""
+    highest: int
+    zeros: int
+    """Pixels of 0."""
+    pixels: int
+    fractions: bool
+
+    def __or__(self, other: Marks) -> Marks:
+        """Return what both parts of one mask hold."""
+        lowest = [marks.lowest for marks in (self, other) if marks.lowest]
+        return Marks(
+            self.bits | other.bits,
+            min(lowest, default=0),
+            max(self.highest, other.highest),
+            self.zeros + other.zeros,
+            self.pixels + other.pixels,
+            self.fractions or other.fractions,
+        )
+
+    @property
+    def held(self) -> list[int]:
+        """Numbers of the bits that are set somewhere."""
+        return [b for b in range(63) if self.bits >> b & 1]
+
+    @property
+    def alike(self) -> bool:
+        """Whether all that is marked has one value, 1 or 255."""
+        return self.lowest == self.highest and self.highest in (1, 255)
+
+
+def marks_of(values: np.ndarray) -> Marks:
+    """Return what values a mask, or part of one, holds."""
+    if values.dtype.kind == "f" and not _is_whole(values):
+        return Marks(0, 0, 0, 0, values.size, True)
+    values = _whole(values, "")
+    marked = values[values != 0]
+    bits = int(np.bitwise_or.reduce(marked, axis=None)) & (2**63 - 1) if marked.size else 0
+    lowest, highest = (int(marked.min()), int(values.max())) if marked.size else (0, 0)
+    return Marks(bits, lowest, highest, values.size - marked.size, values.size, False)
+
+
+def is_explained(card: Cards, name: str, asked: Sequence[str | int] | None) -> bool:
+    """Whether the meaning of a mask's bits is known without its pixels."""
+    by_mockforge = str(card("CREATOR") or "").startswith("mockforge")
+    return bool(asked or by_mockforge or named_planes(card) or _of_instrument(card, name))
+
+
 def read_mask(
-    values: np.ndarray, card: Cards, name: str, where: str, asked: Sequence[str | int] | None = None
+    values: np.ndarray,
+    card: Cards,
+    name: str,
+    where: str,
+    asked: Sequence[str | int] | None = None,
+    whole: Marks | None = None,
 ) -> Mask:
     """Return the unusable pixels of an extension that holds a mask.
 
     `asked`: the bits that the user names, or "all", or "none". Without it: planes that the header
     names (MP_*, MSKNAM*), the DQ of HST and JWST, the MSK of DES, and a mask of 0 and 1.
+    `whole`: what the whole mask holds, where `values` are a window of it.
     Raises InputError where the meaning of a set bit is not known.
     """
     words = [str(a).strip() for a in asked or ()]
     if any(w.lower() == "none" for w in words):
         return Mask(np.zeros(values.shape, dtype=bool), f"{name} is not used, as requested")
-    if values.dtype.kind == "f" and name.upper() not in _SURE and not _is_whole(values):
+    fractions = whole.fractions if whole else values.dtype.kind == "f" and not _is_whole(values)
+    if fractions and name.upper() not in _SURE:
         return Mask(np.zeros(values.shape, dtype=bool), f"{name} is not used: it holds fractions, no marks")
     values = _whole(values, where)
     if any(w.lower() == "all" for w in words):
@@ -74,7 +135,8 @@ def read_mask(
     if words:
         bits = _asked_bits(words, planes, where)
         return Mask((values & _number(bits)) != 0, f"{name}: {', '.join(words)}, as requested")
-    bits_set = _bits_of(values)
+    marks = whole or marks_of(values)
+    bits_set = marks.held
     if not bits_set:
         return Mask(np.zeros(values.shape, dtype=bool), f"{name}, which marks no pixel")
     if planes:
@@ -82,10 +144,10 @@ def read_mask(
     instrument = _of_instrument(card, name)
     if instrument is not None:
         return _by_instrument(values, bits_set, *instrument, name, where)
-    if _of_the_good(card) and int(values.max()) in (1, 255) and len(np.unique(values)) == 2:
+    if _of_the_good(card) and marks.alike and marks.zeros:
         return Mask(values == 0, f"{name} (0 = not to be used, as its comments say)")
     by_mockforge = str(card("CREATOR") or "").startswith("mockforge")
-    return _of_zero_and_one(values, bits_set, name, where, sure=by_mockforge)
+    return _of_zero_and_one(values, marks, name, where, sure=by_mockforge)
 
 
 def named_planes(card: Cards) -> dict[str, int]:
@@ -151,20 +213,19 @@ def _by_instrument(
     return Mask((values & np.int64(sum(defects))) != 0, f"{name}: {said}")
 
 
-def _of_zero_and_one(values: np.ndarray, held: list[int], name: str, where: str, sure: bool) -> Mask:
-    highest, bad = int(values.max()), values != 0
-    if (values[bad] == highest).all() and highest in (1, 255):
-        share = float(bad.mean())
+def _of_zero_and_one(values: np.ndarray, marks: Marks, name: str, where: str, sure: bool) -> Mask:
+    if marks.alike:
+        share = 1.0 - marks.zeros / marks.pixels
         if share <= 0.5 or sure:
-            return Mask(bad, f"{name} ({highest} = not to be used)")
+            return Mask(values != 0, f"{name} ({marks.highest} = not to be used)")
         raise InputError(
-            f"{where} is {highest} in {share:.0%} of the pixels: whether {highest} means good or bad is not"
-            f" known; `--mask-bits all` takes it for bad, `--mask-bits none` leaves the mask out"
+            f"{where} is {marks.highest} in {share:.0%} of the pixels: whether {marks.highest} means good or"
+            " bad is not known; `--mask-bits all` takes it for bad, `--mask-bits none` leaves the mask out"
             " (`mask_bits:` in a recipe)"
         )
     raise InputError(
-        f"{where} holds other numbers than 0 and 1 (bits {', '.join(map(str, held[:16]))} are set), and no"
-        f" card says what they mean; {_HELP}"
+        f"{where} holds other numbers than 0 and 1 (bits {', '.join(map(str, marks.held[:16]))} are set),"
+        f" and no card says what they mean; {_HELP}"
     )
 
 
@@ -218,11 +279,6 @@ def _whole(values: np.ndarray, where: str) -> np.ndarray:
 def _is_whole(values: np.ndarray) -> bool:
     finite = values[np.isfinite(values)]
     return bool(np.all(finite == np.rint(finite)) and np.all(np.abs(finite) < 2**53))
-
-
-def _bits_of(values: np.ndarray) -> list[int]:
-    any_set = int(np.bitwise_or.reduce(values, axis=None)) & (2**63 - 1)
-    return [b for b in range(63) if any_set >> b & 1]
 
 
 def _number(bits: Iterable[int]) -> Any:

@@ -11,12 +11,13 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from mockforge.errors import InputError
-from mockforge.field.fits.bands import Plane, band_names, check_shapes, find_planes
-from mockforge.field.fits.beside import NoiseMap, find, mask_of, noise_of
+from mockforge.field.fits.bands import Plane
+from mockforge.field.fits.beside import NoiseMap, mask_of, noise_of, truth_unit
 from mockforge.field.fits.blank import without_value
 from mockforge.field.fits.check import Cards, Hdu, cards_of, opened, quiet, walk
 from mockforge.field.fits.masks import Mask
 from mockforge.field.fits.psf_card import psf_fwhm_of
+from mockforge.field.fits.reading import Reading
 from mockforge.field.fits.units import Zeropoint, zeropoint_of
 from mockforge.field.fits.wcs import pixels_of_sky, read_wcs, scale_of, sky_of_pixels
 from mockforge.units import ZEROPOINT_NJY
@@ -50,40 +51,20 @@ class _BandPlane:
     notes: tuple[str, ...]
 
 
-def read_bands(
-    files: Sequence[str | Path] | str | Path,
-    *,
-    bands: Sequence[str] | None = None,
-    extensions: Sequence[int | str] | int | str | None = None,
-    zeropoint: float | Sequence[float] | None = None,
-    pixel_scale_arcsec: float | None = None,
-    mask_bits: Sequence[str | int] | str | int | None = None,
-    require_njy: bool = False,
-) -> dict[str, Any]:
+def read_bands(files: Sequence[str | Path] | str | Path, reading: Reading) -> dict[str, Any]:
     """Read aligned bands; what a Field is made of, by its names. See `mockforge.Field.read`."""
-    paths = [files] if isinstance(files, (str, Path)) else list(files)
-    if not paths:
-        raise InputError(
-            "no FITS file was given; name one file per band (files: [g.fits, r.fits]), or one with all bands"
-        )
-    if pixel_scale_arcsec is not None and not _positive(pixel_scale_arcsec):
-        raise InputError(f"pixel scale: {pixel_scale_arcsec:g}, arcsec per pixel above 0 are expected")
-    bits = [mask_bits] if isinstance(mask_bits, (str, int)) else mask_bits
-    planes = find_planes(paths, extensions, bands)
-    names = band_names(planes, bands)
-    check_shapes(planes, names)
+    planes, names = reading.planes([files] if isinstance(files, (str, Path)) else list(files))
     skeletons = {path: walk(path) for path in dict.fromkeys(p.path for p in planes)}
     band_planes = []
     for i, (plane, name) in enumerate(zip(planes, names, strict=True)):
         alone = sum(p.path == plane.path for p in planes) == 1
-        given = given_zeropoint(zeropoint, i, len(planes))
-        band_planes.append(_read(plane, name, skeletons[plane.path], alone, given, pixel_scale_arcsec, bits))
+        band_planes.append(_read(plane, name, skeletons[plane.path], alone, reading, (i, len(planes))))
     facts = [b.facts for b in band_planes]
     check_one_grid(planes, facts, names)
-    values = _joined(band_planes, names, bits, planes[0].path)
-    if pixel_scale_arcsec is not None:
-        values["pixel_scale_arcsec"] = pixel_scale_arcsec
-    if require_njy:
+    values = _joined(band_planes, names, reading.bits, planes[0].path)
+    if reading.pixel_scale_arcsec is not None:
+        values["pixel_scale_arcsec"] = reading.pixel_scale_arcsec
+    if reading.require_njy:
         check_njy(values["zeropoint_ab"], values["origin"], planes[0].path)
     return values
 
@@ -188,19 +169,6 @@ def _stacked(planes: Sequence[np.ndarray | None], factors: Sequence[float]) -> n
         )
 
 
-def given_zeropoint(zeropoint: float | Sequence[float] | None, i: int, n: int) -> float | None:
-    """Return the zeropoint that the user gives band `i` of `n`; None where none is given."""
-    if zeropoint is None:
-        return None
-    values = [zeropoint] if isinstance(zeropoint, (int, float)) else list(zeropoint)
-    if len(values) not in (1, n):
-        raise InputError(f"zeropoint: {len(values)} values for {n} band(s); give one for all or one per band")
-    value = float(values[0] if len(values) == 1 else values[i])
-    if not -60.0 < value < 60.0:
-        raise InputError(f"zeropoint: {value:g}, the AB magnitude of pixel value 1 is expected (1 nJy: 31.4)")
-    return value
-
-
 # --- one band ---------------------------------------------------------------------------------
 
 
@@ -209,35 +177,32 @@ def _read(
     name: str,
     units: list[Hdu],
     alone: bool,
-    given: float | None,
-    scale: float | None,
-    bits: Sequence[str | int] | None,
+    reading: Reading,
+    number: tuple[int, int],
 ) -> _BandPlane:
-    """Return the raw pixels and what the headers say."""
+    """Return the raw pixels and what the headers say; `number`: which band of how many it is."""
     path, hdu = plane.path, plane.hdu
     mapped = not any(u.scaled for u in units) and path.suffix not in (".gz", ".bz2")
     where = f"{path}[{hdu.index}]"
     with opened(path, memmap=mapped) as hdus:
         card = cards_of(hdus, hdu.index)
-        facts = band_facts(plane, hdus, given, scale)
+        facts = band_facts(plane, hdus, reading.zeropoint_of(*number), reading.pixel_scale_arcsec)
         data = hdus[hdu.index].data
         if data is None:
             raise InputError(f"{path}: extension {hdu} holds no pixels")
-        if data.ndim > 2:
-            data = data.reshape(-1, *data.shape[-2:])[plane.plane or 0]
-        image = np.array(data) if mapped else data  # a copy: the map ends with the file
+        image = _plane_of(data, plane)  # a copy: the map ends with the file
         _check_values(plane, image)
         image, notes = linear(image, card, where)
-        truth = find(plane, units, name, ("TRUTH",), shared=False)
+        truth = truth_unit(plane, units, name)
         noise = noise_of(plane, units, hdus, name, alone)
         if notes and noise.variance is not None:
             noise = NoiseMap(None, "not known: that of asinh pixels is not read")
         return _BandPlane(
             pixels=image,
             facts=facts,
-            mask=mask_of(plane, units, hdus, name, alone, bits),
+            mask=mask_of(plane, units, hdus, name, alone, reading.bits),
             noise=noise,
-            truth=None if truth is None else np.array(hdus[truth.index].data),
+            truth=None if truth is None else _plane_of(hdus[truth.index].data, plane),
             notes=notes,
         )
 
@@ -245,13 +210,18 @@ def _read(
 def band_facts(plane: Plane, hdus: Any, given: float | None, scale: float | None) -> BandFacts:
     """Return what the headers of an open file say of a band; `given` and `scale` are the user's."""
     path, index = plane.path, plane.hdu.index
-    card, where = cards_of(hdus, index), f"{path}[{index}]"
+    card, where = cards_of(hdus, index, plane.plane), f"{path}[{index}]"
     wcs, wcs_scale, by = read_wcs(path, hdus, index, scale)
     known_scale, origin = scale_of(card, where, wcs_scale, by, scale)
     area = math.radians(known_scale / 3600) ** 2 if known_scale else None
     zeropoint = zeropoint_of(card, where, area, given)
     fwhm, psf_origin = psf_fwhm_of(card, known_scale)
     return BandFacts(zeropoint, known_scale, origin, fwhm, psf_origin, wcs, _provenance(hdus))
+
+
+def _plane_of(data: np.ndarray, plane: Plane) -> np.ndarray:
+    """Return a copy of the band's own plane of an image or a cube."""
+    return np.array(data.reshape(-1, *data.shape[-2:])[plane.plane or 0] if data.ndim > 2 else data)
 
 
 def linear(image: np.ndarray, card: Cards, where: str) -> tuple[np.ndarray, tuple[str, ...]]:

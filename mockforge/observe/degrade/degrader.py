@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -79,12 +80,18 @@ def coarse_grid(
     return Grid(coarse, step, (y, x))
 
 
+_STRIP = 256
+"""Rows that are transformed at once in float64."""
+
+
 class Degrader:
     """The change from one PSF, pixel and grid to another, prepared for images of one shape.
 
     Parameters: `shape` (height, width) of the fine images, `grid` of the coarse pixels on them,
     `scale` arcsec of a fine pixel, `present` and `wanted` PSFs (C,), both without pixel.
-    `mirrored`: what lies beyond the image is taken as its reflection, else as empty.
+    `mirrored`: what lies beyond the image is taken as its reflection, else as empty; as far as
+    nearly all light reaches, or with `around` False not at all: for images that hold what lies around
+    the grid. `precise`: in float64.
 
     `amplified` (C,) is the largest factor by which a frequency is raised: far above 1, noise
     and errors of the present PSF are magnified. `misfit` (C,) is the part of the wanted PSF, as
@@ -103,9 +110,11 @@ class Degrader:
         *,
         mirrored: bool = True,
         floor: float = PSF_FLOOR,
+        around: bool = True,
+        precise: bool = False,
     ) -> None:
-        self.shape, self.grid, self.mirrored = shape, grid, mirrored
-        reach = math.ceil(max(padding(model) for model in wanted) / scale)
+        self.shape, self.grid, self.mirrored, self._precise = shape, grid, mirrored, precise
+        reach = math.ceil(max(padding(model) for model in wanted) / scale) if around else 0
         self._y, self._x = (
             _Axis.of(n, m, grid.step, start, reach)
             for n, m, start in zip(shape, grid.shape, grid.start, strict=True)
@@ -134,13 +143,24 @@ class Degrader:
 
         lead = images.shape[:-3]
         flat = images.reshape(-1, *images.shape[-3:])
-        kernels = [torch.from_numpy(k).T.clone() for k in self._moved_kernel()]
-        waves = self._y.waves(self._fy), self._x.waves(self._fx)
+        waves = self._y.waves(self._fy, self._complex), self._x.waves(self._fx, self._complex)
         out = np.empty((len(flat), flat.shape[1], *self.grid.shape), dtype=np.float32)
-        for image, coarse_image in zip(flat, out, strict=True):
-            for plane, kernel, coarse_plane in zip(image, kernels, coarse_image, strict=True):
-                coarse_plane[:] = self._plane(torch.tensor(plane, dtype=torch.float32), kernel, waves).numpy()
+        for c in range(flat.shape[1]):
+            kernel = torch.from_numpy(self._moved_kernel(c)).T.clone()
+            for image, coarse_image in zip(flat, out, strict=True):
+                coarse_image[c] = self._plane(image[c], kernel, waves).numpy()
         return out.reshape(*lead, *out.shape[1:])
+
+    def moved(self, start: tuple[float, float]) -> Degrader:
+        """Return the same change where the first coarse pixel lies at `start` (y, x) in fine pixels.
+
+        For images that hold what lies around the grid (`around` False) wherever it is moved.
+        """
+        out = copy(self)
+        out.grid = replace(self.grid, start=start)
+        axes = zip((self._y, self._x), start, strict=True)
+        out._y, out._x = (replace(axis, first=first + axis.before) for axis, first in axes)
+        return out
 
     def noise(self, autocorrelations: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         """Return what unit noise of the fine pixels becomes: autocovariance (2L+1, 2L+1) of each band.
@@ -164,24 +184,35 @@ class Degrader:
             out.append(step**4 / (self._y.fine * self._x.fine) * covariance)
         return out
 
-    def _moved_kernel(self) -> np.ndarray:
-        """Return the kernel that also moves the first coarse pixel to the origin, complex64."""
+    def _moved_kernel(self, c: int) -> np.ndarray:
+        """Return the kernel of a band that also moves the first coarse pixel to the origin."""
         y = np.exp(2j * np.pi * self._fy * self._y.first)
         x = np.exp(2j * np.pi * self._fx * self._x.first)
-        return (self._kernel * y[:, None] * x).astype(np.complex64)
+        return (self._kernel[c] * y[:, None] * x).astype(self._complex)
+
+    @property
+    def _complex(self) -> type[np.complexfloating]:
+        return np.complex128 if self._precise else np.complex64
 
     def _plane(
-        self, image: torch.Tensor, kernel: torch.Tensor, waves: tuple[torch.Tensor | None, ...]
+        self, image: np.ndarray, kernel: torch.Tensor, waves: tuple[torch.Tensor | None, ...]
     ) -> torch.Tensor:
         """(H, W) of one band as (h, w); `kernel` (x, y)."""
         import torch
 
-        wide = self._x.padded(image, self.mirrored)
-        half = torch.fft.rfft(wide, dim=-1)[..., : len(self._columns)]
-        half = self._y.padded(half.transpose(-1, -2).contiguous(), self.mirrored)
+        dtype = torch.float64 if self._precise else torch.float32
+        rows = _STRIP if self._precise else len(image)  # twice the bytes, but not of the whole image at once
+        strips = []
+        for first in range(0, len(image), rows):
+            wide = self._x.padded(torch.tensor(image[first : first + rows], dtype=dtype), self.mirrored)
+            half = torch.fft.rfft(wide, dim=-1)[..., : len(self._columns)]
+            strips.append(half.transpose(-1, -2).contiguous())
+        half = self._y.padded(strips[0] if len(strips) == 1 else torch.cat(strips, dim=-1), self.mirrored)
+        del strips
         spectrum = torch.fft.fft(half, dim=-1)[..., torch.from_numpy(self._rows)] * kernel
-        rows = self._y.summed(spectrum, self._fy, waves[0]).transpose(-1, -2).contiguous()
-        return self._x.summed_real(rows, self._fx, waves[1])
+        del half
+        summed = self._y.summed(spectrum, self._fy, waves[0]).transpose(-1, -2).contiguous()
+        return self._x.summed_real(summed, self._fx, waves[1])
 
 
 def padding(model: PsfModel) -> float:
@@ -308,7 +339,7 @@ class _Axis:
         import torch
 
         if waves is not None:
-            weight = torch.from_numpy(np.where(f > 0, 2.0, 1.0).astype(np.float32))
+            weight = torch.from_numpy(np.where(f > 0, 2.0, 1.0)).to(spectrum.real.dtype)
             return torch.real((spectrum * weight) @ waves) * (self.step / self.fine)
         assert self.coarse is not None
         k = np.rint(f * self.fine).astype(np.int64)
@@ -321,14 +352,14 @@ class _Axis:
             folded.index_add_(-1, torch.from_numpy(place), values[..., chosen])
         return torch.fft.irfft(folded, n=self.coarse, dim=-1)[..., : self.count]
 
-    def waves(self, f: np.ndarray) -> torch.Tensor | None:
+    def waves(self, f: np.ndarray, dtype: type[np.complexfloating]) -> torch.Tensor | None:
         """(frequencies, coarse pixels), in torch's own aligned memory; None where none are needed."""
         import torch
 
         if self.coarse is not None:
             return None
         waves = np.exp(2j * np.pi * self.step * np.outer(f, np.arange(self.count)))
-        return torch.tensor(waves.astype(np.complex64))
+        return torch.tensor(waves.astype(dtype))
 
 
 def _period(need: int, step: float) -> tuple[int, int | None]:

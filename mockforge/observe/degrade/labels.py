@@ -16,7 +16,7 @@ _MOVED = ("catalogue", "objects", "galaxy")
 """Tables whose places follow onto the coarse grid."""
 _PARTS = 5
 """Points on each side of a coarse pixel at which the fine map is read, at least."""
-_MASKED = 0.1
+MASKED = 0.1
 """A coarse pixel is masked where masked fine ones have more than this part in it."""
 
 
@@ -66,7 +66,7 @@ def coarse_mask(
     sharp, wide = gaussian(1e-3 * scale), gaussian(fwhm)
     change = Degrader(masks.shape[-2:], grid, scale, [sharp], [wide], mirrored=mirrored)
     part = change(masks[..., None, :, :].astype(np.float32))[..., 0, :, :]
-    return part > _MASKED * grid.step**2
+    return part > MASKED * grid.step**2
 
 
 def coarse_table(

@@ -16,7 +16,7 @@ from mockforge.observe.noise.pixels import PixelNoise, add_noise, unit_noise
 from mockforge.observe.noise.spec import Noise, pixel_noise
 from mockforge.rng import Stream
 
-_TOO_MUCH = 0.05
+TOO_MUCH = 0.05
 """Noise that exceeds the survey's by more of its rms is worth a warning."""
 
 
@@ -137,7 +137,7 @@ def filled_up(
             extra = _shot(bright, model)
             image[i, c] += lacks.rms * sky + np.sqrt(extra) * shot
             variance[i, c] += lacks.rms**2 + extra
-    noisier = {band: by for band, by in worst.items() if by > _TOO_MUCH}
+    noisier = {band: by for band, by in worst.items() if by > TOO_MUCH}
     if noisier:
         listed = ", ".join(f"{band} by {100 * by:.0f}%" for band, by in noisier.items())
         warnings.warn(f"degrade: the image's own noise exceeds that of the target: {listed}", stacklevel=2)

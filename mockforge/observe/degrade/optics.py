@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,32 +165,46 @@ def optics(cfg: Degradation, batch: Batch, about: DegradationSetup, drawn: Drawn
     own = own_noise(flux, rms) if cfg.input == "image" else None
     out = np.empty((len(batch), len(about.wanted), *about.shape), dtype=np.float32)
     noise: list[list[np.ndarray]] = [[] for _ in settings]
-    worst, aliased = (0.0, 0.0), 0.0
+    worst = np.zeros(3)
     for setting in dict.fromkeys(settings):
         rows = [i for i, other in enumerate(settings) if other == setting]
-        telescope = _Telescope(cfg, about, flux.shape[-2:], grids[rows[0]].moved(m), setting[0])
+        telescope = Telescope(cfg, about, flux.shape[-2:], grids[rows[0]].moved(m), setting[0])
         out[rows] = telescope.image(flux[rows])
         if own is not None:
             through = telescope.noise(own)
             for i in rows:
                 noise[i] = through
-        worst = (max(worst[0], telescope.amplified), max(worst[1], telescope.misfit))
-        aliased = max(aliased, telescope.aliased)
-    if worst[0] > AMPLIFIED or worst[1] > MISFIT:
-        warnings.warn(sharper(cfg.to, *worst), stacklevel=2)
-    if aliased > ALIASED:
-        warnings.warn(undersampled(cfg.to, aliased, about.fine), stacklevel=2)
+        worst = np.maximum(worst, telescope.shortcomings)
+    warn_of(cfg.to, about.fine, worst)
     return ThroughOptics(out, noise, grids)
 
 
-class _Telescope:
-    """The change of all bands for one width of the PSF and grid, band by band or mixed."""
+def warn_of(to: str, fine: float, shortcomings: Sequence[float] | np.ndarray) -> None:
+    """Warn where the target is the sharper one, or the image is undersampled."""
+    amplified, misfit, aliased = map(float, shortcomings)
+    if amplified > AMPLIFIED or misfit > MISFIT:
+        warnings.warn(sharper(to, amplified, misfit), stacklevel=3)
+    if aliased > ALIASED:
+        warnings.warn(undersampled(to, aliased, fine), stacklevel=3)
+
+
+class Telescope:
+    """The change of all bands for one width of the PSF and grid, band by band or mixed.
+
+    `how` is said to each `Degrader`.
+    """
 
     def __init__(
-        self, cfg: Degradation, about: DegradationSetup, shape: tuple[int, int], grid: Grid, factor: float
+        self,
+        cfg: Degradation,
+        about: DegradationSetup,
+        shape: tuple[int, int],
+        grid: Grid,
+        factor: float,
+        **how: bool,
     ) -> None:
         psfs = [scaled(model, factor) for model in about.wanted]
-        how = {"mirrored": cfg.edge == "mirror"}
+        how = {"mirrored": cfg.edge == "mirror", **how}
         self._matrix = None if about.mixing is None else about.mixing.matrix
         if self._matrix is None:
             self._changes = [Degrader(shape, grid, about.fine, about.present, psfs, **how)]
@@ -197,9 +212,16 @@ class _Telescope:
             self._changes = [
                 Degrader(shape, grid, about.fine, [old] * len(psfs), psfs, **how) for old in about.present
             ]
-        self.amplified = max(float(change.amplified.max()) for change in self._changes)
-        self.misfit = max(float(change.misfit.max()) for change in self._changes)
-        self.aliased = max(float(change.aliased.max()) for change in self._changes)
+        self.shortcomings = tuple(
+            max(float(getattr(change, name).max()) for change in self._changes)
+            for name in ("amplified", "misfit", "aliased")
+        )
+
+    def moved(self, start: tuple[float, float]) -> Telescope:
+        """Return the same for coarse pixels from `start` (y, x) on, as `Degrader.moved`."""
+        out = copy(self)
+        out._changes = [change.moved(start) for change in self._changes]
+        return out
 
     def image(self, flux: np.ndarray) -> np.ndarray:
         """(N,C,H,W) as (N,C',h,w)."""

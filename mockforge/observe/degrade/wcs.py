@@ -68,23 +68,33 @@ def place_of(field: Field, path: Path) -> Place:
     """
     if field.wcs is None:
         raise InputError(f"--wcs {path}: the image has no WCS, so that its place on the sky is not known")
+    wcs, shape = target_of(path)
+    y, x = np.indices(shape, dtype=np.float64)
+    at_x, at_y = pixels_of_sky(field.wcs, *sky_of_pixels(wcs, x, y))
+    place = Place(wcs, np.asarray(at_y), np.asarray(at_x), sides_of(field.wcs, wcs, shape))
+    if not place.inside((field.shape[1], field.shape[2])).any():
+        raise InputError(
+            f"{path}: none of its pixels lies on the image; do both cover the same part of the sky?"
+        )
+    return place
+
+
+def target_of(path: Path) -> tuple[Any, tuple[int, int]]:
+    """Return the WCS and the shape (y, x) of a FITS file's first image; InputError where it has no WCS."""
     plane = find_planes([path], None, None)[0]
     with opened(plane.path) as units:
         shape = units[plane.hdu.index].shape[-2:]
         wcs, _, _ = read_wcs(plane.path, units, plane.hdu.index, None)
     if wcs is None:
         raise InputError(f"{path}: has no celestial WCS; --wcs needs a file with the pixels to degrade onto")
-    y, x = np.indices(shape, dtype=np.float64)
-    at_x, at_y = pixels_of_sky(field.wcs, *sky_of_pixels(wcs, x, y))
+    return wcs, (int(shape[0]), int(shape[1]))
+
+
+def sides_of(own: Any, wcs: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Return the steps along a target's x and y in its middle, in pixels of the image: (2, 2) of (x, y)."""
     middle = np.array([[shape[1] - 1, shape[0] - 1]]) / 2 + np.array([[0, 0], [1, 0], [0, 1]])
-    px, py = pixels_of_sky(field.wcs, *sky_of_pixels(wcs, middle[:, 0], middle[:, 1]))
-    sides = np.array([[px[i] - px[0], py[i] - py[0]] for i in (1, 2)])
-    place = Place(wcs, np.asarray(at_y), np.asarray(at_x), sides)
-    if not place.inside((field.shape[1], field.shape[2])).any():
-        raise InputError(
-            f"{path}: none of its pixels lies on the image; do both cover the same part of the sky?"
-        )
-    return place
+    px, py = pixels_of_sky(own, *sky_of_pixels(wcs, middle[:, 0], middle[:, 1]))
+    return np.array([[px[i] - px[0], py[i] - py[0]] for i in (1, 2)])
 
 
 def degraded_onto(
@@ -98,14 +108,19 @@ def degraded_onto(
     The image through the target's PSF and pixel, which may lie askew, is computed on the image's own
     pixels in one Fourier step, and then read at the centres by quintic splines.
     """
-    if cfg.sweep is not None or cfg.shape is not None or cfg.phase.values != (0.0,):
-        raise InputError("--wcs sets pixels, shape and phase: take sweep, shape and phase out")
+    check_onto(cfg)
     fine = float(batch.attributes["pixel_scale_arcsec"])
     cfg = replace(cfg, pixel_scale_arcsec=place.step * fine)
     about = about_of(cfg, batch)
     drawn = drawn_of(cfg, about, 1, stream)
     through_optics = _optics(cfg, batch, about, drawn, place)
     return about, noisy(cfg, batch, about, drawn, through_optics, stream)
+
+
+def check_onto(cfg: Degradation) -> None:
+    """InputError for settings that the target's pixels decide."""
+    if cfg.sweep is not None or cfg.shape is not None or cfg.phase.values != (0.0,):
+        raise InputError("--wcs sets pixels, shape and phase: take sweep, shape and phase out")
 
 
 def mask_onto(field: Field, place: Place, about: DegradationSetup, mirrored: bool) -> np.ndarray:
@@ -135,7 +150,7 @@ def _optics(
     worst = [0.0, 0.0]
     straight = coarse_grid(shape, place.step)
     for c, (model, row) in enumerate(zip(about.wanted, matrix, strict=True)):
-        through = _with_pixel(scaled(model, float(drawn.fwhm_factor[0])), about.fine, place.sides)
+        through = with_target_pixel(scaled(model, float(drawn.fwhm_factor[0])), about.fine, place.sides)
         for b in np.flatnonzero(row):
             how = {"mirrored": cfg.edge == "mirror"}
             old = [about.present[b]]
@@ -152,7 +167,9 @@ def _optics(
     return ThroughOptics(image[None], [noise], [])
 
 
-def _with_pixel(model: PsfModel, fine: float, sides: Sequence[Sequence[float]] | np.ndarray) -> PsfModel:
+def with_target_pixel(
+    model: PsfModel, fine: float, sides: Sequence[Sequence[float]] | np.ndarray
+) -> PsfModel:
     """Return the PSF and the target's pixel, a parallelogram, over the image's own, which `Degrader` adds."""
     turn = fine / (2 * math.pi)
 

@@ -120,6 +120,11 @@ class LearnedSky:
             rms = np.asarray(self.model.rms_njy) / self.control.grid.pixels_per_native
         return sigma * float(np.sqrt((rms**2).sum())) / len(rms)
 
+    @property
+    def noise_place(self) -> tuple[int, int]:
+        """Place (y, x) of the noise's map at which the sky begins."""
+        return self._noise.place
+
     def rms(self, window: tuple[int, int, int, int]) -> np.ndarray:
         """Return the rms of the noise of empty sky in a window, (C, h, w) float32 nJy."""
         return self._noise.rms_at(*window)

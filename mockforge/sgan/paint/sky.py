@@ -16,10 +16,12 @@ from mockforge.sgan.lattice.model import LatticeModel
 from mockforge.sgan.lattice.tiles import LatticeTiles
 from mockforge.sgan.model import SganModel, load_model
 from mockforge.sgan.paint.catalogue import catalogue_of
+from mockforge.sgan.paint.coarse import CoarseSky, Placed, coarsest_level, placed
 from mockforge.sgan.paint.control import Control, check_lattice, control
 from mockforge.sgan.paint.learned import LearnedSky
 from mockforge.sgan.paint.noise_asked import depths_ab
 from mockforge.sgan.sources.process import TableProcess
+from mockforge.sky.coarse import Averaged, Coarse, check_level
 from mockforge.sky.layers import Layer
 from mockforge.sky.place import place_cards, sky_wcs
 from mockforge.sky.plane import ends
@@ -29,6 +31,8 @@ from mockforge.train.parallel import usable
 
 _STRIP = 512
 """Rows painted at a time: the stamps of a wide window need not be in memory at once."""
+_COARSEST_LATTICE = 1
+"""A lattice's pixels have no owners: a coarser sky is painted in full and averaged."""
 
 
 class Sky(Written):
@@ -81,6 +85,7 @@ class Sky(Written):
         self._asked = asked
         self._tiles: LatticeTiles | None = None
         self._learned: LearnedSky | None = None
+        self._coarse: Placed | None = None
         if isinstance(self.model, LatticeModel):
             check_lattice(self.model, sources=sources, **asked)
             self._tiles = LatticeTiles(self.model, seed, self.device, member, kept_tiles)
@@ -194,6 +199,25 @@ class Sky(Written):
             if advance is not None:
                 advance((bottom - top) * (x1 - x0))
         return learned.observed(truth, y0, x0), truth
+
+    @property
+    def coarsest(self) -> int:
+        """The coarsest level of `coarse`: a tile of 256 coarse pixels takes about a second."""
+        return _COARSEST_LATTICE if self._learned is None else coarsest_level(self._learned)
+
+    def coarse(self, level: int) -> Coarse:
+        """Return the sky on pixels 2^level larger, each the mean of those of the sky: nJy per sky pixel.
+
+        Sources are those of the sky, at their places with their fluxes; the noise is drawn anew, as averaged
+        pixels have it. InputError above `coarsest`.
+        """
+        check_level(level, self.coarsest)
+        if level == 0 or self._learned is None:
+            return Averaged(self, level)
+        process = self._learned.endless.process
+        if self._coarse is None or self._coarse.process is not process:
+            self._coarse = placed(self._learned)
+        return CoarseSky(self._learned, self._coarse, level)
 
     def observed(self, truth: np.ndarray, y0: int, x0: int) -> np.ndarray:
         """Return a noiseless window (band, y, x) of nJy as the sky observes it, (y0, x0) its first pixel."""

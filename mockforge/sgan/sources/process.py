@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,19 @@ class _Cell:
     def nbytes(self) -> int:
         """Bytes of memory, about."""
         return len(self.sources) * (8 * (8 + self.sources.bands) + 4 * self.sources.z.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """Places of a cell's sources, of which the density keeps some."""
+
+    stream: Stream
+    y: np.ndarray
+    x: np.ndarray
+    galaxies: int
+    """How many are galaxies, which come first."""
+    level: np.ndarray
+    """(galaxies,) relative density above which each is kept."""
 
 
 class LearnedProcess:
@@ -94,21 +107,39 @@ class LearnedProcess:
 
     def native(self, cy: int, cx: int) -> Marks:
         """Return the sources of a cell of the native grid, places in native px: the same on every sky."""
+        return next(iter(self.natives([(cy, cx)])))
+
+    def natives(self, cells: Sequence[tuple[int, int]]) -> Iterator[Marks]:
+        """Yield `native` of each cell; the density of all of them is looked up at once."""
+        density = self.model.density
+        candidates = [self._candidates(cy, cx) for cy, cx in cells]
+        ends = np.cumsum([c.galaxies for c in candidates]).tolist()
+        y, x = (np.concatenate([getattr(c, axis)[: c.galaxies] for c in candidates]) for axis in "yx")
+        relative = density.relative(self.stream, y, x)
+        for own, last in zip(candidates, ends, strict=True):
+            yield self._thinned(own, relative[last - own.galaxies : last])
+
+    def _candidates(self, cy: int, cx: int) -> _Candidates:
+        """Return what a cell has before the density thins its galaxies."""
         model, stream = self.model, self.stream.child("sources", cy, cx)
         rng = stream.child("places").numpy()
         most = model.density.most
         galaxies = rng.poisson(model.galaxies.number() * CELL**2 * most)
         stars = rng.poisson(model.stars.number() * CELL**2) if model.stars else 0
         y, x = (n * CELL + rng.uniform(-0.5, CELL - 0.5, galaxies + stars) for n in (cy, cx))
-        level = rng.random(galaxies) * most
-        kept = np.ones(len(x), dtype=bool)
-        kept[:galaxies] = level < model.density.relative(self.stream, y[:galaxies], x[:galaxies])
-        star = np.arange(len(x))[kept] >= galaxies
-        rng = stream.child("marks").numpy()
+        return _Candidates(stream, y, x, galaxies, rng.random(galaxies) * most)
+
+    def _thinned(self, cell: _Candidates, relative: np.ndarray) -> Marks:
+        """Return the sources of a cell, given the relative density at its galaxies."""
+        model = self.model
+        kept = np.ones(len(cell.x), dtype=bool)
+        kept[: cell.galaxies] = cell.level < relative
+        star = np.arange(len(cell.x))[kept] >= cell.galaxies
+        rng = cell.stream.child("marks").numpy()
         flux = model.galaxies.draw(rng, int((~star).sum()))
         if model.stars:
             flux = np.concatenate([flux, model.stars.draw(rng, int(star.sum()))])
-        return model.population.draw(rng, flux, star).replace(x=x[kept], y=y[kept])
+        return model.population.draw(rng, flux, star).replace(x=cell.x[kept], y=cell.y[kept])
 
     def _cell(self, cy: int, cx: int) -> _Cell:
         def make() -> _Cell:

@@ -187,6 +187,7 @@
     if (selected && !selected.layer.shown) {
       marks.drawObjects(context, selected.layer, [selected.row], screen.to, screen.zoom, selected);
     }
+    if (config.grid) marks.drawNumbers(context, config, screen);
     const bar = places.scaleBar(config.pixel_scale_arcsec, screen.zoom, 150);
     if (bar) { $("ruler").style.width = `${bar.px}px`; $("length").textContent = bar.label; }
     const place = pointer ? screen.from(pointer.x, pointer.y) : view(true);
@@ -224,15 +225,16 @@
     redraw();
     if (!found) return;
     const { row, layer } = found, body = $("row");
-    $("object-name").textContent = `${layer.layer.name} object ${row.id}`;
+    $("object-name").textContent = layer.layer.box ? `sample ${row.id}` : `${layer.layer.name} object ${row.id}`;
     body.textContent = "";
     const cells = [["x", row.x], ["y", row.y]];
     if (config.wcs) {
       const { ra, dec } = places.radec(config.wcs, row.x, row.y);
       cells.push(["ra", ra.toFixed(6)], ["dec", dec.toFixed(6)]);
     }
+    const known = config.wcs ? ["id", "x", "y", "ra", "dec"] : ["id", "x", "y"]; // those are said above
     const own = layer.layer.columns.length ? layer.layer.columns : Object.keys(row);
-    for (const name of own) if (!["id", "x", "y", "ra", "dec"].includes(name) && name in row) cells.push([name, row[name]]);
+    for (const name of own) if (!known.includes(name) && name in row) cells.push([name, row[name]]);
     for (const [name, value] of cells) {
       const line = body.insertRow(), head = document.createElement("th");
       head.textContent = name;
@@ -281,7 +283,7 @@
     for (const [label, value] of config.panel) {
       const term = document.createElement("dt"), fact = document.createElement("dd");
       term.textContent = label;
-      fact.textContent = value;
+      fact.textContent = value.replace(/(^|, )(\S+) (?=[\d.]+″?(,|$))/g, "$1$2\u00a0"); // a band stays with its number
       $("facts").append(term, fact);
     }
     for (const { name } of config.layers) button("layers", name, name, () => { state.layer = name; show(false); remember(); });
@@ -290,7 +292,8 @@
     }
     $("stretch-row").hidden = config.stretches.choices.length < 2;
     for (const layer of layers) {
-      const label = layer.kind === "outlines" ? `outlines` : layer.layer.name;
+      const several = config.outlines.length > 1 ? `outlines: ${layer.layer.name}` : "outlines";
+      const label = layer.kind === "outlines" ? several : layer.layer.name;
       button("shows", nameOf(layer), label, () => {
         layer.shown = !layer.shown;
         pressShows();
