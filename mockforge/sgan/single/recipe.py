@@ -70,7 +70,7 @@ class TrainGalaxies(TrainRecipe):
     population: Literal["mixture", "resample"] = "resample"
     """The joint density of the marks: Gaussians with the noise removed, or galaxies drawn again with jitter,
     which does better with few hundred."""
-    morphology: MorphologyChoice | None = MorphologyChoice(latent=8, width=32, held_out=0.2)
+    morphology: MorphologyChoice | None = MorphologyChoice(latent=12, width=48, held_out=0.2, steps=800)
     """How shapes are learned, beyond smooth profiles; null: not."""
     train: RunChoice = RunChoice()
     """How the run goes."""
