@@ -161,6 +161,8 @@ class GalaxyModel:
                 "Shapes are learned by reconstruction: no critic improves them, as stamps this tight show no "
                 "sky to add painted galaxies to.",
                 "One PSF and one noise for all: means over the stamps.",
+                "Feature AUCs are of the very galaxies it learned from: they say how like them its galaxies "
+                "look, and nothing of other real ones.",
                 "Fine structure (knots, dust, narrow arms) is smoother than in the stamps.",
                 "Galaxies larger than the stamps, or fainter than their limit, were left out.",
             ),

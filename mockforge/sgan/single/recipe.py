@@ -77,6 +77,16 @@ class TrainGalaxies(TrainRecipe):
 
     opened = staticmethod(load_galaxies)
 
+    def __post_init__(self) -> None:
+        if self.morphology is None:
+            return
+        usual = MorphologyChoice()
+        for name, instead in (("least_snr", "least_snr"), ("most_sources", "most")):
+            if getattr(self.morphology, name) != getattr(usual, name):
+                raise ValueError(
+                    f"morphology.{name}: is of fields; give stamps.{instead} for single galaxies"
+                )
+
     @steadily(None)
     def run(
         self, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None,

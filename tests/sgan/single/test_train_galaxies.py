@@ -125,6 +125,7 @@ def test_stamps_that_cannot_be_learned_are_sentences(stamps, tmp_path):
         (["stamps={side: 64}"], "give one of `real` and `files`"),
         (["stamps.side=65"], "an even number"),
         (["stamps.side=8"], "36"),
+        (["morphology.least_snr=50"], r"give stamps\.least_snr"),
     ):
         with pytest.raises(InputError, match=says):
             load_training("train_galaxies", words)
