@@ -19,6 +19,7 @@ EXTRAS = {
     "moc": ("mocpy",),
     "hips": ("astropy_healpix", "mocpy"),
     "movie": ("imageio_ffmpeg",),
+    "ifu": ("galpak", "kinms"),
 }
 """Name of each extra in pyproject.toml, and the libraries it installs."""
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mockforge.cli.arguments import check_folder, range_of, words_of
+from mockforge.cli.evaluate_cubes import OF_CUBES, CubeFits
 from mockforge.cli.options import Device, Quiet
 from mockforge.cli.program import print_lines
 from mockforge.cli.reading import IMAGE, Reading
@@ -193,6 +194,7 @@ def evaluate(
     *,
     reference: Reference,
     subject: Subject,
+    fits: CubeFits,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -214,6 +216,7 @@ def evaluate(
       mockforge evaluate --model runs/a --other runs/b --halves 0:975,975:1950 --reference g.fits r.fits
       mockforge evaluate --model runs/redshifter --dataset datasets/redshift_pairs --out report
       mockforge evaluate --model recover-hsc --dataset datasets/hst_to_hsc --out report
+      mockforge evaluate --cubes datasets/ifu_disks -n 20 --out report
 
     Skies: counts, colours, shapes and how they go together, noise, positions, memorisation, sources one
     by one and a classifier, each beside the same measure of the real field against itself and of its
@@ -224,11 +227,16 @@ def evaluate(
     Redshifters: fluxes, half-light radii and misplaced light beside four non-neural baselines.
     Recovered images: pixels, fluxes, sizes and blends beside interpolation and deconvolution. Either
     passes only where it beats the strongest of these, on a split that it was not trained on (any
-    other is refused). Prints the tables; DIR gets report.json and report.html with the figures.
+    other is refused).
+    Cubes: inclination, position angle, V_max, dispersion and half-light radius as our own fit and
+    GalPaK, where it is installed, recover them.
+    Prints the tables; DIR gets report.json and report.html with the figures.
     """
-    _check(context, reference, subject, out)
+    _check(context, reference, subject, fits, out)
     several = subject.several(device)
-    if reference.given() and several:
+    if fits.cubes is not None:
+        report = fits.report(subject.split, out, (lambda _: None) if quiet else say)
+    elif reference.given() and several:
         report = evaluate_skies(
             reference.files(),
             several,
@@ -271,8 +279,20 @@ def evaluate(
         print(subject.card)
 
 
-def _check(context: typer.Context, reference: Reference, subject: Subject, out: Path | None) -> None:
+def _check(
+    context: typer.Context, reference: Reference, subject: Subject, fits: CubeFits, out: Path | None
+) -> None:
     """InputError where options do not go together, or with the one thing that is measured."""
+    if fits.cubes is None:
+        refuse(context, OF_CUBES, "for cubes that are fitted; give these with --cubes")
+    elif reference.given():
+        raise InputError("--cubes and --reference exclude each other: give the one to be measured")
+    else:
+        refuse(
+            context,
+            ("model", "dataset", "card", "limit", "allow_training_split", "device", *OF_FIELDS),
+            "has no part in fitting --cubes; leave it out",
+        )
     for folder in (out, subject.card):
         if folder is not None:
             check_folder(folder)
