@@ -81,6 +81,12 @@ _EXACT: dict[str, tuple[str, str]] = {
     "rest_wavelength": ("Angstrom", "in vacuum, of the first line"),
     "peak_snr": ("", "brightest channel of the cube over the noise between sky lines"),
     "clump_fraction": ("", "share of the flux that is in clumps"),
+    "picture_of": ("", "name of the galaxy whose picture is the disk's light"),
+    "picture_axis_ratio": ("", "axis ratio of the picture, without its PSF"),
+    "picture_angle": ("deg", "major axis of the picture before it was turned, from +x towards +y"),
+    "picture_r_half_arcsec": ("arcsec", "half-light radius of the picture before it was resized"),
+    "picture_psf_fwhm_arcsec": ("arcsec", "FWHM of the picture's own PSF, as it is drawn"),
+    "picture_turn": ("", "symmetry of the square by which the picture was turned"),
     # tables
     "sample": ("", "number of the sample in the dataset"),
     "id": ("", "what the object is known by on its sky: level/by/bx/row"),

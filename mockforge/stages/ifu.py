@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import torch
 from mockforge.batch import Bands, Batch, Stage
 from mockforge.config import config
 from mockforge.errors import InputError
+from mockforge.files import Stamp, stamp
 from mockforge.galaxies.cubes.channels import LSF_CARD
 from mockforge.galaxies.cubes.draw import Drawn, draw_disks
+from mockforge.galaxies.cubes.gallery import CutoutGallery, Gallery, RealGallery
 from mockforge.galaxies.cubes.instruments import instrument
 from mockforge.galaxies.cubes.observed import (
     CUBE_UNIT,
@@ -22,11 +25,18 @@ from mockforge.galaxies.cubes.observed import (
     noise,
     paint,
     physics_of,
+    psf_of,
     wavelengths,
 )
+from mockforge.galaxies.cubes.picture_spec import DiskPicture
+from mockforge.galaxies.cubes.pictured import Seen, with_pictures
 from mockforge.galaxies.cubes.pictures import read_pictures
 from mockforge.galaxies.cubes.spec import TurningDisks
+from mockforge.galaxies.real.files import FileCatalogue
+from mockforge.galaxies.real.library import library
+from mockforge.galaxies.real.rule import RealStamps
 from mockforge.rng import Stream
+from mockforge.sgan.galaxies import SkyCatalogue
 from mockforge.torch_state import steadily
 
 _CURVE_RADII = 64
@@ -92,6 +102,11 @@ class Ifu(TurningDisks, Stage):
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""
+        if self.picture is not None:
+            return (
+                "Pictures are laid in a flat plane, whatever the galaxy is: bulges, neighbours and the"
+                " images' own resolution turn with it; speeds and dispersions are drawn, none is measured."
+            )
         return (
             "Disks are smooth but for their clumps, with gas of Gaussian lines alone: no dust, no outflows,"
             " no absorption lines; noise is independent between channels and spaxels."
@@ -101,6 +116,9 @@ class Ifu(TurningDisks, Stage):
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw and paint every cube of the batch."""
         drawn = draw_disks(self, len(batch), stream)
+        if self.picture is not None:
+            seen = Seen(self.picture, self.vertical, psf_of(self)[1], batch.split, batch.splits)
+            drawn = with_pictures(drawn, gallery(self.picture), seen, stream.child("picture"))
         waves = wavelengths(self, drawn.redshift, drawn.ratio)
         clean = paint(self, drawn, waves)
         arrays = {"cube_truth": clean.cube, **noise(self, clean, waves, drawn, stream.child("noise"))}
@@ -156,6 +174,7 @@ class Ifu(TurningDisks, Stage):
             "rest_wavelength": waves.reference[own],
         }
         table["line_flux"] = table.pop("flux")
+        table |= drawn.laid_table
         if drawn.snr is not None:
             table["peak_snr"] = drawn.snr[own]
         if drawn.picture is not None:
@@ -166,6 +185,32 @@ class Ifu(TurningDisks, Stage):
             table["clumps"] = (drawn.clumps["share"] > 0).sum(axis=1).astype(np.int32)
             table["clump_fraction"] = drawn.clumps["share"].sum(axis=1)
         return table
+
+
+def gallery(rule: DiskPicture) -> Gallery:
+    """Return the galaxies, opened once in a process while their catalogue stays.
+
+    InputError where it cannot be used.
+    """
+    if rule.real is not None:
+        return _real(rule.real, rule.band, stamp(rule.real.catalogue))
+    return _cutouts(rule, stamp(rule.files.catalogue) if rule.files is not None else None)
+
+
+@lru_cache(maxsize=2)
+def _real(rule: RealStamps, band: str | None, stamp: Stamp) -> Gallery:
+    return RealGallery(library(rule), band)
+
+
+@lru_cache(maxsize=2)
+def _cutouts(rule: DiskPicture, stamp: Stamp | None) -> Gallery:
+    if rule.files is not None:
+        return CutoutGallery(
+            FileCatalogue(rule.files), rule.files.catalogue, rule.band, rule.files.psf, False
+        )
+    assert rule.sky is not None
+    sky = SkyCatalogue(rule.sky)
+    return CutoutGallery(sky, f"model {rule.sky.model}", rule.band, sky.psf, True)
 
 
 def _ends(cfg: TurningDisks) -> list[float]:

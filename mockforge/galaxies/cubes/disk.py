@@ -50,6 +50,8 @@ class Disk:
     clumps: Clumps | None = None
     image: Tensor | None = None
     """(B, y, x) of sum 1 on the spaxels and their margin: where the light is, instead of the profile."""
+    picture: Picture | None = None
+    """Where their light lies on the sky, instead of a radial profile."""
 
     def __getattr__(self, name: str) -> Tensor:
         if name in PARAMETERS:
@@ -67,7 +69,8 @@ class Disk:
         """Return some of the disks."""
         clumps = None if self.clumps is None else self.clumps.rows(which)
         image = None if self.image is None else self.image[which]
-        return Disk({name: value[which] for name, value in self.values.items()}, clumps, image)
+        picture = None if self.picture is None else self.picture.rows(which)
+        return Disk({name: value[which] for name, value in self.values.items()}, clumps, image, picture)
 
     def with_values(self, **values: Tensor) -> Disk:
         """Return the disks with these parameters instead."""
@@ -92,6 +95,28 @@ class Clumps:
     def rows(self, which: slice) -> Clumps:
         """Return those of some of the disks."""
         return Clumps(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Pictures of disks on the sky, their axes those of the cubes; see `picture`."""
+
+    light: Tensor
+    """(B, Y, X) of sum 1."""
+    pixel: Tensor
+    """(B,) arcsec."""
+    x: Tensor
+    """(B,) of the galaxy's centre, pixels of the picture, the first is 0."""
+    y: Tensor
+
+    def rows(self, which: slice) -> Picture:
+        """Return those of some of the disks."""
+        return Picture(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+
+    def steps(self, axis: str, at: Tensor) -> Tensor:
+        """Return places (B, ...) in pixels along x or y as arcsec from the galaxy's centre."""
+        to = (-1, *(1,) * (at.ndim - 1))
+        return (at - getattr(self, axis).reshape(to)) * self.pixel.reshape(to)
 
 
 def disks(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from mockforge.galaxies.cubes.disk import Clumps, Disk, disks
+from mockforge.galaxies.cubes.disk import Clumps, Disk, Picture, disks
 from mockforge.galaxies.cubes.instruments import instrument
 from mockforge.galaxies.cubes.pictures import on_spaxels, read_pictures
 from mockforge.galaxies.cubes.spec import DiskClumps, TurningDisks
@@ -34,6 +34,10 @@ class Drawn:
     """(N + M, y, x) of sum 1, on the spaxels with their margin."""
     picture: np.ndarray | None = None
     """(N,) number of the picture in its file."""
+    laid: dict[str, np.ndarray] | None = None
+    """Field of `Picture` -> (N + M, ...)."""
+    laid_table: dict[str, np.ndarray] = field(default_factory=dict)
+    """Columns that say which pictures they are, (N + M,)."""
 
     def tensors(self, rows: slice | np.ndarray) -> Disk:
         """Return some of the disks."""
@@ -43,7 +47,12 @@ class Drawn:
                 **{name: torch.as_tensor(v[rows], dtype=torch.float32) for name, v in self.clumps.items()}
             )
         out = disks(clumps, **{name: value[rows] for name, value in self.disk.items()})
-        return out if self.images is None else replace(out, image=torch.as_tensor(self.images[rows]))
+        if self.images is not None:
+            return replace(out, image=torch.as_tensor(self.images[rows]))
+        if self.laid is None:
+            return out
+        cut = {name: torch.as_tensor(v[rows], dtype=torch.float32) for name, v in self.laid.items()}
+        return replace(out, picture=Picture(**cut))
 
 
 def draw_disks(cfg: TurningDisks, count: int, stream: Stream) -> Drawn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from mockforge.galaxies.cubes.blur import Blur, blur_of
 from mockforge.galaxies.cubes.channels import Spectrum, spectra
 from mockforge.galaxies.cubes.clumps import clump_light, clump_spectra
 from mockforge.galaxies.cubes.disk import Disk, Physics
+from mockforge.galaxies.cubes.picture import on_sky, picture_sight
 from mockforge.galaxies.cubes.sight import Sight, legendre, through
 from mockforge.observe.psf.models import PsfModel
 
@@ -93,7 +95,8 @@ def cubes(
     sampling = sampling or Sampling()
     blur = grid.blur(sampling.fine)
     y, x = (n * sampling.fine for n in grid.wide)
-    per_cube = x * y * sampling.inside**2 * 2 * sampling.nodes * (spectrum.channels + 1)
+    points = x * y * 2 * sampling.nodes if disk.picture is None else disk.picture.light[0].numel()
+    per_cube = points * sampling.inside**2 * (spectrum.channels + 1)
     rows = max(1, _MOST // per_cube)
     out = []
     for first in range(0, len(disk), rows):
@@ -108,16 +111,27 @@ def _lines(disk: Disk, physics: Physics, grid: Grid, spectrum: Spectrum, samplin
     """Return (B, C, fine y, fine x) before the PSF."""
     fine, like = sampling.fine, disk.flux
     y_edges, x_edges = grid.edges(fine, like)
-    area = (grid.scale / fine) ** 2
-    sight = _in_pixel(disk, physics, x_edges, y_edges, sampling)
+    sight, laid = _sampled(disk, physics, x_edges, y_edges, sampling)
     turn = binned_spectra if sight.light.device.type == "cpu" and one_dispersion(sight) else spectra
-    flux = area * turn(sight, spectrum)
-    flux = flux.transpose(1, 2).reshape(len(disk), -1, len(y_edges) - 1, len(x_edges) - 1)
+    flux = laid(turn(sight, spectrum).transpose(1, 2))
     if disk.clumps is not None:
         rows, columns, velocity = clump_light(disk, physics, x_edges, y_edges)
         lines = clump_spectra(disk, velocity, spectrum)
         flux = flux + torch.einsum("bkc,bky,bkx->bcyx", lines, rows, columns)
     return flux
+
+
+def _sampled(
+    disk: Disk, physics: Physics, x_edges: Tensor, y_edges: Tensor, sampling: Sampling
+) -> tuple[Sight, Callable[[Tensor], Tensor]]:
+    """Return lines of sight, and what lays sums over them (B, K, P) on fine pixels (B, K, y, x)."""
+    if disk.picture is not None:
+        sight = picture_sight(disk, physics, sampling.inside)
+        return sight, lambda sums: on_sky(sums, disk, physics, x_edges, y_edges, sampling.nodes)
+    area = (x_edges[1] - x_edges[0]) * (y_edges[1] - y_edges[0])
+    shape = (len(disk), -1, len(y_edges) - 1, len(x_edges) - 1)
+    sight = _in_pixel(disk, physics, x_edges, y_edges, sampling)
+    return sight, lambda sums: area * sums.reshape(shape)
 
 
 def _in_pixel(disk: Disk, physics: Physics, x_edges: Tensor, y_edges: Tensor, sampling: Sampling) -> Sight:
@@ -165,9 +179,8 @@ def moments(disk: Disk, physics: Physics, grid: Grid, sampling: Sampling | None 
     sampling = sampling or Sampling()
     blur = grid.blur(sampling.fine)
     y_edges, x_edges = grid.edges(sampling.fine, disk.flux)
-    area = (grid.scale / sampling.fine) ** 2
-    total = area * _summed(_in_pixel(disk, physics, x_edges, y_edges, sampling))
-    maps = total.reshape(len(disk), 4, len(y_edges) - 1, len(x_edges) - 1)
+    sight, laid = _sampled(disk, physics, x_edges, y_edges, sampling)
+    maps = laid(_summed(sight))
     if disk.clumps is not None:
         rows, columns, v = clump_light(disk, physics, x_edges, y_edges)
         s2 = disk.clumps.sigma**2

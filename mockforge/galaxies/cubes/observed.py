@@ -68,7 +68,7 @@ def grid_of(cfg: TurningDisks) -> tuple[Grid, int]:
         A PSF that is wider than the field.
     """
     chosen = instrument(cfg.instrument)
-    psf, fwhm = _psf(cfg)
+    psf, fwhm = psf_of(cfg)
     width = cfg.spaxels * chosen.pixel_scale_arcsec
     if fwhm > width:
         raise InputError(
@@ -81,7 +81,7 @@ def grid_of(cfg: TurningDisks) -> tuple[Grid, int]:
 
 
 @lru_cache(maxsize=16)
-def _psf(cfg: TurningDisks) -> tuple[PsfModel, float]:
+def psf_of(cfg: TurningDisks) -> tuple[PsfModel, float]:
     """Return the PSF and its full width at half maximum in arcsec."""
     chosen = instrument(cfg.instrument)
     if cfg.psf is not None:
@@ -154,7 +154,7 @@ def paint(cfg: TurningDisks, drawn: Drawn, waves: Wavelengths) -> Noiseless:
     chosen, count = instrument(cfg.instrument), len(drawn.redshift)
     with torch.no_grad():
         trial = slice(0, min(_TRIAL, count))
-        start = Sampling(fine=fine)
+        start = Sampling(fine=max(fine, _finer(cfg, drawn)))
         _, sampling, change = converged(
             drawn.tensors(trial), physics, grid, waves.spectrum.rows(trial), cfg.tolerance, start
         )
@@ -183,6 +183,14 @@ def paint(cfg: TurningDisks, drawn: Drawn, waves: Wavelengths) -> Noiseless:
         cube = cube * inside
         together = {name: value * inside for name, value in together.items()}
     return Noiseless(cube, together, sampling, change)
+
+
+def _finer(cfg: TurningDisks, drawn: Drawn) -> int:
+    """Return how many fine pixels across a spaxel the structure of pictures needs."""
+    if drawn.laid is None:
+        return 1
+    finest = 0.5 * float(drawn.laid_table["picture_psf_fwhm_arcsec"].min())
+    return int(np.ceil(instrument(cfg.instrument).pixel_scale_arcsec / max(finest, 0.1 * psf_of(cfg)[1])))
 
 
 def _added(values: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from mockforge.config import (
 from mockforge.galaxies.cubes.doppler import Convention
 from mockforge.galaxies.cubes.instruments import instrument
 from mockforge.galaxies.cubes.lines import VACUUM, lines_of
+from mockforge.galaxies.cubes.picture_spec import DiskPicture
 from mockforge.observe.psf.spec import Psf
 
 Above = Annotated[Varying, Limit(gt=0)]
@@ -169,10 +170,13 @@ class TurningDisks:
     motion: Motion = Motion()
     clumps: DiskClumps | None = None
     """null: none."""
+    picture: DiskPicture | None = None
+    """Galaxies whose pictures are the disks' light: `inclination`, `position_angle` and, but for
+    `picture.resize`, `r_half_arcsec` are theirs; `radial` and `n` are of no effect. null: none."""
     companion: Companion | None = None
     """null: none."""
     pictures: Pictures | None = None
-    """Pictures of galaxies as the flux of the disks; null: the profile's."""
+    """Stamps of a file as the flux of the disks, without their noise or PSF known; null: none."""
     tolerance: Annotated[float, Limit(ge=1e-5, le=0.1)] = 2e-3
     """Sampling is refined until no channel of a spaxel changes by more of the brightest one."""
     margin: Index = 4
@@ -198,8 +202,17 @@ class TurningDisks:
                 f"a warp in inclination needs disks below 75 degrees, found up to {steepest:g}: a line of"
                 " sight may cross a steeper one twice"
             )
+        if self.picture is not None and self.pictures is not None:
+            raise ValueError("picture and pictures are both where the light is; give one of them")
+        if self.picture is not None and any(w.values != (0.0,) for w in self._warps()):
+            raise ValueError(
+                "picture: it lies in a flat plane; leave out motion.warp_inclination and warp_angle"
+            )
         if self.lines == "line" and self.line not in VACUUM:
             raise ValueError(f"line: unknown {self.line!r}; valid: {', '.join(VACUUM)}")
+
+    def _warps(self) -> tuple[Varying, Varying]:
+        return self.motion.warp_inclination, self.motion.warp_angle
 
     def files_read(self) -> dict[str, Path]:
         """Return the user's own profiles."""

@@ -90,7 +90,12 @@ def redshifted(cfg: ImagePairs, galaxies: CutoutCatalogue, drawn: DrawnPairs) ->
 
 
 def shared_out(
-    count: int, splits: Mapping[str, float], split: str, seed: int, ordered: bool = False
+    count: int,
+    splits: Mapping[str, float],
+    split: str,
+    seed: int,
+    ordered: bool = False,
+    stage: str = "redshift_images",
 ) -> np.ndarray:
     """Return the galaxies of one split, by its share; every galaxy belongs to one split alone.
 
@@ -100,13 +105,9 @@ def shared_out(
     shares = {name: share for name, share in splits.items() if share > 0}
     if count < len(shares):
         raise InputError(
-            f"redshift_images: {count} galaxies for {len(shares)} splits; give more galaxies, or fewer splits"
+            f"{stage}: {count} galaxies for {len(shares)} splits; give more galaxies, or fewer splits"
         )
-    order = (
-        np.arange(count)
-        if ordered
-        else Stream(seed, ("redshift_images", "splits")).numpy().permutation(count)
-    )
+    order = np.arange(count) if ordered else Stream(seed, (stage, "splits")).numpy().permutation(count)
     edges = np.round(np.cumsum([0.0, *shares.values()]) / sum(shares.values()) * count).astype(int)
     for i in range(1, len(edges) - 1):  # never an empty split
         edges[i] = min(max(edges[i], edges[i - 1] + 1), count - (len(edges) - 1 - i))
