@@ -9,7 +9,7 @@ from mockforge.galaxies.real.files import FileGalaxies
 from mockforge.galaxies.real.painted import SkyGalaxies
 from mockforge.galaxies.real.rule import RealStamps
 from mockforge.galaxies.real.spec import GalaxyImages
-from mockforge.photometry.bands import Band
+from mockforge.photometry.bands import Band, bands_of
 
 
 @config
@@ -33,3 +33,5 @@ class DiskPicture:
 
     def __post_init__(self) -> None:
         GalaxyImages(real=self.real, files=self.files, sky=self.sky)  # exactly one
+        if self.band is not None:
+            object.__setattr__(self, "band", bands_of((self.band,))[0])
