@@ -53,7 +53,8 @@ def model(ask: dict[str, Any]) -> np.ndarray:
         phaseCent=ask["offset"][:2],
         vOffset=ask["offset"][2],
     )
-    return np.asarray(cube).transpose(2, 1, 0)
+    beam = float(np.sum(kinms.psf))  # its unit is that of a beam, ours of a spaxel
+    return np.asarray(cube).transpose(2, 1, 0) / beam
 
 
 if __name__ == "__main__":
