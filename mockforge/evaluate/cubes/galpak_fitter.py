@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -104,9 +105,11 @@ def asked(galaxy: Galaxy, sample: Sample, steps: int) -> dict[str, Any]:
     if len(order) == 2:
         doublet = {"wave": lines.rest[order].tolist(), "ratio": lines.share[order].tolist()}
     spectrum = sample.waves(galaxy).spectrum
+    # GalPaK samples lines in the middle of channels, ours are integrated: it is told the channel's width too.
+    width = math.hypot(float(spectrum.lsf_sigma[0, 0]), sample.instrument.channel_angstrom / math.sqrt(12))
     return {
         "psf": {"fwhm": sample.psf_fwhm, "beta": _beta(sample)},
-        "lsf_fwhm": FWHM * float(spectrum.lsf_sigma[0, 0]),
+        "lsf_fwhm": FWHM * width,
         "line": doublet,
         "flux_profile": cfg.radial,
         "thickness_profile": cfg.vertical,
