@@ -30,7 +30,6 @@ from mockforge.galaxies.cubes.observed import (
 )
 from mockforge.galaxies.cubes.picture_spec import DiskPicture
 from mockforge.galaxies.cubes.pictured import Seen, with_pictures
-from mockforge.galaxies.cubes.pictures import read_pictures
 from mockforge.galaxies.cubes.spec import TurningDisks
 from mockforge.galaxies.real.files import FileCatalogue
 from mockforge.galaxies.real.library import library
@@ -87,7 +86,6 @@ class Ifu(TurningDisks, Stage):
         tried = (
             (("psf",), lambda: grid_of(self)),
             (("redshift",), lambda: wavelengths(self, np.array(_ends(self)), None)),
-            (("pictures",), lambda: self.pictures and read_pictures(self.pictures.files_read()["pictures"])),
             (("sigma_file",) if self.curve_file is None else ("curve_file",), lambda: physics_of(self)),
         )
         for key, attempt in tried:
@@ -177,8 +175,6 @@ class Ifu(TurningDisks, Stage):
         table |= drawn.laid_table
         if drawn.snr is not None:
             table["peak_snr"] = drawn.snr[own]
-        if drawn.picture is not None:
-            table["picture"] = drawn.picture[own]
         if drawn.ratio is not None:
             table["line_ratio"] = drawn.ratio[own]
         if drawn.clumps is not None:

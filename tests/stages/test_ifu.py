@@ -1,6 +1,5 @@
 """The source `ifu`: cubes and noise are what is said of them, and bad words are answered."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 from mockforge.config import Varying, fixed, uniform
 from mockforge.errors import InputError
-from mockforge.galaxies.cubes.spec import Companion, CubeNoise, DiskClumps, Motion, Pictures
+from mockforge.galaxies.cubes.spec import Companion, CubeNoise, DiskClumps, Motion
 from mockforge.observe.psf.spec import Gaussian, Moffat, Psf
 from mockforge.recipe.read import load
 from mockforge.rng import Stream
@@ -156,27 +155,3 @@ def test_motions_show_in_the_maps():
     ):
         moved = replace(SMALL, motion=motion, **base)(samples(2), Stream(3)).arrays["velocity_map"]
         assert abs(moved - plain).max() > 15
-
-
-def test_a_picture_of_a_galaxy_turns(tmp_path):
-    y, x = np.indices((80, 80)) - 40.0
-    a, b = x * np.cos(0.6) + y * np.sin(0.6), y * np.cos(0.6) - x * np.sin(0.6)
-    stamp = np.exp(-np.hypot(a, b / 0.5) / 6) + 0.2 * np.exp(-((a - 14) ** 2 + (b - 2) ** 2) / 4)
-    np.save(tmp_path / "stamps.npy", np.stack([stamp, stamp[::-1]]))
-    pictures = Pictures(file=str(tmp_path / "stamps.npy"), pixel_scale_arcsec=0.03)
-    made = replace(SMALL, pictures=pictures, noise=None, lines="line", redshift=fixed(0.2))(
-        samples(4), Stream(1)
-    )
-    table = made.tables["disk"]
-    assert set(table["picture"]) <= {0, 1}
-    assert table["inclination"] == pytest.approx(60, abs=7)
-    lies = np.where(table["picture"] == 0, np.degrees(0.6), 180 - np.degrees(0.6))
-    off = (table["position_angle"] - lies + 90) % 180 - 90
-    assert (abs(off) < 6).all()
-    total = made.arrays["flux_map"].sum(axis=(1, 2))
-    np.testing.assert_allclose(total, table["line_flux"], rtol=0.02)
-    for name, text in (("none.npy", "no such file"), ("bad.npy", r"found an array of \(3,\)")):
-        if name == "bad.npy":
-            np.save(tmp_path / name, np.ones(3))
-        stage = replace(SMALL, pictures=Pictures(file=str(tmp_path / name), pixel_scale_arcsec=0.03))
-        assert any(re.search(text, sentence) for _, sentence in stage.problems(()))

@@ -48,8 +48,6 @@ class Disk:
     values: Mapping[str, Tensor]
     """Parameter -> (B,)."""
     clumps: Clumps | None = None
-    image: Tensor | None = None
-    """(B, y, x) of sum 1 on the spaxels and their margin: where the light is, instead of the profile."""
     picture: Picture | None = None
     """Where their light lies on the sky, instead of a radial profile."""
 
@@ -68,9 +66,8 @@ class Disk:
     def rows(self, which: slice) -> Disk:
         """Return some of the disks."""
         clumps = None if self.clumps is None else self.clumps.rows(which)
-        image = None if self.image is None else self.image[which]
         picture = None if self.picture is None else self.picture.rows(which)
-        return Disk({name: value[which] for name, value in self.values.items()}, clumps, image, picture)
+        return Disk({name: value[which] for name, value in self.values.items()}, clumps, picture)
 
     def with_values(self, **values: Tensor) -> Disk:
         """Return the disks with these parameters instead."""

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 
 from mockforge.galaxies.cubes.disk import Clumps, Disk, Picture, disks
-from mockforge.galaxies.cubes.instruments import instrument
-from mockforge.galaxies.cubes.pictures import on_spaxels, read_pictures
 from mockforge.galaxies.cubes.spec import DiskClumps, TurningDisks
 from mockforge.rng import Stream
 
@@ -30,10 +28,6 @@ class Drawn:
     """(N,) of the lines."""
     snr: np.ndarray | None
     """(N,)"""
-    images: np.ndarray | None = None
-    """(N + M, y, x) of sum 1, on the spaxels with their margin."""
-    picture: np.ndarray | None = None
-    """(N,) number of the picture in its file."""
     laid: dict[str, np.ndarray] | None = None
     """Field of `Picture` -> (N + M, ...)."""
     laid_table: dict[str, np.ndarray] = field(default_factory=dict)
@@ -47,8 +41,6 @@ class Drawn:
                 **{name: torch.as_tensor(v[rows], dtype=torch.float32) for name, v in self.clumps.items()}
             )
         out = disks(clumps, **{name: value[rows] for name, value in self.disk.items()})
-        if self.images is not None:
-            return replace(out, image=torch.as_tensor(self.images[rows]))
         if self.laid is None:
             return out
         cut = {name: torch.as_tensor(v[rows], dtype=torch.float32) for name, v in self.laid.items()}
@@ -79,35 +71,7 @@ def draw_disks(cfg: TurningDisks, count: int, stream: Stream) -> Drawn:
     ratio = None if cfg.ratio is None else cfg.ratio.draw(rng, count)
     snr = None if cfg.noise is None else cfg.noise.snr.draw(rng, count)
     owner = np.concatenate([np.arange(count), beside])
-    drawn = Drawn(disk, clumps, owner, redshift, ratio, snr)
-    return drawn if cfg.pictures is None else _pictured(cfg, drawn, stream.child("picture").numpy())
-
-
-def _pictured(cfg: TurningDisks, drawn: Drawn, rng: np.random.Generator) -> Drawn:
-    """Return disks whose light is that of pictures, and which lie as these do."""
-    assert cfg.pictures is not None
-    stamps = read_pictures(cfg.pictures.files_read()["pictures"])
-    chosen = rng.integers(0, len(stamps), len(drawn.redshift))
-    spaxel, side = instrument(cfg.instrument).pixel_scale_arcsec, cfg.spaxels + 2 * cfg.margin
-    thickness = float(np.median(drawn.disk["height"] / drawn.disk["r_half"]))
-    seen = [
-        on_spaxels(stamps[i], cfg.pictures.pixel_scale_arcsec, (side, side), spaxel, thickness)
-        for i in chosen
-    ]
-    ratio = {
-        name: drawn.disk[name] / drawn.disk["r_half"] for name in ("height", "r_turn", "sigma_scale", "r_bar")
-    }
-    r_half = np.array([s.r_half_arcsec for s in seen])
-    lies = {
-        "x": np.zeros(len(seen)),
-        "y": np.zeros(len(seen)),
-        "inclination": np.array([s.inclination for s in seen]),
-        "position_angle": (np.array([s.position_angle for s in seen]) + 180 * rng.integers(0, 2, len(seen)))
-        % 360,
-        "r_half": r_half,
-    }
-    disk = {**drawn.disk, **{name: value * r_half for name, value in ratio.items()}, **lies}
-    return replace(drawn, disk=disk, images=np.stack([s.image for s in seen]), picture=chosen)
+    return Drawn(disk, clumps, owner, redshift, ratio, snr)
 
 
 def _parameters(cfg: TurningDisks, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

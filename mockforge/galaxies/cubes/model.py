@@ -147,18 +147,7 @@ def _in_pixel(disk: Disk, physics: Physics, x_edges: Tensor, y_edges: Tensor, sa
     sight = through(disk, physics, xx, yy, sampling.nodes)
     full = (len(disk), len(x) * len(y), len(u) ** 2, -1)
     light = (sight.light.reshape(full) * weight).flatten(2)
-    if disk.image is not None:
-        light = _of_picture(disk, light, len(y), len(x)) / (x_edges[1] - x_edges[0]) ** 2
     return Sight(light, sight.velocity.reshape(light.shape), sight.variance.reshape(light.shape))
-
-
-def _of_picture(disk: Disk, light: Tensor, rows: int, columns: int) -> Tensor:
-    """Return light (B, fine pixels, nodes) whose sum in each fine pixel is the picture's flux."""
-    assert disk.image is not None
-    fine = rows // disk.image.shape[1]
-    image = disk.image.repeat_interleave(fine, dim=1).repeat_interleave(fine, dim=2) / fine**2
-    share = light / light.sum(dim=-1, keepdim=True).clamp_min(1e-30)
-    return share * (image.reshape(len(disk), rows * columns, 1) * disk.column("flux"))
 
 
 def _in_pixels(images: Tensor, grid: Grid, fine: int) -> Tensor:

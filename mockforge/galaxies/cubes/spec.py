@@ -74,20 +74,6 @@ class Motion:
 
 
 @config
-class Pictures:
-    """Pictures of galaxies that turn: their inclination, position angle and size are the disks'."""
-
-    file: str
-    """A .npy or FITS file of stamps (number, y, x): learned galaxies, or real ones."""
-    pixel_scale_arcsec: Positive
-    """Of the stamps."""
-
-    def files_read(self) -> dict[str, Path]:
-        """Return the stamps."""
-        return {"pictures": Path(self.file).expanduser()}
-
-
-@config
 class CubeNoise:
     """Noise of a cube, whose level follows the lines of the night sky."""
 
@@ -175,8 +161,6 @@ class TurningDisks:
     `picture.resize`, `r_half_arcsec` are theirs; `radial` and `n` are of no effect. null: none."""
     companion: Companion | None = None
     """null: none."""
-    pictures: Pictures | None = None
-    """Stamps of a file as the flux of the disks, without their noise or PSF known; null: none."""
     tolerance: Annotated[float, Limit(ge=1e-5, le=0.1)] = 2e-3
     """Sampling is refined until no channel of a spaxel changes by more of the brightest one."""
     margin: Index = 4
@@ -187,8 +171,6 @@ class TurningDisks:
         if (self.curve == "table") != (self.curve_file is not None):
             raise ValueError("curve: table and curve_file go together; give both, or another curve")
         lines_of(self.lines, single=self.line)
-        if self.pictures is not None and (self.clumps is not None or self.companion is not None):
-            raise ValueError("pictures have their own clumps: leave out clumps and companion")
         if self.spaxels * chosen.pixel_scale_arcsec > chosen.field_arcsec * 1.001:
             raise ValueError(
                 f"spaxels {self.spaxels} of {chosen.pixel_scale_arcsec:g} arcsec are wider than the"
@@ -202,8 +184,6 @@ class TurningDisks:
                 f"a warp in inclination needs disks below 75 degrees, found up to {steepest:g}: a line of"
                 " sight may cross a steeper one twice"
             )
-        if self.picture is not None and self.pictures is not None:
-            raise ValueError("picture and pictures are both where the light is; give one of them")
         if self.picture is not None and any(w.values != (0.0,) for w in self._warps()):
             raise ValueError(
                 "picture: it lies in a flat plane; leave out motion.warp_inclination and warp_angle"
