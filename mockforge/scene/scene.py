@@ -151,7 +151,7 @@ class Scene(Written):
         return CoarseScene(self.model, self.sky, self.noise, self.seed, level)
 
     def preview(self) -> ScenePreview:
-        """Return the scene for the eye: to a few percent of each galaxy, four times as fast."""
+        """Return the scene for the eye: to a few percent of each galaxy, about three times as fast."""
         return ScenePreview(self.model, self.sky, self.observed)
 
     def observed(self, truth: np.ndarray, y0: int, x0: int) -> np.ndarray:

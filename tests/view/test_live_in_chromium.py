@@ -41,7 +41,7 @@ def page(browser, server):
 
 
 def opened(page, link=""):
-    page.goto(page.address + link)
+    page.goto(page.address + link, wait_until="domcontentloaded")  # tiles have longer, below
     page.wait_for_function(PAINTED, timeout=120000)
     return page
 
