@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mockforge.data.card.describe import describe
+from mockforge.data.reader import Reader
 
 
 def in_lines(facts: Mapping[str, str]) -> list[str]:
@@ -16,5 +17,8 @@ def in_lines(facts: Mapping[str, str]) -> list[str]:
 
 def dataset_lines(folder: str | Path) -> list[str]:
     """Lines about a dataset, and how to go on from it."""
-    load = f"mockforge.load({str(folder)!r}, split='train')"
+    with Reader(folder) as reader:
+        splits = reader.manifest.splits
+    split = "train" if "train" in splits else next(iter(splits), None)
+    load = f"mockforge.load({str(folder)!r}" + (f", split={split!r})" if split else ")")
     return in_lines({**describe(folder), "look at": str(Path(folder) / "preview.png"), "in Python": load})
