@@ -70,7 +70,7 @@ def _fit(galaxy: Galaxy, sample: Sample, steps: int, seconds: float) -> Fit:
             with_galpak.__file__,
             Path(folder),
             {**asked(galaxy, sample, steps), "seconds": seconds},
-            _PATIENCE * seconds,
+            _START + _PATIENCE * seconds,
         )
     return in_our_units(answer, galaxy, sample)
 

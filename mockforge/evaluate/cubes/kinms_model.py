@@ -31,8 +31,9 @@ WHAT = (
     "KinMS (Davis et al. 2013) makes cubes of clouds and fits nothing here: one line without clumps, of each"
     " galaxy's true parameters, a Gaussian beam of the PSF's FWHM, an exponential vertical profile, and the"
     " line-spread function in the dispersion; ours is of the same. Difference: the sum of |KinMS - ours| over"
-    f" the flux, of which {CLOUDS:,} clouds drawn at random are a part; flux is KinMS over ours; velocity the"
-    " rms difference of the mean velocities where the light is above a tenth of the brightest"
+    f" the flux, of which {CLOUDS:,} clouds drawn at random are a part; flux is KinMS over ours"
+    " (KinMS puts into the field what lies outside of it too), and is taken out of the differences; velocity"
+    " the rms difference of the mean velocities where the light is above a tenth of the brightest"
 )
 
 
@@ -52,9 +53,11 @@ def compare(galaxy: Galaxy, sample: Sample, seconds: float) -> Row:
     bright = light > 0.1 * light.max()
     channel = np.arange(cfg.channels)[:, None, None] * ask["channel"]
     mean = [(c * channel).sum(axis=0)[bright] / c.sum(axis=0)[bright] for c in (theirs, ours)]
+    flux = float(theirs.sum() / ours.sum())
+    theirs = theirs / flux
     return {
         "galaxy": galaxy.number,
-        "flux": float(theirs.sum() / ours.sum()),
+        "flux": flux,
         "difference": float(np.abs(theirs - ours).sum() / ours.sum()),
         "largest, of the peak": float(np.abs(theirs - ours).max() / ours.max()),
         "velocity, km/s": float(np.sqrt(np.mean((mean[0] - mean[1]) ** 2))),
