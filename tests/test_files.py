@@ -16,6 +16,7 @@ from astropy.table import Table
 
 from mockforge.errors import InputError
 from mockforge.files import files_of, from_home, located
+from mockforge.galaxies.cubes.picture_spec import DiskPicture
 from mockforge.galaxies.real.files import FileGalaxies
 from mockforge.galaxies.real.painted import SkyGalaxies
 from mockforge.galaxies.real.rule import RealStamps
@@ -34,6 +35,8 @@ from mockforge.sgan.lattice.config import GeneratorChoice, Smith2019
 from mockforge.sgan.lattice.training import TrainLattice
 from mockforge.sgan.training_field import TrainingField
 from mockforge.stages.degrade import Degrade
+from mockforge.stages.disk import Disk
+from mockforge.stages.ifu import Ifu
 from mockforge.stages.image import ImageTiles
 from mockforge.stages.inject import Inject
 from mockforge.stages.observe import Observe, Pairing
@@ -240,6 +243,21 @@ CASES: dict[str, tuple[str, Callable[[Path], None], Callable[[str], Any]]] = {
     ),
     "degrade to": ("s.yaml", survey, lambda p: Degrade(to=p)),
     "degrade psf": ("a.fits", image, lambda p: Degrade(to="hst-cosmos", psf_out=of_psf(p))),
+    "disk psf": ("a.fits", image, lambda p: Disk(psf=of_psf(p))),
+    "disk spectra": ("a.txt", text, lambda p: Disk(spectra=of_spectra(p))),
+    "ifu psf": ("a.fits", image, lambda p: Ifu(psf=of_psf(p))),
+    "ifu curve": ("a.txt", text, lambda p: Ifu(curve="table", curve_file=p)),
+    "ifu dispersion": ("a.txt", text, lambda p: Ifu(sigma_file=p)),
+    "ifu picture of a sky": (
+        "m.safetensors",
+        model,
+        lambda p: Ifu(picture=DiskPicture(sky=SkyGalaxies(model=p))),
+    ),
+    "ifu picture": (
+        "real.fits",
+        real,
+        lambda p: Ifu(picture=DiskPicture(real=RealStamps(catalogue=p))),
+    ),
     "train field": (
         "a.fits",
         image,

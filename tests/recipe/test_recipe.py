@@ -304,8 +304,9 @@ def test_the_schema_of_training_recipes_has_every_root() -> None:
 
     made = json.loads(json.dumps(schema(training=True)))
     roots = [made["$defs"][one["$ref"].rsplit("/", 1)[-1]] for one in made["oneOf"]]
-    keys = [{"field", "dataset", "degraded"} & set(root["required"]) for root in roots]
-    assert keys == [{"field"}, {"dataset"}, {"degraded"}, {"field"}]  # the last one names its network
+    keys = [{"field", "stamps", "dataset", "degraded"} & set(root["required"]) for root in roots]
+    # the last one names its network
+    assert keys == [{"field"}, {"stamps"}, {"dataset"}, {"degraded"}, {"field"}]
     assert "network" in roots[-1]["required"] and "network" not in roots[0]["required"]
     assert all(root["additionalProperties"] is False for root in roots)
 
