@@ -74,21 +74,19 @@ class FieldFile:
         """Return what writing it will take, one window of it painted and nothing written."""
         spec, side, asked = self.spec, self.spec.window, self.asked
         workers = asked.workers
-        chosen = [w for w in spec.windows(side) if self.footprint is None or self.footprint.any_inside(*w)]
-        y0, y1, x0, x1 = chosen[len(chosen) // 2]
+        tiles, pixels, (y0, y1, x0, x1) = self._wanted()
         start = time.perf_counter()
         with steady():
             self.sky.pixels(y0, y1, x0, x1)
         rate = (y1 - y0) * (x1 - x0) / (time.perf_counter() - start)
-        pixels = sum((w[1] - w[0]) * (w[3] - w[2]) for w in chosen)
         bands = sum(len(plane.bands) for plane in spec.planes)
         window = _COPIES * 4 * bands * min(side, spec.height) * min(side, spec.width)
         memory = workers * (_PROCESS + window + 2 * KEPT) + _SHARED
         return [
             f"{spec.height} x {spec.width} pixels in {len(spec.planes[0].bands)} bands, "
             f"{', '.join(p.name for p in spec.planes)}",
-            f"tiles: {len(chosen):,} of {side} x {side} pixels"
-            + (f", {spec.count(side) - len(chosen):,} outside the footprint" if self.footprint else ""),
+            f"tiles: {tiles:,} of {side} x {side} pixels"
+            + (f", {spec.count(side) - tiles:,} outside the footprint" if self.footprint else ""),
             f"bytes: {spec.nbytes:,}"
             + (
                 ", and the compressed file's beside them at the end"
@@ -99,6 +97,20 @@ class FieldFile:
             f"{rate / 1e6:.2f} Mpix/s of one tile on one thread",
             f"memory: about {memory / 1e9:.1f} GB",
         ]
+
+    def _wanted(self) -> tuple[int, int, tuple[int, int, int, int]]:
+        """Return the windows to paint, their pixels, and one in their middle.
+
+        Without a footprint they are counted, not listed: the largest size has 10^18 of them.
+        """
+        spec, side = self.spec, self.spec.window
+        if self.footprint is not None:
+            chosen = [w for w in spec.windows(side) if self.footprint.any_inside(*w)]
+            pixels = sum((w[1] - w[0]) * (w[3] - w[2]) for w in chosen)
+            return len(chosen), pixels, chosen[len(chosen) // 2]
+        y0, x0 = ((length // side) // 2 * side for length in (spec.height, spec.width))
+        middle = y0, min(y0 + side, spec.height), x0, min(x0 + side, spec.width)
+        return spec.count(side), spec.height * spec.width, middle
 
 
 def field_file(painter: FieldPainter, asked: FileAsked) -> FieldFile:

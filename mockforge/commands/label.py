@@ -182,7 +182,13 @@ def about_of(
     about |= {f"FILE{i + 1}": Path(name).name for i, name in enumerate(names[:99])}
     about |= {f"NOTE{i + 1}": note for i, note in enumerate(notes)}
     about |= {f"RULE{i + 1}": f"{k} = {v}" for i, (k, v) in enumerate(asdict(rule).items())}
-    return about
+    return {key: _ascii(value) if isinstance(value, str) else value for key, value in about.items()}
+
+
+def _ascii(text: str) -> str:
+    """Return text that a FITS card holds: names of files may have letters that no card does."""
+    plain = text.encode("ascii", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in plain)
 
 
 def _table(columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]) -> Any:

@@ -229,6 +229,11 @@ def _axes(columns: dict[str, np.ndarray], place: Place, count: int) -> tuple[np.
             times = 2.5 * columns["kron_radius"].astype(np.float64)
             times = np.where(np.isfinite(times) & (times > 0), times, 3.0)
         return np.nan_to_num(times * a), np.nan_to_num(times * b)
+    if "A_IMAGE" in columns and "B_IMAGE" in columns:  # SExtractor: KRON_RADIUS holds the 2.5 already
+        a, b = (columns[name].astype(np.float64) for name in ("A_IMAGE", "B_IMAGE"))
+        times = columns["KRON_RADIUS"].astype(np.float64) if "KRON_RADIUS" in columns else np.zeros(count)
+        times = np.where(np.isfinite(times) & (times > 0), times, 3.0)
+        return np.nan_to_num(times * a), np.nan_to_num(times * b)
     radius = np.zeros(count)
     if "r_e" in columns:
         radius = columns["r_e"].astype(np.float64)

@@ -188,6 +188,12 @@ def test_a_dry_run_says_what_it_will_take_and_writes_nothing(tmp_path):
     assert not list(tmp_path.glob("field*"))
 
 
+def test_a_dry_run_of_the_largest_field_counts_its_tiles_without_listing_them(tmp_path):
+    model = saved_forge(tmp_path / "m")
+    done = run("--model", model, "--size", 900_000_000, "-o", tmp_path / "field.fits", "--dry-run")
+    assert done.exit_code == 0 and "tiles: 772,477,514,649 of 1024 x 1024" in done.output, done.output
+
+
 def test_what_cannot_be_is_refused_before_a_pixel(tmp_path):
     model, out = saved_forge(tmp_path / "m"), tmp_path / "field.fits"
     (tmp_path / "far.reg").write_text("image\npolygon(1000,1000,1100,1000,1100,1100)\n")

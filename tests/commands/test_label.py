@@ -10,6 +10,7 @@ from astropy.table import Table
 from PIL import Image
 
 from mockforge.commands.label import label_image
+from mockforge.commands.label_streamed import label_field
 from mockforge.errors import InputError
 from mockforge.field.field import Field, tan_wcs
 from mockforge.label.catalogue import with_sky
@@ -54,6 +55,18 @@ def test_all_files_are_there_and_agree(field: Field, tmp_path: Path) -> None:
     assert f"ellipse({text['ra'][0]:.7f},{text['dec'][0]:+.7f}," in lines[3]
     with Image.open(tmp_path / "labels" / "overlay.png") as picture:
         assert picture.size == (600, 480)  # four times as large, to see more than outlines
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_names_of_files_may_have_letters_that_no_card_holds(
+    field: Field, tmp_path: Path, large: bool
+) -> None:
+    path = field.write(tmp_path / "gr\u00fcn \u03b1.fits")
+    if large:
+        label_field([path], tmp_path / "labels")
+    else:
+        label_image(path, tmp_path / "labels")
+    assert fits.getheader(tmp_path / "labels" / "segmentation.fits")["FILE1"] == "gr\\xfcn \\u03b1.fits"
 
 
 def test_without_zeropoint_the_output_says_so(field: Field, tmp_path: Path) -> None:
