@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -96,7 +97,16 @@ class FieldFile:
             f"time: about {_words(pixels / rate / workers)} with {workers} worker{'s' * (workers > 1)}, at "
             f"{rate / 1e6:.2f} Mpix/s of one tile on one thread",
             f"memory: about {memory / 1e9:.1f} GB",
+            *self._too_small(),
         ]
+
+    def _too_small(self) -> list[str]:
+        """Return a line where the disk has not the room."""
+        folder = self.asked.path.absolute().parent
+        while not folder.exists():
+            folder = folder.parent
+        free = shutil.disk_usage(folder).free
+        return [] if free >= self.spec.nbytes else [f"disk: TOO SMALL, {free:,} bytes are free"]
 
     def _wanted(self) -> tuple[int, int, tuple[int, int, int, int]]:
         """Return the windows to paint, their pixels, and one in their middle.
@@ -139,4 +149,7 @@ def field_file(painter: FieldPainter, asked: FileAsked) -> FieldFile:
 def _words(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    hours = seconds / 3600
+    return f"{hours:.1f} h" if hours < 72 else f"{hours / 24:,.0f} days"

@@ -15,7 +15,7 @@ from mockforge.data.reader import Reader
 from mockforge.errors import InputError, nearest
 from mockforge.field.fits.bands import split_name
 from mockforge.files import appearing, from_home, replace_file
-from mockforge.mosaic.read import open_field
+from mockforge.mosaic.read import Mosaic, open_field
 from mockforge.progress import Progress
 from mockforge.recipe.bundled import bundled_recipes
 from mockforge.scene.scene import Scene
@@ -30,6 +30,7 @@ from mockforge.view.hips import write_hips
 from mockforge.view.layered import Layers, PaintedSky, layered_picture
 from mockforge.view.live import MEASURED, LiveSky
 from mockforge.view.movie import encoder_of, write_film
+from mockforge.view.rows import read_table
 from mockforge.view.samples import write_samples
 from mockforge.view.scales import SkyScales
 from mockforge.view.server import PORT, SkyServer
@@ -163,19 +164,29 @@ def _file(what: str, looked: Looked) -> Iterable[str]:
     out = check_folder(looked.out or path.with_name(f"{_stem(path)}-view"))
     field = open_field(what)
     beside = path.with_name(f"{_stem(path)}-sources.fits")
+    own = beside.is_file() and _is_of(beside, field)
     look = FolderLook(
         stretches=tuple(looked.stretches or ()),
         bands=looked.bands,
         detected=looked.objects,
-        true=beside if beside.is_file() else None,
+        true=beside if own else None,
         masks=looked.masks,
     )
     _, height, width = field.shape
     with Progress(height * width, path.name, "pixels", int(looked.quiet)) as progress:
         page = write_view(field, out, path.name, look, progress.advance)
     yield str(page)
+    if beside.is_file() and not own:
+        yield f"{beside.name}: its sources are of another sky (MFMODEL, MFSEED), and not shown"
     if looked.out is None and not looked.quiet:
         yield "opens in a browser; --out puts it elsewhere"
+
+
+def _is_of(table: Path, field: Mosaic) -> bool:
+    """Whether a table of sources does not say that it is of another sky than a field."""
+    meta = read_table(table).meta
+    said = [key for key in ("MFMODEL", "MFSEED") if key in meta]
+    return all(str(meta[key]) == str(field.header.get(key)) for key in said)
 
 
 def _live(what: str, kind: str, looked: Looked) -> Iterable[str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.field import Field, tan_wcs
+from mockforge.field.fits.bands import SMALLEST_SIDE
 from mockforge.mosaic.lazy import lazy_array
 from mockforge.mosaic.spec import MosaicSpec, Plane
 from mockforge.mosaic.write import write_mosaic
@@ -79,8 +80,10 @@ def spec_of(sky: Endless, shape: tuple[int, int], asked: Asked) -> MosaicSpec:
         a centre, and a sky without a noiseless image where one is requested.
     """
     height, width = shape
-    if min(shape) < 1 or max(shape) > FARTHEST:
-        raise InputError(f"a field of {height} x {width} pixels: 1 to {FARTHEST:,} on a side are expected")
+    if min(shape) < SMALLEST_SIDE or max(shape) > FARTHEST:
+        raise InputError(
+            f"a field of {height} x {width} pixels: {SMALLEST_SIDE} to {FARTHEST:,} on a side are expected"
+        )
     y0, x0 = asked.origin
     probe = sky[y0 : y0 + _PROBE, x0 : x0 + _PROBE]
     if asked.noiseless and probe.truth is None:
@@ -143,12 +146,21 @@ def _identity(spec: MosaicSpec, probe: Field, asked: Asked, sky: str) -> str:
     return digest.hexdigest()
 
 
+def _sides(shape: Any) -> tuple[int, int]:
+    """Return height and width; InputError for what is neither a whole number nor two."""
+    sides = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape, shape)
+    if len(sides) != 2 or not all(isinstance(n, (int, np.integer)) for n in sides):
+        raise InputError(
+            f"shape: {shape!r}, pixels of a side or (height, width) in whole numbers are expected"
+        )
+    return int(sides[0]), int(sides[1])
+
+
 def write_sky(
     sky: Endless, path: str | Path, shape: int | tuple[int, int], asked: Asked, **writing: Any
 ) -> Path:
     """Write a field of a sky; `writing` as of `mockforge.mosaic.write.write_mosaic`."""
-    sides = (shape, shape) if isinstance(shape, int) else (int(shape[0]), int(shape[1]))
-    spec = spec_of(sky, sides, asked)
+    spec = spec_of(sky, _sides(shape), asked)
     return write_mosaic(path, spec, SkyWindows(sky, *asked.origin, asked.noiseless), **writing)
 
 
@@ -236,7 +248,7 @@ class Written(ABC):
             Without dask: the extra `zarr` installs it.
         """
         sky = self.keeping(KEPT)
-        sides = (shape, shape) if isinstance(shape, int) else (int(shape[0]), int(shape[1]))
+        sides = _sides(shape)
         y0, x0 = origin
         image, truth = sky.pixels(y0, y0 + 1, x0, x0 + 1)
         if noiseless and truth is None:

@@ -201,6 +201,7 @@ def test_what_cannot_be_is_refused_before_a_pixel(tmp_path):
         (("--size", 0, "-o", out), "should be 3232 or 1024x2048"),
         (("--size", 64, "-o", out, "--footprint", tmp_path / "far.reg"), "no pixel of the field"),
         (("--size", 64, "-o", out, "-n", 2), "one file holds one"),
+        (("--size", 5000, 1, "-o", out), "16 to"),
         (("--size", 64, "-o", tmp_path / "folder", "--cube"), "is a folder"),
     ):
         done = run("--model", model, *words)
@@ -223,3 +224,23 @@ def test_a_folder_is_not_called_like_a_file(tmp_path, name):
     result = CliRunner().invoke(app, ["generate", "--size", "32", "--out", str(tmp_path / name)])
     assert result.exit_code != 0 and "name of a file" in " ".join(result.output.split())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", ["big", (2.5, 50), (20, 20, 20), None])
+def test_a_shape_is_a_side_or_two(shape, tmp_path):
+    with pytest.raises(InputError, match="height, width"):
+        Scene(MODEL, 5).write(tmp_path / "scene.fits", shape)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_says_that_the_disk_is_too_small(tmp_path):
+    done = run(
+        "--model",
+        saved_forge(tmp_path / "m"),
+        "--size",
+        9_000_000,
+        "-o",
+        tmp_path / "new" / "f.fits",
+        "--dry-run",
+    )
+    assert done.exit_code == 0 and "disk: TOO SMALL" in done.output and "days" in done.output

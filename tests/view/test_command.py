@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from mockforge.cli import app
 from mockforge.field.field import Field
+from tests.builders.tiny_forge import saved_forge
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,16 @@ def test_what_cannot_be_is_a_sentence_and_writes_nothing(words, sentence, tmp_pa
     result = CliRunner().invoke(app, ["view", *words])
     assert result.exit_code == 2 and sentence in " ".join(result.output.split()), result.output
     assert [p.name for p in tmp_path.iterdir()] == ["field.fits"]
+
+
+def test_sources_of_another_sky_are_not_shown(tmp_path):
+    model = saved_forge(tmp_path / "m")
+    words = ["generate", "--model", str(model), "--size", "64", "-o", str(tmp_path / "f.fits"), "--quiet"]
+    for more, shown in ((["--seed", "3", "--sources"], True), (["--seed", "4"], False)):
+        assert CliRunner().invoke(app, [*words, *more]).exit_code == 0
+        seen = CliRunner().invoke(
+            app, ["view", str(tmp_path / "f.fits"), "--out", str(tmp_path / "v"), "--quiet"]
+        )
+        assert seen.exit_code == 0, seen.output
+        assert ("of another sky" in seen.output) is not shown
+        assert (tmp_path / "v" / "objects" / "true").exists() is shown
