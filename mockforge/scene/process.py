@@ -67,6 +67,11 @@ class ScenePainter:
         """How many bands a stamp has."""
         return len(self.model.bands)
 
+    @property
+    def one_by_one(self) -> bool:
+        """Objects have the same bits in any company (`mockforge.profiles.lanes`)."""
+        return True
+
     def footprints(self, sources: Objects) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return first row, first column and side of each stamp, (N,) int64."""
         return *sources.corner(), sources.side

@@ -130,11 +130,16 @@ def _batches(side: np.ndarray, bands: int) -> tuple[np.ndarray, np.ndarray]:
     batch, place, first = np.zeros(len(side), dtype=np.int64), np.zeros(len(side), dtype=np.int64), 0
     for s in np.unique(side).tolist():
         alike = np.flatnonzero(side == s)
-        most = max(1, _BATCH_BYTES // (4 * bands * s * s))
+        most = together_at_most(s, bands)
         number = np.arange(len(alike))
         batch[alike], place[alike] = first + number // most, number % most
         first += -(-len(alike) // most)
     return batch, place
+
+
+def together_at_most(side: int, bands: int) -> int:
+    """Return how many stamps of a side are painted together."""
+    return max(1, _BATCH_BYTES // (4 * bands * side * side))
 
 
 def painted(painter: Painter[S], sources: S, side: int) -> Stamps:

@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
+from itertools import groupby, islice
 from typing import Any, Generic
 
 import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.memory import check_fits
-from mockforge.sky.blocks import Block, Stamps, block_of, painted
+from mockforge.sky.blocks import Block, Stamps, block_of, painted, together_at_most
 from mockforge.sky.edits import Edits, edited, without
 from mockforge.sky.kept import Kept
 from mockforge.sky.layers import Layer, layer_of
@@ -26,15 +27,20 @@ _KEPT_BLOCKS = 2**27
 """Bytes of sources of blocks, likewise."""
 _DEEP = 32
 """Stamps that a pixel of a window costs, about, with those that are painted and lie beyond it."""
+_RUN_BYTES = 2**27
+"""Stamps of blocks that are painted together."""
 Stamp = tuple[Stamps, int]
 """A batch of stamps, and which of them."""
+Near = list[tuple[Block[S], np.ndarray]]
+"""Blocks, each with some of its rows."""
 
 
 class Endless(Generic[S]):
     """An endless sky without noise, of which any window, in any order, has the same bits.
 
-    Sources belong to blocks of levels, are painted with the others of their block that have stamps as
-    large, always the same ones, and are added up in the order (level, by, bx, row). Each has an id,
+    Sources belong to blocks of levels and are added up in the order (level, by, bx, row). Where a painter
+    makes a source the same whatever it is painted with, a window's sources of one side are painted together,
+    and no others; else each is with the others of its block that have stamps as large. Each has an id,
     `level/by/bx/row`. `without` and `edit` return skies that differ in single sources: those changed or
     added come last. Several threads may cut windows of one sky at once.
 
@@ -204,7 +210,7 @@ class Endless(Generic[S]):
         other.edits = edits
         return other
 
-    def _near(self, y0: int, y1: int, x0: int, x1: int) -> list[tuple[Block[S], np.ndarray]]:
+    def _near(self, y0: int, y1: int, x0: int, x1: int) -> Near[S]:
         """Blocks that can have light in a window, each with the rows of the sources that have."""
         blocks = [
             self.block(k, by, bx)
@@ -221,29 +227,55 @@ class Endless(Generic[S]):
     ) -> Iterator[tuple[Block[S], np.ndarray, list[Stamp]]]:
         """Each block with light in a window: its rows there and their stamps; painted a few blocks ahead."""
         near = [(block, rows) for block, rows in self._near(*window) if len(rows)]
-        if threads == 1 or len(near) < 2:
-            for block, rows in near:
-                yield block, rows, self._stamps_of(block, rows)
+        if not self.painter.one_by_one:
+            runs = [[each] for each in near]
+        else:
+            runs = _runs(near, 4 * self.painter.bands)
+        if threads == 1 or len(runs) < 2:
+            for run in runs:
+                yield from self._stamps_of(run)
             return
-        ahead: deque[tuple[Block[S], np.ndarray, Future[list[Stamp]]]] = deque()
+        ahead: deque[Future[list[tuple[Block[S], np.ndarray, list[Stamp]]]]] = deque()
         with ThreadPoolExecutor(threads) as pool:
-            for block, rows in near:
-                ahead.append((block, rows, pool.submit(self._stamps_of, block, rows)))
+            for run in runs:
+                ahead.append(pool.submit(self._stamps_of, run))
                 if len(ahead) > 2 * threads:
-                    first, chosen, stamps = ahead.popleft()
-                    yield first, chosen, stamps.result()
-            for first, chosen, stamps in ahead:
-                yield first, chosen, stamps.result()
+                    yield from ahead.popleft().result()
+            for made in ahead:
+                yield from made.result()
 
-    def _stamps_of(self, block: Block[S], rows: np.ndarray) -> list[Stamp]:
-        """Return the stamps of some of a block's sources; whole batches are painted, and kept."""
+    def _stamps_of(self, run: Near[S]) -> list[tuple[Block[S], np.ndarray, list[Stamp]]]:
+        """Return some of the sources of a few blocks, with their stamps, which are kept."""
+        if self.painter.one_by_one:
+            stamps = iter(self._singles([(block, row) for block, rows in run for row in rows.tolist()]))
+            return [(block, rows, list(islice(stamps, len(rows)))) for block, rows in run]
+        return [(block, rows, self._in_batches(block, rows)) for block, rows in run]
+
+    def _singles(self, wanted: list[tuple[Block[S], int]]) -> list[Stamp]:
+        """Return the stamps of sources of any blocks: those of a side are painted together."""
+        known = [self._stamps.known((block.key, row)) for block, row in wanted]
+        new: dict[int, list[int]] = {}
+        for i, ((block, row), stamps) in enumerate(zip(wanted, known, strict=True)):
+            if stamps is None:
+                new.setdefault(int(block.side[row]), []).append(i)
+        for side, places in new.items():
+            most = together_at_most(side, self.painter.bands)
+            for first in range(0, len(places), most):
+                some = places[first : first + most]
+                images = painted(self.painter, _gathered([wanted[i] for i in some]), side).image
+                for i, image in zip(some, images, strict=True):
+                    block, row = wanted[i]
+                    known[i] = self._stamps.keep((block.key, row), Stamps(image[None].copy()))
+        return [(stamps, 0) for stamps in known if stamps is not None]
+
+    def _in_batches(self, block: Block[S], rows: np.ndarray) -> list[Stamp]:
+        """Return the stamps of some of a block's sources: whole batches are painted, always the same."""
         batches: dict[int, Stamps] = {}
         out = []
         for number, place in zip(block.batch[rows].tolist(), block.place[rows].tolist(), strict=True):
             if number not in batches:
                 batches[number] = self._batch(block, number)
-            stamps = batches[number]
-            out.append((stamps, place))
+            out.append((batches[number], place))
         return out
 
     def _batch(self, block: Block[S], number: int) -> Stamps:
@@ -252,6 +284,29 @@ class Endless(Generic[S]):
             return painted(self.painter, block.sources.rows(rows), int(block.side[rows[0]]))
 
         return self._stamps.get((block.key, number), make)
+
+
+def _gathered(wanted: list[tuple[Block[S], int]]) -> S:
+    """Return sources of several blocks one behind the other."""
+    parts = []
+    for _, same in groupby(wanted, key=lambda each: id(each[0])):
+        own = list(same)
+        parts.append(own[0][0].sources.rows(np.array([row for _, row in own])))
+    return parts[0] if len(parts) == 1 else type(parts[0]).together(parts)
+
+
+def _runs(near: Near[S], pixel_bytes: int) -> list[Near[S]]:
+    """Return blocks, in their order, in runs whose stamps take up so much memory together at most."""
+    runs: list[Near[S]] = []
+    taken = _RUN_BYTES
+    for block, rows in near:
+        own = pixel_bytes * int((block.side[rows] ** 2).sum())
+        if taken + own > _RUN_BYTES:
+            runs.append([])
+            taken = 0
+        runs[-1].append((block, rows))
+        taken += own
+    return runs
 
 
 def _bytes(thing: Stamps | Block[Any]) -> int:

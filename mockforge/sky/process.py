@@ -86,6 +86,11 @@ class Painter(Protocol[S_contra]):
         """How many bands a stamp has."""
         ...
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether a source has the same bits whatever it is painted with."""
+        ...
+
     def footprints(self, sources: S_contra) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return first row, first column and side of each square stamp on the sky, (N,) int64 each."""
         ...

@@ -54,6 +54,7 @@ class BlobProcess:
 @dataclass(frozen=True)
 class BlobPainter:
     bands: int = 2
+    one_by_one: bool = False
 
     def footprints(self, sources: Blobs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         side = np.where(sources.sigma < 1.0, 8, np.where(sources.sigma < 2.0, 16, 64)).astype(np.int64)
@@ -69,7 +70,8 @@ class BlobPainter:
         )
         stamps = sources.flux[:, :, None, None] * (y[:, None, :, None] * x[:, None, None, :])
         # the company tells in the last bits, as it may in a library's transforms
-        return (stamps * (1.0 + 1e-7 * len(sources))).astype(np.float32)
+        company = 1 if self.one_by_one else len(sources)
+        return (stamps * (1.0 + 1e-7 * company)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -93,5 +95,6 @@ class BlobEditor:
         return Blobs(**{f.name: np.asarray(values[f.name], dtype=np.float64) for f in fields(Blobs)})
 
 
-def sky(seed: int = 0, **changes: object) -> Endless[Blobs]:
-    return Endless(replace(BlobProcess(seed), **changes), BlobPainter(), BlobEditor())
+def sky(seed: int = 0, one_by_one: bool = False, **changes: object) -> Endless[Blobs]:
+    painter = BlobPainter(one_by_one=one_by_one)
+    return Endless(replace(BlobProcess(seed), **changes), painter, BlobEditor())

@@ -22,21 +22,40 @@ def cut(window: tuple[int, int, int, int], whole: np.ndarray) -> np.ndarray:
     return whole[:, y0 - WINDOW[0] : y1 - WINDOW[0], x0 - WINDOW[2] : x1 - WINDOW[2]]
 
 
+@pytest.mark.parametrize("one_by_one", [False, True])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_any_window_in_any_order_is_cut_from_any_larger_one(threads: int):
-    whole = sky().image(*WINDOW)
+def test_any_window_in_any_order_is_cut_from_any_larger_one(threads: int, one_by_one: bool, monkeypatch):
+    monkeypatch.setattr("mockforge.sky.endless._RUN_BYTES", 2**18)  # several runs of blocks
+    whole = sky(0, one_by_one).image(*WINDOW)
     assert (whole.max(axis=(1, 2)) > 1).all()
-    one = sky()
+    one = sky(0, one_by_one)
     for window in PARTS[::-1]:
         assert np.array_equal(one.image(*window, threads=threads), cut(window, whole))
-        assert np.array_equal(sky().image(*window, threads=threads), cut(window, whole))
-    assert not np.array_equal(sky(1).image(*WINDOW), whole)
+        assert np.array_equal(sky(0, one_by_one).image(*window, threads=threads), cut(window, whole))
+    assert not np.array_equal(sky(1, one_by_one).image(*WINDOW), whole)
 
 
-def test_what_is_kept_changes_no_bit():
-    small = Endless(BlobProcess(), BlobPainter(), kept_bytes=0)
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_is_kept_changes_no_bit(one_by_one: bool):
+    small = Endless(BlobProcess(), BlobPainter(one_by_one=one_by_one), kept_bytes=0)
     for window in PARTS:
-        assert np.array_equal(small.image(*window), cut(window, sky().image(*WINDOW)))
+        assert np.array_equal(small.image(*window), cut(window, sky(0, one_by_one).image(*WINDOW)))
+
+
+def test_sources_that_do_not_depend_on_their_company_are_painted_where_they_are_seen(monkeypatch):
+    numbers: list[int] = []
+    paint = BlobPainter.paint
+
+    def counted(self, sources, side=None):
+        numbers.append(len(sources))
+        return paint(self, sources, side)
+
+    monkeypatch.setattr(BlobPainter, "paint", counted)
+    one = sky(0, True)
+    layers = list(one.layers(*WINDOW))
+    assert sum(numbers) == len(layers) and len(numbers) == 3  # a time for each side
+    one.image(*WINDOW)
+    assert len(numbers) == 3
 
 
 def test_several_threads_cut_one_sky():

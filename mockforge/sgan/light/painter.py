@@ -66,6 +66,9 @@ class SourcePainter:
         For a modulation of other bands, or scales that are not above 0.
     """
 
+    one_by_one = False
+    """The last bits of a source depend on what it is painted with."""
+
     def __init__(
         self,
         psf: PixelPsf,
