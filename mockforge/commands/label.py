@@ -16,9 +16,10 @@ from mockforge.field.field import Field
 from mockforge.field.fits.check import quiet
 from mockforge.field.fits.wcs import written
 from mockforge.field.picture import asinh_rgb, outline
+from mockforge.field.png import png_bytes
 from mockforge.files import from_home
 from mockforge.label.catalogue import DESCRIPTIONS, with_sky
-from mockforge.label.detect import detect, sky_of
+from mockforge.label.detect import detect
 from mockforge.label.detection import Detection
 from mockforge.label.regions import regions
 from mockforge.mosaic.read import Mosaic
@@ -27,7 +28,7 @@ from mockforge.stages.detect import Detect
 Image = TypeVar("Image", Field, Mosaic)
 
 _CATALOGUES = ("catalogue.ecsv", "catalogue.fits", "catalogue.parquet")
-_LARGEST_PICTURE = 4096
+LARGEST_PICTURE = 2048
 """Pixels; the overlay of a larger image is thinned."""
 _SMALLEST_PICTURE = 900
 """Pixels; that of a smaller one is enlarged, up to four times, so that outlines hide less."""
@@ -101,7 +102,7 @@ def label_image(
         "catalogue.ecsv": lambda part: _table(columns, field, about).write(part, format="ascii.ecsv"),
         "catalogue.fits": lambda part: _write_fits_table(part, columns, field, about),
         "regions.reg": lambda part: part.write_text(regions(columns, field.wcs), encoding="ascii"),
-        "overlay.png": lambda part: _write_overlay(part, field, detection, rule),
+        "overlay.png": lambda part: _write_overlay(part, field, detection),
     }
     written = _write_all(out, writers)
     blended = int(np.count_nonzero(columns["blended"]))
@@ -244,23 +245,16 @@ def _write_segmentation(part: Path, found: Detection, field: Field, about: dict[
             fits.HDUList([unit]).writeto(stream)
 
 
-def _write_overlay(part: Path, field: Field, found: Detection, rule: Detect) -> None:
-    from PIL import Image
-
+def _write_overlay(part: Path, field: Field, found: Detection) -> None:
     longest = max(field.shape[1:])
-    step, times = -(-longest // _LARGEST_PICTURE), max(1, min(4, _SMALLEST_PICTURE // longest))
-    flat = np.stack(
-        [
-            (band - sky_of(band, rule, field.mask, name).level)[::step, ::step]
-            for band, name in zip(field.image, field.bands, strict=True)
-        ]
-    )
+    step, times = -(-longest // LARGEST_PICTURE), max(1, min(4, _SMALLEST_PICTURE // longest))
+    thin = np.s_[::step, ::step]
+    flat = np.stack([band[thin] - level[thin] for band, level in zip(field.image, found.levels, strict=True)])
     if field.mask is not None:
-        flat[:, field.mask[::step, ::step]] = 0.0
+        flat[:, field.mask[thin]] = 0.0
     rgb = asinh_rgb(flat, found.sky_rms, bands=field.bands)
-    labels = found.instances[::step, ::step]
-    rgb, labels = (a.repeat(times, axis=0).repeat(times, axis=1) for a in (rgb, labels))
-    Image.fromarray(outline(rgb, labels)).save(part, format="PNG")
+    rgb, labels = (a.repeat(times, axis=0).repeat(times, axis=1) for a in (rgb, found.instances[thin]))
+    part.write_bytes(png_bytes(outline(rgb, labels)))
 
 
 def _write_all(out: Path, writers: dict[str, Any]) -> tuple[Path, ...]:

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 
 from mockforge._version import __version__
-from mockforge.commands.label import Labelled, about_of, described, notes_of, of_earlier_runs, with_psf
+from mockforge.commands.label import (
+    LARGEST_PICTURE,
+    Labelled,
+    about_of,
+    described,
+    notes_of,
+    of_earlier_runs,
+    with_psf,
+)
 from mockforge.commands.label_kept import Kept, Segmentation, file_of, kept_background, processes, table_of
 from mockforge.errors import InputError
 from mockforge.field.picture import asinh_rgb, outline, save_png
@@ -35,8 +43,6 @@ IN_MEMORY = 4096 * 4096
 """Pixels of a band up to which an image is labelled in memory."""
 _BYTES_A_PIXEL = 6.0
 """Of the labels 4; the rest holds objects as they are found, and the catalogue."""
-_LARGEST_PICTURE = 2048
-"""Pixels; the overlay of a larger field is thinned."""
 
 
 def is_large(files: Sequence[str | Path], **reading: Any) -> bool:
@@ -289,7 +295,7 @@ class _Job:
     def _overlay(self, paint: Segmentation) -> np.ndarray:
         """Return a picture of the field, thinned, with outlines."""
         bands, height, width = self.field.shape
-        step = -(-max(height, width) // _LARGEST_PICTURE)
+        step = -(-max(height, width) // LARGEST_PICTURE)
         side = WINDOW // step * step
         flat = np.zeros((bands, -(-height // step), -(-width // step)), dtype=np.float32)
         labels = np.zeros(flat.shape[1:], dtype=np.int32)

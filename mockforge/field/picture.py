@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mockforge.errors import InputError
+from mockforge.field.png import png_bytes
 from mockforge.field.robust import SIGMA_PER_MAD
 from mockforge.files import appearing
 from mockforge.wavelengths import from_blue_to_red
 
 BLACK, STRETCH, WHITE = -0.5, 12.0, 60.0
 """Of a colour picture, in rms of its sky: what is black, where asinh bends, what is white."""
+_AT_ONCE = 2**15
+"""Pixels that are coloured at once: what is computed of them stays in the processor's cache."""
 _GREY = 1.5
 """Noise of a pixel at which half of its colour shows: fainter, it is mostly the noise's."""
 _DARK = (12, 12, 16)
@@ -68,17 +72,40 @@ def asinh_rgb(
     unit = float(np.sqrt(np.mean(np.square(level))))
     if not (np.isfinite(unit) and unit > 0):
         unit = max(float(np.abs(filled.mean(axis=0)).max(initial=0.0)) / 30, 1e-30)
-    colour = _three(filled / np.float32(unit))
-    mean = colour.mean(axis=0)
-    bright = mean.clip(0.0, None) ** 2
-    grey = (_GREY * (1.0 if noise is None else max(noise, 0.0) / unit)) ** 2 + 1e-30
-    colour = mean + bright / (bright + grey) * (colour - mean)  # hue stays, noise turns grey
-    colour = (colour - (BLACK if black is None else black / unit)).clip(0.0, None)
-    mean = colour.mean(axis=0)
-    gain = np.arcsinh(softening * mean / STRETCH) / np.arcsinh(softening * WHITE / STRETCH)
-    rgb = colour * np.divide(gain, mean, out=np.zeros_like(gain), where=mean > 0)
-    rgb /= rgb.max(axis=0, keepdims=True).clip(1.0, None)  # keeps the colour where it is bright
-    return (255.0 * rgb[::-1, ::-1]).astype(np.uint8).transpose(1, 2, 0)
+    stretch = _Stretch(
+        softening,
+        (_GREY * (1.0 if noise is None else max(noise, 0.0) / unit)) ** 2 + 1e-30,
+        BLACK if black is None else black / unit,
+    )
+    height, width = filled.shape[1:]
+    rgb = np.empty((height, width, 3), dtype=np.uint8)
+    step = max(1, _AT_ONCE // max(width, 1))
+    for y in range(0, height, step):
+        rows = filled[:, y : y + step]
+        rgb[height - y - rows.shape[1] : height - y] = stretch.rgb(_three(rows / np.float32(unit)))
+    return rgb
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """How light, in rms of the sky, becomes colour."""
+
+    softening: float
+    grey: float
+    """Square of the light at which half of the colour shows."""
+    black: float
+
+    def rgb(self, colour: np.ndarray) -> np.ndarray:
+        """Return rows of the picture, (y, x, 3) uint8, of their blue, green and red, (3, y, x)."""
+        mean = colour.mean(axis=0)
+        bright = mean.clip(0.0, None) ** 2
+        colour = mean + bright / (bright + self.grey) * (colour - mean)  # hue stays, noise turns grey
+        colour = (colour - self.black).clip(0.0, None)
+        mean = colour.mean(axis=0)
+        gain = np.arcsinh(self.softening * mean / STRETCH) / np.arcsinh(self.softening * WHITE / STRETCH)
+        rgb = colour * np.divide(gain, mean, out=np.zeros_like(gain), where=mean > 0)
+        rgb /= rgb.max(axis=0, keepdims=True).clip(1.0, None)  # keeps the colour where it is bright
+        return (255.0 * rgb[::-1, ::-1]).astype(np.uint8).transpose(1, 2, 0)
 
 
 def rgb_bands(n: int, bands: Sequence[str] | None = None) -> tuple[int, int, int]:
@@ -114,9 +141,14 @@ def outline(rgb: np.ndarray, instances: np.ndarray, colour: tuple[int, int, int]
     """
     if colour is not None:
         return outlined(rgb, instances, (colour,))
-    number = np.unique(instances[::-1], return_inverse=True)[1].reshape(instances.shape)
-    red, blue = (np.bincount(number.ravel(), rgb[..., k].ravel()) for k in (0, 2))
-    return outlined(rgb, instances, _UNLIKE, (blue > red)[number].astype(np.int64))
+    labels = np.asarray(instances)[::-1]
+    owned = labels > 0
+    number = np.unique(labels[owned], return_inverse=True)[1].ravel()
+    light = rgb[owned]
+    red, blue = (np.bincount(number, light[:, k]) for k in (0, 2))
+    chosen = np.zeros(labels.shape, dtype=np.uint8)
+    chosen[owned] = (blue > red)[number]
+    return outlined(rgb, instances, _UNLIKE, chosen)
 
 
 def outlined(
@@ -202,7 +234,5 @@ def save_figure(figure: Any, path: Path) -> None:
 
 def save_png(path: str | Path, rgb: np.ndarray) -> None:
     """Write uint8 (y, x, 3) or (y, x) as a PNG; the file appears whole or not at all."""
-    from PIL import Image
-
     with appearing(Path(path)) as part:
-        Image.fromarray(rgb).save(part, format="PNG")
+        part.write_bytes(png_bytes(rgb))

@@ -80,9 +80,9 @@ def detect(
     rms = np.array([s.global_rms for s in skies], dtype=np.float32)
     chosen, sky = _detection_image(image, skies, rms, rule, hidden)
     kernel = kernel_of(rule, pixel_scale_arcsec, psf_fwhm_arcsec)
-    markedction = extraction_of(chosen, sky, rule, hidden, kernel, blends_alone)
+    found = extraction_of(chosen, sky, rule, hidden, kernel, blends_alone)
     table = measure(
-        markedction,
+        found,
         [band - s.level for band, s in zip(image, skies, strict=True)],
         [s.rms for s in skies],
         names,
@@ -90,7 +90,7 @@ def detect(
         zeropoint_ab=zeropoint_ab,
         truth=truth,
     )
-    return Detection(markedction.instances, rms, table, names)
+    return Detection(found.instances, rms, table, names, tuple(s.level for s in skies))
 
 
 def sky_of(band: np.ndarray, rule: DetectionRule, mask: np.ndarray | None, name: str) -> SkyBackground:

@@ -18,6 +18,8 @@ class Detection:
     table: dict[str, np.ndarray]
     """Columns of the catalogue without `sample`; positions in pixels of this image."""
     bands: tuple[str, ...]
+    levels: tuple[np.ndarray, ...] = ()
+    """Of each band: (y, x) level of the sky, that was subtracted."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.extras import installed
+from mockforge.field.png import png_bytes
 from mockforge.view.colour import Colours, Pixels, window_of
 from mockforge.view.config import TILE, levels_of
 
@@ -84,14 +85,9 @@ def encoder() -> Encode:
 
 def png_of(picture: np.ndarray, known: np.ndarray | None = None) -> bytes:
     """Return a PNG of a picture, (y, x, 3) uint8; transparent where it is not `known`, (y, x) bool."""
-    from PIL import Image
-
     if known is not None and not known.all():
-        alpha = np.where(known, 255, 0).astype(np.uint8)
-        picture = np.dstack([picture, alpha])
-    stream = BytesIO()
-    Image.fromarray(picture).save(stream, format="PNG", compress_level=1)
-    return stream.getvalue()
+        picture = np.dstack([picture, np.where(known, 255, 0).astype(np.uint8)])
+    return png_bytes(picture)
 
 
 def halved(flux: np.ndarray) -> np.ndarray:
