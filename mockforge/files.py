@@ -99,7 +99,7 @@ def appearing(path: Path, mark: str = "") -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def replace_file(path: Path, content: bytes | str) -> None:
+def replace_file(path: Path, content: bytes | memoryview | str) -> None:
     """Write a file that appears whole under its name or not at all, on the disk when this returns."""
     with appearing(path) as part, part.open("wb") as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
