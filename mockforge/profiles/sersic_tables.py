@@ -2,8 +2,9 @@
 
 Two variables remain once lengths are in units of r_e: the index n and the logarithm of a radius or
 a frequency. For each galaxy the table is first brought to its n (four-point Lagrange in log n);
-what is left is a function of one variable: a cubic spline whose intervals are a step of `_STEP`
-wide, or for transforms straight lines between so many points that the bits of a float32 say which.
+what is left is a function of one variable: cubics of equal slopes where they meet, on intervals a
+step of `_STEP` wide, or for transforms straight lines between so many points that the bits of a
+float32 say which.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ def _table(kind: str, device: str, dtype: torch.dtype) -> Tensor:
         square = np.arange(low, high + 2 ** (_BITS + 1), 2**_BITS, dtype=np.int32).view(np.float32)
         u = 0.5 * np.log(square.astype(np.float64))
         return torch.from_numpy(_hankel(u, int(kind[-1]))).to(device=device, dtype=dtype)
-    from scipy.interpolate import CubicSpline
-
-    u = _LOW + _STEP * np.arange(_COUNT + 1)
-    c = CubicSpline(u, _growth(u), axis=1).c  # (4, interval, n), highest power first
-    c = c[::-1] * _STEP ** np.arange(4)[:, None, None]
-    return torch.from_numpy(np.ascontiguousarray(c.transpose(2, 1, 0))).to(device=device, dtype=dtype)
+    y = _growth(_LOW + _STEP * np.arange(-3, _COUNT + 4))
+    v = [y[:, i : i + _COUNT + 1] for i in range(7)]  # each and its three neighbours on either side
+    slope = (45 * (v[4] - v[2]) - 9 * (v[5] - v[1]) + v[6] - v[0]) / 60  # times the step
+    first, last = slope[:, :-1], slope[:, 1:]
+    rise = np.diff(v[3], axis=1)
+    cubic = np.stack([v[3][:, :-1], first, 3 * rise - 2 * first - last, first + last - 2 * rise], axis=-1)
+    return torch.from_numpy(cubic).to(device=device, dtype=dtype)
 
 
 def rows(kind: str, n: Tensor, dtype: torch.dtype) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ def test_the_table_is_the_bessel_function(fwhm, beta):
     k = np.geomspace(1e-3, 1.0, 5000) * model.highest
     t = alpha * k
     direct = np.exp(math.log(2) + (beta - 1) * np.log(t / 2) - gammaln(beta - 1) - t) * kve(beta - 1, t)
-    np.testing.assert_allclose(model.at(0.6 * k, 0.8 * k), direct, atol=2e-6)
+    np.testing.assert_allclose(model.at(0.6 * k, 0.8 * k), direct, atol=1e-6)
 
 
 def test_a_profile_that_rings_is_as_near():
@@ -31,7 +30,7 @@ def test_a_profile_that_rings_is_as_near():
         return np.where(k > 0, 2 * j1(1.5 * k) / np.maximum(1.5 * k, 1e-9), 1.0)
 
     k = np.linspace(0.1, 300.0, 20011)
-    np.testing.assert_allclose(radial(disk, 300.0).at(k, 0 * k), disk(k), atol=5e-6)
+    np.testing.assert_allclose(radial(disk, 300.0).at(k, 0 * k), disk(k), atol=1e-6)
 
 
 def test_tables_of_several_bands_are_those_of_each():
@@ -77,9 +76,13 @@ def test_every_stamp_has_the_same_principal_psfs():
     np.testing.assert_array_equal(made[0], made[2])
 
 
-def test_a_large_stamp_takes_no_time():
-    """It took 4 CPU seconds and more: Bessel functions and singular values of every frequency."""
-    psf = Psf(moffat=Moffat(fwhm_arcsec=(0.0571, 0.0711, 0.0721), beta=1.62))
-    begin = time.process_time()
-    transfer(psf, ("a", "b", "c"), 0.06, (512, 512))
-    assert time.process_time() - begin < 1.5
+def test_a_table_takes_few_values():
+    """Bessel functions of every frequency of a large stamp took seconds."""
+    called = []
+
+    def counted(k):
+        called.append(k.size)
+        return np.exp(-k)
+
+    radial(counted, 14.0)
+    assert sum(called) < 40_000

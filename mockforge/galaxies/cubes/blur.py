@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mockforge.observe.fourier import fast_size
 from mockforge.observe.psf.models import PsfModel
 
 
@@ -35,21 +35,8 @@ def blur_of(model: PsfModel, shape: tuple[int, int], scale: float, padding: int)
     `padding` pixels of zeros lie beside them. The images are means over pixels; the PSF is without the
     pixel, which so enters once.
     """
-    padded = tuple(fast(n + padding) for n in shape)
+    padded = tuple(fast_size(n + padding) for n in shape)
     ky = 2 * math.pi * np.fft.fftfreq(padded[0])[:, None] / scale
     kx = 2 * math.pi * np.fft.rfftfreq(padded[1])[None, :] / scale
     transfer = np.asarray(model.at(*np.broadcast_arrays(kx, ky)))
     return Blur(torch.as_tensor(transfer.astype(np.complex128)), (padded[0], padded[1]))
-
-
-@lru_cache(maxsize=64)
-def fast(n: int) -> int:
-    """Return the next size that Fourier transforms are fast at: even, factors 2, 3 and 5."""
-    while True:
-        rest = n
-        for p in (2, 3, 5):
-            while rest % p == 0:
-                rest //= p
-        if rest == 1 and n % 2 == 0:
-            return n
-        n += 1

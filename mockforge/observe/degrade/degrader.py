@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mockforge.observe.fourier import fast_size
 from mockforge.observe.psf.models import PsfModel, Rings
 from mockforge.observe.psf.resample import PSF_FLOOR, matching
 
@@ -368,22 +370,11 @@ def _period(need: int, step: float) -> tuple[int, int | None]:
     As a whole number of coarse pixels where that costs at most a quarter more; both are products
     of small primes and of the ratio of the pixels.
     """
+    smooth = partial(fast_size, even=False, primes=(2, 3, 5, 7))
     ratio = Fraction(step).limit_denominator(200)
     p, q = ratio.numerator, ratio.denominator
     if abs(float(ratio) - step) < 1e-9 * step and p <= 200:
-        times = _smooth(math.ceil(need / p))
+        times = smooth(math.ceil(need / p))
         if p * times <= 1.25 * need + 16:
             return p * times, q * times
-    return _smooth(need), None
-
-
-def _smooth(n: int) -> int:
-    """Return the next number of factors 2, 3, 5 and 7."""
-    while True:
-        rest = n
-        for p in (2, 3, 5, 7):
-            while rest % p == 0:
-                rest //= p
-        if rest == 1:
-            return n
-        n += 1
+    return smooth(need), None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mockforge.observe.fourier import fast_size
+
 if TYPE_CHECKING:
     import torch
 
@@ -128,7 +130,9 @@ def unit_noise(
 
     *first, height, width = shape
     reach = 0 if autocorrelation is None else autocorrelation.shape[-1] // 2
-    size = (height, width) if reach == 0 else (_fast(height + reach), _fast(width + reach))
+    size = (height, width)
+    if reach:
+        size = fast_size(height + reach, even=False), fast_size(width + reach, even=False)
     out = torch.empty((*first, *size), device=device)
     out.normal_(generator=generator)
     if autocorrelation is None or reach == 0:
@@ -148,18 +152,6 @@ def _root(autocorrelation: bytes, shape: tuple[int, ...], size: tuple[int, int])
     np.add.at(ring, places, correlation)
     power = np.fft.rfft2(ring).real.clip(0.0)
     return np.sqrt(power / np.fft.irfft2(power, s=size)[..., :1, :1]).astype(np.float32)
-
-
-def _fast(n: int) -> int:
-    """Return the next length of factors 2, 3 and 5, which Fourier transforms like."""
-    while True:
-        rest = n
-        for factor in (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return n
-        n += 1
 
 
 def _few(variance: torch.Tensor, gain: torch.Tensor, rms: torch.Tensor, limit: float) -> torch.Tensor | None:

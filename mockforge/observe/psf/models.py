@@ -161,8 +161,10 @@ class Rings:
 
     @classmethod
     def of(cls, model: PsfModel) -> Rings:
-        """Averaged over 16 directions."""
+        """Averaged over 16 directions, where it is not round."""
         k = (np.arange(1200) + 0.5) * model.highest / 1200
+        if model.radial is not None:
+            return cls(k, model.radial(k**2)[:, 0])
         angle = np.arange(16) * math.pi / 16 + 0.05
         t = model.at(k * np.cos(angle)[:, None], k * np.sin(angle)[:, None])
         return cls(k, np.real(t).mean(axis=0))
@@ -196,8 +198,7 @@ class Rings:
     def reach(self, outside: float, farthest: float) -> float:
         """Smallest radius in arcsec with at most this fraction of the flux outside, up to `farthest`."""
         r = np.linspace(0, farthest, 200)
-        for first in range(180, -1, -20):  # from outside, where the answer mostly lies: Bessel functions cost
-            wide = np.flatnonzero(1 - self.inside(r[first : first + 20]) > outside)
-            if len(wide):
-                return float(r[min(first + wide[-1] + 1, 199)])
+        for i in range(199, -1, -1):  # from outside, where the answer mostly lies: Bessel functions cost
+            if 1 - self.inside(r[i]) > outside:
+                return float(r[min(i + 1, 199)])
         return 0.0

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 _STEPS = 2**15
-"""Steps of a table, linear between them: off by less than 1e-6 where its spline is."""
-_COARSE = (2**9, 2**14)
-"""Points, least and most, at which the function itself is called; doubled until the spline holds."""
+"""Steps of a table, linear between them: off by less than 1e-6 where the polynomials are."""
+_COARSE = (2**9, 2**15)
+"""Steps, least and most, at which the function itself is called; doubled until half as many would do."""
 _ERROR = 1e-6
-"""Largest error of the spline, absolute; transfer functions are 1 at the origin."""
+"""Largest error of the polynomials between, absolute; transfer functions are 1 at the origin."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,19 +51,38 @@ class Radial:
 
 def tabulated(function: Callable[[np.ndarray], np.ndarray], highest: float) -> Radial:
     """T(|k|) up to `highest`, |k| in radians per arcsec, to 1e-6 of T(0) = 1."""
-    from scipy.interpolate import CubicSpline
 
     def at(u: np.ndarray) -> np.ndarray:
         return np.asarray(function(highest * u**4), dtype=np.float64)
 
     count, most = _COARSE
-    while True:
-        u = np.linspace(0.0, 1.0, count + 1)
-        spline = CubicSpline(u, at(u))
-        between = (u[1:] + u[:-1])[len(u) // 32 :] / 2  # nearer the origin no grid has a frequency
-        if count >= most or np.abs(spline(between) - at(between)).max() < _ERROR:
-            return Radial(highest, spline(np.linspace(0.0, 1.0, _STEPS + 1))[:, None])
-        count *= 2
+    values = at(np.linspace(0.0, 1.0, count + 1))
+    while count < most:
+        between = at((np.arange(count) + 0.5) / count)
+        off = np.abs(_refined(values, 2)[1::2] - between)
+        twice = np.empty(2 * count + 1)
+        twice[::2], twice[1::2] = values, between
+        values, count = twice, 2 * count
+        if off[len(off) // 32 :].max() < _ERROR:  # nearer the origin no grid has a frequency
+            break
+    return Radial(highest, _refined(values, _STEPS // count)[:, None])
+
+
+def _refined(values: np.ndarray, times: int) -> np.ndarray:
+    """Return a function at `times` as many equal steps, by the polynomial through six of its values.
+
+    It is even about the first; at the other end the last six values serve.
+    """
+    nodes, part = range(-2, 4), np.arange(times) / times
+    end = values[-6:]
+    for _ in range(2):  # the same polynomial, continued
+        end = np.append(end, [6, -15, 20, -15, 6, -1] @ end[:-7:-1])
+    around = np.concatenate([values[2:0:-1], values[:-6], end])
+    out = np.zeros((len(values) - 1, times))
+    for j in nodes:
+        weight = np.prod([(part - m) / (j - m) for m in nodes if m != j], axis=0)
+        out += np.multiply.outer(around[j + 2 : j + 1 + len(values)], weight)
+    return np.append(out, values[-1])
 
 
 def together(tables: Sequence[Radial]) -> Radial:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mockforge.observe.fourier import fast_size
 from mockforge.observe.psf.models import PsfModel, Rings
 from mockforge.observe.psf.per_band import file_stamps, models
 from mockforge.observe.psf.radial import Radial, together
@@ -187,7 +188,8 @@ def _transfer(
 ) -> Transfer:
     optics = _optics(psf, bands, scale, stamps)
     reach = max(ring.reach(_OUTSIDE, 0.5 * max(shape) * scale) for ring in optics.rings) / scale
-    grid = (_fast(shape[0] + 2 * max(2, math.ceil(reach))), _fast(shape[1] + 2 * max(2, math.ceil(reach))))
+    padding = 2 * max(2, math.ceil(reach))
+    grid = (fast_size(shape[0] + padding), fast_size(shape[1] + padding))
     kind = np.float32 if optics.real else np.complex64
     unit = 2 * math.pi / scale
     own, zones = None, []
@@ -258,15 +260,3 @@ def _principal(each: np.ndarray, pixel: np.ndarray) -> tuple[np.ndarray, np.ndar
     while j < len(s) and abs(u[:, :j] @ (u[:, :j].T @ flat) - flat).max() > _SHARED:
         j += 1
     return u[:, :j] * s[:j], u[:, :j].T / s[:j, None]
-
-
-def _fast(n: int) -> int:
-    """Return the next even size that Fourier transforms are fast at: factors 2, 3 and 5."""
-    while True:
-        rest = n
-        for p in (2, 3, 5):
-            while rest % p == 0:
-                rest //= p
-        if rest == 1 and n % 2 == 0:
-            return n
-        n += 1

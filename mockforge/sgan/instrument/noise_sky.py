@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mockforge.observe.fourier import fast_size
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.noise import NoiseField
 from mockforge.sky.plane import NoisePlane
@@ -54,7 +55,7 @@ class NoiseSky:
         self._white = NoisePlane(stream.child("white"), field.bands, _WHITE, kept=256)
         self._rough = NoisePlane(stream.child("rough"), field.bands, 32)
         self._shot = NoisePlane(stream.child("photons"), field.bands, _PHOTONS, kept=64)
-        self._side = _fast(field.mesh + 2 * field.reach)
+        self._side = fast_size(field.mesh + 2 * field.reach)
         self._spectra: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
         self._own = threading.local()
@@ -264,11 +265,3 @@ def _patch_weights(mesh: int) -> Any:
     count = int(np.ceil(mesh / PATCH)) + 2
     weights = np.maximum(0.0, 1.0 - np.abs(place[:, None] - np.arange(count)))
     return (weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))).astype(np.float32)
-
-
-def _fast(side: int) -> int:
-    """Return the next even length that transforms are fast at."""
-    import scipy.fft as fft
-
-    side = fft.next_fast_len(side, real=True)  # type: ignore
-    return side if side % 2 == 0 else _fast(side + 1)
