@@ -1,6 +1,10 @@
 """`python -m mockforge` and the command `mockforge`."""
 
+import atexit
+import os
 import sys
+import threading
+from typing import NoReturn
 
 
 def main() -> None:
@@ -12,6 +16,26 @@ def main() -> None:
     except KeyboardInterrupt:
         print("mockforge: interrupted", file=sys.stderr)
         sys.exit(130)
+    except SystemExit as end:
+        if isinstance(end.code, int) and _nobody_waits():
+            _end(end.code)
+        raise
+
+
+def _nobody_waits() -> bool:
+    """Whether the interpreter may end at once: no other thread is at work, no profiler, no debugger."""
+    return threading.active_count() == 1 and sys.getprofile() is None and sys.gettrace() is None
+
+
+def _end(code: int) -> NoReturn:
+    """End this process at once: taking torch apart, object by object, takes half a second and 100 MB."""
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):  # the reader of our output has left
+        code = code or 120  # as the interpreter says it
+    os._exit(code)
 
 
 if __name__ == "__main__":

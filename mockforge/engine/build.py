@@ -10,14 +10,14 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from mockforge.data.manifest import SHARDS
 from mockforge.data.shards import ShardRecord
 from mockforge.data.verify import shard_fault
 from mockforge.engine.changes import changes
-from mockforge.engine.executors.local import make_shards
+from mockforge.engine.executors.local import made_by_workers
 from mockforge.engine.folder import (
     already_finished,
     check_folder,
@@ -128,20 +128,22 @@ def _build(folder: Path, recipe: Recipe, workers: int, quiet: int) -> None:
     if missing:
         _say_origins(recipe, quiet)
     job = Job(recipe, recipe.digest(), folder, folder)
-    with Progress(recipe.samples, recipe.name, "samples", quiet) as progress:
-        progress.start_at(sum(record.samples for record in finished.values()))
-        try:
-            with closing(make_shards(job, missing, workers)) as shards:
-                for number, record in shards:
-                    finished[number] = record
-                    progress.advance(record.samples)
-                    check_disk(folder, recipe, record, len(finished))
-        except KeyboardInterrupt:
-            done = len(list((folder / SHARDS).glob("*.json")))
-            raise KeyboardInterrupt(
-                f"interrupted: {done} of {recipe.shards} shards are finished in {folder}; "
-                "the same command continues from there"
-            ) from None
+    try:
+        with (  # workers first: the bar has a thread of its own, and a process with one can be copied
+            made_by_workers(job, missing, workers) as shards,
+            Progress(recipe.samples, recipe.name, "samples", quiet) as progress,
+        ):
+            progress.start_at(sum(record.samples for record in finished.values()))
+            for number, record in shards:
+                finished[number] = record
+                progress.advance(record.samples)
+                check_disk(folder, recipe, record, len(finished))
+    except KeyboardInterrupt:
+        done = len(list((folder / SHARDS).glob("*.json")))
+        raise KeyboardInterrupt(
+            f"interrupted: {done} of {recipe.shards} shards are finished in {folder}; "
+            "the same command continues from there"
+        ) from None
     remove_others(folder, recipe)
     publish(folder, recipe, [finished[k] for k in range(recipe.shards)], quiet)
     tidy(folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from mockforge.data.manifest import MANIFEST, SHARDS, Manifest, read_manifest, v
 from mockforge.data.shards import file_sha256, made_here
 from mockforge.data.verify import BadShard, bad_files, bad_shards, trusted_manifest
 from mockforge.engine.changes import changes
-from mockforge.engine.executors.local import make_shards
+from mockforge.engine.executors.local import made_by_workers
 from mockforge.engine.in_the_way import check_no_folders
 from mockforge.engine.lock import LOCK, WORKERS, only_build
 from mockforge.engine.publish import published, write_published
@@ -111,8 +110,8 @@ def _make_shards(
     numbers = [k for k in range(recipe.shards) if shard_name(k) in set(bad)]
     job = Job(recipe, recipe.digest(), aside, folder)
     with (
+        made_by_workers(job, numbers, workers) as records,
         Progress(len(numbers), f"repair of {folder}", "shards", quiet) as progress,
-        closing(make_shards(job, numbers, workers)) as records,
     ):
         for number, record in records:
             name = shard_name(number)

@@ -7,18 +7,16 @@ behind, and a death is known to be that of the worker of one shard.
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import types
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from mockforge.data.shards import ShardRecord
-from mockforge.engine.worker import ONE_THREAD, Failure, Job, serve
+from mockforge.engine.executors.launch import launched
+from mockforge.engine.worker import Failure, Job
 from mockforge.errors import MockforgeError
 
 _LAST = 5.0
@@ -32,13 +30,14 @@ class _Worker:
     shard: int
 
 
-def make_shards(
+@contextmanager
+def made_by_workers(
     job: Job, numbers: Iterable[int], workers: int | None
-) -> Generator[tuple[int, ShardRecord], None, None]:
-    """Have worker processes make these shards; yields each as it is finished.
+) -> Iterator[Iterator[tuple[int, ShardRecord]]]:
+    """Start worker processes; gives the shards of these numbers, each as it is finished.
 
     Every worker listens on `parent_end`: it ends at once when this process closes it or is killed.
-    Raises what a worker raised, and MockforgeError where one died.
+    The iterator raises what a worker raised, and MockforgeError where one died.
     """
     worker_end, parent_end = get_context("spawn").Pipe(duplex=False)
     waiting = iter(numbers)
@@ -46,25 +45,10 @@ def make_shards(
     ended: list[_Worker] = []
     try:
         for _, number in zip(range(workers or os.cpu_count() or 1), waiting, strict=False):
-            worker = _started(job, worker_end, number)
-            running[worker.pipe] = worker
-        while running:
-            for pipe in wait(list(running)):
-                worker = running[pipe]  # type: ignore[index]
-                try:
-                    answer = worker.pipe.recv()
-                except (EOFError, OSError):
-                    raise MockforgeError(_died(job, worker)) from None
-                if isinstance(answer, Failure):
-                    raise answer.error()
-                done, following = worker.shard, next(waiting, None)
-                with suppress(OSError):  # it died since: the next look at its pipe says so
-                    worker.pipe.send(following)
-                if following is None:
-                    ended.append(running.pop(worker.pipe))
-                else:
-                    worker.shard = following
-                yield done, ShardRecord.from_json(answer)
+            process, pipe = launched(job, worker_end, number, (parent_end, *running))
+            running[pipe] = _Worker(process, pipe, number)
+        with closing(_finished(job, waiting, running, ended)) as shards:
+            yield shards
     finally:
         parent_end.close()
         worker_end.close()
@@ -76,6 +60,29 @@ def make_shards(
             worker.pipe.close()
 
 
+def _finished(
+    job: Job, waiting: Iterator[int], running: dict[Connection, _Worker], ended: list[_Worker]
+) -> Generator[tuple[int, ShardRecord], None, None]:
+    """Yield every shard with its number when it is done, and give its worker the next one."""
+    while running:
+        for pipe in wait(list(running)):
+            worker = running[pipe]  # type: ignore[index]
+            try:
+                answer = worker.pipe.recv()
+            except (EOFError, OSError):
+                raise MockforgeError(_died(job, worker)) from None
+            if isinstance(answer, Failure):
+                raise answer.error()
+            done, following = worker.shard, next(waiting, None)
+            with suppress(OSError):  # it died since: the next look at its pipe says so
+                worker.pipe.send(following)
+            if following is None:
+                ended.append(running.pop(worker.pipe))
+            else:
+                worker.shard = following
+            yield done, ShardRecord.from_json(answer)
+
+
 def _died(job: Job, worker: _Worker) -> str:
     worker.process.join(_LAST)
     code = worker.process.exitcode
@@ -85,40 +92,3 @@ def _died(job: Job, worker: _Worker) -> str:
         "memory: fewer --workers or a smaller shard_size need less); the finished shards are kept, and the "
         "same command continues from them"
     )
-
-
-def _started(job: Job, alive: Connection, number: int) -> _Worker:
-    context = get_context("spawn")
-    parent_end, worker_end = context.Pipe()
-    with _launch():
-        process = context.Process(target=serve, args=(job, alive, worker_end, number), daemon=True)
-        process.start()
-    worker_end.close()
-    return _Worker(process, parent_end, number)
-
-
-@contextmanager
-def _launch() -> Iterator[None]:
-    """Start a worker with one thread for numbers, deaf to Ctrl-C, without running the caller's script again.
-
-    A spawned process imports the script that is `__main__`, and a script that builds at its top
-    level would then start builds without end; the workers need nothing from it. Ctrl-C reaches
-    the whole group of processes, and the build decides: a worker starts with it blocked, so that
-    it is not interrupted while it imports either. This process gets it as soon as the worker runs.
-    """
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    main = sys.modules["__main__"]
-    resource_tracker.ensure_running()  # before: it takes its own block of Ctrl-C off again
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ.update(ONE_THREAD)
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
