@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mockforge._version import __version__
+from mockforge.commands.label_tables import Catalogue
 from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.field.fits.check import quiet
@@ -18,7 +19,7 @@ from mockforge.field.fits.wcs import written
 from mockforge.field.picture import asinh_rgb, outline
 from mockforge.field.png import png_bytes
 from mockforge.files import from_home
-from mockforge.label.catalogue import DESCRIPTIONS, with_sky
+from mockforge.label.catalogue import with_sky
 from mockforge.label.detect import detect
 from mockforge.label.detection import Detection
 from mockforge.label.regions import regions
@@ -97,10 +98,12 @@ def label_image(
     names = ("segmentation.fits", "catalogue.ecsv", "catalogue.fits", "regions.reg", "overlay.png")
     notes = (*notes_of(field, len(detection.table["label"])), *of_earlier_runs(out, names))
     about = about_of(field, rule, notes, files, "one after another over the image")
+    shown = {name: column for name, column in columns.items() if name != "cut"}
+    catalogue = Catalogue(shown, field.bands, field.unit, about)
     writers = {
         "segmentation.fits": lambda part: _write_segmentation(part, detection, field, about),
-        "catalogue.ecsv": lambda part: _table(columns, field, about).write(part, format="ascii.ecsv"),
-        "catalogue.fits": lambda part: _write_fits_table(part, columns, field, about),
+        "catalogue.ecsv": catalogue.write_ecsv,
+        "catalogue.fits": catalogue.write_fits,
         "regions.reg": lambda part: part.write_text(regions(columns, field.wcs), encoding="ascii"),
         "overlay.png": lambda part: _write_overlay(part, field, detection),
     }
@@ -190,45 +193,6 @@ def _ascii(text: str) -> str:
     """Return text that a FITS card holds: names of files may have letters that no card does."""
     plain = text.encode("ascii", "backslashreplace").decode()
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in plain)
-
-
-def _table(columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]) -> Any:
-    from astropy.table import Table
-
-    table: Any = Table({name: column for name, column in columns.items() if name != "cut"}, meta=dict(about))
-    for name in table.colnames:
-        unit, text = described(name, field.bands, field.unit)
-        if unit:
-            table[name].unit = unit
-        table[name].description = text
-    return table
-
-
-def described(name: str, bands: Sequence[str], flux_unit: str) -> tuple[str, str]:
-    """Return unit and meaning of a column of the catalogue."""
-    stem, band = name, ""
-    for candidate in bands:
-        if name not in DESCRIPTIONS and name.endswith(f"_{candidate}"):
-            stem, band = name.removesuffix(f"_{candidate}"), candidate
-    unit, text = DESCRIPTIONS.get(stem, ("", ""))
-    unit = {"flux": flux_unit if flux_unit != "native" else ""}.get(unit, unit)
-    return unit, f"{band}: {text}" if band else text
-
-
-def _write_fits_table(
-    part: Path, columns: dict[str, np.ndarray], field: Field, about: dict[str, Any]
-) -> None:
-    from astropy.io import fits
-
-    table = _table(columns, field, about)
-    with quiet():
-        table.write(part, format="fits", overwrite=True)
-        with fits.open(part, mode="update", memmap=False) as units:
-            unit: Any = units[1]
-            unit.name = "CATALOGUE"
-            for i, name in enumerate(table.colnames):  # TOPCAT reads these; astropy its own comments
-                unit.header.set(f"TCOMM{i + 1}", table[name].description, after=f"TFORM{i + 1}")
-            unit.add_checksum(when="checksum")
 
 
 def _write_segmentation(part: Path, found: Detection, field: Field, about: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,13 +19,14 @@ from mockforge.commands.label import (
     LARGEST_PICTURE,
     Labelled,
     about_of,
-    described,
     notes_of,
     of_earlier_runs,
     with_psf,
 )
 from mockforge.commands.label_kept import Kept, Segmentation, file_of, kept_background, processes, table_of
+from mockforge.commands.label_tables import described
 from mockforge.errors import InputError
+from mockforge.field.fits.check import Hdu, walk
 from mockforge.field.picture import asinh_rgb, outline, save_png
 from mockforge.files import from_home, replace_file
 from mockforge.label.catalogue import with_sky
@@ -49,8 +51,17 @@ def is_large(files: Sequence[str | Path], **reading: Any) -> bool:
     """Whether an image is to be labelled window by window: Zarr, or larger than `IN_MEMORY`."""
     if any(from_home(f).is_dir() for f in files):
         return True
-    size = sum(p.stat().st_size for p in map(from_home, files) if p.is_file())
-    return size > 4 * IN_MEMORY and int(np.prod(open_field(files, **reading).shape[1:])) > IN_MEMORY
+    paths = [p for p in map(from_home, files) if p.is_file()]
+    if sum(p.stat().st_size for p in paths) <= 4 * IN_MEMORY:
+        return False
+    if len(paths) == len(files) and all(_pixels_of(unit) <= IN_MEMORY for p in paths for unit in walk(p)):
+        return False  # whichever of the images is meant
+    return int(np.prod(open_field(files, **reading).shape[1:])) > IN_MEMORY
+
+
+def _pixels_of(unit: Hdu) -> int:
+    """Return the pixels of a plane of a unit."""
+    return math.prod(unit.shape[-2:])
 
 
 def label_field(

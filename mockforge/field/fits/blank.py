@@ -38,6 +38,8 @@ def without_value(image: np.ndarray) -> tuple[np.ndarray, str]:
         _note(words, "NaN or beyond 1e30", bad)
         for value in _candidates(band, bad):
             here = (band == value) & ~bad
+            if not here.any():
+                continue
             region = here if _is_mark(band, value, here | bad) else _region(band, value, here, bad)
             if value == 0:
                 holes = _holes(band, here, here | bad)
@@ -96,8 +98,6 @@ def _holes(band: np.ndarray, here: np.ndarray, left_out: np.ndarray) -> np.ndarr
 
     Nothing but a gap is so, however narrow (trails, columns in part, small holes).
     """
-    from scipy.ndimage import label
-
     none = np.zeros_like(here)
     if np.count_nonzero(here) < _HOLE or here.mean() > 0.5 or not _apart(band, 0.0, left_out):
         return none
@@ -107,6 +107,8 @@ def _holes(band: np.ndarray, here: np.ndarray, left_out: np.ndarray) -> np.ndarr
     clear = float(lowest) > 5.0 * float(highest - lowest)  # a sky that was not subtracted, far above 0
     if not clear and len(np.unique(sky)) < 0.95 * len(sky):
         return none
+    from scipy.ndimage import label  # here: few images have gaps
+
     labelled: Any = label(here, structure=np.ones((3, 3)))
     groups, n = labelled
     large = np.bincount(groups.ravel(), minlength=n + 1) >= _HOLE
@@ -119,10 +121,10 @@ def _region(band: np.ndarray, value: float, here: np.ndarray, bad: np.ndarray) -
 
     None where none are.
     """
-    from scipy.ndimage import binary_dilation
-
     if np.count_nonzero(here) < min(_SIDE**2, *here.shape) or not _apart(band, value, here | bad):
         return None
+    from scipy.ndimage import binary_dilation  # here: few images have such a region
+
     side = _SIDE
     padded = np.pad(here, _FRAME + 1, constant_values=True)
     while True:
