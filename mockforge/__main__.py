@@ -6,9 +6,16 @@ import sys
 import threading
 from typing import NoReturn
 
+from mockforge.threads import one_thread_each
+
+_NETWORKS = (["train"], ["recover"], ["redshift"], ["evaluate"])
+"""Commands that train a network or apply one to whole images."""
+
 
 def main() -> None:
     """Entry point of the command: Ctrl-C ends it with a sentence, also while it is still being loaded."""
+    if sys.argv[1:2] not in _NETWORKS:
+        one_thread_each()
     try:
         from mockforge.cli import main as command  # here: loading it takes time, in which Ctrl-C may come
 

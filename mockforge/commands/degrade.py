@@ -32,7 +32,7 @@ class Degraded:
     """Sentences the user should read."""
 
 
-@steadily(None)
+@steadily()
 def degrade_field(field: Field, stage: Degrade, seed: int = 1, wcs: Path | None = None) -> Degraded:
     """Return a field in the PSF, pixels, bands and noise of `stage.to`, or on the pixels of the file `wcs`.
 

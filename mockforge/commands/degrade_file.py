@@ -69,7 +69,7 @@ def _inputs(windows: DegradedWindows) -> list[str]:
     return [str(windows.mosaic.path), *windows.mosaic.stamps]
 
 
-@steadily(None)
+@steadily()
 def degraded_file(mosaic: Mosaic, stage: Degrade, seed: int = 1, wcs: Path | None = None) -> DegradedFile:
     """Return what writes a field on disk as `stage.to` has it, or on the pixels of the file `wcs`.
 

@@ -203,7 +203,7 @@ def _live(what: str, kind: str, looked: Looked) -> Iterable[str]:
     for name in ("objects", "masks"):
         if getattr(looked, name) is not None:
             raise InputError(f"{what}: --{name} are those of a file; an endless sky shows its own")
-    torch.set_num_threads(1)  # tiles are small
+    torch.set_num_threads(1)  # a tile is painted by one, whoever called
     sky, name = sky_of(what, kind, looked.seed)
     live = LiveSky(sky, name, looked.bands)
     with SkyServer(live, looked.port, looked.stretches) as server:

@@ -33,9 +33,6 @@ from mockforge.registry import STAGES
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
 
-ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")}
-"""Set while workers are started, so that every numerical library reads it when it loads."""
-
 _KINDS: dict[str, type[BaseException]] = {
     kind.__name__: kind for kind in (InputError, MockforgeError, MemoryError)
 }

@@ -20,7 +20,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from mockforge.engine.worker import ONE_THREAD, Job, serve
+from mockforge.engine.worker import Job, serve
+from mockforge.threads import ONE_THREAD
 
 _GPUS = ("/dev/nvidia", "/dev/kfd")
 """Files that a process with a GPU has open."""

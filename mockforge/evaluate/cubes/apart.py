@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.evaluate.cubes.fits import NoFitError
+from mockforge.threads import ONE_THREAD
 
 
 def run_apart(program: str, folder: Path, ask: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -32,7 +33,6 @@ def run_apart(program: str, folder: Path, ask: dict[str, Any], seconds: float) -
         It took longer, or ended without an answer; with its last words.
     """
     (folder / "ask.json").write_text(json.dumps(ask))
-    one = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     try:
         done = subprocess.run(
             [sys.executable, "-P", program, str(folder)],
@@ -40,7 +40,7 @@ def run_apart(program: str, folder: Path, ask: dict[str, Any], seconds: float) -
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             cwd=folder,
-            env={**os.environ, **one, "MPLBACKEND": "Agg"},
+            env={**os.environ, **ONE_THREAD, "MPLBACKEND": "Agg"},
             timeout=seconds,
             check=False,
         )
