@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mockforge._version import __version__
 
-__all__ = ["Field", "Scene", "Sky", "__version__", "build", "load", "open_field", "redshift"]
+__all__ = ["Field", "Scene", "Sky", "__version__", "build", "load", "open_field", "open_galaxies", "redshift"]
 
 if TYPE_CHECKING:
     from mockforge.commands.redshift import redshift
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from mockforge.mosaic.read import open_field
     from mockforge.scene.scene import Scene
     from mockforge.sgan.paint.sky import Sky
+    from mockforge.sgan.single.open import open_galaxies
 
 _HOMES = {
     "build": "mockforge.engine.build",
     "load": "mockforge.data.torch.dataset",
     "open_field": "mockforge.mosaic.read",
+    "open_galaxies": "mockforge.sgan.single.open",
     "redshift": "mockforge.commands.redshift",
     "Field": "mockforge.field.field",
     "Scene": "mockforge.scene.scene",

@@ -18,7 +18,7 @@ from mockforge.sgan.model import load_model
 
 def test_the_public_names_are_listed():
     public = {name for name in dir(mockforge) if not name.startswith("__")}
-    assert public == {"Field", "Scene", "Sky", "build", "load", "open_field", "redshift"}
+    assert public == {"Field", "Scene", "Sky", "build", "load", "open_field", "open_galaxies", "redshift"}
     assert all(getattr(mockforge, name) is not None for name in mockforge.__all__)
 
 

@@ -15,7 +15,7 @@ from mockforge.cli.program import print_lines
 from mockforge.cli.reading import IMAGE, Reading
 from mockforge.cli.typed import refuse, typed
 from mockforge.errors import InputError
-from mockforge.evaluate.networks import evaluate_network
+from mockforge.evaluate.networks import evaluate_network, measured_in_training
 from mockforge.evaluate.sky.fields import GeneratedFrom, evaluate_fields
 from mockforge.evaluate.sky.floor import Settings
 from mockforge.evaluate.sky.halves import Halves
@@ -228,6 +228,7 @@ def evaluate(
     Recovered images: pixels, fluxes, sizes and blends beside interpolation and deconvolution. Either
     passes only where it beats the strongest of these, on a split that it was not trained on (any
     other is refused).
+    A model of single galaxies: what its training measured on galaxies left out.
     Cubes: inclination, position angle, V_max, dispersion and half-light radius as our own fit and
     GalPaK, where it is installed, recover them.
     Prints the tables; DIR gets report.json and report.html with the figures.
@@ -267,6 +268,10 @@ def evaluate(
             device=device,
             allow_training_split=subject.allow_training_split,
         )
+    elif subject.network is not None:
+        report = measured_in_training(subject.network)
+        if out is not None:
+            report.write(out)
     else:
         raise InputError(
             "give the real field with --reference, or with --dataset redshift pairs or degraded images; "

@@ -13,13 +13,14 @@ from mockforge.cli.options import Device, Quiet
 from mockforge.cli.program import print_lines
 from mockforge.cli.typed import refuse, typed
 from mockforge.commands.field_painters import FieldPainter, of_model, of_scene
-from mockforge.commands.galaxies import STAMP_SIDE, galaxies_of, write_galaxies
+from mockforge.commands.galaxies import STAMP_SIDE, write_galaxies
 from mockforge.commands.generate import write_fields
 from mockforge.commands.generate_file import FileAsked, field_file
 from mockforge.errors import InputError
 from mockforge.mosaic.write import is_streamed
 from mockforge.progress import Progress
 from mockforge.sgan.paint.asked import parse
+from mockforge.sgan.single.open import open_galaxies
 
 
 @dataclass(frozen=True)
@@ -257,7 +258,7 @@ def _single(
         raise InputError(f"{fields.out}: stamps are written as FITS; give a name in .fits, or a folder")
     if fields.out.suffix.lower() not in (".fits", ".fit", ".fts"):
         check_folder(fields.out, "stamps are written as NAME.fits, or into a folder")
-    galaxies = galaxies_of(model, fields.seed, single.least_snr, **asked.keywords())
+    galaxies = open_galaxies(model, fields.seed, single.least_snr, **asked.keywords())
     with Progress(single.galaxies, f"{height} x {width}", "galaxies", int(quiet)) as progress:
         paths = write_galaxies(galaxies, single.galaxies, height, fields.out, one.noiseless, progress.advance)
     print_lines(paths)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,36 +14,13 @@ from mockforge.field.fits.write import ImagePlane, write_planes
 from mockforge.field.picture import asinh_rgb, mosaic, save_png
 from mockforge.files import from_home, replace_file
 from mockforge.memory import check_fits
-from mockforge.sgan.single.model import load_galaxies
-from mockforge.sgan.single.of_sky import galaxies_of_sky
 from mockforge.sgan.single.paint import SingleGalaxies, Stamps
 from mockforge.sky.source_table import source_table
-from mockforge.train.model_files import model_path, network_kind
 
 STAMP_SIDE = 64
 """Pixels of a stamp where none are asked for."""
 _SHOWN, _COLUMNS = 64, 16
 """Galaxies on the picture, and how many in a row."""
-
-
-def galaxies_of(model: str | Path, seed: int, least_snr: float | None = None, **asked: Any) -> SingleGalaxies:
-    """Return the single galaxies of a model; InputError where it has none, or cannot be observed so.
-
-    `asked` is how a learned sky is observed; a model of single galaxies is seen as its stamps were.
-    """
-    path = model_path(model)
-    if network_kind(path) != "galaxies":
-        return galaxies_of_sky(path, seed, least_snr, **asked)
-    wanted = [name for name, value in asked.items() if value is not None]
-    if wanted:
-        raise InputError(
-            f"{wanted[0]}: for learned skies; galaxies of {path.stem} are seen as its stamps were; "
-            "degrade them with `mockforge degrade`"
-        )
-    least = 0.0 if least_snr is None else float(least_snr)
-    if not 0 <= least <= 1e6:
-        raise InputError(f"galaxies: a signal to noise from 0 to 1e6 is expected, found {least:g}")
-    return load_galaxies(path).galaxies(seed, least)
 
 
 def write_galaxies(

@@ -8,9 +8,10 @@ from typing import Any
 from mockforge.data.kinds import kind_of as kind_of_dataset
 from mockforge.data.torch.dataset import load
 from mockforge.errors import InputError
-from mockforge.evaluate.report.report import Report
+from mockforge.evaluate.report.report import Report, Section
 from mockforge.registry import Registry
-from mockforge.train.networks import kind_of
+from mockforge.train.model_files import training_notes
+from mockforge.train.networks import kind_of, open_model
 
 EVALUATIONS = Registry(
     "evaluation of a network",
@@ -68,3 +69,23 @@ def evaluate_network(model: str | Path | None, dataset: Path, out: Path | None =
     if out is not None:
         report.write(out)
     return report
+
+
+def measured_in_training(model: str | Path) -> Report:
+    """Return what a model of single galaxies did on galaxies that were left out while it was trained.
+
+    InputError where it is another network's, which is compared with a real field or on a dataset.
+    """
+    if kind_of(model) != "galaxies":
+        raise InputError(
+            f"model {model}: give the real field with --reference, or with --dataset redshift pairs or "
+            "degraded images; `mockforge evaluate --help` shows how"
+        )
+    found = open_model(model)
+    section = Section(
+        "Galaxies left out, by folds",
+        "Measured by its training recipe, on real galaxies that models of the others had not learned from; "
+        "pictures and tables are on the run's page, index.html. More real galaxies: train with `folds`.",
+    )
+    section.rows = [{"measure": name, "found": text} for name, text in training_notes(found.training).items()]
+    return Report(f"{found.name}: single galaxies", [section], {"model": found.name, "sha256": found.sha256})

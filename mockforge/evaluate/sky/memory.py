@@ -10,14 +10,10 @@ from mockforge.evaluate.report.report import Section, Verdict
 from mockforge.evaluate.sky.counts import FEWEST
 from mockforge.evaluate.sky.floor import Settings
 from mockforge.evaluate.sky.sample import Sample
-from mockforge.field.symmetries import QUARTER_TURNS, turned
+from mockforge.field.copies import SHARE, SHIFT, near_copies, nearest_crops
 
 SIZE = 25
 """Side in pixels of the crops that are compared."""
-_SHIFT = 1
-"""Pixels by which an object's own crop is also moved, in both directions."""
-_SHARE = 0.05
-"""Held-out objects nearer than a generated one's limit."""
 _MOST = 150
 
 
@@ -39,23 +35,11 @@ def nearest(
 
     `apart`: both are of one image, and what overlaps the object itself does not count.
     """
-    queries, norms = _queries(sample, rows)
+    wide = np.stack([sample.stamp(int(r), SIZE + 2 * SHIFT) for r in rows]) / sample.rms[None, :, None, None]
     crops = np.stack([training.stamp(int(r), SIZE) for r in candidates]) / training.rms[None, :, None, None]
-    best, match = np.full(len(rows), np.inf), np.zeros(len(rows), dtype=int)
     near = _overlapping(sample, rows, training, candidates) if apart else None
-    for symmetry in QUARTER_TURNS:
-        templates = turned(crops, symmetry).reshape(len(crops), -1)
-        square = (templates**2).sum(axis=1)
-        for shifted in queries:
-            distance = square[None] - 2 * shifted @ templates.T + (shifted**2).sum(axis=1)[:, None]
-            if near is not None:
-                distance[near] = np.inf
-            closest = distance.argmin(axis=1)
-            value = distance[np.arange(len(rows)), closest]
-            better = value < best
-            best[better], match[better] = value[better], candidates[closest[better]]
-    distance = np.sqrt(np.maximum(best, 0.0) / np.maximum(norms, 1e-30))
-    return Nearest(rows, distance, match, sample.table["snr"][rows].astype(float))
+    distance, match = nearest_crops(wide, crops, near)
+    return Nearest(rows, distance, candidates[match], sample.table["snr"][rows].astype(float))
 
 
 def memory_section(
@@ -93,39 +77,27 @@ def memory_section(
 
 
 def _judge(section: Section, generated: Nearest, floor: Nearest) -> None:
-    trend = np.polyfit(np.log(floor.snr), np.log(floor.distance), 1)
-
-    def excess(found: Nearest) -> np.ndarray:
-        return np.log(np.maximum(found.distance, 1e-6)) - np.polyval(trend, np.log(found.snr))
-
-    generated_excess, real = excess(generated), excess(floor)
-    limit = float(np.percentile(real, 100 * _SHARE))
-    share = float((generated_excess < limit).mean())
-    most = _SHARE + 3 * float(np.sqrt(_SHARE * (1 - _SHARE) * (1 / len(generated_excess) + 1 / len(real))))
-    closest, allowed = float(generated_excess.min()), float(real.min()) - np.log(3.0)
+    copies = near_copies(generated.distance, generated.snr, floor.distance, floor.snr)
     for name, value, of_floor in (
-        ("objects", float(len(generated_excess)), float(len(real))),
+        ("objects", float(len(generated.rows)), float(len(floor.rows))),
         ("median distance", float(np.median(generated.distance)), float(np.median(floor.distance))),
         ("smallest distance", float(generated.distance.min()), float(floor.distance.min())),
-        ("share nearer than the floor's nearest 5%", share, _SHARE),
+        ("share nearer than the floor's nearest 5%", copies.share, SHARE),
     ):
         section.rows.append({"measure": name, "generated": value, "floor": of_floor})
     section.verdicts += [
-        Verdict("share of near copies", share <= most, f"{share:.3f} against at most {most:.3f}"),
+        Verdict(
+            "share of near copies",
+            copies.share <= copies.most,
+            f"{copies.share:.3f} against at most {copies.most:.3f}",
+        ),
         Verdict(
             "nearest of all",
-            closest >= allowed,
-            f"{np.exp(closest):.3g} times the usual distance, against at least {np.exp(allowed):.3g}",
+            copies.closest >= copies.allowed,
+            f"{np.exp(copies.closest):.3g} times the usual distance, against at least "
+            f"{np.exp(copies.allowed):.3g}",
         ),
     ]
-
-
-def _queries(sample: Sample, rows: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the objects' crops in sky rms, one array (n, pixels) per shift, and their sums of squares."""
-    wide = np.stack([sample.stamp(int(r), SIZE + 2 * _SHIFT) for r in rows]) / sample.rms[None, :, None, None]
-    shifts = [(dy, dx) for dy in range(2 * _SHIFT + 1) for dx in range(2 * _SHIFT + 1)]
-    queries = [wide[..., dy : dy + SIZE, dx : dx + SIZE].reshape(len(rows), -1) for dy, dx in shifts]
-    return queries, (queries[len(queries) // 2] ** 2).sum(axis=1)
 
 
 def _overlapping(sample: Sample, rows: np.ndarray, training: Sample, candidates: np.ndarray) -> np.ndarray:

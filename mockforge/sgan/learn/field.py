@@ -212,14 +212,16 @@ def _rms_mesh(flat: np.ndarray, free: np.ndarray, mesh: int) -> np.ndarray:
 
 def _correlated(flat: np.ndarray, free: np.ndarray, widths: np.ndarray) -> np.ndarray:
     """(C,) noise under a Gaussian of the seeing's width over that of white noise of the same rms."""
-    y, x = np.mgrid[-_LAGS : _LAGS + 1, -_LAGS : _LAGS + 1]
-    out = []
-    for band, fwhm in zip(flat, _filled(widths), strict=True):
-        sky = free & (np.abs(band) < 4.0 * sigma_mad(band[free]))
-        correlation = noise_autocorrelation(band, sky, _LAGS)
-        window = np.exp(-(x**2 + y**2) / (4.0 * (fwhm / 2.3548) ** 2))  # of a Gaussian with itself
-        out.append(np.sqrt(max((correlation * window).sum(), 0.25)))
-    return np.array(out)
+    skies = (free & (np.abs(band) < 4.0 * sigma_mad(band[free])) for band in flat)
+    return np.array([correlated_noise(*of, _LAGS) for of in zip(flat, skies, _filled(widths), strict=True)])
+
+
+def correlated_noise(band: np.ndarray, sky: np.ndarray, fwhm: float, lags: int) -> float:
+    """Return the noise under a Gaussian of `fwhm` px over that of white noise of the same rms."""
+    y, x = np.mgrid[-lags : lags + 1, -lags : lags + 1]
+    window = np.exp(-(x**2 + y**2) / (4.0 * (fwhm / 2.3548) ** 2))  # of a Gaussian with itself
+    correlation = noise_autocorrelation(band, sky, lags)
+    return float(np.sqrt(max(float((correlation * window).sum()), 0.25)))
 
 
 def _gain(band: np.ndarray, mask: np.ndarray, free: np.ndarray, fwhm: float) -> float:

@@ -1,39 +1,32 @@
-"""The stages of a model of single galaxies: smooth profiles, shapes, their population, and a comparison."""
+"""The stages of a model of single galaxies: profiles, shapes, their population, tests by folds, a critic."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mockforge.errors import InputError
-from mockforge.rng import Stream
-from mockforge.sgan.instrument.noise import NoiseField
 from mockforge.sgan.learn.fit.fitted import FittedScene
 from mockforge.sgan.learn.fit.stage import SceneFit, fit_scene
-from mockforge.sgan.learn.population.joint import fitted_mixture, jitter_of, resampled_mixture
-from mockforge.sgan.learn.population.stage import measured_galaxies
-from mockforge.sgan.learn.shapes.bright import BrightScene
-from mockforge.sgan.learn.shapes.morphology import Morphology, learn_morphology
+from mockforge.sgan.learn.shapes.morphology import Morphology
 from mockforge.sgan.learn.stages import Learned, Stage
 from mockforge.sgan.light.modulation import Modulation
-from mockforge.sgan.single.compare import compared_with, real_galaxies
+from mockforge.sgan.single.compare import generated_galaxies, side_by_side
+from mockforge.sgan.single.critic import with_shapes
+from mockforge.sgan.single.folds import fold_of, tested
+from mockforge.sgan.single.learner import Learner
 from mockforge.sgan.single.model import GalaxyModel
-from mockforge.sgan.single.read import FEWEST, StampSet
-from mockforge.sgan.single.sheet import Sheet, correlation_of
-from mockforge.sgan.sources.coordinates import Coordinates, softening_of
+from mockforge.sgan.single.read import StampSet
+from mockforge.sgan.single.sheet import Sheet
 from mockforge.sgan.sources.marks import Marks
-from mockforge.sgan.sources.mixture import Deconvolution
 from mockforge.sgan.sources.population import Population
 from mockforge.train.loop import Report
 
 Done = Mapping[str, Learned]
-_NOT_USED = ("no light", "swallowed by a neighbour", "background", "moved away")
-"""What the fit says of stamps whose galaxy is not where it should be. Others are used: large galaxies fill
-their stamps, and a profile that fits badly is what shapes are learned for."""
+_NONE = {"none": np.zeros(1, np.float32)}
 
 
 @dataclass(frozen=True)
@@ -55,20 +48,19 @@ class GalaxyChain:
             Stage("fit", "A smooth profile for each galaxy", r.fit_steps, self._fit),
             Stage("shapes", "What profiles leave: shapes by reconstruction", used, self._shapes),
             Stage("population", "What galaxies are like, all marks together", r.population, self._population),
-            Stage("compared", "Generated galaxies beside real ones", None, self._compared),
+            Stage("folds", "Shapes again, without each fold of the galaxies", r.folds, self._folds),
+            Stage("tested", "Galaxies that were left out", r.adversarial, self._tested),
+            Stage("critic", "Shapes, by a critic", None, self._critic),
+            Stage("compared", "Real galaxies above, generated ones below", None, self._compared),
         ]
 
     def model(self, done: Done) -> GalaxyModel:
         """Return the model that the finished stages make."""
         seconds = {f"{name}_seconds": learned.seconds for name, learned in done.items()}
-        facts = {
-            k: v for name in ("shapes", "compared") for k, v in done[name].facts.items() if k in _ON_CARD
-        }
-        notes = {**self.notes, **facts, **seconds, "minutes": round(sum(seconds.values()) / 60.0, 1)}
-        return self._model(done, notes)
-
-    def _stream(self, name: str) -> Stream:
-        return Stream(self.recipe.seed, ("train", name))
+        facts = {k: v for k, v in done["tested"].facts.items() if not isinstance(v, list)}
+        learned_from = {"galaxies_learned_from": len(done["shapes"].arrays["rows"])}
+        notes = {**self.notes, **learned_from, **facts, **seconds}
+        return self._model(done, notes | {"minutes": round(sum(seconds.values()) / 60.0, 1)})
 
     def _fit(self, done: Done, folder: Path, report: Report) -> Learned:
         rule = SceneFit(steps=self.recipe.fit_steps, second_look=0, star_snr=1e9)
@@ -82,96 +74,79 @@ class GalaxyChain:
         }
         return Learned(scene.to_arrays(), facts)
 
-    def _scene(self, done: Done) -> FittedScene:
-        return FittedScene.from_arrays(done["fit"].arrays, done["fit"].facts)
-
-    def _rows(self, scene: FittedScene) -> np.ndarray:
-        """Rows of galaxies that are learned from, the brightest first; InputError where they are too few."""
-        spec, marks = self.recipe.stamps, scene.marks
-        major = np.exp(marks.log_radius) / np.sqrt(marks.axis_ratio)
-        used = ~np.isin(scene.why, _NOT_USED) & (scene.snr >= spec.least_snr) & (major <= 0.5 * spec.side)
-        if used.sum() < FEWEST:
-            raise InputError(
-                f"stamps: {int(used.sum())} of {len(scene)} galaxies are of a signal to noise of "
-                f"{spec.least_snr:g} and smaller than their stamp, at least {FEWEST} are required: lower "
-                "stamps.least_snr, take a larger stamps.side, or give more"
-            )
-        rows = np.flatnonzero(used)
-        return rows[np.argsort(-scene.snr[rows], kind="stable")][: spec.most]
+    def _learner(self, done: Done) -> Learner:
+        scene = FittedScene.from_arrays(done["fit"].arrays, done["fit"].facts)
+        return Learner(self.recipe, self.stamps, self.sheet, scene)
 
     def _shapes(self, done: Done, folder: Path, report: Report) -> Learned:
-        choice, scene = self.recipe.morphology, self._scene(done)
-        rows = self._rows(scene)
-        if choice is None:
-            return Learned({"none": np.zeros(1, np.float32), "rows": rows}, {"not learned": "not asked for"})
-        field = self.sheet.field
-        bright = BrightScene(
-            field.image, field.mask, field.rms, field.gains, scene.model, scene.marks.rows(rows),
-            self.stamps.psf,
-        )  # fmt: skip
-        found = learn_morphology(bright, choice, self.recipe.seed, folder, report)
-        return Learned({**found.to_arrays(), "rows": rows}, found.facts, found.picture)
+        learner = self._learner(done)
+        if self.recipe.morphology is None:
+            return Learned({**_NONE, "rows": learner.rows}, {"not learned": "not asked for"})
+        found = learner.shapes(folder, report)
+        return Learned({**found.to_arrays(), "rows": learner.rows}, found.facts, found.picture)
 
-    def _shaped(self, done: Done) -> tuple[np.ndarray, Marks, Modulation | None]:
-        """Return rows of the galaxies used, their marks as corrected, and the network."""
-        arrays, scene = done["shapes"].arrays, self._scene(done)
-        rows = np.asarray(arrays["rows"])
+    def _shaped(self, done: Done) -> tuple[Marks, Modulation | None]:
+        """Return the galaxies learned from as corrected, with their latents, and the network."""
+        arrays, learner = done["shapes"].arrays, self._learner(done)
+        marks = learner.scene.marks.rows(learner.rows)
         if "none" in arrays:
-            return rows, scene.marks.rows(rows), None
+            return marks, None
         found = Morphology.from_arrays(arrays, len(self.stamps.bands))
-        return rows, found.applied(scene.marks.rows(rows)), found.modulation
+        return found.applied(marks), found.modulation
 
     def _population(self, done: Done, folder: Path, report: Report) -> Learned:
-        scene, rng = self._scene(done), self._stream("population").numpy()
-        rows, shaped, modulation = self._shaped(done)
-        coordinates = Coordinates(softening_of(scene.marks.rows(rows).flux))
-        cloud = measured_galaxies(coordinates, scene, rows, rng)
-        mixture, scores = fitted_mixture(cloud, Deconvolution(isotropic=coordinates.ellipticity), rng)
-        if self.recipe.population == "resample":
-            mixture = resampled_mixture(cloud, jitter_of(coordinates))
-        flux, radius = cloud.points[:, 0], cloud.points[:, coordinates.shape.start]
-        population = Population(
-            mixture, None, coordinates, (float(flux.min()), float(flux.max()) + 0.1),
-            (float(radius.min()) - 0.2, float(radius.max()) + 0.2),
-        )  # fmt: skip
-        if modulation is not None:
-            population = population.with_latents(shaped, shaped.z, above=1e-6)
-        facts = {
-            "galaxies": len(cloud),
-            "Gaussians": len(mixture),
-            "ln likelihood by Gaussians": [{"Gaussians": k, "ln likelihood": v} for k, v in scores.items()],
-        }
+        learner = self._learner(done)
+        shaped, _ = self._shaped(done)
+        rng = learner.stream("population").numpy()
+        population, facts = learner.population(shaped, np.arange(len(shaped)), rng)
         return Learned(population.to_arrays(), facts)
 
+    def _folds(self, done: Done, folder: Path, report: Report) -> Learned:
+        if not self.recipe.folds or self.recipe.morphology is None:
+            return Learned(_NONE, {"not learned": "not asked for"})
+        learner, arrays, rows = self._learner(done), {}, []
+        fold = fold_of(learner)
+        for k in range(self.recipe.folds):
+            found = learner.shapes(folder / f"fold-{k}", report, fold == k)
+            arrays |= {f"{k}/{name}": values for name, values in found.to_arrays().items()}
+            rows.append({"fold": k, **{name: v for name, v in found.facts.items() if "chi2" in name}})
+        return Learned(arrays, {"by fold": rows})
+
+    def _tested(self, done: Done, folder: Path, report: Report) -> Learned:
+        folds, kept = self.recipe.folds, done["folds"]
+        if not folds:
+            return Learned({"steps": np.zeros(1, np.float32)}, {"not tested": "no folds were asked for"})
+        shapes: list[Morphology | None] = [None] * folds
+        if "none" not in kept.arrays:
+            for k, facts in enumerate(kept.facts["by fold"]):
+                own = {n.removeprefix(f"{k}/"): v for n, v in kept.arrays.items() if n.startswith(f"{k}/")}
+                shapes[k] = replace(Morphology.from_arrays(own, len(self.stamps.bands)), facts=facts)
+        found = tested(self._learner(done), shapes, folder, report)
+        return Learned({"steps": np.full(1, found.steps, np.float32)}, found.facts)
+
+    def _critic(self, done: Done, folder: Path, report: Report) -> Learned:
+        steps = int(done["tested"].arrays["steps"][0])
+        shaped, modulation = self._shaped(done)
+        if not steps or modulation is None:
+            why = done["tested"].facts.get("critic", "not tried")
+            return Learned(_NONE, {"shapes by reconstruction stay": why})
+        learner, population = self._learner(done), Population.from_arrays(dict(done["population"].arrays))
+        *_, found = learner.refined(shaped, population, modulation, learner.real, [steps], folder, report)
+        return Learned({**found.modulation.to_arrays(), "z": found.z}, {"steps": steps})
+
     def _compared(self, done: Done, folder: Path, report: Report) -> Learned:
-        rows, marks, _ = self._shaped(done)
-        marks = marks.replace(x=marks.x - self.sheet.left[rows], y=marks.y - self.sheet.top[rows])
-        real = real_galaxies(self.stamps.rows(rows), marks, self._scene(done).snr[rows])
-        # that of the fit knows of correlated noise, that of stamps is of pixels
-        least = float(self.recipe.stamps.least_snr * self.sheet.field.correlated.mean())
-        facts, picture = compared_with(real, self._model(done, {}), least, self._stream("compared"))
-        return Learned({"none": np.zeros(1, np.float32)}, facts, picture)
+        learner, model = self._learner(done), self._model(done, {})
+        seed = int(learner.stream("compared").numpy().integers(1 << 30))
+        n = len(learner.real.image)
+        made = generated_galaxies(model, learner.real, n, learner.least_snr, seed)
+        picture = side_by_side(learner.real, made, np.asarray(model.noise.rms_njy))
+        return Learned(_NONE, {"generated galaxies": n}, picture)
 
     def _model(self, done: Done, notes: Mapping[str, Any]) -> GalaxyModel:
-        _, _, modulation = self._shaped(done)
-        rms = np.median(self.stamps.rms, axis=0)
-        return GalaxyModel(
-            name=self.recipe.name,
-            bands=self.stamps.bands,
-            psf=self.stamps.psf,
-            noise=NoiseField.uniform(tuple(rms.tolist()), correlation_of(self.sheet.field)),
-            population=Population.from_arrays(dict(done["population"].arrays)),
-            modulation=modulation,
-            pixel_scale_arcsec=self.stamps.pixel_scale_arcsec,
-            training=notes,
-        )
-
-
-_ON_CARD = (
-    "sources",
-    "chi2 per pixel, held out, smooth profiles",
-    "chi2 per pixel, held out, with morphology",
-    "feature AUC, real against real",
-    "feature AUC, real against generated",
-    "feature AUC, real against smooth profiles",
-)
+        learner, arrays = self._learner(done), done["critic"].arrays
+        shaped, modulation = self._shaped(done)
+        population = Population.from_arrays(dict(done["population"].arrays))
+        if "none" not in arrays:
+            modulation = Modulation.from_arrays(arrays, len(self.stamps.bands))
+            population = with_shapes(population, shaped, np.asarray(arrays["z"]))
+        return learner.model(population, modulation, notes)

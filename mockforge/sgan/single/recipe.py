@@ -1,30 +1,33 @@
-"""`mockforge train` of single galaxies: the recipe's root, and its run in stages."""
+"""`mockforge train` of single galaxies: the recipe's root, and its data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Literal
 
-from mockforge.config import Index, Limit, config
-from mockforge.errors import InputError
+from mockforge.config import Limit, config
 from mockforge.files import fingerprint
-from mockforge.names import name_problem
-from mockforge.sgan.learn.page import write_page
+from mockforge.sgan.learn.shapes.adversarial import AdversarialChoice
 from mockforge.sgan.learn.shapes.morphology import MorphologyChoice
-from mockforge.sgan.learn.stages import begun, digest_of, run_stages
+from mockforge.sgan.learn.staged import StagedRecipe, StagedRun
+from mockforge.sgan.learn.stages import digest_of
 from mockforge.sgan.single.chain import GalaxyChain
 from mockforge.sgan.single.model import load_galaxies
 from mockforge.sgan.single.read import read_stamps
 from mockforge.sgan.single.sheet import sheet_of
 from mockforge.sgan.single.spec import GalaxyStamps
-from mockforge.torch_state import steadily
-from mockforge.train.loop import Report
-from mockforge.train.run import TrainRecipe, held
-from mockforge.train.run_record import record_run
 
-STAGES = 4
-"""Fit, shapes, population, compared."""
+STAGES = 7
+"""Fit, shapes, population, folds, tested, critic, compared."""
+_OF_FIELDS = {
+    "morphology": {"least_snr": "stamps.least_snr", "most_sources": "stamps.most", "held_out": "folds"},
+    "adversarial": {"patience": "adversarial.steps", "checked_sources": "folds", "draws": "folds"},
+}
+"""Settings that say nothing of single galaxies, and what does instead."""
+
+
+_MORPHOLOGY = MorphologyChoice(latent=12, width=48, steps=800, batch_pixels=60_000)
+_ADVERSARIAL = AdversarialChoice(steps=120, check_steps=40, slope=3.0, rate_generator=6e-4)
 
 
 @config
@@ -41,11 +44,8 @@ class NetworkChoice:
 
 
 @config
-class RunChoice:
+class RunChoice(StagedRun):
     """How the run goes; nothing here changes what is learned."""
-
-    threads: Index = 0
-    """CPU threads; 0 = torch's own choice."""
 
     @property
     def steps(self) -> int:
@@ -54,12 +54,8 @@ class RunChoice:
 
 
 @config
-class TrainGalaxies(TrainRecipe):
-    """A recipe for `mockforge train`: single galaxies from centred stamps, in stages.
-
-    Each stage is kept in the run's folder when it is done, with its numbers and its picture on the run's
-    page, index.html. With `resume`, only stages whose settings changed, and those after them, are done again.
-    """
+class TrainGalaxies(StagedRecipe):
+    """A recipe for `mockforge train`: single galaxies from centred stamps, in stages; see `StagedRecipe`."""
 
     stamps: GalaxyStamps
     """The galaxies to learn."""
@@ -70,85 +66,42 @@ class TrainGalaxies(TrainRecipe):
     population: Literal["mixture", "resample"] = "resample"
     """The joint density of the marks: Gaussians with the noise removed, or galaxies drawn again with jitter,
     which does better with few hundred."""
-    morphology: MorphologyChoice | None = MorphologyChoice(latent=12, width=48, held_out=0.2, steps=800)
+    morphology: MorphologyChoice | None = _MORPHOLOGY
     """How shapes are learned, beyond smooth profiles; null: not."""
+    folds: Annotated[int, Limit(ge=0, le=20)] = 5
+    """Parts of the galaxies, each left out once: the model of the others is measured on it. 0: not measured,
+    and no critic."""
+    adversarial: AdversarialChoice | None = _ADVERSARIAL
+    """How a critic improves the shapes; kept only where it does so on galaxies left out. null: not."""
     train: RunChoice = RunChoice()
     """How the run goes."""
 
     opened = staticmethod(load_galaxies)
 
     def __post_init__(self) -> None:
-        if self.morphology is None:
-            return
-        usual = MorphologyChoice()
-        for name, instead in (("least_snr", "least_snr"), ("most_sources", "most")):
-            if getattr(self.morphology, name) != getattr(usual, name):
-                raise ValueError(
-                    f"morphology.{name}: is of fields; give stamps.{instead} for single galaxies"
-                )
+        if self.folds == 1:
+            raise ValueError("folds: 2 or more are left out in turn, or 0, found 1")
+        for key, names in _OF_FIELDS.items():
+            given = getattr(self, key)
+            for name, instead in names.items():
+                if given is not None and getattr(given, name) != getattr(type(given)(), name):
+                    raise ValueError(f"{key}.{name}: is of fields; give {instead} for single galaxies")
 
-    @steadily(None)
-    def run(
-        self, out: Path, *, resume: bool = False, recipe_text: str = "", report: Report | None = None,
-        told: Callable[[str], None] | None = None,
-    ) -> Path:  # fmt: skip
-        """Learn the galaxies of the recipe's stamps into the folder `out`; returns the model's JSON file.
+    def tried(self) -> list[int]:
+        """Return the numbers of steps against a critic that are tried."""
+        choice = self.adversarial
+        if choice is None:
+            return []
+        return [*range(choice.check_steps, choice.steps, choice.check_steps), choice.steps]
 
-        Parameters
-        ----------
-        out
-            Folder of the run: `stages/`, `index.html` and the model NAME.json, NAME.safetensors, NAME.md.
-        resume
-            Keep what is done of the run in `out`.
-        recipe_text
-            The recipe as YAML, kept beside the run.
-        report
-            Called as report(stages done, losses).
-        told
-            Hears a line as each stage begins and ends.
+    def chain(self, recipe_text: str, told: Callable[[str], None]) -> tuple[GalaxyChain, str]:
+        """Read the stamps; return the stages, and the digest of what they learn from.
 
-        Raises
-        ------
-        InputError
-            Where the stamps cannot be used, `out` holds a run and is not to be resumed, or holds none and is.
+        Raises InputError where the stamps cannot be used.
         """
-        import torch
-
-        problem = name_problem(self.name)
-        if problem:
-            raise InputError(f"name of the model: {problem}")
-        self._check(out, resume)
-        if self.train.threads:
-            torch.set_num_threads(self.train.threads)
-        say = told or (lambda line: None)
-        watch = report or (lambda step, losses: None)
-        stamps = read_stamps(self.stamps)
-        say(f"stamps: {len(stamps)} galaxies in {', '.join(stamps.bands)}")
-        with held(out):
-            self._check(out, resume)
-            record_run(self, out, recipe_text)
-            watch(0, {})
-            files = self.stamps.files
-            sheet = sheet_of(stamps, files is not None and files.mask_neighbours)
-            notes = self.notes(recipe_text, {"galaxies": len(stamps)})
-            chain = GalaxyChain(self, stamps, sheet, notes)
-            read = {
-                "side": self.stamps.side,
-                "bin": self.stamps.bin,
-                "files": files,
-                "real": self.stamps.real,
-            }
-            subject = digest_of({"files": fingerprint(self.stamps), "read": read, "seed": self.seed})
-            stages = chain.stages()
-            try:
-                done = run_stages(stages, out, subject, report=watch, told=say)
-            finally:
-                write_page(out, self.name, stages)
-            return chain.model(done).save(out)
-
-    def _check(self, out: Path, resume: bool) -> None:
-        """InputError where the folder holds a run that is not to be resumed, or none to resume."""
-        if begun(out) and not resume:
-            raise InputError(f"{out}: already holds a run; continue with --resume, or choose another --out")
-        if resume and not begun(out):
-            raise InputError(f"{out}: no finished stage of a run, nothing to resume; train without --resume")
+        stamps, files = read_stamps(self.stamps), self.stamps.files
+        told(f"stamps: {len(stamps)} galaxies in {', '.join(stamps.bands)}")
+        sheet = sheet_of(stamps, files is not None and files.mask_neighbours)
+        read = {"side": self.stamps.side, "bin": self.stamps.bin, "files": files, "real": self.stamps.real}
+        subject = digest_of({"files": fingerprint(self.stamps), "read": read, "seed": self.seed})
+        return GalaxyChain(self, stamps, sheet, self.notes(recipe_text, {"galaxies": len(stamps)})), subject

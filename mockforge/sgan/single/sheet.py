@@ -9,7 +9,7 @@ import numpy as np
 
 from mockforge.observe.measure import noise_autocorrelation
 from mockforge.sgan.learn.detect import ISOPHOTE, Detections
-from mockforge.sgan.learn.field import LearnField
+from mockforge.sgan.learn.field import LearnField, correlated_noise
 from mockforge.sgan.single.read import StampSet
 
 GAP = 96
@@ -76,10 +76,12 @@ def sheet_of(stamps: StampSet, mask_neighbours: bool) -> Sheet:
         labels[window] = np.where(own, i + 1, 0)
         rms[(slice(None), *window)] = stamps.rms[i][:, None, None]
         table[i] = (moments[0] + x, moments[1] + y, *moments[2:])
+    widths, sky = (float(f) for f in stamps.psf.fwhm_pix), (labels == 0) & ~mask
+    correlated = [correlated_noise(i, sky, fwhm, _LAGS) for i, fwhm in zip(image, widths, strict=True)]
     found = Detections(table, labels, np.full(n, np.inf), np.ones(bands))
     laid = SheetField(
         image=image, mask=mask, defects=mask, rms_mesh=rms_mesh, mesh=pitch,
-        correlated=_correlated(image, labels, mask, stamps), gains=np.zeros(bands),
+        correlated=np.array(correlated), gains=np.zeros(bands),
         fwhm_pix=np.asarray(stamps.psf.fwhm_pix), detections=found, bands=stamps.bands,
         pixel_scale_arcsec=stamps.pixel_scale_arcsec, pixel_rms=rms,
     )  # fmt: skip
@@ -90,17 +92,6 @@ def correlation_of(field: LearnField) -> np.ndarray:
     """(C, k, k) autocorrelation of the sky's noise between galaxies, 1 at the centre."""
     return np.stack([noise_autocorrelation(band / rms, field.free, _LAGS)
                      for band, rms in zip(field.image, field.rms, strict=True)])  # fmt: skip
-
-
-def _correlated(image: np.ndarray, labels: np.ndarray, mask: np.ndarray, stamps: StampSet) -> np.ndarray:
-    """(C,) noise under a Gaussian of the PSF's width over that of white noise of the same rms."""
-    y, x = np.mgrid[-_LAGS : _LAGS + 1, -_LAGS : _LAGS + 1]
-    free = (labels == 0) & ~mask
-    out = []
-    for band, fwhm in zip(image, stamps.psf.fwhm_pix, strict=True):
-        window = np.exp(-(x**2 + y**2) / (4.0 * (fwhm / 2.3548) ** 2))
-        out.append(np.sqrt(max(float((noise_autocorrelation(band, free, _LAGS) * window).sum()), 0.25)))
-    return np.array(out)
 
 
 def _middle_source(

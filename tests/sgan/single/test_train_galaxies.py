@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mockforge.cli import app
-from mockforge.commands.galaxies import galaxies_of, write_galaxies
+from mockforge.commands.galaxies import write_galaxies
 from mockforge.errors import InputError
 from mockforge.field.field import Field
 from mockforge.galaxies.real.realgalaxy import RealGalaxies
@@ -18,6 +18,7 @@ from mockforge.recipe.read import load_training
 from mockforge.sgan.learn.psf.stage import PsfChoice
 from mockforge.sgan.single.model import load_galaxies
 from mockforge.sgan.single.of_sky import galaxies_of_sky
+from mockforge.sgan.single.open import open_galaxies
 from mockforge.sgan.single.read import read_stamps
 from mockforge.sgan.single.spec import GalaxyStamps, StampFolder
 from mockforge.train.networks import describe
@@ -37,7 +38,8 @@ def stamps(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _recipe(stamps: Path, **more: str) -> list[str]:
     files = f"{{files: {{folder: {stamps}, psf: {{fwhm_pix: 3.15, beta: 3.5}}}}, side: {SIDE}}}"
-    settings = {"name": "single", "stamps": files, "fit_steps": "8", "morphology.steps": "3"}
+    settings = {"name": "single", "stamps": files, "fit_steps": "8", "morphology.steps": "3", "folds": "2"}
+    settings |= {"adversarial.steps": "2", "adversarial.check_steps": "2", "adversarial.batch": "8"}
     return [f"{key}={value}" for key, value in (settings | more).items()]
 
 
@@ -61,9 +63,11 @@ def test_stamps_become_a_model_of_like_galaxies(run, stamps):
     flux = [np.median(np.log(s.marks.mean_flux)) for s in (made, true)]
     assert abs(flux[0] - flux[1]) < 0.6 and made.marks.shaped.all()
     page = (run / "index.html").read_text()
-    assert all(f"{number}. " in page for number in range(1, 5)) and "4-compared.png" in page
+    assert all(f"{number}. " in page for number in range(1, 8)) and "7-compared.png" in page
     assert "single galaxies" in describe(run)["paints"]
-    assert "no critic" in (run / "single.md").read_text()
+    assert "nearest 5%" in page and "real, left out" in page
+    card = (run / "single.md").read_text()
+    assert "critic: " in card and "feature AUC, real against generated: 0." in card and "44" in card
 
 
 def test_a_model_of_galaxies_is_written_by_generate(run, tmp_path):
@@ -84,7 +88,7 @@ def test_a_run_is_resumed_and_not_begun_twice(run, stamps):
     said: list[str] = []
     before = (run / "single.safetensors").read_bytes()
     load_training("train_galaxies", _recipe(stamps))[0].run(run, resume=True, told=said.append)
-    assert sum(line.endswith("kept from before") for line in said) == 4
+    assert sum(line.endswith("kept from before") for line in said) == 7
     assert (run / "single.safetensors").read_bytes() == before
 
 
@@ -95,7 +99,7 @@ def test_a_damaged_model_is_a_sentence(run, tmp_path):
     raw[-5] ^= 1
     (tmp_path / "single.safetensors").write_bytes(raw)
     with pytest.raises(InputError, match="damaged"):
-        galaxies_of(tmp_path, 1)
+        open_galaxies(tmp_path, 1)
 
 
 def test_too_few_bright_galaxies_are_a_sentence(run, stamps, tmp_path):
@@ -126,6 +130,8 @@ def test_stamps_that_cannot_be_learned_are_sentences(stamps, tmp_path):
         (["stamps.side=65"], "an even number"),
         (["stamps.side=8"], "36"),
         (["morphology.least_snr=50"], r"give stamps\.least_snr"),
+        (["adversarial.draws=9"], "give folds"),
+        (["folds=1"], "2 or more"),
     ):
         with pytest.raises(InputError, match=says):
             load_training("train_galaxies", words)
@@ -147,3 +153,10 @@ def test_hst_stamps_are_read_with_their_psf_and_noise(shared_data):
     fine = read_stamps(GalaxyStamps(real=RealGalaxies(catalogue=str(path)), side=96))
     assert (found.rms > 2.5 * fine.rms).all()
     np.testing.assert_allclose(found.image.sum(), fine.image.sum(), rtol=0.02)
+
+
+def test_evaluate_says_what_training_measured(run, tmp_path):
+    done = CliRunner().invoke(app, ["evaluate", "-m", str(run), "--out", str(tmp_path / "report")])
+    assert done.exit_code == 0, done.output
+    assert "feature AUC, real against generated" in done.output
+    assert (tmp_path / "report" / "report.html").exists()

@@ -10,8 +10,8 @@ import torch
 
 from mockforge.rng import Stream
 from mockforge.sgan.instrument.psf import PixelPsf
-from mockforge.sgan.learn.shapes.adversarial import BrightDraw, Compared
-from mockforge.sgan.learn.shapes.cutouts import Cutouts, painted_cutouts
+from mockforge.sgan.learn.shapes.adversarial import BrightDraw, Sides
+from mockforge.sgan.learn.shapes.cutouts import Cutouts
 from mockforge.sgan.learn.shapes.shaped import Shaper
 from mockforge.sgan.learn.shapes.two_sample import FeatureAuc, feature_auc, folds_by_place, real_floor
 from mockforge.sgan.light.modulation import Modulation
@@ -51,7 +51,7 @@ class Worth:
 
 
 def painted_sources(
-    compared: Compared, draw: BrightDraw, psf: PixelPsf, variant: Variant, n: int, stream: Stream
+    compared: Sides, draw: BrightDraw, psf: PixelPsf, variant: Variant, n: int, stream: Stream
 ) -> Cutouts:
     """Paint `n` bright sources on real sky; returns the cutouts of those that the rule wants."""
     marks: Marks = draw(n, stream.child("marks"), variant.z)
@@ -59,12 +59,11 @@ def painted_sources(
     with torch.no_grad():
         for rows in np.array_split(np.arange(n), max(1, n // 100)):
             parts.append(shaper.stamps(marks.rows(rows), variant.modulation, compared.rule.stamp_side))
-    sky = compared.some_sky(n, stream.child("sky"))
-    return painted_cutouts(torch.cat(parts), sky, compared.rule, stream.child("photons"), compared.gains)
+    return compared.painted(torch.cat(parts), marks, stream)
 
 
 def worth(
-    compared: Compared, draw: BrightDraw, psf: PixelPsf, variant: Variant, n: int, draws: int, stream: Stream
+    compared: Sides, draw: BrightDraw, psf: PixelPsf, variant: Variant, n: int, draws: int, stream: Stream
 ) -> Worth:  # fmt: skip
     """Feature AUC of a variant against the real sources, on `draws` fresh draws of `n` sources.
 
@@ -84,7 +83,7 @@ def worth(
 
 
 def ablation(
-    compared: Compared, draw: BrightDraw, psf: PixelPsf, variants: Mapping[str, Variant], stream: Stream,
+    compared: Sides, draw: BrightDraw, psf: PixelPsf, variants: Mapping[str, Variant], stream: Stream,
     n: int = 800, draws: int = 4,
 ) -> list[dict[str, object]]:  # fmt: skip
     """Return a row for the real-against-real floor and for each variant: AUC and its scatter over draws."""
@@ -94,7 +93,7 @@ def ablation(
     return rows
 
 
-def floor(compared: Compared, draws: int, stream: Stream) -> Worth:
+def floor(compared: Sides, draws: int, stream: Stream) -> Worth:
     """Feature AUC of one half of the real sources against the other, for `draws` ways to halve them."""
     real = compared.real
     with torch.no_grad():

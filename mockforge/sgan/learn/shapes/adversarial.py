@@ -7,6 +7,7 @@ noise, background and neighbours match by construction.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,9 @@ from mockforge.sgan.learn.shapes.two_sample import auc
 from mockforge.sgan.light.modulation import Modulation, marks_features
 from mockforge.sgan.sources.marks import Marks
 from mockforge.train.adversarial import critic_loss, generator_loss
+from mockforge.train.config import TrainConfig
 from mockforge.train.first_weights import first_weights
+from mockforge.train.loop import Report, fit
 from mockforge.train.members import Member
 from mockforge.train.task import Phase
 
@@ -85,21 +88,39 @@ class BrightDraw(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
-    """Both sides of the comparison: real sources, and the sky that painted ones are added to."""
+class Sides(ABC):
+    """Both sides of the comparison: real sources, and how painted ones are seen."""
 
     rule: CutoutRule
     real: Cutouts
+
+    def measured(self, cutouts: Cutouts | Tensor) -> Tensor:
+        """Return the features of cutouts."""
+        pixels = cutouts.pixels if isinstance(cutouts, Cutouts) else cutouts
+        return features(pixels, self.rule.fwhm_pix, self.rule.noise_njy)
+
+    @abstractmethod
+    def painted(self, light: Tensor, marks: Marks, stream: Stream) -> Cutouts:
+        """Return painted sources as they would be observed, those that would be among the real ones.
+
+        `light` (N, C, T, T) nJy is noiseless, T the rule's `stamp_side`; its gradient is that of the cutouts.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Compared(Sides):
+    """Sources of a field, and the sky that painted ones are added to."""
+
     real_sky: Cutouts
     """Source-free patches by the way of the real sources."""
     sky: Cutouts
     """Source-free patches for painted ones."""
     gains: tuple[float, ...]
 
-    def measured(self, cutouts: Cutouts | Tensor) -> Tensor:
-        """Return the features of cutouts."""
-        pixels = cutouts.pixels if isinstance(cutouts, Cutouts) else cutouts
-        return features(pixels, self.rule.fwhm_pix, self.rule.noise_njy)
+    def painted(self, light: Tensor, marks: Marks, stream: Stream) -> Cutouts:
+        """Return painted sources on real sky."""
+        sky = self.some_sky(len(marks), stream.child("sky"))
+        return painted_cutouts(light, sky, self.rule, stream.child("photons"), self.gains)
 
     def some_sky(self, n: int, stream: Stream) -> Cutouts:
         """Return `n` of the patches for painted sources, turned at random."""
@@ -136,7 +157,7 @@ class Painter(nn.Module):
 class AdversarialTask:
     """What the training loop asks; see `mockforge.train.task.Task`."""
 
-    compared: Compared
+    compared: Sides
     draw: BrightDraw
     psf: PixelPsf
     modulation: Modulation
@@ -190,7 +211,7 @@ class AdversarialTask:
         }
 
     def _painted(self, stream: Stream, with_gradient: bool) -> tuple[Cutouts, Tensor]:
-        """Paint a batch on real sky; and what holds the mean light curve."""
+        """Paint a batch as it would be observed; and what holds the mean light curve."""
         painter: Any = self.networks["painter"]
         marks = self.draw(self.choice.batch, stream.child("marks"))
         side = self.compared.rule.stamp_side
@@ -201,10 +222,7 @@ class AdversarialTask:
                 with torch.no_grad():
                     before = self.shaper.stamps(marks, self.modulation, side)
                 curve = self._held(before, light, marks)
-            sky = self.compared.some_sky(len(marks), stream.child("sky"))
-            cutouts = painted_cutouts(
-                light, sky, self.compared.rule, stream.child("photons"), self.compared.gains
-            )
+            cutouts = self.compared.painted(light, marks, stream)
         return cutouts, curve
 
     def _held(self, before: Tensor, after: Tensor, marks: Marks) -> Tensor:
@@ -245,9 +263,11 @@ class AdversarialTask:
 
     def _bare(self, stream: Stream) -> tuple[Cutouts, Cutouts]:
         """Source-free sky by both ways: nothing is added to either."""
-        rule = self.compared.rule
+        compared = self.compared
+        assert isinstance(compared, Compared)
+        rule = compared.rule
         out = []
-        for name, sky in (("real", self.compared.real_sky), ("painted", self.compared.sky)):
+        for name, sky in (("real", compared.real_sky), ("painted", compared.sky)):
             turned = sky.turned(stream.child(name))
             nothing = torch.zeros_like(turned.pixels)
             out.append(painted_cutouts(nothing, turned, rule, stream, select=False))
@@ -274,6 +294,16 @@ class AdversarialTask:
     ) -> None:  # fmt: skip
         """Keep the averaged painter."""
         self.learned = averages["painter"]  # type: ignore[assignment]
+
+
+def trained_to(task: AdversarialTask, step: int, folder: Path, report: Report | None = None) -> Painter:
+    """Train on to a step, from the checkpoint in `folder` where there is one; returns the painter there."""
+    settings = TrainConfig(
+        steps=step, device="cpu", precision="float32", ema_decay=0.98, clip_norm=10.0, preview_steps=0
+    )
+    fit(task, settings, task.seed, folder, resume=(folder / "checkpoint.pt").exists(), report=report)
+    assert task.learned is not None
+    return task.learned
 
 
 def copied(modulation: Modulation) -> Modulation:

@@ -137,6 +137,8 @@ class MorphologyTask:
     seed: int = 0
     ensemble: bool = False
     learned: SourceTable | None = None
+    apart: np.ndarray | None = None
+    """(N,) bool: sources to hold out, instead of a share that is drawn."""
 
     def __post_init__(self) -> None:
         stream = Stream(self.seed, ("morphology",))
@@ -146,6 +148,8 @@ class MorphologyTask:
         self.held_out = np.zeros(len(marks), dtype=bool)
         order = stream.child("held out").numpy().permutation(len(marks))
         self.held_out[order[: round(choice.held_out * len(marks))]] = True
+        if self.apart is not None:
+            self.held_out = self.apart
         with first_weights(stream.child("weights")):
             modulation = Modulation(marks.bands, choice.latent, choice.width)
             modulation.normalise_to(self.bodies.marks[torch.from_numpy(~self.held_out)])
@@ -240,19 +244,20 @@ class _Fixed:
 
 
 def learn_morphology(
-    scene: BrightScene, choice: MorphologyChoice, seed: int, folder: Path, report: Report | None = None
-) -> Morphology:
+    scene: BrightScene, choice: MorphologyChoice, seed: int, folder: Path, report: Report | None = None,
+    apart: np.ndarray | None = None,
+) -> Morphology:  # fmt: skip
     """Learn the shapes of the bright sources of a scene.
 
-    A run that was stopped goes on from its checkpoint in `folder`. Raises InputError with fewer than 30
-    sources.
+    A run that was stopped goes on from its checkpoint in `folder`. The sources `apart` (N,) bool are held
+    out, by default a share of them. Raises InputError with fewer than 30 sources.
     """
     if len(scene.marks) < FEWEST:
         raise InputError(
             f"{len(scene.marks)} galaxies are bright enough to learn shapes from, at least {FEWEST} are "
             "required; lower morphology.least_snr, or train without morphology"
         )
-    task = MorphologyTask(scene, choice, seed)
+    task = MorphologyTask(scene, choice, seed, apart=apart)
     settings = TrainConfig(
         steps=choice.steps, device="cpu", precision="float32", ema_decay=0.98, clip_norm=3000.0,
         schedule=Schedule(kind="cosine", floor=0.05), preview_steps=0,

@@ -23,12 +23,12 @@ from mockforge.sgan.learn.shapes.adversarial import (
     Compared,
     Painter,
     ToldOnSky,
+    trained_to,
 )
 from mockforge.sgan.learn.shapes.two_sample import feature_auc, folds_by_place
 from mockforge.sgan.light.modulation import Modulation
 from mockforge.sgan.sources.marks import Marks
-from mockforge.train.config import TrainConfig
-from mockforge.train.loop import Report, fit
+from mockforge.train.loop import Report
 
 _BEST, _CHECKS = "best.pt", "checks.json"
 
@@ -151,12 +151,7 @@ def _trained(stage: _Stage, report: Report | None) -> list[dict[str, Any]]:
         checks = [{"step": 0, "auc": round(float(auc.both[0]), 4), "sky": None}]
     while checks[-1]["step"] < choice.steps and not _worse(checks, choice.patience):
         step = min(checks[-1]["step"] + choice.check_steps, choice.steps)
-        settings = TrainConfig(
-            steps=step, device="cpu", precision="float32", ema_decay=0.98, clip_norm=10.0, preview_steps=0
-        )
-        fit(task, settings, task.seed, folder, resume=(folder / "checkpoint.pt").exists(), report=report)
-        painter = task.learned
-        assert painter is not None
+        painter = trained_to(task, step, folder, report)
         critics: Any = task.networks["critic"]
         sky = task.check_sky(critics, step)
         auc = stage.worth(painter, "check", 1)
