@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mockforge.data.chunk_rows import ChunkRows, keep_freed_memory
 from mockforge.data.hdf5 import Unreadable, attributes, dataset, names, reading, text
 from mockforge.data.shards import SMALL
 from mockforge.data.trusted import check_file
@@ -30,6 +31,7 @@ class OpenShard:
         about: Mapping[str, Any],
     ) -> None:
         self.path = path
+        keep_freed_memory()
         with reading(path):
             # Without a cache of chunks: what is small is kept here, the rest is read once.
             self._file = h5py.File(path, "r", rdcc_nbytes=0)
@@ -37,19 +39,26 @@ class OpenShard:
                 check_file(self._file)
                 self._check(arrays, sample, split, about)
                 self._arrays = {name: dataset(self._file, name) for name in arrays}
+                self._rows = {n: ChunkRows(item) for n, item in self._arrays.items() if _one_read(item)}
             except BaseException:
                 self._file.close()
                 raise
         self._small: dict[str, np.ndarray] = {}
 
-    def row(self, name: str, row: int) -> np.ndarray:
-        """Return the values of an array for one of the shard's samples."""
+    def row(self, name: str, row: int, integers: type[np.integer] | None = None) -> np.ndarray:
+        """Return the values of an array for one of the shard's samples.
+
+        Whole numbers of large arrays are of the type `integers`, where it is given.
+        """
         with reading(self.path):
+            if name in self._rows:
+                return self._rows[name].row(row, integers)
+            if name in self._small:
+                return np.array(self._small[name][row])
             item = self._arrays[name]
-            if item.dtype.itemsize * int(np.prod(item.shape[1:], dtype=np.int64)) >= SMALL:
+            if _row_bytes(item) >= SMALL:
                 return np.asarray(item[row])
-            if name not in self._small:
-                self._small[name] = item[()]
+            self._small[name] = item[()]
             return np.array(self._small[name][row])
 
     def close(self) -> None:
@@ -84,6 +93,14 @@ class OpenShard:
                 )
             if (stored := str(item.attrs.get("unit", ""))) != unit:
                 raise Unreadable(f"the unit of {name} is {stored!r}, and should be {unit!r}")
+
+
+def _row_bytes(item: h5py.Dataset) -> int:
+    return item.dtype.itemsize * int(np.prod(item.shape[1:], dtype=np.int64))
+
+
+def _one_read(item: h5py.Dataset) -> bool:
+    return _row_bytes(item) >= SMALL and ChunkRows.fits(item)
 
 
 def _range(sample: np.ndarray) -> str:

@@ -92,17 +92,20 @@ class Reader:
     def __len__(self) -> int:
         return len(self.sample)
 
-    def read(self, index: int, arrays: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    def read(
+        self, index: int, arrays: Sequence[str] | None = None, integers: type[np.integer] | None = None
+    ) -> dict[str, np.ndarray]:
         """Arrays of one sample, by name; all of them unless `arrays` names some.
 
-        Raises InputError where its shard cannot be read or is not the one it should be.
+        Whole numbers of large arrays are of the type `integers`, where it is given: they are unpacked
+        to it at once. Raises InputError where its shard cannot be read or is not the one it should be.
         """
         number = int(np.searchsorted(self._ends, index, side="right"))
         row = index - (int(self._ends[number - 1]) if number else 0)
         path = self.folder / SHARDS / self.manifest.shards[number].name
         with self._sentences(path), _HDF5:
             shard = self._shard(number, path)
-            return {name: shard.row(name, row) for name in arrays or self.arrays}
+            return {name: shard.row(name, row, integers) for name in arrays or self.arrays}
 
     def table(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Columns of a table for all samples, and their units. InputError for an unknown name."""

@@ -219,7 +219,7 @@ def _write_array(file: h5py.File, name: str, values: np.ndarray, unit: str) -> N
     large = len(values) > 0 and values[0].nbytes >= SMALL
     options = checked(values.shape, values.itemsize, rows=1 if large else None)
     if large and values.dtype.kind in "biu":
-        options.update(compression="gzip", compression_opts=4, shuffle=values.itemsize > 1)
+        options.update(compression="gzip", compression_opts=3, shuffle=values.itemsize > 1)
     dataset = file.create_dataset(name, data=values, **options)
     if unit:
         dataset.attrs["unit"] = unit

@@ -163,7 +163,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
     def sample(self, index: int, *arrays: str) -> Sample:
         """Sample `index` without the transform; only some arrays where they are named."""
         row = self._row(index)
-        read = self._reader.read(row, arrays or None)
+        read = self._reader.read(row, arrays or None, np.int64)
         out: Sample = {name: _tensor(values) for name, values in read.items()}
         out["sample"] = int(self._reader.sample[row])
         return out
