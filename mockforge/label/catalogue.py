@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ DESCRIPTIONS: Mapping[str, tuple[str, str]] = {
 
 def measure(
     found: Extraction,
-    images: Sequence[np.ndarray],
+    images: Iterable[np.ndarray],
     noises: Sequence[np.ndarray],
     bands: Sequence[str],
     *,
@@ -74,8 +74,8 @@ def measure(
         **boxes(apertures.owner, apertures.pixels, found.instances.shape[1], n),
     }
     flags = objects["flag"].astype(np.int32)
-    for i, band in enumerate(bands):
-        columns, kron_flags = _fluxes(apertures, images[i], noises[i], aperture_pixels)
+    for i, (band, image) in enumerate(zip(bands, images, strict=True)):
+        columns, kron_flags = _fluxes(apertures, image, noises[i], aperture_pixels)
         columns["mag"] = magnitude_of(columns["flux"], zeropoint_ab)
         if truth is not None:
             columns["true_flux_iso"] = apertures.total(truth[i])

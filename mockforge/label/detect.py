@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -67,14 +67,9 @@ def detect(
     Bertin & Arnouts 1996, A&AS 117, 393; Barbary 2016, JOSS 1, 58.
     """
     image = np.ascontiguousarray(image, dtype=np.float32)
-    unusable: np.ndarray = np.asarray(~np.isfinite(image).all(axis=0))
-    if mask is not None:
-        unusable |= np.asarray(mask, dtype=bool)
-    if unusable.all():
-        raise InputError("no pixel is usable; every one is masked or NaN")
-    if unusable.any():
-        image = np.where(unusable, np.float32(0), image)
-    hidden = unusable if unusable.any() else None
+    hidden = _unusable(image, mask)
+    if hidden is not None:
+        image = np.where(hidden, np.float32(0), image)
     names = tuple(bands) if bands is not None else tuple(f"band{i + 1}" for i in range(len(image)))
     skies = [sky_of(band, rule, hidden, name) for band, name in zip(image, names, strict=True)]
     rms = np.array([s.global_rms for s in skies], dtype=np.float32)
@@ -83,7 +78,7 @@ def detect(
     found = extraction_of(chosen, sky, rule, hidden, kernel, blends_alone)
     table = measure(
         found,
-        [band - s.level for band, s in zip(image, skies, strict=True)],
+        _flat(image, skies),
         [s.rms for s in skies],
         names,
         aperture_pixels=rule.aperture_radius_arcsec / pixel_scale_arcsec if pixel_scale_arcsec else 5.0,
@@ -91,6 +86,29 @@ def detect(
         truth=truth,
     )
     return Detection(found.instances, rms, table, names, tuple(s.level for s in skies))
+
+
+def _unusable(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray | None:
+    """Return (y, x) true where a band has no number or the mask says so; None where no pixel is.
+
+    Raises InputError where all are.
+    """
+    unusable = np.zeros(image.shape[1:], dtype=bool)
+    for band in image:
+        if not (np.isfinite(band.min(initial=0.0)) and np.isfinite(band.max(initial=0.0))):
+            unusable |= ~np.isfinite(band)
+    if mask is not None:
+        unusable |= np.asarray(mask, dtype=bool)
+    if unusable.all():
+        raise InputError("no pixel is usable; every one is masked or NaN")
+    return unusable if unusable.any() else None
+
+
+def _flat(image: np.ndarray, skies: list[SkyBackground]) -> Iterator[np.ndarray]:
+    """Yield each band less its background, all in one array: each is to be used before the next."""
+    flat = np.empty_like(image[0])
+    for band, sky in zip(image, skies, strict=True):
+        yield np.subtract(band, sky.level, out=flat)
 
 
 def sky_of(band: np.ndarray, rule: DetectionRule, mask: np.ndarray | None, name: str) -> SkyBackground:
@@ -119,7 +137,8 @@ def sky_of(band: np.ndarray, rule: DetectionRule, mask: np.ndarray | None, name:
         )
     if noisy.mean() <= 0.5:  # most meshes are flat, for which sep puts 1.0, a number without meaning
         global_rms = float(np.median(rms[noisy]))
-    rms = np.where(noisy, rms, np.float32(global_rms))
+    if not noisy.all():
+        rms = np.where(noisy, rms, np.float32(global_rms))
     return SkyBackground(level, np.ascontiguousarray(rms, dtype=np.float32), global_rms)
 
 
@@ -135,7 +154,8 @@ def _detection_image(
         return image[0] - skies[0].level, skies[0]
     mean = mean_of(image, weights_of(rms, rule))
     sky = sky_of(mean, rule, mask, "detection image")
-    return mean - sky.level, sky
+    mean -= sky.level
+    return mean, sky
 
 
 def weights_of(rms: np.ndarray, rule: DetectionRule) -> np.ndarray:

@@ -35,7 +35,7 @@ def empty_pixels(image: np.ndarray, mask: np.ndarray | None) -> int:
         if low == high:
             found |= used
         elif _alike(band, used) >= _SQUARE or np.count_nonzero(band[used] == low) >= _OFTEN:
-            found |= without_value(np.where(used, band, np.float32(np.nan))[None])[0] & used
+            found |= without_value([np.where(used, band, np.float32(np.nan))], band.shape)[0] & used
     return int(np.count_nonzero(found))
 
 

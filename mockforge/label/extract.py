@@ -13,8 +13,8 @@ import numpy as np
 
 from mockforge.errors import MockforgeError
 
-_MOST_PIXELS = 50_000_000
-"""Largest pixel buffer sep is given; some 2 GB."""
+_FEWEST_PIXELS, _MOST_PIXELS = 500_000, 50_000_000
+"""Smallest and largest pixel buffer sep is given; some 20 MB and 2 GB, of which it fills every byte."""
 _LOWER = "raise `threshold`, use a smaller `background_mesh`, or mask the brightest sources"
 
 
@@ -48,13 +48,20 @@ def extracted(
     """
     import sep
 
-    sep.set_extract_pixstack(int(min(max(300_000, image.size), _MOST_PIXELS)))
     sep.set_sub_object_limit(parts)
-    with explained(lower):
-        table, labels = sep.extract(
-            np.ascontiguousarray(image, dtype=np.float32), threshold, segmentation_map=True, **how
-        )
-    return table, np.ascontiguousarray(labels, dtype=np.int32)
+    image = np.ascontiguousarray(image, dtype=np.float32)
+    most = min(max(image.size, _FEWEST_PIXELS), _MOST_PIXELS)
+    room = _FEWEST_PIXELS
+    while True:  # what is found does not depend on the room, and few images need as much as they have pixels
+        sep.set_extract_pixstack(room)
+        try:
+            with explained(lower):
+                table, labels = sep.extract(image, threshold, segmentation_map=True, **how)
+            return table, np.ascontiguousarray(labels, dtype=np.int32)
+        except MockforgeError as error:
+            if room >= most or "pixel buffer full" not in str(error):
+                raise
+        room = min(4 * room, most)
 
 
 def less_background(image: np.ndarray, mask: np.ndarray, mesh: int) -> np.ndarray:

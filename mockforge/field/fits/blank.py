@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,23 +24,24 @@ _FRAME = 4
 """Pixels beyond which no connected frame is looked for at the border: half a square."""
 
 
-def without_value(image: np.ndarray) -> tuple[np.ndarray, str]:
+def without_value(image: Iterable[np.ndarray], shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
     """Where no band may be used, and in words what was found there.
 
-    `image` (band, y, x) float32. NaN, infinite and absurd pixels of any band; the marks of
+    `image`: bands of `shape` (y, x), float32. NaN, infinite and absurd pixels of any band; the marks of
     pipelines, such as -9999, where they are far from everything else; and connected regions of
     one constant value (0, or the extreme of the image) that noise cannot make. Single pixels that
     are exactly 0 are values: integers and Rice-compressed images are full of them.
     """
-    mask = np.zeros(image.shape[1:], dtype=bool)
+    mask = np.zeros(shape, dtype=bool)
     words: dict[str, np.ndarray] = {}
     for band in image:
-        bad = ~(np.abs(band) < _BEYOND)
+        bad = beyond(band)
         _note(words, "NaN or beyond 1e30", bad)
         for value in _candidates(band, bad):
-            here = (band == value) & ~bad
+            here = band == value
             if not here.any():
                 continue
+            here &= ~bad
             region = here if _is_mark(band, value, here | bad) else _region(band, value, here, bad)
             if value == 0:
                 holes = _holes(band, here, here | bad)
@@ -52,6 +54,13 @@ def without_value(image: np.ndarray) -> tuple[np.ndarray, str]:
     return mask, reason
 
 
+def beyond(band: np.ndarray) -> np.ndarray:
+    """Return where a band (y, x) is no number or one that no pixel has."""
+    if band.min(initial=0.0) > -_BEYOND and band.max(initial=0.0) < _BEYOND:  # neither, where one is NaN
+        return np.zeros(band.shape, dtype=bool)
+    return ~(np.abs(band) < _BEYOND)
+
+
 def _note(words: dict[str, np.ndarray], what: str, where: np.ndarray) -> None:
     if where.any():
         words[what] = words.get(what, np.zeros_like(where)) | where
@@ -59,7 +68,7 @@ def _note(words: dict[str, np.ndarray], what: str, where: np.ndarray) -> None:
 
 def _candidates(band: np.ndarray, bad: np.ndarray) -> list[float]:
     """Values that may stand for none: 0, the extremes, the marks of pipelines."""
-    good = band[~bad]
+    good = band[~bad] if bad.any() else band
     if good.size == 0:
         return []
     low, high = float(good.min()), float(good.max())

@@ -13,7 +13,7 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.field.fits.bands import Plane
 from mockforge.field.fits.beside import NoiseMap, mask_of, noise_of, truth_unit
-from mockforge.field.fits.blank import without_value
+from mockforge.field.fits.blank import beyond, without_value
 from mockforge.field.fits.check import Cards, Hdu, cards_of, opened, quiet, walk
 from mockforge.field.fits.masks import Mask
 from mockforge.field.fits.psf_card import psf_fwhm_of
@@ -313,15 +313,19 @@ def _check_scales(planes: list[Plane], read: list[BandFacts], names: list[str]) 
             )
 
 
+def _as_stored(band: np.ndarray, plane: _BandPlane) -> np.ndarray:
+    """Return a band in the file's own unit, whose are marks such as -9999; NaN where `band` has no value."""
+    absurd = beyond(band)
+    with np.errstate(over="ignore", invalid="ignore"):
+        stored = np.asarray(plane.pixels, dtype=np.float32)
+        return np.where(absurd, np.float32(np.nan), stored) if absurd.any() else stored
+
+
 def _mask(
     image: np.ndarray, read: list[_BandPlane], factors: list[float], bits: Sequence[str | int] | None
 ) -> tuple[np.ndarray, str]:
     """Pixels that must not be used in some band, and in words why."""
-    raw = np.empty_like(image)  # marks such as -9999 are those of the file's own unit
-    for i, band in enumerate(read):
-        with np.errstate(over="ignore", invalid="ignore"):
-            raw[i] = np.where(np.abs(image[i]) < 1e30, band.pixels, np.nan)
-    mask, words = without_value(raw)
+    mask, words = without_value(map(_as_stored, image, read), image.shape[1:])
     notes = [words] if words else []
     for band in read:
         if band.mask is not None:
