@@ -136,8 +136,7 @@ class Ifu(TurningDisks, Stage):
             "velocity_convention": self.convention,
             "lines": self.lines if self.lines != "line" else self.line,
             "line_spread_function": LSF_CARD,
-            "sampling": f"{clean.sampling.inside} points across a fine pixel, {clean.sampling.fine} fine"
-            f" pixels across a spaxel, 2 x {clean.sampling.nodes} along the line of sight",
+            "sampling": clean.said,
             "sampling_tolerance": self.tolerance,
             "cube_unit": CUBE_UNIT,
             "unit": CUBE_UNIT,

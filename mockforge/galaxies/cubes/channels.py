@@ -8,7 +8,7 @@ enters by that integral and nowhere else, so that narrow and wide channels show 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from mockforge.errors import InputError
 from mockforge.galaxies.cubes.doppler import C_KM_S, Convention, factor
 from mockforge.galaxies.cubes.sight import Sight
 
+_REACH = 4.5
+"""Standard deviations of a line beyond which its wings are left out."""
 LSF_CARD = "LSF once, in quadrature; lines by erf over channels"
 """What a header says of it."""
 
@@ -44,6 +46,10 @@ class Spectrum:
             if isinstance(value, np.ndarray)
         }
         return Spectrum(**cut, convention=self.convention)
+
+    def between(self, first: int, end: int) -> Spectrum:
+        """Return some of the channels."""
+        return replace(self, edges=self.edges[:, first : end + 1])
 
     @property
     def channels(self) -> int:
@@ -81,6 +87,34 @@ def spectra(sight: Sight, spectrum: Spectrum) -> Tensor:
         out = out + summed.diff(dim=-1)
     assert isinstance(out, Tensor)
     return out
+
+
+def profiles(velocity: Tensor, variance: Tensor, spectrum: Spectrum) -> Tensor:
+    """Return the share of each channel in the light of gas (B, N), as (B, C, N): 1 where all lines lie there.
+
+    Of a velocity and a variance, km/s and its square.
+    """
+    out: Tensor | float = 0.0
+    x = to_edges(velocity, spectrum.convention)[:, None]
+    for line in range(spectrum.at_rest.shape[1]):
+        edges, width, share = line_units(spectrum, line, velocity)
+        scale = torch.rsqrt(2 * (variance[:, None] + width**2))
+        below = torch.erf((edges[..., None] - x) * scale)
+        out = out + (0.5 * share) * below.diff(dim=1)
+    assert isinstance(out, Tensor)
+    return out
+
+
+def reached(velocity: Tensor, variance: Tensor, spectrum: Spectrum) -> np.ndarray:
+    """Return the channels that lines of gas (B, N) reach in any of the cubes; beyond is less than 1e-5."""
+    v, x = variance.detach(), to_edges(velocity.detach(), spectrum.convention)
+    there = np.zeros(spectrum.channels, bool)
+    for line in range(spectrum.at_rest.shape[1]):
+        edges, width, _ = line_units(spectrum, line, v)
+        far = _REACH * torch.sqrt(v + width[:, 0] ** 2)
+        low, high = (x - far).amin(dim=1, keepdim=True), (x + far).amax(dim=1, keepdim=True)
+        there |= ((edges[:, 1:] > low) & (edges[:, :-1] < high)).any(dim=0).cpu().numpy()
+    return np.flatnonzero(there)
 
 
 def to_edges(velocity: Tensor, convention: Convention) -> Tensor:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.channels import Spectrum, line_units, to_edges
+from mockforge.galaxies.cubes.channels import Spectrum, profiles
 from mockforge.galaxies.cubes.disk import Disk, Physics
 from mockforge.galaxies.cubes.motion import Places, along_sight, orientation
 
@@ -47,12 +47,4 @@ def clump_spectra(disk: Disk, velocity: Tensor, spectrum: Spectrum) -> Tensor:
     """Return the spectrum of each clump, (B, K, C), of flux 1 where all lines lie in the channels."""
     clumps = disk.clumps
     assert clumps is not None
-    out: Tensor | float = 0.0
-    for line in range(spectrum.at_rest.shape[1]):
-        edges, width, share = line_units(spectrum, line, velocity)
-        x = to_edges(velocity, spectrum.convention)
-        sigma = torch.sqrt(clumps.sigma**2 + width[..., 0] ** 2)
-        depth = (edges[:, None, :] - x[..., None]) / (math.sqrt(2) * sigma[..., None])
-        out = out + 0.5 * share * torch.erf(depth).diff(dim=-1)
-    assert isinstance(out, Tensor)
-    return out
+    return profiles(velocity, clumps.sigma**2, spectrum).transpose(1, 2)

@@ -19,7 +19,8 @@ from mockforge.errors import InputError
 from mockforge.galaxies.cubes.channels import Spectrum
 from mockforge.galaxies.cubes.disk import Disk, Physics, disks
 from mockforge.galaxies.cubes.doppler import C_KM_S
-from mockforge.galaxies.cubes.model import Grid, Sampling, cubes
+from mockforge.galaxies.cubes.grid import Grid, Sampling
+from mockforge.galaxies.cubes.model import cubes
 
 FREE = ("x", "y", "flux", "r_half", "inclination", "position_angle", "v_max", "r_turn", "velocity", "sigma")
 """What is fitted; all else is given."""
@@ -70,7 +71,7 @@ def fit(observed: Observed, sampling: Sampling | None = None, most: int = 40) ->
     observed : Observed
         The cube.
     sampling : Sampling, optional
-        How finely the model is sampled at the end; it begins with one point a spaxel.
+        How finely the model is sampled at the end; it begins more coarsely.
     most : int
         Steps at most.
 
@@ -86,7 +87,7 @@ def fit(observed: Observed, sampling: Sampling | None = None, most: int = 40) ->
             f" {tuple(observed.variance.shape)}"
         )
     guess = first_guess(observed)
-    coarse = Sampling(1, 4, (sampling or Sampling()).fine)
+    coarse = Sampling(1, 4, (sampling or Sampling()).fine, rings=0.8, faintest=3e-3)
     turned = [
         {**guess, "inclination": i, "position_angle": guess["position_angle"] + turn} for i, turn in _STARTS
     ]

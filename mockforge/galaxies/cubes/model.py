@@ -3,74 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mockforge.galaxies.cubes.binned import binned_spectra, one_dispersion
-from mockforge.galaxies.cubes.blur import Blur, blur_of
 from mockforge.galaxies.cubes.channels import Spectrum, spectra
 from mockforge.galaxies.cubes.clumps import clump_light, clump_spectra
 from mockforge.galaxies.cubes.disk import Disk, Physics
+from mockforge.galaxies.cubes.grid import Grid, Sampling
 from mockforge.galaxies.cubes.picture import on_sky, picture_sight
+from mockforge.galaxies.cubes.ringed import ring_cubes, ring_moments, ringed, rings_do
 from mockforge.galaxies.cubes.sight import Sight, legendre, through
-from mockforge.observe.psf.models import PsfModel
 
 _MOST = 4_000_000
 """Numbers of a line-of-sight tensor at once."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How finely pixels and lines of sight are sampled."""
-
-    inside: int = 2
-    """Gauss and Legendre's points across a fine pixel, along x and along y."""
-    nodes: int = 6
-    """Nodes on each side of the brightest place of a line of sight."""
-    fine: int = 1
-    """Fine pixels across a spaxel, on which the PSF is applied: more than 1 where it is narrow."""
-
-    def finer(self) -> Sampling:
-        """Return half as many points and nodes more, rounded up."""
-        return replace(self, inside=-(-3 * self.inside // 2), nodes=-(-4 * self.nodes // 3))
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """The spaxels of cubes, with what lies beside them and is scattered in."""
-
-    shape: tuple[int, int]
-    """(y, x), spaxels."""
-    scale: float
-    """Arcsec."""
-    psf: PsfModel | None = None
-    margin: int = 0
-    """Spaxels beside the field whose light is also followed."""
-    padding: int = 16
-    """Spaxels of zeros against what a Fourier transform wraps round."""
-
-    @property
-    def wide(self) -> tuple[int, int]:
-        """The shape with the margin."""
-        return self.shape[0] + 2 * self.margin, self.shape[1] + 2 * self.margin
-
-    def edges(self, fine: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the edges of the fine pixels along y and x, arcsec from the middle of the field."""
-        y, x = (
-            (torch.arange(n * fine + 1, dtype=like.dtype, device=like.device) / fine - n / 2) * self.scale
-            for n in self.wide
-        )
-        return y, x
-
-    def blur(self, fine: int) -> Blur | None:
-        """Return the PSF on fine pixels, None for none."""
-        if self.psf is None:
-            return None
-        shape = (self.wide[0] * fine, self.wide[1] * fine)
-        return blur_of(self.psf, shape, self.scale / fine, self.padding * fine)
+_FAINT = 1.7
+"""Rings more of maps than of cubes: velocities are asked for where there is little light."""
 
 
 def cubes(
@@ -93,11 +44,13 @@ def cubes(
         (B, C, y, x), in the unit of the disks' flux.
     """
     sampling = sampling or Sampling()
+    if rings_do(disk, grid):
+        how = ringed(disk, physics, grid, sampling, spectrum)
+        rows = max(1, _MOST // how.numbers)
+        parts = (slice(i, i + rows) for i in range(0, len(disk), rows))
+        return torch.cat([ring_cubes(disk.rows(part), spectrum.rows(part), how) for part in parts])
     blur = grid.blur(sampling.fine)
-    y, x = (n * sampling.fine for n in grid.wide)
-    points = x * y * 2 * sampling.nodes if disk.picture is None else disk.picture.light[0].numel()
-    per_cube = points * sampling.inside**2 * (spectrum.channels + 1)
-    rows = max(1, _MOST // per_cube)
+    rows = max(1, _MOST // (_points(disk, grid, sampling) * (spectrum.channels + 1)))
     out = []
     for first in range(0, len(disk), rows):
         which = slice(first, first + rows)
@@ -105,6 +58,13 @@ def cubes(
         flux = _lines(part, physics, grid, its, sampling)
         out.append(_in_pixels(flux if blur is None else blur(flux), grid, sampling.fine))
     return torch.cat(out)
+
+
+def _points(disk: Disk, grid: Grid, sampling: Sampling) -> int:
+    """Return the points on the lines of sight of one cube."""
+    y, x = (n * sampling.fine for n in grid.wide)
+    lines = x * y * 2 * sampling.nodes if disk.picture is None else disk.picture.light[0].numel()
+    return lines * sampling.inside**2
 
 
 def _lines(disk: Disk, physics: Physics, grid: Grid, spectrum: Spectrum, sampling: Sampling) -> Tensor:
@@ -166,17 +126,37 @@ def moments(disk: Disk, physics: Physics, grid: Grid, sampling: Sampling | None 
     the PSF blurs as it does the light: no line is fitted.
     """
     sampling = sampling or Sampling()
-    blur = grid.blur(sampling.fine)
+    how = None
+    if rings_do(disk, grid):
+        faint = replace(sampling, rings=_FAINT * sampling.rings, faintest=0.1 * sampling.faintest)
+        how = ringed(disk, physics, grid, faint)
+    rows = max(1, _MOST // max(_points(disk, grid, sampling), 0 if how is None else how.numbers))
+    found = []
+    for first in range(0, len(disk), rows):
+        part = disk.rows(slice(first, first + rows))
+        before = _sums(part, physics, grid, sampling)
+        seen = before if how is None else ring_moments(part, how)
+        blur = grid.blur(sampling.fine) if how is None else None
+        if blur is not None:
+            seen = blur(seen)
+        before, seen = (
+            _in_pixels(m, grid, sampling.fine) if m.shape[-2:] != grid.shape else m for m in (before, seen)
+        )
+        found.append(Maps.of(before, seen))
+    return Maps(**{f.name: torch.cat([getattr(m, f.name) for m in found]) for f in fields(Maps)})
+
+
+def _sums(disk: Disk, physics: Physics, grid: Grid, sampling: Sampling) -> Tensor:
+    """Return light, and light times v, v^2 + sigma^2 and sigma^2, (B, 4, fine y, fine x)."""
     y_edges, x_edges = grid.edges(sampling.fine, disk.flux)
     sight, laid = _sampled(disk, physics, x_edges, y_edges, sampling)
     maps = laid(_summed(sight))
-    if disk.clumps is not None:
-        rows, columns, v = clump_light(disk, physics, x_edges, y_edges)
-        s2 = disk.clumps.sigma**2
-        kinds = torch.stack([torch.ones_like(v), v, v**2 + s2, s2], dim=1)
-        maps = maps + torch.einsum("bmk,bky,bkx->bmyx", kinds, rows, columns)
-    seen = maps if blur is None else blur(maps)
-    return Maps.of(_in_pixels(maps, grid, sampling.fine), _in_pixels(seen, grid, sampling.fine))
+    if disk.clumps is None:
+        return maps
+    rows, columns, v = clump_light(disk, physics, x_edges, y_edges)
+    s2 = disk.clumps.sigma**2
+    kinds = torch.stack([torch.ones_like(v), v, v**2 + s2, s2], dim=1)
+    return maps + torch.einsum("bmk,bky,bkx->bmyx", kinds, rows, columns)
 
 
 def _summed(sight: Sight) -> Tensor:

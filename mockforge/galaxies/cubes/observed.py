@@ -13,10 +13,12 @@ from mockforge.galaxies.cubes.channels import Spectrum, lsf_without_channel
 from mockforge.galaxies.cubes.curves import read_profile, table_curve
 from mockforge.galaxies.cubes.disk import Physics
 from mockforge.galaxies.cubes.draw import Drawn
+from mockforge.galaxies.cubes.grid import Grid, Sampling
 from mockforge.galaxies.cubes.instruments import FWHM, hexagon, instrument
 from mockforge.galaxies.cubes.lines import Lines, in_medium, lines_of
-from mockforge.galaxies.cubes.model import Grid, Maps, Sampling, converged, cubes, moments
+from mockforge.galaxies.cubes.model import Maps, converged, cubes, moments
 from mockforge.galaxies.cubes.night import sky_variance
+from mockforge.galaxies.cubes.ringed import rings_do
 from mockforge.galaxies.cubes.spec import TurningDisks
 from mockforge.observe.psf.models import PsfModel, Rings, gaussian, moffat
 from mockforge.observe.psf.per_band import models
@@ -143,9 +145,8 @@ class Noiseless:
     """(N, C, y, x), 1e-20 erg/s/cm2/Angstrom."""
     maps: dict[str, np.ndarray]
     """Field of `Maps` -> (N, y, x)."""
-    sampling: Sampling
-    change: float
-    """Largest change at the last refinement, of the brightest channel."""
+    said: str
+    """How finely they were sampled."""
 
 
 def paint(cfg: TurningDisks, drawn: Drawn, waves: Wavelengths) -> Noiseless:
@@ -155,7 +156,7 @@ def paint(cfg: TurningDisks, drawn: Drawn, waves: Wavelengths) -> Noiseless:
     with torch.no_grad():
         trial = slice(0, min(_TRIAL, count))
         start = Sampling(fine=max(fine, _finer(cfg, drawn)))
-        _, sampling, change = converged(
+        _, sampling, _ = converged(
             drawn.tensors(trial), physics, grid, waves.spectrum.rows(trial), cfg.tolerance, start
         )
         spectrum = waves.spectrum
@@ -169,10 +170,8 @@ def paint(cfg: TurningDisks, drawn: Drawn, waves: Wavelengths) -> Noiseless:
         )
         every = drawn.tensors(slice(None))
         flux = cubes(every, physics, grid, whole, sampling)
-        maps = [
-            moments(every.rows(slice(i, i + 8)), physics, grid, sampling) for i in range(0, len(every), 8)
-        ]
-    joined = {f.name: np.concatenate([getattr(m, f.name).numpy() for m in maps]) for f in fields(Maps)}
+        maps = moments(every, physics, grid, sampling)
+    joined = {f.name: getattr(maps, f.name).numpy() for f in fields(Maps)}
     cube = _added(flux.numpy(), drawn.owner, count) * np.float32(100 / chosen.channel_angstrom)
     together = _together(joined, drawn.owner, count)
     if cfg.equivalent_width_angstrom > 0:
@@ -182,7 +181,20 @@ def paint(cfg: TurningDisks, drawn: Drawn, waves: Wavelengths) -> Noiseless:
         inside = spaxels_inside(cfg)
         cube = cube * inside
         together = {name: value * inside for name, value in together.items()}
-    return Noiseless(cube, together, sampling, change)
+    return Noiseless(cube, together, _said(sampling, rings_do(every, grid)))
+
+
+def _said(sampling: Sampling, by_rings: bool) -> str:
+    sight = (
+        f"{sampling.inside} points across a fine pixel, {sampling.fine} fine pixels across a spaxel,"
+        f" 2 x {sampling.nodes} along the line of sight"
+    )
+    if not by_rings:
+        return sight
+    return (
+        f"{sampling.rings:.2g} times the rings that PSF and lines ask for, waves of which the PSF leaves"
+        f" {sampling.faintest:.1g}; maps without PSF: {sight}"
+    )
 
 
 def _finer(cfg: TurningDisks, drawn: Drawn) -> int:

@@ -52,6 +52,8 @@ class Vertical:
     """(z, h) -> per length."""
     reach: float
     """|z| / h beyond which there is less than 1e-5 of the light."""
+    transform: Callable[[Tensor], Tensor]
+    """Its Fourier transform at k h, 1 at 0."""
 
 
 def _gaussian(z: Tensor, h: Tensor) -> Tensor:
@@ -68,9 +70,15 @@ def _sech2(z: Tensor, h: Tensor) -> Tensor:
     return 2 * e / ((1 + e) ** 2 * h)
 
 
+def _sech2_transform(q: Tensor) -> Tensor:
+    # u / sinh u with u = pi q / 2, as 2 u e^-u / (1 - e^-2u)
+    u = (0.5 * math.pi * q).abs().clamp_min(1e-3)
+    return 2 * u * torch.exp(-u) / (-torch.expm1(-2 * u))
+
+
 VERTICAL = {
-    "gaussian": Vertical(_gaussian, 4.5),
-    "exponential": Vertical(_exponential, 12.0),
-    "sech2": Vertical(_sech2, 6.5),
+    "gaussian": Vertical(_gaussian, 4.5, lambda q: torch.exp(-0.5 * q**2)),
+    "exponential": Vertical(_exponential, 12.0, lambda q: 1 / (1 + q**2)),
+    "sech2": Vertical(_sech2, 6.5, _sech2_transform),
 }
 """Name -> vertical profile; sech2 is the self-gravitating sheet of Spitzer 1942, ApJ 95, 329."""

@@ -25,7 +25,7 @@ from mockforge.galaxies.cubes.profiles import EXPONENTIAL_HALF, RADIAL, VERTICAL
 
 _FLATTEST = 1e-3
 """cos i and sin i are at least this where they divide."""
-_FARTHEST = {"exponential": 12.0, "gaussian": 6.0, "sersic": 25.0}
+FARTHEST = {"exponential": 12.0, "gaussian": 6.0, "sersic": 25.0}
 """Where lines of sight along the plane end, in scale lengths r_half / 1.678."""
 
 
@@ -118,7 +118,7 @@ def _nodes(disk: Disk, physics: Physics, dx: Tensor, dy: Tensor, count: int) -> 
             if again:
                 inclination, angle = _tilt(disk, torch.sqrt(dx**2 + dy**2 + middle**2))
         width = 1 / torch.sqrt(total)
-        reach = (height * VERTICAL[physics.vertical].reach + size * _FARTHEST[physics.radial]) / total
+        reach = (height * VERTICAL[physics.vertical].reach + size * FARTHEST[physics.radial]) / total
         nodes, weights = legendre(count)
         top = torch.asinh(torch.as_tensor(reach))[..., None]
         t = top * torch.as_tensor(0.5 * np.concatenate([-1 - nodes[::-1], nodes + 1])).to(dx)

@@ -8,7 +8,8 @@ from mockforge.errors import InputError
 from mockforge.galaxies.cubes.channels import Spectrum
 from mockforge.galaxies.cubes.disk import Physics, disks
 from mockforge.galaxies.cubes.fit import Observed, fit
-from mockforge.galaxies.cubes.model import Grid, Sampling, cubes
+from mockforge.galaxies.cubes.grid import Grid, Sampling
+from mockforge.galaxies.cubes.model import cubes
 from mockforge.observe.psf.models import moffat
 
 TRUE = {

@@ -7,7 +7,8 @@ import torch
 from mockforge.galaxies.cubes.channels import Spectrum, lsf_without_channel, spectra
 from mockforge.galaxies.cubes.curves import CURVES
 from mockforge.galaxies.cubes.disk import Clumps, Physics, disks
-from mockforge.galaxies.cubes.model import Grid, Sampling, converged, cubes, moments
+from mockforge.galaxies.cubes.grid import Grid, Sampling
+from mockforge.galaxies.cubes.model import converged, cubes, moments
 from mockforge.galaxies.cubes.profiles import RADIAL, VERTICAL
 from mockforge.observe.psf.models import gaussian, moffat
 
@@ -35,7 +36,7 @@ def test_the_flux_of_the_cube_is_that_asked_to_a_thousandth(radial, vertical):
     inside = 9 if vertical == "exponential" else 3  # an edge-on plane is a crease of two heights a spaxel
     cube = cubes(disk, Physics(radial, vertical), grid, spectrum(60), Sampling(inside, 8))
     np.testing.assert_allclose(cube.sum(dim=(1, 2, 3)), 3.0, rtol=1e-3)
-    assert cube.min() > -1e-5 * cube.max()
+    assert cube.min() > -1e-4 * cube.max()  # waves are left out of which a PSF leaves less than 1e-3
 
 
 def test_the_channels_of_a_face_on_thin_disk_add_up_to_its_image():
@@ -101,12 +102,51 @@ def test_binned_velocities_are_the_exact_ones(monkeypatch):
     assert (fast - exact).abs().max() < 4e-4 * exact.max()
 
 
+@pytest.mark.parametrize(
+    ("physics", "values"),
+    [
+        (Physics(), {}),
+        (Physics("gaussian", "exponential", "nfw"), {"x": 0.3, "y": -0.5, "spin": -1.0}),
+        (Physics("sersic", "sech2", "tanh"), {"n": 0.7, "velocity": 120.0}),
+        (Physics(thick=True), {"sigma": 15.0}),
+        (Physics(thin=True, convention="radio"), {"sigma": 15.0}),
+        (Physics(), {"sigma": 60.0, "sigma_scale": 0.5, "sigma_floor": 10.0}),
+        (Physics(), {"v_radial": 40.0}),
+        (Physics(), {"v_bar": 50.0, "r_bar": 0.6, "bar_angle": 25.0}),
+    ],
+)
+def test_rings_are_what_lines_of_sight_are(monkeypatch, physics, values):
+    clumps = Clumps(*(torch.tensor([[v, 0.5 * v]]).expand(3, 2) for v in (0.7, 200.0, 0.2, 0.1, 15.0)))
+    disk = disks(clumps, inclination=[0.0, 50.0, 85.0], position_angle=35.0, r_half=0.6, height=0.1, **values)
+    s = spectrum(lines=(AT, AT + 8), share=(0.7, 0.3))
+    grid = Grid((20, 20), 0.2, moffat(0.9, 4.8), margin=6, padding=16)
+    how = Sampling(2, 10, 2)
+    found, seen = cubes(disk, physics, grid, s, Sampling(rings=1.4)), moments(disk, physics, grid, how)
+    monkeypatch.setattr("mockforge.galaxies.cubes.model.rings_do", lambda *_: False)
+    wanted, maps = cubes(disk, physics, grid, s, how), moments(disk, physics, grid, how)
+    assert (found - wanted).abs().max() < 1e-3 * wanted.max()
+    bright = maps.flux_observed > 0.03 * maps.flux_observed.amax()
+    for name, allowed in (("velocity_observed", 0.5), ("dispersion_observed", 0.5)):
+        assert (getattr(seen, name) - getattr(maps, name))[bright].abs().max() < allowed
+
+
+def test_light_far_beside_the_field_does_not_come_back_on_its_other_side():
+    disk = disks(x=[0.0, 2.5, -1.0], y=[0.0, 1.0, 2.8], r_half=[2.0, 0.5, 0.5], position_angle=30.0)
+    cube, wide = (
+        cubes(disk, Physics(), Grid((16, 16), 0.2, gaussian(0.7), margin, padding), spectrum())
+        for margin, padding in ((0, 14), (20, 30))
+    )
+    assert (cube - wide)[0].abs().max() < 5e-3 * wide[0].max()
+    right, top = cube[1], cube[2]
+    assert right[:, :, :4].max() < 1e-5 and top[:, :4].max() < 1e-5
+
+
 def test_sampling_is_refined_until_the_cube_stays():
     disk = disks(inclination=[20.0, 80.0], r_half=0.4, height=0.06)
     grid = Grid((16, 16), 0.2, moffat(0.7, 2.8))
     cube, sampling, change = converged(disk, Physics(), grid, spectrum(), 1e-3)
     best = cubes(disk, Physics(), grid, spectrum(), Sampling(12, 24))
-    assert change <= 1e-3 and sampling.inside >= 4
+    assert change <= 1e-3 and sampling.rings > 1
     assert (cube - best).abs().max() < 1e-3 * best.max()
 
 
@@ -115,7 +155,10 @@ def test_maps_are_the_moments_of_the_cube():
     disk = disks(clumps, inclination=55.0, r_half=0.8, sigma=25.0, v_radial=20.0, position_angle=70.0)
     grid, s = Grid((14, 14), 0.2, gaussian(0.7)), spectrum(300, 0.2, 1e-3)
     physics = Physics("gaussian", convention="optical")
-    maps, cube = moments(disk, physics, grid), cubes(disk, physics, grid, s)[0]
+    maps, cube = (
+        moments(disk, physics, grid),
+        cubes(disk, physics, grid, s, Sampling(rings=1.7, faintest=1e-4))[0],
+    )
     flux = cube.sum(dim=0)
     v = torch.as_tensor(centres(s) * KM_S - 299_792.458, dtype=torch.float32)[:, None, None]
     mean = (cube * v).sum(dim=0) / flux

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mockforge.galaxies.cubes.channels import Spectrum
 from mockforge.galaxies.cubes.disk import Disk, Physics, Picture, disks
-from mockforge.galaxies.cubes.model import Grid, Sampling, cubes, moments
+from mockforge.galaxies.cubes.grid import Grid, Sampling
+from mockforge.galaxies.cubes.model import cubes, moments
 from mockforge.galaxies.cubes.profiles import VERTICAL
 from mockforge.observe.psf.models import gaussian
 
