@@ -198,7 +198,13 @@ class Rings:
     def reach(self, outside: float, farthest: float) -> float:
         """Smallest radius in arcsec with at most this fraction of the flux outside, up to `farthest`."""
         r = np.linspace(0, farthest, 200)
-        for i in range(199, -1, -1):  # from outside, where the answer mostly lies: Bessel functions cost
-            if 1 - self.inside(r[i]) > outside:
-                return float(r[min(i + 1, 199)])
-        return 0.0
+        wide, narrow = -1, 199  # indices about it: Bessel functions cost
+        if 1 - self.inside(r[narrow]) > outside:
+            return float(r[narrow])
+        while narrow - wide > 1:
+            middle = (wide + narrow) // 2
+            if 1 - self.inside(r[middle]) > outside:
+                wide = middle
+            else:
+                narrow = middle
+        return float(r[narrow])
