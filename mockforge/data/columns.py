@@ -114,7 +114,7 @@ _EXACT: dict[str, tuple[str, str]] = {
     "shaped": ("", "has learned morphology"),
     "mirrored": ("", "parity of its learned morphology"),
     "injected": ("", "was painted into the sky, not found on it"),
-    "fraction": ("", "share of its light that falls on the tile"),
+    "fraction": ("", "share of its light, or of its line, that falls on the tile or in the cube"),
     "deblended": ("", "was separated from a neighbour"),
     "isophote_mag_arcsec2": ("mag/arcsec2", "surface brightness, mean of the bands, that bounds its pixels"),
     "half_light_radius_pix": ("pix", "radius of the circle about the centre with half of its light"),

@@ -13,6 +13,9 @@ from mockforge.photometry.spectra.spec import Spectra
 HELD = 0.95
 """Share of a galaxy's light below which a stamp is called too small for it."""
 
+IN_CUBE = 0.8
+"""Share of a disk's line below which a cube is called too small for it; wings of a PSF leave every field."""
+
 
 def light_notice(galaxy: Mapping[str, np.ndarray]) -> str | None:
     """Return a sentence on the light that falls off the stamps; None where all of them hold `HELD` of it."""
@@ -40,6 +43,19 @@ def stamp_notice(objects: Mapping[str, np.ndarray]) -> str | None:
     return (
         f"{_percent(small.mean())} of the galaxies have less than {HELD:.0%} of their light on their stamp,"
         f" the least {fraction.min():.0%} (column fraction of `objects`): make `stamp` larger"
+    )
+
+
+def cube_notice(disk: Mapping[str, np.ndarray]) -> str | None:
+    """Return a sentence on lines that leave their cubes; None where all of them hold `IN_CUBE` of theirs."""
+    if "fraction" not in disk:
+        return None
+    small = disk["fraction"] < IN_CUBE
+    if not small.any():
+        return None
+    return (
+        f"{_percent(small.mean())} of the disks have less than {IN_CUBE:.0%} of their lines in their cube,"
+        f" the least {disk['fraction'].min():.0%} (column fraction of `disk`): take more spaxels or channels"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from mockforge.galaxies.cubes.observed import (
 from mockforge.galaxies.cubes.picture_spec import DiskPicture
 from mockforge.galaxies.cubes.pictured import Seen, with_pictures
 from mockforge.galaxies.cubes.spec import TurningDisks
+from mockforge.galaxies.notices import cube_notice
 from mockforge.galaxies.real.files import FileCatalogue
 from mockforge.galaxies.real.library import library
 from mockforge.galaxies.real.rule import RealStamps
@@ -110,6 +111,11 @@ class Ifu(TurningDisks, Stage):
             " no absorption lines; noise is independent between channels and spaxels."
         )
 
+    def notices(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+        """Sentences on what was built, from its tables."""
+        notice = cube_notice(tables.get("disk", {}))
+        return [] if notice is None else [notice]
+
     @steadily()
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Draw and paint every cube of the batch."""
@@ -143,7 +149,7 @@ class Ifu(TurningDisks, Stage):
         }
         return (
             batch.with_arrays(**arrays)
-            .with_table("disk", self._table(batch, drawn, waves))
+            .with_table("disk", self._table(batch, drawn, waves, clean.fraction))
             .with_attributes(**about)
         )
 
@@ -154,7 +160,9 @@ class Ifu(TurningDisks, Stage):
         speed = physics_of(self).rotation(r, disk.v_max[:, None], disk.r_turn[:, None])
         return r.numpy().astype(np.float32), speed.numpy().astype(np.float32)
 
-    def _table(self, batch: Batch, drawn: Drawn, waves: Wavelengths) -> dict[str, np.ndarray]:
+    def _table(
+        self, batch: Batch, drawn: Drawn, waves: Wavelengths, fraction: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Every parameter of every disk."""
         scale, own = instrument(self.instrument).pixel_scale_arcsec, drawn.owner
         disk = dict(drawn.disk)
@@ -171,6 +179,7 @@ class Ifu(TurningDisks, Stage):
             "rest_wavelength": waves.reference[own],
         }
         table["line_flux"] = table.pop("flux")
+        table["fraction"] = fraction
         table |= drawn.laid_table
         if drawn.snr is not None:
             table["peak_snr"] = drawn.snr[own]

@@ -155,3 +155,16 @@ def test_motions_show_in_the_maps():
     ):
         moved = replace(SMALL, motion=motion, **base)(samples(2), Stream(3)).arrays["velocity_map"]
         assert abs(moved - plain).max() > 15
+
+
+def test_the_share_of_a_line_in_its_cube_is_told(made):
+    disk = made.tables["disk"]
+    total = made.arrays["cube_truth"].sum(axis=(1, 2, 3)) * 1.25 / 100
+    np.testing.assert_allclose(disk["fraction"], total / disk["line_flux"], rtol=1e-4)
+    assert SMALL.notices(made.tables) == []
+
+
+def test_lines_that_leave_the_channels_are_a_notice():
+    fast = replace(SMALL, v_max=fixed(3000.0), inclination=fixed(80.0))
+    (said,) = fast.notices(fast(samples(2), Stream(5)).tables)
+    assert said.startswith("100% of the disks have less than 80% of their lines in their cube")

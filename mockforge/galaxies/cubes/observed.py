@@ -147,6 +147,8 @@ class Noiseless:
     """Field of `Maps` -> (N, y, x)."""
     said: str
     """How finely they were sampled."""
+    fraction: np.ndarray
+    """(M,) share of each disk's line flux that is in its cube: of its spaxels and of its channels."""
 
 
 def paint(cfg: TurningDisks, drawn: Drawn, waves: Wavelengths) -> Noiseless:
@@ -172,6 +174,7 @@ def paint(cfg: TurningDisks, drawn: Drawn, waves: Wavelengths) -> Noiseless:
         flux = cubes(every, physics, grid, whole, sampling)
         maps = moments(every, physics, grid, sampling)
     joined = {f.name: getattr(maps, f.name).numpy() for f in fields(Maps)}
+    fraction = flux.sum(dim=(1, 2, 3), dtype=torch.float64).numpy() / np.asarray(drawn.disk["flux"])
     cube = _added(flux.numpy(), drawn.owner, count) * np.float32(100 / chosen.channel_angstrom)
     together = _together(joined, drawn.owner, count)
     if cfg.equivalent_width_angstrom > 0:
@@ -181,7 +184,7 @@ def paint(cfg: TurningDisks, drawn: Drawn, waves: Wavelengths) -> Noiseless:
         inside = spaxels_inside(cfg)
         cube = cube * inside
         together = {name: value * inside for name, value in together.items()}
-    return Noiseless(cube, together, _said(sampling, rings_do(every, grid)))
+    return Noiseless(cube, together, _said(sampling, rings_do(every, grid)), fraction)
 
 
 def _said(sampling: Sampling, by_rings: bool) -> str:
