@@ -14,17 +14,16 @@ by `mockforge.profiles.draw.draw_seen`.
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mockforge.observe.psf.transfer import Transfer
-from mockforge.profiles.lanes import spared, whole
+from mockforge.profiles.centred_frequencies import Box, Reach, filled, grid_frequencies, reach_of, rings_of
+from mockforge.profiles.lanes import spared
 from mockforge.profiles.sersic import flux_inside
 from mockforge.profiles.sersic_tables import rows, transform
 from mockforge.torch_state import steadily
@@ -33,14 +32,7 @@ LITTLE = 3e-4
 """Frequencies that add less than this to the peak of a galaxy are left out, however their phases meet."""
 BEYOND = 3e-3
 """Share of a galaxy's light, in any band, beyond the padded grid: with less it is drawn here."""
-_CUTS = (0.25, 0.5, 0.75, 1.0, 1.4, 2.0, 2.8, math.inf)
-"""Highest frequencies that galaxies are drawn to, in units of the highest of the grid's."""
-_FADING = 0.85
-"""Frequencies fade out from this part of the highest on."""
-_WHOLE = 1.2
-"""From so high a frequency on, in units of the highest of the grid's, its own rows are taken whole."""
 _ANGLES = 8
-_RINGS = 64
 _WORK = 2**20
 """Frequencies in all bands, or pixels, of a batch."""
 
@@ -73,66 +65,6 @@ class Centred:
         return Centred(**{name: value[chosen] for name, value in vars(self).items()})
 
 
-@dataclass(frozen=True)
-class _Box:
-    """Frequencies k + 2 pi g of a rectangle of the grid's."""
-
-    g: tuple[int, int]
-    rows: slice
-    columns: slice
-    first: int
-    """Place of the first of them in the list of all."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Return how many rows and columns."""
-        return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
-
-    @property
-    def flat(self) -> slice:
-        """Return their places in the list of all, row by row."""
-        return slice(self.first, self.first + self.shape[0] * self.shape[1])
-
-
-@dataclass(frozen=True)
-class _Reach:
-    """Frequencies up to a highest one, in one list of P, filled up to whole vectors."""
-
-    boxes: tuple[_Box, ...]
-    squares: Tensor
-    """(3, P): kx^2, 2 kx ky, ky^2."""
-    through: Tensor
-    """(C, P): transfer functions of the bands, times the pixel's."""
-    lines: tuple[_Line, _Line]
-    """Along y and x."""
-
-
-@dataclass(frozen=True)
-class _Line:
-    """Frequencies along one axis that the boxes have, zone after zone."""
-
-    k: Tensor
-    """(K,) radians per pixel, float64, filled up to whole vectors."""
-    first: dict[int, int]
-    """Of each multiple g of the sampling frequency: the place that its frequency 0 has or would have."""
-
-    def part(self, g: int, some: slice) -> slice:
-        """Return the places of some of the grid's frequencies, g sampling frequencies away."""
-        return slice(self.first[g] + some.start, self.first[g] + some.stop)
-
-
-@dataclass(frozen=True)
-class _Rings:
-    """Rings in the plane of frequencies, to see how far a galaxy has to be followed."""
-
-    k: Tensor
-    """(R,) radians per pixel."""
-    weight: Tensor
-    """(R,) area of each ring over (2 pi)^2, times the largest transfer function there."""
-    first: Tensor
-    """(L,) the first ring that each of `_CUTS` leaves out."""
-
-
 @steadily()
 def draw_centred(galaxies: Centred, side: int, psf: Transfer, least: Tensor) -> Tensor:
     """Return galaxies through the PSF on square stamps, (N, C, side, side) float32 nJy.
@@ -160,7 +92,7 @@ def draw_centred(galaxies: Centred, side: int, psf: Transfer, least: Tensor) -> 
     for kind in torch.unique(kinds, dim=0):
         alike = torch.nonzero((kinds == kind).all(dim=1))[:, 0]
         alike = alike[torch.argsort(knots[alike], stable=True)]
-        reach = _reach(psf, int(kind[0]))
+        reach = reach_of(psf, int(kind[0]))
         most = max(1, _WORK // max(reach.through.numel(), out[0].numel()))
         for some in alike.split(most):
             own = [
@@ -185,7 +117,7 @@ def fits(galaxies: Centred, psf: Transfer) -> Tensor:
 
 def _levels(galaxies: Centred, tables: list[Tensor], psf: Transfer, least: Tensor) -> Tensor:
     """Return which of `_CUTS` each galaxy is drawn to, (N,) int64."""
-    rings = _rings(psf)
+    rings = rings_of(psf)
     share = (galaxies.sed / galaxies.sed.sum(dim=2, keepdim=True)).amax(dim=1)
     angle = math.pi / _ANGLES * (torch.arange(_ANGLES, dtype=torch.float64) + 0.5)
     stretch = (torch.cos(angle) ** 2 + galaxies.axis_ratio[:, None] ** 2 * torch.sin(angle) ** 2) ** 0.5
@@ -208,86 +140,6 @@ def _levels(galaxies: Centred, tables: list[Tensor], psf: Transfer, least: Tenso
     return (left_out > little[:, None]).sum(dim=1)
 
 
-@lru_cache(maxsize=16)
-def _rings(psf: Transfer) -> _Rings:
-    """`psf` is on its device."""
-    k, strength = [], []
-    for zone in psf.zones:
-        ky, kx = _frequencies(psf.grid, zone.g)
-        size = torch.hypot(ky[zone.rows, None], kx[zone.columns])
-        k.append(size.flatten())
-        strength.append(zone.strength.double().flatten())
-    every = torch.cat(k)
-    step = float(every.max()) * (1 + 1e-6) / _RINGS
-    most = torch.zeros(_RINGS, dtype=torch.float64)
-    most.scatter_reduce_(0, (every / step).long(), torch.cat(strength), "amax")
-    middle = step * (torch.arange(_RINGS, dtype=torch.float64) + 0.5)
-    highest = torch.tensor(_CUTS, dtype=torch.float64) * math.pi * _FADING
-    first = (highest / step).clamp_max(_RINGS).floor().long()
-    return _Rings(middle, most * middle * step / (2 * math.pi), first)
-
-
-def _frequencies(grid: tuple[int, int], g: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Radians per pixel along y and x of a zone, float64."""
-    y = 2 * math.pi * (torch.fft.fftfreq(grid[0], dtype=torch.float64) + g[0])
-    x = 2 * math.pi * (torch.fft.rfftfreq(grid[1], dtype=torch.float64) + g[1])
-    return y, x
-
-
-@lru_cache(maxsize=128)
-def _reach(psf: Transfer, level: int) -> _Reach:
-    """Those of `psf`, which is on its device, up to one of `_CUTS`."""
-    highest, half = _CUTS[level] * math.pi, psf.grid[0] // 2
-    boxes, squares, through, first = [], [], [], 0
-    for zone in psf.zones:
-        ky, kx = _frequencies(psf.grid, zone.g)
-        size = torch.hypot(ky[zone.rows, None], kx[zone.columns])
-        basis = torch.einsum("cj,jyx->cyx", psf.mix.double(), zone.basis.double()) * _faded(size, highest)
-        # where ky changes its sign the rows of small |k| lie at both ends
-        ends = (0, half, psf.grid[0]) if zone.g[0] == 0 and highest < math.pi * _WHOLE else (0, psf.grid[0])
-        for start, stop in itertools.pairwise(ends):
-            start, stop = max(start, zone.rows.start), min(stop, zone.rows.stop)
-            part = slice(start - zone.rows.start, max(stop, start) - zone.rows.start)
-            there = size[part] < highest
-            if not there.any():
-                continue
-            y, x = (torch.nonzero(there.any(dim=d))[:, 0] for d in (1, 0))
-            y = slice(part.start + int(y[0]), part.start + int(y[-1]) + 1)
-            x = slice(int(x[0]), int(x[-1]) + 1)
-            rows = slice(zone.rows.start + y.start, zone.rows.start + y.stop)
-            columns = slice(zone.columns.start + x.start, zone.columns.start + x.stop)
-            box = _Box(zone.g, rows, columns, first)
-            first = box.flat.stop
-            boxes.append(box)
-            b, a = ky[rows, None].expand(box.shape), kx[columns].expand(box.shape)
-            squares.append(torch.stack([a * a, 2 * a * b, b * b]).flatten(1))
-            through.append(basis[:, y, x].flatten(1))
-    fill = (0, whole(first) - first)
-    k = torch.nn.functional.pad(torch.cat(squares, dim=1), fill).float()
-    filled = torch.nn.functional.pad(torch.cat(through, dim=1), fill).float()
-    return _Reach(tuple(boxes), k, filled, (_line(psf, boxes, 0), _line(psf, boxes, 1)))
-
-
-def _line(psf: Transfer, boxes: list[_Box], axis: int) -> _Line:
-    """Return the frequencies of boxes along an axis."""
-    k, first, count = [], {}, 0
-    for g in sorted({box.g[axis] for box in boxes}):
-        parts = [(box.rows, box.columns)[axis] for box in boxes if box.g[axis] == g]
-        some = slice(min(part.start for part in parts), max(part.stop for part in parts))
-        k.append(_frequencies(psf.grid, (g, g))[axis][some])
-        first[g] = count - some.start
-        count += len(k[-1])
-    return _Line(_filled(torch.cat(k)), first)
-
-
-def _faded(k: Tensor, highest: float) -> Tensor:
-    """1 to 0 from `_FADING` of the highest frequency to it, without a corner."""
-    if math.isinf(highest):
-        return torch.ones_like(k)
-    place = ((k / highest - _FADING) / (1 - _FADING)).clamp(0, 1)
-    return 0.5 * (1 + torch.cos(math.pi * place))
-
-
 def _tables(n: Tensor) -> Tensor:
     """Return the transforms of profiles of these indices (M,), as `transform` takes them."""
     own, which = torch.unique(n, return_inverse=True)
@@ -295,7 +147,7 @@ def _tables(n: Tensor) -> Tensor:
 
 
 def _spectra(
-    galaxies: Centred, tables: list[Tensor | None], psf: Transfer, reach: _Reach, knots: list[int] | None
+    galaxies: Centred, tables: list[Tensor | None], psf: Transfer, reach: Reach, knots: list[int] | None
 ) -> Tensor:
     """Return the transforms of the images, (M, C, grid y, grid x // 2 + 1) complex64.
 
@@ -340,7 +192,7 @@ def _fold(out: list[Tensor], even: Tensor, odd: Tensor | None, turn: tuple[Tenso
         imaginary += odd * cos
 
 
-def _turns(galaxies: Centred, boxes: tuple[_Box, ...]) -> dict[tuple[int, int], tuple[Tensor, Tensor]]:
+def _turns(galaxies: Centred, boxes: tuple[Box, ...]) -> dict[tuple[int, int], tuple[Tensor, Tensor]]:
     """Cosine and sine of the phase that each zone has beside the grid's own frequencies, (M, 1, 1, 1)."""
     zones = sorted({box.g for box in boxes} - {(0, 0)})
     if not zones:
@@ -354,7 +206,7 @@ def _turns(galaxies: Centred, boxes: tuple[_Box, ...]) -> dict[tuple[int, int], 
     return dict(zip(zones, zip(*both, strict=True), strict=True))
 
 
-def _squares(galaxies: Centred, reach: _Reach) -> Tensor:
+def _squares(galaxies: Centred, reach: Reach) -> Tensor:
     """Return the squares of the elliptical frequencies, along the major axis as they are, (M, P)."""
     angle, q = spared(torch.deg2rad(galaxies.position_angle)), spared(galaxies.axis_ratio)
     cos, sin = torch.cos(angle), torch.sin(angle)
@@ -370,17 +222,12 @@ def _placed(real: Tensor, imaginary: Tensor, galaxies: Centred, psf: Transfer) -
     """Return the transforms with their centres at their places."""
     shape = real.shape[2:]
     y, x = (
-        [v[:, : len(k)] for v in _wave(place, _filled(k))]
-        for place, k in zip((galaxies.y, galaxies.x), _frequencies(psf.grid, (0, 0)), strict=True)
+        [v[:, : len(k)] for v in _wave(place, filled(k))]
+        for place, k in zip((galaxies.y, galaxies.x), grid_frequencies(psf.grid, (0, 0)), strict=True)
     )
     y, x = [v.view(-1, 1, shape[0], 1) for v in y], [v.view(-1, 1, 1, shape[1]) for v in x]
     cos, sin = y[0] * x[0] - y[1] * x[1], y[0] * x[1] + y[1] * x[0]
     return torch.complex(real * cos - imaginary * sin, real * sin + imaginary * cos)
-
-
-def _filled(k: Tensor) -> Tensor:
-    """Return frequencies, filled up to whole vectors."""
-    return torch.nn.functional.pad(k, (0, whole(len(k)) - len(k)))
 
 
 def _wave(place: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
@@ -389,7 +236,7 @@ def _wave(place: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cos(turns), -torch.sin(turns)
 
 
-def _knots(galaxies: Centred, reach: _Reach, number: list[int]) -> tuple[Tensor, Tensor]:
+def _knots(galaxies: Centred, reach: Reach, number: list[int]) -> tuple[Tensor, Tensor]:
     """Real and imaginary part of the transform of the knots about the centre, (M, ky, kx) of the lines.
 
     A sum over knots of what each has along y times what it has along x: a product of matrices for each

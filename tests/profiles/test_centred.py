@@ -1,4 +1,4 @@
-"""Galaxies drawn in one spectrum a band are those that are drawn part by part, each the same in any company."""
+"""Galaxies drawn in one spectrum a band are those that are drawn part by part, alike in any company."""
 
 import math
 
