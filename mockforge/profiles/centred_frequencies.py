@@ -1,4 +1,4 @@
-"""The frequencies that centred galaxies are drawn on: the grid's, and what folds back on them, up to a highest."""
+"""The frequencies that centred galaxies are drawn on: the grid's, and those beyond that fold back on them."""
 
 from __future__ import annotations
 
