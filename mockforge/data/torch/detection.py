@@ -113,8 +113,11 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
         image, instances = sample["image"], sample[self.masks]
         if self.scaling is not None:
             rms = _positive(sample["sky_rms"].numpy()) if self._own_rms else self.rms
-            scaled = np.arcsinh(image.numpy() / rms[:, None, None])  # 20 times as fast as torch's
-            image = torch.from_numpy(0.25 + 0.1 * scaled)
+            scaled = image.numpy() / rms[:, None, None]
+            np.arcsinh(scaled, out=scaled)  # 20 times as fast as torch's
+            scaled *= 0.1
+            scaled += 0.25
+            image = torch.from_numpy(scaled)
         boxes, masks, area = (objects if instances.ndim == 2 else planes)(instances.numpy())
         target: Target = {
             "boxes": boxes_of(torch.from_numpy(boxes), instances.shape[-2:]),

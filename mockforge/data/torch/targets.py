@@ -21,17 +21,22 @@ def objects(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     `instances` is int (H,W), 0 = sky; objects come in the order of their labels.
     """
-    y, x = np.nonzero(instances)
-    labels, plane = np.unique(instances[y, x], return_inverse=True)
-    masks = np.zeros((len(labels), *instances.shape), dtype=np.uint8)
-    masks[plane, y, x] = 1
-    boxes = np.zeros((len(labels), 4), dtype=np.float32)
-    boxes[:, :2] = np.inf
-    np.minimum.at(boxes[:, 0], plane, x)
-    np.minimum.at(boxes[:, 1], plane, y)
-    np.maximum.at(boxes[:, 2], plane, x + 1)
-    np.maximum.at(boxes[:, 3], plane, y + 1)
-    return boxes, masks, np.bincount(plane, minlength=len(labels)).astype(np.float32)
+    pixels = np.flatnonzero(instances != 0)  # of booleans, six times as fast as of whole numbers
+    labels = instances.reshape(-1)[pixels]
+    if len(labels) and 0 < labels.min() and labels.max() < 1 << 16:
+        labels = labels.astype(np.uint16)  # NumPy sorts 16 bits in one pass
+    order = np.argsort(labels, kind="stable")  # within an object, pixels stay row by row
+    labels, pixels = labels[order], pixels[order]
+    starts = np.flatnonzero(np.diff(labels, prepend=labels[:1] - 1))
+    counts = np.diff(starts, append=len(pixels))
+    masks = np.zeros((len(starts), instances.size), dtype=np.uint8)
+    masks[np.repeat(np.arange(len(starts)), counts), pixels] = 1
+    boxes = np.empty((len(starts), 4), dtype=np.float32)
+    if len(starts):
+        y, x = np.divmod(pixels, instances.shape[1])
+        boxes[:, 0], boxes[:, 1] = np.minimum.reduceat(x, starts), y[starts]
+        boxes[:, 2], boxes[:, 3] = np.maximum.reduceat(x, starts) + 1, y[starts + counts - 1] + 1
+    return boxes, masks.reshape(-1, *instances.shape), counts.astype(np.float32)
 
 
 def planes(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
