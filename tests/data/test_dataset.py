@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -44,6 +45,46 @@ def test_samples_of_a_split(segmentation: Path) -> None:
 def test_transform_sees_the_dict(segmentation: Path) -> None:
     plain, twice = mockforge.load(segmentation), mockforge.load(segmentation, transform=doubled)
     assert torch.equal(twice[2]["image"], 2 * plain[2]["image"])
+
+
+def test_arrays_choose_what_is_read(segmentation: Path) -> None:
+    whole, images = mockforge.load(segmentation), mockforge.load(segmentation, arrays=["image"])
+    assert list(images[3]) == ["image", "sample"]
+    assert images.arrays == {"image": (3, 48, 48)}
+    assert "truth" not in repr(images)
+    assert torch.equal(images[3]["image"], whole[3]["image"])
+    assert list(images[2:4][0]) == list(pickle.loads(pickle.dumps(images))[0]) == ["image", "sample"]
+    seen = []
+    mockforge.load(segmentation, transform=lambda s: seen.append(list(s)), arrays=["truth"])[0]
+    assert seen == [["truth", "sample"]]
+
+
+def test_other_forms_read_what_they_need_whatever_was_chosen(segmentation: Path, redshift: Path) -> None:
+    picture, target = mockforge.load(segmentation, arrays=["truth"]).as_detection()[0]
+    expected, other = mockforge.load(segmentation).as_detection()[0]
+    assert torch.equal(picture, expected)  # scaled by the sample's own rms
+    assert torch.equal(target["masks"], other["masks"])
+    seen = []
+    noted = mockforge.load(segmentation, transform=lambda s: (seen.append(set(s)), s)[1], arrays=["truth"])
+    noted.as_detection()[0]
+    assert seen == [{"truth", "image", "instances", "sky_rms", "sample"}]
+    ends = mockforge.load(redshift, arrays=["input"])
+    assert torch.equal(ends.as_pairs()[1][1], ends.sample(1, "target")["target"])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ("image", r"load\(arrays='image'\): should be a list of names, such as \['image'\]; it has image, "),
+        ([], r"should be a list of names"),
+        ([3], r"should be a list of names"),
+        (["imge"], r"no array 'imge'; it has image, instances, sky_rms, truth"),
+        (["image", "sample"], r"no array 'sample'; it has image"),
+    ],
+)
+def test_arrays_that_are_not_there_are_named(segmentation: Path, arrays: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        mockforge.load(segmentation, arrays=arrays)
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # of fork

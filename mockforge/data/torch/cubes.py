@@ -49,7 +49,7 @@ class CubeDataset(torch.utils.data.Dataset[Cube]):
     def __init__(self, base: Samples, transform: Callable[[Cube], Any] | None = None) -> None:
         base.needs(("cube", "wavelength"), "as_cubes()")
         self.base, self.transform = base, transform
-        self.names = tuple(name for name in MAPS if name in base.arrays)
+        self.names = tuple(name for name in MAPS if name in base.shapes)
 
     @property
     def units(self) -> dict[str, str]:
@@ -68,11 +68,11 @@ class CubeDataset(torch.utils.data.Dataset[Cube]):
             part = copy(self)
             part.base = self.base[index]
             return part
-        has = "cube_variance" in self.base.arrays
+        has = "cube_variance" in self.base.shapes
         names = ("cube", "wavelength", *self.names, *(["cube_variance"] if has else []))
-        sample = self.base.sample(index, *names)
+        sample = self.base.sample(index, *self.base.wanted(names))
         if self.base.transform is not None:
-            sample = self.base.transform(self.base.sample(index))
+            sample = self.base.transform(sample)
         variance = sample["cube_variance"] if has else torch.zeros_like(sample["cube"])
         maps = {name: sample[name] for name in self.names}
         out = Cube(sample["cube"], variance, maps, sample["wavelength"])

@@ -8,7 +8,7 @@ torch.Size([3, 256, 256])
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,7 @@ def load(
     transform: Callable[[Sample], Any] | None = None,
     *,
     transforms: Callable[..., Any] | None = None,
+    arrays: Sequence[str] | None = None,
 ) -> Dataset:
     """Open a finished dataset as a map-style torch Dataset.
 
@@ -46,6 +47,9 @@ def load(
     transforms
         With torchvision's two arguments: that of `.as_detection()`, called as transforms(image, target),
         and of `.as_pairs()`, as transforms(input, target).
+    arrays
+        Names of the arrays to read, such as `["image"]`; None for all. It is what a sample's dict holds and
+        `transform` finds. `.as_detection()`, `.as_pairs()` and `.as_cubes()` read those that they need.
 
     Returns
     -------
@@ -56,9 +60,9 @@ def load(
     Raises
     ------
     InputError
-        For an unknown split, an unfinished build, a missing or damaged shard.
+        For an unknown split or array, an unfinished build, a missing or damaged shard.
     """
-    return Dataset(path, split, transform, transforms=transforms)
+    return Dataset(path, split, transform, transforms=transforms, arrays=arrays)
 
 
 class Dataset(torch.utils.data.Dataset[Any]):
@@ -71,7 +75,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
 
     Parameters
     ----------
-    path, split, transform, transforms
+    path, split, transform, transforms, arrays
         As of `load`, which opens one.
 
     Attributes
@@ -89,6 +93,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         transform: Callable[[Sample], Any] | None = None,
         *,
         transforms: Callable[..., Any] | None = None,
+        arrays: Sequence[str] | None = None,
     ) -> None:
         for name, function in (("transform", transform), ("transforms", transforms)):
             if function is not None and not callable(function):
@@ -98,6 +103,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
         self.split = split
         self.transform = transform
         self.transforms = transforms
+        self._chosen = self._reader.arrays if arrays is None else self._choice(arrays)
         if split is None:
             self._rows = np.arange(len(self._reader))
         else:
@@ -118,7 +124,12 @@ class Dataset(torch.utils.data.Dataset[Any]):
 
     @property
     def arrays(self) -> dict[str, tuple[int, ...]]:
-        """Array -> shape of one sample."""
+        """Array -> shape of one sample, of the arrays that a sample holds."""
+        return {name: self._reader.shapes[name] for name in self._chosen}
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Array -> shape of one sample, also of those that `arrays` left out."""
         return dict(self._reader.shapes)
 
     @property
@@ -161,9 +172,9 @@ class Dataset(torch.utils.data.Dataset[Any]):
             yield self[index]
 
     def sample(self, index: int, *arrays: str) -> Sample:
-        """Sample `index` without the transform; only some arrays where they are named."""
+        """Sample `index` without the transform; only some arrays, of all there are, where they are named."""
         row = self._row(index)
-        read = self._reader.read(row, arrays or None, np.int64)
+        read = self._reader.read(row, arrays or self._chosen, np.int64)
         out: Sample = {name: _tensor(values) for name, values in read.items()}
         out["sample"] = int(self._reader.sample[row])
         return out
@@ -281,6 +292,13 @@ class Dataset(torch.utils.data.Dataset[Any]):
         tables = f"; tables {', '.join(self.tables)}" if self.tables else ""
         return f"<mockforge.Dataset {name!r}: {', '.join(facts)}\n {shapes}{tables}>"
 
+    def wanted(self, arrays: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what is read of a sample to make another form of `arrays`.
+
+        Those alone or, where there is a transform, which may use any, the chosen ones too.
+        """
+        return arrays if self.transform is None else tuple(dict.fromkeys((*self._chosen, *arrays)))
+
     def needs(self, arrays: tuple[str, ...], what: str) -> None:
         """InputError naming the arrays that `what` needs and this dataset lacks."""
         missing = [name for name in arrays if name not in self._reader.shapes]
@@ -289,6 +307,18 @@ class Dataset(torch.utils.data.Dataset[Any]):
                 f"{self.path}: {what} needs the arrays {', '.join(arrays)}; missing {', '.join(missing)}; "
                 f"it holds {', '.join(self._reader.shapes)} (the recipe's `save` says which are kept)"
             )
+
+    def _choice(self, arrays: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of `load(arrays=...)` once each; InputError where they are not of this dataset."""
+        has = f"it has {', '.join(self._reader.arrays)}"
+        names = arrays if isinstance(arrays, (list, tuple)) else ()
+        if not names or not all(isinstance(name, str) for name in names):
+            raise InputError(
+                f"{self.path}: load(arrays={arrays!r}): should be a list of names, such as ['image']; {has}"
+            )
+        if unknown := [name for name in names if name not in self._reader.arrays]:
+            raise InputError(f"{self.path}: load(arrays={list(names)}): no array {unknown[0]!r}; {has}")
+        return tuple(dict.fromkeys(names))
 
     def _row(self, index: Any) -> int:
         index = whole_number(index)

@@ -75,7 +75,7 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
     ) -> None:
         if not isinstance(masks, str):
             raise InputError(f"as_detection(masks={masks!r}): should be the name of an array")
-        base.needs(("image",) if "image" in base.arrays else ("image", masks), "as_detection()")
+        base.needs(("image",) if "image" in base.shapes else ("image", masks), "as_detection()")
         needs_masks(base, masks)
         if scaling not in ("asinh", None):
             raise InputError(f"as_detection(scaling={scaling!r}): should be 'asinh' or None")
@@ -84,9 +84,9 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
         self.transform = transform
         self.scaling = scaling
         self.masks = masks
-        self.rms = np.ones(base.arrays["image"][0], dtype=np.float32)
+        self.rms = np.ones(base.shapes["image"][0], dtype=np.float32)
         """(C,) sky rms used where the sample has no `sky_rms` of its own."""
-        self._own_rms = scaling is not None and "sky_rms" in base.arrays
+        self._own_rms = scaling is not None and "sky_rms" in base.shapes
         self._names = ("image", masks, "sky_rms") if self._own_rms else ("image", masks)
         if scaling is not None and not self._own_rms and len(base):
             chosen = np.unique(np.linspace(0, len(base) - 1, 16).astype(int))
@@ -107,7 +107,7 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
             part = copy(self)
             part.base = self.base[index]
             return part
-        sample = self.base.sample(index, *(self._names if self.base.transform is None else ()))
+        sample = self.base.sample(index, *self.base.wanted(self._names))
         if self.base.transform is not None:
             sample = self.base.transform(sample)
         image, instances = sample["image"], sample[self.masks]
@@ -153,8 +153,8 @@ class DetectionDataset(torch.utils.data.Dataset[tuple[torch.Tensor, Target]]):
 
 def needs_masks(base: Samples, name: str) -> None:
     """InputError unless the array `name` holds objects: labels (H,W), or one plane per object (n,H,W)."""
-    usable = [n for n, s in base.arrays.items() if _holds_objects(n, s, base.kinds[n])]
-    if name not in base.arrays:
+    usable = [n for n, s in base.shapes.items() if _holds_objects(n, s, base.kinds[n])]
+    if name not in base.shapes:
         instead = (
             " or ".join(f"masks={n!r}" for n in usable) or "none; the recipe's `save` says which are kept"
         )
@@ -162,7 +162,7 @@ def needs_masks(base: Samples, name: str) -> None:
             f"{base.path}: as_detection(masks={name!r}): this dataset has no array {name!r}; labels that it"
             f" has: {instead}"
         )
-    shape, kind = base.arrays[name], base.kinds[name]
+    shape, kind = base.shapes[name], base.kinds[name]
     if not _holds_objects(name, shape, kind):
         meaning = meaning_of(name) or "no labels"
         raise InputError(
@@ -170,10 +170,10 @@ def needs_masks(base: Samples, name: str) -> None:
             f"a plane an object; {name} {_size(shape)} is not: {meaning}; of this dataset "
             f"{', '.join(usable) or 'none'} can be used"
         )
-    if shape[-2:] != base.arrays["image"][-2:]:
+    if shape[-2:] != base.shapes["image"][-2:]:
         raise InputError(
             f"{base.path}: as_detection(masks={name!r}): is {_size(shape)}, on another grid than image "
-            f"{_size(base.arrays['image'])}; give labels of the image's own grid"
+            f"{_size(base.shapes['image'])}; give labels of the image's own grid"
         )
 
 

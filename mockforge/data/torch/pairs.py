@@ -58,10 +58,9 @@ class PairDataset(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
             part = copy(self)
             part.base = self.base[index]
             return part
-        if self.base.transform is None:
-            sample = self.base.sample(index, *PAIR)
-        else:
-            sample = self.base.transform(typed(self.base.sample(index)))
+        sample = self.base.sample(index, *self.base.wanted(PAIR))
+        if self.base.transform is not None:
+            sample = self.base.transform(typed(sample))
         first, second, z_in, z_out = (sample[name] for name in PAIR)
         if self.transform is not None:
             first = self.transform(first)

@@ -22,8 +22,8 @@ class Samples(Protocol):
     transform: Callable[..., Any] | None
 
     @property
-    def arrays(self) -> dict[str, tuple[int, ...]]:
-        """Array -> shape of one sample."""
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Array -> shape of one sample, of all arrays that the dataset holds."""
         ...
 
     @property
@@ -42,6 +42,10 @@ class Samples(Protocol):
 
     def sample(self, index: int, *arrays: str) -> dict[str, Any]:
         """Arrays of one sample, without the transform."""
+        ...
+
+    def wanted(self, arrays: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what is read of a sample to make another form of `arrays`: also what a transform sees."""
         ...
 
     def needs(self, arrays: tuple[str, ...], what: str) -> None:

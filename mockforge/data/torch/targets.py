@@ -23,7 +23,7 @@ def objects(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     pixels = np.flatnonzero(instances != 0)  # of booleans, six times as fast as of whole numbers
     labels = instances.reshape(-1)[pixels]
-    if len(labels) and 0 < labels.min() and labels.max() < 1 << 16:
+    if len(labels) and labels.min() > 0 and labels.max() < 1 << 16:
         labels = labels.astype(np.uint16)  # NumPy sorts 16 bits in one pass
     order = np.argsort(labels, kind="stable")  # within an object, pixels stay row by row
     labels, pixels = labels[order], pixels[order]
