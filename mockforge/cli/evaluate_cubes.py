@@ -28,7 +28,7 @@ class CubeFits:
     ] = 20
     steps: Annotated[
         int, typer.Option("--steps", metavar="N", min=100, help="Accepted steps of GalPaK's chain, at most.")
-    ] = 3000
+    ] = 15_000
     fit_seconds: Annotated[
         float, typer.Option("--fit-seconds", metavar="S", min=1, help="Processor time of a fit of GalPaK.")
     ] = 60.0
@@ -38,7 +38,7 @@ class CubeFits:
         from mockforge.evaluate.cubes.evaluate import Effort, evaluate_cubes
 
         assert self.cubes is not None
-        effort = Effort(self.steps, self.fit_seconds)
+        effort = Effort(self.steps, self.fit_seconds, None if out is None else out / "chains")
         report = evaluate_cubes(self.cubes, split=split, count=self.galaxies, effort=effort, told=told)
         if out is not None:
             report.write(out)

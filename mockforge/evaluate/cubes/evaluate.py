@@ -34,10 +34,12 @@ _COMPARED = 3
 class Effort:
     """How long fits may take."""
 
-    steps: int = 3000
-    """Accepted steps of GalPaK's chain, at most."""
+    steps: int = 15_000
+    """Accepted steps of GalPaK's chain, at most; its own default."""
     seconds: float = 60.0
     """Of the processor, for a chain; ten times as many of the clock end a program."""
+    chains: Path | None = None
+    """Folder that chains are kept in, and taken from where they are of the same fit."""
 
 
 def evaluate_cubes(
@@ -111,7 +113,7 @@ def _installed(effort: Effort) -> tuple[list[Fitter], list[str]]:
     missing = []
     fitters = [own_fitter()]
     if installed("galpak"):
-        fitters.append(galpak_fitter(effort.steps, effort.seconds))
+        fitters.append(galpak_fitter(effort.steps, effort.seconds, effort.chains))
     else:
         missing.append(f"galpak is not installed; type: {how_to('ifu')}.")
     if not installed("dysmalpy"):

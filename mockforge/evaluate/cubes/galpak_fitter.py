@@ -1,9 +1,15 @@
-"""GalPaK 3D as a fitter: its cube as FITS, its units and angles, and whether its chain has settled."""
+"""GalPaK 3D as a fitter: its cube as FITS, its units and angles, and whether its chain has settled.
+
+Chains may be kept, `galpak-NUMBER.npz`: a fit that is asked for again takes the chain that is there.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +19,7 @@ import numpy as np
 from mockforge.data.export.cube_cards import celestial
 from mockforge.evaluate.cubes import with_galpak
 from mockforge.evaluate.cubes.apart import run_apart
+from mockforge.evaluate.cubes.chains import RULE, every_state, unsettled
 from mockforge.evaluate.cubes.fits import Fit, Fitter
 from mockforge.evaluate.cubes.guess import guess
 from mockforge.evaluate.cubes.sample import MEASURED, Galaxy, Sample
@@ -33,20 +40,30 @@ _PATIENCE = 10
 """Seconds of the clock for each of the processor, after which a fit is ended: machines are shared."""
 _START = 120.0
 """Seconds of the clock that it may take to begin."""
-_DRIFT = 1.0
-"""Halves of the chain whose means differ by more of its standard deviation have not settled."""
+_LAST = 0.6
+"""Part of the chain that parameters are measured on."""
 
 
-def galpak_fitter(steps: int, seconds: float) -> Fitter:
-    """Return GalPaK as a fitter, with so many accepted steps or seconds of the processor for a galaxy."""
+def galpak_fitter(steps: int, seconds: float, chains: Path | None = None) -> Fitter:
+    """Return GalPaK as a fitter.
+
+    Parameters
+    ----------
+    steps : int
+        Accepted steps of a galaxy's chain, at most.
+    seconds : float
+        Of the processor, for a galaxy's chain.
+    chains : Path, optional
+        Folder that chains are kept in.
+    """
     what = (
         f"galpak: GalPaK 3D 1.35 (Bouche et al. 2015), {steps} accepted steps of its Markov chain, or"
         f" {seconds:g} s of the processor, from the cube's moments; the last 60% used: medians and the middle"
-        " 68%. Told the curve's shape, the profile, the thickness, the PSF, the LSF and that dispersion is"
-        f" isotropic; not the clumps. Not converged: best chi2 above {_CHI2:g} per degree of freedom, or"
-        " halves of the chain whose means differ by more than its standard deviation"
+        " 68%, each state counted as often as it was proposed from. Told the curve's shape, the profile, the"
+        " thickness, the PSF, the LSF and that dispersion is isotropic; not the clumps. Not converged: best"
+        f" chi2 above {_CHI2:g} per degree of freedom; {RULE}"
     )
-    return Fitter("galpak", what, partial(_fit, steps=steps, seconds=seconds), _cannot)
+    return Fitter("galpak", what, partial(_fit, steps=steps, seconds=seconds, chains=chains), _cannot)
 
 
 def _cannot(sample: Sample) -> str | None:
@@ -63,16 +80,31 @@ def _cannot(sample: Sample) -> str | None:
     return None
 
 
-def _fit(galaxy: Galaxy, sample: Sample, steps: int, seconds: float) -> Fit:
+def _fit(galaxy: Galaxy, sample: Sample, steps: int, seconds: float, chains: Path | None) -> Fit:
+    ask = {**asked(galaxy, sample, steps), "seconds": seconds}
+    kept = None if chains is None else chains / f"galpak-{galaxy.number:05d}.npz"
+    known = _digest(ask, galaxy)
+    if kept is not None and kept.is_file():
+        with np.load(kept) as file:
+            if str(file["known"]) == known:
+                return judged(file["rows"], file["held"], galaxy, sample)
     with tempfile.TemporaryDirectory(prefix="mockforge-galpak-") as folder:
         write_cube(Path(folder) / "cube.fits", galaxy, sample)
-        answer = run_apart(
-            with_galpak.__file__,
-            Path(folder),
-            {**asked(galaxy, sample, steps), "seconds": seconds},
-            _START + _PATIENCE * seconds,
-        )
-    return in_our_units(answer, galaxy, sample)
+        run_apart(with_galpak.__file__, Path(folder), ask, _START + _PATIENCE * seconds)
+        with np.load(Path(folder) / "chain.npz") as file:
+            rows, held, names = file["rows"], file["held"], file["names"]
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(kept, rows=rows, held=held, names=names, known=known)
+    return judged(rows, held, galaxy, sample)
+
+
+def _digest(ask: Mapping[str, Any], galaxy: Galaxy) -> str:
+    """Return what tells fits apart: what is asked, and the cube."""
+    about = hashlib.sha256(json.dumps(ask, sort_keys=True).encode())
+    for values in (galaxy.cube, galaxy.variance):
+        about.update(np.ascontiguousarray(values, dtype=np.float32).tobytes())
+    return about.hexdigest()
 
 
 def write_cube(path: Path, galaxy: Galaxy, sample: Sample) -> None:
@@ -152,41 +184,49 @@ def _channel(velocity: float, galaxy: Galaxy, sample: Sample) -> float:
     return float((at - galaxy.wavelength[0]) / sample.instrument.channel_angstrom)
 
 
-def in_our_units(answer: dict[str, Any], galaxy: Galaxy, sample: Sample) -> Fit:
-    """Return GalPaK's answer in the units of our disks, and whether its chain has settled.
+def judged(rows: np.ndarray, held: np.ndarray, galaxy: Galaxy, sample: Sample) -> Fit:
+    """Return what a chain says of a galaxy in the units of our disks, and whether it has settled.
 
-    GalPaK's position angle is from +y, of the receding end: ours is 90 degrees less. Its inclination may
-    pass through 0 and 90.
+    Parameters
+    ----------
+    rows : ndarray
+        (A, P + 1), accepted states in GalPaK's units, chi2 per degree of freedom last.
+    held : ndarray
+        (A,), proposals that were made from each.
+    galaxy, sample
+        Whose it is.
+    """
+    states = every_state(rows, held, _LAST)
+    ours = in_our_units(dict(zip(with_galpak.NAMES, states[:, :-1].T, strict=True)), galaxy, sample)
+    middle = np.median(ours["position_angle"])
+    ours["position_angle"] = middle + (ours["position_angle"] - middle + 180) % 360 - 180
+    low, values, high = (
+        {name: float(np.quantile(chain, q)) for name, chain in ours.items()} for q in (0.16, 0.5, 0.84)
+    )
+    chi2 = float(states[:, -1].min())
+    why = f"not converged: chi2 {chi2:.2f}" if chi2 > _CHI2 else unsettled({n: ours[n] for n in MEASURED})
+    turn = values["position_angle"] % 360 - values["position_angle"]
+    for ends in (low, values, high):
+        ends["position_angle"] += turn
+    return Fit(values, low, high, chi2, not why, why)
+
+
+def in_our_units(v: Mapping[str, Any], galaxy: Galaxy, sample: Sample) -> dict[str, Any]:
+    """Return GalPaK's parameters, numbers or chains of them, in the units of our disks.
+
+    GalPaK's position angle is from +y, of the receding end: ours is 90 degrees less.
     """
     scale, step = sample.instrument.pixel_scale_arcsec, sample.instrument.channel_angstrom
     middle = (np.array(galaxy.cube.shape[1:]) - 1) / 2
-    rest = _reddest(galaxy, sample)
-
-    def ours(v: dict[str, float]) -> dict[str, float]:
-        return {
-            "x": (v["x"] - middle[1]) * scale,
-            "y": (v["y"] - middle[0]) * scale,
-            "flux": v["flux"] * step / 100,
-            "r_half": v["radius"] * scale,
-            "inclination": v["inclination"],
-            "position_angle": v["pa"] - 90,
-            "v_max": v["maximum_velocity"],
-            "r_turn": v["turnover_radius"] * scale,
-            "velocity": C_KM_S * ((galaxy.wavelength[0] + v["z"] * step) / rest - 1),
-            "sigma": v["velocity_dispersion"],
-        }
-
-    values, low, high = (ours(answer[name]) for name in ("value", "low", "high"))
-    first, second = (ours({n: pair[k] for n, pair in answer["halves"].items()}) for k in (0, 1))
-    drift = {n: abs(first[n] - second[n]) / max((high[n] - low[n]) / 2, 1e-9) for n in MEASURED}
-    worst = max(drift, key=lambda n: drift[n])
-    said = ""
-    if answer["chi2"] > _CHI2:
-        said = f"not converged: chi2 {answer['chi2']:.2f}"
-    elif drift[worst] > _DRIFT:
-        said = f"not converged: {worst.replace('_', ' ')} moved by {drift[worst]:.1f} sigma between halves"
-    values["position_angle"] %= 360
-    turn = values["position_angle"] - (ours(answer["value"])["position_angle"])
-    low["position_angle"] += turn
-    high["position_angle"] += turn
-    return Fit(values, low, high, answer["chi2"], not said, said)
+    return {
+        "x": (v["x"] - middle[1]) * scale,
+        "y": (v["y"] - middle[0]) * scale,
+        "flux": v["flux"] * step / 100,
+        "r_half": v["radius"] * scale,
+        "inclination": v["inclination"],
+        "position_angle": v["pa"] - 90,
+        "v_max": v["maximum_velocity"],
+        "r_turn": v["turnover_radius"] * scale,
+        "velocity": C_KM_S * ((galaxy.wavelength[0] + v["z"] * step) / _reddest(galaxy, sample) - 1),
+        "sigma": v["velocity_dispersion"],
+    }

@@ -1,7 +1,7 @@
 """GalPaK 3D on one cube, run as a program of its own on a folder.
 
-It reads `cube.fits` and `ask.json` there, and writes `answer.json`. Nothing of ours but this file is
-needed, so that the fit is independent of the model that made the cube.
+It reads `cube.fits` and `ask.json` there, and writes `chain.npz` and `answer.json`. Nothing of ours but this
+file is needed, so that the fit is independent of the model that made the cube.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from typing import Any
 
 import numpy as np
 
-_LAST = 0.6
-"""Part of the chain that parameters are measured on."""
 _FEWEST = 100
 """Steps of a chain that something is measured on."""
-_NAMES = (
+NAMES = (
     *("x", "y", "z", "flux", "radius", "inclination", "pa"),
     *("turnover_radius", "maximum_velocity", "velocity_dispersion"),
 )
@@ -32,12 +30,14 @@ def main(folder: Path) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     ask = json.loads((folder / "ask.json").read_text())
-    answer = fit(str(folder / "cube.fits"), ask)
+    rows, held = fit(str(folder / "cube.fits"), ask)
+    np.savez_compressed(folder / "chain.npz", rows=rows, held=held, names=np.array([*NAMES, "chi2"]))
+    answer = {"proposed": int(held.sum()), "steps": len(rows)}
     (folder / "answer.json").write_text(json.dumps(answer))
 
 
-def fit(cube: str, ask: dict[str, Any]) -> dict[str, Any]:
-    """Return the chain's means, standard deviations and quantiles, in GalPaK's units.
+def fit(cube: str, ask: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the states that were accepted, in GalPaK's units and with chi2 last, and how long each was held.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def fit(cube: str, ask: dict[str, Any]) -> dict[str, Any]:
     largest, start = galpak.GalaxyParameters(), galpak.GalaxyParameters()
     for values, given in ((largest, ask["largest"]), (start, ask["start"])):
         for name, value in given.items():
-            values[_NAMES.index(name)] = value
+            values[NAMES.index(name)] = value
     with contextlib.suppress(_TimeUpError):
         run.run_mcmc(
             model=model,
@@ -81,25 +81,8 @@ def fit(cube: str, ask: dict[str, Any]) -> dict[str, Any]:
     rows = np.asarray(run.chain_rows, dtype=float)
     if len(rows) < _FEWEST:
         raise RuntimeError(f"its chain took {len(rows)} steps in {ask['seconds']:g} s, fewer than {_FEWEST}")
-    return measured(rows) | {"proposed": run.proposed, "steps": len(rows)}
-
-
-def measured(rows: np.ndarray) -> dict[str, Any]:
-    """Return medians, middle 68%, both halves and best chi2 of the last part of a chain.
-
-    `rows` are parameters and chi2 per degree of freedom, a row for each accepted step.
-    """
-    last = rows[int(len(rows) * (1 - _LAST)) :]
-    first_half, second_half = (half.mean(axis=0) for half in np.array_split(last, 2))
-    ends = {"value": 0.5, "low": 0.16, "high": 0.84}
-    out: dict[str, Any] = {
-        name: dict(zip(_NAMES, np.quantile(last[:, :-1], q, axis=0).tolist(), strict=True))
-        for name, q in ends.items()
-    }
-    halves = np.stack([first_half, second_half], axis=1)[:-1]
-    out["halves"] = dict(zip(_NAMES, halves.tolist(), strict=True))
-    out["chi2"] = float(last[:, -1].min())
-    return out
+    held = np.bincount(np.array(run.states) - 1, minlength=len(rows))[: len(rows)] if run.states else []
+    return rows, np.asarray(held, dtype=np.int64)
 
 
 class _TimeUpError(Exception):
@@ -111,13 +94,25 @@ def _run(galpak: Any, cube: str, instrument: Any, seconds: float) -> Any:
     base: Any = galpak.GalPaK3D
 
     class Timed(base):
-        proposed = 0
+        """Counts what is proposed from each state, and makes each model once: the library makes it twice."""
 
-        def compute_chi(self, galaxy: Any, **how: Any) -> Any:
-            self.proposed += 1
+        def __init__(self, *args: Any, **how: Any) -> None:
+            super().__init__(*args, **how)
+            self.states: list[int] = []
+            self._last: tuple[bytes, Any] = (b"", None)
+
+        def _sampling_method(self, sampling: Any, params: Any, scale: Any) -> Any:
             if time.process_time() - began > seconds:
                 raise _TimeUpError
-            return super().compute_chi(galaxy, **how)
+            if self.chain_rows:
+                self.states.append(len(self.chain_rows))
+            return super()._sampling_method(sampling, params, scale)
+
+        def compute_chi(self, galaxy: Any, **how: Any) -> Any:
+            if np.asarray(galaxy).tobytes() != self._last[0]:
+                chi = super().compute_chi(galaxy, **how)
+                self._last = (np.asarray(galaxy).tobytes(), chi)  # it changes what it is given
+            return self._last[1]
 
     run: Any = Timed(cube, instrument=instrument, quiet=True)
     began = time.process_time()
