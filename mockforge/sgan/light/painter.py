@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mockforge.errors import InputError
+from mockforge.profiles.lanes import spared
 from mockforge.sgan.instrument.psf import PixelPsf
 from mockforge.sgan.light.extent import Extent
 from mockforge.sgan.light.frame import FADED, SOFTENING, Shapes, frame_of
@@ -19,19 +20,14 @@ from mockforge.sgan.light.modulation import Modulation, changes, marks_features
 from mockforge.sgan.light.stamps import (
     MOST_ELLIPTICAL,
     Gaussians,
+    each_spectrum,
     gaussians_of,
     phases,
-    spectra_of,
     stamps_of,
+    waves,
 )
 from mockforge.sgan.sources.marks import Marks
 
-_CHUNK = 1 << 17
-"""Complex numbers of spectra worked on at a time: few enough for a core's cache."""
-_SHAPED = 1 << 18
-"""The same of shaped sources, each of which takes more steps."""
-_LIKE = 1.4
-"""Sources whose windows differ by no more than this factor are shaped together, on the largest of them."""
 _RESOLVED = 2.5
 """Points along the softened minor axis of a source that its modulation is sampled by, at least."""
 _UNSEEN = 0.6
@@ -44,7 +40,8 @@ class SourcePainter:
     The image of a smooth profile or of a star is the PSF's transfer function times an analytic
     spectrum, so that flux and sub-pixel place are exact whatever the pixels. What is learned of a
     shaped source is a change of its light that sums to 0 and lies within six half-light radii: it is
-    drawn on a grid as fine as the PSF asks for, and added.
+    drawn on a grid as fine as the PSF asks for, and added. Each source is computed by itself, so that it
+    has the same bits whatever it is painted with.
 
     Parameters
     ----------
@@ -66,8 +63,8 @@ class SourcePainter:
         For a modulation of other bands, or scales that are not above 0.
     """
 
-    one_by_one = False
-    """The last bits of a source depend on what it is painted with."""
+    one_by_one = True
+    """A source is the same to the last bit whatever it is painted with."""
 
     def __init__(
         self,
@@ -125,56 +122,49 @@ class SourcePainter:
     def paint_on(self, sources: Marks, side: int) -> np.ndarray:
         """Return `paint` on stamps of a given even side, whatever side the sources want."""
         out = np.empty((len(sources), self.bands, side, side), dtype=np.float32)
-        batch = _Batch.of(sources, self.pixels_per_native)
+        bodies = _Bodies.of(sources, self.pixels_per_native)
+        shaped = {} if self.modulation is None else self._shaped(sources, side)
         with torch.no_grad():
-            for rows in self._chunks(len(sources), side):
-                image = self._plain(batch.rows(rows), side)
-                torch.mul(image, batch.flux[rows, :, None, None], out=torch.from_numpy(out[rows]))
-            if self.modulation is not None:
-                for rows, fine, half in self._windows(sources, side):
-                    few = batch.rows(torch.from_numpy(rows))
-                    image = self._changes(few, sources.rows(rows), side, fine, half)
-                    out[rows] += (image * few.flux[:, :, None, None]).numpy()
+            spectra = self._plain(bodies, side)
+            for row, (image, spectrum) in enumerate(zip(torch.from_numpy(out), spectra, strict=True)):
+                if row in shaped:
+                    spectrum += self._change(bodies.only(row), side, *shaped[row])
+                torch.mul(self._image(spectrum, side), bodies.flux[row, :, None, None], out=image)
         return out
 
-    def _plain(self, batch: _Batch, side: int) -> Tensor:
-        """Smooth profiles and stars of flux 1 through the PSF, (n, C, S, S)."""
+    def _plain(self, bodies: _Bodies, side: int) -> Iterator[Tensor]:
+        """Yield the spectrum of each smooth source of flux 1 through the PSF, (C, F S, F S / 2 + 1)."""
         fine = self._kernels.fine.image
-        size = spectra_of(batch.profiles.on_grid(fine), fine * side)
-        size.masked_fill_(batch.star[:, None, None], 1.0)
-        x, y = (fine * (place + 0.5 * side) for place in (batch.dx, batch.dy))
-        spectrum = size * phases(x, y, fine * side)
-        return self._image(spectrum[:, None] * self._kernels.image(side), side)
+        kernel, size = self._kernels.image(side), fine * side
+        x, y = (fine * (spared(place) + 0.5 * side) for place in (bodies.dx, bodies.dy))
+        light = each_spectrum(bodies.profiles.on_grid(fine), size)
+        for along_y, along_x, own, star in zip(*waves(x, y, size), light, bodies.star.tolist(), strict=False):
+            phase = along_y[:, None] * along_x
+            yield (phase if star else phase.mul_(own)) * kernel
 
-    def _changes(self, batch: _Batch, sources: Marks, side: int, fine: int, half: int) -> Tensor:
-        """Return learned changes of sources of flux 1 through the PSF, (n, C, S, S): each sums to 0."""
+    def _change(self, body: _Bodies, side: int, fine: int, half: int) -> Tensor:
+        """Return the spectrum, as of `_plain`, of what is learned of a source of flux 1: it sums to 0."""
         assert self.modulation is not None
         grid, scale = side * self._kernels.fine.image, self.pixels_per_native * fine
-        radius, e1, e2, n = (torch.from_numpy(v).float() for v in _shape(sources))
-        x, y = fine * batch.dx, fine * batch.dy
-        shapes = Shapes(x, y, radius + math.log(scale), e1, e2, n, torch.from_numpy(sources.mirrored))
-        plain = stamps_of(batch.profiles.on_grid(fine), x, y, half, self._kernels.fine.smoothing * fine)
+        x, y = fine * body.dx, fine * body.dy
+        plain = stamps_of(body.profiles.on_grid(fine), x, y, half, self._kernels.fine.smoothing * fine)
+        log_radius, e1, e2, log_n = body.shape
+        shapes = Shapes(x, y, log_radius + math.log(scale), e1, e2, log_n, body.mirrored)
         frame = frame_of(shapes, half, SOFTENING * scale)
-        features = marks_features(batch.flux, radius, e1, e2, n)
-        log_factor = self.modulation(frame, features, torch.from_numpy(sources.z))
-        change = changes(plain, log_factor, frame.fade).view(len(plain), -1, 2 * half + 1, 2 * half + 1)
+        log_factor = self.modulation(frame, marks_features(body.flux, log_radius, e1, e2, log_n), body.z)
+        change = changes(plain, log_factor, frame.fade).view(-1, 2 * half + 1, 2 * half + 1)
         spectrum = _low(torch.fft.rfft2(change, s=(fine * side, fine * side)), grid)
         corner = torch.tensor([(0.5 * fine * side - half) * grid / (fine * side)])
-        return self._image(spectrum * (self._kernels.shape(side) * phases(corner, corner, grid)), side)
+        return spectrum * (self._kernels.shape(side) * phases(corner, corner, grid))
 
     def _image(self, spectrum: Tensor, side: int) -> Tensor:
-        """(n, C, S, S) from spectra on the grid of images."""
+        """(C, S, S) from a spectrum on the grid of images."""
         fine = self._kernels.fine.image
         image = torch.fft.irfft2(spectrum, s=(fine * side, fine * side))
         return image if fine == 1 else image[..., ::fine, ::fine] * fine**2
 
-    def _chunks(self, count: int, side: int) -> Iterator[slice]:
-        size = side * self._kernels.fine.image
-        many = max(1, _CHUNK // (self.bands * size * (size // 2 + 1)))
-        return (slice(i, i + many) for i in range(0, count, many))
-
-    def _windows(self, sources: Marks, side: int) -> Iterator[tuple[np.ndarray, int, int]]:
-        """Rows of shaped sources, points a pixel, and points from the middle that hold their change."""
+    def _shaped(self, sources: Marks, side: int) -> dict[int, tuple[int, int]]:
+        """Rows of shaped sources: their points a pixel, and those from the middle that hold the change."""
         shaped = np.flatnonzero(sources.shaped & ~sources.star)
         log_radius, e1, e2, _ = _shape(sources.rows(shaped))
         e = np.minimum(np.hypot(e1, e2), MOST_ELLIPTICAL)
@@ -187,19 +177,12 @@ class SourcePainter:
         half = np.ceil((FADED * major + 1.0) * fine).astype(np.int64)
         half = np.minimum(half, fine * side // 2 - 1)
         seen = minor * fine > _UNSEEN
-        shaped, minor, fine, half = shaped[seen], minor[seen], fine[seen], half[seen]
-        for points in np.unique(fine).tolist():
-            alike = np.flatnonzero(fine == points)
-            alike = alike[np.lexsort((minor[alike], half[alike]))]
-            many = max(1, _SHAPED // (self.bands * (points * side) ** 2 // 2))
-            while len(alike):
-                like = half[alike[:many]] <= _LIKE * half[alike[0]]
-                group, alike = alike[: int(like.sum())], alike[int(like.sum()) :]
-                yield shaped[group], points, int(half[group].max())
+        grids = zip(fine[seen].tolist(), half[seen].tolist(), strict=True)
+        return dict(zip(shaped[seen].tolist(), grids, strict=True))
 
 
 @dataclass(frozen=True)
-class _Batch:
+class _Bodies:
     """N sources as what their images are computed from, in pixels of the sky."""
 
     dx: Tensor
@@ -209,16 +192,33 @@ class _Batch:
     star: Tensor
     flux: Tensor
     """(N, C) nJy."""
+    shape: tuple[Tensor, ...]
+    """ln of the radius in native pixels, e1, e2, ln n."""
+    mirrored: Tensor
+    z: Tensor
 
     @classmethod
-    def of(cls, sources: Marks, pixels_per_native: float) -> _Batch:
+    def of(cls, sources: Marks, pixels_per_native: float) -> _Bodies:
         x, y = (torch.from_numpy(v - np.floor(v + 0.5)).float() for v in (sources.x, sources.y))
         log_radius, *shape = _shape(sources)
-        profiles = gaussians_of(log_radius + math.log(pixels_per_native), *shape)
-        return cls(x, y, profiles, torch.from_numpy(sources.star), torch.from_numpy(sources.flux).float())
+        return cls(
+            dx=x,
+            dy=y,
+            profiles=gaussians_of(log_radius + math.log(pixels_per_native), *shape),
+            star=torch.from_numpy(sources.star),
+            flux=torch.from_numpy(sources.flux).float(),
+            shape=tuple(torch.from_numpy(v).float() for v in (log_radius, *shape)),
+            mirrored=torch.from_numpy(sources.mirrored),
+            z=torch.from_numpy(sources.z),
+        )
 
-    def rows(self, i: slice | Tensor) -> _Batch:
-        return _Batch(self.dx[i], self.dy[i], self.profiles.rows(i), self.star[i], self.flux[i])
+    def only(self, row: int) -> _Bodies:
+        """Return one of them."""
+        i = slice(row, row + 1)
+        return _Bodies(
+            self.dx[i], self.dy[i], self.profiles.rows(i), self.star[i], self.flux[i],
+            tuple(value[i] for value in self.shape), self.mirrored[i], self.z[i],
+        )  # fmt: skip
 
 
 def _shape(sources: Marks) -> tuple[np.ndarray, ...]:

@@ -9,6 +9,7 @@ the derivatives, which are moments of the gradient about the same monomials. Not
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,6 +26,8 @@ MOST_ELLIPTICAL = 0.95
 """Shapes with a larger |e| are drawn with this one."""
 _CHUNK = 1 << 18
 """Numbers worked on at a time: they stay in a core's cache."""
+_VECTOR = 16
+"""Numbers of the widest vectors of a processor."""
 _DARK = -80.0
 """Least exponent: beyond it numbers are so small that processors slow down."""
 
@@ -97,12 +100,22 @@ def profile_spectra(log_radius: Tensor, e1: Tensor, e2: Tensor, log_n: Tensor, s
 
 def phases(dx: Tensor, dy: Tensor, side: int) -> Tensor:
     """Return exp(-2 pi i (x kx + y ky)), (N, S, S // 2 + 1), of places from the first pixel."""
-    waves = []
-    for place, k in zip((dy, dx), _axes(side, dx.device, dx.dtype), strict=True):
-        turns = place[:, None] * k
-        angle = (turns - turns.round()) * (-2 * math.pi)  # small before the sine, for float32's sake
-        waves.append(torch.polar(torch.ones_like(angle), angle))
-    return waves[0][:, :, None] * waves[1][:, None, :]
+    along_y, along_x = waves(dx, dy, side)
+    return along_y[:, :, None] * along_x[:, None, :]
+
+
+def waves(dx: Tensor, dy: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Return the factors of `phases`: (N, S) along y and (N, S // 2 + 1) along x."""
+    along_y, along_x = (
+        _wave(place, k) for place, k in zip((dy, dx), _axes(side, dx.device, dx.dtype), strict=True)
+    )
+    return along_y, along_x
+
+
+def _wave(place: Tensor, k: Tensor) -> Tensor:
+    turns = place[:, None] * k
+    angle = (turns - turns.round()) * (-2 * math.pi)  # small before the sine, for float32's sake
+    return torch.polar(torch.ones_like(angle), angle)
 
 
 @dataclass(frozen=True)
@@ -183,11 +196,31 @@ def stamps_of(found: Gaussians, dx: Tensor, dy: Tensor, half: int, smooth_pix: f
 
 def spectra_of(found: Gaussians, side: int) -> Tensor:
     """Return `profile_spectra` of Gaussians."""
-    turn = -2 * math.pi**2
-    xx, yy = turn * (found.mean + found.along), turn * (found.mean - found.along)
-    exponent = torch.stack([torch.zeros_like(xx), xx, 2 * turn * found.across, yy], dim=-1)
-    light = _Sum.apply(found.amplitude, exponent, _frequencies(side, xx.device, xx.dtype))
+    like = found.amplitude
+    exponent = torch.stack([torch.zeros_like(like), *_exponents(found)], dim=-1)
+    light = _Sum.apply(like, exponent, _frequencies(side, like.device, like.dtype))
     return light.view(-1, side, side // 2 + 1)
+
+
+def each_spectrum(found: Gaussians, side: int) -> Iterator[Tensor]:
+    """Yield `profile_spectra` of Gaussians, (S, S // 2 + 1), one by one: the same bits in any company.
+
+    Without derivatives. Each has its numbers at the same places of a processor's vectors.
+    """
+    count, gaussians = found.amplitude.shape
+    held = found.amplitude.new_zeros((count, 4, -(-gaussians // _VECTOR) * _VECTOR))
+    for row, values in enumerate((found.amplitude, *_exponents(found))):
+        held[:, row, :gaussians] = values
+    monomials = _frequencies(side, held.device, held.dtype)[1:]
+    for own in held[:, :, :gaussians]:
+        bells = (own[1:].T @ monomials).clamp_min_(_DARK).exp_()
+        yield (own[:1] @ bells).view(side, side // 2 + 1)
+
+
+def _exponents(found: Gaussians) -> tuple[Tensor, Tensor, Tensor]:
+    """Factors of the squares of frequencies xx, xy, yy in the exponent of a spectrum, each (N, K)."""
+    turn = -2 * math.pi**2
+    return turn * (found.mean + found.along), 2 * turn * found.across, turn * (found.mean - found.along)
 
 
 class _Sum(torch.autograd.Function):
