@@ -101,8 +101,16 @@ def _means(pixels: np.ndarray, step: int) -> np.ndarray:
     """Return the means of squares of pixels, smaller ones at the ends."""
     if step == 1:
         return pixels
-    first_y, first_x = (np.arange(0, side, step) for side in pixels.shape[1:])
-    sums = np.add.reduceat(np.add.reduceat(pixels, first_y, axis=1), first_x, axis=2)
-    height, width = pixels.shape[1:]
-    rows, columns = np.minimum(step, height - first_y), np.minimum(step, width - first_x)
+    sums = _sums(_sums(pixels, step, 1), step, 2)
+    rows, columns = (np.minimum(step, n - np.arange(0, n, step)) for n in pixels.shape[1:])
     return sums / np.outer(rows, columns).astype(np.float32)
+
+
+def _sums(values: np.ndarray, step: int, axis: int) -> np.ndarray:
+    """Return the sums of `step` values along an axis, of fewer at its end."""
+    along = np.moveaxis(values, axis, 0)
+    sums = along[::step].copy(order="K")
+    for first in range(1, step):
+        part = along[first::step]
+        sums[: len(part)] += part
+    return np.moveaxis(sums, 0, axis)

@@ -166,18 +166,18 @@ def _put(handle: int, unit: Unit, layout: Layout, window: Window, values: np.nda
     for k in range(unit.bands):
         band = np.ascontiguousarray(values[unit.first + k], dtype=DTYPES[unit.plane.dtype])
         if x0 == 0 and x1 == layout.width:
-            _write(handle, band.tobytes(), unit.data + (k * layout.height + y0) * layout.width * size)
+            _write(handle, band, unit.data + (k * layout.height + y0) * layout.width * size)
         else:
             for row, y in zip(band, range(y0, y1), strict=True):
-                _write(
-                    handle, row.tobytes(), unit.data + ((k * layout.height + y) * layout.width + x0) * size
-                )
+                _write(handle, row, unit.data + ((k * layout.height + y) * layout.width + x0) * size)
         total += _words(band, (k * layout.height + y0) * layout.width + x0, layout.width)
     return total
 
 
-def _write(handle: int, content: bytes, at: int) -> None:
-    done = 0
+def _write(handle: int, pixels: np.ndarray, at: int) -> None:
+    """Write pixels that lie one after another in memory."""
+    content = pixels.reshape(-1).view(np.uint8).data
+    done = os.pwrite(handle, content, at)
     while done < len(content):
         done += os.pwrite(handle, content[done:], at + done)
 
