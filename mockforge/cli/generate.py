@@ -14,7 +14,7 @@ from mockforge.cli.program import print_lines
 from mockforge.cli.typed import refuse, typed
 from mockforge.commands.field_painters import FieldPainter, of_model, of_scene
 from mockforge.commands.galaxies import STAMP_SIDE, write_galaxies
-from mockforge.commands.generate import write_fields
+from mockforge.commands.generate import plan_fields, write_fields
 from mockforge.commands.generate_file import FileAsked, field_file
 from mockforge.errors import InputError
 from mockforge.mosaic.write import is_streamed
@@ -232,10 +232,13 @@ def generate(
     if is_streamed(fields.out):
         _one_file(context, painter, fields, one_file, quiet)
         return
-    names = ("cube", "noiseless", "center", "footprint", "sources", "compress", "dry_run")
+    names = ("cube", "noiseless", "center", "footprint", "sources", "compress")
     refuse(context, names, f"for one file; --out {fields.out} is a folder: give it a name in .fits or .zarr")
     check_folder(fields.out, "one file is written as NAME.fits, NAME.fits.fz or NAME.zarr")
     seeds = range(fields.seed, fields.seed + fields.n)
+    if one_file.dry_run:
+        print_lines(plan_fields(painter, sides, seeds, fields.out, one_file.workers))
+        return
     pixels = len(seeds) * sides[0] * sides[1]
     with Progress(pixels, f"{sides[0]} x {sides[1]}", "pixels", int(quiet)) as progress:
         paths = write_fields(painter, sides, seeds, fields.out, progress.advance, one_file.workers)

@@ -24,6 +24,14 @@ _TEXT = "S32"
 _PLACE = ("right ascension of the centre", "declination of the centre")
 
 
+def sources_beside(field: Path) -> Path:
+    """Return the table of a field's sources: a-sources.fits of a.fits or a.fits.fz, a.zarr-sources.fits."""
+    name = field.name
+    for ending in (".fz", ".gz", ".bz2", ".fits", ".fit", ".fts"):
+        name = name.removesuffix(ending)
+    return field.with_name(f"{name}-sources.fits")
+
+
 @dataclass
 class SourcesFile:
     """Writes the sources on entering, and gives the table its name on leaving, the field being painted.

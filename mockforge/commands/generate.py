@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mockforge.commands.field_painters import FieldPainter
-from mockforge.commands.generate_file import FileAsked, field_file
+from mockforge.commands.generate_file import FieldFile, FileAsked, field_file
 from mockforge.errors import InputError
 from mockforge.field.picture import asinh_rgb, save_png
 from mockforge.files import from_home
@@ -56,25 +56,42 @@ def write_fields(
     InputError
         For a size that is not positive, what the model cannot do, or an `out` that cannot be made.
     """
-    if min(size) < 1 or not seeds:
-        raise InputError(
-            f"size {size[0]}x{size[1]} and the number of fields {len(seeds)} should be at least 1"
-        )
     out, written = from_home(out), []
+    _check(seeds)
     for seed in seeds:
-        sky = painter.endless(seed)
-        asked = FileAsked(
-            out / f"{painter.name}-{seed}.fits",
-            size,
-            seed,
-            noiseless=sky[0:1, 0:1].truth is not None,
-            workers=workers,
-            sources=painter.table(sky, 0, 1, 0, 1) is not None,
-        )
-        path = field_file(painter, asked).write(advance)[0]
+        path = _field(painter, size, seed, out, workers).write(advance)[0]
         save_png(path.with_suffix(".png"), picture_of(path))
         written.append(path)
     return written
+
+
+def plan_fields(
+    painter: FieldPainter, size: tuple[int, int], seeds: Sequence[int], out: str | Path, workers: int = 1
+) -> list[str]:
+    """Return what `write_fields` will take: that of one field, and how many there are."""
+    _check(seeds)
+    plan = _field(painter, size, seeds[0], from_home(out), workers).plan(len(seeds))
+    if len(seeds) == 1:
+        return plan
+    return [f"{len(seeds)} fields, {len(seeds)} times the bytes and the time of one:", *plan]
+
+
+def _check(seeds: Sequence[int]) -> None:
+    if not seeds:
+        raise InputError("the number of fields is 0; at least 1 is expected")
+
+
+def _field(painter: FieldPainter, size: tuple[int, int], seed: int, out: Path, workers: int) -> FieldFile:
+    sky = painter.endless(seed)
+    asked = FileAsked(
+        out / f"{painter.name}-{seed}.fits",
+        size,
+        seed,
+        noiseless=sky[0:1, 0:1].truth is not None,
+        workers=workers,
+        sources=painter.table(sky, 0, 1, 0, 1) is not None,
+    )
+    return field_file(painter, asked)
 
 
 def picture_of(path: Path) -> np.ndarray:

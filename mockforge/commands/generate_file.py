@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mockforge.commands.field_painters import FieldPainter
-from mockforge.commands.field_sources import SourcesFile
+from mockforge.commands.field_sources import SourcesFile, sources_beside
 from mockforge.errors import InputError
 from mockforge.files import from_home, sha256_of
 from mockforge.mosaic.footprint import Footprint, read_footprint
@@ -55,11 +55,8 @@ class FieldFile:
         """Write it; returns the field, and the table of its sources where it is asked for."""
         asked, beside = self.asked, None
         if asked.sources:
-            path = asked.path.with_name(
-                f"{asked.path.name.removesuffix('.fz').rsplit('.', 1)[0]}-sources.fits"
-            )
             table = partial(self.painter.table, self.sky)
-            beside = SourcesFile(path, self.spec, table, self.footprint)
+            beside = SourcesFile(sources_beside(asked.path), self.spec, table, self.footprint)
         path = write_mosaic(
             asked.path,
             self.spec,
@@ -71,8 +68,11 @@ class FieldFile:
         )
         return [path] if beside is None else [path, beside.path]
 
-    def plan(self) -> list[str]:
-        """Return what writing it will take, one window of it painted and nothing written."""
+    def plan(self, fields: int = 1) -> list[str]:
+        """Return what writing it will take, one window of it painted and nothing written.
+
+        `fields`: so many of its size one after another, of which the disk is to have room for all.
+        """
         spec, side, asked = self.spec, self.spec.window, self.asked
         workers = asked.workers
         tiles, pixels, (y0, y1, x0, x1) = self._wanted()
@@ -97,16 +97,16 @@ class FieldFile:
             f"time: about {_words(pixels / rate / workers)} with {workers} worker{'s' * (workers > 1)}, at "
             f"{rate / 1e6:.2f} Mpix/s of one tile on one thread",
             f"memory: about {memory / 1e9:.1f} GB",
-            *self._too_small(),
+            *self._too_small(fields),
         ]
 
-    def _too_small(self) -> list[str]:
+    def _too_small(self, fields: int) -> list[str]:
         """Return a line where the disk has not the room."""
         folder = self.asked.path.absolute().parent
         while not folder.exists():
             folder = folder.parent
         free = shutil.disk_usage(folder).free
-        return [] if free >= self.spec.nbytes else [f"disk: TOO SMALL, {free:,} bytes are free"]
+        return [] if free >= fields * self.spec.nbytes else [f"disk: TOO SMALL, {free:,} bytes are free"]
 
     def _wanted(self) -> tuple[int, int, tuple[int, int, int, int]]:
         """Return the windows to paint, their pixels, and one in their middle.

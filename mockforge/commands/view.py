@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mockforge.commands.field_painters import of_scene
+from mockforge.commands.field_sources import sources_beside
 from mockforge.data.reader import Reader
 from mockforge.errors import InputError, nearest
 from mockforge.field.fits.bands import split_name
@@ -163,19 +164,22 @@ def _file(what: str, looked: Looked) -> Iterable[str]:
     path = from_home(split_name(what)[0])
     out = check_folder(looked.out or path.with_name(f"{_stem(path)}-view"))
     field = open_field(what)
-    beside = path.with_name(f"{_stem(path)}-sources.fits")
+    beside = sources_beside(path)
     own = beside.is_file() and _is_of(beside, field)
+    sentences: list[str] = []
     look = FolderLook(
         stretches=tuple(looked.stretches or ()),
         bands=looked.bands,
         detected=looked.objects,
         true=beside if own else None,
         masks=looked.masks,
+        tell=sentences.append,
     )
     _, height, width = field.shape
     with Progress(height * width, path.name, "pixels", int(looked.quiet)) as progress:
         page = write_view(field, out, path.name, look, progress.advance)
     yield str(page)
+    yield from sentences
     if beside.is_file() and not own:
         yield f"{beside.name}: its sources are of another sky (MFMODEL, MFSEED), and not shown"
     if looked.out is None and not looked.quiet:

@@ -226,6 +226,8 @@ class _Job:
                 except BaseException:
                     done.unlink(missing_ok=True)  # what was painted stays
                     raise
+        else:
+            zarr_store.finish(self.part, self.spec, self.side)
         if self.path.is_dir():
             shutil.rmtree(self.path)
         os.replace(done, self.path)

@@ -39,6 +39,7 @@ def _group(path: Path) -> Any:
 def open_zarr(path: Path) -> dict[str, Any]:
     """Return what a Mosaic is made of, by its names."""
     group, facts = zarr_store.opened(path)
+    zarr_store.check_whole(path, group, facts)
     _group.cache_clear()
     return {
         "pixels": ZarrPixels(path, tuple(sorted(group.array_keys()))),

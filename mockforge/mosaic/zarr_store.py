@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +52,56 @@ def write_window(path: Path, window: Window, pixels: dict[str, np.ndarray]) -> N
     group: Any = zarr.open_group(path, mode="r+", use_consolidated=False)
     for name, values in pixels.items():
         group[name][:, y0:y1, x0:x1] = values
+
+
+def finish(path: Path, spec: MosaicSpec, side: int) -> None:
+    """Say among the attributes which windows are there, so that one that is lost is not taken for sky."""
+    import zarr
+
+    group: Any = zarr.open_group(path, mode="r+", use_consolidated=False)
+    shape = (-(-spec.height // side), -(-spec.width // side))
+    there = {plane.name: _packed(_windows_there(path / plane.name, shape)) for plane in spec.planes}
+    group.attrs["windows"] = {"side": side, "there": there}
+
+
+def check_whole(path: Path, group: Any, facts: Mapping[str, Any]) -> None:
+    """InputError where windows that were written are no longer there: Zarr reads them as NaN or 0."""
+    windows = facts.get("windows") or {"side": 0, "there": {}}
+    side = windows["side"]
+    for name, packed in windows["there"].items():
+        if name not in group or (group[name].shards or ())[-2:] != (side, side):
+            continue  # made anew by another program
+        height, width = group[name].shape[-2:]
+        shape = (-(-height // side), -(-width // side))
+        lost = _unpacked(packed, shape) & ~_windows_there(path / name, shape)
+        if lost.any():
+            y, x = (int(n) * side for n in np.argwhere(lost)[0])
+            raise InputError(
+                f"{path}: {np.count_nonzero(lost)} of {lost.size} windows of the array `{name}` were written "
+                f"and are no longer there, the first at rows {y} to {min(y + side, height)}, columns {x} to "
+                f"{min(x + side, width)}: files below {path / name} were deleted, or not copied; copy them "
+                "again, or write the field again with `mockforge generate -o field.zarr`"
+            )
+
+
+def _windows_there(array: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Return which windows (row, column) of an array have a file."""
+    there = np.zeros(shape, dtype=bool)
+    for row in range(shape[0]):
+        with suppress(FileNotFoundError):
+            columns = [int(n) for n in os.listdir(array / "c" / "0" / str(row)) if n.isdecimal()]
+            there[row, [column for column in columns if column < shape[1]]] = True
+    return there
+
+
+def _packed(there: np.ndarray) -> str:
+    """Return a bit a window, row by row, as text."""
+    return base64.b64encode(np.packbits(there).tobytes()).decode("ascii")
+
+
+def _unpacked(text: str, shape: tuple[int, int]) -> np.ndarray:
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(text), dtype=np.uint8), count=shape[0] * shape[1])
+    return bits.reshape(shape).astype(bool)
 
 
 def _attributes(spec: MosaicSpec) -> dict[str, Any]:

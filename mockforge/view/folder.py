@@ -74,6 +74,8 @@ class FolderLook:
     """A catalogue of true ones."""
     masks: Path | None = None
     """Labels in FITS or Zarr, whose outlines are drawn beside those of the field's own planes."""
+    tell: Callable[[str], None] = lambda sentence: None
+    """Is called with what the user should know of it, such as objects that are not shown."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def write_view(
     _, height, width = field.shape
     levels, colours = Levels(height, width), colours_of(field, look.bands)
     catalogues = {
-        name: _rows(path, field, levels, of_sky=name == "true")
+        name: _rows(path, field, levels, None if name == "true" else look.tell)
         for name, path in (("true", look.true), ("detected", look.detected))
         if path is not None
     }
@@ -265,12 +267,24 @@ def _own(field: Viewed, files: ExitStack) -> dict[str, LabelWindow]:
     return own
 
 
-def _rows(path: Path, field: Viewed, levels: Levels, of_sky: bool) -> Rows:
-    """Return the objects of a catalogue that are on the field."""
+def _rows(path: Path, field: Viewed, levels: Levels, tell: Callable[[str], None] | None) -> Rows:
+    """Return the objects of a catalogue that are on the field, and `tell` how many are not.
+
+    None: those of the sky that the field was painted from, of which some lie beyond its edges.
+    """
     cards = {key: value[0] if isinstance(value, tuple) else value for key, value in field.header.items()}
-    offset = (float(cards.get("MFX0", 0)), float(cards.get("MFY0", 0))) if of_sky else (0.0, 0.0)
+    offset = (float(cards.get("MFX0", 0)), float(cards.get("MFY0", 0))) if tell is None else (0.0, 0.0)
     place = Place(field.pixel_scale_arcsec, field.wcs, offset, tuple(field.bands))
-    rows = inside(rows_of(read_table(path), place, str(path)), levels)
+    table = read_table(path)
+    placed = rows_of(table, place, str(path))
+    rows = inside(placed, levels)
     if not len(rows):
         raise InputError(f"{path}: none of its objects is on the field; give a catalogue of this field")
+    if len(rows) < len(table) and tell is not None:
+        reasons = (
+            (len(table) - len(placed), "without a place (NaN)"),
+            (len(placed) - len(rows), "outside of the field"),
+        )
+        words = ", ".join(f"{count:,} {what}" for count, what in reasons if count)
+        tell(f"{path}: {len(rows):,} of its {len(table):,} objects are shown; left out: {words}")
     return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mockforge.commands.view import Looked, kind_of, view_thing
@@ -71,3 +72,15 @@ def test_a_file_s_viewer_lies_beside_it_and_knows_its_true_sources(tmp_path):
     assert (tmp_path / "f-view" / "objects" / "true" / "7" / "0_0.js").is_file()
     config = (tmp_path / "f-view" / "config.js").read_text()
     assert '"name": "true"' in config and str(tan_wcs((80, 90), 0.2).wcs.crval[0]) in config
+
+
+def test_objects_that_are_not_shown_are_counted(tmp_path):
+    from astropy.table import Table
+
+    field_of(80, 90).write(tmp_path / "f.fits")
+    table = Table({"id": [1, 2, 3, 4], "x": [20.0, np.nan, 500.0, 40.0], "y": [30.0, 5.0, 5.0, 40.0]})
+    table.write(tmp_path / "t.fits")
+    looked = Looked(quiet=True, stretches=["normal"], objects=tmp_path / "t.fits")
+    lines = list(view_thing(str(tmp_path / "f.fits"), looked))
+    said = "2 of its 4 objects are shown; left out: 1 without a place (NaN), 1 outside of the field"
+    assert lines[1] == f"{tmp_path / 't.fits'}: {said}"

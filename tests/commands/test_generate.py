@@ -244,3 +244,19 @@ def test_a_dry_run_says_that_the_disk_is_too_small(tmp_path):
         "--dry-run",
     )
     assert done.exit_code == 0 and "disk: TOO SMALL" in done.output and "days" in done.output
+
+
+def test_a_dry_run_of_a_folder_says_what_its_fields_take(tmp_path):
+    model = saved_forge(tmp_path / "m")
+    done = run("--model", model, "--size", 64, "-n", 3, "-o", tmp_path / "fields", "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "3 fields, 3 times the bytes" in done.output and "tiles: 1 of" in done.output
+    assert not (tmp_path / "fields").exists()
+
+
+def test_a_zarr_and_a_fits_of_one_name_have_tables_of_their_own(tmp_path):
+    pytest.importorskip("zarr")
+    model = saved_forge(tmp_path / "m")
+    for name, table in (("a.zarr", "a.zarr-sources.fits"), ("a.fits", "a-sources.fits")):
+        done = run("--model", model, "--size", 64, "--sources", "-o", tmp_path / name)
+        assert done.exit_code == 0 and (tmp_path / table).is_file(), done.output

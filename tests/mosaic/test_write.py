@@ -236,6 +236,16 @@ def test_outside_the_footprint_zarr_has_no_chunks(tmp_path):
     assert np.isnan(open_field(path).read(280, 290, 300, 310)).all()
 
 
+@pytest.mark.parametrize("footprint", [None, Corner()])
+def test_a_zarr_that_lost_a_window_is_a_sentence(tmp_path, footprint):
+    pytest.importorskip("zarr")
+    path = write_mosaic(tmp_path / "c.zarr", SPEC, paint, window=256, footprint=footprint)
+    open_field(path)
+    (path / "truth" / "c" / "0" / "0" / "0").unlink()
+    with pytest.raises(InputError, match=r"1 of \d+ windows of the array `truth`"):
+        open_field(path)
+
+
 def test_a_zarr_of_another_shape_or_version_is_a_sentence(tmp_path):
     zarr = pytest.importorskip("zarr")
     for name, shape, version, words in (
