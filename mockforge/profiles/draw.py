@@ -10,14 +10,14 @@ from torch import Tensor
 
 from mockforge.observe.psf.transfer import Transfer
 from mockforge.profiles.lanes import spared
+from mockforge.profiles.seen import draw_seen as draw_seen_at_two_scales
 from mockforge.profiles.sersic import Sersics, sersic
-from mockforge.profiles.through_psf import needs, seen_knots, seen_sersics
+from mockforge.profiles.through_psf import draw_at_once
+from mockforge.profiles.two_scales import principal
 from mockforge.torch_state import steadily
 
 _BATCH = 256
 """Galaxies worked on together."""
-_BLOCK = 2**18
-"""Pixels of padded stamps transformed at once: they then stay in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,7 @@ def _draw(
     if psf is not None and out.psf is not None:
         _draw_seen(s, knots, weights, psf, out)
     elif out.profile is not None:
-        count, components = s["x"].shape
-        shape = (out.profile.shape[2], out.profile.shape[3])
-        flat = {name: value.reshape(-1) for name, value in s.items()}
-        out.profile[:, :components] = _pixels(flat, shape).unflatten(0, (count, components))
+        _draw_profiles(s, out.profile)
     if out.profile is not None and out.clean is not None:
         if knots is not None:
             out.profile[:, s["x"].shape[1]] = _knots(knots, (out.profile.shape[2], out.profile.shape[3]))
@@ -157,39 +154,25 @@ def _draw_seen(
 ) -> None:
     """Draw some of the galaxies through the PSF, and their components before it where they are wanted."""
     assert out.psf is not None
-    count, components = s["x"].shape
-    shape = (out.psf.shape[2], out.psf.shape[3])
-    flat = {name: value.reshape(-1) for name, value in s.items()}
-    top, left = (psf.grid[0] - shape[0]) // 2, (psf.grid[1] - shape[1]) // 2
-    window = (slice(top, top + shape[0]), slice(left, left + shape[1]))
-    padded = flat | {"x": flat["x"] + left, "y": flat["y"] + top}
-    convolved = _empty((count * components, psf.mix.shape[1], *shape), weights.device)
-    need = needs(padded, psf)
-    order, beyond = need.order(), need.low[:, 0] >= 0
-    near, far = order[~beyond[order]], order[beyond[order]]
-    pixels = _pixels({name: value[far] for name, value in padded.items()}, psf.grid) if len(far) else None
+    if weights.device.type != "cpu":
+        draw_at_once(s, knots, weights, psf, out.psf)
+    elif knots is None and s["x"].shape[1] * psf.mix.shape[1] < psf.mix.shape[0]:
+        flat = {name: value.reshape(-1, 1) for name, value in s.items()}
+        each = _empty((len(flat["x"]), psf.mix.shape[1], *out.psf.shape[2:]), weights.device)
+        draw_seen_at_two_scales(flat, None, torch.ones((*each.shape[:2], 1)), principal(psf), each)
+        both = (weights[:, :, :, None] * psf.mix[:, None, :]).flatten(2)
+        _mix(both, each.unflatten(0, s["x"].shape).flatten(1, 2), out.psf)
+    else:
+        draw_seen_at_two_scales(s, knots, weights, psf, out.psf)
     if out.profile is not None:
-        profile = _empty((count * components, *shape), weights.device)
-        if len(near):
-            profile[near] = _pixels({name: value[near] for name, value in flat.items()}, shape)
-        if pixels is not None:
-            profile[far] = pixels[(..., *window)]
-        out.profile[:, :components] = profile.unflatten(0, (count, components))
-    size = max(1, _BLOCK // (psf.grid[0] * psf.grid[1]))
-    for chosen, beyond in ((near, None), (far, pixels)):
-        for i in range(0, len(chosen), size):
-            some = chosen[i : i + size]
-            part = {name: value[some] for name, value in padded.items()}
-            wide = None if beyond is None else beyond[i : i + size]
-            convolved[some] = seen_sersics(part, psf, need[some], wide, window)
-    convolved = convolved.unflatten(0, (count, components))
-    if knots is not None:
-        knots = knots | {"x": knots["x"] + left, "y": knots["y"] + top}
-        parts = [{name: v[i : i + size] for name, v in knots.items()} for i in range(0, count, size)]
-        through = torch.cat([seen_knots(part, psf, window) for part in parts])
-        convolved = torch.cat([convolved, through[:, None]], dim=1)
-    both = (weights[:, :, :, None] * psf.mix[:, None, :]).flatten(2)
-    _mix(both, convolved.flatten(1, 2), out.psf)
+        _draw_profiles(s, out.profile)
+
+
+def _draw_profiles(s: dict[str, Tensor], out: Tensor) -> None:
+    count, components = s["x"].shape
+    flat = {name: value.reshape(-1) for name, value in s.items()}
+    shape = (out.shape[2], out.shape[3])
+    out[:, :components] = sersic(Sersics(**flat), shape).unflatten(0, (count, components))
 
 
 def _mix(weights: Tensor, profile: Tensor, out: Tensor) -> None:
@@ -198,11 +181,6 @@ def _mix(weights: Tensor, profile: Tensor, out: Tensor) -> None:
         torch.mul(own[:, 0], some[0], out=into)
         for k in range(1, len(some)):
             into.addcmul_(own[:, k], some[k])
-
-
-def _pixels(flat: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:
-    """Sersic components on a grid without PSF."""
-    return sersic(Sersics(**flat), shape)
 
 
 def _knots(knots: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:

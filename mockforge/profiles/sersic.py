@@ -118,7 +118,7 @@ def sersic(sersics: Sersics, shape: tuple[int, int], dtype: torch.dtype = torch.
     count = len(sersics.x)
     if not count:
         return torch.empty((0, *shape), device=sersics.x.device, dtype=dtype)
-    form = _form_of(sersics)
+    form = form_of(sersics)
     limits = _limits({name: value[: count + count % 2] for name, value in form.items()})[:, :count]
     form = {name: value[:count] for name, value in form.items()}
     out = torch.empty((count, *shape), device=sersics.x.device, dtype=dtype)
@@ -127,7 +127,7 @@ def sersic(sersics: Sersics, shape: tuple[int, int], dtype: torch.dtype = torch.
     return out
 
 
-def _form_of(sersics: Sersics) -> dict[str, Tensor]:
+def form_of(sersics: Sersics) -> dict[str, Tensor]:
     """Return the numbers of each component that the rules work with, float64."""
     s = sersics
     form = _form(*(spared(v.double()) for v in (s.x, s.y, s.r_e, s.n, s.axis_ratio, s.position_angle)))

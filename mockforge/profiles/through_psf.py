@@ -23,7 +23,7 @@ from torch import Tensor
 
 from mockforge.observe.psf.transfer import Transfer
 from mockforge.profiles.lanes import each_spectrum, each_transform, spared, whole
-from mockforge.profiles.sersic import flux_inside
+from mockforge.profiles.sersic import Sersics, flux_inside, sersic
 from mockforge.profiles.sersic_tables import rows, transform
 from mockforge.profiles.zones import ROW, add, frequencies, put, times, within
 
@@ -33,6 +33,8 @@ _PASS = 6.0
 """Lowest half-width of the low pass, in units of 1 / (distance from the centre to the edge)."""
 _PASSED = 3e-4
 """Where the low pass is below this, nothing is passed."""
+_BLOCK = 2**18
+"""Pixels of padded stamps transformed at once."""
 _LITTLE = 1e-4
 """What adds less than this to the peak of an image is left out of it: high frequencies along y,
 along x, and each of the zones that are folded into the pixels' transform."""
@@ -82,7 +84,7 @@ def needs(part: dict[str, Tensor], psf: Transfer) -> Needs:
     low = [(steep * e * n).clamp_max(n // 2).ceil().long() for e, n in zip(extent, psf.grid, strict=True)]
     width, low = width[:count], torch.stack(low, dim=1)[:count]
     table = rows("hankel0", part["n"], torch.float32)
-    g = {key: value[..., 0] for key, value in _stretched(part).items() if key in ("ax", "ay", "bx", "by")}
+    g = {key: value[..., 0] for key, value in stretched(part).items() if key in ("ax", "ay", "bx", "by")}
     sampled = _samples(psf)
     light = _transform(g, [table], *sampled.frequency)[0].abs() * sampled.strength
     total = light[:, : sampled.main].cumsum(dim=1)[:, -1]
@@ -160,6 +162,35 @@ def _edge(part: dict[str, Tensor], psf: Transfer) -> Tensor:
     return torch.minimum(across, torch.minimum(part["y"] + 0.5, psf.grid[0] - 0.5 - part["y"]))
 
 
+def draw_at_once(
+    s: dict[str, Tensor], knots: dict[str, Tensor] | None, weights: Tensor, psf: Transfer, out: Tensor
+) -> None:
+    """Draw galaxies into `out` as `mockforge.profiles.seen.draw_seen`, in few steps: for a GPU."""
+    count, components = s["x"].shape
+    shape = (out.shape[2], out.shape[3])
+    top, left = (psf.grid[0] - shape[0]) // 2, (psf.grid[1] - shape[1]) // 2
+    window = (slice(top, top + shape[0]), slice(left, left + shape[1]))
+    padded = {name: value.reshape(-1) for name, value in s.items()}
+    padded |= {"x": padded["x"] + left, "y": padded["y"] + top}
+    convolved = out.new_empty((count * components, psf.mix.shape[1], *shape))
+    need = needs(padded, psf)
+    order, beyond = need.order(), need.low[:, 0] >= 0
+    size = max(1, _BLOCK // (psf.grid[0] * psf.grid[1]))
+    for chosen, far in ((order[~beyond[order]], False), (order[beyond[order]], True)):
+        for i in range(0, len(chosen), size):
+            some = chosen[i : i + size]
+            part = {name: value[some] for name, value in padded.items()}
+            pixels = sersic(Sersics(**part), psf.grid) if far else None
+            convolved[some] = seen_sersics(part, psf, need[some], pixels, window)
+    convolved = convolved.unflatten(0, (count, components))
+    if knots is not None:
+        knots = knots | {"x": knots["x"] + left, "y": knots["y"] + top}
+        parts = [{name: v[i : i + size] for name, v in knots.items()} for i in range(0, count, size)]
+        through = torch.cat([seen_knots(part, psf, window) for part in parts])
+        convolved = torch.cat([convolved, through[:, None]], dim=1)
+    out.copy_(torch.einsum("nck,cj,nkjyx->ncyx", weights, psf.mix, convolved))
+
+
 def seen_sersics(
     part: dict[str, Tensor], psf: Transfer, need: Needs, pixels: Tensor | None, window: tuple[slice, slice]
 ) -> Tensor:
@@ -169,13 +200,13 @@ def seen_sersics(
     lopsided ones, asymmetry and asymmetry_angle, each (M,), and `need` is what they need; `pixels`
     (M, grid y, grid x) are the pixels without PSF where light lies beyond the grid, else None.
     """
-    g = _stretched(part)
+    g = stretched(part)
     tables = [need.table]
     if "s" in g:
         tables.append(rows("hankel1", part["n"], torch.float32))
     frequency = frequencies(psf)
     ky, kx = frequency.ky, frequency.kx
-    waves = {(0, 0): _phase(part["y"], ky), (1, 0): _phase(part["x"], kx)}
+    waves = {(0, 0): phase_of(part["y"], ky), (1, 0): phase_of(part["x"], kx)}
 
     def wave(axis: int, turns: int) -> Tensor:
         """Return the phase along an axis, (M, k), so many multiples of the sampling frequency away."""
@@ -277,7 +308,7 @@ def _turns(place: Tensor, k: Tensor) -> Tensor:
     return torch.remainder(place.double()[..., None] * k.double(), 2 * math.pi).float()
 
 
-def _stretched(part: dict[str, Tensor]) -> dict[str, Tensor]:
+def stretched(part: dict[str, Tensor]) -> dict[str, Tensor]:
     """(M, 1, 1) float32: k r_e in the frame where isophotes are circles is (ax kx + ay ky, bx kx + by ky)."""
     count, part = len(part["x"]), {name: spared(value) for name, value in part.items()}
     angle = torch.deg2rad(part["position_angle"])
@@ -296,6 +327,11 @@ def _stretched(part: dict[str, Tensor]) -> dict[str, Tensor]:
             "sy": part["asymmetry"] * torch.sin(side),
         }
     return {key: value.float()[:count, None, None] for key, value in out.items()}
+
+
+def transformed(g: dict[str, Tensor], tables: list[Tensor], ky: Tensor, kx: Tensor) -> Tensor:
+    """Transform of each profile about its own centre, where `g`, `ky`, `kx` meet; complex for lopsided ones."""
+    return _transform(g, tables, ky, kx)[0]
 
 
 def _transform(g: dict[str, Tensor], tables: list[Tensor], ky: Tensor, kx: Tensor) -> tuple[Tensor, Tensor]:
@@ -355,7 +391,7 @@ def _turned(part: dict[str, Tensor], at: tuple[int, int]) -> Tensor:
     return torch.polar(torch.ones_like(turns), -2 * math.pi * turns).to(torch.complex64)[:, None, None]
 
 
-def _phase(place: Tensor, k: Tensor) -> Tensor:
+def phase_of(place: Tensor, k: Tensor) -> Tensor:
     """Return the phase of the centre along an axis, (M, k)."""
     turns = _turns(place, k)
     return torch.polar(torch.ones_like(turns), -turns)

@@ -71,6 +71,9 @@ class Transfer:
     """(J, grid y, grid x // 2 + 1) as `Zone.basis`: without the pixel, at the grid's own frequencies."""
     zones: tuple[Zone, ...]
     """The grid's own frequencies, whole, then what folds back on them."""
+    optics: Optics
+    """The principal transfer functions, (J, ...) at any frequencies."""
+    pixel_scale_arcsec: float
     _on: dict[str, Transfer] = field(default_factory=dict, repr=False)
 
     def on(self, device: Any) -> Transfer:
@@ -127,7 +130,7 @@ def psf_fwhm_arcsec(psf: Psf, bands: Sequence[str], pixel_scale_arcsec: float) -
 
 
 @dataclass(frozen=True, eq=False)
-class _Optics:
+class Optics:
     """What the transfer functions of all bands share, whatever the stamp."""
 
     models: tuple[PsfModel, ...]
@@ -161,7 +164,7 @@ class _Optics:
 
 
 @lru_cache(maxsize=32)
-def _optics(psf: Psf, bands: tuple[str, ...], scale: float, stamps: tuple[Any, ...]) -> _Optics:
+def _optics(psf: Psf, bands: tuple[str, ...], scale: float, stamps: tuple[Any, ...]) -> Optics:
     psfs = tuple(models(psf, bands))
     rings = tuple(Rings.of(model) for model in psfs)
     fwhm = np.array([ring.fwhm() for ring in rings])
@@ -172,14 +175,12 @@ def _optics(psf: Psf, bands: tuple[str, ...], scale: float, stamps: tuple[Any, .
     real = bool(abs(np.imag(basis)).max() < 1e-6 * abs(basis).max())
     tables = [model.radial for model in psfs if model.radial is not None]
     if len(tables) < len(psfs):
-        return _Optics(psfs, rings, fwhm, mix, unmix, real, None, None)
+        return Optics(psfs, rings, fwhm, mix, unmix, real, None, None)
     all_bands = together(tables)
     largest = np.abs(all_bands.values).max(axis=1, keepdims=True)
     principal = all_bands.mixed(unmix)
     values = np.concatenate([largest, principal.values], axis=1)
-    return _Optics(
-        psfs, rings, fwhm, mix, unmix, real, replace(principal, values=values), all_bands.falling()
-    )
+    return Optics(psfs, rings, fwhm, mix, unmix, real, replace(principal, values=values), all_bands.falling())
 
 
 @lru_cache(maxsize=32)
@@ -213,16 +214,17 @@ def _transfer(
                 continue
             inner = tuple(slice(int(w.min()), int(w.max()) + 1) for w in indices)
             largest, pixel, basis = largest[inner], pixel[inner], basis[(slice(None), *inner)]
-            through = basis * (pixel * _fading(largest))
+            through = basis * (pixel * fading(largest))
             rows, columns = (
                 slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True)
             )
         most = np.ascontiguousarray(largest, np.float32)
         zones.append(Zone(g, rows, columns, np.ascontiguousarray(through, kind), most))
-    return Transfer(shape, grid, optics.fwhm_arcsec, optics.mix.astype(np.float32), own, tuple(zones))
+    mix = optics.mix.astype(np.float32)
+    return Transfer(shape, grid, optics.fwhm_arcsec, mix, own, tuple(zones), optics, scale)
 
 
-def _box(optics: _Optics, ky: np.ndarray, kx: np.ndarray, unit: float) -> tuple[slice, slice] | None:
+def _box(optics: Optics, ky: np.ndarray, kx: np.ndarray, unit: float) -> tuple[slice, slice] | None:
     """Rows and columns of a zone outside of which all is below `_FOLDED`; None where it all is."""
     out = []
     for k, other in ((ky.ravel(), kx), (kx.ravel(), ky)):
@@ -234,7 +236,7 @@ def _box(optics: _Optics, ky: np.ndarray, kx: np.ndarray, unit: float) -> tuple[
     return out[0], out[1]
 
 
-def _fading(strength: np.ndarray) -> np.ndarray:
+def fading(strength: np.ndarray) -> np.ndarray:
     """0 to 1 over `_FOLDED`, without a corner."""
     low, high = _FOLDED
     place = np.log(np.maximum(strength, low) / low) / math.log(high / low)
