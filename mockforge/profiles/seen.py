@@ -1,9 +1,9 @@
 """Galaxies through a PSF at two scales: from their transforms, without their cusps ever being sampled.
 
-The transform of a Sersic profile is known, a function of the elliptical frequency alone, and an image through a
-PSF is the inverse transform of the product. With the transfer functions parted as `two_scales` does, it is the
-sum of a smooth image of the padded stamp, and of a tile round each component's centre, on whose frequencies all
-higher ones fold back. What copies of a galaxy a grid away bring in is taken off (`copies`).
+The transform of a Sersic profile is known, a function of the elliptical frequency alone, and an image
+through a PSF is the inverse transform of the product. With the transfer functions parted as `two_scales`
+does, it is the sum of a smooth image of the padded stamp, and of a tile round each component's centre, on
+whose frequencies all higher ones fold back. What copies of a galaxy a grid away bring in is taken off.
 """
 
 from __future__ import annotations

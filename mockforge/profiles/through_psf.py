@@ -330,7 +330,7 @@ def stretched(part: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def transformed(g: dict[str, Tensor], tables: list[Tensor], ky: Tensor, kx: Tensor) -> Tensor:
-    """Transform of each profile about its own centre, where `g`, `ky`, `kx` meet; complex for lopsided ones."""
+    """Transform of each profile about its own centre, where all meet; complex for lopsided ones."""
     return _transform(g, tables, ky, kx)[0]
 
 

@@ -1,9 +1,9 @@
 """A PSF at two scales: low frequencies on the whole stamp, high ones on a tile round a galaxy's centre.
 
 What a galaxy has at high frequencies is its cusp, which is small; what is wide about it is smooth. So the
-transfer functions are parted by a low pass W without an edge, 1 at the origin and 0 from the Nyquist frequency
-on: with W they are needed at the frequencies of the padded stamp alone, for nothing folds back on them; with
-1 - W at those of a tile and at all that fold back on them, which are few since the tile is small.
+transfer functions are parted by a low pass W without an edge, 1 at the origin and 0 from the Nyquist
+frequency on: with W they are needed at the frequencies of the padded stamp alone, for nothing folds back on
+them; with 1 - W at those of a tile and at all that fold back on them, few since the tile is small.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class Tile:
         assert even is not None
         some = zones * even.shape[2]
         return replace(
-            self, turns=self.turns[:zones], ky=self.ky[:some], kx=self.kx[:some], reached=self.reached[:zones],
-            basis=(even, odd),
+            self, turns=self.turns[:zones], ky=self.ky[:some], kx=self.kx[:some],
+            reached=self.reached[:zones], basis=(even, odd),
         )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ class Samples:
     kx: Tensor
     """(P,)"""
     strength: Tensor
-    """(P,) the largest that the PSF of a band and the pixel leave there, times the frequencies it stands for."""
+    """(P,) what the bands' PSFs and the pixel leave there at most, times the frequencies it stands for."""
     last: Tensor
     """(classes,) the place of the last one that each number of zones leaves out; the last of all."""
 
@@ -154,12 +154,19 @@ def tile(psf: Transfer, side: int) -> Tile:
     zones = zones[np.argsort(np.hypot(*at[zones].T), kind="stable")]
     basis, reach = basis[order][:, zones], reach[order][:, zones]
     reached = tuple(int(np.flatnonzero(r).max()) + 1 for r in reach.T)
-    ky, kx = (np.broadcast_to(v, full).reshape(-1, side * columns)[zones].ravel() for v in (y, x))
-    parts = (_there(np.real(basis), psf), _there(np.imag(basis), psf) if np.iscomplexobj(basis) else None)
+    ky, kx = (
+        2 * math.pi * np.broadcast_to(v, full).reshape(-1, side * columns)[zones].ravel() for v in (y, x)
+    )
     return Tile(
-        side, _there(at[zones].astype(np.float64), psf, np.float64), _there(2 * math.pi * ky, psf), _there(2 * math.pi * kx, psf),
-        (_there(2 * math.pi * own_y, psf), _there(2 * math.pi * own_x, psf)), reached, torch.from_numpy(np.argsort(order)).to(psf.mix.device), parts,
-    )  # fmt: skip
+        side=side,
+        turns=_there(at[zones].astype(np.float64), psf, np.float64),
+        ky=_there(ky, psf),
+        kx=_there(kx, psf),
+        own=(_there(2 * math.pi * own_y, psf), _there(2 * math.pi * own_x, psf)),
+        reached=reached,
+        order=torch.from_numpy(np.argsort(order)).to(psf.mix.device),
+        basis=(_there(np.real(basis), psf), _there(np.imag(basis), psf) if np.iscomplexobj(basis) else None),
+    )
 
 
 @lru_cache(maxsize=16)
