@@ -131,6 +131,10 @@ class _SomeBands:
     def bands(self) -> int:
         return len(self.columns)
 
+    @property
+    def one_by_one(self) -> bool:
+        return self.painter.one_by_one
+
     def sides(self, sources: Marks) -> np.ndarray:
         return self.painter.sides(sources)
 
