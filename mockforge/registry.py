@@ -229,6 +229,7 @@ COMMANDS = Registry(
             "recover",
             "redshift",
             "view",
+            "forecast",
         )
     },
 )

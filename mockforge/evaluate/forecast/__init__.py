@@ -1,0 +1,1 @@
+"""What a survey will see, before it does."""
