@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -15,7 +15,11 @@ from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import SIDES, Objects
 from mockforge.scene.paint import paint
 from mockforge.scene.populate import galaxies
+from mockforge.sky.blocks import together_at_most
 from mockforge.sky.layers import Layer, layer_of
+
+_BEYOND = 2e-3
+"""Share of a galaxy's light, in any band, that may lie beyond a stamp that is smaller than it is wide."""
 
 
 @config
@@ -50,22 +54,55 @@ def blend_objects(model: SceneModel, rule: Blend, side: int, stream: Stream) -> 
     ys = np.concatenate([[y], y + distance * np.sin(azimuth)])
     xs = np.concatenate([[x], x + distance * np.cos(azimuth)])
     drawn = table.given(stream.child("galaxies").numpy(), magnitude)
-    objects = galaxies(model, drawn, xs, ys, stream.child("galaxy"))
-    most = next((s for s in SIDES if s >= 3 * side), SIDES[-1])  # what lies beyond is not seen
-    return replace(objects, side=np.minimum(objects.side, most))
+    return galaxies(model, drawn, xs, ys, stream.child("galaxy"))
 
 
-def blend_layers(model: SceneModel, made: Objects, side: int) -> list[Layer]:
-    """Yield the galaxies' pixels inside the stamp; each is painted alone, whatever its company."""
+def blends(model: SceneModel, rule: Blend, side: int, streams: Iterable[Stream]) -> list[Objects]:
+    """Return the galaxies of several samples, each with a stamp that is no larger than need be."""
+    samples = [blend_objects(model, rule, side, stream) for stream in streams]
+    tight = _tighter(model, Objects.together(samples), side)
+    ends = np.cumsum([len(own) for own in samples])[:-1]
+    return [replace(own, side=sides) for own, sides in zip(samples, np.split(tight, ends), strict=True)]
 
-    def each() -> Iterator[Layer]:
-        top, left = made.corner()
-        for i in range(len(made)):
-            galaxy = made.rows(np.array([i]))
-            if galaxy.touching(0, side, 0, side)[0]:
-                yield layer_of(i, paint(model, galaxy)[0], int(top[i]), int(left[i]), (0, side, 0, side))
 
-    return list(each())
+def _tighter(model: SceneModel, objects: Objects, side: int) -> np.ndarray:
+    """Return sides of stamps, (N,), that hold what is seen of galaxies and nearly all of their light."""
+    from scipy.special import gammainc, gammaincinv
+
+    edges = [np.abs(v - end) for v in (objects.y, objects.x) for end in (-0.5, side - 0.5)]
+    share = (objects.sed / objects.sed.sum(axis=2, keepdims=True)).max(axis=1)[:, :2]
+    tight = objects.side
+    for larger in SIDES[::-1]:
+        radius = 0.5 * larger * model.pixel_scale_arcsec / objects.size
+        scaled = gammaincinv(2 * objects.index, 0.5) * radius ** (1 / objects.index)
+        beyond = ((1 - gammainc(2 * objects.index, scaled)) * share).sum(axis=1)
+        enough = (np.max(edges, axis=0) + 1.0 <= larger / 2) & (beyond < _BEYOND)
+        tight = np.where(enough, np.minimum(tight, larger), tight)
+    return tight
+
+
+def blend_layers(model: SceneModel, samples: Sequence[Objects], side: int) -> list[list[Layer]]:
+    """Return the galaxies' pixels inside the stamp, for each sample.
+
+    All samples' galaxies are painted together: each is the same in any company.
+    """
+    made = Objects.together(samples)
+    sample = np.repeat(np.arange(len(samples)), [len(own) for own in samples])
+    row = np.concatenate([np.arange(len(own)) for own in samples])
+    top, left = made.corner()
+    seen = made.touching(0, side, 0, side)
+    layers: dict[int, Layer] = {}
+    for larger in np.unique(made.side[seen]).tolist():
+        alike = np.flatnonzero(seen & (made.side == larger))
+        most = together_at_most(larger, len(model.bands))
+        for some in (alike[i : i + most] for i in range(0, len(alike), most)):
+            for i, image in zip(some.tolist(), paint(model, made.rows(some)), strict=True):
+                layer = layer_of(int(row[i]), image, int(top[i]), int(left[i]), (0, side, 0, side))
+                layers[i] = layer._replace(image=layer.image.copy())
+    out: list[list[Layer]] = [[] for _ in samples]
+    for i in sorted(layers):
+        out[sample[i]].append(layers[i])
+    return out
 
 
 def only(model: SceneModel) -> SceneModel:

@@ -21,12 +21,14 @@ class NoiseOfPlaces:
         The sky's.
     bands
         How many.
+    block
+        Side of the squares that it is drawn in, pixels.
     """
 
-    def __init__(self, noise: PixelNoise, stream: Stream, bands: int) -> None:
+    def __init__(self, noise: PixelNoise, stream: Stream, bands: int, block: int = CELL) -> None:
         self.noise = noise
-        self._white = NoisePlane(stream.child("noise"), bands, CELL)
-        self._photons = NoisePlane(stream.child("photons"), bands, CELL)
+        self._white = NoisePlane(stream.child("noise"), bands, block)
+        self._photons = NoisePlane(stream.child("photons"), bands, block)
 
     def observed(self, truth: np.ndarray, y0: int, x0: int) -> np.ndarray:
         """Return a noiseless window (C, h, w) nJy, whose first pixel is (y0, x0), with noise, float32."""

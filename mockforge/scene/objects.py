@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-SIDES = (32, 64, 128, 256, 512)
+SIDES = (24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Sides of stamps, pixels; an object has the smallest that it fits in. The few that do not fit end
 at the largest's edge: the de Vaucouleurs halo of a galaxy of magnitude 18 at 28.9 mag / arcsec^2."""
 REACH = SIDES[-1] // 2

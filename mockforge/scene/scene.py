@@ -14,6 +14,7 @@ from mockforge.observe.noise.spec import pixel_noise
 from mockforge.observe.psf.transfer import psf_fwhm_arcsec
 from mockforge.rng import Stream
 from mockforge.scene.catalogue import ObjectTable, catalogue_of
+from mockforge.scene.clustering import CELL
 from mockforge.scene.coarse import CoarseScene, coarsest_level
 from mockforge.scene.edit import SceneEditor
 from mockforge.scene.model import SceneModel
@@ -51,11 +52,17 @@ class Scene(Written):
     kept_bytes
         Painted objects kept in memory at most, for windows that overlap; by default those of a window of
         3200 pixels.
+    noise_block
+        Side of the squares that noise is drawn in, pixels; another side is another noise.
     """
 
     @numpy_default()
     def __init__(
-        self, model: SceneModel | None = None, seed: int = 0, kept_bytes: float = KEPT_BYTES
+        self,
+        model: SceneModel | None = None,
+        seed: int = 0,
+        kept_bytes: float = KEPT_BYTES,
+        noise_block: int = CELL,
     ) -> None:
         if model is not None and not isinstance(model, SceneModel):
             raise InputError(
@@ -72,7 +79,7 @@ class Scene(Written):
             self.noise = pixel_noise(
                 self.model.noise, self.model.bands, self.model.pixel_scale_arcsec, self.psf_fwhm_arcsec
             )
-            self._planes = NoiseOfPlaces(self.noise, stream, len(self.model.bands))
+            self._planes = NoiseOfPlaces(self.noise, stream, len(self.model.bands), noise_block)
 
     def __repr__(self) -> str:
         model = self.model

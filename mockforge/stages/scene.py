@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated
 
 import numpy as np
@@ -14,7 +14,7 @@ from mockforge.config import Count, Index, Limit, config
 from mockforge.galaxies.real.library import library
 from mockforge.observe.problems import instrument_problems
 from mockforge.rng import Stream
-from mockforge.scene.blends import Blend, blend_layers, blend_objects, only
+from mockforge.scene.blends import Blend, blend_layers, blends, only
 from mockforge.scene.clustering import CELL
 from mockforge.scene.model import SceneModel
 from mockforge.scene.objects import Objects
@@ -100,11 +100,18 @@ class SceneTiles(SceneModel, Stage):
 
     def __call__(self, batch: Batch, stream: Stream) -> Batch:
         """Make every sample; the sky's seed is the recipe's."""
-        scene = _scene(self._model(), stream.seed, kept_bytes(self.tile + 2 * self.margin, len(self.bands)))
+        kept = kept_bytes(self.tile + 2 * self.margin, len(self.bands))
+        # nothing is seen between blends: noise is drawn in blocks no larger than they are
+        block = CELL if self.blend is None else min(CELL, 1 << (self.tile - 1).bit_length())
+        scene = _scene(self._model(), stream.seed, kept, block)
         y0, x0 = corners(batch, self.tile, self.margin, CELL)
         m, made = self.margin, []
-        for i, (y, x) in enumerate(zip(y0.tolist(), x0.tolist(), strict=True)):
-            sample = self._sample(scene, y, x, stream.child(int(batch.draw[i])))
+        corner = list(zip(y0.tolist(), x0.tolist(), strict=True))
+        if self.blend is None:
+            samples = (self._window(scene, y, x) for y, x in corner)
+        else:
+            samples = self._blends(scene.model, self.blend, [stream.child(int(i)) for i in batch.draw])
+        for (y, x), sample in zip(corner, samples, strict=True):
             sample_arrays, table = self._truth(sample, (y, x) if self.blend is None else (0, 0))
             sample_arrays["image"] = scene.observed(sample_arrays["truth"], y - m, x - m)
             made.append((sample_arrays, table))
@@ -136,12 +143,14 @@ class SceneTiles(SceneModel, Stage):
         model = SceneModel(**{f.name: getattr(self, f.name) for f in fields(SceneModel)})
         return model if self.blend is None else only(model)
 
-    def _sample(self, scene: Scene, y: int, x: int, stream: Stream) -> _Sample:
-        """Objects and layers of one sample, margin included."""
-        if self.blend is not None:
-            objects = blend_objects(scene.model, self.blend, self.tile, stream)
-            painted = blend_layers(scene.model, objects, self.tile)
-            return _Sample(objects, None, lambda: painted)
+    def _blends(self, model: SceneModel, rule: Blend, streams: list[Stream]) -> Iterator[_Sample]:
+        """Objects and layers of blends."""
+        objects = blends(model, rule, self.tile, streams)
+        for own, layers in zip(objects, blend_layers(model, objects, self.tile), strict=True):
+            yield _Sample(own, None, partial(iter, layers))
+
+    def _window(self, scene: Scene, y: int, x: int) -> _Sample:
+        """Objects and layers of a window of the sky, margin included."""
         m, side = self.margin, self.tile + self.margin
         window = (y - m, y + side, x - m, x + side)
         return _Sample(scene.drawn(*window), scene.ids(*window), lambda: scene.layers(*window))
@@ -172,6 +181,6 @@ class _Sample:
 
 
 @lru_cache(maxsize=2)
-def _scene(model: SceneModel, seed: int, kept: int) -> Scene:
+def _scene(model: SceneModel, seed: int, kept: int, noise_block: int) -> Scene:
     """Return the sky of a worker: kept from shard to shard."""
-    return Scene(model, seed, kept)
+    return Scene(model, seed, kept, noise_block)
