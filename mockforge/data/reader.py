@@ -107,13 +107,16 @@ class Reader:
             shard = self._shard(number, path)
             return {name: shard.row(name, row, integers) for name in arrays or self.arrays}
 
-    def table(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Columns of a table for all samples, and their units. InputError for an unknown name."""
+    def table(self, name: str, rows: slice = slice(None)) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Columns of a table for all samples, and their units. InputError for an unknown name.
+
+        Of some `rows` where they are given: `slice(0)` shows what the columns are, and reads none.
+        """
         if name not in self.tables:
             raise InputError(f"{self.folder}: no table {name!r}{nearest(name, self.tables)}")
         with self._view() as file:
             group = subgroup(file, name)
-            columns = {c: text(dataset(group, c)[()]) for c in names(group)[0]}
+            columns = {c: text(dataset(group, c)[rows]) for c in names(group)[0]}
             units = {c: str(dataset(group, c).attrs.get("unit", "")) for c in columns}
         return columns, units
 

@@ -109,7 +109,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     import h5py
 
     try:
-        with reading(path), h5py.File(path, "r") as file:
+        with reading(path), h5py.File(path, "r", rdcc_nbytes=0) as file:
             yield file
     except Unreadable as error:
         raise MockforgeError(f"{path}: unreadable ({error}); build the dataset again") from error

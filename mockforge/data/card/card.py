@@ -197,7 +197,7 @@ def _contents(manifest: Manifest, reader: Reader) -> str:
     splits = ["| split | samples |", "|---|---|", *(f"| {s} | {n} |" for s, n in manifest.splits.items())]
     parts = ["## What it holds", "\n".join(splits), "\n".join(arrays), _pixels(reader)]
     for table, rows in manifest.rows().items():
-        columns, units = reader.table(table)
+        columns, units = reader.table(table, slice(0))
         lines = [f"Table `{table}`, {rows} rows, a sample's by `sample`:", ""]
         lines += ["| column | type | unit | what |", "|---|---|---|---|"]
         for name, values in columns.items():

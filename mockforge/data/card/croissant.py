@@ -126,7 +126,7 @@ def _samples(reader: Reader) -> dict[str, Any]:
 
 
 def _table(reader: Reader, table: str) -> dict[str, Any]:
-    columns, units = reader.table(table)
+    columns, units = reader.table(table, slice(0))
     fields = [_field(table, c, f"{table}/{c}", v.dtype, v.shape[1:], units[c]) for c, v in columns.items()]
     for field in fields:
         if field["name"] == "sample":
