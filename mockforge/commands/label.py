@@ -217,7 +217,9 @@ def _write_overlay(part: Path, field: Field, found: Detection) -> None:
     if field.mask is not None:
         flat[:, field.mask[thin]] = 0.0
     rgb = asinh_rgb(flat, found.sky_rms, bands=field.bands)
-    rgb, labels = (a.repeat(times, axis=0).repeat(times, axis=1) for a in (rgb, found.instances[thin]))
+    labels = found.instances[thin]
+    if times > 1:
+        rgb, labels = (a.repeat(times, axis=0).repeat(times, axis=1) for a in (rgb, labels))
     part.write_bytes(png_bytes(outline(rgb, labels)))
 
 

@@ -129,6 +129,13 @@ def sky_of(band: np.ndarray, rule: DetectionRule, mask: np.ndarray | None, name:
             fh=rule.background_filter,
         )
         level, rms, global_rms = background.back(), background.rms(), float(background.globalrms)
+    if not (rms.min() > 0 and np.isfinite(rms.max())):
+        rms, global_rms = _of_noisy_meshes(rms, global_rms, name)
+    return SkyBackground(level, np.ascontiguousarray(rms, dtype=np.float32), global_rms)
+
+
+def _of_noisy_meshes(rms: np.ndarray, global_rms: float, name: str) -> tuple[np.ndarray, float]:
+    """Return the noise where some meshes have none, there that of the whole, and the noise of the whole."""
     noisy = np.isfinite(rms) & (rms > 0)
     if not noisy.any():
         raise InputError(
@@ -137,9 +144,7 @@ def sky_of(band: np.ndarray, rule: DetectionRule, mask: np.ndarray | None, name:
         )
     if noisy.mean() <= 0.5:  # most meshes are flat, for which sep puts 1.0, a number without meaning
         global_rms = float(np.median(rms[noisy]))
-    if not noisy.all():
-        rms = np.where(noisy, rms, np.float32(global_rms))
-    return SkyBackground(level, np.ascontiguousarray(rms, dtype=np.float32), global_rms)
+    return np.where(noisy, rms, np.float32(global_rms)), global_rms
 
 
 def _detection_image(

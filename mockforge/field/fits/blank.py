@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-_BEYOND = 1e30
+BEYOND = 1e30
 """Flux that no pixel has; SExtractor's mark of a bad one."""
 _MARKS = (-9999.0, -9999.9, -999.0, -99.0, -99999.0, -32768.0, -1e20, 9999.0, 99999.0, 1e20)
 """Values that pipelines write where there is none."""
@@ -54,11 +54,11 @@ def without_value(image: Iterable[np.ndarray], shape: tuple[int, ...]) -> tuple[
     return mask, reason
 
 
-def beyond(band: np.ndarray) -> np.ndarray:
-    """Return where a band (y, x) is no number or one that no pixel has."""
-    if band.min(initial=0.0) > -_BEYOND and band.max(initial=0.0) < _BEYOND:  # neither, where one is NaN
+def beyond(band: np.ndarray, most: float = BEYOND) -> np.ndarray:
+    """Return where a band (y, x) is no number or as far from 0 as `most`."""
+    if band.min(initial=0.0) > -most and band.max(initial=0.0) < most:  # neither, where one is NaN
         return np.zeros(band.shape, dtype=bool)
-    return ~(np.abs(band) < _BEYOND)
+    return ~(np.abs(band) < most)
 
 
 def _note(words: dict[str, np.ndarray], what: str, where: np.ndarray) -> None:

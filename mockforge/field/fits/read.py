@@ -13,7 +13,7 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.field.fits.bands import Plane
 from mockforge.field.fits.beside import NoiseMap, mask_of, noise_of, truth_unit
-from mockforge.field.fits.blank import beyond, without_value
+from mockforge.field.fits.blank import BEYOND, beyond, without_value
 from mockforge.field.fits.check import Cards, Hdu, cards_of, opened, quiet, walk
 from mockforge.field.fits.masks import Mask
 from mockforge.field.fits.psf_card import psf_fwhm_of
@@ -55,13 +55,14 @@ def read_bands(files: Sequence[str | Path] | str | Path, reading: Reading) -> di
     """Read aligned bands; what a Field is made of, by its names. See `mockforge.Field.read`."""
     planes, names = reading.planes([files] if isinstance(files, (str, Path)) else list(files))
     skeletons = {path: walk(path) for path in dict.fromkeys(p.path for p in planes)}
+    image = np.empty((len(planes), *planes[0].hdu.shape[-2:]), dtype=np.float32)
     band_planes = []
     for i, (plane, name) in enumerate(zip(planes, names, strict=True)):
         alone = sum(p.path == plane.path for p in planes) == 1
-        band_planes.append(_read(plane, name, skeletons[plane.path], alone, reading, (i, len(planes))))
+        band_planes.append(_read(plane, name, skeletons[plane.path], alone, reading, (i, image)))
     facts = [b.facts for b in band_planes]
     check_one_grid(planes, facts, names)
-    values = _joined(band_planes, names, reading.bits, planes[0].path)
+    values = _joined(image, band_planes, names, reading.bits, planes[0].path)
     if reading.pixel_scale_arcsec is not None:
         values["pixel_scale_arcsec"] = reading.pixel_scale_arcsec
     if reading.require_njy:
@@ -70,16 +71,20 @@ def read_bands(files: Sequence[str | Path] | str | Path, reading: Reading) -> di
 
 
 def _joined(
-    read: list[_BandPlane], names: list[str], bits: Sequence[str | int] | None, where: Path
+    image: np.ndarray,
+    read: list[_BandPlane],
+    names: list[str],
+    bits: Sequence[str | int] | None,
+    where: Path,
 ) -> dict[str, Any]:
-    """All bands in one unit, and what their files say together."""
+    """All bands in one unit, in `image`, and what their files say together."""
     facts = [b.facts for b in read]
     factors = njy_factors(facts)
-    image = np.empty((len(read), *read[0].pixels.shape), dtype=np.float32)
+    mask, mask_origin = _mask(read, factors, bits)  # first: marks such as -9999 are those of the file's unit
     for i, factor in enumerate(factors):
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is masked below
-            np.multiply(read[i].pixels, factor, out=image[i], casting="unsafe")
-    mask, mask_origin = _mask(image, read, factors, bits)
+        if factor != 1.0 or not np.may_share_memory(read[i].pixels, image):
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is masked
+                np.multiply(read[i].pixels, factor, out=image[i], casting="unsafe")
     if mask.all():
         raise InputError(f"{where}: no pixel is usable in all bands; every one is masked, NaN or beyond 1e30")
     image[:, mask] = 0.0
@@ -178,19 +183,24 @@ def _read(
     units: list[Hdu],
     alone: bool,
     reading: Reading,
-    number: tuple[int, int],
+    place: tuple[int, np.ndarray],
 ) -> _BandPlane:
-    """Return the raw pixels and what the headers say; `number`: which band of how many it is."""
+    """Return the raw pixels and what the headers say; `place`: which band of the image it is.
+
+    Pixels of 32 bits are put there.
+    """
     path, hdu = plane.path, plane.hdu
     mapped = not any(u.scaled for u in units) and path.suffix not in (".gz", ".bz2")
     where = f"{path}[{hdu.index}]"
     with opened(path, memmap=mapped) as hdus:
         card = cards_of(hdus, hdu.index)
-        facts = band_facts(plane, hdus, reading.zeropoint_of(*number), reading.pixel_scale_arcsec)
+        facts = band_facts(
+            plane, hdus, reading.zeropoint_of(place[0], len(place[1])), reading.pixel_scale_arcsec
+        )
         data = hdus[hdu.index].data
         if data is None:
             raise InputError(f"{path}: extension {hdu} holds no pixels")
-        image = _plane_of(data, plane)  # a copy: the map ends with the file
+        image = _plane_of(data, plane, place[1][place[0]])  # a copy: the map ends with the file
         _check_values(plane, image)
         image, notes = linear(image, card, where)
         truth = truth_unit(plane, units, name)
@@ -219,9 +229,13 @@ def band_facts(plane: Plane, hdus: Any, given: float | None, scale: float | None
     return BandFacts(zeropoint, known_scale, origin, fwhm, psf_origin, wcs, _provenance(hdus))
 
 
-def _plane_of(data: np.ndarray, plane: Plane) -> np.ndarray:
-    """Return a copy of the band's own plane of an image or a cube."""
-    return np.array(data.reshape(-1, *data.shape[-2:])[plane.plane or 0] if data.ndim > 2 else data)
+def _plane_of(data: np.ndarray, plane: Plane, out: np.ndarray | None = None) -> np.ndarray:
+    """Return a copy of the band's own plane of an image or a cube, in `out` where that holds such pixels."""
+    own = data.reshape(-1, *data.shape[-2:])[plane.plane or 0] if data.ndim > 2 else data
+    if out is None or own.dtype.newbyteorder("=") != out.dtype or own.shape != out.shape:
+        return np.array(own)
+    out[...] = own
+    return out
 
 
 def linear(image: np.ndarray, card: Cards, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -313,19 +327,19 @@ def _check_scales(planes: list[Plane], read: list[BandFacts], names: list[str]) 
             )
 
 
-def _as_stored(band: np.ndarray, plane: _BandPlane) -> np.ndarray:
-    """Return a band in the file's own unit, whose are marks such as -9999; NaN where `band` has no value."""
-    absurd = beyond(band)
+def _as_stored(plane: _BandPlane, factor: float) -> np.ndarray:
+    """Return a band in the file's own unit, float32; NaN where it has no value in the image's unit."""
     with np.errstate(over="ignore", invalid="ignore"):
         stored = np.asarray(plane.pixels, dtype=np.float32)
-        return np.where(absurd, np.float32(np.nan), stored) if absurd.any() else stored
+    absurd = beyond(stored, BEYOND / abs(factor))
+    return np.where(absurd, np.float32(np.nan), stored) if absurd.any() else stored
 
 
 def _mask(
-    image: np.ndarray, read: list[_BandPlane], factors: list[float], bits: Sequence[str | int] | None
+    read: list[_BandPlane], factors: list[float], bits: Sequence[str | int] | None
 ) -> tuple[np.ndarray, str]:
     """Pixels that must not be used in some band, and in words why."""
-    mask, words = without_value(map(_as_stored, image, read), image.shape[1:])
+    mask, words = without_value(map(_as_stored, read, factors), read[0].pixels.shape)
     notes = [words] if words else []
     for band in read:
         if band.mask is not None:
