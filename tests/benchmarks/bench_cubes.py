@@ -147,6 +147,7 @@ def galpak(thick: bool = True) -> tuple[float, np.ndarray]:
     kind = DiskModel if thick else Isotropic
     model = kind(flux_profile="exponential", thickness_profile="gaussian", rotation_curve="arctan")
     fit = GalPaK3D(cube, instrument=MUSE(psf=psf, lsf_fwhm=1e-3), model=model, quiet=True)
+    fit.instrument.z_step_kms = STEP  # it has its own idea of MUSE's channels
     parameters = GalaxyParameters(
         x=15.5, y=15.5, z=19.5, flux=1.0, radius=R_HALF / SCALE, inclination=INCLINATION, pa=ANGLE,
         turnover_radius=R_TURN / SCALE, maximum_velocity=V_MAX, velocity_dispersion=SIGMA,

@@ -16,7 +16,7 @@ from mockforge.galaxies.cubes.draw import Drawn
 from mockforge.galaxies.cubes.grid import Grid, Sampling
 from mockforge.galaxies.cubes.instruments import FWHM, hexagon, instrument
 from mockforge.galaxies.cubes.lines import Lines, in_medium, lines_of
-from mockforge.galaxies.cubes.model import Maps, converged, cubes, moments
+from mockforge.galaxies.cubes.model import MAPS, Maps, converged, cubes, moments
 from mockforge.galaxies.cubes.night import sky_variance
 from mockforge.galaxies.cubes.ringed import rings_do
 from mockforge.galaxies.cubes.spec import TurningDisks
@@ -188,9 +188,10 @@ def paint(cfg: TurningDisks, drawn: Drawn, waves: Wavelengths) -> Noiseless:
 
 
 def _said(sampling: Sampling, by_rings: bool) -> str:
+    own = MAPS if by_rings else sampling
     sight = (
-        f"{sampling.inside} points across a fine pixel, {sampling.fine} fine pixels across a spaxel,"
-        f" 2 x {sampling.nodes} along the line of sight"
+        f"{own.inside} points across a fine pixel, {own.fine} fine pixels across a spaxel,"
+        f" 2 x {own.nodes} along the line of sight"
     )
     if not by_rings:
         return sight
