@@ -34,6 +34,8 @@ _DETECTION = DetectionRule(threshold=3.0, matched_filter=True, detection_image="
 """Objects are what stands 3 sigma above the sky in the image through its PSF."""
 _DRAWS = 400
 """Of the bootstrap over tiles."""
+_FEWEST = 30
+"""Detections that a point of the figure is of, at least."""
 _DEEPER = 1.5
 """Magnitudes by which the sky goes deeper, in F160W, than the sources that count."""
 
@@ -232,7 +234,7 @@ def _report(
         "seed": asked.seed,
         "seconds": round(seconds, 1),
     }
-    figure = {"Share of detections that are unrecognised blends": _figure(rows, edges, chosen, bands[0])}
+    figure = {"Share of detections that are unrecognised blends": _figure(rows, chosen, bands[0])}
     return Report(
         f"Unrecognised blends in {chosen.title}",
         [Section("By magnitude", words, rows, figure), Section("Beside published shares", "", beside)],
@@ -240,9 +242,10 @@ def _report(
     )
 
 
-def _figure(rows: Sequence[Row], edges: np.ndarray, chosen: Survey, band: str) -> bytes:
+def _figure(rows: Sequence[Row], chosen: Survey, band: str) -> bytes:
     """Draw the share against magnitude, the published one beside it."""
     figure, (axes,) = plots(1, width=5.0, height=3.4)
+    rows = [row for row in rows if row["detections"] >= _FEWEST]
     middle = [np.mean([float(v) for v in row["magnitude"].split(" to ")]) for row in rows]
     axes.errorbar(
         middle, [row["blends"] for row in rows], [row["+-"] for row in rows], fmt="o-", ms=4, capsize=2,
