@@ -29,7 +29,7 @@ from mockforge.galaxies.cubes.observed import (
     wavelengths,
 )
 from mockforge.galaxies.cubes.picture_spec import DiskPicture
-from mockforge.galaxies.cubes.pictured import Seen, with_pictures
+from mockforge.galaxies.cubes.pictured import Seen, too_coarse, with_pictures
 from mockforge.galaxies.cubes.spec import TurningDisks
 from mockforge.galaxies.notices import cube_notice
 from mockforge.galaxies.real.files import FileCatalogue
@@ -39,6 +39,11 @@ from mockforge.rng import Stream
 from mockforge.sgan.galaxies import SkyCatalogue
 from mockforge.torch_state import steadily
 
+_MAPS = {
+    **{name: f"{name}_map" for name in ("flux", "velocity", "dispersion")},
+    **{f"{name}_observed": f"{name}_observed" for name in ("flux", "velocity", "dispersion")},
+}
+"""Field of `Maps` -> what it is saved as."""
 _CURVE_RADII = 64
 _FARTHEST = 4.0
 """Half-light radii that the saved curve reaches."""
@@ -52,7 +57,9 @@ class Ifu(TurningDisks, Stage):
     `cube_truth` without noise (N,C,H,W) f4, `cube_variance`; `wavelength` and `lsf` (N,C), its FWHM; the
     maps (N,H,W) `flux_map`, `velocity_map`, `dispersion_map` as the gas has them and `flux_observed`,
     `velocity_observed`, `dispersion_observed` through the PSF; `snr_map` and `snr_mask`; `curve_radius` and
-    `curve_speed` (N,64) of the mass model; and the table `disk` with every parameter drawn.
+    `curve_speed` (N,64) of the mass model; and the table `disk` with every parameter drawn. With a
+    companion also the maps of both members apart, (N,2,H,W): `flux_map_each`, `velocity_map_each`, ...,
+    `dispersion_observed_each`, and `continuum_each` where there is a continuum.
     """
 
     def writes(self) -> frozenset[str]:
@@ -68,7 +75,12 @@ class Ifu(TurningDisks, Stage):
                 "disk",
             ),
         }
-        return frozenset(names if self.noise is None else names | {"cube_variance", "snr_map", "snr_mask"})
+        if self.noise is not None:
+            names |= {"cube_variance", "snr_map", "snr_mask"}
+        if self.companion is not None:
+            names |= {f"{name}_each" for name in _MAPS.values()}
+            names |= {"continuum_each"} if self.equivalent_width_angstrom > 0 else set()
+        return frozenset(names)
 
     def files_read(self) -> dict[str, Path]:
         """Return the user's own profiles."""
@@ -83,7 +95,7 @@ class Ifu(TurningDisks, Stage):
         return ()
 
     def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
-        """Return a PSF wider than the field, lines outside the range, profiles that cannot be used."""
+        """Return what is known beforehand: PSFs, lines, profiles and pictures that cannot be used."""
         tried = (
             (("psf",), lambda: grid_of(self)),
             (("redshift",), lambda: wavelengths(self, np.array(_ends(self)), None)),
@@ -94,6 +106,13 @@ class Ifu(TurningDisks, Stage):
                 attempt()
             except InputError as error:
                 yield key, str(error)
+        if self.picture is not None:
+            try:
+                said = too_coarse(self.picture, psf_of(self)[1])
+            except InputError as error:
+                said = str(error)
+            if said is not None:
+                yield ("picture",), said
 
     def pixels(self) -> int:
         """Return the pixels of a cube."""
@@ -126,9 +145,8 @@ class Ifu(TurningDisks, Stage):
         waves = wavelengths(self, drawn.redshift, drawn.ratio)
         clean = paint(self, drawn, waves)
         arrays = {"cube_truth": clean.cube, **noise(self, clean, waves, drawn, stream.child("noise"))}
-        for name in ("flux", "velocity", "dispersion"):
-            arrays[f"{name}_map"] = clean.maps[name]
-            arrays[f"{name}_observed"] = clean.maps[f"{name}_observed"]
+        arrays |= {saved: clean.maps[name] for name, saved in _MAPS.items()}
+        arrays |= {f"{_MAPS.get(name, name)}_each": values for name, values in clean.each.items()}
         arrays["wavelength"] = waves.middle
         arrays["lsf"] = lsf_fwhm(waves)
         arrays["curve_radius"], arrays["curve_speed"] = self._curves(drawn, len(batch))

@@ -76,6 +76,27 @@ def test_a_pair_is_two_disks_in_one_cube():
     assert set(made.arrays) | set(made.tables) == stage.writes()
 
 
+def test_members_of_a_pair_are_known_apart():
+    pair = Companion(share=0.5, flux_ratio=fixed(0.5))
+    stage = replace(SMALL, companion=pair, noise=None, equivalent_width_angstrom=40.0, flux=fixed(20.0))
+    made = stage(samples(6), Stream(2))
+    arrays, table = made.arrays, made.tables["disk"]
+    assert set(arrays) | set(made.tables) == stage.writes()
+    both = table["sample"][table["label"] == 2]
+    assert 0 < len(both) < 6
+    flux, v = arrays["flux_observed_each"], arrays["velocity_observed_each"]
+    assert flux.shape == (6, 2, 16, 16)
+    alone = np.setdiff1d(np.arange(6), both)
+    assert not flux[alone, 1].any() and (flux[both, 1].max(axis=(1, 2)) > 0).all()
+    np.testing.assert_allclose(flux.sum(axis=1), arrays["flux_observed"], rtol=1e-5, atol=1e-9)
+    mean = (flux * v).sum(axis=1)
+    np.testing.assert_allclose(mean, arrays["flux_observed"] * arrays["velocity_observed"], atol=1e-3)
+    one = arrays["dispersion_map_each"][alone, 0]
+    np.testing.assert_allclose(one, arrays["dispersion_map"][alone], rtol=1e-6)
+    empty = arrays["cube_truth"][:, 0]  # a channel without lines
+    np.testing.assert_allclose(empty, arrays["continuum_each"].sum(axis=1), atol=1e-4 * empty.max())
+
+
 @pytest.mark.parametrize("name", ["kmos-h", "sinfoni-k", "eris-k", "nirspec-g235h", "manga", "muse-udf"])
 def test_every_instrument_makes_cubes(name):
     z = {"kmos-h": 1.5, "nirspec-g235h": 2.5, "manga": 0.03, "muse-udf": 0.2}.get(name, 2.3)

@@ -136,6 +136,11 @@ def test_the_width_of_a_psf_is_measured():
 def test_what_cannot_be_is_answered_in_a_sentence(files):
     with pytest.raises(InputError, match=r"a PSF of 0\.15 arcsec at least, and the instrument's is 0\.12"):
         stage(files, psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.12)))(samples(1), Stream(1))
+    said = list(stage(files, psf=Psf(gaussian=Gaussian(fwhm_arcsec=0.12))).problems(()))
+    assert [key for key, _ in said] == [("picture",)] and "a PSF of 0.15 arcsec at least" in said[0][1]
+    said = list(stage(files, picture=DiskPicture(files=files, band="lsst_g")).problems(()))
+    assert "no band 'lsst_g'" in said[0][1]
+    assert not list(stage(files).problems(()))
     with pytest.raises(InputError, match=r"none of the 2 galaxies .* inclined by less than 30 degrees"):
         stage(files, picture=DiskPicture(files=files, steepest=30.0))(samples(1), Stream(1))
     with pytest.raises(InputError, match=r"no band 'lsst_g' \(it has lsst_r\)"):

@@ -59,7 +59,7 @@ class RealGallery:
     """The galaxies of a `Library`; a `Gallery`."""
 
     def __init__(self, library: Library, band: str | None) -> None:
-        _channel(band, library.catalogue.bands, library.rule.catalogue)
+        channel_of(band, library.catalogue.bands, library.rule.catalogue)
         self.library, self.what = library, library.rule.catalogue
         self.pixel_scale_arcsec = library.pixel_scale_arcsec
         self.names: Sequence[str] = library.names[:-1].tolist()
@@ -96,7 +96,7 @@ class CutoutGallery:
     ) -> None:
         self.what, self.pixel_scale_arcsec = what, catalogue.pixel_scale_arcsec
         self._catalogue, self._clean = catalogue, clean
-        self._channel = _channel(band, catalogue.bands, what)
+        self._channel = channel_of(band, catalogue.bands, what)
         self._width = None
         if psf is not None:
             self._width = Rings.of(models(psf, catalogue.bands)[self._channel]).fwhm()
@@ -155,7 +155,8 @@ def fwhm_of(psf: np.ndarray) -> float:
     return 2 * math.sqrt((finer > 0.5 * finer.max()).sum() / math.pi) / 4
 
 
-def _channel(band: str | None, bands: Sequence[str], what: str) -> int:
+def channel_of(band: str | None, bands: Sequence[str], what: str) -> int:
+    """Return which of the bands it is, the first for None. InputError where it is none of them."""
     if band is None:
         return 0
     if band not in bands:

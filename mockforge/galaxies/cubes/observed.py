@@ -145,6 +145,8 @@ class Noiseless:
     """(N, C, y, x), 1e-20 erg/s/cm2/Angstrom."""
     maps: dict[str, np.ndarray]
     """Field of `Maps` -> (N, y, x)."""
+    each: dict[str, np.ndarray]
+    """Of cubes that may hold a pair: field of `Maps`, or `continuum` as the cube, -> (N, 2, y, x)."""
     said: str
     """How finely they were sampled."""
     fraction: np.ndarray
@@ -177,14 +179,17 @@ def paint(cfg: TurningDisks, drawn: Drawn, waves: Wavelengths) -> Noiseless:
     fraction = flux.sum(dim=(1, 2, 3), dtype=torch.float64).numpy() / np.asarray(drawn.disk["flux"])
     cube = _added(flux.numpy(), drawn.owner, count) * np.float32(100 / chosen.channel_angstrom)
     together = _together(joined, drawn.owner, count)
+    each = {} if cfg.companion is None else _each(joined, drawn.owner, count)
     if cfg.equivalent_width_angstrom > 0:
-        level = together["flux_observed"] * np.float32(100 / cfg.equivalent_width_angstrom)
-        cube = cube + level[:, None]
+        level = np.float32(100 / cfg.equivalent_width_angstrom)
+        cube = cube + level * together["flux_observed"][:, None]
+        if each:
+            each["continuum"] = level * each["flux_observed"]
     if chosen.hexagon:
         inside = spaxels_inside(cfg)
         cube = cube * inside
-        together = {name: value * inside for name, value in together.items()}
-    return Noiseless(cube, together, _said(sampling, rings_do(every, grid)), fraction)
+        together, each = ({name: v * inside for name, v in maps.items()} for maps in (together, each))
+    return Noiseless(cube, together, each, _said(sampling, rings_do(every, grid)), fraction)
 
 
 def _said(sampling: Sampling, by_rings: bool) -> str:
@@ -212,6 +217,16 @@ def _finer(cfg: TurningDisks, drawn: Drawn) -> int:
 def _added(values: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
     out = values[:count].copy()
     out[owner[count:]] += values[count:]  # a cube has at most one companion
+    return out
+
+
+def _each(maps: dict[str, np.ndarray], owner: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    """Return the maps of both members of a pair apart, (N, 2, y, x); the second is 0 where there is none."""
+    out = {}
+    for name, values in maps.items():
+        out[name] = np.zeros((count, 2, *values.shape[1:]), values.dtype)
+        out[name][:, 0] = values[:count]
+        out[name][owner[count:], 1] = values[count:]
     return out
 
 

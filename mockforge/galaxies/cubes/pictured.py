@@ -11,9 +11,11 @@ import numpy as np
 from mockforge.errors import InputError
 from mockforge.field.symmetries import turned
 from mockforge.galaxies.cubes.draw import Drawn
-from mockforge.galaxies.cubes.gallery import Gallery
+from mockforge.galaxies.cubes.gallery import Gallery, channel_of
 from mockforge.galaxies.cubes.picture_spec import DiskPicture
 from mockforge.galaxies.real.draw import shared_out
+from mockforge.observe.psf.models import Rings
+from mockforge.observe.psf.per_band import models
 from mockforge.rng import Stream
 
 _SQUARE = {"gaussian": 1.0, "exponential": 2.0, "sech2": math.pi**2 / 12}
@@ -98,16 +100,37 @@ def with_pictures(drawn: Drawn, gallery: Gallery, seen: Seen, stream: Stream) ->
     return replace(drawn, disk=disk, clumps=clumps, laid=pixels, laid_table=own_columns)
 
 
+def too_coarse(rule: DiskPicture, psf_fwhm_arcsec: float) -> str | None:
+    """Return that a user's images are no finer than the instrument's PSF, where that is known beforehand.
+
+    InputError where they lack the band.
+    """
+    files = rule.files
+    if files is None or files.psf is None or rule.resize:
+        return None
+    channel = channel_of(rule.band, files.bands, files.catalogue)
+    width = Rings.of(models(files.psf, files.bands)[channel]).fwhm()
+    if width < psf_fwhm_arcsec:
+        return None
+    return _coarse(files.catalogue, width, rule, psf_fwhm_arcsec)
+
+
+def _coarse(what: str, best: float, rule: DiskPicture, psf_fwhm_arcsec: float) -> str:
+    hint = "smaller r_half_arcsec" if rule.resize else "picture.resize: true"
+    return (
+        f"picture: the images of {what} have a PSF of {best:.3g} arcsec at least, and the instrument's is"
+        f" {psf_fwhm_arcsec:.3g} arcsec; use finer images, another instrument or {hint}"
+    )
+
+
 def _good(own: np.ndarray, gallery: Gallery, seen: Seen, tilt: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """Return those of a split's galaxies `own` that can be a disk."""
     fine = own[gallery.fwhm[own] * factor[own] < seen.psf_fwhm_arcsec]
     if not len(fine):
-        best = float((gallery.fwhm[own] * factor[own]).min())
-        hint = "smaller r_half_arcsec" if seen.rule.resize else "picture.resize: true"
         raise InputError(
-            f"picture: the images of {gallery.what} have a PSF of {best:.3g} arcsec at least, and the"
-            f" instrument's is {seen.psf_fwhm_arcsec:.3g} arcsec; use finer images, another instrument or"
-            f" {hint}"
+            _coarse(
+                gallery.what, float((gallery.fwhm[own] * factor[own]).min()), seen.rule, seen.psf_fwhm_arcsec
+            )
         )
     good = fine[tilt[fine] <= seen.rule.steepest]
     if not len(good):
