@@ -65,7 +65,8 @@ class SourcesFile:
     def __enter__(self) -> SourcesFile:
         windows = list(self.spec.windows(2 * self.spec.window))
         done, rows = self._left()
-        table = TableSpec(_columns(self._of(windows[0])), "SOURCES", self._cards())
+        first = self._of(windows[0])
+        table = TableSpec(_columns(first), "SOURCES", self._cards())
         try:
             self._writer = TableWriter(self.path, table, keep=rows)
         except InputError:
@@ -73,18 +74,20 @@ class SourcesFile:
                 raise
             done, self._writer = 0, TableWriter(self.path, table)  # the journal is there, the rows are not
         try:
-            self._append(self._writer, windows, done)
+            self._append(self._writer, windows, done, first)
         except BaseException:
             self._writer.leave()
             raise
         return self
 
-    def _append(self, writer: TableWriter, windows: list[Window], done: int) -> None:
+    def _append(self, writer: TableWriter, windows: list[Window], done: int, first: Any) -> None:
+        """Write the rows of the windows that are not done; `first`: the table of the first of all."""
         with self.journal.open("a" if done else "w") as journal:
             if not done:
                 journal.write(self._first + "\n")
-            for window in windows[done:]:
-                writer.append(_rows(self._of(window), window, self.spec, self.footprint))
+            for number, window in enumerate(windows[done:], done):
+                table = self._of(window) if number else first
+                writer.append(_rows(table, window, self.spec, self.footprint))
                 journal.write(f"{writer.flush()}\n")
                 journal.flush()
 
