@@ -77,8 +77,6 @@ def truth_of(
         sums.add(layer)
     total, blended = sums.light(), sums.blendedness()
     first, light = brightest.rows(), brightest.light()
-    fraction = np.divide(light, every, out=np.zeros_like(light), where=every > 0)
-    fraction[-1] += np.where(every > 0, 1.0 - fraction.sum(axis=0), 0.0)
     visible = np.where(light[0] > isophote, first[0], 0).astype(np.int32)
     first, fraction = first[:depth], _shares(light[:depth], every)
     visible_area = np.bincount(visible[core].ravel(), minlength=count + 1)[1:].astype(np.int32)

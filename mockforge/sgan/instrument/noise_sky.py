@@ -16,6 +16,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mockforge.observe.fourier import fast_size
 from mockforge.rng import Stream
@@ -29,6 +31,7 @@ _WHITE = 64
 _PHOTONS = 64
 _NEGLIGIBLE = 1e-3
 """Photon noise of a smaller share of the sky's variance is left out."""
+_ON_CPU: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
 _CACHED = 96_000_000
 """Bytes of kernels' transforms kept."""
 
@@ -128,24 +131,24 @@ class NoiseSky:
 
     def _noise(self, by: int, bx: int) -> np.ndarray:
         """One block, (C, mesh, mesh), in this thread's arrays until its next."""
-        import scipy.fft as fft
-
         b, reach, side = self.field.mesh, self.field.reach, self._side
         y, x = by * b, bx * b
         work = self._work()
         whole = b + 2 * reach
-        work.white[:, :whole, :whole] = self._white.window(y - reach, y + b + reach, x - reach, x + b + reach)
-        spectrum = fft.rfft2(work.white)
+        white = self._white.window(y - reach, y + b + reach, x - reach, x + b + reach)
+        work.white.numpy()[:, :whole, :whole] = white
+        spectrum = torch.fft.rfft2(work.white).numpy()
         inside = slice(reach, reach + b)
         if self.field.kernels.shape[:2] == (1, 1):  # the same everywhere: nothing to blend
-            noise = fft.irfft2(spectrum * self._spectrum(by, bx), s=(side, side))[:, inside, inside]  # type: ignore
+            np.multiply(spectrum, self._spectrum(by, bx), out=work.each[0].numpy())
+            noise = torch.fft.irfft2(work.each[0], s=(side, side)).numpy()[:, inside, inside]
             return noise * self._roughness(by, bx) if self.field.tail.any() else noise
         for i, (dy, dx) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
-            np.multiply(spectrum, self._spectrum(by + dy, bx + dx), out=work.each[i])  # type: ignore
-        along_y = fft.ifft(work.each, axis=2, overwrite_x=True)
-        top, bottom = along_y.reshape(2, 2, *along_y.shape[1:])[:, :, :, inside]  # type: ignore
-        _blended(top, bottom, self._blend[:, None], work.rows)
-        left, right = fft.irfft(work.rows, n=side, axis=3)[..., inside]  # type: ignore
+            np.multiply(spectrum, self._spectrum(by + dy, bx + dx), out=work.each[i].numpy())
+        along_y = torch.fft.ifft(work.each, dim=2).numpy()
+        top, bottom = along_y.reshape(2, 2, *along_y.shape[1:])[:, :, :, inside]
+        _blended(top, bottom, self._blend[:, None], work.rows.numpy())
+        left, right = torch.fft.irfft(work.rows, n=side, dim=3).numpy()[..., inside]
         noise = _blended(left, right, self._blend, work.noise)
         if self.field.tail.any():
             noise *= self._roughness(by, bx)
@@ -159,22 +162,20 @@ class NoiseSky:
 
     def _spectrum(self, by: int, bx: int) -> np.ndarray:
         """Transform of the kernels of the place at a block's corner, (C, side, side // 2 + 1) complex64."""
-        import scipy.fft as fft
-
         ny, nx = self.field.kernels.shape[:2]
         place = _mirrored(by + self.place[0], ny), _mirrored(bx + self.place[1], nx)
         found = self._spectra.get(place)
         if found is None:
             kernels = self.field.kernels[place]
-            padded = np.zeros((self.field.bands, self._side, self._side), dtype=np.float32)
+            padded = torch.zeros((self.field.bands, self._side, self._side), **_ON_CPU)
             k = kernels.shape[-1]
-            padded[:, :k, :k] = kernels
-            found = fft.rfft2(np.roll(padded, (-(k // 2), -(k // 2)), (1, 2)))
+            padded.numpy()[:, :k, :k] = kernels
+            found = torch.fft.rfft2(torch.roll(padded, (-(k // 2), -(k // 2)), (1, 2))).numpy()
             with self._lock:
-                self._spectra[place] = found  # type: ignore
+                self._spectra[place] = found
                 while len(self._spectra) > self._kept:
                     self._spectra.popitem(last=False)
-        return found  # type: ignore
+        return found
 
     def _rms(self, by: int, bx: int) -> np.ndarray:
         """Rms of one block: of the kernels' bilinear mix, (C, mesh, mesh)."""
@@ -222,20 +223,20 @@ class NoiseSky:
 
 @dataclass(frozen=True)
 class _Workspace:
-    """Arrays in which a block is made."""
+    """Arrays in which a block is made; torch begins each at a whole vector: transforms are the same."""
 
-    white: np.ndarray
-    each: np.ndarray
-    rows: np.ndarray
+    white: Tensor
+    each: Tensor
+    rows: Tensor
     noise: np.ndarray
 
     @classmethod
     def of(cls, bands: int, side: int, block: int) -> _Workspace:
-        half = side // 2 + 1
+        half, numbers = side // 2 + 1, {**_ON_CPU, "dtype": torch.complex64}
         return cls(
-            white=np.zeros((bands, side, side), dtype=np.float32),
-            each=np.empty((4, bands, side, half), dtype=np.complex64),
-            rows=np.empty((2, bands, block, half), dtype=np.complex64),
+            white=torch.zeros((bands, side, side), **_ON_CPU),
+            each=torch.empty((4, bands, side, half), **numbers),
+            rows=torch.empty((2, bands, block, half), **numbers),
             noise=np.empty((bands, block, block), dtype=np.float32),
         )
 
