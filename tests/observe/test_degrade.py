@@ -19,7 +19,7 @@ from mockforge.observe.noise.correlation import gaussian_autocorrelation
 from mockforge.observe.noise.pixels import unit_noise
 from mockforge.observe.noise.sky_noise import sky_noise
 from mockforge.observe.noise.spec import Noise
-from mockforge.observe.psf.models import Rings, airy, gaussian
+from mockforge.observe.psf.models import PsfModel, Rings, airy, gaussian, moffat
 from mockforge.observe.psf.of_survey import image_fwhm_arcsec, psf_model, survey_psf
 from mockforge.observe.psf.per_band import models
 from mockforge.observe.psf.spec import Gaussian, Psf
@@ -230,6 +230,24 @@ def test_pixels_that_do_not_divide_the_image_are_as_exact() -> None:
     assert change[2.8] == pytest.approx(change[2.8 * (1 + 1e-7)], abs=1e-4)
     wanted = drawn(galaxies(0.5), 0.5, 0.06 * 1.6180339887, change[1.6180339887].shape[0])
     assert np.linalg.norm(change[1.6180339887] - wanted) < 1e-4 * np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+@pytest.mark.parametrize("shape", [(96, 90), (75, 105)])
+def test_an_image_goes_on_as_its_reflections(shape: tuple[int, int], skewed: bool) -> None:
+    """Wings of bright sources at the edges come from far: from reflections of reflections."""
+    image = np.random.default_rng(1).lognormal(0, 2, (1, *shape)).astype(np.float32)
+    image[0, 3, 5] = 1e3
+    wanted = moffat(0.5, 1.8)
+    if skewed:
+        round_psf = wanted.at
+        wanted = PsfModel(lambda kx, ky: round_psf(kx, ky) * np.exp(0.3j * np.sin(kx + 0.5 * ky)), 30.0)
+    grid = coarse_grid(shape, 2.3017, phase=(0.2, -0.4))
+    twice = np.pad(image, [(0, 0), (0, shape[0]), (0, shape[1])], mode="symmetric")  # which is periodic
+    psfs = [moffat(0.15, 2.5)], [wanted]
+    change = Degrader(twice.shape[1:], grid, 0.06, *psfs, around=False, precise=True)
+    expected, found = change(twice), Degrader(shape, grid, 0.06, *psfs)(image)
+    assert np.abs(found - expected).max() < 1e-6 * expected.max()
 
 
 def test_a_stored_psf_is_the_image_of_a_star() -> None:

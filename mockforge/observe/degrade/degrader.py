@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mockforge.observe.degrade.reflected import Reflected
 from mockforge.observe.fourier import fast_size
 from mockforge.observe.psf.models import PsfModel, Rings
 from mockforge.observe.psf.resample import PSF_FLOOR, matching
@@ -82,6 +83,8 @@ def coarse_grid(
     return Grid(coarse, step, (y, x))
 
 
+_SAMPLED = 128
+"""Frequencies along an axis, about, at which aliasing is looked at."""
 _STRIP = 256
 """Rows that are transformed at once in float64."""
 
@@ -91,9 +94,9 @@ class Degrader:
 
     Parameters: `shape` (height, width) of the fine images, `grid` of the coarse pixels on them,
     `scale` arcsec of a fine pixel, `present` and `wanted` PSFs (C,), both without pixel.
-    `mirrored`: what lies beyond the image is taken as its reflection, else as empty; as far as
-    nearly all light reaches, or with `around` False not at all: for images that hold what lies around
-    the grid. `precise`: in float64.
+    `mirrored`: what lies beyond the image is taken as its reflection, and so on without end; else as
+    empty. With `around` False nothing is put there: for images that hold what lies around the grid.
+    `precise`: in float64.
 
     `amplified` (C,) is the largest factor by which a frequency is raised: far above 1, noise
     and errors of the present PSF are magnified. `misfit` (C,) is the part of the wanted PSF, as
@@ -115,10 +118,11 @@ class Degrader:
         around: bool = True,
         precise: bool = False,
     ) -> None:
-        self.shape, self.grid, self.mirrored, self._precise = shape, grid, mirrored, precise
+        self.shape, self.grid, self._precise = shape, grid, precise
         reach = math.ceil(max(padding(model) for model in wanted) / scale) if around else 0
+        whole = mirrored and around
         self._y, self._x = (
-            _Axis.of(n, m, grid.step, start, reach)
+            _Axis.of(n, m, grid.step, start, reach, whole)
             for n, m, start in zip(shape, grid.shape, grid.start, strict=True)
         )
         fy, fx = np.fft.fftfreq(self._y.fine), np.fft.rfftfreq(self._x.fine)
@@ -134,6 +138,9 @@ class Degrader:
         self._rows, self._columns = rows[kept_y], columns[: kept_x[-1] + 1]
         self._kernel = kernel[:, kept_y, : kept_x[-1] + 1]
         self._fy, self._fx = fy[self._rows], fx[self._columns]
+        places = [axis.first + grid.step * np.arange(axis.count) for axis in (self._y, self._x)]
+        change = (self._kernel, self._fy, shape, places, grid.step, precise)
+        self._reflected = Reflected(*change) if whole else None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Images (..., C, H, W) as (..., C, h, w) float32; total flux is kept.
@@ -145,8 +152,12 @@ class Degrader:
 
         lead = images.shape[:-3]
         flat = images.reshape(-1, *images.shape[-3:])
-        waves = self._y.waves(self._fy, self._complex), self._x.waves(self._fx, self._complex)
         out = np.empty((len(flat), flat.shape[1], *self.grid.shape), dtype=np.float32)
+        if self._reflected is not None:
+            for i, c in np.ndindex(flat.shape[:2]):
+                out[i, c] = self._reflected.plane(flat[i, c], c, _STRIP).numpy()
+            return out.reshape(*lead, *out.shape[1:])
+        waves = self._y.waves(self._fy, self._complex), self._x.waves(self._fx, self._complex)
         for c in range(flat.shape[1]):
             kernel = torch.from_numpy(self._moved_kernel(c)).T.clone()
             for image, coarse_image in zip(flat, out, strict=True):
@@ -158,6 +169,7 @@ class Degrader:
 
         For images that hold what lies around the grid (`around` False) wherever it is moved.
         """
+        assert self._reflected is None
         out = copy(self)
         out.grid = replace(self.grid, start=start)
         axes = zip((self._y, self._x), start, strict=True)
@@ -206,10 +218,10 @@ class Degrader:
         rows = _STRIP if self._precise else len(image)  # twice the bytes, but not of the whole image at once
         strips = []
         for first in range(0, len(image), rows):
-            wide = self._x.padded(torch.tensor(image[first : first + rows], dtype=dtype), self.mirrored)
+            wide = self._x.padded(torch.tensor(image[first : first + rows], dtype=dtype))
             half = torch.fft.rfft(wide, dim=-1)[..., : len(self._columns)]
             strips.append(half.transpose(-1, -2).contiguous())
-        half = self._y.padded(strips[0] if len(strips) == 1 else torch.cat(strips, dim=-1), self.mirrored)
+        half = self._y.padded(strips[0] if len(strips) == 1 else torch.cat(strips, dim=-1))
         del strips
         spectrum = torch.fft.fft(half, dim=-1)[..., torch.from_numpy(self._rows)] * kernel
         del half
@@ -257,15 +269,24 @@ def _ratios(
     pixel_out = np.sinc(step * fy)[:, None] * np.sinc(step * fx)
     ratios, amplified, misfit, aliased = [], [], [], []
     for old, new in zip(present, wanted, strict=True):
-        present_psf, target_psf = old.at(kx, ky) * pixel_in, new.at(kx, ky) * pixel_out
+        present_psf, target_psf = _on(old, kx, ky) * pixel_in, _on(new, kx, ky) * pixel_out
         ratio = matching(target_psf, present_psf, floor)
         ratios.append(ratio)
         amplified.append(np.abs(ratio).max())
         power = (np.abs(target_psf) ** 2).sum()
         misfit.append(math.sqrt((np.abs(ratio * present_psf - target_psf) ** 2).sum() / power))
-        folded = (np.abs(ratio) ** 2 * _folded(old, fy, fx, scale)).sum()
-        aliased.append(math.sqrt(folded / power))
+        some = np.s_[:: 1 + len(fy) // _SAMPLED], np.s_[:: 1 + len(fx) // _SAMPLED]
+        folded = (np.abs(ratio[some]) ** 2 * _folded(old, fy[some[0]], fx[some[1]], scale)).sum()
+        aliased.append(math.sqrt(folded / (np.abs(target_psf[some]) ** 2).sum()))
     return np.stack(ratios), np.array(amplified), np.array(misfit), np.array(aliased)
+
+
+def _on(model: PsfModel, kx: np.ndarray, ky: np.ndarray) -> np.ndarray:
+    """Transfer function (Y, X) on a grid; of a round PSF, rows of either sign are the same."""
+    if model.radial is None:
+        return model.at(kx, ky)
+    once, row = np.unique(abs(ky), return_inverse=True)
+    return model.at(kx, once[:, None])[row.ravel()]
 
 
 def _beyond(model: PsfModel, highest: float, step: float, scale: float) -> float:
@@ -307,22 +328,20 @@ class _Axis:
     reach: int
 
     @classmethod
-    def of(cls, size: int, count: int, step: float, start: float, reach: int) -> _Axis:
+    def of(cls, size: int, count: int, step: float, start: float, reach: int, reflected: bool) -> _Axis:
+        if reflected:  # repeats after two of it
+            return cls(size, 0, 2 * size, None, start, count, step, reach)
         before = reach + max(0, math.ceil(-start))
         last = start + step * (count - 1)
         need = before + size + reach + max(0, math.ceil(last - size + 1))
         fine, coarse = _period(need, step)
         return cls(size, before, fine, coarse, start + before, count, step, reach)
 
-    def padded(self, values: torch.Tensor, mirrored: bool) -> torch.Tensor:
+    def padded(self, values: torch.Tensor) -> torch.Tensor:
         """Return the last axis in its place on the period."""
         import torch
 
-        after = self.fine - self.size - self.before
-        if not mirrored:
-            return torch.nn.functional.pad(values, (self.before, after))
-        index = np.pad(np.arange(self.size), (self.before, after), mode="symmetric")
-        return values[..., torch.from_numpy(index)]
+        return torch.nn.functional.pad(values, (self.before, self.fine - self.size - self.before))
 
     def summed(self, spectrum: torch.Tensor, f: np.ndarray, waves: torch.Tensor | None) -> torch.Tensor:
         """Complex values at the coarse pixels from the frequencies `f` on the last axis."""
