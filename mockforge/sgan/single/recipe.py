@@ -27,7 +27,7 @@ _OF_FIELDS = {
 
 
 _MORPHOLOGY = MorphologyChoice(latent=12, width=48, steps=800, batch_pixels=60_000)
-_ADVERSARIAL = AdversarialChoice(steps=120, check_steps=40, slope=3.0, rate_generator=6e-4)
+_ADVERSARIAL = AdversarialChoice(steps=60, check_steps=30, batch=16, slope=3.0, rate_generator=1.5e-3)
 
 
 @config
