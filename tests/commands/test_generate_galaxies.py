@@ -8,6 +8,7 @@ from astropy.io import fits
 from astropy.table import Table
 from typer.testing import CliRunner
 
+import mockforge
 from mockforge.cli import app
 from mockforge.errors import InputError
 from mockforge.sgan.single.of_sky import galaxies_of_sky
@@ -87,3 +88,16 @@ def test_what_stamps_cannot_be_is_a_sentence(tmp_path, monkeypatch, words, says)
 def test_a_network_of_pixels_has_no_galaxies(tmp_path):
     with pytest.raises(InputError, match="knows no galaxies"):
         galaxies_of_sky(untrained(tmp_path, "pixels", ("g", "r")))
+
+
+def test_the_bundled_galaxies_of_hst_are_written_and_opened(tmp_path):
+    words = ["generate", "-m", "hst-galaxies", "--galaxies", "3", "--noiseless", "--quiet"]
+    done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "stamps.fits")])
+    assert done.exit_code == 0, done.output
+    found = mockforge.open_galaxies("hst-galaxies", seed=1).stamps(3)
+    np.testing.assert_array_equal(found.image[:, 0], fits.getdata(tmp_path / "stamps.fits", "F814W"))
+    assert found.truth.shape == (3, 1, 64, 64) and (found.truth.sum(axis=(1, 2, 3)) > 0).all()
+    table = Table.read(tmp_path / "stamps-galaxies.fits")
+    assert ((table["mag_F814W"] > 18) & (table["mag_F814W"] < 27)).all()
+    with pytest.raises(InputError, match="degrade"):
+        mockforge.open_galaxies("hst-galaxies", seeing=0.7)

@@ -32,7 +32,7 @@ class Shown:
     angle: np.ndarray
     """(N,) radians from +x to the major axis, towards +y."""
     snr: np.ndarray
-    """(N,)."""
+    """(N,) of pixels: correlated noise is not taken off."""
     rms: np.ndarray
     """(N, C) nJy."""
 
@@ -55,12 +55,6 @@ class Shown:
         """Return their features (N, F)."""
         with torch.no_grad():
             return features(torch.from_numpy(self.image.astype(np.float32)), fwhm_pix, rms).numpy()
-
-
-def together(parts: Sequence[Shown]) -> Shown:
-    """Return galaxies of all parts, in order."""
-    names = ("image", "mask", "looks", "angle", "snr", "rms")
-    return Shown(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def real_galaxies(stamps: StampSet, marks: Marks, snr: np.ndarray) -> Shown:

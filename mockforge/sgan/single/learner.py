@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from mockforge.errors import InputError
 from mockforge.rng import Stream
@@ -16,7 +17,7 @@ from mockforge.sgan.instrument.noise import NoiseField
 from mockforge.sgan.learn.fit.fitted import FittedScene
 from mockforge.sgan.learn.population.joint import fitted_mixture, jitter_of, resampled_mixture
 from mockforge.sgan.learn.population.stage import measured_galaxies
-from mockforge.sgan.learn.shapes.adversarial import AdversarialTask, trained_to
+from mockforge.sgan.learn.shapes.adversarial import AdversarialTask, Painter, copied, trained_to
 from mockforge.sgan.learn.shapes.bright import BrightScene
 from mockforge.sgan.learn.shapes.morphology import Morphology, learn_morphology
 from mockforge.sgan.light.modulation import Modulation
@@ -77,12 +78,16 @@ class Learner:
         marks = self.scene.marks.rows(self.rows)
         left, top = self.sheet.left[self.rows], self.sheet.top[self.rows]
         marks = marks.replace(x=marks.x - left, y=marks.y - top)
-        return real_galaxies(self.stamps.rows(self.rows), marks, self.scene.snr[self.rows])
+        return real_galaxies(self.stamps.rows(self.rows), marks, self._of_pixels(self.scene.snr[self.rows]))
 
     @property
     def least_snr(self) -> float:
-        """Least signal to noise of pixels: that of the fit knows of correlated noise."""
-        return float(self.recipe.stamps.least_snr * self.sheet.field.correlated.mean())
+        """Least signal to noise of pixels."""
+        return float(self._of_pixels(self.recipe.stamps.least_snr))
+
+    def _of_pixels(self, snr: Any) -> Any:
+        """Return signal to noise of pixels, given that of the fit, which knows of correlated noise."""
+        return snr * float(self.sheet.field.correlated.mean())
 
     @cached_property
     def noise(self) -> NoiseField:
@@ -155,6 +160,12 @@ class Learner:
             sides, draw, self.stamps.psf, modulation, self.recipe.adversarial, self.recipe.seed
         )
         for step in steps:
-            painter = trained_to(task, step, folder, report)
+            kept = folder / f"step-{step}.pt"
+            if kept.exists():  # by a run that was stopped later
+                painter = Painter(copied(modulation))
+                painter.load_state_dict(torch.load(kept, weights_only=True))
+            else:
+                painter = trained_to(task, step, folder, report)
+                torch.save(painter.state_dict(), kept)
             found = painter.modulation.eval().requires_grad_(False)
             yield Refined(step, found, painter.latents(shaped))

@@ -116,6 +116,13 @@ class GalaxyModel(LearnedModel):
             ),
             titles=("band", "sky rms (nJy)", f"PSF FWHM ({unit})"),
             rows=rows,
+            sections={
+                "Use": (
+                    f"    mockforge generate --model {self.name} --galaxies 100 --out stamps.fits",
+                    "",
+                    f'In Python: `mockforge.open_galaxies("{self.name}", seed=7).stamps(100)`.',
+                )
+            },
             limits=(
                 "Its galaxies resemble those it was trained on; none is a real object.",
                 "It is no more varied than the galaxies it learned from, near whose marks it draws: of few "

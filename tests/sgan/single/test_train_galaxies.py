@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -87,8 +88,12 @@ def test_a_run_is_resumed_and_not_begun_twice(run, stamps):
         load_training("train_galaxies", _recipe(stamps))[0].run(run)
     said: list[str] = []
     before = (run / "single.safetensors").read_bytes()
+    tested = run / "stages" / "5-tested.json"
+    facts = json.loads(tested.read_text())["facts"]
+    tested.unlink()  # as if stopped within it, its steps against the critic done
     load_training("train_galaxies", _recipe(stamps))[0].run(run, resume=True, told=said.append)
-    assert sum(line.endswith("kept from before") for line in said) == 7
+    assert sum(line.endswith("kept from before") for line in said) == 6
+    assert json.loads(tested.read_text())["facts"] == facts
     assert (run / "single.safetensors").read_bytes() == before
 
 
