@@ -39,9 +39,15 @@ class Batch:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """What holds for the whole dataset: bands, pixel_scale_arcsec, unit, zeropoint_ab, ..."""
     margin: int = 0
+    wanted: frozenset[str] | None = None
+    """Arrays and tables that later stages read or that are saved; a stage may leave others out. None: all."""
 
     def __len__(self) -> int:
         return len(self.sample)
+
+    def wants(self, *names: str) -> bool:
+        """Whether one of these arrays is wanted."""
+        return self.wanted is None or not self.wanted.isdisjoint(names)
 
     def with_arrays(self, **arrays: np.ndarray) -> Batch:
         """Return the batch with these arrays added or replaced."""

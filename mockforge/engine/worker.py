@@ -12,7 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -219,7 +219,9 @@ def _attempt(recipe: Recipe, number: int, attempt: int, sample: np.ndarray) -> B
         splits=recipe.splits,
     )
     stream = Stream(recipe.seed, ("shard", number, "attempt", attempt))
-    for entry in recipe.stages:
+    for i, entry in enumerate(recipe.stages):
+        read = [later.stage.reads() for later in recipe.stages[i + 1 :]]
+        batch = replace(batch, wanted=frozenset(recipe.save).union(*read))
         batch = _run(entry, batch, stream.child(entry.name), number)
         if len(batch) == 0:
             return None
@@ -246,7 +248,8 @@ def _run(entry: NamedStage, batch: Batch, stream: Stream, number: int) -> Batch:
         raise MockforgeError(f"{where} failed: {type(error).__name__}: {error}") from error
     if problem := problem_of(batch, out):
         raise MockforgeError(f"{where} {problem}")
-    absent = [n for n in entry.stage.writes() if n not in out.arrays and n not in out.tables]
+    made = {*out.arrays, *out.tables}
+    absent = [n for n in entry.stage.writes() if n not in made and batch.wants(n)]
     if absent:
         raise MockforgeError(f"{where} should have made {', '.join(map(repr, sorted(absent)))} and did not")
     return out

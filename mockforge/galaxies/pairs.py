@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mockforge.batch import Batch
 from mockforge.galaxies.bodies import Bodies, Sizes, draw_bodies, sizes_of
@@ -19,9 +20,9 @@ from mockforge.observe.psf.transfer import transfer
 from mockforge.photometry.epochs import Epochs, Light, Magnitudes, light
 from mockforge.photometry.fluxes import spectrum_set
 from mockforge.photometry.spectra.spec import Spectra
-from mockforge.profiles.draw import DrawnStamps, draw
 from mockforge.profiles.draw import GaussianKnots as DrawnKnots
-from mockforge.profiles.sersic import Sersics
+from mockforge.profiles.draw import draw, draw_seen, knots_on_stamp
+from mockforge.profiles.sersic import Sersics, on_stamp
 from mockforge.rng import Stream
 from mockforge.torch_state import steadily
 from mockforge.train.parallel import usable
@@ -40,22 +41,39 @@ class GalaxyPairs:
     spectrum: np.ndarray
     """(N, K + 1): which of its part's spectra each has."""
     light: Light
-    near: DrawnStamps
+    near: Painted
     """Stamps at z_in."""
-    far: DrawnStamps
+    far: Painted
     """Stamps at z_out."""
 
 
-def draw_pairs(cfg: SersicPairs, count: int, stream: Stream) -> GalaxyPairs:
-    """Draw and paint so many pairs. InputError where redshifts cannot be paired."""
+@dataclass(frozen=True)
+class Painted:
+    """Stamps at one redshift: those that are wanted."""
+
+    clean: Tensor | None
+    """(N, C, H, W) nJy, before the PSF."""
+    psf: Tensor | None
+    """(N, C, H, W) nJy, seen through the PSF."""
+    profile: Tensor | None
+    """(N, K[+1], H, W) share of a component's flux in each pixel, before the PSF; knots last."""
+    inside: np.ndarray
+    """(N, K[+1]) share of a component's flux on the stamp, before the PSF."""
+
+
+def draw_pairs(cfg: SersicPairs, count: int, stream: Stream, bare: bool = True) -> GalaxyPairs:
+    """Draw and paint so many pairs; `bare` says whether images and profiles before the PSF are wanted.
+
+    InputError where redshifts cannot be paired.
+    """
     body = draw_bodies(cfg, count, stream)
     shapes = draw_shapes(body.n, body.axis_ratio, body.position_angle, cfg, stream)
     spectra, spectrum = _choose_spectra(cfg, shapes, stream)
     magnitude = Magnitudes(body.magnitude, cfg.magnitude_kind, cfg.magnitude_band)
     fluxes = light(spectra, spectrum, shapes.weight, magnitude, cfg.bands, _epochs(cfg, body))
     sizes = sizes_of(cfg, body)
-    near = _paint(cfg, body, shapes, sizes.r_e_in, fluxes.sed_in, cfg.psf_in)
-    far = _paint(cfg, body, shapes, sizes.r_e_out, fluxes.sed_out, cfg.psf_out)
+    near = _paint(cfg, body, shapes, sizes.r_e_in, fluxes.sed_in, (cfg.psf_in, bare))
+    far = _paint(cfg, body, shapes, sizes.r_e_out, fluxes.sed_out, (cfg.psf_out, bare))
     return GalaxyPairs(body, shapes, sizes, spectra, spectrum, fluxes, near, far)
 
 
@@ -96,9 +114,15 @@ def _epochs(cfg: SersicPairs, body: Bodies) -> Epochs:
 
 @steadily()
 def _paint(
-    cfg: SersicPairs, body: Bodies, shapes: Shapes, r_e_arcsec: np.ndarray, sed: np.ndarray, psf: Psf | None
-) -> DrawnStamps:
+    cfg: SersicPairs,
+    body: Bodies,
+    shapes: Shapes,
+    r_e_arcsec: np.ndarray,
+    sed: np.ndarray,
+    wanted: tuple[Psf | None, bool],
+) -> Painted:
     """Return the stamps of galaxies whose main body has this effective radius."""
+    psf, bare = wanted
     device = usable(cfg.device)
     r_e = (r_e_arcsec / cfg.pixel_scale_arcsec)[:, None]
     x, y = body.x[:, None], body.y[:, None]
@@ -129,7 +153,15 @@ def _paint(
         )
     shape = (cfg.stamp, cfg.stamp)
     psf_transfer = None if psf is None else transfer(psf, cfg.bands, cfg.pixel_scale_arcsec, shape)
-    return draw(sersics, knots, there(sed), shape, psf_transfer)
+    inside = on_stamp(Sersics(**{name: v.reshape(-1) for name, v in vars(sersics).items()}), shape)
+    inside = inside.view(shapes.r_e.shape)
+    if knots is not None:
+        inside = torch.cat([inside, knots_on_stamp(knots, shape)[:, None]], dim=1)
+    if psf_transfer is not None and not bare:
+        seen = draw_seen(sersics, knots, there(sed), shape, psf_transfer)
+        return Painted(None, seen, None, inside.cpu().numpy())
+    drawn = draw(sersics, knots, there(sed), shape, psf_transfer)
+    return Painted(drawn.clean, drawn.psf, drawn.profile, inside.cpu().numpy())
 
 
 def filled(cfg: SersicPairs, batch: Batch, pairs: GalaxyPairs) -> Batch:
@@ -138,15 +170,15 @@ def filled(cfg: SersicPairs, batch: Batch, pairs: GalaxyPairs) -> Batch:
     images = {
         "input_clean": near.clean,
         "target_clean": far.clean,
-        "input": near.clean,
-        "target": far.clean,
+        "input": near.clean if near.psf is None else near.psf,
+        "target": far.clean if far.psf is None else far.psf,
         "profile_in": near.profile,
         "profile_out": far.profile,
+        "input_psf": near.psf,
+        "target_psf": far.psf,
     }
-    if near.psf is not None and far.psf is not None:
-        images |= {"input_psf": near.psf, "target_psf": far.psf, "input": near.psf, "target": far.psf}
     return batch.with_arrays(
-        **{name: image.cpu().numpy() for name, image in images.items()},
+        **{name: image.cpu().numpy() for name, image in images.items() if image is not None},
         z_in=body.z_in.astype(np.float32),
         z_out=body.z_out.astype(np.float32),
     ).with_attributes(
@@ -192,8 +224,8 @@ def galaxy_table(cfg: SersicPairs, batch: Batch, pairs: GalaxyPairs) -> dict[str
         **part_columns(
             shapes, cfg.bulge is not None, companions, cfg.knots is not None, cfg.asymmetry is not None
         ),
-        "fraction_in": _on_stamp(pairs.near, pairs.light.sed_in),
-        "fraction_out": _on_stamp(pairs.far, pairs.light.sed_out),
+        "fraction_in": _on_stamp(pairs.near.inside, pairs.light.sed_in),
+        "fraction_out": _on_stamp(pairs.far.inside, pairs.light.sed_out),
         **age_columns(
             spectra[0], spectrum[:, 0], body.z_in if cfg.population == "constant" else body.z_out,
             body.z_out, cfg.cosmology,
@@ -204,8 +236,7 @@ def galaxy_table(cfg: SersicPairs, batch: Batch, pairs: GalaxyPairs) -> dict[str
     return table
 
 
-def _on_stamp(drawn: DrawnStamps, sed: np.ndarray) -> np.ndarray:
+def _on_stamp(inside: np.ndarray, sed: np.ndarray) -> np.ndarray:
     """Share of the total flux of all bands that falls on the stamp without PSF, (N,)."""
-    inside = drawn.profile.sum(dim=(2, 3)).cpu().numpy().astype(np.float64)
     parts = sed.sum(axis=1)[:, : inside.shape[1]]
     return (inside * parts).sum(axis=1) / sed.sum(axis=(1, 2))

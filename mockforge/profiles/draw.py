@@ -183,6 +183,15 @@ def _mix(weights: Tensor, profile: Tensor, out: Tensor) -> None:
             into.addcmul_(own[:, k], some[k])
 
 
+def knots_on_stamp(knots: GaussianKnots, shape: tuple[int, int]) -> Tensor:
+    """Share of the flux of each galaxy's knots on stamps (height, width), (N,) float64."""
+    scale, share = 0.5**0.5 / knots.sigma, knots.weight
+    for place, size in ((knots.y, shape[0]), (knots.x, shape[1])):
+        ends = [torch.erf(spared((edge - place) * scale))[: len(place)] for edge in (-0.5, size - 0.5)]
+        share = share * (ends[1] - ends[0]) / 2
+    return sum(share.unbind(dim=1), torch.zeros_like(share[:, 0]))
+
+
 def _knots(knots: dict[str, Tensor], shape: tuple[int, int]) -> Tensor:
     """Return the knots of each galaxy on a grid, (N, H, W), each pixel integrated."""
     place = [torch.arange(n + 1, device=knots["x"].device, dtype=torch.float64) - 0.5 for n in shape]

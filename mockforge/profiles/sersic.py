@@ -127,6 +127,18 @@ def sersic(sersics: Sersics, shape: tuple[int, int], dtype: torch.dtype = torch.
     return out
 
 
+@steadily()
+def on_stamp(sersics: Sersics, shape: tuple[int, int]) -> Tensor:
+    """Share of the flux of each of N components, (N,) each, on stamps (height, width): (N,) float64, to 1e-4.
+
+    By the divergence theorem along the stamp's edges: no pixel is computed.
+    """
+    count, form = len(sersics.x), form_of(sersics)
+    k = torch.arange(len(form["x"]), device=sersics.x.device)
+    middle = (torch.full_like(form["y"], (shape[0] - 1) / 2), torch.full_like(form["x"], (shape[1] - 1) / 2))
+    return _edges(form, (k, *middle), torch.float64, shape)[:count].clamp(max=1.0)
+
+
 def form_of(sersics: Sersics) -> dict[str, Tensor]:
     """Return the numbers of each component that the rules work with, float64."""
     s = sersics
@@ -303,8 +315,10 @@ def _gauss(form: dict[str, Tensor], pixels: tuple[Tensor, ...], points: int, dty
 _POINT = ("x", "y", "xx", "xy", "yy", "log_peak", "log_b", "p", "s", "bright_x", "bright_y")
 
 
-def _edges(form: dict[str, Tensor], pixels: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
-    """Chosen pixels by the divergence theorem along their four edges.
+def _edges(
+    form: dict[str, Tensor], pixels: tuple[Tensor, ...], dtype: torch.dtype, size: tuple[int, int] = (1, 1)
+) -> Tensor:
+    """Chosen pixels, or rectangles of so many, by the divergence theorem along their four edges.
 
     In coordinates where the isophotes are circles, an edge at the distance d from the centre
     gives the integral of E(R) over its angle. With the way along the edge d sinh(u) that is
@@ -312,8 +326,8 @@ def _edges(form: dict[str, Tensor], pixels: tuple[Tensor, ...], dtype: torch.dty
     that depends on the angle alone is carried along unchanged.
     """
     k, row, column = pixels
-    corner_x = torch.tensor([-0.5, 0.5, 0.5, -0.5], device=k.device, dtype=torch.float64)
-    corner_y = torch.tensor([-0.5, -0.5, 0.5, 0.5], device=k.device, dtype=torch.float64)
+    corner_x = torch.tensor([-0.5, 0.5, 0.5, -0.5], device=k.device, dtype=torch.float64) * size[1]
+    corner_y = torch.tensor([-0.5, -0.5, 0.5, 0.5], device=k.device, dtype=torch.float64) * size[0]
     dx = (column - form["x"][k]) + corner_x[:, None]  # corners first: then pixels are in a row
     dy = (row - form["y"][k]) + corner_y[:, None]
     cos, sin, q = (form[name][k] for name in ("major_x", "major_y", "q"))

@@ -87,7 +87,8 @@ class SersicSed(SersicPairs, Stage):
         """Draw and paint every pair of the batch. InputError where redshifts cannot be paired."""
         if self.enclose is not None:
             return replace(self, stamp=stamp_side(self), enclose=None)(batch, stream)
-        pairs = draw_pairs(self, len(batch), stream)
+        names = [f"{end}_clean" for end in ("input", "target")] + [f"profile_{end}" for end in ("in", "out")]
+        pairs = draw_pairs(self, len(batch), stream, bare=batch.wants(*names))
         return filled(self, batch, pairs).with_table("galaxy", galaxy_table(self, batch, pairs))
 
     def notices(self, tables: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
