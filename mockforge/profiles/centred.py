@@ -22,9 +22,18 @@ import torch
 from torch import Tensor
 
 from mockforge.observe.psf.transfer import Transfer
-from mockforge.profiles.centred_frequencies import Box, Reach, filled, grid_frequencies, reach_of, rings_of
-from mockforge.profiles.lanes import spared
-from mockforge.profiles.sersic import flux_inside
+from mockforge.profiles.centred_frequencies import (
+    FIRST_HIGH,
+    LOW,
+    Box,
+    Reach,
+    filled,
+    grid_frequencies,
+    reach_of,
+    rings_of,
+)
+from mockforge.profiles.lanes import VECTOR, spared
+from mockforge.profiles.sersic import flux_inside, sersic_b
 from mockforge.profiles.sersic_tables import rows, transform
 from mockforge.torch_state import steadily
 
@@ -32,6 +41,12 @@ LITTLE = 3e-4
 """Frequencies that add less than this to the peak of a galaxy are left out, however their phases meet."""
 BEYOND = 3e-3
 """Share of a galaxy's light, in any band, beyond the padded grid: with less it is drawn here."""
+_MARGIN = 4
+"""Pixels at the edges of a small grid that are not added to a stamp."""
+_AROUND = 10.0
+"""Pixels about a knot that its high frequencies have light in."""
+_CUSP = 0.95
+"""Index from which a profile is as an exponential: its high frequencies come from the cusp in its middle."""
 _ANGLES = 8
 _WORK = 2**20
 """Frequencies in all bands, or pixels, of a batch."""
@@ -66,7 +81,9 @@ class Centred:
 
 
 @steadily()
-def draw_centred(galaxies: Centred, side: int, psf: Transfer, least: Tensor) -> Tensor:
+def draw_centred(
+    galaxies: Centred, side: int, psf: Transfer, least: Tensor, core: Transfer | None = None
+) -> Tensor:
     """Return galaxies through the PSF on square stamps, (N, C, side, side) float32 nJy.
 
     Parameters
@@ -79,29 +96,86 @@ def draw_centred(galaxies: Centred, side: int, psf: Transfer, least: Tensor) -> 
         Of real transfer functions.
     least : Tensor, (N,)
         nJy: what adds less than this to any pixel may be left out too.
+    core : Transfer, optional
+        The same PSF on a smaller grid: all but the lowest frequencies of a galaxy are drawn on it where
+        they have light in its middle alone.
     """
     out = torch.from_numpy(np.empty((len(galaxies), len(psf.mix), side, side), dtype=np.float32))
     psf = psf.on("cpu")
-    pad = [(n - side) // 2 for n in psf.grid]
-    galaxies = replace(galaxies, y=galaxies.y + pad[0], x=galaxies.x + pad[1])
     tables = [_tables(n) for n in galaxies.n.unbind(dim=1)]
     level = _levels(galaxies, tables, psf, least)
+    narrow = torch.zeros(len(galaxies), dtype=torch.bool)
+    if core is not None and core.grid[0] < side:
+        narrow = (level >= FIRST_HIGH) & _high_within(galaxies, 0.5 * (core.grid[0] - 2 * _MARGIN))
+    _draw(galaxies, tables, level, psf, "whole", ~narrow, out)
+    if core is not None and narrow.any():
+        _draw(galaxies, tables, torch.zeros_like(level), psf, "low", narrow, out)
+        n = core.grid[0] - 2 * _MARGIN
+        middle = slice(side // 2 - n // 2, side // 2 + n // 2)
+        galaxies = replace(galaxies, y=galaxies.y - middle.start, x=galaxies.x - middle.start)
+        _draw(galaxies, tables, level, core.on("cpu"), "high", narrow, out[:, :, middle, middle])
+    return out
+
+
+def _draw(
+    galaxies: Centred,
+    tables: list[Tensor],
+    level: Tensor,
+    psf: Transfer,
+    part: str,
+    which: Tensor,
+    out: Tensor,
+) -> None:
+    """Draw some of the galaxies, up to their level; those of the high part are added to what there is."""
+    side = out.shape[-1]
+    start = psf.grid[0] // 2 - side // 2
+    galaxies = replace(galaxies, y=galaxies.y + start, x=galaxies.x + start)
     knots = (galaxies.knots[..., 3] > 0).sum(dim=1) * (galaxies.sed[:, :, -1] > 0).any(dim=1)
     there = (galaxies.sed[:, :, :-1] > 0).any(dim=1).long()
     kinds = torch.cat([level[:, None], there, (knots > 0).long()[:, None]], dim=1)
-    for kind in torch.unique(kinds, dim=0):
-        alike = torch.nonzero((kinds == kind).all(dim=1))[:, 0]
+    for kind in torch.unique(kinds[which], dim=0):
+        alike = torch.nonzero((kinds == kind).all(dim=1) & which)[:, 0]
         alike = alike[torch.argsort(knots[alike], stable=True)]
-        reach = reach_of(psf, int(kind[0]))
+        reach = reach_of(psf, int(kind[0]), part)
         most = max(1, _WORK // max(reach.through.numel(), out[0].numel()))
         for some in alike.split(most):
-            own = [
-                table[some] if is_there else None for table, is_there in zip(tables, kind[1:], strict=False)
-            ]
+            parts = zip(tables, kind[1:], strict=False)
+            own = [table[some] if is_there else None for table, is_there in parts]
             number = knots[some].tolist() if bool(kind[-1]) else None
-            spectra = _spectra(galaxies.rows(some), own, psf, reach, number)
-            _images(spectra, psf.grid, side, some.tolist(), out)
-    return out
+            for i, spectrum in zip(
+                some.tolist(), _spectra(galaxies.rows(some), own, psf, reach, number), strict=True
+            ):
+                image = torch.fft.irfft2(spectrum.clone(), s=psf.grid)[
+                    :, start : start + side, start : start + side
+                ]
+                out[i] = image + out[i] if part == "high" else image
+
+
+def _high_within(galaxies: Centred, half: float) -> Tensor:
+    """Whether galaxies have no light of high frequencies farther from their centres than this, (N,) bool.
+
+    What is elongated changes fast across its major axis, by a part exp(-k q x) at a distance x along it
+    for profiles that fall as an exponential or slower; others are told by their own transform.
+    """
+    k, q = math.pi * LOW[0], galaxies.axis_ratio[:, None]
+    count = len(q)
+    r, n = spared(galaxies.r_e), spared(galaxies.n)
+    falls = torch.exp(-sersic_b(n) * ((half / r) ** (1 / n)))[:count]
+    across = torch.exp(spared(-k * q * half).expand(-1, n.shape[1]))[:count]
+    square = ((k * q * galaxies.r_e) ** 2).float()
+    smooth = torch.stack(
+        [
+            transform(_tables(v), own[:, None].repeat(1, VECTOR))[:, 0].abs()  # whole vectors
+            for v, own in zip(galaxies.n.unbind(dim=1), square.unbind(dim=1), strict=True)
+        ],
+        dim=1,
+    )
+    across = torch.where(galaxies.n < _CUSP, torch.maximum(across, smooth.double()), across)
+    sersics = ((falls * across < LITTLE) | (galaxies.sed[:, :, :-1] <= 0).all(dim=1)).all(dim=1)
+    x, y, sigma, weight = galaxies.knots.unbind(dim=2)
+    near = torch.maximum(x.abs(), y.abs()) < half - _AROUND
+    knots = (near | (sigma * k > 4.0) | (weight <= 0)).all(dim=1) | (galaxies.sed[:, :, -1] <= 0).all(dim=1)
+    return sersics & knots
 
 
 def fits(galaxies: Centred, psf: Transfer) -> Tensor:
@@ -257,11 +331,3 @@ def _knot_waves(place: Tensor, sigma: Tensor, k: Tensor) -> list[Tensor]:
     """Return the transforms of knots along an axis, real and imaginary part, (M, J, k)."""
     size = torch.exp((-0.5 * (sigma[..., None] * k) ** 2).float())
     return [v * size for v in _wave(place, k)]
-
-
-def _images(spectra: Tensor, grid: tuple[int, int], side: int, places: list[int], out: Tensor) -> None:
-    """Transform each galaxy back, and cut its stamp."""
-    top, left = ((n - side) // 2 for n in grid)
-    for i, own in zip(places, spectra, strict=True):
-        image = torch.fft.irfft2(own.clone(), s=grid)
-        out[i] = image[:, top : top + side, left : left + side]

@@ -17,6 +17,11 @@ _CUTS = (0.25, 0.5, 0.75, 1.0, 1.4, 2.0, 2.8, math.inf)
 """Highest frequencies that galaxies are drawn to, in units of the highest of the grid's."""
 _FADING = 0.85
 """Frequencies fade out from this part of the highest on."""
+LOW = (0.35, 0.8)
+"""What is drawn on the whole stamp where a small one in its middle is enough for all higher frequencies: it
+fades out between these, in units of the highest of the grid's."""
+FIRST_HIGH = 3
+"""The first of `_CUTS` that is above them."""
 _WHOLE = 1.2
 """From so high a frequency on, in units of the highest of the grid's, its own rows are taken whole."""
 _RINGS = 64
@@ -110,14 +115,19 @@ def grid_frequencies(grid: tuple[int, int], g: tuple[int, int]) -> tuple[Tensor,
 
 
 @lru_cache(maxsize=128)
-def reach_of(psf: Transfer, level: int) -> Reach:
-    """Those of `psf`, which is on its device, up to one of `_CUTS`."""
+def reach_of(psf: Transfer, level: int, kept: str = "whole") -> Reach:
+    """Those of `psf`, which is on its device, up to one of `_CUTS`; of these the "low" or the "high" part."""
     highest, half = _CUTS[level] * math.pi, psf.grid[0] // 2
+    if kept == "low":
+        highest = LOW[1] * math.pi
     boxes, squares, through, first = [], [], [], 0
     for zone in psf.zones:
         ky, kx = grid_frequencies(psf.grid, zone.g)
         size = torch.hypot(ky[zone.rows, None], kx[zone.columns])
-        basis = torch.einsum("cj,jyx->cyx", psf.mix.double(), zone.basis.double()) * _faded(size, highest)
+        weight = _faded(size, highest, LOW[0] / LOW[1] if kept == "low" else _FADING)
+        if kept == "high":
+            weight = weight * (1 - _faded(size, LOW[1] * math.pi, LOW[0] / LOW[1]))
+        basis = torch.einsum("cj,jyx->cyx", psf.mix.double(), zone.basis.double()) * weight
         # where ky changes its sign the rows of small |k| lie at both ends
         ends = (0, half, psf.grid[0]) if zone.g[0] == 0 and highest < math.pi * _WHOLE else (0, psf.grid[0])
         for start, stop in itertools.pairwise(ends):
@@ -155,12 +165,12 @@ def _line(psf: Transfer, boxes: list[Box], axis: int) -> Line:
     return Line(filled(torch.cat(k)), first)
 
 
-def _faded(k: Tensor, highest: float) -> Tensor:
-    """1 to 0 from `_FADING` of the highest frequency to it, without a corner."""
+def _faded(k: Tensor, highest: float, from_part: float) -> Tensor:
+    """1 to 0 from a part of the highest frequency to it, so smoothly that it does not ring far out."""
     if math.isinf(highest):
         return torch.ones_like(k)
-    place = ((k / highest - _FADING) / (1 - _FADING)).clamp(0, 1)
-    return 0.5 * (1 + torch.cos(math.pi * place))
+    place = ((k / highest - from_part) / (1 - from_part)).clamp(0, 1)
+    return 0.5 * (1 + torch.cos(math.pi * place**2 * (3 - 2 * place)))
 
 
 def filled(k: Tensor) -> Tensor:

@@ -18,6 +18,10 @@ from mockforge.units import ZEROPOINT_NJY
 
 _LESS = 12
 """Pixels less than a stamp's that a PSF is first sampled for: its grid is about as much larger again."""
+_LARGEST = 600
+"""Side of the largest grid that a galaxy wider than its stamp is drawn on."""
+_CORE = 40
+"""Side of the stamp that most frequencies of a galaxy are drawn on where they are in its middle alone."""
 _OF_EDGE = 0.25
 """Of the brightness of a stamp's edge: what adds less to every pixel of an object may be left out."""
 
@@ -48,17 +52,22 @@ def _parametric(model: SceneModel, made: Objects) -> np.ndarray:
         return draw(sersics, knots, sed, (side, side)).clean.numpy()
     out = np.empty((len(made), len(model.bands), side, side), dtype=np.float32)
     rest, grid = np.arange(len(made)), 0
-    for inner in (side - _LESS, side):
+    core = (
+        transfer(model.psf, model.bands, model.pixel_scale_arcsec, (_CORE, _CORE))
+        if side > 2 * _CORE
+        else None
+    )
+    for inner in (side - _LESS, side, 2 * side):
         if not len(rest):
             break
         psf = transfer(model.psf, model.bands, model.pixel_scale_arcsec, (inner, inner))
-        if psf.grid[0] == grid or psf.grid[0] < side:
+        if psf.grid[0] == grid or not side <= psf.grid[0] <= _LARGEST:
             continue
         grid, few = psf.grid[0], made.rows(rest)
         fitting = fits(galaxies := _centred(model, few), psf).numpy()
         if fitting.any():
             least = torch.full((len(galaxies),), _OF_EDGE * _edge_njy(model))[fitting]
-            stamps = draw_centred(galaxies.rows(torch.from_numpy(fitting)), side, psf, least)
+            stamps = draw_centred(galaxies.rows(torch.from_numpy(fitting)), side, psf, least, core)
             out[rest[fitting]] = _without_wings(stamps.numpy(), model, few.rows(fitting), grid)
         rest = rest[~fitting]
     if len(rest):

@@ -68,14 +68,33 @@ def test_one_spectrum_holds_all_parts(psf):
     assert 0 < (few - mine).abs().amax(dim=(1, 2, 3)).div(peak).max() < 0.02
 
 
+def test_high_frequencies_are_drawn_in_the_middle_alone():
+    """On a small stamp in a large one, where little is lost by it; not where the light is wide."""
+    psf = Psf(moffat=Moffat(fwhm_arcsec=(0.057, 0.072), beta=1.61))
+    large, core = (transfer(psf, BANDS, 0.06, (n, n)) for n in (128, 40))
+    given = some(30)
+    given = Centred(**vars(given) | {"x": given.x + 32, "y": given.y + 32, "r_e": 3 * given.r_e})
+    given = given.rows(torch.nonzero(fits(given, large))[:, 0])
+    given.axis_ratio[1], given.r_e[1, 0] = 0.05, 15.0  # edge on: its core is as long as it
+    least = torch.zeros(len(given))
+    whole, both = draw_centred(given, 128, large, least), draw_centred(given, 128, large, least, core)
+    off = (whole - both).abs()
+    assert (off.amax(dim=(1, 2, 3)) < 1e-4 * whole.amax(dim=(1, 2, 3))).all()
+    assert (off.sum(dim=(2, 3)) < 1e-3 * given.sed.sum(dim=2)).all()
+    same = off.amax(dim=(1, 2, 3)) == 0
+    assert same[1] and same.sum() < len(given) / 2
+
+
 def test_a_galaxy_is_the_same_in_any_company_and_order():
     psf = transfer(Psf(moffat=Moffat(fwhm_arcsec=(0.057, 0.072), beta=1.61)), BANDS, 0.06, (SIDE, SIDE))
+    core = transfer(Psf(moffat=Moffat(fwhm_arcsec=(0.057, 0.072), beta=1.61)), BANDS, 0.06, (24, 24))
     given, least = some(40), torch.full((40,), 1e-3).double()
-    whole = draw_centred(given, SIDE, psf, least)
+    whole = draw_centred(given, SIDE, psf, least, core)
+    assert not torch.equal(whole, draw_centred(given, SIDE, psf, least))
     for size in (1, 2, 7):
         for first in range(0, 40, size):
             rows = torch.arange(first, min(first + size, 40)).flip(0)
-            assert torch.equal(draw_centred(given.rows(rows), SIDE, psf, least[rows]), whole[rows])
+            assert torch.equal(draw_centred(given.rows(rows), SIDE, psf, least[rows], core), whole[rows])
 
 
 def test_light_beyond_the_grid_does_not_fit():
