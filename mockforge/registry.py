@@ -230,6 +230,7 @@ COMMANDS = Registry(
             "redshift",
             "view",
             "forecast",
+            "compare",
         )
     },
 )

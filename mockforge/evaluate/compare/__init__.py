@@ -1,0 +1,1 @@
+"""How far an image lies from the sky of a training set."""
