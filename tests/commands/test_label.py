@@ -135,3 +135,12 @@ def test_regions_lie_on_the_sky_where_there_is_a_wcs(field: Field, turn: float) 
     assert image[2] == "image" and image[3].startswith("ellipse(31.000,101.000,")
     wcs.wcs.cdelt = [-wcs.wcs.cdelt[0], wcs.wcs.cdelt[1]]  # mirrored
     assert regions(columns, wcs).splitlines()[2] == "image"
+
+
+def test_tables_without_objects_are_read_by_astropy(field: Field, tmp_path: Path) -> None:
+    noise = np.random.default_rng(4).normal(0, 5, field.shape).astype(np.float32)
+    label_image(replace(field, image=noise).write(tmp_path / "field.fits"), tmp_path / "labels")
+    for kind in ("ecsv", "fits"):
+        table = Table.read(tmp_path / "labels" / f"catalogue.{kind}")
+        assert len(table) == 0 and str(table["flux_g"].unit) == "nJy" and "no object" in table.meta["NOTE1"]
+        assert table["snr"].description == "isophotal flux over its error on the detection image"

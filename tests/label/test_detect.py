@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from mockforge.errors import InputError
 from mockforge.field.field import Field
+from mockforge.label import extract
 from mockforge.label.detect import detect
 from mockforge.stages.detect import Detect
 
@@ -197,3 +198,18 @@ def test_images_without_noise_or_pixels_are_refused() -> None:
         detect(np.zeros((1, 64, 64)), Detect())
     with pytest.raises(InputError, match="no pixel is usable"):
         detect(np.full((1, 64, 64), np.nan), Detect())
+
+
+def test_what_is_found_does_not_depend_on_the_room_that_sep_gets_first(monkeypatch):
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:150, :150]
+    image = (rng.normal(0, 1, (150, 150)) + 60 * np.exp(-np.hypot(y - 75, x - 75) / 8)).astype(np.float32)
+    for cx, cy in rng.uniform(0, 150, (20, 2)):
+        image += (40 * np.exp(-0.5 * ((x - cx) ** 2 + (y - cy) ** 2) / 6)).astype(np.float32)
+    table, labels = extract.extracted(image, 3.0, err=1.0, minarea=5)
+    monkeypatch.setattr(extract, "_FEWEST_PIXELS", 300)
+    again, same = extract.extracted(image, 3.0, err=1.0, minarea=5)
+    assert len(table) == len(again) > 3
+    for name in table.dtype.names:
+        np.testing.assert_array_equal(table[name], again[name], err_msg=name)
+    np.testing.assert_array_equal(labels, same)
