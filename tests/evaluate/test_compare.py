@@ -127,3 +127,9 @@ def test_the_command(trained, tmp_path):
         app, ["compare", str(tmp_path / "image.fits"), "--dataset", str(tmp_path / "no")]
     )
     assert missing.exit_code == 2 and "no" in missing.output
+
+
+def test_bands_of_other_names_are_taken_in_their_order_and_it_is_said(trained):
+    image = replace(field(sky(768, 1)), bands=("F606W", "F814W"))
+    title = compare(image, trained).sections[0].title
+    assert title == "The image is like the training set (F606W, F814W taken for g, r)"

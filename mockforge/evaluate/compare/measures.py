@@ -13,7 +13,7 @@ from mockforge.label.detect import detect
 from mockforge.label.rule import DetectionRule
 
 _RULE = DetectionRule(background_mesh=64)
-_COMPACT_SNR, _SIZED_SNR = 20.0, 10.0
+_SIZED_SNR, _COMPACT_SNR, _HIGH_SNR = 10.0, 20.0, 60.0
 _FEWEST = 4
 """Objects that a size or a colour of a tile is taken from, at least."""
 
@@ -51,7 +51,13 @@ def measures_of(bands: Sequence[str]) -> list[Measure]:
         Measure("size of compact sources, arcsec", "ratio", 0.1, "blurrier", "sharper"),
         Measure("size of sources, arcsec", "ratio", 0.15, "of larger sources", "of smaller sources"),
         Measure("detections per arcmin2", "ratio", 0.25, "more crowded", "emptier"),
-        Measure("bright detections per arcmin2", "ratio", 0.4, "richer in bright sources", "poorer in them"),
+        Measure(
+            f"detections above S/N {_HIGH_SNR:.0f} per arcmin2",
+            "ratio",
+            0.4,
+            "richer in sources of high S/N",
+            "poorer in sources of high S/N",
+        ),
         *colours,
     ]
 
@@ -100,7 +106,7 @@ def measured(image: np.ndarray, pixel_scale_arcsec: float, mask: np.ndarray | No
         _of(radius[clean & (snr > _COMPACT_SNR)], 20),
         _of(radius[clean & (snr > _SIZED_SNR)], 50),
         len(snr) / area,
-        np.count_nonzero(snr > 3 * _COMPACT_SNR) / area,
+        np.count_nonzero(snr > _HIGH_SNR) / area,
         *(
             _of(_colour(a, b), 50)
             for a, b in zip(fluxes[:-1, snr > _SIZED_SNR], fluxes[1:, snr > _SIZED_SNR], strict=True)
