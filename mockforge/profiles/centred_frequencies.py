@@ -88,7 +88,7 @@ class Rings:
     """(L,) the first ring that each of `_CUTS` leaves out."""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def rings_of(psf: Transfer) -> Rings:
     """`psf` is on its device."""
     k, strength = [], []

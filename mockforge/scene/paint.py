@@ -10,7 +10,7 @@ from mockforge.profiles.centred import Centred, draw_centred, fits
 from mockforge.profiles.draw import GaussianKnots, draw, draw_seen
 from mockforge.profiles.sersic import Sersics
 from mockforge.scene.model import SceneModel
-from mockforge.scene.objects import Objects
+from mockforge.scene.objects import SIDES, Objects
 from mockforge.scene.pictures import picture
 from mockforge.scene.wings import returning_wings
 from mockforge.torch_state import steadily
@@ -18,8 +18,6 @@ from mockforge.units import ZEROPOINT_NJY
 
 _LESS = 12
 """Pixels less than a stamp's that a PSF is first sampled for: its grid is about as much larger again."""
-_LARGEST = 600
-"""Side of the largest grid that a galaxy wider than its stamp is drawn on."""
 _CORE = 40
 """Side of the stamp that most frequencies of a galaxy are drawn on where they are in its middle alone."""
 _OF_EDGE = 0.25
@@ -58,10 +56,12 @@ def _parametric(model: SceneModel, made: Objects) -> np.ndarray:
         else None
     )
     for inner in (side - _LESS, side, 2 * side):
-        if not len(rest):
+        if not len(rest) or inner > SIDES[-1]:
             break
         psf = transfer(model.psf, model.bands, model.pixel_scale_arcsec, (inner, inner))
-        if psf.grid[0] == grid or not side <= psf.grid[0] <= _LARGEST:
+        if np.iscomplexobj(psf.basis):  # a lopsided PSF
+            break
+        if psf.grid[0] == grid or psf.grid[0] < side:
             continue
         grid, few = psf.grid[0], made.rows(rest)
         fitting = fits(galaxies := _centred(model, few), psf).numpy()

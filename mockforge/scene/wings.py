@@ -9,7 +9,7 @@ import numpy as np
 from mockforge.observe.psf.per_band import models
 from mockforge.observe.psf.spec import Psf
 
-_COPIES = 16
+_COPIES = 6
 """Grids on a side of the sky that the wings are followed on."""
 _NODES = 32
 """Places along the grid that they are computed at: they are smooth."""

@@ -27,7 +27,7 @@ _KEPT_BLOCKS = 2**27
 """Bytes of sources of blocks, likewise."""
 _DEEP = 32
 """Stamps that a pixel of a window costs, about, with those that are painted and lie beyond it."""
-_RUN_BYTES = 2**27
+_RUN_BYTES = 2**26
 """Stamps of blocks that are painted together."""
 Stamp = tuple[Stamps, int]
 """A batch of stamps, and which of them."""
