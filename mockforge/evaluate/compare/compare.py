@@ -88,9 +88,9 @@ def compare(field: Field, dataset: str | Path, split: str | None = None, seed: i
         " ranked above one of the training set: 0.5 is not at all, 1 always. It gives no verdict: two parts"
         " of one sky are told apart too where they hold other galaxies."
     )
-    return Report(
-        f"An image beside {dataset}", [Section(conclusion(verdicts), words, rows, {}, verdicts)], facts
-    )
+    taken = "" if chosen == trained.bands else f" ({', '.join(chosen)} taken for {', '.join(trained.bands)})"
+    section = Section(conclusion(verdicts) + taken, words, rows, {}, verdicts)
+    return Report(f"An image beside {dataset}", [section], facts)
 
 
 def conclusion(verdicts: Sequence[Verdict]) -> str:
