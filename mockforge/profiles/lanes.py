@@ -36,12 +36,16 @@ def summed(terms: Tensor, weights: Tensor) -> Tensor:
     return out
 
 
-def each_transform(spectra: Tensor, size: tuple[int, int], window: tuple[slice, slice]) -> Tensor:
+def each_transform(
+    spectra: Tensor, size: tuple[int, int], window: tuple[slice, slice], out: Tensor | None = None
+) -> Tensor:
     """Return the inverse real transforms of (M, J, y, x // 2 + 1), galaxy by galaxy, cut to a window."""
     if spectra.device.type != "cpu":
-        return torch.fft.irfft2(spectra, s=size)[(..., *window)]
-    shape = [len(range(n)[some]) for n, some in zip(size, window, strict=True)]
-    out = torch.empty((*spectra.shape[:2], *shape), dtype=torch.float32, device=spectra.device)
+        made = torch.fft.irfft2(spectra, s=size)[(..., *window)]
+        return made if out is None else out.copy_(made)
+    if out is None:
+        shape = [len(range(n)[some]) for n, some in zip(size, window, strict=True)]
+        out = torch.empty((*spectra.shape[:2], *shape), dtype=torch.float32, device=spectra.device)
     for own, spectrum in zip(out, spectra, strict=True):
         aligned = spectrum.clone(memory_format=torch.contiguous_format)
         own.copy_(torch.fft.irfft2(aligned, s=size)[(..., *window)])

@@ -32,8 +32,12 @@ _REACH = (4.5, 2.8)
 """Pixels from the centre within which high frequencies are, over r_e and times the axis ratio."""
 _BLURRED = 3e-4
 """Where a PSF changes copies by more than this of the galaxy's peak, the padded grid is twice as large."""
+_SIDE_OF_KNOTS = 24
+"""Pixels on a side of tiles of knots, which are smooth."""
 _LITTLE = 2e-4
 """High frequencies that add less than this to the peak of an image are left out of it."""
+_LITTLE_OF_KNOT = 6e-4
+"""The same of a knot, which is a small part of its galaxy."""
 
 Part = dict[str, Tensor]
 """Numbers of M components, (M,) float64 each: x, y, r_e, n, ... or of knots: x, y, sigma, weight."""
@@ -153,7 +157,7 @@ def _draw_smooth(
     else:
         torch.view_as_real(total).mul_(low.basis)
     window = (slice(margin[0], margin[0] + psf.shape[0]), slice(margin[1], margin[1] + psf.shape[1]))
-    out.copy_(each_transform(total[..., : psf.grid[1] // 2 + 1], psf.grid, window))
+    each_transform(total[..., : psf.grid[1] // 2 + 1], psf.grid, window, out)
 
 
 def _waves_of_knots(knots: Part, inside: Tensor, ky: Tensor, kx: Tensor, margin: Sequence[int]) -> Tensor:
@@ -210,11 +214,11 @@ def _add_tiles_of_knots(knots: Part, weight: Tensor, psf: Transfer, out: Tensor)
         return torch.exp(-0.5 * sigma[some] ** 2 * (ky**2 + kx**2))
 
     zones = sampled.needed(
-        _blocks(sampled.ky, len(sigma), lambda p: seen(sampled.ky, sampled.kx, p)), _LITTLE
+        _blocks(sampled.ky, len(sigma), lambda p: seen(sampled.ky, sampled.kx, p)), _LITTLE_OF_KNOT
     )
     for number in sampled.classes[1:]:
         which = torch.nonzero(there & (zones == number))[:, 0]
-        fine = tile(psf, _SIDES[0 if psf.optics.radial else 1]).nearest(number)
+        fine = tile(psf, _SIDE_OF_KNOTS if psf.optics.radial else _SIDES[1]).nearest(number)
         for some in _pieces(which, fine):
             galaxy = torch.div(some, count, rounding_mode="floor")
             own = weight[galaxy] * flat["weight"][some].float()[:, None]

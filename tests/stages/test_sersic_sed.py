@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -235,3 +236,19 @@ def test_the_bundled_recipe_is_this_stage():
     for key in ("stamp", "pixel_scale_arcsec", "z_in", "redshift_grid", "magnitude", "r_e"):
         assert plain(getattr(stage, key)) == plain(getattr(SersicSed(), key))
     assert stage.spectra.chosen == SersicSed().spectra.chosen
+
+
+def test_images_that_nobody_wants_are_not_painted():
+    """The others, and the table, are the same to the last bit."""
+    psf = {"gaussian": {"fwhm_arcsec": 0.2}}
+    made = config(psf_in=psf, psf_out=psf, stamp=48)
+    whole = made(batch(6), STREAM)
+    few = made(replace(batch(6), wanted=frozenset({"input"})), STREAM)
+    assert {"input_clean", "profile_in"} <= set(whole.arrays)
+    assert not {"input_clean", "profile_in"} & set(few.arrays)
+    for name in ("input", "target"):
+        np.testing.assert_array_equal(few.arrays[name], whole.arrays[name])
+    for name, column in whole.tables["galaxy"].items():
+        np.testing.assert_array_equal(few.tables["galaxy"][name], column)
+    inside = whole.arrays["profile_in"][:, 0].sum(axis=(1, 2))
+    np.testing.assert_allclose(whole.tables["galaxy"]["fraction_in"], inside, rtol=2e-4)

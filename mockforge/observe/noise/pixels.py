@@ -103,7 +103,7 @@ def _noisy(
     else:
         gain = column(model.electrons)
         variance = flux.clamp(min=0.0).mul_(1.0 / gain).add_(rms**2)  # three times addcmul's speed
-        few = _few(variance, gain, rms, model.poisson_below)
+        few = _few(variance, gain, model, factor)
         out = torch.add(flux, variance.sqrt_().mul_(noise), out=out)
         if few is not None:
             out[few] = _counted(flux, noise, rms, model, gain, few, generator)
@@ -154,9 +154,13 @@ def _root(autocorrelation: bytes, shape: tuple[int, ...], size: tuple[int, int])
     return np.sqrt(power / np.fft.irfft2(power, s=size)[..., :1, :1]).astype(np.float32)
 
 
-def _few(variance: torch.Tensor, gain: torch.Tensor, rms: torch.Tensor, limit: float) -> torch.Tensor | None:
-    """Where the variance is fewer than `limit` electrons; None where it nowhere is."""
-    if float(((rms * gain) ** 2).min()) >= limit:
+def _few(
+    variance: torch.Tensor, gain: torch.Tensor, model: PixelNoise, factor: torch.Tensor | None
+) -> torch.Tensor | None:
+    """Where the variance is fewer than `poisson_below` electrons; None where it nowhere is."""
+    assert model.electrons is not None
+    limit, least = model.poisson_below, 1.0 if factor is None else float(factor.min())
+    if ((model.rms * model.electrons).min() * least) ** 2 > limit:
         return None
     few = variance * gain**2 < limit
     return few if bool(few.any()) else None
