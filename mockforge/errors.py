@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class MockforgeError(Exception):
     """Work that failed for a reason the message explains (exit code 1)."""
@@ -15,14 +17,14 @@ class InputError(MockforgeError, ValueError):
     """
 
 
-def nearest(name: object, valid: object) -> str:
+def nearest(name: object, valid: Iterable[object]) -> str:
     """`"; did you mean 'detect'?"` for the nearest valid name, or the list of all of them.
 
     The case does not count, and the beginning of one name alone is that name.
     """
     import difflib
 
-    names = [str(v) for v in valid]  # type: ignore[attr-defined]
+    names = [str(v) for v in valid]
     lower, text = [n.lower() for n in names], str(name).lower()
     close = difflib.get_close_matches(text, lower, n=1, cutoff=0.6)
     begun = [n for n in lower if len(text) > 2 and n.startswith(text)]

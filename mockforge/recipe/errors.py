@@ -98,8 +98,9 @@ def _place(error: Mapping[str, Any], data: Any) -> Key:
 
 def _message(error: Mapping[str, Any], key: Key, schema: dict[str, Any]) -> str:
     kind = error["type"]
-    if kind in _UNKNOWN and tuple(key[-2:]) in KEYS:
-        return KEYS[tuple(key[-2:])]  # type: ignore[index]
+    parent, word = ("", "", *map(str, key))[-2:]
+    if kind in _UNKNOWN and (parent, word) in KEYS:
+        return KEYS[parent, word]
     if kind in _UNKNOWN:
         return f"unknown key{nearest(key[-1], _properties(schema, key[:-1]))}"
     if kind in _MISSING:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
 import torch
 
-from mockforge.batch import Bands, Batch, Stage
+from mockforge.batch import Batch
 from mockforge.config import config
 from mockforge.galaxies.disks.make import PARTS, make_disks
 from mockforge.galaxies.disks.spec import DiskGalaxies
@@ -16,13 +16,13 @@ from mockforge.galaxies.disks.table import clump_columns, galaxy_columns
 from mockforge.galaxies.notices import stamp_notice
 from mockforge.observe.noise.pixels import add_noise
 from mockforge.observe.noise.spec import pixel_noise
-from mockforge.observe.problems import instrument_problems
 from mockforge.rng import Stream
+from mockforge.stages.painted_stamps import PaintedStamps
 from mockforge.units import ZEROPOINT_NJY
 
 
 @config
-class Disk(DiskGalaxies, Stage):
+class Disk(DiskGalaxies, PaintedStamps):
     """Stamps of disk galaxies: inclined, with thickness, bulge, clumps, arms and bar, sheared, fully known.
 
     Writes `image` (N,C,H,W) f4 in nJy, through `psf` and with `noise`; `truth`, the same without
@@ -40,18 +40,6 @@ class Disk(DiskGalaxies, Stage):
     def tables(self) -> frozenset[str]:
         """Return the names that are of tables."""
         return frozenset({"galaxy"} if self.clumps is None else {"galaxy", "clumps"})
-
-    def bands_after(self, bands: Bands) -> Bands:
-        """Return the bands of its images."""
-        return self.bands
-
-    def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
-        """Return the PSFs and noises that do not fit the bands."""
-        return instrument_problems(self, bands)
-
-    def pixels(self) -> int:
-        """Return the pixels of a sample in all its bands."""
-        return self.stamp**2 * len(self.bands)
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""

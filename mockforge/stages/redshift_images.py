@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mockforge.batch import Bands, Batch, Stage
+from mockforge.batch import Batch
 from mockforge.config import config
 from mockforge.files import Stamp, stamp
 from mockforge.galaxies.notices import age_notice
@@ -20,17 +20,17 @@ from mockforge.galaxies.real.paint import Optics, filled, galaxy_table, painted
 from mockforge.galaxies.real.realgalaxy import RealCatalogue
 from mockforge.galaxies.real.spec import GalaxyImages, ImagePairs
 from mockforge.galaxies.real.spectra import fitted
-from mockforge.observe.problems import instrument_problems
 from mockforge.observe.psf.spec import Psf
 from mockforge.rng import Stream
 from mockforge.sgan.galaxies import SkyCatalogue
+from mockforge.stages.painted_stamps import PaintedStamps
 
 _KEPT = 512
 """Cleaned cutouts kept in a process."""
 
 
 @config
-class RedshiftImages(ImagePairs, Stage):
+class RedshiftImages(ImagePairs, PaintedStamps):
     """Pairs of one real or painted galaxy, `input` at its own redshift, `target` at z_out > z_in.
 
     FERENGI's way (Barden, Jahnke & Haeussler 2008, ApJS 175, 105). The spectra that fit the
@@ -55,18 +55,6 @@ class RedshiftImages(ImagePairs, Stage):
     def tables(self) -> frozenset[str]:
         """Return the names that are of tables."""
         return frozenset({"galaxy"})
-
-    def bands_after(self, bands: Bands) -> Bands:
-        """Return the bands of its images."""
-        return self.bands
-
-    def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
-        """Return the PSFs and noises that do not fit the bands."""
-        return instrument_problems(self, bands)
-
-    def pixels(self) -> int:
-        """Return the pixels of a sample in all its bands."""
-        return self.stamp**2 * len(self.bands)
 
     def pixels_kept(self, pixels: int) -> int:
         """Return 0: where a cutout ends a stamp may be empty, and compresses."""

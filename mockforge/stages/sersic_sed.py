@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from mockforge.batch import Bands, Batch, Stage
+from mockforge.batch import Batch
 from mockforge.config import config
 from mockforge.galaxies.bodies import stamp_side
 from mockforge.galaxies.notices import age_notice, light_notice
 from mockforge.galaxies.pair_spec import SersicPairs
 from mockforge.galaxies.pairs import draw_pairs, filled, galaxy_table
-from mockforge.observe.problems import instrument_problems
 from mockforge.photometry.populations.composite import Populations
 from mockforge.rng import Stream
+from mockforge.stages.painted_stamps import PaintedStamps
 
 
 @config
-class SersicSed(SersicPairs, Stage):
+class SersicSed(SersicPairs, PaintedStamps):
     """Pairs of noiseless stamps of one galaxy, `input` at z_in and `target` at z_out > z_in.
 
     An image is profile(y, x) times the flux of its spectrum in each band, in nJy, summed over
@@ -57,18 +57,6 @@ class SersicSed(SersicPairs, Stage):
     def tables(self) -> frozenset[str]:
         """Return the names that are of tables."""
         return frozenset({"galaxy"})
-
-    def bands_after(self, bands: Bands) -> Bands:
-        """Return the bands of its images."""
-        return self.bands
-
-    def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
-        """Return the PSFs and noises that do not fit the bands."""
-        return instrument_problems(self, bands)
-
-    def pixels(self) -> int:
-        """Return the pixels of a sample in all its bands."""
-        return self.stamp**2 * len(self.bands)
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""

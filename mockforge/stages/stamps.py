@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from mockforge.batch import Bands, Batch, Stage
+from mockforge.batch import Batch
 from mockforge.config import config
 from mockforge.galaxies.notices import stamp_notice
 from mockforge.galaxies.population import TABLE
 from mockforge.galaxies.stamp_spec import StampGalaxies
 from mockforge.galaxies.stamps import draw_stamps, fluxes, instances, objects_table, paint_stamps, summed
-from mockforge.observe.problems import instrument_problems
 from mockforge.observe.psf.transfer import transfer
 from mockforge.rng import Stream
+from mockforge.stages.painted_stamps import PaintedStamps
 from mockforge.units import ZEROPOINT_NJY
 
 
 @config
-class Stamps(StampGalaxies, Stage):
+class Stamps(StampGalaxies, PaintedStamps):
     """Noiseless stamps of galaxies of a deep Hubble field, alone or with a neighbour, fully known.
 
     Magnitude, size, shape, redshift and spectrum of a galaxy are drawn together from the
@@ -45,18 +45,6 @@ class Stamps(StampGalaxies, Stage):
     def tables(self) -> frozenset[str]:
         """Return the names that are of tables."""
         return frozenset({"objects"})
-
-    def bands_after(self, bands: Bands) -> Bands:
-        """Return the bands of its images."""
-        return self.bands
-
-    def problems(self, bands: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
-        """Return the PSFs and noises that do not fit the bands."""
-        return instrument_problems(self, bands)
-
-    def pixels(self) -> int:
-        """Return the pixels of a sample in all its bands."""
-        return self.stamp**2 * len(self.bands)
 
     def caveat(self) -> str:
         """Return what its product is not, a sentence for the dataset's card."""

@@ -41,13 +41,14 @@ def in_order(field: Field, model: str, bands: Sequence[str], pixel_scale_arcsec:
             f"{_bands_to_name(bands, field.bands)}"
         )
     scale = field.pixel_scale_arcsec
-    if pixel_scale_arcsec is not None and scale is None:
-        raise InputError("the pixel scale of the image is unknown: give it in arcsec")
-    if pixel_scale_arcsec is not None and abs(scale / pixel_scale_arcsec - 1) > _SAME:  # type: ignore[operator]
-        raise InputError(
-            f"model {model} takes pixels of {pixel_scale_arcsec:g} arcsec, the image has {scale:g}; "
-            "resample it, or train a model on its pixels"
-        )
+    if pixel_scale_arcsec is not None:
+        if scale is None:
+            raise InputError("the pixel scale of the image is unknown: give it in arcsec")
+        if abs(scale / pixel_scale_arcsec - 1) > _SAME:
+            raise InputError(
+                f"model {model} takes pixels of {pixel_scale_arcsec:g} arcsec, the image has {scale:g}; "
+                "resample it, or train a model on its pixels"
+            )
     order = [field.bands.index(band) for band in bands]
     image = field.image[order]
     if field.mask is not None:  # what may not be used may be anything

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def read_mask_file(name: str, shape: Sequence[int], asked: Sequence[str | int] |
         return read_mask(values, cards_of(hdus, unit.index), "MASK", f"{name}[{unit.index}]", asked)
 
 
-def _only_image(name: str, shape: Sequence[int]) -> tuple:  # type: ignore[type-arg]
+def _only_image(name: str, shape: Sequence[int]) -> tuple[Path, Hdu]:
     path, own = split_name(name)
     units = [u for u in walk(path) if u.shape]
     if own:
