@@ -225,7 +225,7 @@ def _attempt(recipe: Recipe, number: int, attempt: int, sample: np.ndarray) -> B
         batch = _run(entry, batch, stream.child(entry.name), number)
         if len(batch) == 0:
             return None
-    batch = batch.trimmed()
+    batch = replace(batch, arrays={k: v for k, v in batch.arrays.items() if k in recipe.save}).trimmed()
     for name in recipe.save:
         array = batch.arrays.get(name)
         if array is not None and array.dtype.kind not in "biuf":

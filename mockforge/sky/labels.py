@@ -117,13 +117,14 @@ def objects_of(
 
 
 def gathered(
-    samples: np.ndarray, made: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]]
+    samples: np.ndarray, made: Sequence[tuple[dict[str, np.ndarray], Mapping[str, np.ndarray]]]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return the arrays (N, ...) and the table, with the column `sample`, of N samples' arrays and tables.
 
-    `samples` (N,) are their numbers in the dataset.
+    `samples` (N,) are their numbers in the dataset. The samples' own arrays are used up, one name after the
+    other, so that a shard is not in memory twice.
     """
-    arrays = {name: np.stack([own[name] for own, _ in made]) for name in made[0][0]}
+    arrays = {name: np.stack([own.pop(name) for own, _ in made]) for name in list(made[0][0])}
     count = [len(table["label"]) for _, table in made]
     table = {name: np.concatenate([own[name] for _, own in made]) for name in made[0][1]}
     return arrays, {"sample": np.repeat(samples, count), **table}

@@ -27,7 +27,7 @@ from mockforge.units import ZEROPOINT_NJY
 
 _STEP = 128
 """Windows of a learned sky begin on multiples of this, pixels: the side of its smallest blocks."""
-_KEPT_BYTES = 2**28
+_KEPT_BYTES = 2**26
 """Stamps that a worker keeps: those that neighbouring tiles of a shard share."""
 _VARIES = ("depth", "seeing", "density", "counts_slope", "star_fraction", "clustering")
 """What may be requested anew of each sample."""

@@ -71,7 +71,7 @@ def test_rows_of_objects_have_places_fluxes_and_ids(one, found):
     whole = (table["x"] > 35) & (table["x"] < 65) & (table["y"] > 35) & (table["y"] < 65)
     assert whole.sum() > 3 and table["fraction"][whole] == pytest.approx(1.0, abs=5e-3)
     assert np.array_equal(table["id"], one.ids(*WINDOW)[found.order]) and table["inside"].any()
-    arrays, both = gathered(np.array([7, 9]), [(found.arrays, table)] * 2)
+    arrays, both = gathered(np.array([7, 9]), [(dict(found.arrays), table) for _ in range(2)])
     assert arrays["truth"].shape == (2, *SHAPE) and len(both["x"]) == 2 * len(table["x"])
     assert np.unique(both["sample"]).tolist() == [7, 9]
 
