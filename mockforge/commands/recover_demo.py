@@ -62,8 +62,8 @@ def demonstrate(
             f"{', '.join(s.bands)} and {s.shape[0]} x {s.shape[1]} pixels"
         )
     source = Stamps(
-        bands=s.fine_bands,  # type: ignore[arg-type]
-        other_bands=tuple(_OTHER[band] for band in s.bands),  # type: ignore[arg-type]
+        bands=s.fine_bands,
+        other_bands=tuple(_OTHER[band] for band in s.bands),
         stamp=s.fine[0],
         pixel_scale_arcsec=s.fine_arcsec,
         faintest=faintest,

@@ -123,7 +123,7 @@ def _from_fits(path: Path, wanted: Wanted) -> Columns | None:
             for unit in list(hdus):
                 columns = getattr(unit, "columns", None)
                 if columns is not None and len(columns.names) >= 2:
-                    data: Any = unit.data  # type: ignore[attr-defined]
+                    data: Any = unit.data
                     units = {c.name: c.unit or "" for c in columns}
                     return _chosen(path, list(columns.names), units, lambda n, d=data: d[n], wanted)
     except (OSError, ValueError, TypeError) as error:

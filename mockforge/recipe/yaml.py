@@ -270,16 +270,16 @@ def _override(document: Document, override: str) -> None:
     for i, word in enumerate(words):
         steps = _step(here, key, word)
         for step in steps[:-1]:
-            here, key = here[step], (*key, step)  # type: ignore[index]
+            here, key = here[step], (*key, step)
         key = (*key, steps[-1])
         if i == len(words) - 1:
-            here[steps[-1]] = read.data  # type: ignore[index]
+            here[steps[-1]] = read.data
         elif isinstance(here, dict):
             if here.get(steps[-1]) is None:
                 here[str(steps[-1])] = {}
             here = here[str(steps[-1])]
         else:
-            here = here[steps[-1]]  # type: ignore[index]
+            here = here[steps[-1]]
     for old in [k for k in (*document.lines, *document.overrides) if k[: len(key)] == key]:
         document.lines.pop(old, None)
         document.overrides.pop(old, None)

@@ -204,7 +204,7 @@ class Inject(Stage):
             raise InputError(
                 f"curves: {', '.join(bands)} are seen through {', '.join(out)}; each needs one of its own"
             )
-        return out  # type: ignore[return-value]
+        return out
 
     def _psf(self, bands: Sequence[str], fwhm: Sequence[float] | None) -> Psf:
         if self.psf is not None:  # a survey is asked for the images' bands, not their curves

@@ -243,7 +243,7 @@ class OneSky(Stage):
         if not len(light) or light.max() <= 0:
             return place[0] + side / 2, place[1] + side / 2
         brightest = int(light.argmax())
-        return tuple(float(v[brightest]) + 0.5 - side / 2 for v in (sources.y, sources.x))  # type: ignore[return-value]
+        return tuple(float(v[brightest]) + 0.5 - side / 2 for v in (sources.y, sources.x))
 
     def isophote_njy(self, frame: Frame) -> float:
         """Return the isophote in nJy per pixel of a view."""

@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "mockforge", ""
     timeout = 60
-    server: SkyServer  # type: ignore[assignment]
+    server: SkyServer
 
     def do_GET(self) -> None:
         """Answer a request."""

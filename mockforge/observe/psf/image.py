@@ -191,7 +191,7 @@ def _origin_in_the_corner(data: np.ndarray) -> bool:
     return all(min(pair) > 0.5 * max(pair) and min(pair) > 0.01 * data[0, 0] for pair in beside)
 
 
-def _scale(plane: Plane, units: list, where: str, given: float | None) -> tuple[float | None, str]:  # type: ignore[type-arg]
+def _scale(plane: Plane, units: list, where: str, given: float | None) -> tuple[float | None, str]:
     """Return the pixel scale in arcsec, and a sentence where the header contradicts the one that was given.
 
     It is as given, or from the cards and the WCS, which have to agree.

@@ -222,7 +222,7 @@ def _from_images(path: Path) -> Raw:
     try:
         with path.open("rb") as raw, warnings.catch_warnings(action="ignore"), fits.open(raw) as hdus:
             for hdu in list(hdus):
-                data: Any = hdu.data  # type: ignore[attr-defined]
+                data: Any = hdu.data
                 if data is not None and getattr(hdu, "columns", None) is None and np.squeeze(data).ndim == 1:
                     return _from_image(path, hdu)
     except (OSError, ValueError, TypeError) as error:

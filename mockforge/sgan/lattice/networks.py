@@ -17,7 +17,7 @@ class UnitTranspose(nn.ConvTranspose2d):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out, 4, stride=1, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor:
         """(B, channels_in, h, w) -> (B, channels_out, h, w)."""
         return super().forward(x)[..., :-1, :-1]
 

@@ -123,9 +123,9 @@ class RecoverTask(DatasetTask):
         for size in ((_CELL, _CELL), tuple(made.shape[2:])):
             side = (size[0] * size[1]) ** 0.5
             noise = found.unit * step * side
-            flux, true_flux = (F.avg_pool2d(v, size) * side**2 / noise for v in (made, found.truth))  # type: ignore[arg-type]
+            flux, true_flux = (F.avg_pool2d(v, size) * side**2 / noise for v in (made, found.truth))
             total = total + 0.5 * (torch.asinh(flux) - torch.asinh(true_flux)).abs().mean()
-        return total  # type: ignore[return-value]
+        return total
 
     def held_out_losses(self, network: nn.Module, rows: np.ndarray) -> Mapping[str, Tensor]:
         """Return the same losses of samples held out, without the discriminator's."""
