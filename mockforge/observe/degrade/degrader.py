@@ -251,7 +251,8 @@ def psf_pixels(model: PsfModel, scale: float, side: int) -> np.ndarray:
 
 def scaled(model: PsfModel, factor: float) -> PsfModel:
     """Return the PSF `factor` times as wide."""
-    return PsfModel(lambda kx, ky: model.at(factor * kx, factor * ky), model.highest / factor)
+    table = model.radial and replace(model.radial, highest=model.radial.highest / factor)
+    return PsfModel(lambda kx, ky: model.at(factor * kx, factor * ky), model.highest / factor, table)
 
 
 def _ratios(
