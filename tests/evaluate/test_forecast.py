@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from mockforge.cli import app
 from mockforge.errors import InputError
 from mockforge.evaluate.forecast.blends import BlendRule, Places, sources_near, unrecognised
-from mockforge.evaluate.forecast.forecast import Asked, Tile, forecast, share
+from mockforge.evaluate.forecast.forecast import Asked, Tile, forecast, share, steps
 from mockforge.label.rule import DetectionRule
 from mockforge.rng import Stream
 
@@ -50,6 +50,12 @@ def test_a_share_and_its_error_by_tiles():
     assert number == 5000 and part == np.mean([t.blend.mean() for t in tiles])
     assert error == pytest.approx((0.2 * 0.8 / 5000) ** 0.5, rel=0.25)
     assert share(tiles, 10, 11, Stream(1))[0] == 0
+
+
+def test_a_figure_of_few_tiles_joins_magnitudes_until_a_point_is_of_enough():
+    magnitude = np.repeat([20.1, 20.7, 21.2, 21.6, 22.1], [10, 15, 8, 40, 5])
+    assert steps(magnitude, np.arange(20, 23, 0.5)) == [(20.0, 21.5), (21.5, 22.0)]
+    assert steps(magnitude[:20], np.arange(20, 23, 0.5)) == []
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ _DETECTION = DetectionRule(threshold=3.0, matched_filter=True, detection_image="
 _DRAWS = 400
 """Of the bootstrap over tiles."""
 _FEWEST = 30
-"""Detections that a point of the figure is of, at least."""
+"""Detections that a point of the figure is of, at least: neighbouring magnitudes are joined until it is."""
 _DEEPER = 1.5
 """Magnitudes by which the sky goes deeper, in F160W, than the sources that count."""
 
@@ -234,7 +234,11 @@ def _report(
         "seed": asked.seed,
         "seconds": round(seconds, 1),
     }
-    figure = {"Share of detections that are unrecognised blends": _figure(rows, chosen, bands[0])}
+    points = [
+        (low, high, *share(tiles, low, high, stream.child(f"{low:g}")))
+        for low, high in steps(magnitude, edges)
+    ]
+    figure = {"Share of detections that are unrecognised blends": _figure(points, chosen, bands[0])}
     return Report(
         f"Unrecognised blends in {chosen.title}",
         [Section("By magnitude", words, rows, figure), Section("Beside published shares", "", beside)],
@@ -242,15 +246,26 @@ def _report(
     )
 
 
-def _figure(rows: Sequence[Row], chosen: Survey, band: str) -> bytes:
-    """Draw the share against magnitude, the published one beside it."""
+def steps(magnitude: np.ndarray, edges: np.ndarray) -> list[tuple[float, float]]:
+    """Return pairs of edges that join neighbouring steps until each has detections enough for a point.
+
+    What is left at the faint end, too few for one, belongs to none.
+    """
+    joined, low = [], float(edges[0])
+    for high in edges[1:]:
+        if np.count_nonzero((magnitude >= low) & (magnitude < high)) >= _FEWEST:
+            joined.append((low, float(high)))
+            low = float(high)
+    return joined
+
+
+def _figure(points: Sequence[tuple[float, float, int, float, float]], chosen: Survey, band: str) -> bytes:
+    """Draw the share and its error between pairs of magnitudes, the published one beside it."""
     figure, (axes,) = plots(1, width=5.0, height=3.4)
-    rows = [row for row in rows if row["detections"] >= _FEWEST]
-    middle = [np.mean([float(v) for v in row["magnitude"].split(" to ")]) for row in rows]
+    low, high, _, part, error = np.array(points, dtype=float).reshape(-1, 5).T
     axes.errorbar(
-        middle, [row["blends"] for row in rows], [row["+-"] for row in rows], fmt="o-", ms=4, capsize=2,
-        label=chosen.title,
-    )  # fmt: skip
+        (low + high) / 2, part, error, (high - low) / 2, fmt="o", ms=4, capsize=2, label=chosen.title
+    )
     for known in PUBLISHED:
         if np.isfinite(known.brightest):
             axes.hlines(
@@ -258,6 +273,6 @@ def _figure(rows: Sequence[Row], chosen: Survey, band: str) -> bytes:
             )
     axes.set_xlabel(f"{band} magnitude (AB)")
     axes.set_ylabel("unrecognised blends")
-    axes.set_ylim(0, None)
-    axes.legend(frameon=False, fontsize=8)
+    axes.set_ylim(0, 1.3 * axes.get_ylim()[1])  # room for the legend
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
     return png(figure)
