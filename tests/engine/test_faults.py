@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import time
 import tracemalloc
 from pathlib import Path
 
