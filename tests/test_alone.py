@@ -72,12 +72,16 @@ def batch_of(rows: slice, **arrays: np.ndarray) -> Batch:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("step", [2.0, 2.8, 2.8157])  # folded; folded; a product with waves
+@pytest.mark.parametrize(
+    "step", [2.0, 2.8, 2.8157]
+)  # without reflections folded, folded, a product with waves
 @pytest.mark.parametrize("side", [31, 64])
-def test_a_telescopes_image(step, side):
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_a_telescopes_image(step, side, mirrored):
     grid = coarse_grid((side, side), step)
-    change = Degrader((side, side), grid, 0.06, [gaussian(0.15)] * 3, [gaussian(w) for w in (0.5, 0.6, 0.7)])
-    assert (change._y.coarse is None) == (step == 2.8157)
+    wanted = [gaussian(w) for w in (0.5, 0.6, 0.7)]
+    change = Degrader((side, side), grid, 0.06, [gaussian(0.15)] * 3, wanted, mirrored=mirrored)
+    assert (change._y.coarse is None) == (mirrored or step == 2.8157)
     image = stamps(64, side)
     same_in_any_batch(lambda rows: [change(image[rows])])
 
@@ -153,8 +157,8 @@ def test_pairs_of_redshifts():
         magnitude = Magnitudes(own.magnitude, cfg.magnitude_kind, cfg.magnitude_band)
         found = light(spectra, spectrum[rows], parts.weight, magnitude, cfg.bands, pairs._epochs(cfg, own))
         sizes = sizes_of(cfg, own)
-        near = pairs._paint(cfg, own, parts, sizes.r_e_in, found.sed_in, cfg.psf_in)
-        far = pairs._paint(cfg, own, parts, sizes.r_e_out, found.sed_out, cfg.psf_out)
+        near = pairs._paint(cfg, own, parts, sizes.r_e_in, found.sed_in, (cfg.psf_in, True))
+        far = pairs._paint(cfg, own, parts, sizes.r_e_out, found.sed_out, (cfg.psf_out, True))
         drawn = pairs.GalaxyPairs(own, parts, sizes, spectra, spectrum[rows], found, near, far)
         batch = batch_of(rows, row=np.arange(64))
         return [
