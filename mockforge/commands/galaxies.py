@@ -47,7 +47,7 @@ def write_galaxies(
     Returns
     -------
     list of Path
-        What was written: stamps, then the table.
+        What was written: stamps, then the table and the picture.
 
     Raises
     ------
@@ -73,10 +73,11 @@ def write_galaxies(
             written = _files(galaxies, stamps, stem)
         table = stem.with_name(f"{stem.name}-galaxies.fits")
         _write_table(galaxies, stamps, table)
-        save_png(stem.with_name(f"{stem.name}-galaxies.png"), contact_sheet(galaxies, stamps))
+        sheet = stem.with_name(f"{stem.name}-galaxies.png")
+        save_png(sheet, contact_sheet(galaxies, stamps))
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
-    return [*written, table]
+    return [*written, table, sheet]
 
 
 def contact_sheet(galaxies: SingleGalaxies, stamps: Stamps) -> np.ndarray:
