@@ -115,6 +115,11 @@ def shown(row: Row, value: float | None) -> str:
     return f"{text} {row.unit}"
 
 
+def times_of(ratio: float) -> str:
+    """A ratio, two figures or whole."""
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+
+
 def markdown(found: Mapping[str, Mapping[str, Measured]], about: str) -> str:
     """The page: `found` has the measures of a row by `now`, `before` and the peers' names."""
     lines = [
@@ -127,9 +132,9 @@ def markdown(found: Mapping[str, Mapping[str, Measured]], about: str) -> str:
         row = ROWS[name]
         values = {key: row.value(m) for key, m in measures.items()}
         now, before = values.get("now"), values.get("before")
-        times = f"{row.better(now, before):.2g}" if now is not None and before is not None else ""
+        times = times_of(row.better(now, before)) if now is not None and before is not None else ""
         peers = [
-            f"{peer} {shown(row, value)}" + (f" ({row.better(now, value):.2g}×)" if now is not None else "")
+            f"{peer} {shown(row, value)}" + ("" if now is None else f" ({times_of(row.better(now, value))}×)")
             for peer, value in values.items()
             if peer not in ("now", "before")
         ]
