@@ -16,7 +16,7 @@ from astropy.table import Table
 
 from mockforge.errors import InputError
 from mockforge.files import files_of, from_home, located
-from mockforge.galaxies.cubes.picture_spec import DiskPicture
+from mockforge.galaxies.cubes.source.picture_spec import DiskPicture
 from mockforge.galaxies.real.files import FileGalaxies
 from mockforge.galaxies.real.painted import SkyGalaxies
 from mockforge.galaxies.real.rule import RealStamps

@@ -13,11 +13,11 @@ from mockforge.batch import Bands, Batch, Stage
 from mockforge.config import config
 from mockforge.errors import InputError
 from mockforge.files import Stamp, stamp
-from mockforge.galaxies.cubes.channels import LSF_CARD
-from mockforge.galaxies.cubes.draw import Drawn, draw_disks
-from mockforge.galaxies.cubes.gallery import CutoutGallery, Gallery, RealGallery
-from mockforge.galaxies.cubes.instruments import instrument
-from mockforge.galaxies.cubes.observed import (
+from mockforge.galaxies.cubes.instrument.instruments import instrument
+from mockforge.galaxies.cubes.light.channels import LSF_CARD
+from mockforge.galaxies.cubes.source.draw import Drawn, draw_disks
+from mockforge.galaxies.cubes.source.gallery import CutoutGallery, Gallery, RealGallery
+from mockforge.galaxies.cubes.source.observed import (
     CUBE_UNIT,
     Wavelengths,
     grid_of,
@@ -28,9 +28,9 @@ from mockforge.galaxies.cubes.observed import (
     psf_of,
     wavelengths,
 )
-from mockforge.galaxies.cubes.picture_spec import DiskPicture
-from mockforge.galaxies.cubes.pictured import Seen, too_coarse, with_pictures
-from mockforge.galaxies.cubes.spec import TurningDisks
+from mockforge.galaxies.cubes.source.picture_spec import DiskPicture
+from mockforge.galaxies.cubes.source.pictured import Seen, too_coarse, with_pictures
+from mockforge.galaxies.cubes.source.spec import TurningDisks
 from mockforge.galaxies.notices import cube_notice
 from mockforge.galaxies.real.files import FileCatalogue
 from mockforge.galaxies.real.library import library

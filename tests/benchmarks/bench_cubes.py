@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mockforge.galaxies.cubes.channels import Spectrum
-from mockforge.galaxies.cubes.disk import Disk, Physics, disks
-from mockforge.galaxies.cubes.grid import Grid, Sampling
-from mockforge.galaxies.cubes.model import cubes, moments
+from mockforge.galaxies.cubes.body.disk import Disk, Physics, disks
+from mockforge.galaxies.cubes.light.channels import Spectrum
+from mockforge.galaxies.cubes.light.grid import Grid, Sampling
+from mockforge.galaxies.cubes.light.model import cubes, moments
 from mockforge.observe.psf.models import gaussian
 from mockforge.torch_state import steady
 

@@ -7,7 +7,7 @@ import pytest
 
 from mockforge.config import Varying, fixed, uniform
 from mockforge.errors import InputError
-from mockforge.galaxies.cubes.spec import Companion, CubeNoise, DiskClumps, Motion
+from mockforge.galaxies.cubes.source.spec import Companion, CubeNoise, DiskClumps, Motion
 from mockforge.observe.psf.spec import Gaussian, Moffat, Psf
 from mockforge.recipe.read import load
 from mockforge.rng import Stream

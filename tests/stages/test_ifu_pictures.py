@@ -8,10 +8,10 @@ import pytest
 
 from mockforge.config import fixed, uniform
 from mockforge.errors import InputError
-from mockforge.galaxies.cubes.gallery import fwhm_of
-from mockforge.galaxies.cubes.picture_spec import DiskPicture
-from mockforge.galaxies.cubes.pictured import inclination
-from mockforge.galaxies.cubes.spec import DiskClumps, Motion
+from mockforge.galaxies.cubes.source.gallery import fwhm_of
+from mockforge.galaxies.cubes.source.picture_spec import DiskPicture
+from mockforge.galaxies.cubes.source.pictured import inclination
+from mockforge.galaxies.cubes.source.spec import DiskClumps, Motion
 from mockforge.galaxies.real.files import FileGalaxies
 from mockforge.galaxies.real.painted import PaintedBand, SkyGalaxies
 from mockforge.galaxies.real.rule import RealStamps

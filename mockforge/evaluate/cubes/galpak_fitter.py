@@ -23,9 +23,9 @@ from mockforge.evaluate.cubes.chains import RULE, every_state, unsettled
 from mockforge.evaluate.cubes.fits import Fit, Fitter
 from mockforge.evaluate.cubes.guess import guess
 from mockforge.evaluate.cubes.sample import MEASURED, Galaxy, Sample
-from mockforge.galaxies.cubes.doppler import C_KM_S
-from mockforge.galaxies.cubes.instruments import FWHM
-from mockforge.galaxies.cubes.lines import lines_of
+from mockforge.galaxies.cubes.body.doppler import C_KM_S
+from mockforge.galaxies.cubes.instrument.instruments import FWHM
+from mockforge.galaxies.cubes.instrument.lines import lines_of
 
 _CURVES = {
     "arctan": "arctan",

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mockforge.evaluate.cubes.sample import Galaxy, Sample
-from mockforge.galaxies.cubes.doppler import C_KM_S
+from mockforge.galaxies.cubes.body.doppler import C_KM_S
 
 _SIGMAS = 3.0
 """A spaxel counts where its light, smoothed over 3 x 3, is so many times its noise."""

@@ -18,11 +18,11 @@ from mockforge.evaluate.cubes.apart import run_apart
 from mockforge.evaluate.cubes.fits import NoFitError
 from mockforge.evaluate.cubes.sample import Galaxy, Sample
 from mockforge.evaluate.report.report import Row
-from mockforge.galaxies.cubes.channels import Spectrum
-from mockforge.galaxies.cubes.disk import disks
-from mockforge.galaxies.cubes.doppler import C_KM_S
-from mockforge.galaxies.cubes.model import cubes
-from mockforge.galaxies.cubes.observed import physics_of
+from mockforge.galaxies.cubes.body.disk import disks
+from mockforge.galaxies.cubes.body.doppler import C_KM_S
+from mockforge.galaxies.cubes.light.channels import Spectrum
+from mockforge.galaxies.cubes.light.model import cubes
+from mockforge.galaxies.cubes.source.observed import physics_of
 from mockforge.observe.psf.models import gaussian
 
 CLOUDS = 300_000

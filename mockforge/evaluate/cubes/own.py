@@ -9,7 +9,7 @@ from mockforge.errors import InputError
 from mockforge.evaluate.cubes.fits import Fit, Fitter, NoFitError
 from mockforge.evaluate.cubes.sample import Galaxy, Sample
 from mockforge.galaxies.cubes.fit import Observed, fit
-from mockforge.galaxies.cubes.observed import physics_of
+from mockforge.galaxies.cubes.source.observed import physics_of
 from mockforge.torch_state import steadily
 
 

@@ -11,9 +11,9 @@ from mockforge.evaluate.cubes.fits import Fit
 from mockforge.evaluate.cubes.recovery import Recovered, error_of
 from mockforge.evaluate.cubes.sample import MEASURED, Sample
 from mockforge.evaluate.report.plots import plots, png
-from mockforge.galaxies.cubes.disk import PARAMETERS, disks
-from mockforge.galaxies.cubes.model import moments
-from mockforge.galaxies.cubes.observed import physics_of
+from mockforge.galaxies.cubes.body.disk import PARAMETERS, disks
+from mockforge.galaxies.cubes.light.model import moments
+from mockforge.galaxies.cubes.source.observed import physics_of
 
 _SHOWN = 5
 """Galaxies whose maps are shown."""

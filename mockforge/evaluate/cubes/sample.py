@@ -9,10 +9,10 @@ import numpy as np
 
 from mockforge.data.torch.dataset import Dataset, load
 from mockforge.errors import InputError
-from mockforge.galaxies.cubes.grid import Grid, Sampling
-from mockforge.galaxies.cubes.instruments import Instrument, instrument
-from mockforge.galaxies.cubes.observed import Wavelengths, grid_of, wavelengths
-from mockforge.galaxies.cubes.spec import TurningDisks
+from mockforge.galaxies.cubes.instrument.instruments import Instrument, instrument
+from mockforge.galaxies.cubes.light.grid import Grid, Sampling
+from mockforge.galaxies.cubes.source.observed import Wavelengths, grid_of, wavelengths
+from mockforge.galaxies.cubes.source.spec import TurningDisks
 from mockforge.recipe.read import loads
 
 MEASURED = {

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from mockforge.errors import InputError
-from mockforge.galaxies.cubes.channels import Spectrum
-from mockforge.galaxies.cubes.disk import Disk, Physics, disks
-from mockforge.galaxies.cubes.doppler import C_KM_S
-from mockforge.galaxies.cubes.grid import Grid, Sampling
-from mockforge.galaxies.cubes.model import cubes
+from mockforge.galaxies.cubes.body.disk import Disk, Physics, disks
+from mockforge.galaxies.cubes.body.doppler import C_KM_S
+from mockforge.galaxies.cubes.light.channels import Spectrum
+from mockforge.galaxies.cubes.light.grid import Grid, Sampling
+from mockforge.galaxies.cubes.light.model import cubes
 
 FREE = ("x", "y", "flux", "r_half", "inclination", "position_angle", "v_max", "r_turn", "velocity", "sigma")
 """What is fitted; all else is given."""

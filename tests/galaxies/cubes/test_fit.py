@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from mockforge.errors import InputError
-from mockforge.galaxies.cubes.channels import Spectrum
-from mockforge.galaxies.cubes.disk import Physics, disks
+from mockforge.galaxies.cubes.body.disk import Physics, disks
 from mockforge.galaxies.cubes.fit import Observed, fit
-from mockforge.galaxies.cubes.grid import Grid, Sampling
-from mockforge.galaxies.cubes.model import cubes
+from mockforge.galaxies.cubes.light.channels import Spectrum
+from mockforge.galaxies.cubes.light.grid import Grid, Sampling
+from mockforge.galaxies.cubes.light.model import cubes
 from mockforge.observe.psf.models import moffat
 
 TRUE = {

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from mockforge.galaxies.cubes.channels import Spectrum, lsf_without_channel, spectra
-from mockforge.galaxies.cubes.curves import CURVES
-from mockforge.galaxies.cubes.disk import Clumps, Physics, disks
-from mockforge.galaxies.cubes.grid import Grid, Sampling
-from mockforge.galaxies.cubes.model import converged, cubes, moments
-from mockforge.galaxies.cubes.profiles import RADIAL, VERTICAL
+from mockforge.galaxies.cubes.body.curves import CURVES
+from mockforge.galaxies.cubes.body.disk import Clumps, Physics, disks
+from mockforge.galaxies.cubes.body.profiles import RADIAL, VERTICAL
+from mockforge.galaxies.cubes.light.channels import Spectrum, lsf_without_channel, spectra
+from mockforge.galaxies.cubes.light.grid import Grid, Sampling
+from mockforge.galaxies.cubes.light.model import converged, cubes, moments
 from mockforge.observe.psf.models import gaussian, moffat
 
 AT = 7000.0
@@ -97,7 +97,7 @@ def test_binned_velocities_are_the_exact_ones(monkeypatch):
     s = spectrum(lines=(AT, AT + 8), share=(0.7, 0.3))
     grid = Grid((12, 12), 0.2)
     fast = cubes(disk, Physics(), grid, s)
-    monkeypatch.setattr("mockforge.galaxies.cubes.model.binned_spectra", spectra)
+    monkeypatch.setattr("mockforge.galaxies.cubes.light.model.binned_spectra", spectra)
     exact = cubes(disk, Physics(), grid, s)
     assert (fast - exact).abs().max() < 4e-4 * exact.max()
 
@@ -122,7 +122,7 @@ def test_rings_are_what_lines_of_sight_are(monkeypatch, physics, values):
     grid = Grid((20, 20), 0.2, moffat(0.9, 4.8), margin=6, padding=16)
     how = Sampling(2, 10, 2)
     found, seen = cubes(disk, physics, grid, s, Sampling(rings=1.4)), moments(disk, physics, grid, how)
-    monkeypatch.setattr("mockforge.galaxies.cubes.model.rings_do", lambda *_: False)
+    monkeypatch.setattr("mockforge.galaxies.cubes.light.model.rings_do", lambda *_: False)
     wanted, maps = cubes(disk, physics, grid, s, how), moments(disk, physics, grid, how)
     assert (found - wanted).abs().max() < 1e-3 * wanted.max()
     bright = maps.flux_observed > 0.03 * maps.flux_observed.amax()

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from mockforge.errors import InputError
-from mockforge.galaxies.cubes.curves import CURVES, read_profile, speed, table_curve
-from mockforge.galaxies.cubes.disk import Physics, disks
-from mockforge.galaxies.cubes.doppler import factor, velocity
-from mockforge.galaxies.cubes.instruments import INSTRUMENTS, hexagon, instrument
-from mockforge.galaxies.cubes.lines import GROUPS, VACUUM, air, lines_of
+from mockforge.galaxies.cubes.body.curves import CURVES, read_profile, speed, table_curve
+from mockforge.galaxies.cubes.body.disk import Physics, disks
+from mockforge.galaxies.cubes.body.doppler import factor, velocity
+from mockforge.galaxies.cubes.instrument.instruments import INSTRUMENTS, hexagon, instrument
+from mockforge.galaxies.cubes.instrument.lines import GROUPS, VACUUM, air, lines_of
 
 
 def at(name: str, x: float) -> float:

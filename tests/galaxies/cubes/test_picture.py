@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.channels import Spectrum
-from mockforge.galaxies.cubes.disk import Disk, Physics, Picture, disks
-from mockforge.galaxies.cubes.grid import Grid, Sampling
-from mockforge.galaxies.cubes.model import cubes, moments
-from mockforge.galaxies.cubes.profiles import VERTICAL
+from mockforge.galaxies.cubes.body.disk import Disk, Physics, Picture, disks
+from mockforge.galaxies.cubes.body.profiles import VERTICAL
+from mockforge.galaxies.cubes.light.channels import Spectrum
+from mockforge.galaxies.cubes.light.grid import Grid, Sampling
+from mockforge.galaxies.cubes.light.model import cubes, moments
 from mockforge.observe.psf.models import gaussian
 
 AT = 7000.0

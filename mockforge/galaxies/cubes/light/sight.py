@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.disk import Disk, Physics
-from mockforge.galaxies.cubes.motion import Places, along_sight, dispersion_squared, orientation, warped
-from mockforge.galaxies.cubes.profiles import EXPONENTIAL_HALF, RADIAL, VERTICAL
+from mockforge.galaxies.cubes.body.disk import Disk, Physics
+from mockforge.galaxies.cubes.body.motion import Places, along_sight, dispersion_squared, orientation, warped
+from mockforge.galaxies.cubes.body.profiles import EXPONENTIAL_HALF, RADIAL, VERTICAL
 
 _FLATTEST = 1e-3
 """cos i and sin i are at least this where they divide."""

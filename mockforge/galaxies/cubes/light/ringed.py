@@ -14,14 +14,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.channels import Spectrum, profiles, reached
-from mockforge.galaxies.cubes.clumps import clump_places
-from mockforge.galaxies.cubes.disk import Disk, Physics
-from mockforge.galaxies.cubes.doppler import C_KM_S
-from mockforge.galaxies.cubes.grid import Grid, Sampling
-from mockforge.galaxies.cubes.modes import Modes, centred, circles, heights, in_spaxels, modes_of, waves_of
-from mockforge.galaxies.cubes.motion import along_sight, warped
-from mockforge.galaxies.cubes.rings import Rings, rings
+from mockforge.galaxies.cubes.body.disk import Disk, Physics
+from mockforge.galaxies.cubes.body.doppler import C_KM_S
+from mockforge.galaxies.cubes.body.motion import along_sight, warped
+from mockforge.galaxies.cubes.light.channels import Spectrum, profiles, reached
+from mockforge.galaxies.cubes.light.clumps import clump_places
+from mockforge.galaxies.cubes.light.grid import Grid, Sampling
+from mockforge.galaxies.cubes.light.modes import (
+    Modes,
+    centred,
+    circles,
+    heights,
+    in_spaxels,
+    modes_of,
+    waves_of,
+)
+from mockforge.galaxies.cubes.light.rings import Rings, rings
 
 _RADII = (1.0, 0.7)
 """Rings for each radian of the finest wave across r_half, and for each width of a line in v."""

@@ -17,10 +17,10 @@ from mockforge.config import (
     fixed,
     uniform,
 )
-from mockforge.galaxies.cubes.doppler import Convention
-from mockforge.galaxies.cubes.instruments import instrument
-from mockforge.galaxies.cubes.lines import VACUUM, lines_of
-from mockforge.galaxies.cubes.picture_spec import DiskPicture
+from mockforge.galaxies.cubes.body.doppler import Convention
+from mockforge.galaxies.cubes.instrument.instruments import instrument
+from mockforge.galaxies.cubes.instrument.lines import VACUUM, lines_of
+from mockforge.galaxies.cubes.source.picture_spec import DiskPicture
 from mockforge.observe.psf.spec import Psf
 
 Above = Annotated[Varying, Limit(gt=0)]
@@ -91,7 +91,7 @@ class TurningDisks:
 
     instrument: str = "muse"
     """muse, muse-udf, kmos-yj, kmos-h, kmos-k, sinfoni-h, sinfoni-k, eris-k, nirspec-g140h, nirspec-g235h,
-    nirspec-g395h or manga: `galaxies/cubes/instruments.py` has their numbers and sources."""
+    nirspec-g395h or manga: `galaxies/cubes/instrument/instruments.py` has their numbers and sources."""
     spaxels: Count = 32
     """Side of the cube's field."""
     channels: Count = 40

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from mockforge.errors import InputError
-from mockforge.galaxies.cubes.doppler import C_KM_S, Convention, factor
-from mockforge.galaxies.cubes.sight import Sight
+from mockforge.galaxies.cubes.body.doppler import C_KM_S, Convention, factor
+from mockforge.galaxies.cubes.light.sight import Sight
 
 _REACH = 4.5
 """Standard deviations of a line beyond which its wings are left out."""

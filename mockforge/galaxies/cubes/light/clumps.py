@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.channels import Spectrum, profiles
-from mockforge.galaxies.cubes.disk import Disk, Physics
-from mockforge.galaxies.cubes.motion import Places, along_sight, orientation
+from mockforge.galaxies.cubes.body.disk import Disk, Physics
+from mockforge.galaxies.cubes.body.motion import Places, along_sight, orientation
+from mockforge.galaxies.cubes.light.channels import Spectrum, profiles
 
 
 def clump_places(disk: Disk) -> tuple[Tensor, Tensor, Places]:

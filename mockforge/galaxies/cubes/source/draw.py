@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from mockforge.galaxies.cubes.disk import Clumps, Disk, Picture, disks
-from mockforge.galaxies.cubes.spec import DiskClumps, TurningDisks
+from mockforge.galaxies.cubes.body.disk import Clumps, Disk, Picture, disks
+from mockforge.galaxies.cubes.source.spec import DiskClumps, TurningDisks
 from mockforge.rng import Stream
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.binned import binned_spectra, one_dispersion
-from mockforge.galaxies.cubes.channels import Spectrum, spectra
-from mockforge.galaxies.cubes.clumps import clump_light, clump_spectra
-from mockforge.galaxies.cubes.disk import Disk, Physics
-from mockforge.galaxies.cubes.grid import Grid, Sampling
-from mockforge.galaxies.cubes.picture import on_sky, picture_sight
-from mockforge.galaxies.cubes.ringed import ring_cubes, ring_moments, ringed, rings_do
-from mockforge.galaxies.cubes.sight import Sight, legendre, through
+from mockforge.galaxies.cubes.body.disk import Disk, Physics
+from mockforge.galaxies.cubes.light.binned import binned_spectra, one_dispersion
+from mockforge.galaxies.cubes.light.channels import Spectrum, spectra
+from mockforge.galaxies.cubes.light.clumps import clump_light, clump_spectra
+from mockforge.galaxies.cubes.light.grid import Grid, Sampling
+from mockforge.galaxies.cubes.light.picture import on_sky, picture_sight
+from mockforge.galaxies.cubes.light.ringed import ring_cubes, ring_moments, ringed, rings_do
+from mockforge.galaxies.cubes.light.sight import Sight, legendre, through
 
 _MOST = 4_000_000
 """Numbers of a line-of-sight tensor at once."""

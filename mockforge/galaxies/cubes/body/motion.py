@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.disk import Disk, Physics
+from mockforge.galaxies.cubes.body.disk import Disk, Physics
 
 _DEGREE = math.pi / 180
 WARP_STEPS = 4.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mockforge.galaxies.cubes.lines import Medium, air
+from mockforge.galaxies.cubes.instrument.lines import Medium, air
 
 _LINES = {
     5577.3: 1.5, 5890.0: 0.3, 5895.9: 0.2, 6300.3: 1.0, 6363.8: 0.4, 6863.9: 0.2, 6923.2: 0.2,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.blur import Blur, blur_of
+from mockforge.galaxies.cubes.light.blur import Blur, blur_of
 from mockforge.observe.psf.models import PsfModel
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.disk import Disk, Physics, Picture
-from mockforge.galaxies.cubes.motion import Places, along_sight, dispersion_squared, orientation
-from mockforge.galaxies.cubes.profiles import VERTICAL
-from mockforge.galaxies.cubes.sight import Sight, legendre
+from mockforge.galaxies.cubes.body.disk import Disk, Physics, Picture
+from mockforge.galaxies.cubes.body.motion import Places, along_sight, dispersion_squared, orientation
+from mockforge.galaxies.cubes.body.profiles import VERTICAL
+from mockforge.galaxies.cubes.light.sight import Sight, legendre
 
 _FLAT = 1e-3
 """Part of a fine pixel below which heights move no light."""

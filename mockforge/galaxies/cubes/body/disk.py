@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from mockforge.errors import InputError, nearest
-from mockforge.galaxies.cubes.curves import CURVES, speed
-from mockforge.galaxies.cubes.doppler import Convention
-from mockforge.galaxies.cubes.profiles import RADIAL, VERTICAL
+from mockforge.galaxies.cubes.body.curves import CURVES, speed
+from mockforge.galaxies.cubes.body.doppler import Convention
+from mockforge.galaxies.cubes.body.profiles import RADIAL, VERTICAL
 
 PARAMETERS: dict[str, float] = {
     "x": 0.0,  # of the centre from that of the field, arcsec, to the right

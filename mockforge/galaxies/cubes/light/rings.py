@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.disk import Disk, Physics
-from mockforge.galaxies.cubes.motion import Places, along_sight, dispersion_squared, orientation
-from mockforge.galaxies.cubes.profiles import EXPONENTIAL_HALF, RADIAL
-from mockforge.galaxies.cubes.sight import FARTHEST, legendre
+from mockforge.galaxies.cubes.body.disk import Disk, Physics
+from mockforge.galaxies.cubes.body.motion import Places, along_sight, dispersion_squared, orientation
+from mockforge.galaxies.cubes.body.profiles import EXPONENTIAL_HALF, RADIAL
+from mockforge.galaxies.cubes.light.sight import FARTHEST, legendre
 
 _BEND = {"exponential": 0.5, "gaussian": 2.0, "sersic": 0.2}
 """Radii are Gauss and Legendre's t, as t b / (1 + b - t): the smaller b, the more are in the middle."""

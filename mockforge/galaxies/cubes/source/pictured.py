@@ -10,9 +10,9 @@ import numpy as np
 
 from mockforge.errors import InputError
 from mockforge.field.symmetries import turned
-from mockforge.galaxies.cubes.draw import Drawn
-from mockforge.galaxies.cubes.gallery import Gallery, channel_of
-from mockforge.galaxies.cubes.picture_spec import DiskPicture
+from mockforge.galaxies.cubes.source.draw import Drawn
+from mockforge.galaxies.cubes.source.gallery import Gallery, channel_of
+from mockforge.galaxies.cubes.source.picture_spec import DiskPicture
 from mockforge.galaxies.real.draw import shared_out
 from mockforge.observe.psf.models import Rings
 from mockforge.observe.psf.per_band import models

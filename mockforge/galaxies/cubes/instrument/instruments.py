@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mockforge.errors import InputError, nearest
-from mockforge.galaxies.cubes.lines import Medium
+from mockforge.galaxies.cubes.instrument.lines import Medium
 
 FWHM = math.sqrt(8 * math.log(2))
 """Full width at half maximum of a Gaussian over its standard deviation."""

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.disk import Disk, Physics
-from mockforge.galaxies.cubes.motion import orientation
-from mockforge.galaxies.cubes.profiles import VERTICAL
-from mockforge.galaxies.cubes.rings import Rings
+from mockforge.galaxies.cubes.body.disk import Disk, Physics
+from mockforge.galaxies.cubes.body.motion import orientation
+from mockforge.galaxies.cubes.body.profiles import VERTICAL
+from mockforge.galaxies.cubes.light.rings import Rings
 from mockforge.observe.psf.models import PsfModel
 
 

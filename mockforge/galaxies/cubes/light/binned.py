@@ -12,8 +12,8 @@ import math
 import torch
 from torch import Tensor
 
-from mockforge.galaxies.cubes.channels import Spectrum, line_units, to_edges
-from mockforge.galaxies.cubes.sight import Sight
+from mockforge.galaxies.cubes.light.channels import Spectrum, line_units, to_edges
+from mockforge.galaxies.cubes.light.sight import Sight
 
 _BINS_A_SIGMA = 4.0
 _REACH = 5.0

@@ -9,17 +9,17 @@ import numpy as np
 import torch
 
 from mockforge.errors import InputError
-from mockforge.galaxies.cubes.channels import Spectrum, lsf_without_channel
-from mockforge.galaxies.cubes.curves import read_profile, table_curve
-from mockforge.galaxies.cubes.disk import Physics
-from mockforge.galaxies.cubes.draw import Drawn
-from mockforge.galaxies.cubes.grid import Grid, Sampling
-from mockforge.galaxies.cubes.instruments import FWHM, hexagon, instrument
-from mockforge.galaxies.cubes.lines import Lines, in_medium, lines_of
-from mockforge.galaxies.cubes.model import MAPS, Maps, converged, cubes, moments
-from mockforge.galaxies.cubes.night import sky_variance
-from mockforge.galaxies.cubes.ringed import rings_do
-from mockforge.galaxies.cubes.spec import TurningDisks
+from mockforge.galaxies.cubes.body.curves import read_profile, table_curve
+from mockforge.galaxies.cubes.body.disk import Physics
+from mockforge.galaxies.cubes.instrument.instruments import FWHM, hexagon, instrument
+from mockforge.galaxies.cubes.instrument.lines import Lines, in_medium, lines_of
+from mockforge.galaxies.cubes.instrument.night import sky_variance
+from mockforge.galaxies.cubes.light.channels import Spectrum, lsf_without_channel
+from mockforge.galaxies.cubes.light.grid import Grid, Sampling
+from mockforge.galaxies.cubes.light.model import MAPS, Maps, converged, cubes, moments
+from mockforge.galaxies.cubes.light.ringed import rings_do
+from mockforge.galaxies.cubes.source.draw import Drawn
+from mockforge.galaxies.cubes.source.spec import TurningDisks
 from mockforge.observe.psf.models import PsfModel, Rings, gaussian, moffat
 from mockforge.observe.psf.per_band import models
 from mockforge.rng import Stream

@@ -1,0 +1,1 @@
+"""The disk that turns: its shape, its curves, how its gas moves."""

@@ -1,0 +1,1 @@
+"""Spectrographs, emission lines and the night sky."""

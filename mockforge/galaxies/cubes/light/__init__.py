@@ -1,0 +1,1 @@
+"""How a disk becomes a cube: lines of sight or rings, channels, the PSF."""

@@ -1,0 +1,1 @@
+"""What the source `ifu` is told, draws and observes."""
